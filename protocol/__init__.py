@@ -1,0 +1,1 @@
+"""What travels: frames on the socket, refusals everywhere. Knows nothing but its codec."""

@@ -1,0 +1,62 @@
+"""The few strings that may name things: mobile numbers, message ids, devices, stream ids. Nothing else passes.
+
+Everything here is matched against ``[0-9]`` or ``[A-Za-z]`` spelled out: ``\\d`` and ``str.isdigit`` also take
+Arabic and full-width digits, and whatever passes here ends up in Redis keys.
+"""
+
+import re
+from typing import Final
+
+from protocol.refusals import Refusal
+
+DIGITS: Final = re.compile(r"[0-9]{10,15}\Z")
+_PUNCTUATION: Final = re.compile(r"[ \-.()\[\]]")
+_DEVICE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
+_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
+_STREAM_ID: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
+_U64: Final = 2**64 - 1
+
+PRIMARY: Final = "primary"
+"""The device of whoever logs in without naming one."""
+
+
+def clean_mobile(raw: str) -> str:
+    """Drop spaces, dashes, dots, brackets and one leading plus; what remains must be 10 to 15 ASCII digits.
+
+    A leading space counts as a plus: ``?mobileNo=+91…`` arrives that way.
+
+    :raises Refusal: ``bad_mobile``
+    """
+    digits = _PUNCTUATION.sub("", raw) if len(raw) <= 64 else ""
+    if not DIGITS.match(digits := digits.removeprefix("+")):
+        raise Refusal("bad_mobile")
+    return digits
+
+
+def is_message_id(value: str) -> bool:
+    """1 to 64 of ``A-Z a-z 0-9 _ - . :``."""
+    return _MESSAGE_ID.match(value) is not None
+
+
+def check_device(value: str) -> str:
+    """1 to 64 of ``A-Z a-z 0-9 _ - .``.
+
+    :raises Refusal: ``bad_device``
+    """
+    if not _DEVICE.match(value):
+        raise Refusal("bad_device")
+    return value
+
+
+def parse_stream_id(value: str) -> tuple[int, int]:
+    """``"<ms>-<seq>"`` as two numbers, so that ids compare as numbers.
+
+    :raises Refusal: ``bad_stream_id`` for ``*``, ``0-0``, anything over 64 bits or not of that shape
+    """
+    match = _STREAM_ID.match(value)
+    if match is None:
+        raise Refusal("bad_stream_id")
+    ms, seq = int(match[1]), int(match[2])
+    if ms > _U64 or seq > _U64 or (ms, seq) == (0, 0):
+        raise Refusal("bad_stream_id")
+    return ms, seq

@@ -1,0 +1,137 @@
+"""Every "no" a client can meet, in two tables: coded refusals, and WebSocket close codes.
+
+Clients may rely on ``code`` for ever; the sentences may be reworded. ``retryable`` answers the one question a
+client has: is it worth sending the same thing again?
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: HTTP status, can a retry succeed, and the sentence a person reads."""
+
+    status: int
+    retryable: bool
+    sentence: str
+
+
+RULES: Final[dict[str, Rule]] = {
+    # what was sent cannot be understood
+    "bad_request": Rule(400, False, "The request is malformed."),
+    "bad_json": Rule(400, False, "The body is not valid JSON."),
+    "bad_frame": Rule(400, False, "The frame is malformed."),
+    "unknown_type": Rule(400, False, "This type of frame is unknown."),
+    "binary_frame": Rule(400, False, "Frames are text; this one was binary."),
+    "bad_mobile": Rule(400, False, "A mobile number has 10 to 15 digits."),
+    "bad_message_id": Rule(400, False, "messageId takes 1 to 64 of A-Z a-z 0-9 _ - . :"),
+    "bad_stream_id": Rule(400, False, "streamId is not one this server gives."),
+    "bad_device": Rule(400, False, "deviceId takes 1 to 64 of A-Z a-z 0-9 _ - ."),
+    "message_empty": Rule(400, False, "The message is empty."),
+    "message_too_large": Rule(400, False, "The message is too large."),
+    "self_message": Rule(400, False, "A message to oneself goes nowhere."),
+    "self_block": Rule(400, False, "Nobody can block themselves."),
+    "bad_subprotocol": Rule(400, False, "The only subprotocol spoken here is wm.v1; offer that or none."),
+    # who is asking
+    "credentials_wrong": Rule(401, False, "The mobile number or the password is wrong."),
+    "token_missing": Rule(401, False, "A bearer token is needed."),
+    "token_invalid": Rule(401, False, "The token is not valid."),
+    "token_expired": Rule(401, False, "The token has expired: log in again."),
+    "session_revoked": Rule(401, False, "This session was logged out: log in again."),
+    "ticket_invalid": Rule(401, False, "The ticket is unknown, used or expired."),
+    # what is asked for
+    "forbidden": Rule(403, False, "This is not allowed."),
+    "not_found": Rule(404, False, "There is nothing here."),
+    "no_such_person": Rule(404, False, "Nobody has this mobile number here."),
+    "method_not_allowed": Rule(405, False, "This address does not take that method."),
+    "already_exists": Rule(409, False, "An account with this mobile number exists already."),
+    "too_many_devices": Rule(409, False, "This account has its full number of devices: log one out first."),
+    "block_list_full": Rule(409, False, "The block list is full."),
+    "request_timeout": Rule(408, True, "The request took too long to arrive."),
+    "body_too_large": Rule(413, False, "The request is too large."),
+    "unsupported_media_type": Rule(415, False, "Send JSON, with Content-Type: application/json."),
+    # later, perhaps
+    "mailbox_full": Rule(429, True, "Too much is waiting for this person: try again later."),
+    "too_many_requests": Rule(429, True, "Too many requests: try again later."),
+    "unavailable": Rule(503, True, "A part of the service is away: try again in a moment."),
+    "busy": Rule(503, True, "Too many are logging in at once: try again in a moment."),
+    "draining": Rule(503, True, "This server is going down: connect again."),
+    "internal": Rule(500, True, "Something broke on our side."),
+}
+
+RETRY_AFTER_SECONDS: Final = 2
+"""Default ``Retry-After`` of every retryable refusal, in seconds."""
+
+
+class Refusal(Exception):
+    """A coded "no" to a client. Raised anywhere below the handlers, turned into HTTP or a frame by them.
+
+    :param code: a key of :data:`RULES`
+    :param errors: per-field details, ``[{"field": str, "message": str}]``; never the submitted value
+    :param retry_after: seconds, for retryable ones
+    """
+
+    def __init__(self, code: str, errors: list[dict[str, str]] | None = None, retry_after: float | None = None) -> None:
+        rule = RULES[code]
+        super().__init__(code)
+        self.code = code
+        self.rule = rule
+        self.errors = errors
+        self.retry_after = retry_after if retry_after is not None or not rule.retryable else RETRY_AFTER_SECONDS
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads."""
+        return self.rule.sentence
+
+    def body(self) -> dict[str, Any]:
+        """The one HTTP error body: the seed's ``{success, message}`` and RFC 9457 in one."""
+        message = "; ".join(e["message"] for e in self.errors) if self.errors else self.rule.sentence
+        body: dict[str, Any] = {
+            "success": False,
+            "message": message,
+            "type": f"urn:whatsapp-mini:{self.code}",
+            "title": self.rule.sentence,
+            "status": self.rule.status,
+            "code": self.code,
+        }
+        if self.errors:
+            body["errors"] = self.errors
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A WebSocket close code: 4000-4499 reconnect by yourself, 4500-4999 do not."""
+
+    code: int
+    reason: str
+    reconnect: bool = field(default=False)
+
+
+SLOW_CONSUMER: Final = Close(4001, "slow consumer: connect again and read faster", reconnect=True)
+LEASE_LOST: Final = Close(4002, "presence was lost: connect again", reconnect=True)
+UNREACHABLE: Final = Close(4003, "two pings unanswered: connect again", reconnect=True)
+UNAVAILABLE: Final = Close(4004, "a part of the service is away: connect again", reconnect=True)
+DRAINING: Final = Close(4012, "server draining: connect again", reconnect=True)
+TOKEN_EXPIRED: Final = Close(4501, "token expired: log in again")
+TOO_MANY_BAD_FRAMES: Final = Close(4503, "too many bad frames")
+TOO_MANY_DEVICES: Final = Close(4504, "too many devices: log one out first")
+REPLACED: Final = Close(4508, "replaced by a newer connection of this device")
+LOGGED_OUT: Final = Close(4509, "logged out")
+INTERNAL: Final = Close(1011, "internal error")
+
+CLOSES: Final = (
+    SLOW_CONSUMER,
+    LEASE_LOST,
+    UNREACHABLE,
+    UNAVAILABLE,
+    DRAINING,
+    TOKEN_EXPIRED,
+    TOO_MANY_BAD_FRAMES,
+    TOO_MANY_DEVICES,
+    REPLACED,
+    LOGGED_OUT,
+    INTERNAL,
+)

@@ -1,0 +1,19 @@
+"""Every knob of the product: an environment variable, typed, with its default, unit and reason.
+
+``settings.TORTOISE_ORM`` is what ``tortoise -c settings.TORTOISE_ORM`` reads; it is made when asked for, so that
+importing this package needs no environment.
+"""
+
+from typing import Any
+
+from settings.knobs import Settings, SettingsError, load
+
+__all__ = ["Settings", "SettingsError", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TORTOISE_ORM":
+        from settings.database import tortoise_orm  # noqa: PLC0415 - only for those who ask
+
+        return tortoise_orm(load().database_url)
+    raise AttributeError(name)

@@ -1,0 +1,142 @@
+"""The knobs themselves. One field, one environment variable of the same name in capitals."""
+
+from typing import Final, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_SECRET_BYTES: Final = 32
+_SAMPLE_SECRETS: Final = ("change", "secret", "example", "sample", "password", "xyz")
+
+
+class SettingsError(Exception):
+    """The environment does not make a runnable product; the message says which variable and why, never its value."""
+
+
+class Settings(BaseSettings):
+    """All knobs. Units are in the descriptions; reasons for the defaults are in docs/OPERATIONS.md."""
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, extra="ignore")
+
+    redis_url: str = Field(description="Redis or Valkey 7.0+: redis://, rediss:// or unix://…?db=0")
+    database_url: str = Field(description="PostgreSQL 13+: postgres://user:password@host:5432/name")
+    arq_redis_url: str = Field("", description="Redis of the background jobs; empty: the same as REDIS_URL")
+    jwt_secret: SecretStr = Field(description="Signs tokens (HS256); at least 32 bytes of random text")
+    jwt_previous_secret: SecretStr = Field(
+        SecretStr(""), description="The secret before this one: still verifies, no longer signs"
+    )
+    token_hours: float = Field(24, gt=0, le=24 * 366, description="Hours a token and its session live")
+    ticket_seconds: int = Field(30, ge=1, le=600, description="Seconds a socket ticket may wait to be used")
+
+    bcrypt_rounds: int = Field(12, ge=4, le=16, description="Cost of a password hash; 12 is 240-460 ms")
+    bcrypt_threads: int = Field(2, ge=1, le=64, description="Hashes computed at once by one worker process")
+    bcrypt_waiting: int = Field(16, ge=0, description="Logins that may wait for a thread; the next gets 503 busy")
+    default_region: str = Field(
+        "",
+        pattern=r"^([A-Z]{2})?$",
+        description="Country of numbers written without one (IN, DE); empty: digits as given",
+    )
+
+    mailbox_limit: int = Field(10_000, ge=1, description="Chats that may wait for one person")
+    mailbox_bytes: int = Field(16 * 2**20, ge=1024, description="Bytes of chat text that may wait for one person")
+    mailbox_per_sender: int = Field(1_000, ge=1, description="Chats of one sender that may wait for one person")
+    mailbox_days: float = Field(30, gt=0, description="Days a chat may wait; then its sender gets `expired`")
+    max_message_bytes: int = Field(16 * 2**10, ge=1, le=48 * 2**10, description="Bytes of one chat text in UTF-8")
+    max_devices: int = Field(5, ge=1, le=16, description="Devices of one person")
+    device_days: float = Field(30, gt=0, description="Days after which a device that never came back is forgotten")
+    max_blocks: int = Field(5_000, ge=1, le=50_000, description="People one person may block")
+    dedupe_hours: float = Field(24, gt=0, description="Hours a retry is recognised after its chat left the mailbox")
+
+    window: int = Field(256, ge=1, le=4096, description="Entries in flight and unacked on one connection")
+    redeliver_seconds: float = Field(30, gt=0, description="Seconds without an ack after which an entry is sent again")
+    redeliver_times: int = Field(3, ge=0, description="How often it is sent again on one connection")
+    stuck_window_seconds: float = Field(60, gt=0, description="Seconds a full window may see no ack; then close 4001")
+    park_after: int = Field(5, ge=1, description="Failures of our own code on one entry before it is parked")
+    bad_frames_per_minute: int = Field(10, ge=1, description="Bad frames in a minute that end a connection (4503)")
+
+    ping_seconds: float = Field(20, gt=0, description="Seconds between pings; two unanswered end a connection")
+    lease_seconds: float = Field(60, gt=0, description="Seconds one sign of life keeps a person online")
+    bell_seconds: float = Field(5, gt=0, description="Seconds between a server's heartbeats to itself and the registry")
+    bell_silence_seconds: float = Field(
+        15, gt=0, description="Silence on its own channel after which it subscribes anew"
+    )
+    session_check_seconds: float = Field(
+        15, gt=0, description="Seconds between looks at whether open sockets' sessions live"
+    )
+    drain_seconds: float = Field(
+        5, ge=0, le=600, description="Seconds a stopping worker may take to finish and say goodbye"
+    )
+    write_seconds: float = Field(10, gt=0, description="Seconds one write to a socket may block; then close 4001")
+
+    redis_connect_seconds: float = Field(2, gt=0, description="Seconds to reach Redis")
+    redis_command_seconds: float = Field(3, gt=0, description="Seconds one Redis command may take")
+    redis_pool: int = Field(64, ge=2, description="Redis connections of one worker process")
+    database_pool: int = Field(10, ge=1, description="PostgreSQL connections of one worker process")
+    event_buffer: int = Field(10_000, ge=1, description="Session events that may wait to be written in bulk")
+
+    sweep_seconds: int = Field(10, ge=1, le=60, description="Seconds between sweeps of presence (a divisor of 60)")
+    reclaim_seconds: int = Field(
+        15, ge=1, le=60, description="Seconds between looks for stuck mailboxes (a divisor of 60)"
+    )
+    cap_minutes: int = Field(5, ge=1, le=60, description="Minutes between runs of the mailbox cap (a divisor of 60)")
+    cap_batch: int = Field(2_000, ge=1, description="People looked at by one run of the mailbox cap")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged")
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _strong(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if len(text.encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"must have at least {MIN_SECRET_BYTES} bytes")
+        if len(set(text)) < 8 or any(text.lower().startswith(word) for word in _SAMPLE_SECRETS):
+            raise ValueError("looks like a sample; make one with: openssl rand -base64 48")
+        return value
+
+    @field_validator("jwt_previous_secret")
+    @classmethod
+    def _previous(cls, value: SecretStr) -> SecretStr:
+        return cls._strong(value) if value.get_secret_value() else value
+
+    @field_validator("redis_url", "database_url", "arq_redis_url")
+    @classmethod
+    def _scheme(cls, value: str) -> str:
+        schemes = ("redis://", "rediss://", "unix://", "postgres://", "postgresql://", "")
+        if value and not value.startswith(schemes[:-1]):
+            raise ValueError(f"must start with one of {' '.join(schemes)}")
+        return value.replace("postgresql://", "postgres://", 1)
+
+    @field_validator("sweep_seconds", "reclaim_seconds", "cap_minutes")
+    @classmethod
+    def _divides(cls, value: int) -> int:
+        if 60 % value:
+            raise ValueError("must divide 60")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        if self.lease_seconds < 2 * self.ping_seconds:
+            raise ValueError("LEASE_SECONDS must be at least twice PING_SECONDS, or people flicker offline")
+        if self.bell_silence_seconds < 2 * self.bell_seconds:
+            raise ValueError("BELL_SILENCE_SECONDS must be at least twice BELL_SECONDS")
+        return self
+
+    @property
+    def jobs_redis_url(self) -> str:
+        """Where arq keeps its queue."""
+        return self.arq_redis_url or self.redis_url
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    :raises SettingsError: one line for each variable that is missing or wrong
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(p) for p in e['loc']).upper() or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsError("The environment is not complete:\n" + "\n".join(lines)) from None
