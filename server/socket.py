@@ -1,0 +1,57 @@
+"""The seam between what turns bytes into calls (this room) and what the calls mean (the connection in delivery).
+
+Whatever speaks WebSocket implements :class:`Socket`; whoever wants to know what a client says implements
+:class:`Listener`. Neither knows more of the other than what is written here, so either can be exchanged alone.
+"""
+
+from typing import Protocol
+
+from protocol.refusals import Close
+
+
+class Listener(Protocol):
+    """What a connection offers its socket. The callbacks are synchronous: they never await and never raise."""
+
+    def received(self, data: str | bytes) -> None:
+        """One whole message. ``bytes`` means that it was a binary message."""
+
+    def alive(self) -> None:
+        """A pong came, any pong: evidence of life."""
+
+    def ponged(self, mark: int) -> None:
+        """The pong that answers the ping ``mark``, and with it every earlier one."""
+
+    def lost(self, code: int, reason: str) -> None:
+        """The socket is gone. Called exactly once, whatever happened, and nothing is called after it.
+
+        :param code: the client's close code; without one ours, when we closed; else 1006
+        """
+
+    async def room(self) -> None:
+        """Return when another message may be given to :meth:`received`. Until then the client is not read."""
+
+
+class Socket(Protocol):
+    """What a socket offers its connection. After the end every call is a no-op."""
+
+    def send(self, text: bytes) -> None:
+        """Queue one text message (UTF-8). Never blocks, keeps the order.
+
+        More than 1 MiB unsent drops the queue and closes with 4001.
+        """
+
+    def ping(self) -> int:
+        """Send a ping, after what is queued already; return its mark. Marks rise over the socket's life."""
+
+    def close(self, close: Close) -> None:
+        """Say goodbye after what is queued has been written, then end the connection; at most WRITE_SECONDS later.
+
+        The first close decides; nothing is received after it.
+        """
+
+    @property
+    def unsent(self) -> int:
+        """Bytes queued and not yet handed to the operating system's side."""
+
+    async def drained(self) -> None:
+        """Return when little is unsent (64 KiB), or the socket is gone."""
