@@ -1,0 +1,42 @@
+"""When people came and went: the account of logins and connections, and the durable side of "last seen"."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from models.user import User
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    LOGIN = "login"
+    LOGIN_FAILED = "login_failed"
+    LOGOUT = "logout"
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+
+
+class SessionEvent(Model):
+    """One thing that happened. ``user`` is null for a login of a number nobody has."""
+
+    id = fields.BigIntField(primary_key=True)
+    user: fields.ForeignKeyNullableRelation[User] = fields.ForeignKeyField(
+        "models.User", related_name="session_events", null=True, on_delete=fields.SET_NULL
+    )
+    mobile_no = fields.CharField(max_length=15)
+    kind = fields.CharEnumField(EventKind, max_length=16, description="what happened")
+    session_id = fields.UUIDField(null=True)
+    server_id = fields.CharField(max_length=128, db_default="")
+    device_id = fields.CharField(max_length=64, db_default="")
+    reason = fields.CharField(max_length=64, db_default="")
+    at = fields.DatetimeField(description="when it happened, not when it was written")
+
+    class Meta:
+        table = "session_events"
+        indexes = (
+            Index(fields=("mobile_no", "at"), name="session_events_mobile_at"),
+            Index(fields=("user_id",), name="session_events_user"),
+        )

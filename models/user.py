@@ -1,0 +1,19 @@
+"""A person."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class User(Model):
+    """Somebody with an account."""
+
+    id = fields.UUIDField(primary_key=True)
+    mobile_no = fields.CharField(max_length=15, unique=True, description="10 to 15 ASCII digits, cleaned")
+    name = fields.CharField(max_length=64)
+    password_hash = fields.CharField(max_length=72, description="bcrypt")
+    # Raised in the same transaction as every change of this person's blocks: Redis takes only newer ones.
+    blocks_version = fields.BigIntField(db_default=0)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "users"
