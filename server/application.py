@@ -1,0 +1,101 @@
+"""The Sanic application, with every default of Sanic's that does not suit a public chat server changed."""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+import tracerite
+from sanic import Sanic
+from sanic.config import Config
+from sanic.server.async_server import AsyncioServer
+
+from server import watchdog
+from server.heartbeat import Heartbeat
+from server.http_protocol import DeadlineProtocol
+from server.identity import make_server_id
+from server.loop import ServerLoopPolicy
+from settings import Settings
+from settings.logs import configure, log_config
+
+BACKLOG: Final = 4096
+"""Connections the kernel holds for us. With Sanic's 100, a storm of reconnects waits for seconds in SYN retries."""
+
+
+class MiniSanic(Sanic[Config, Any]):
+    """Sanic with our protocol class, backlog and event loop, however it is started."""
+
+    def prepare(self, *args: Any, **kwargs: Any) -> None:
+        """As Sanic's; the ``sanic`` command has no options for what is set here."""
+        kwargs["motd"] = False  # it is not a line of JSON
+        super().prepare(*args, **self._ours(kwargs))
+
+    async def create_server(self, *args: Any, **kwargs: Any) -> AsyncioServer | None:
+        """As Sanic's: for tests, inside a loop that runs already."""
+        return await super().create_server(*args, **self._ours(kwargs))
+
+    def setup_loop(self) -> None:
+        """Called by Sanic in each process before it makes its loop."""
+        super().setup_loop()
+        asyncio.set_event_loop_policy(ServerLoopPolicy())
+
+    @staticmethod
+    def _ours(kwargs: dict[str, Any]) -> dict[str, Any]:
+        return kwargs | {
+            "protocol": kwargs.get("protocol") or DeadlineProtocol,
+            "backlog": kwargs.get("backlog") or BACKLOG,
+        }
+
+
+def make_app(name: str, settings: Settings) -> MiniSanic:
+    """An application without routes. In each worker ``app.ctx.server_id`` and ``app.ctx.heartbeat`` exist.
+
+    sanic-ext is not switched on (AUTO_EXTEND): it would cost a fifth of the request rate for things not used here.
+    """
+    tracerite.unload()  # the `sanic` command loads it, and its drawn tracebacks are not one line of JSON
+    configure(settings.log_level)
+    app = MiniSanic(
+        name,
+        config=_config(settings),
+        log_config=log_config(settings.log_level),
+        loads=msgspec.json.decode,  # Sanic's ujson lets lone surrogates and NaN through
+        dumps=msgspec.json.encode,
+    )
+    # Sanic's own stop listener cancels all sockets at once. Stop listeners run in reverse order, so it goes in first.
+    app.enable_websocket()
+    app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
+    app.before_server_start(_begin)
+    app.after_server_stop(_finish)
+    watchdog.install(app)
+    return app
+
+
+def _config(settings: Settings) -> Config:
+    return Config(
+        {
+            "ACCESS_LOG": False,
+            "AUTO_EXTEND": False,
+            "FALLBACK_ERROR_FORMAT": "json",
+            "GRACEFUL_SHUTDOWN_TIMEOUT": settings.drain_seconds + 1,
+            "KEEP_ALIVE_TIMEOUT": 10,
+            "MOTD": False,
+            "NO_COLOR": True,
+            "REQUEST_MAX_SIZE": 64 * 1024,
+            "REQUEST_TIMEOUT": 10,
+            "RESPONSE_TIMEOUT": 10,
+            "WEBSOCKET_MAX_SIZE": 64 * 1024,
+            # Sanic drops a client at the first missed pong; the heartbeat here allows one.
+            "WEBSOCKET_PING_INTERVAL": None,
+            "WEBSOCKET_PING_TIMEOUT": None,
+        }
+    )
+
+
+async def _begin(app: MiniSanic) -> None:
+    # Outside of a worker process (tests, --single-process) there is no `m`.
+    worker = app.m.name if hasattr(app, "multiplexer") else ""
+    app.ctx.server_id = make_server_id(worker)
+    app.ctx.heartbeat.start()
+
+
+async def _finish(app: MiniSanic) -> None:
+    app.ctx.heartbeat.stop()

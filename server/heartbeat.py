@@ -1,0 +1,83 @@
+"""Pings, and the end of clients that answer none: one task for all sockets of a worker.
+
+The sockets are spread over buckets and one bucket is pinged at a time, because pinging ten thousand in one tick
+holds up everything else for a tenth of a second.
+"""
+
+import asyncio
+import itertools
+from typing import Final, Protocol
+
+from protocol.refusals import UNREACHABLE, Close
+
+BUCKETS: Final = 40
+MISSES: Final = 2
+
+
+class Beating(Protocol):
+    """What a socket needs to be watched."""
+
+    def ping(self) -> int:
+        """Send a ping."""
+
+    def take_evidence(self) -> bool:
+        """Whether any frame or pong came since the last call."""
+
+    def end(self, close: Close) -> None:
+        """End it now."""
+
+
+class Heartbeat:
+    """Pings every socket once per ``ping_seconds``; ends it when two of these pings in a row brought nothing.
+
+    Any frame counts as an answer. Each ping has a whole period to be answered, so a vanished client is ended two to
+    three periods after its last frame.
+    """
+
+    def __init__(self, ping_seconds: float) -> None:
+        self._ping_seconds = ping_seconds
+        self._buckets: list[dict[Beating, int]] = [{} for _ in range(BUCKETS)]  # socket -> pings since the last frame
+        self._where: dict[Beating, dict[Beating, int]] = {}
+        self._next = itertools.cycle(self._buckets)
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, socket: Beating) -> None:
+        """Watch a socket. Its first ping goes out within a period."""
+        bucket = next(self._next)
+        bucket[socket] = 0
+        self._where[socket] = bucket
+
+    def remove(self, socket: Beating) -> None:
+        """Watch it no longer; a no-op when it is not watched."""
+        bucket = self._where.pop(socket, None)
+        if bucket is not None:
+            bucket.pop(socket, None)
+
+    def sockets(self) -> list[Beating]:
+        """All that are watched: the open sockets of this worker."""
+        return list(self._where)
+
+    def start(self) -> None:
+        """Begin. Not through ``app.add_task``: Sanic cancels those at SIGTERM, before the drain."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """End; may be called without a start."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            for bucket in self._buckets:
+                await asyncio.sleep(self._ping_seconds / BUCKETS)
+                for socket in list(bucket):
+                    self._beat(socket, bucket)
+
+    def _beat(self, socket: Beating, bucket: dict[Beating, int]) -> None:
+        unanswered = 0 if socket.take_evidence() else bucket[socket]
+        if unanswered >= MISSES:
+            self.remove(socket)
+            socket.end(UNREACHABLE)
+            return
+        bucket[socket] = unanswered + 1
+        socket.ping()
