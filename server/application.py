@@ -31,6 +31,8 @@ class MiniSanic(Sanic[Config, Any]):
 
     async def create_server(self, *args: Any, **kwargs: Any) -> AsyncioServer | None:
         """As Sanic's: for tests, inside a loop that runs already."""
+        # At start Sanic rewrites its own methods from their source, which works once per process except in this mode.
+        Sanic.test_mode = True
         return await super().create_server(*args, **self._ours(kwargs))
 
     def setup_loop(self) -> None:

@@ -1,0 +1,198 @@
+"""What the tests of this room share: an echoing connection, an application around it, a client without manners."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import socket
+import struct
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sanic import Request, Sanic
+from sanic.response import HTTPResponse, json
+
+from protocol.refusals import Close, Refusal
+from server.application import MiniSanic, make_app
+from server.routes import add_sockets
+from server.stock_socket import StockSocket
+from settings import Settings
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+def make_settings(**knobs: Any) -> Settings:
+    """Settings that need no environment."""
+    secret = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return Settings(redis_url="redis://none", database_url="postgres://none/none", jwt_secret=secret, **knobs)
+
+
+class Echo:
+    """A connection that sends back what it is told, and remembers all that happened to it."""
+
+    def __init__(self, socket: StockSocket, request: Request) -> None:
+        self.socket = socket
+        self.request = request
+        self.messages: list[str | bytes] = []
+        self.marks: list[int] = []
+        self.signs = 0
+        self.ends: list[tuple[int, str]] = []
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+
+    def received(self, data: str | bytes) -> None:
+        if data == "raise":
+            raise RuntimeError("the listener broke its promise")
+        self.messages.append(data)
+        self.socket.send(data.encode() if isinstance(data, str) else b"(binary)")
+
+    def alive(self) -> None:
+        self.signs += 1
+
+    def ponged(self, mark: int) -> None:
+        self.marks.append(mark)
+
+    def lost(self, code: int, reason: str) -> None:
+        self.ends.append((code, reason))
+
+    async def room(self) -> None:
+        await self.has_room.wait()
+
+
+Handler = Callable[[Request, StockSocket], Awaitable[None]]
+
+
+@dataclass
+class House:
+    """A server in this process."""
+
+    app: MiniSanic
+    port: int = 0
+    echoes: list[Echo] = field(default_factory=list)
+    protocols: set[Any] = field(default_factory=set)
+
+    def url(self, rest: str = "/") -> str:
+        return f"ws://127.0.0.1:{self.port}{rest}"
+
+    async def echo(self) -> Echo:
+        """The latest connection, as soon as there is one."""
+        await until(lambda: bool(self.echoes))
+        return self.echoes[-1]
+
+    async def handle(self, request: Request, socket: StockSocket) -> None:
+        echo = Echo(socket, request)
+        self.echoes.append(echo)
+        await socket.serve(echo)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0.005)
+
+
+async def refused(_request: Request, refusal: Refusal) -> HTTPResponse:
+    return json(refusal.body(), status=refusal.rule.status)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    handler: Handler | None = None, prepare: Callable[[House], None] | None = None, **knobs: Any
+) -> AsyncIterator[House]:
+    """A house on a free port; ``prepare`` may add to it before it opens."""
+    settings = make_settings(**knobs)
+    house = House(make_app(f"house-{uuid.uuid4().hex}", settings))
+    add_sockets(house.app, settings, handler or house.handle)
+    house.app.add_route(_pid, "/")
+    house.app.exception(Refusal)(refused)
+    if prepare is not None:
+        prepare(house)
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**15)  # or the kernel hides slow readers for a while
+    house.port = listening.getsockname()[1]
+    server = await house.app.create_server(sock=listening)
+    assert server is not None
+    house.protocols = server.connections
+    await server.startup()
+    await server.before_start()
+    await server.after_start()
+    try:
+        yield house
+    finally:
+        await server.before_stop()
+        await server.close()
+        for protocol in list(server.connections):
+            protocol.abort()
+        await server.after_stop()
+        Sanic.unregister_app(house.app)
+
+
+async def _pid(request: Request) -> HTTPResponse:
+    return json({"pid": os.getpid(), "serverId": request.app.ctx.server_id})
+
+
+class RawClient:
+    """A WebSocket client that does nothing by itself: no pong, no close reply, no reading."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port: int, path: str = "/", receive_buffer: int = 0) -> "RawClient":
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=sock, limit=receive_buffer or 2**16)
+        key = base64.b64encode(os.urandom(16)).decode()
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b" 101 " in head.splitlines()[0]
+        return cls(reader, writer)
+
+    def send(self, opcode: int, payload: bytes, fin: bool = True) -> None:
+        self.writer.write(frame(opcode, payload, fin))
+
+    async def receive(self) -> tuple[int, bytes]:
+        """The next frame: opcode and payload. Raises IncompleteReadError at the end."""
+        first, second = await self.reader.readexactly(2)
+        length = second & 0x7F
+        if length == 126:
+            (length,) = struct.unpack("!H", await self.reader.readexactly(2))
+        elif length == 127:
+            (length,) = struct.unpack("!Q", await self.reader.readexactly(8))
+        return first & 0x0F, await self.reader.readexactly(length)
+
+    async def close_code(self) -> int:
+        """Read on to the close frame; its code."""
+        while True:
+            opcode, payload = await self.receive()
+            if opcode == CLOSE:
+                return int.from_bytes(payload[:2], "big")
+
+    def vanish(self) -> None:
+        """Gone, without a word."""
+        self.writer.transport.abort()
+
+
+def frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
+    """A client's frame, masked with zeros."""
+    head = bytes([opcode | (0x80 if fin else 0)])
+    size = len(payload)
+    if size < 126:
+        head += bytes([0x80 | size])
+    elif size < 2**16:
+        head += bytes([0x80 | 126]) + struct.pack("!H", size)
+    else:
+        head += bytes([0x80 | 127]) + struct.pack("!Q", size)
+    return head + b"\0\0\0\0" + payload
+
+
+GOODBYE = Close(4508, "replaced")

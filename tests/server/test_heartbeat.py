@@ -1,0 +1,118 @@
+import asyncio
+import time
+from itertools import pairwise
+
+import pytest
+from websockets.asyncio.client import connect
+
+from protocol.refusals import UNREACHABLE, Close
+from server.heartbeat import BUCKETS, Heartbeat
+from tests.server.support import CLOSE, PING, PONG, TEXT, RawClient, serving, until
+
+PERIOD = 0.25
+
+
+async def test_two_pings_without_a_pong_end_the_connection_and_not_earlier() -> None:
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
+        started = time.monotonic()
+        client = await RawClient.connect(house.port)
+        echo = await house.echo()
+        pings = []
+        while (answer := await client.receive())[0] != CLOSE:
+            assert answer[0] == PING
+            pings.append(time.monotonic())
+        lasted = time.monotonic() - started
+        assert len(pings) == 2
+        assert time.monotonic() - pings[0] > 1.8 * PERIOD  # each had its period
+        assert lasted < 3.5 * PERIOD
+        assert int.from_bytes(answer[1][:2], "big") == UNREACHABLE.code
+        await until(lambda: bool(echo.ends))  # without any help of the client: TCP is cut
+        assert echo.ends == [(UNREACHABLE.code, UNREACHABLE.reason)]
+        client.vanish()
+
+
+@pytest.mark.parametrize("sign", [TEXT, PONG, PING])
+async def test_one_missed_ping_is_forgiven_after_any_frame(sign: int) -> None:
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
+        client = await RawClient.connect(house.port)
+        echo = await house.echo()
+        seen = 0
+        while seen < 6:
+            opcode, _ = await client.receive()
+            if opcode == PING:
+                seen += 1
+                if seen % 2 == 0:  # every other ping goes unanswered
+                    client.send(sign, b"x")
+        assert echo.ends == []
+        client.vanish()
+
+
+async def test_pings_of_the_connection_are_not_counted_as_missed() -> None:
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
+        client = await RawClient.connect(house.port)
+        echo = await house.echo()
+        for _ in range(20):
+            echo.socket.ping()
+        marks = []
+        while len(marks) < 21:
+            opcode, payload = await client.receive()
+            assert opcode == PING
+            marks.append(int.from_bytes(payload, "big"))
+        assert marks == sorted(set(marks))
+        assert echo.ends == []
+        client.vanish()
+
+
+async def test_a_client_whose_reading_we_stopped_is_not_called_unreachable() -> None:
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
+        client = await RawClient.connect(house.port)
+        echo = await house.echo()
+        echo.has_room.clear()
+        for _ in range(100):
+            client.send(TEXT, b"x")
+        await asyncio.sleep(4 * PERIOD)
+        assert echo.ends == []
+        echo.has_room.set()
+        await until(lambda: len(echo.messages) == 100)
+        client.vanish()
+
+
+async def test_an_ordinary_client_stays() -> None:
+    async with serving(ping_seconds=0.1, lease_seconds=10) as house, connect(house.url(), ping_interval=None) as client:
+        await asyncio.sleep(1)
+        await client.send("still here")
+        assert await client.recv() == "still here"
+        assert (await house.echo()).signs >= 5
+
+
+class Quiet:
+    def __init__(self) -> None:
+        self.pinged: list[float] = []
+
+    def ping(self) -> int:
+        self.pinged.append(time.monotonic())
+        return len(self.pinged)
+
+    def take_evidence(self) -> bool:
+        return True
+
+    def end(self, close: Close) -> None:
+        raise AssertionError(close)
+
+
+async def test_pings_are_spread_over_the_period_and_come_once_in_each() -> None:
+    heart = Heartbeat(0.8)
+    sockets = [Quiet() for _ in range(BUCKETS)]
+    for socket in sockets:
+        heart.add(socket)
+    heart.start()
+    await asyncio.sleep(2.2)
+    heart.stop()
+    firsts = sorted(socket.pinged[0] for socket in sockets)
+    assert firsts[-1] - firsts[0] > 0.6
+    assert max(later - earlier for earlier, later in pairwise(firsts)) < 0.2
+    assert all(0.7 < b - a < 1.3 for socket in sockets for a, b in pairwise(socket.pinged))
+    assert heart.sockets() == sockets
+    heart.remove(sockets[0])
+    heart.remove(sockets[0])
+    assert heart.sockets() == sockets[1:]

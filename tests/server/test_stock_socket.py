@@ -1,0 +1,361 @@
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+
+import pytest
+from sanic import Request
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from protocol.refusals import SLOW_CONSUMER, Close
+from server.stock_socket import StockSocket
+from tests.server.support import (
+    BINARY,
+    CLOSE,
+    GOODBYE,
+    PING,
+    PONG,
+    TEXT,
+    Echo,
+    House,
+    RawClient,
+    frame,
+    make_settings,
+    serving,
+    until,
+)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with serving() as opened:
+        yield opened
+
+
+async def test_messages_arrive_whole_and_in_order_and_leave_as_text(house: House) -> None:
+    async with connect(house.url()) as client:
+        for number in range(500):
+            await client.send(f"message {number} — ü")
+        answers = [await client.recv() for _ in range(500)]
+    assert answers == [f"message {number} — ü" for number in range(500)]
+
+
+async def test_a_message_in_fragments_with_a_ping_between_is_one_message(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    client.send(TEXT, "ü".encode()[:1], fin=False)
+    client.send(PING, b"?")
+    client.send(0, "ü".encode()[1:])
+    assert await client.receive() == (PONG, b"?")
+    assert await client.receive() == (TEXT, "ü".encode())
+    client.vanish()
+
+
+async def test_a_binary_message_is_told_apart(house: House) -> None:
+    async with connect(house.url()) as client:
+        await client.send(b"\xff")
+        assert await client.recv() == "(binary)"
+    assert (await house.echo()).messages == [b"\xff"]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(TEXT, b"\xff"), 1007),
+        (frame(TEXT, b"x" * (64 * 1024 + 1)), 1009),
+        (frame(TEXT, b"x" * 40_000, fin=False) + frame(0, b"x" * 40_000), 1009),
+        (frame(3, b""), 1002),
+        (bytes([0x81, 1]) + b"x", 1002),
+    ],
+    ids=["bad UTF-8", "too large", "too large in fragments", "unknown opcode", "unmasked"],
+)
+async def test_a_broken_frame_closes_as_the_standard_says(house: House, data: bytes, code: int) -> None:
+    client = await RawClient.connect(house.port)
+    client.writer.write(data)
+    assert await client.close_code() == code
+    client.writer.close()
+    echo = await house.echo()
+    await until(lambda: bool(echo.ends))
+    assert [end[0] for end in echo.ends] == [code]
+    assert echo.messages == []
+
+
+async def test_64_kib_are_taken(house: House) -> None:
+    async with connect(house.url()) as client:
+        await client.send("x" * 64 * 1024)
+        assert len(await client.recv()) == 64 * 1024
+
+
+async def test_a_polite_end_is_told_once_with_the_clients_code(house: House) -> None:
+    async with connect(house.url()) as client:
+        await client.close(4000, "enough")
+    echo = await house.echo()
+    await until(lambda: bool(echo.ends))
+    await asyncio.sleep(0.05)
+    assert echo.ends == [(4000, "enough")]
+
+
+async def test_a_vanished_client_is_told_once_as_1006(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    client.vanish()
+    await until(lambda: bool(echo.ends))
+    await asyncio.sleep(0.05)
+    assert echo.ends == [(1006, "")]
+
+
+async def test_a_client_that_vanished_before_serve_is_told_all_the_same() -> None:
+    echoes: list[Echo] = []
+
+    async def late(request: Request, socket: StockSocket) -> None:
+        await asyncio.shield(asyncio.ensure_future(serve_late(request, socket)))
+
+    async def serve_late(request: Request, socket: StockSocket) -> None:
+        await socket.gone()
+        echoes.append(Echo(socket, request))
+        await socket.serve(echoes[-1])
+
+    async with serving(late) as house:
+        client = await RawClient.connect(house.port)
+        client.vanish()
+        await until(lambda: bool(echoes) and bool(echoes[0].ends))
+    assert echoes[0].ends == [(1006, "")]
+
+
+async def test_our_close_code_arrives_after_what_was_queued(house: House) -> None:
+    async with connect(house.url()) as client:
+        echo = await house.echo()
+        for number in range(100):
+            echo.socket.send(b"%d" % number)
+        echo.socket.close(GOODBYE)
+        echo.socket.send(b"too late")
+        echo.socket.close(Close(4999, "the first decides"))
+        received = [message async for message in _until_closed(client)]
+    assert received == [str(number) for number in range(100)]
+    assert (client.close_code, client.close_reason) == (4508, "replaced")
+    await until(lambda: bool(echo.ends))
+    assert echo.ends == [(4508, "replaced")]
+
+
+async def _until_closed(client: object) -> AsyncIterator[str]:
+    while True:
+        try:
+            yield await client.recv()  # type: ignore[attr-defined]
+        except ConnectionClosed:
+            return
+
+
+async def test_nothing_is_received_after_our_close(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    echo.socket.close(GOODBYE)
+    client.send(TEXT, b"late")
+    assert await client.close_code() == 4508
+    client.send(CLOSE, (4508).to_bytes(2, "big"))
+    client.writer.close()
+    await until(lambda: bool(echo.ends))
+    assert echo.messages == []
+
+
+async def test_a_client_that_never_answers_our_close_is_cut_in_time() -> None:
+    async with serving(write_seconds=0.3) as house:
+        client = await RawClient.connect(house.port)
+        echo = await house.echo()
+        started = asyncio.get_running_loop().time()
+        echo.socket.close(GOODBYE)
+        await until(lambda: bool(echo.ends))
+        assert 0.25 < asyncio.get_running_loop().time() - started < 2
+        assert echo.ends == [(4508, "replaced")]
+        client.vanish()
+
+
+async def test_an_exception_closes_with_1011(house: House) -> None:
+    async with connect(house.url()) as client:
+        await client.send("raise")
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+    assert client.close_code == 1011
+    echo = await house.echo()
+    await until(lambda: bool(echo.ends))
+    assert [end[0] for end in echo.ends] == [1011]
+
+
+async def test_an_exception_before_serve_closes_with_1011_too() -> None:
+    async def broken(_request: Request, _socket: StockSocket) -> None:
+        raise RuntimeError("Redis is away")
+
+    async with serving(broken) as house, connect(house.url()) as client:
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert client.close_code == 1011
+
+
+async def test_a_client_that_never_reads_costs_little_and_is_closed_as_slow() -> None:
+    async with serving(write_seconds=0.3) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        most = 0
+        while not echo.ends:
+            echo.socket.send(b"x" * 16_384)
+            most = max(most, echo.socket.unsent)
+            await asyncio.sleep(0.001)
+        assert most <= 2**20 + 16_384
+        assert echo.ends == [(SLOW_CONSUMER.code, SLOW_CONSUMER.reason)]
+        client.vanish()
+
+
+async def test_a_write_blocked_too_long_closes_as_slow_even_when_little_is_queued() -> None:
+    async with serving(write_seconds=0.3) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        started = asyncio.get_running_loop().time()
+        while echo.socket.unsent < 2**18:
+            echo.socket.send(b"x" * 2**16)
+            await asyncio.sleep(0)
+        await until(lambda: bool(echo.ends))
+        assert asyncio.get_running_loop().time() - started < 2
+        assert echo.ends == [(SLOW_CONSUMER.code, SLOW_CONSUMER.reason)]
+        client.vanish()
+
+
+async def test_a_slow_client_that_reads_gets_everything() -> None:
+    async with serving(write_seconds=5) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        texts = [b"%07d" % number * 1000 for number in range(100)]
+        for text in texts:
+            echo.socket.send(text)
+        assert echo.socket.unsent > 2**16
+        waiter = asyncio.ensure_future(echo.socket.drained())
+        await asyncio.sleep(0.05)
+        assert not waiter.done()
+        assert [(await client.receive())[1] for _ in texts] == texts
+        await asyncio.wait_for(waiter, 1)
+        assert echo.socket.unsent == 0
+        client.vanish()
+
+
+async def test_drained_returns_when_the_socket_is_gone(house: House) -> None:
+    client = await RawClient.connect(house.port, receive_buffer=4096)
+    echo = await house.echo()
+    for _ in range(30):
+        echo.socket.send(b"x" * 2**15)
+    waiter = asyncio.ensure_future(echo.socket.drained())
+    client.vanish()
+    await asyncio.wait_for(waiter, 2)
+
+
+async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -> None:
+    async with serving(write_seconds=0.5) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        burst = frame(PING, b"p" * 125) * 500
+        transport = next(iter(house.protocols)).transport
+        most = 0
+        while not echo.ends:
+            if client.writer.transport.get_write_buffer_size() < 2**18:
+                client.writer.write(burst)
+            most = max(most, transport.get_write_buffer_size())
+            await asyncio.sleep(0.001)
+        assert most < 2**19
+        assert echo.ends == [(SLOW_CONSUMER.code, SLOW_CONSUMER.reason)]
+        client.vanish()
+
+
+async def test_without_room_the_client_is_not_read_but_its_pongs_are(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    echo.has_room.clear()
+    client.send(TEXT, b"waits")
+    mark = echo.socket.ping()
+    assert await client.receive() == (PING, mark.to_bytes(8, "big"))
+    client.send(PONG, mark.to_bytes(8, "big"))
+    await until(lambda: echo.marks == [mark])
+    assert echo.messages == []
+
+    def flood() -> None:
+        client.writer.write(frame(TEXT, b"x" * 1000) * 100)
+
+    for _ in range(200):
+        flood()
+        await asyncio.sleep(0.001)
+    assert client.writer.transport.get_write_buffer_size() > 2**20  # it got stuck on the client's side
+    assert len(echo.socket._inbox._messages) < 1000
+    echo.has_room.set()
+    reading = asyncio.ensure_future(_read_all(client))
+    await until(lambda: len(echo.messages) == 1 + 200 * 100, 20)
+    reading.cancel()
+    client.vanish()
+
+
+async def _read_all(client: RawClient) -> None:
+    while await client.reader.read(2**16):
+        pass
+
+
+async def test_pongs_answer_the_marks_they_carry_and_no_others(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    first, second = echo.socket.ping(), echo.socket.ping()
+    assert second > first
+    await client.receive()
+    for payload in (b"", b"whatever", (second + 1).to_bytes(8, "big"), second.to_bytes(8, "big")):
+        client.send(PONG, payload)
+    await until(lambda: echo.signs == 4)
+    assert echo.marks == [second]
+    client.vanish()
+
+
+async def test_a_ping_leaves_after_what_was_queued_before_it(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    echo.socket.send(b"first")
+    echo.socket.ping()
+    echo.socket.send(b"last")
+    assert [(await client.receive())[0] for _ in range(3)] == [TEXT, PING, TEXT]
+    client.vanish()
+
+
+async def test_everything_after_the_end_is_a_no_op(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    client.vanish()
+    await until(lambda: bool(echo.ends))
+    echo.socket.send(b"x")
+    echo.socket.ping()
+    echo.socket.close(GOODBYE)
+    echo.socket.end(GOODBYE)
+    await echo.socket.drained()
+    await asyncio.sleep(0.05)
+    assert echo.socket.unsent == 0
+    assert len(echo.ends) == 1
+
+
+async def test_no_task_and_no_socket_outlives_its_client(house: House) -> None:
+    await asyncio.sleep(0.05)
+    before = len(asyncio.all_tasks())
+    for round_ in range(30):
+        client = await RawClient.connect(house.port)
+        client.send(TEXT, b"unread")
+        client.send(BINARY, b"unread")
+        if round_ % 2:
+            client.send(CLOSE, (1000).to_bytes(2, "big"))
+            await client.close_code()
+        client.vanish()
+    await until(lambda: all(echo.ends for echo in house.echoes) and len(house.echoes) == 30)
+    await until(lambda: len(asyncio.all_tasks()) <= before)
+    assert house.app.ctx.heartbeat.sockets() == []
+    house.echoes.clear()
+    gc.collect()
+
+
+def test_it_is_only_made_of_an_accepted_websocket() -> None:
+    async def make() -> None:
+        from sanic.server.websockets.impl import WebsocketImplProtocol  # noqa: PLC0415
+
+        with pytest.raises(RuntimeError):
+            StockSocket(WebsocketImplProtocol(None), make_settings())  # type: ignore[no-untyped-call]
+
+    asyncio.run(make())
