@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import httpx
@@ -26,13 +27,21 @@ async def house() -> AsyncIterator[House]:
         yield opened
 
 
+async def read_to_the_end(reader: asyncio.StreamReader) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionResetError):  # being cut while sending looks like this
+        while chunk := await reader.read(4096):
+            received += chunk
+    return received
+
+
 async def drip(port: int, whole: bytes, slow: bytes) -> tuple[float, bytes]:
     """Send ``slow`` a byte at a time until we are cut; the seconds it took, and what was answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     loop = asyncio.get_running_loop()
     started = loop.time()
     writer.write(whole)
-    answer = asyncio.ensure_future(reader.read())
+    answer = asyncio.ensure_future(read_to_the_end(reader))
     for byte in slow:
         if answer.done():
             break

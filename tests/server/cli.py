@@ -1,0 +1,137 @@
+"""A throwaway application, started as production starts it: by the `sanic` command, in processes of its own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).parents[2]
+
+MODULE = """
+import asyncio, os
+from protocol.refusals import DRAINING
+from sanic.response import json
+from server.application import make_app
+from server.drain import add_drain
+from server.routes import add_sockets
+from tests.server.support import Echo, make_settings
+
+settings = make_settings(drain_seconds=float(os.environ.get("DRAIN", "2")))
+app = make_app("throwaway", settings)
+open_ = set()
+
+class Counted(Echo):
+    def lost(self, code, reason):
+        open_.discard(self)
+
+async def handle(request, socket):
+    echo = Counted(socket, request)
+    open_.add(echo)
+    await socket.serve(echo)
+
+async def goodbye():
+    await asyncio.sleep(float(os.environ.get("WORK", "0")))
+    for echo in list(open_):
+        echo.socket.close(DRAINING)
+    while open_:
+        await asyncio.sleep(0.01)
+
+@app.get("/")
+async def who(request):
+    return json({"pid": os.getpid(), "serverId": app.ctx.server_id})
+
+@app.get("/fail")
+async def fail(request):
+    raise RuntimeError("failed at " + request.url)
+
+add_sockets(app, settings, handle)
+add_drain(app, settings, goodbye)
+"""
+
+
+class Command:
+    """The running command and all that it started."""
+
+    def __init__(self, folder: Path, workers: int, environment: dict[str, str]) -> None:
+        (folder / "throwaway.py").write_text(MODULE)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+        self.log = folder / "log"
+        command = [sys.executable, "-m", "sanic", "throwaway", f"--workers={workers}", f"--port={self.port}"]
+        environment = os.environ | {"PYTHONPATH": f"{folder}:{ROOT}"} | environment
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.main = psutil.Process(self.process.pid)
+        self.seen: set[psutil.Process] = {self.main}
+        self.wait(lambda: len(self.workers()) == workers, 20)
+
+    def who(self) -> dict[str, Any]:
+        """Which worker answers, on a fresh connection."""
+        answer: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/", timeout=1).json()
+        return answer
+
+    def workers(self) -> dict[int, str]:
+        """The workers that answer: pid and serverId."""
+        found = {}
+        with contextlib.suppress(httpx.TransportError):
+            for _ in range(12):
+                who = self.who()
+                found[who["pid"]] = who["serverId"]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.seen |= set(self.main.children(recursive=True))
+        return found
+
+    def alive(self) -> list[psutil.Process]:
+        """What runs still, of all that was ever seen."""
+        return [p for p in self.seen if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+    def url(self, rest: str = "/") -> str:
+        return f"ws://127.0.0.1:{self.port}{rest}"
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log; every line must be a JSON object."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def stop(self) -> int:
+        """SIGTERM, once; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> float:
+        """Wait for it; how long it took."""
+        started = time.monotonic()
+        while not condition():
+            if time.monotonic() - started > seconds:
+                raise TimeoutError(self.log.read_text())
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    async def wait_in_thread(self, condition: Callable[[], bool], seconds: float) -> float:
+        """The same, while clients live on in this loop."""
+        return await asyncio.to_thread(self.wait, condition, seconds)
+
+
+@contextlib.contextmanager
+def running(folder: Path, workers: int = 2, **environment: str) -> Iterator[Command]:
+    """The command, and nothing left of it afterwards."""
+    command = Command(folder, workers, environment)
+    try:
+        yield command
+    finally:
+        for process in command.alive():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        command.process.wait(5)

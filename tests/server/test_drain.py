@@ -1,0 +1,107 @@
+import asyncio
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from server.drain import Drain, add_drain
+from tests.server.cli import running
+from tests.server.support import House, make_settings, serving
+
+
+async def test_sigterm_says_4012_to_all_and_ends_soon(tmp_path: Path) -> None:
+    with running(tmp_path) as command:
+        clients = [await connect(command.url()) for _ in range(100)]
+        started = time.monotonic()
+        assert await asyncio.to_thread(command.stop) == 0
+        assert time.monotonic() - started <= 2
+        for client in clients:
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+        assert {client.close_code for client in clients} == {4012}
+        assert not command.alive()
+
+
+async def test_while_draining_nobody_is_accepted_and_the_other_worker_serves_on(tmp_path: Path) -> None:
+    with running(tmp_path, WORK="1.5", DRAIN="5") as command:
+        leaving, staying = command.workers()
+        os.kill(leaving, signal.SIGTERM)
+        started = time.monotonic()
+        await asyncio.sleep(0.2)
+        answered = set()
+        while time.monotonic() - started < 1.2:
+            answered.add((await asyncio.to_thread(command.who))["pid"])
+        assert answered == {staying}
+        assert any(process.pid == leaving for process in command.alive())  # it was in the middle of it
+
+
+async def test_a_second_signal_does_not_break_the_drain(tmp_path: Path) -> None:
+    with running(tmp_path, workers=1, WORK="1", DRAIN="5") as command:
+        (worker,) = command.workers()
+        async with connect(command.url()) as client:
+            for _ in range(3):
+                os.kill(worker, signal.SIGINT)
+                await asyncio.sleep(0.2)
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+            assert client.close_code == 4012
+
+
+async def test_a_drain_that_hangs_is_bounded_and_clients_still_see_4012(tmp_path: Path) -> None:
+    with running(tmp_path, WORK="60", DRAIN="0.5") as command:
+        async with connect(command.url()) as client:
+            started = time.monotonic()
+            assert await asyncio.to_thread(command.stop) == 0
+            assert time.monotonic() - started < 3
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+            assert client.close_code == 4012
+        assert "drain took too long" in [line["event"] for line in command.lines()]
+
+
+async def test_goodbye_runs_once_and_requests_are_refused_meanwhile() -> None:
+    begun, may_end, runs = asyncio.Event(), asyncio.Event(), []
+
+    async def goodbye() -> None:
+        runs.append(1)
+        begun.set()
+        await may_end.wait()
+
+    def prepare(house: House) -> None:
+        add_drain(house.app, make_settings(), goodbye)
+
+    async with serving(prepare=prepare) as house:
+        drain: Drain = house.app.ctx.drain
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+            assert (await client.get("/")).status_code == 200
+            first = asyncio.ensure_future(drain.run(house.app))
+            second = asyncio.ensure_future(drain.run(house.app))
+            await begun.wait()
+            answer = await client.get("/")
+            assert (answer.status_code, answer.json()["code"]) == (503, "draining")
+        may_end.set()
+        await asyncio.gather(first, second)
+    assert runs == [1]
+
+
+async def test_a_failing_goodbye_is_logged_and_ends_the_sockets(caplog: pytest.LogCaptureFixture) -> None:
+    async def goodbye() -> None:
+        raise RuntimeError("the hub broke")
+
+    def prepare(house: House) -> None:
+        add_drain(house.app, make_settings(), goodbye)
+        logging.getLogger().addHandler(caplog.handler)
+
+    async with serving(prepare=prepare) as house, connect(house.url()) as client:
+        await house.echo()
+        await house.app.ctx.drain.run(house.app)
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert client.close_code == 4012
+    assert any("drain failed" in str(record.msg) for record in caplog.records)

@@ -1,0 +1,127 @@
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sanic.worker.constants import ProcessState
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from server.watchdog import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Watchdog
+from tests.server.cli import running
+
+
+def test_a_killed_worker_is_replaced_within_two_seconds_with_a_new_server_id(tmp_path: Path) -> None:
+    with running(tmp_path) as command:
+        for _ in range(2):
+            before = command.workers()
+            victim = min(before)
+            os.kill(victim, signal.SIGKILL)
+            took = command.wait(lambda gone=victim: len(command.workers().keys() - {gone}) == 2, 10)  # type: ignore[misc]
+            assert took <= 2
+            new = {pid: name for pid, name in command.workers().items() if pid not in before}
+            assert set(new.values()).isdisjoint(before.values())
+
+
+def test_when_all_workers_are_killed_all_come_back(tmp_path: Path) -> None:
+    with running(tmp_path) as command:
+        before = command.workers()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        assert command.wait(lambda: len(command.workers().keys() - before.keys()) == 2, 10) <= 3
+
+
+async def test_a_killed_manager_leaves_nothing_and_clients_hear_a_goodbye(tmp_path: Path) -> None:
+    with running(tmp_path) as command:
+        command.workers()
+        assert len(command.seen) >= 4  # manager, state process, two workers
+        async with connect(command.url()) as client:
+            command.main.kill()
+            took = await command.wait_in_thread(lambda: not command.alive(), 10)
+            assert took <= 2
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+            assert client.close_code == 4012
+        with socket.create_server(("127.0.0.1", command.port)):
+            pass  # the port is free
+
+
+async def test_orphans_that_cannot_say_goodbye_in_time_end_all_the_same(tmp_path: Path) -> None:
+    with running(tmp_path, WORK="30", DRAIN="60") as command:
+        command.workers()
+        command.main.kill()
+        assert await command.wait_in_thread(lambda: not command.alive(), 10) <= 2
+
+
+class Manager(SimpleNamespace):
+    """What the watchdog sees of Sanic's manager."""
+
+    def __init__(self) -> None:
+        self.worker = SimpleNamespace(name="w", pid=1, state=ProcessState.ACKED, exitcode=None)
+        self.sent: list[str] = []
+        super().__init__(
+            transient_processes=[self.worker],
+            monitor_publisher=SimpleNamespace(send=self.sent.append),
+            _shutting_down=False,
+        )
+
+    def die(self) -> None:
+        self.worker.state, self.worker.exitcode = ProcessState.FAILED, -9
+
+    def revive(self) -> None:
+        self.worker.pid, self.worker.state = self.worker.pid + 1, ProcessState.ACKED
+
+
+def make_watchdog() -> tuple[Any, Watchdog, list[float]]:
+    manager, now = Manager(), [0.0]
+    watchdog = Watchdog(manager, lambda: now[0])  # type: ignore[arg-type]
+    watchdog.look()
+    return manager, watchdog, now
+
+
+def test_each_death_is_asked_for_once() -> None:
+    manager, watchdog, now = make_watchdog()
+    manager.die()
+    for _ in range(5):
+        now[0] += 1
+        watchdog.look()
+    assert manager.sent == ["w:"]
+
+
+def test_a_crash_loop_slows_down_and_a_steady_life_forgives_it() -> None:
+    manager, watchdog, now = make_watchdog()
+    waits = []
+    for _ in range(12):
+        manager.die()
+        died, count = now[0], len(manager.sent)
+        while len(manager.sent) == count:
+            watchdog.look()
+            now[0] += 0.25
+        waits.append(now[0] - 0.25 - died)
+        manager.revive()
+        watchdog.look()
+    assert waits[0] == 0
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_WAIT_SECONDS
+    now[0] += STEADY_SECONDS + 1
+    manager.die()
+    watchdog.look()
+    assert len(manager.sent) == 13
+
+
+def test_nothing_is_restarted_during_a_shutdown() -> None:
+    manager, watchdog, _ = make_watchdog()
+    manager._shutting_down = True
+    manager.die()
+    watchdog.look()
+    assert manager.sent == []
+
+
+def test_a_watchdog_ends_with_its_manager() -> None:
+    manager, watchdog, _ = make_watchdog()
+    manager._shutting_down = True
+    asyncio.run(asyncio.wait_for(asyncio.to_thread(watchdog.run), 2))
