@@ -55,8 +55,8 @@ async def who(request):
 async def fail(request):
     raise RuntimeError("failed at " + request.url)
 
-add_sockets(app, settings, handle)
 add_drain(app, settings, goodbye)
+add_sockets(app, settings, handle)
 """
 
 
@@ -68,7 +68,9 @@ class Command:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
         self.log = folder / "log"
-        command = [sys.executable, "-m", "sanic", "throwaway", f"--workers={workers}", f"--port={self.port}"]
+        # The script and not `-m sanic`: spawned workers import it, and with it what it patches.
+        sanic = str(Path(sys.executable).with_name("sanic"))
+        command = [sanic, "throwaway", f"--workers={workers}", f"--port={self.port}"]
         environment = os.environ | {"PYTHONPATH": f"{folder}:{ROOT}"} | environment
         with self.log.open("w") as log:
             self.process = subprocess.Popen(

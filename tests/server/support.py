@@ -46,6 +46,8 @@ class Echo:
         if data == "raise":
             raise RuntimeError("the listener broke its promise")
         self.messages.append(data)
+        if data == "quiet":
+            return
         self.socket.send(data.encode() if isinstance(data, str) else b"(binary)")
 
     def alive(self) -> None:

@@ -79,6 +79,26 @@ async def test_a_broken_frame_closes_as_the_standard_says(house: House, data: by
     assert echo.messages == []
 
 
+async def test_a_client_in_full_flow_still_hears_why_it_is_closed(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    client.writer.write(frame(TEXT, b"x" * 2**22))
+    await client.writer.drain()
+    assert await client.close_code() == 1009
+    client.vanish()
+
+
+async def test_a_handler_cancelled_by_the_server_says_4012(house: House) -> None:
+    async with connect(house.url()) as client:
+        echo = await house.echo()
+        for task in house.app.websocket_tasks:
+            task.cancel()
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert client.close_code == 4012
+        await until(lambda: bool(echo.ends))
+    assert [end[0] for end in echo.ends] == [4012]
+
+
 async def test_64_kib_are_taken(house: House) -> None:
     async with connect(house.url()) as client:
         await client.send("x" * 64 * 1024)
@@ -287,6 +307,19 @@ async def test_without_room_the_client_is_not_read_but_its_pongs_are(house: Hous
     reading = asyncio.ensure_future(_read_all(client))
     await until(lambda: len(echo.messages) == 1 + 200 * 100, 20)
     reading.cancel()
+    client.vanish()
+
+
+async def test_reading_goes_on_when_there_is_room_again_though_nothing_is_sent(house: House) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    for round_ in (1, 2):
+        echo.has_room.clear()
+        for _ in range(100):
+            client.send(TEXT, b"quiet")
+        await asyncio.sleep(0.1)
+        echo.has_room.set()
+        await until(lambda so_far=round_ * 100: len(echo.messages) == so_far)  # type: ignore[misc]
     client.vanish()
 
 

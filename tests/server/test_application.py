@@ -1,0 +1,83 @@
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from sanic import Request
+from sanic.response import HTTPResponse, json
+
+from server.application import BACKLOG
+from server.http_protocol import DeadlineProtocol
+from tests.server.cli import running
+from tests.server.support import House, serving
+
+
+def backlog_of(port: int) -> int:
+    """What `ss` calls Send-Q of a listening socket."""
+    listed = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    return int(listed.split()[2])
+
+
+def test_the_command_listens_with_room_for_a_storm(tmp_path: Path) -> None:
+    most = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    with running(tmp_path) as command:
+        assert backlog_of(command.port) == min(BACKLOG, most)
+        names = {name.split(".")[1] for name in command.workers().values()}
+        assert names == {"Sanic-Server-0-0", "Sanic-Server-1-0"}
+        assert command.stop() == 0
+        assert all(set(line) >= {"timestamp", "level", "logger", "event"} for line in command.lines())
+
+
+async def echo_json(request: Request) -> HTTPResponse:
+    return json({"given": request.json})
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    def prepare(house: House) -> None:
+        house.app.add_route(echo_json, "/json", methods=["POST"])
+
+    async with (
+        serving(prepare=prepare) as house,
+        httpx.AsyncClient(base_url=house.url().replace("ws", "http")) as opened,
+    ):
+        yield opened
+
+
+@pytest.mark.parametrize("body", [b'"\\ud800"', b"NaN", b"{", b"[1,]", b"\xff"])
+async def test_what_is_not_json_is_400(client: httpx.AsyncClient, body: bytes) -> None:
+    assert (await client.post("/json", content=b'{"a":"\xc3\xbc"}')).json() == {"given": {"a": "ü"}}
+    answer = await client.post("/json", content=body)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_a_body_over_64_kib_is_413(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/json", content=b'"' + b"x" * 65_000 + b'"')).status_code == 200
+    assert (await client.post("/json", content=b'"' + b"x" * 65_536 + b'"')).status_code == 413
+
+
+async def test_it_has_a_server_id_and_a_beating_heart() -> None:
+    async with serving() as house:
+        assert ".alone." in house.app.ctx.server_id
+        assert not house.app.ctx.heartbeat._task.done()
+    await asyncio.sleep(0)
+    assert house.app.ctx.heartbeat._task.cancelled()
+
+
+async def test_two_applications_can_follow_each_other_in_a_process() -> None:
+    for _ in range(2):
+        async with serving() as house, httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{house.port}/")
+            assert answer.json()["pid"] == os.getpid()
+
+
+async def test_connections_are_ours() -> None:
+    async with serving() as house:
+        _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        await asyncio.sleep(0.05)
+        assert {type(protocol) for protocol in house.protocols} == {DeadlineProtocol}
+        writer.close()
