@@ -1,0 +1,94 @@
+"""A real Valkey (or Redis) of our own, on a unix socket."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from devstack.binaries import valkey_server
+from devstack.places import private_directory
+from devstack.process import Child
+
+START_SECONDS = 20.0  # a big append-only file takes its time to load
+STOP_SECONDS = 5.0
+
+
+class Valkey:
+    """One server; ``data`` holds what it keeps, ``sockets`` its socket. Start, stop, kill, start again at will."""
+
+    def __init__(
+        self, data: Path, sockets: Path, *, appendonly: bool, options: Mapping[str, str] | None = None
+    ) -> None:
+        """``options`` are further configuration directives, by name without the dashes."""
+        self.data, self.socket = data, sockets / "valkey.sock"
+        self.log = data.parent / "logs" / "valkey.log"
+        self.url = f"unix://{self.socket}?db=0"
+        self._options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(data),
+            "appendonly": "yes" if appendonly else "no",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+            "set-proc-title": "no",
+            "daemonize": "no",
+            **(options or {}),
+        }
+        self.child: Child | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers.
+
+        :raises ChildError: when it does not come up
+        """
+        private_directory(self.data)
+        self.child = Child("Valkey", self._command(), log=self.log)
+        self.child.await_ready(self.answers, START_SECONDS)
+
+    def _command(self) -> list[str | Path]:
+        # One argument per value: a path with spaces would otherwise fall apart. "save" with no value turns off
+        # snapshots, which the append-only file makes pointless.
+        directives = [part for name, value in self._options.items() for part in (f"--{name}", value)]
+        return [valkey_server(), *directives, "--save", ""]
+
+    def answers(self) -> bool:
+        """Whether it takes commands (while it loads its file it answers, but not with PONG)."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            connection.connect(str(self.socket))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+        return False
+
+    def running(self) -> Child:
+        """The child.
+
+        :raises RuntimeError: when never started
+        """
+        if self.child is None:
+            raise RuntimeError("Valkey was not started")
+        return self.child
+
+    @property
+    def pid(self) -> int:
+        """Of the server."""
+        return self.running().pid
+
+    def stop(self) -> None:
+        """In peace: everything is written and the socket removed."""
+        if self.child:
+            self.child.stop(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.running().kill()
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open, nothing answers."""
+        self.running().signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Thaw it."""
+        self.running().signal(signal.SIGCONT)
