@@ -78,6 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
     except _AWAY as error:
         sys.stderr.write(f"PostgreSQL did not answer within {wait:g} s: {type(error).__name__}: {error}\n")
         return 1
+    except asyncpg.PostgresError as error:
+        sys.stderr.write(f"PostgreSQL refuses: {error}\n")
+        return 1
     sys.stdout.write("The schema is up to date.\n")
     return 0
 

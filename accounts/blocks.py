@@ -1,0 +1,95 @@
+"""Who blocks whom: PostgreSQL is the truth, and Redis is told of every change before it is confirmed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from accounts.database import read, transaction
+from accounts.finish import finish
+from models import Block, User
+from protocol.refusals import Refusal
+
+OnChange = Callable[[str, str, int, list[str]], Awaitable[None]]
+"""``await on_change(mobile, account_id, version, blocked)``: mobile's whole set of blocked mobiles, at that version."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedPerson:
+    """One line of a block list."""
+
+    mobile: str
+    name: str
+
+
+class Blocks:
+    """Every change raises the blocker's version in the same transaction, so late news of an old set is known as such.
+
+    :param on_change: told after each commit, also when nothing had to change: whoever got ``unavailable`` because
+        Redis was away asks again, and then PostgreSQL has it already
+    """
+
+    def __init__(self, on_change: OnChange, max_blocks: int) -> None:
+        self._on_change = on_change
+        self._max_blocks = max_blocks
+
+    async def block(self, blocker: str, blocked: str) -> None:
+        """Twice is as good as once.
+
+        :raises Refusal: ``self_block``, ``no_such_person``, ``block_list_full``, ``unavailable``
+        """
+        if blocker == blocked:
+            raise Refusal("self_block")
+        await finish(self._change(blocker, blocked, wanted=True))
+
+    async def unblock(self, blocker: str, blocked: str) -> None:
+        """Also of somebody who is not blocked.
+
+        :raises Refusal: ``self_block``, ``no_such_person``, ``unavailable``
+        """
+        if blocker == blocked:
+            raise Refusal("self_block")
+        await finish(self._change(blocker, blocked, wanted=False))
+
+    async def list(self, mobile: str) -> list[BlockedPerson]:
+        """Whom this person blocks, the latest last.
+
+        :raises Refusal: ``unavailable``
+        """
+        query = Block.filter(blocker__mobile_no=mobile).order_by("id")
+        rows = await read(lambda: query.values_list("blocked__mobile_no", "blocked__name"))
+        return [BlockedPerson(str(number), str(name)) for number, name in rows]
+
+    async def _change(self, blocker: str, blocked: str, *, wanted: bool) -> None:
+        async with transaction():
+            user = await _locked(blocker)
+            other = await User.get_or_none(mobile_no=blocked)
+            if other is None:
+                raise Refusal("no_such_person")
+            if await self._set(user, other, wanted=wanted):
+                user.blocks_version += 1
+                await user.save(update_fields=["blocks_version"])
+            everyone = await _blocked_by(user)
+        await self._on_change(blocker, str(user.id), user.blocks_version, everyone)
+
+    async def _set(self, user: User, other: User, *, wanted: bool) -> bool:
+        """Whether anything changed."""
+        if not wanted:
+            return await Block.filter(blocker=user, blocked=other).delete() > 0
+        if await Block.exists(blocker=user, blocked=other):
+            return False
+        if await Block.filter(blocker=user).count() >= self._max_blocks:
+            raise Refusal("block_list_full")
+        await Block.create(blocker=user, blocked=other)
+        return True
+
+
+async def _locked(mobile: str) -> User:
+    # NO KEY: a block refers to two people, and two who block each other at once would wait for one another.
+    user = await User.filter(mobile_no=mobile).select_for_update(no_key=True).first()
+    if user is None:
+        raise Refusal("no_such_person")
+    return user
+
+
+async def _blocked_by(user: User) -> list[str]:
+    rows = await Block.filter(blocker=user).values_list("blocked__mobile_no", flat=True)
+    return sorted(str(number) for number in rows)

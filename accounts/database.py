@@ -1,0 +1,103 @@
+"""PostgreSQL as seen from here: there, or away. Nobody else needs to know its dozen ways of being away.
+
+After a restart of PostgreSQL each pooled connection fails once. So what changes nothing is tried twice, and so is
+the beginning of a transaction; what may have been done already is not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import structlog
+from tortoise.connection import get_connection
+from tortoise.exceptions import TransactionManagementError
+from tortoise.transactions import in_transaction
+
+from protocol.refusals import Refusal
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+DEADLINE: Final = 3.0
+"""Seconds for everything one call does there, waiting for a connection included."""
+
+_BROKEN: Final = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)
+"""A connection has failed, or was found dead: another may do."""
+
+AWAY: Final = (
+    *_BROKEN,
+    OSError,  # TimeoutError is one
+    asyncpg.OperatorInterventionError,  # starting up, shutting down
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.ReadOnlySQLTransactionError,  # a replica, in the middle of a failover
+    asyncpg.PostgresIOError,
+)
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Within this, PostgreSQL being away or silent for :data:`DEADLINE` becomes a refusal.
+
+    :raises Refusal: ``unavailable``
+    """
+    try:
+        async with asyncio.timeout(DEADLINE):
+            yield
+    except AWAY as error:
+        # A value that does not fit its column is an InterfaceError too, but is no absence.
+        if isinstance(error, ValueError):
+            raise
+        logger.warning("PostgreSQL is away", error=type(error).__name__, detail=str(error))
+        raise Refusal("unavailable") from error
+
+
+async def read(work: Callable[[], Awaitable[T]]) -> T:
+    """Await ``work()``, which changes nothing; once more when its connection turns out to be dead.
+
+    :raises Refusal: ``unavailable``
+    """
+    async with answering():
+        try:
+            return await work()
+        except _BROKEN as error:
+            await _renew(error)
+            return await work()
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """Everything in the block, or nothing.
+
+    :raises Refusal: ``unavailable``; then it is unknown whether a commit under way was done
+    """
+    async with answering(), AsyncExitStack() as stack:
+        try:
+            context = await _begin()
+        except _BROKEN as error:
+            await _renew(error)
+            context = await _begin()
+        stack.push_async_exit(context)
+        yield
+
+
+async def _begin() -> Any:
+    """Tortoise loses a connection whose BEGIN fails, and leaves it behind as the current one: put both right."""
+    context: Any = in_transaction()
+    try:
+        await context.__aenter__()
+    except BaseException:
+        if hasattr(context, "token"):
+            # This exception it knows as "nothing to roll back".
+            await context.__aexit__(TransactionManagementError, None, None)
+        raise
+    return context
+
+
+async def _renew(error: BaseException) -> None:
+    """Have every pooled connection replaced before its next use: the others are as old as the one that failed."""
+    if isinstance(error, ValueError):
+        raise error
+    client: Any = get_connection("default")
+    await client._expire_connections()

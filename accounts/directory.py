@@ -1,0 +1,98 @@
+"""People by mobile number."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from tortoise.connection import get_connection
+from tortoise.exceptions import IntegrityError
+
+from accounts.database import read, transaction
+from accounts.finish import finish
+from accounts.passwords import Passwords
+from models import User
+from protocol.refusals import Refusal
+
+# One statement, so one snapshot: a version never comes with the blocks of another.
+_PERSON: Final = """
+SELECT u.id, u.name, u.blocks_version,
+       ARRAY(SELECT t.mobile_no::text FROM blocks b JOIN users t ON t.id = b.blocked_id
+             WHERE b.blocker_id = u.id ORDER BY 1) AS blocked,
+       (SELECT e.at FROM session_events e
+        WHERE e.mobile_no = u.mobile_no AND e.user_id = u.id AND e.kind = 'disconnect'
+        ORDER BY e.at DESC LIMIT 1) AS last_seen
+FROM users u WHERE u.mobile_no = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """What Redis is told of a person when it knows nothing.
+
+    :param blocked: the mobiles this person blocks
+    :param last_seen_ms: when the last connection ended, in unix ms; None: never connected
+    """
+
+    account_id: str
+    name: str
+    blocks_version: int
+    blocked: list[str]
+    last_seen_ms: int | None
+
+
+class Directory:
+    """Enrols, finds and authenticates. Mobiles are cleaned before they come here."""
+
+    def __init__(self, passwords: Passwords) -> None:
+        self._passwords = passwords
+
+    async def enrol(self, name: str, mobile: str, password: str) -> User:
+        """:raises Refusal: ``already_exists``, ``bad_request``, ``busy``, ``unavailable``"""
+        if await self.find(mobile) is not None:
+            raise Refusal("already_exists")
+        hashed = await self._passwords.hash(password)
+        return await finish(self._add(User(id=uuid.uuid4(), name=name, mobile_no=mobile, password_hash=hashed)))
+
+    async def find(self, mobile: str) -> User | None:
+        """:raises Refusal: ``unavailable``"""
+        return await read(lambda: User.get_or_none(mobile_no=mobile))
+
+    async def authenticate(self, mobile: str, password: str) -> User:
+        """The person, if the password is his. Unknown number and wrong password are one answer after one time.
+
+        :raises Refusal: ``credentials_wrong``, ``bad_request``, ``busy``, ``unavailable``
+        """
+        user = await self.find(mobile)
+        fits = await self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or not fits:
+            raise Refusal("credentials_wrong")
+        return user
+
+    async def person(self, mobile: str) -> PersonRecord | None:
+        """One consistent picture of a person, or None if nobody has this number.
+
+        :raises Refusal: ``unavailable``
+        """
+        rows = await read(lambda: get_connection("default").execute_query_dict(_PERSON, [mobile]))
+        return _record(rows[0]) if rows else None
+
+    async def _add(self, user: User) -> User:
+        try:
+            async with transaction():
+                await user.save()
+        except IntegrityError:
+            # Somebody enrolled the same number while this password was hashed.
+            raise Refusal("already_exists") from None
+        return user
+
+
+def _record(row: dict[str, Any]) -> PersonRecord:
+    seen: datetime | None = row["last_seen"]
+    return PersonRecord(
+        account_id=str(row["id"]),
+        name=row["name"],
+        blocks_version=row["blocks_version"],
+        blocked=list(row["blocked"]),
+        last_seen_ms=None if seen is None else round(seen.timestamp() * 1000),
+    )

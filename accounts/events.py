@@ -1,0 +1,157 @@
+"""Session events: logins are written at once, connections in bulk, and none of it ever stands in the way of a chat."""
+
+import asyncio
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from tortoise.exceptions import BaseORMException
+
+from accounts.database import transaction
+from models import EventKind, SessionEvent
+from protocol.refusals import Refusal
+
+logger = structlog.get_logger(__name__)
+
+FLUSH_SECONDS: Final = 1.0
+BATCH: Final = 1_000
+STOP_SECONDS: Final = 2.0
+"""How long the last flush may take: a stopping server does not wait for a PostgreSQL that is away."""
+
+_UNFIT: Final = (BaseORMException, ValueError)
+"""An event no PostgreSQL will ever take, for example of an account that is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a session.
+
+    :param account_id: None when nobody has this number
+    :param server_id: empty: the server whose :class:`SessionEvents` takes it
+    :param reason: a refusal's or close code's word, at most 64 characters
+    """
+
+    kind: EventKind
+    mobile: str
+    account_id: str | None = None
+    session_id: str | None = None
+    device_id: str = ""
+    reason: str = ""
+    server_id: str = ""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class SessionEvents:
+    """Writes events; keeps what PostgreSQL cannot take now, up to a limit.
+
+    A bulk whose answer got lost is written again: an event may be there twice, but is not missing.
+
+    :param buffer_size: events kept; beyond that the oldest are dropped, counted and reported
+    """
+
+    def __init__(self, buffer_size: int, server_id: str = "") -> None:
+        self._buffer: deque[Event] = deque()
+        self._size = buffer_size
+        self._server_id = server_id
+        self._task: asyncio.Task[None] | None = None
+        self._reported = 0
+        self.dropped = 0
+        """Events lost since the start, because PostgreSQL was away for too long."""
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    def add(self, event: Event) -> None:
+        """Keep it for the next flush. Never waits, never fails."""
+        self._buffer.append(event)
+        self._drop_oldest()
+
+    async def write(self, event: Event) -> None:
+        """Write it now; with PostgreSQL away it is kept for the next flush."""
+        try:
+            async with transaction():
+                await self._row(event).save()
+        except Refusal:
+            self.add(event)
+
+    async def flush(self) -> None:
+        """Write what is kept.
+
+        :raises Refusal: ``unavailable``; what was not written is kept
+        """
+        while self._buffer:
+            batch = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
+            try:
+                await self._insert(batch)
+            except BaseException:
+                self._buffer.extendleft(reversed(batch))
+                self._drop_oldest()
+                raise
+
+    def start(self) -> None:
+        """Flush every second from now on."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Flush a last time, for at most two seconds; what is left then is reported as lost."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.flush()
+        except (Refusal, TimeoutError):
+            logger.warning("session events were lost at the end", count=len(self._buffer))
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            try:
+                await self.flush()
+            except Refusal:
+                pass  # reported where it was made; the events are kept
+            except Exception:
+                logger.exception("session events could not be written")
+            self._report()
+
+    async def _insert(self, batch: list[Event]) -> None:
+        try:
+            async with transaction():
+                await SessionEvent.bulk_create([self._row(event) for event in batch])
+        except _UNFIT:
+            await self._insert_singly(batch)
+
+    async def _insert_singly(self, batch: list[Event]) -> None:
+        """One event that cannot be written must not hold up all others."""
+        for event in batch:
+            try:
+                async with transaction():
+                    await self._row(event).save()
+            except _UNFIT as error:
+                logger.warning("a session event was left out", kind=event.kind, error=type(error).__name__)
+
+    def _row(self, event: Event) -> SessionEvent:
+        return SessionEvent(
+            kind=event.kind,
+            mobile_no=event.mobile,
+            user_id=None if event.account_id is None else uuid.UUID(event.account_id),
+            session_id=None if event.session_id is None else uuid.UUID(event.session_id),
+            device_id=event.device_id,
+            reason=event.reason[:64],
+            server_id=event.server_id or self._server_id,
+            at=event.at,
+        )
+
+    def _drop_oldest(self) -> None:
+        while len(self._buffer) > self._size:
+            self._buffer.popleft()
+            self.dropped += 1
+
+    def _report(self) -> None:
+        if self.dropped > self._reported:
+            logger.warning("session events were dropped", count=self.dropped - self._reported)
+            self._reported = self.dropped

@@ -1,0 +1,20 @@
+"""Work that a client who hangs up must not cut in two."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_running: Final[set[asyncio.Task[Any]]] = set()  # the event loop itself keeps only weak references
+
+
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``; when the caller is cancelled, the work goes on to its end without him.
+
+    A vanished client cancels his handler between any two awaits: between a commit and telling Redis, for example.
+    """
+    task = asyncio.create_task(work)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return await asyncio.shield(task)
