@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server.drain import Drain, add_drain
 from tests.server.cli import running
-from tests.server.support import House, make_settings, serving
+from tests.server.support import TEXT, House, RawClient, make_settings, serving
 
 
 async def test_sigterm_says_4012_to_all_and_ends_soon(tmp_path: Path) -> None:
@@ -48,6 +48,8 @@ async def test_a_second_signal_does_not_break_the_drain(tmp_path: Path) -> None:
             for _ in range(3):
                 os.kill(worker, signal.SIGINT)
                 await asyncio.sleep(0.2)
+            await client.send("still here, in the middle of it")
+            assert await client.recv() == "still here, in the middle of it"
             with pytest.raises(ConnectionClosed):
                 await client.recv()
             assert client.close_code == 4012
@@ -88,6 +90,23 @@ async def test_goodbye_runs_once_and_requests_are_refused_meanwhile() -> None:
         may_end.set()
         await asyncio.gather(first, second)
     assert runs == [1]
+
+
+async def test_sockets_left_open_get_what_was_queued_before_they_are_closed() -> None:
+    async def goodbye() -> None:
+        return
+
+    async with serving(prepare=lambda house: add_drain(house.app, make_settings(), goodbye)) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        for number in range(20):
+            echo.socket.send(b"%d" % number * 8000)
+        ending = asyncio.ensure_future(house.app.ctx.drain.run(house.app))
+        for _ in range(20):
+            assert (await client.receive())[0] == TEXT
+        assert await client.close_code() == 4012
+        client.vanish()
+        await ending
 
 
 async def test_a_failing_goodbye_is_logged_and_ends_the_sockets(caplog: pytest.LogCaptureFixture) -> None:

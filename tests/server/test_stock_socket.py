@@ -310,17 +310,18 @@ async def test_without_room_the_client_is_not_read_but_its_pongs_are(house: Hous
     client.vanish()
 
 
-async def test_reading_goes_on_when_there_is_room_again_though_nothing_is_sent(house: House) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
-    for round_ in (1, 2):
-        echo.has_room.clear()
-        for _ in range(100):
-            client.send(TEXT, b"quiet")
-        await asyncio.sleep(0.1)
-        echo.has_room.set()
-        await until(lambda so_far=round_ * 100: len(echo.messages) == so_far)  # type: ignore[misc]
-    client.vanish()
+async def test_reading_goes_on_when_there_is_room_again_though_nothing_is_sent() -> None:
+    async with serving(ping_seconds=1000, lease_seconds=2000) as house:  # a ping would be something sent
+        client = await RawClient.connect(house.port)
+        echo = await house.echo()
+        for round_ in (1, 2):
+            echo.has_room.clear()
+            for _ in range(100):
+                client.send(TEXT, b"quiet")
+            await asyncio.sleep(0.1)
+            echo.has_room.set()
+            await until(lambda so_far=round_ * 100: len(echo.messages) == so_far)  # type: ignore[misc]
+        client.vanish()
 
 
 async def _read_all(client: RawClient) -> None:
