@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import redis.asyncio
+from redis import Redis as BlockingRedis
+from redis.asyncio import Redis
 
 from devstack.places import socket_directory
 from devstack.postgres import FAST, Postgres
@@ -57,9 +58,9 @@ def valkey_url(server_directory: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-async def redis(valkey_url: str) -> AsyncIterator["redis.asyncio.Redis"]:
+async def redis(valkey_url: str) -> AsyncIterator["Redis"]:
     """A client of an empty database; answers are bytes."""
-    client = redis.asyncio.Redis.from_url(valkey_url)
+    client = Redis.from_url(valkey_url)
     await client.flushall()
     yield client
     await client.aclose()
@@ -136,7 +137,7 @@ def own_postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def env(valkey_url: str, database_url: str) -> dict[str, str]:
     """What the product needs to start, on an empty Redis and an empty, migrated database."""
-    with redis.Redis.from_url(valkey_url) as client:
+    with BlockingRedis.from_url(valkey_url) as client:
         client.flushall()
     return _environment(valkey_url, database_url)
 
