@@ -50,6 +50,7 @@ RULES: Final[dict[str, Rule]] = {
     "block_list_full": Rule(409, False, "The block list is full."),
     "request_timeout": Rule(408, True, "The request took too long to arrive."),
     "body_too_large": Rule(413, False, "The request is too large."),
+    "uri_too_long": Rule(414, False, "The address is too long."),
     "unsupported_media_type": Rule(415, False, "Send JSON, with Content-Type: application/json."),
     # later, perhaps
     "mailbox_full": Rule(429, True, "Too much is waiting for this person: try again later."),

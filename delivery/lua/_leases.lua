@@ -1,0 +1,26 @@
+-- A lease is one field (the device) of a hash: "serverId connectionId evidenceMs untilMs".
+local function lease_of(value)
+  local server, connection, evidence, till = string.match(value, '^(%S+) (%S+) (%d+) (%d+)$')
+  return {server = server, connection = connection, evidence = tonumber(evidence), till = tonumber(till)}
+end
+
+-- The servers that hold this person's live connections. Readers judge the end of a lease themselves.
+local function live_servers(leases)
+  local servers, now = {}, nil
+  local all = redis.call('HGETALL', leases)
+  for i = 2, #all, 2 do
+    now = now or now_ms()
+    local lease = lease_of(all[i])
+    if lease.till > now then servers[#servers + 1] = lease.server end
+  end
+  return servers
+end
+
+-- 'ok' if the device's lease names this connection, 'gone' if nothing does, 'replaced' if another one does.
+local function holding(leases, device, server, connection)
+  local value = redis.call('HGET', leases, device)
+  if not value then return 'gone' end
+  local lease = lease_of(value)
+  if lease.server == server and lease.connection == connection then return 'ok', lease end
+  return 'replaced', lease
+end

@@ -1,0 +1,49 @@
+-- The mailbox with a group for every known device, at 0; `primary` keeps the place of a person who has none yet.
+-- A mailbox that was tidied away goes on where its ids ended, so that ids never go back.
+local function open_mailbox(person, mailbox)
+  if redis.call('EXISTS', mailbox) == 1 then return end
+  local last, devices = false, {}
+  local fields = redis.call('HGETALL', person)
+  for i = 1, #fields, 2 do
+    if fields[i] == 'last' then last = fields[i + 1] end
+    if string.sub(fields[i], 1, 4) == 'dev:' then devices[#devices + 1] = string.sub(fields[i], 5) end
+  end
+  if #devices == 0 then devices[1] = 'primary' end
+  for _, device in ipairs(devices) do
+    redis.call('XGROUP', 'CREATE', mailbox, device, '0', 'MKSTREAM')
+  end
+  if last then redis.call('XSETID', mailbox, last) end
+end
+
+-- Every group of the mailbox with the id it has read up to.
+local function groups_of(mailbox)
+  local groups = {}
+  if redis.call('EXISTS', mailbox) == 0 then return groups end
+  for _, info in ipairs(redis.call('XINFO', 'GROUPS', mailbox)) do
+    local group = {}
+    for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
+    groups[#groups + 1] = {name = group['name'], read = group['last-delivered-id'], pending = group['pending']}
+  end
+  return groups
+end
+
+-- Ids compare as numbers: "9-0" is before "10-0". -1, 0 or 1. Their parts are below 2^53.
+local function compare_ids(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  a_ms, a_seq, b_ms, b_seq = tonumber(a_ms), tonumber(a_seq), tonumber(b_ms), tonumber(b_seq)
+  if a_ms ~= b_ms then return a_ms < b_ms and -1 or 1 end
+  if a_seq ~= b_seq then return a_seq < b_seq and -1 or 1 end
+  return 0
+end
+
+-- Has every group but `mine` read this entry and settled it?
+local function passed_by_others(mailbox, groups, mine, id)
+  for _, group in ipairs(groups) do
+    if group.name ~= mine then
+      if compare_ids(id, group.read) > 0 then return false end
+      if #redis.call('XPENDING', mailbox, group.name, id, id, 1) > 0 then return false end
+    end
+  end
+  return true
+end

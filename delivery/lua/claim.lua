@@ -1,0 +1,36 @@
+#!lua flags=allow-oom
+-- claim: this connection is now the device's one; the holder before it is told by the caller.
+-- A device seen for the first time gets its group at 0; the placeholder `primary` then makes room.
+-- KEYS[1] person KEYS[2] leases KEYS[3] mailbox
+-- ARGV[1] device ARGV[2] serverId ARGV[3] connectionId ARGV[4] lease in ms ARGV[5] most devices ARGV[6] account id
+-- RETURNS {verdict: unloaded | too_many_devices | claimed, epoch, serverId before, connectionId before, newest streamId}
+--@use _clock
+--@use _leases
+--@use _mailbox
+local device = ARGV[1]
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[6] then return {'unloaded', '', '', '', ''} end
+
+local now = now_ms()
+if redis.call('HEXISTS', KEYS[1], 'dev:' .. device) == 0 then
+  local devices = 0
+  for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(name, 1, 4) == 'dev:' then devices = devices + 1 end
+  end
+  if devices >= tonumber(ARGV[5]) then return {'too_many_devices', '', '', '', ''} end
+end
+redis.call('HSET', KEYS[1], 'dev:' .. device, text(now))
+
+local names = {}
+for _, group in ipairs(groups_of(KEYS[3])) do names[group.name] = true end
+if next(names) and not names[device] then redis.call('XGROUP', 'CREATE', KEYS[3], device, '0') end
+if names['primary'] and device ~= 'primary' and redis.call('HEXISTS', KEYS[1], 'dev:primary') == 0 then
+  redis.call('XGROUP', 'DESTROY', KEYS[3], 'primary')
+end
+
+local before_server, before_connection = '', ''
+local verdict, lease = holding(KEYS[2], device, ARGV[2], ARGV[3])
+if verdict == 'replaced' then before_server, before_connection = lease.server, lease.connection end
+redis.call('HSET', KEYS[2], device, table.concat({ARGV[2], ARGV[3], text(now), text(now + tonumber(ARGV[4]))}, ' '))
+
+local newest = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
+return {'claimed', redis.call('HGET', KEYS[1], 'epoch'), before_server, before_connection, newest and newest[1] or ''}

@@ -1,0 +1,27 @@
+#!lua flags=allow-oom
+-- mark_read: these chats are read. One that still waits is settled by it; the state only rises.
+-- KEYS[1] mailbox KEYS[2] tally KEYS[3] waiting records KEYS[4] bucket now KEYS[5] parked
+-- KEYS[6] bucket before KEYS[7] bucket after
+-- ARGV[1] device ARGV[2] seconds a bucket lives ARGV[3] sender ARGV[4..] messageIds
+-- RETURNS {streamId of each, ...}
+--@use _mailbox
+--@use _seen
+--@use _tally
+--@use _remove
+local groups = groups_of(KEYS[1])
+local keys = {mailbox = KEYS[1], tally = KEYS[2], waiting = KEYS[3], bucket = KEYS[4], parked = KEYS[5]}
+local ids = {}
+for i = 4, #ARGV do
+  local field = record_field(ARGV[3], ARGV[i])
+  local record, where = find_record(KEYS[3], {KEYS[4], KEYS[6], KEYS[7]}, field)
+  if record and string.sub(record, 1, 1) ~= 'p' then
+    local id = string.sub(record, 2)
+    redis.call('HSET', where, field, raised(record, 'r'))
+    ids[#ids + 1] = id
+    if where == KEYS[3] then
+      redis.call('XACK', KEYS[1], ARGV[1], id)
+      if passed_by_others(KEYS[1], groups, ARGV[1], id) then remove_entry(keys, groups, id, 'r', ARGV[2]) end
+    end
+  end
+end
+return ids

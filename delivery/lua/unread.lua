@@ -1,0 +1,15 @@
+#!lua flags=no-writes
+-- unread: which of these chats exist, and were not marked read yet. None of a sender who is blocked by now: a read
+-- receipt would tell him more than an offline person's silence.
+-- KEYS[1] blocks KEYS[2] waiting records KEYS[3] bucket before KEYS[4] bucket now KEYS[5] bucket after
+-- ARGV[1] sender ARGV[2..] messageIds
+-- RETURNS {messageId, ...}
+--@use _seen
+local unread = {}
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return unread end
+for i = 2, #ARGV do
+  local record = find_record(KEYS[2], {KEYS[3], KEYS[4], KEYS[5]}, record_field(ARGV[1], ARGV[i]))
+  local state = record and string.sub(record, 1, 1)
+  if state and state ~= 'r' and state ~= 'p' then unread[#unread + 1] = ARGV[i] end
+end
+return unread
