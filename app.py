@@ -1,0 +1,199 @@
+"""Builds the application: opens what it stands on, puts the rooms together, closes it all. Nothing imports this."""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from tortoise.connection import get_connection
+from tortoise.contrib.sanic import register_tortoise
+from tortoise.exceptions import BaseORMException
+
+from accounts.blocks import Blocks
+from accounts.directory import Directory
+from accounts.events import Event, SessionEvents
+from accounts.passwords import Passwords
+from accounts.sessions import ClosedSession, Sessions
+from accounts.tokens import Tokens
+from delivery.connection import Identity
+from delivery.doorbell import Doorbell, Ears
+from delivery.hub import Hub
+from delivery.link import Link, connect
+from delivery.mailbox import Mailbox
+from delivery.messenger import Messenger
+from delivery.people import People
+from delivery.presence import Presence
+from delivery.registry import Registry
+from handlers import register
+from handlers.services import Services
+from handlers.socket import register_socket
+from models import EventKind
+from protocol.refusals import UNAVAILABLE, Refusal
+from server.application import MiniSanic, make_app
+from server.drain import add_drain
+from settings import Settings, SettingsError, load
+from settings.database import tortoise_orm
+
+logger = structlog.get_logger(__name__)
+BLIND_SECONDS = 30.0
+"""How long sockets may stay open while nobody can tell whether their sessions live."""
+
+
+def record_event(events: SessionEvents, kind: str, who: Identity, reason: str) -> None:
+    """A connection began or ended: a session event, in bulk."""
+    events.add(Event(EventKind(kind), who.mobile, who.account_id, who.session_id, who.device_id, reason[:64]))
+
+
+@dataclass
+class House:
+    """Everything one worker process opens."""
+
+    settings: Settings
+    server_id: str
+
+    def open(self) -> Services:
+        """Make every part and tell it of the ones below. Connects to nothing yet."""
+        settings = self.settings
+        self.redis = connect(settings)
+        self.link = Link(self.redis)
+        self.hub = Hub(settings.lease_seconds)
+        passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
+        directory = Directory(passwords)
+        people = People(self.link, directory.person, settings.dedupe_hours)
+        self.registry = Registry(self.link, self.server_id, settings)
+        ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
+        self.doorbell = Doorbell(self.redis, self.link, self.server_id, settings, ears)
+        mailbox, presence = Mailbox(self.link, people, settings), Presence(self.link, people, settings)
+        self.events = SessionEvents(settings.event_buffer, self.server_id)
+        self.sessions = Sessions(self.redis, settings, self._closed)
+        secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
+        return Services(
+            settings=settings,
+            directory=directory,
+            passwords=passwords,
+            tokens=Tokens(*secrets),
+            sessions=self.sessions,
+            blocks=Blocks(people.replace_blocks, settings.max_blocks),
+            events=self.events,
+            presence=presence,
+            messenger=Messenger(mailbox, presence, self.doorbell, self.registry, self.hub),
+            hub=self.hub,
+            probes=self,
+            record=partial(record_event, self.events),
+        )
+
+    async def start(self) -> None:
+        """Begin everything that runs by itself."""
+        self.events.start()
+        self.doorbell.start()
+        self.hub.start()
+        self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._watch_sessions())]
+
+    async def stop(self) -> None:
+        """End it again, in the order of need."""
+        for task in self._tasks:
+            task.cancel()
+        await self.doorbell.stop()
+        await self.events.stop()
+        try:
+            await self.registry.withdraw()
+        except Refusal:
+            logger.warning("could not withdraw from the registry; it forgets by itself")
+        await self.link.close()
+
+    async def check(self) -> dict[str, bool]:
+        """What this server depends on."""
+        redis, database = await asyncio.gather(self._redis_answers(), self._database_answers())
+        return {"redis": redis, "postgresql": database, "doorbell": self.doorbell.listening}
+
+    async def _redis_answers(self) -> bool:
+        try:
+            return bool(await self.link.command("PING"))
+        except Refusal:
+            return False
+
+    async def _database_answers(self) -> bool:
+        try:
+            await get_connection("default").execute_query("SELECT 1")
+        except (BaseORMException, OSError, TimeoutError):
+            return False
+        return True
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await self.registry.beat()
+                mobiles = {member.mobile for member in self.hub.members()}
+                if mobiles:
+                    await self.registry.add(*mobiles)
+            except Refusal:
+                logger.warning("heartbeat failed: Redis is away")
+            await asyncio.sleep(self.settings.bell_seconds)
+
+    def _gap(self) -> None:
+        self.hub.ring_all()
+        self.hub.spawn(self._end_closed_sessions())
+
+    async def _watch_sessions(self) -> None:
+        loop = asyncio.get_running_loop()
+        told = loop.time()
+        while True:
+            await asyncio.sleep(self.settings.session_check_seconds)
+            if await self._end_closed_sessions():
+                told = loop.time()
+            elif loop.time() - told > BLIND_SECONDS:
+                for member in self.hub.members():
+                    member.close(UNAVAILABLE)
+
+    async def _end_closed_sessions(self) -> bool:
+        ids = {member.session_id for member in self.hub.members()}
+        try:
+            closed = await self.sessions.revoked_among(list(ids)) if ids else set()
+        except Refusal:
+            return False
+        for session_id in closed:
+            self.hub.close_session(session_id)
+        return True
+
+    async def _closed(self, session: ClosedSession) -> None:
+        self.hub.close_session(session.session_id)
+        await self.doorbell.closed(session.session_id)
+
+
+def create_app(settings: Settings | None = None) -> MiniSanic:
+    """The application. Without settings, from the environment.
+
+    :raises SettingsError: when the environment does not make a runnable product
+    """
+    settings = settings or load()
+    app = make_app("whatsapp_mini", settings)
+    register(app)
+    register_socket(app, settings)
+    register_tortoise(app, config=tortoise_orm(settings.database_url, settings.database_pool))
+
+    async def open_house(app: MiniSanic) -> None:
+        app.ctx.house = House(settings, app.ctx.server_id)
+        app.ctx.services = app.ctx.house.open()
+        await app.ctx.house.start()
+
+    async def close_house(app: MiniSanic) -> None:
+        await app.ctx.house.stop()
+
+    async def goodbye() -> None:
+        await app.ctx.house.hub.drain()
+
+    app.before_server_start(open_house)
+    app.after_server_stop(close_house)
+    add_drain(app, settings, goodbye)
+    return app
+
+
+def _app() -> MiniSanic:
+    try:
+        return create_app()
+    except SettingsError as error:
+        sys.exit(str(error))
+
+
+app = _app()

@@ -1,0 +1,69 @@
+"""What Redis must know of a person before anything can be decided about him: that he exists, and whom he blocks.
+
+PostgreSQL is the truth, Redis is rebuilt from it whenever it has forgotten.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from delivery.keys import Person
+from delivery.link import Link
+from delivery.scripts import LOAD
+from protocol.refusals import Refusal
+
+
+class Record(Protocol):
+    """What is asked of the accounts."""
+
+    @property
+    def account_id(self) -> str: ...
+    @property
+    def blocks_version(self) -> int: ...
+    @property
+    def blocked(self) -> Sequence[str]: ...
+    @property
+    def last_seen_ms(self) -> int | None: ...
+
+
+FindPerson = Callable[[str], Awaitable[Record | None]]
+"""Looks a person up in PostgreSQL by mobile; raises ``Refusal("unavailable")`` while that is away."""
+
+
+class People:
+    """Loads people into Redis, and spells their keys.
+
+    :param dedupe_hours: hours a retry is recognised after its chat has left
+    """
+
+    def __init__(self, link: Link, find: FindPerson, dedupe_hours: float) -> None:
+        self._link = link
+        self._find = find
+        self._dedupe_seconds = max(1, int(dedupe_hours * 3600))
+
+    def keys(self, mobile: str) -> Person:
+        """The person's keys, as of now."""
+        return Person.of(mobile, self._dedupe_seconds)
+
+    async def load(self, mobile: str) -> None:
+        """From PostgreSQL into Redis.
+
+        :raises Refusal: ``no_such_person``, ``unavailable``
+        """
+        found = await self._find(mobile)
+        if found is None:
+            raise Refusal("no_such_person")
+        await self._store(mobile, found.account_id, found.blocks_version, found.blocked, found.last_seen_ms)
+
+    async def replace_blocks(self, mobile: str, account_id: str, version: int, blocked: Sequence[str]) -> None:
+        """Take a person's whole block set, unless Redis has a newer one. It counts for every send after this.
+
+        :raises Refusal: ``unavailable``
+        """
+        await self._store(mobile, account_id, version, blocked, None)
+
+    async def _store(
+        self, mobile: str, account_id: str, version: int, blocked: Sequence[str], last_seen: int | None
+    ) -> None:
+        args = [account_id, secrets.token_hex(8), version, "" if last_seen is None else last_seen, *blocked]
+        await self._link.call(LOAD, self.keys(mobile).everything(), args)

@@ -1,0 +1,104 @@
+"""Who is online: leases. One per device, named after the connection that holds it, renewed only on signs of life."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from delivery.link import Arg, Link
+from delivery.people import People
+from delivery.scripts import CLAIM, PRESENCE, RELEASE, RENEW
+from protocol.refusals import Refusal
+from settings import Settings
+
+Verdict = Literal["ok", "gone", "replaced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One connection of one device of one person, on one server."""
+
+    mobile: str
+    device: str
+    server_id: str
+    connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A lease was given.
+
+    :param epoch: of the mailbox; a new one means that storage lost something
+    :param before: ``(serverId, connectionId)`` of the connection this one replaces
+    :param newest: streamId of the newest entry that waits, or ""
+    """
+
+    epoch: str
+    before: tuple[str, str] | None
+    newest: str
+
+
+class Presence:
+    """Claims, renews and releases leases; tells who was last seen when."""
+
+    def __init__(self, link: Link, people: People, settings: Settings) -> None:
+        self._link = link
+        self._people = people
+        self._lease_ms = int(settings.lease_seconds * 1000)
+        self._max_devices = settings.max_devices
+
+    async def claim(self, holder: Holder, account_id: str) -> Claimed:
+        """This connection is now the device's one.
+
+        :raises Refusal: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
+        """
+        for _ in range(2):
+            reply = await self._claim(holder, account_id)
+            match reply[0]:
+                case b"claimed":
+                    epoch, server, connection, newest = (word.decode() for word in reply[1:])
+                    return Claimed(epoch, (server, connection) if connection else None, newest)
+                case b"too_many_devices":
+                    raise Refusal("too_many_devices")
+            await self._people.load(holder.mobile)
+        raise Refusal("session_revoked")
+
+    async def _claim(self, holder: Holder, account_id: str) -> list[Any]:
+        keys = self._people.keys(holder.mobile)
+        args: list[Arg] = [
+            holder.device,
+            holder.server_id,
+            holder.connection_id,
+            self._lease_ms,
+            self._max_devices,
+            account_id,
+        ]
+        reply: list[Any] = await self._link.call(CLAIM, [keys.record, keys.leases, keys.mailbox], args)
+        return reply
+
+    async def renew(self, holder: Holder, age_ms: int) -> tuple[Verdict, str]:
+        """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
+        keys = self._people.keys(holder.mobile)
+        args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms, age_ms]
+        verdict, newest = await self._link.call(RENEW, [keys.leases, keys.mailbox], args)
+        return verdict.decode(), newest.decode()
+
+    async def release(self, holder: Holder, age_ms: int) -> Verdict:
+        """The connection ended; its last sign of life was ``age_ms`` ago. A newer connection's lease stays."""
+        keys = self._people.keys(holder.mobile)
+        args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, age_ms]
+        reply = await self._link.call(RELEASE, [keys.leases, keys.last_seen, keys.record], args)
+        verdict: Verdict = reply[0].decode()
+        return verdict
+
+    async def last_seen(self, mobile: str, asker: str) -> int | Literal["online"] | None:
+        """Unix ms; None when never seen, or hidden from the asker.
+
+        :raises Refusal: ``no_such_person``, ``unavailable``
+        """
+        keys = self._people.keys(mobile)
+        for _ in range(2):
+            words = [keys.record, keys.blocks, keys.leases, keys.last_seen]
+            verdict, seen = await self._link.call(PRESENCE, words, [asker])
+            if verdict != b"unloaded":
+                return "online" if verdict == b"online" else int(seen) if seen else None
+            await self._people.load(mobile)
+        raise Refusal("unavailable")

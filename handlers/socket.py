@@ -1,0 +1,44 @@
+"""The WebSocket: who opens it is settled before the upgrade, what is said on it is the connection's business."""
+
+from typing import Any
+
+from sanic import Request, Sanic
+
+from accounts.numbers import canonical_mobile
+from delivery.connection import Connection
+from handlers.guards import authenticate_socket
+from handlers.services import services
+from protocol.dialects import V1, Dialect, Seed
+from server.routes import add_sockets, is_socket, is_v1
+from server.stock_socket import StockSocket
+from settings import Settings
+
+
+def register_socket(app: "Sanic[Any, Any]", settings: Settings) -> None:
+    """Serve WebSockets on any path. A bad token gets a real 401 before the upgrade."""
+    app.register_middleware(_authenticate, "request")
+    add_sockets(app, settings, _attend)  # type: ignore[arg-type]
+
+
+async def _authenticate(request: Request) -> None:
+    if is_socket(request):
+        request.ctx.claims = await authenticate_socket(request)
+
+
+async def _attend(request: Request, socket: StockSocket) -> None:
+    mine = services(request)
+    dialect: Dialect = V1() if is_v1(request) else Seed()
+    region = mine.settings.default_region
+    connection = Connection(
+        socket,
+        request.ctx.claims,
+        dialect,
+        request.app.ctx.server_id,
+        mine.messenger,
+        mine.hub,
+        mine.settings,
+        lambda raw: canonical_mobile(raw, region),
+        mine.record,
+    )
+    connection.start()
+    await socket.serve(connection)
