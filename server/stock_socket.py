@@ -17,7 +17,7 @@ from websockets.protocol import State
 from protocol.refusals import DRAINING, SLOW_CONSUMER, Close
 from server.inbox import DATA_FRAMES, Inbox
 from server.outbox import MARK_BYTES, Outbox
-from server.socket import Listener
+from server.socket import Listener, Socket
 from server.wire import Wire
 from settings import Settings
 
@@ -221,3 +221,6 @@ class StockSocket:
         if self._cut is not None:
             self._cut.cancel()
         self._cut = self._loop.call_at(when, self._wire.abort)
+
+
+_: type[Socket] = StockSocket  # the type checker holds it to the seam

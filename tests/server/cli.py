@@ -67,6 +67,7 @@ class Command:
         (folder / "throwaway.py").write_text(MODULE)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
+        self.count = workers
         self.log = folder / "log"
         # The script and not `-m sanic`: spawned workers import it, and with it what it patches.
         sanic = str(Path(sys.executable).with_name("sanic"))
@@ -87,11 +88,13 @@ class Command:
 
     def workers(self) -> dict[int, str]:
         """The workers that answer: pid and serverId."""
-        found = {}
+        found: dict[int, str] = {}
         with contextlib.suppress(httpx.TransportError):
-            for _ in range(12):
+            for _ in range(60):  # the kernel chooses who answers
                 who = self.who()
                 found[who["pid"]] = who["serverId"]
+                if len(found) == self.count:
+                    break
         with contextlib.suppress(psutil.NoSuchProcess):
             self.seen |= set(self.main.children(recursive=True))
         return found
