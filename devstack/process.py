@@ -122,8 +122,14 @@ class Child:
 
         :raises ChildError: when it ended first, or the time was over
         """
-        wait_until(lambda: not self.alive() or ready(), seconds)
-        if self.alive() and ready():
+        # Asked once more, another worker may answer, and not be ready yet: the first yes counts.
+        answers: list[bool] = []
+
+        def settled() -> bool:
+            answers[:] = [ready()]
+            return answers[0] or not self.alive()
+
+        if wait_until(settled, seconds) and answers[0]:
             return
         why = (
             f"did not get ready within {seconds:g} s" if self.alive() else f"ended with code {self.process.returncode}"

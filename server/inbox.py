@@ -56,6 +56,12 @@ class Inbox:
         self._messages.clear()
         self._bytes = 0
 
+    def rest(self, listener: Listener) -> None:
+        """Give the listener what is there, whether it has room or not: the client spoke before he left."""
+        while self._messages:
+            listener.received(self._messages.popleft())
+        self._bytes = 0
+
     async def hand_over(self, listener: Listener) -> None:
         """Give the listener what is there, as it has room."""
         handed = 0

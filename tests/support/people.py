@@ -1,0 +1,137 @@
+"""People who chat: a client of the product that speaks both dialects, over real sockets."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+PASSWORD = "correct horse"
+_numbers = itertools.count(9_100_000_000)
+Frame = dict[str, Any]
+
+
+@dataclass
+class Talk:
+    """One open socket, and everything that came over it."""
+
+    socket: ClientConnection
+    v1: bool
+    ack: bool = True
+    frames: list[Frame] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for message in self.socket:
+            said = json.loads(message)
+            for frame in said if isinstance(said, list) else [said]:
+                self.frames.append(frame)
+                if self.ack:
+                    await self._answer(frame)
+            self._news.set()
+        self._news.set()
+
+    async def _answer(self, frame: Frame) -> None:
+        if "streamId" in frame and (frame["type"] == "chat" or self.v1):
+            await self.say(type="ack", to=frame["from"], streamId=frame["streamId"], ackType="delivered")
+
+    async def say(self, **frame: Any) -> None:
+        await self.socket.send(json.dumps(frame))
+
+    async def chat(self, to: "Person", message_id: str, message: str = "hello") -> Frame:
+        """Send, and wait for the single tick (or the refusal)."""
+        await self.say(type="chat", to=to.mobile, messageId=message_id, message=message)
+        return await self.wait(lambda f: f["type"] in ("sent", "system", "error") and f.get("messageId") == message_id)
+
+    async def wait(self, wanted: Callable[[Frame], bool], seconds: float = 10) -> Frame:
+        """The first frame that is wanted, past or to come."""
+        return (await self.wait_all(wanted, 1, seconds))[0]
+
+    async def wait_all(self, wanted: Callable[[Frame], bool], count: int, seconds: float = 10) -> list[Frame]:
+        """At least so many."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    found = [frame for frame in self.frames if wanted(frame)]
+                    if len(found) >= count:
+                        return found
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"{len(found)} of {count} came; last frames: {self.frames[-5:]}") from None
+
+    def chats(self) -> list[Frame]:
+        return [frame for frame in self.frames if frame["type"] == "chat"]
+
+    def ticks(self, message_id: str) -> list[str]:
+        """What became of a chat, in the order it was told."""
+        return [f["ackType"] for f in self.frames if f["type"] == "ack" and message_id in _named(f)]
+
+    async def end(self) -> None:
+        await self.socket.close()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def closed(self, seconds: float = 10) -> int:
+        """The close code."""
+        await asyncio.wait_for(self.socket.wait_closed(), seconds)
+        return self.socket.close_code or 0
+
+
+def _named(frame: Frame) -> list[str]:
+    named: list[str] = frame.get("messageIds") or [frame.get("messageId", "")]
+    return named
+
+
+@dataclass
+class Person:
+    """Somebody with an account, logged in."""
+
+    mobile: str
+    token: str
+    name: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def open(self, ws_url: str, v1: bool = True, ack: bool = True, **how: Any) -> Talk:
+        """Connect, wait for the greeting, and read from then on."""
+        subprotocols = [websockets.Subprotocol("wm.v1")] if v1 else None
+        url = f"{ws_url}/?token={self.token}"
+        talk = Talk(await websockets.connect(url, subprotocols=subprotocols, max_queue=4096, **how), v1, ack)
+        talk.begin()
+        await talk.wait(lambda f: f["type"] in ("hello", "system"))
+        return talk
+
+
+async def sign_up(url: str, name: str = "Asha", device: str | None = None) -> Person:
+    """A new person."""
+    mobile = str(next(_numbers))
+    async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+        form = {"name": name, "mobileNo": mobile, "password": PASSWORD}
+        (await client.post("/auth/signin", json=form)).raise_for_status()
+        return Person(mobile, await login(url, mobile, device), name)
+
+
+async def login(url: str, mobile: str, device: str | None = None) -> str:
+    """A token."""
+    async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+        form = {"mobileNo": mobile, "password": PASSWORD} | ({"deviceId": device} if device else {})
+        answer = (await client.post("/auth/login", json=form)).raise_for_status().json()
+    return str(answer["token"])
+
+
+async def request(url: str, person: Person, method: str, path: str, **how: Any) -> httpx.Response:
+    """One HTTP request of a person's."""
+    async with httpx.AsyncClient(base_url=url, timeout=15, headers=person.headers) as client:
+        return await client.request(method, path, **how)

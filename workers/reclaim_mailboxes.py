@@ -1,0 +1,46 @@
+"""People who are connected and have entries that nobody carries are rung; their connection does the rest."""
+
+from typing import Any
+
+import structlog
+
+from delivery import keys
+from delivery.scripts import STUCK
+from workers.chores import Chores
+
+logger = structlog.get_logger(__name__)
+
+
+async def reclaim_mailboxes(ctx: dict[str, Any]) -> int:
+    """One look at everyone connected; returns how many connections were rung. Who is offline needs nothing."""
+    chores: Chores = ctx["chores"]
+    rung = parked = 0
+    for server_id, alive in await chores.servers():
+        if not alive:
+            continue
+        async for mobile in chores.people_of(server_id):
+            rung += await _ring_if_stuck(chores, mobile)
+            parked += await _report_parked(chores, mobile)
+    if rung or parked:
+        logger.info("mailboxes reclaimed", rung=rung, parked=parked)
+    return rung
+
+
+async def _ring_if_stuck(chores: Chores, mobile: str) -> int:
+    mine = chores.people.keys(mobile)
+    too_long = int(chores.settings.redeliver_seconds * 1000)
+    servers = await chores.link.call(STUCK, [mine.leases, mine.mailbox], [too_long])
+    for server in servers:
+        # Without an id: look whatever you have read, and claim what others left.
+        await chores.link.command("PUBLISH", keys.bell(server.decode()), f"r {mobile} ")
+    return len(servers)
+
+
+async def _report_parked(chores: Chores, mobile: str) -> int:
+    failures = await chores.link.command("HGETALL", chores.people.keys(mobile).parked)
+    parked = 0
+    for stream_id, count in zip(failures[::2], failures[1::2], strict=True):
+        if int(count) >= chores.settings.park_after:
+            parked += 1
+            logger.error("an entry is parked", mobile=mobile, stream_id=stream_id.decode(), failures=int(count))
+    return parked
