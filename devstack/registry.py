@@ -21,6 +21,10 @@ class Server:
     server_id: str
     pid: int
 
+    def lives(self) -> bool:
+        """Whether there is such a process."""
+        return birth(self.pid) is not None
+
 
 def living_servers(redis_url: str, parent: int) -> list[Server]:
     """The workers of the Sanic main process ``parent`` that live.

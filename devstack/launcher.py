@@ -1,0 +1,98 @@
+"""From a command line to a running product, and back to nothing."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from devstack.binaries import MissingServerError
+from devstack.family import Family, take_over
+from devstack.options import Options
+from devstack.places import UnsafePlaceError, private_directory
+from devstack.process import ChildError
+from devstack.product import Product
+from devstack.runfile import NAME, AlreadyRunningError, RunFile, only_one, read_run
+from devstack.serving import Serving, choose_port, say
+from devstack.signals import StopRequested, stop_on_signals
+from devstack.storage import SECRET_NAME, Storage, secret_of
+
+TROUBLE = (AlreadyRunningError, ChildError, MissingServerError, UnsafePlaceError)
+
+
+def main(options: Options) -> int:
+    """Run until told to stop; the exit code."""
+    try:
+        with stop_on_signals():
+            join(options, options.join) if options.join else run(options)
+    except StopRequested:
+        say("Stopped. Everything is kept for the next start.")
+        return 0
+    except TROUBLE as trouble:
+        with contextlib.suppress(OSError):
+            print(f"\n{trouble}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def run(options: Options) -> None:
+    """Storage, migrations, servers and background worker, in this order; the opposite at the end.
+
+    :raises StopRequested: the only good end
+    """
+    data = private_directory(options.data)
+    with only_one(data):
+        if left := take_over(data):
+            say(f"  ended {left} processes that an earlier, killed start had left")
+        for stale in data.glob("run*.json"):
+            stale.unlink()
+        family = Family(data / "children.json")
+        storage = Storage(data, os.environ)
+        try:
+            _run(options, data, family, storage)
+        finally:
+            storage.stop()
+            family.close()
+
+
+def _run(options: Options, data: Path, family: Family, storage: Storage) -> None:
+    storage.start(family)
+    say(f"  Redis      {'Valkey, ' + str(data / 'valkey') if storage.valkey else 'yours (REDIS_URL)'}")
+    say(f"  PostgreSQL {storage.postgres.home.data if storage.postgres else 'yours (DATABASE_URL)'}")
+    given = "JWT_SECRET" in storage.env
+    storage.env.setdefault("JWT_SECRET", secret_of(data))
+    product = Product(storage.env, data / "logs")
+    product.migrate()
+    say("  database   up to date")
+    facts = {"secret_file": None if given else str(data / SECRET_NAME)}
+    Serving(options, choose_port(options), product, family, RunFile(data / NAME)).run(facts)
+
+
+def join(options: Options, data: Path) -> None:
+    """More servers for a running instance.
+
+    :raises AlreadyRunningError: when there is none, or it cannot be joined
+    :raises StopRequested: the only good end
+    """
+    running = read_run(data / NAME)
+    if running is None:
+        raise AlreadyRunningError(f"Nothing runs on {data}, so nothing can be joined. Start it first: python3 run.py")
+    env = {**os.environ, "REDIS_URL": running["redis_url"], "DATABASE_URL": running["database_url"]}
+    env["JWT_SECRET"] = _secret_to_join(running, env)
+    port = choose_port(options)
+    family = Family(data / f"children.{port}.json")
+    try:
+        product, file = Product(env, data / "logs"), RunFile(data / f"run.{port}.json")
+        Serving(options, port, product, family, file, joined=int(running["pid"])).run({})
+    finally:
+        family.close()
+
+
+def _secret_to_join(running: dict[str, Any], env: Mapping[str, str]) -> str:
+    """Tokens of one server must be good on the other."""
+    if kept := running["secret_file"]:
+        return Path(kept).read_text(encoding="ascii").strip()
+    if given := env.get("JWT_SECRET"):
+        return given
+    raise AlreadyRunningError("The instance to join was started with a JWT_SECRET of its own: set the same one here.")

@@ -1,0 +1,54 @@
+"""Redis and PostgreSQL for one instance: whichever the environment does not name, we run ourselves."""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from devstack.family import Family
+from devstack.places import socket_directory
+from devstack.postgres import Postgres
+from devstack.runfile import write_private
+from devstack.valkey import Valkey
+
+SECRET_NAME = "jwt_secret"  # noqa: S105 - the name of a file
+
+
+class Storage:
+    """The embedded servers of a data directory. ``env`` becomes what the product is started with."""
+
+    def __init__(self, data: Path, env: Mapping[str, str]) -> None:
+        self.env = {name: value for name, value in env.items() if value != ""}
+        self.valkey = None if "REDIS_URL" in self.env else _valkey(data)
+        self.postgres = None if "DATABASE_URL" in self.env else Postgres(data)
+
+    def start(self, family: Family) -> None:
+        """Start what is ours.
+
+        :raises ChildError: when it does not come up
+        """
+        if self.valkey:
+            self.valkey.start()
+            family.add(self.valkey.running())
+            self.env["REDIS_URL"] = self.valkey.url
+        if self.postgres:
+            self.postgres.start()
+            family.add(self.postgres.running())
+            self.env["DATABASE_URL"] = self.postgres.dsn()
+
+    def stop(self) -> None:
+        """In the opposite order."""
+        for server in (self.postgres, self.valkey):
+            if server:
+                server.stop()
+
+
+def _valkey(data: Path) -> Valkey:
+    return Valkey(data / "valkey", socket_directory(data), appendonly=True)
+
+
+def secret_of(data: Path) -> str:
+    """The secret that signs tokens; made at the first start, so that people stay logged in over restarts."""
+    path = data / SECRET_NAME
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(48) + "\n")
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,63 @@
+"""One command: set up what is missing, then run WhatsApp Mini, its tests or its checks.
+
+    python3 run.py [--help]     python3 run.py test [ARGS]     python3 run.py check
+
+Needs Python 3.11 or newer with pip, nothing else. Standard library only. What runs then lives in ``devstack/``.
+"""
+
+from __future__ import annotations  # so that an old Python gets as far as our sentence about it
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+def refuse(why: str) -> None:
+    """End with a sentence."""
+    sys.exit(f"run.py: {why}")
+
+
+def check_machine() -> None:
+    """Say clearly what is missing, before anything fails obscurely."""
+    if os.name != "posix":
+        refuse("Linux and macOS only. On Windows use WSL, or: docker compose up")
+    if sys.version_info < (3, 11):  # noqa: UP036 - that is the point
+        refuse(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Try: python3.11 run.py")
+
+
+def become(python: Path, *arguments: str) -> None:
+    """Go on as another program, in the same process: signals and exit codes need no passing on."""
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    os.execv(python, [str(python), *arguments])  # noqa: S606 - no shell wanted
+
+
+def main(arguments: list[str]) -> None:
+    """Read the command line before installing anything: a typing error should not cost a download."""
+    check_machine()
+    # Imported late: they may use what an older Python does not know.
+    from devstack.checks import run_checks  # noqa: PLC0415
+    from devstack.install import ready_python  # noqa: PLC0415
+    from devstack.options import parse  # noqa: PLC0415
+
+    command = arguments[0] if arguments and not arguments[0].startswith("-") else "run"
+    if command == "run":
+        options = parse(arguments)
+        become(ready_python(), "-m", "devstack", *options.arguments())
+    elif command == "test":
+        become(ready_python(), "-m", "pytest", *arguments[1:])
+    elif command == "check" and not arguments[1:]:
+        sys.exit(run_checks(ready_python()))
+    else:
+        refuse(f"{' '.join(arguments)!r} is not a command; see: python3 run.py --help")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an installation is stopped, not left behind
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
