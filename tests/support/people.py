@@ -1,6 +1,7 @@
 """People who chat: a client of the product that speaks both dialects, over real sockets."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Callable
@@ -31,14 +32,14 @@ class Talk:
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async for message in self.socket:
-            said = json.loads(message)
-            for frame in said if isinstance(said, list) else [said]:
-                self.frames.append(frame)
-                if self.ack:
-                    await self._answer(frame)
-            self._news.set()
-        self._news.set()
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                said = json.loads(await self.socket.recv())
+                for frame in said if isinstance(said, list) else [said]:
+                    self.frames.append(frame)
+                    if self.ack:
+                        await self._answer(frame)
+                self._news.set()
 
     async def _answer(self, frame: Frame) -> None:
         if "streamId" in frame and (frame["type"] == "chat" or self.v1):
