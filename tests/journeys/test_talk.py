@@ -47,8 +47,8 @@ async def test_2000_messages_wait_for_who_is_offline_and_their_receipts_for_the_
     assert synced["count"] == 2000
     await r.end()
     a = await asha.open(group.ws_url)
-    await a.wait(lambda f: f["type"] == "synced", 60)
-    delivered = [i for f in a.frames if f["type"] == "ack" for i in f["messageIds"]]
+    await a.wait(lambda _: len(a.delivered()) >= 2000, 60)
+    delivered = a.delivered()
     assert sorted(delivered) == sorted(f"m-{n}" for n in range(2000))
     await a.end()
 

@@ -77,6 +77,10 @@ class Talk:
         """What became of a chat, in the order it was told."""
         return [f["ackType"] for f in self.frames if f["type"] == "ack" and message_id in _named(f)]
 
+    def delivered(self) -> list[str]:
+        """Every chat a receipt spoke of, as often as it did."""
+        return [message_id for f in self.frames if f["type"] == "ack" for message_id in _named(f)]
+
     async def end(self) -> None:
         await self.socket.close()
         if self._task is not None:
