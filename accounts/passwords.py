@@ -58,8 +58,13 @@ class Passwords:
         return await asyncio.wrap_future(job)
 
 
+def fits(password: str) -> bool:
+    """Whether bcrypt can take it whole."""
+    return len(password.encode()) <= MAX_BYTES
+
+
 def _encode(password: str) -> bytes:
     secret = password.encode()
-    if len(secret) > MAX_BYTES:
+    if not fits(password):
         raise Refusal("bad_request", [{"field": "password", "message": "password takes at most 72 bytes in UTF-8"}])
     return secret

@@ -1,8 +1,6 @@
 """From a command line to a running product, and back to nothing."""
 
-import contextlib
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,10 @@ from devstack.places import UnsafePlaceError, private_directory
 from devstack.process import ChildError
 from devstack.product import Product
 from devstack.runfile import NAME, AlreadyRunningError, RunFile, only_one, read_run
-from devstack.serving import Serving, choose_port, say
+from devstack.serving import Serving, choose_port
 from devstack.signals import StopRequested, stop_on_signals
 from devstack.storage import SECRET_NAME, Storage, secret_of
+from devstack.terminal import complain, say
 
 TROUBLE = (AlreadyRunningError, ChildError, MissingServerError, UnsafePlaceError)
 
@@ -30,8 +29,7 @@ def main(options: Options) -> int:
         say("Stopped. Everything is kept for the next start.")
         return 0
     except TROUBLE as trouble:
-        with contextlib.suppress(OSError):
-            print(f"\n{trouble}", file=sys.stderr, flush=True)
+        complain(str(trouble))
         return 1
     return 0
 

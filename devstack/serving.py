@@ -1,6 +1,5 @@
 """One group of Sanic processes (and arq, unless we join others), from start to stop."""
 
-import contextlib
 import os
 from typing import Any
 
@@ -11,18 +10,13 @@ from devstack.process import Child, ChildError, birth
 from devstack.product import Product
 from devstack.runfile import RunFile
 from devstack.supervisor import Background, Supervisor, must_live
+from devstack.terminal import say
 
 READY_SECONDS = 60.0
 ARQ_SECONDS = 5.0
 BEYOND_DRAIN_SECONDS = 5.0
 DEFAULT_DRAIN_SECONDS = 5.0
 PORTS_TO_TRY = 20
-
-
-def say(text: str) -> None:
-    """Tell the person at the terminal, who may have closed it meanwhile."""
-    with contextlib.suppress(OSError):
-        print(text, flush=True)
 
 
 def choose_port(options: Options) -> int:
@@ -59,11 +53,13 @@ class Serving:
         name = f"app.{self._port}" if self._joined else "app"
         servers = self._product.servers(self._options.host, self._port, self._options.workers, name)
         sanic = self._family.add(servers)
-        background = None if self._joined else Background(self._product, self._family)
+        background = None
         try:
             sanic.await_ready(lambda: http_status(f"{self._url}/ready") == 200, READY_SECONDS)
+            if not self._joined:  # only now: until here it would but take time from what people wait for
+                background = Background(self._product, self._family)
             supervisor = Supervisor(self._facts(facts), self._file, sanic, background)
-            supervisor.report()
+            sanic.await_ready(lambda: supervisor.report() >= self._options.workers, READY_SECONDS)
             self._announce()
             supervisor.watch(self._check)
         finally:

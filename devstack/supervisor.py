@@ -11,8 +11,8 @@ from devstack.process import Child, ChildError
 from devstack.product import Product
 from devstack.registry import Server, living_servers
 from devstack.runfile import RunFile
+from devstack.terminal import say
 
-ARQ = "arq"
 LOOK_SECONDS = 0.1
 REPORT_SECONDS = 0.5
 CALM_SECONDS = 30.0
@@ -41,6 +41,9 @@ class Background:
             self.child.wait(0)
             self._backoff = 0.5 if now - self._started > CALM_SECONDS else min(self._backoff * 2, LONGEST_BACKOFF)
             self._start_at = now + self._backoff
+            say(
+                f"  arq        ended (code {self.child.process.returncode}); again in {self._backoff:g} s ({self.child.log})"
+            )
         elif now >= self._start_at:
             self._start_at = 0.0
             self.child = self._start()
@@ -69,8 +72,8 @@ class Supervisor:
                 next_report = time.monotonic() + REPORT_SECONDS
             time.sleep(LOOK_SECONDS)
 
-    def report(self) -> None:
-        """Bring the run file up to date. With Redis away the servers known last are told, if they live."""
+    def report(self) -> int:
+        """Bring the run file up to date; how many servers live. With Redis away it tells the last known that live."""
         try:
             self._servers = living_servers(self._run["redis_url"], self._sanic.pid)
         except redis.RedisError:
@@ -78,6 +81,7 @@ class Supervisor:
         servers = [{"serverId": server.server_id, "pid": server.pid} for server in self._servers]
         worker = {"pid": self._background.child.pid} if self._background else None
         self._file.update({**self._run, "servers": servers, "worker": worker})
+        return len(servers)
 
 
 def must_live(*children: Child) -> None:

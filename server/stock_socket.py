@@ -182,7 +182,8 @@ class StockSocket:
         if self._cut is not None:
             self._cut.cancel()
         self._outbox.drop()
-        self._inbox.drop()
+        if self._listener is not None:
+            self._inbox.rest(self._listener)
         self._inbox.changed.set()
         self._gone.set()
         if self._listener is not None:

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ STATE_PID: Final = "MINI_STATE_PROCESS"
 def install(app: Any) -> None:
     """Give a Sanic application both watches."""
     app.main_process_start(_name_state_process)
+    app.main_process_start(_end_when_told)
     app.main_process_ready(_watch_workers)
     app.before_server_start(_watch_manager)
 
@@ -49,8 +51,20 @@ def _name_state_process(_app: Any) -> None:
             os.environ[STATE_PID] = str(child.pid)
 
 
+def _end_when_told(_app: Any) -> None:
+    # Sanic's manager takes signals only later; until then SIGTERM would kill us and leave the state process behind.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+
+
 def _watch_workers(app: Any) -> None:
+    _let_go_of_acks(app.manager)
     threading.Thread(target=Watchdog(app.manager).run, name="watchdog", daemon=True).start()
+
+
+def _let_go_of_acks(manager: WorkerManager) -> None:
+    # A stop that comes before all workers are up leaves Sanic waiting for their acks, in a busy loop and for ever.
+    acked = manager._all_workers_ack
+    manager._all_workers_ack = lambda: manager._shutting_down or acked()  # type: ignore[method-assign, no-untyped-call]
 
 
 @dataclass
@@ -71,10 +85,19 @@ class Watchdog:
         self._records: dict[str, _Record] = {}
 
     def run(self) -> None:
-        """Look until the manager shuts down."""
-        while not self._manager._shutting_down:
+        """Look for ever: the thread ends with its process."""
+        while True:
             time.sleep(LOOK_SECONDS)
-            self.look()
+            if self._manager._shutting_down:
+                self.end_latecomers()
+            else:
+                self.look()
+
+    def end_latecomers(self) -> None:
+        """Stop workers that were started while the manager was told to stop, or it would wait for them for ever."""
+        for process in list(self._manager.processes):
+            if ProcessState.STARTED <= process.state <= ProcessState.JOINED:
+                process.terminate()
 
     def look(self) -> None:
         """Ask for each worker that the manager has found dead, once per death."""

@@ -92,7 +92,7 @@ class House:
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
     """Wait for something to become true."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what it waits for has no event
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -5,7 +5,6 @@ import logging
 import logging.config
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from settings.logs import configure, log_config, mask, redact
 from tests.server.cli import running
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIiwibW9iaWxlIjoiOTE5ODc2NTQzMjEwIn0.c2lnbmF0dXJlLWNhbmFyeQ"
-CANARY = "canary" + uuid.uuid4().hex
+CANARY = "canary7f3a9c1e5b2d4860"
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""How answers are written: JSON, not to be kept by anybody between here and the client."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sanic.response import HTTPResponse, json
+
+_HEADERS: Final = {"Cache-Control": "no-store"}
+
+
+def success(message: str | None = None, **more: Any) -> HTTPResponse:
+    """200 ``{"success": true, "message", …}``."""
+    return json({"success": True, **({} if message is None else {"message": message}), **more}, headers=_HEADERS)
+
+
+def failure(body: dict[str, Any], headers: dict[str, str]) -> HTTPResponse:
+    """The error body, with the status it names."""
+    return json(body, status=body["status"], headers=_HEADERS | headers)
+
+
+def rfc3339(moment: datetime | int) -> str:
+    """UTC with milliseconds, as in ``2026-01-31T12:00:00.000Z``.
+
+    :param moment: a time, or unix ms
+    """
+    if isinstance(moment, int):
+        moment = datetime.fromtimestamp(moment / 1000, UTC)
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,69 @@
+"""Every error of the HTTP side, whoever raised it, becomes the one error body. No submitted value is ever in it."""
+
+import math
+from typing import Any, Final
+
+import structlog
+from sanic import Request, Sanic
+from sanic.exceptions import SanicException
+from sanic.response import HTTPResponse
+
+from handlers.answers import failure
+from protocol.refusals import Refusal
+
+logger = structlog.get_logger(__name__)
+
+_CODES: Final = {
+    401: "token_missing",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "body_too_large",
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    503: "unavailable",
+}
+"""Sanic's own exceptions, by status. Other 4xx are ``bad_request``, other 5xx ``internal``."""
+
+
+def register_errors(app: "Sanic[Any, Any]") -> None:
+    """Answer for everything that can be raised, Sanic's refusals of broken HTTP included."""
+    app.error_handler.add(Refusal, _refused)
+    app.error_handler.add(SanicException, _sanic)
+    app.error_handler.add(Exception, _broken)
+
+
+def refuse(refusal: Refusal, extra: dict[str, Any] | None = None) -> HTTPResponse:
+    """The answer to a refusal.
+
+    :param extra: more fields for the body
+    """
+    headers: dict[str, str] = {}
+    if refusal.rule.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if refusal.rule.status in {429, 503} and refusal.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    return failure(refusal.body() | (extra or {}), headers)
+
+
+async def _refused(_request: Request, error: Refusal) -> HTTPResponse:
+    return refuse(error)
+
+
+async def _sanic(request: Request, error: SanicException) -> HTTPResponse:
+    status = error.status_code or 500
+    code = _CODES.get(status, "bad_request" if status < 500 else "internal")
+    if code == "internal":
+        return await _broken(request, error)
+    answer = refuse(Refusal(code))
+    if status == 405:
+        answer.headers["Allow"] = error.headers.get("Allow", "")
+    return answer
+
+
+async def _broken(request: Request, error: Exception) -> HTTPResponse:
+    """Our own fault. The log gets the traceback and the route, never the query or the body."""
+    route = getattr(request.route, "path", None)
+    logger.error("a request failed", method=request.method, route=route, exc_info=error)
+    return refuse(Refusal("internal"))

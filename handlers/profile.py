@@ -1,0 +1,28 @@
+"""What people may know of each other."""
+
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from accounts.tokens import Claims
+from handlers.answers import rfc3339, success
+from handlers.guards import authenticated
+from handlers.queries import query_mobile
+from handlers.services import services
+from protocol.refusals import Refusal
+
+
+@authenticated
+async def last_seen(request: Request, claims: Claims) -> HTTPResponse:
+    """``GET /profile/lastseen?mobileNo=``.
+
+    ``lastSeen`` is absent when the person was never online, hides it or blocked the asker: one answer for all three.
+    """
+    mine, mobile = services(request), query_mobile(request)
+    person = await mine.directory.find(mobile)
+    if person is None:
+        raise Refusal("no_such_person")
+    data = {"username": person.name, "mobileNo": mobile}
+    seen = await mine.presence.last_seen(mobile, claims.mobile)
+    if seen is not None:
+        data["lastSeen"] = rfc3339(seen) if isinstance(seen, int) else seen
+    return success(data=data)

@@ -1,0 +1,37 @@
+"""What comes after the question mark."""
+
+from urllib.parse import parse_qsl
+
+from sanic import Request
+
+from accounts.numbers import canonical_mobile
+from handlers.services import services
+from protocol.refusals import Refusal
+
+
+def query(request: Request) -> dict[str, str]:
+    """The query, each name once, without control characters.
+
+    :raises Refusal: ``bad_request``
+    """
+    try:
+        pairs = parse_qsl(request.query_string, keep_blank_values=True, errors="strict", max_num_fields=32)
+    except ValueError:  # not UTF-8, or too many
+        raise Refusal("bad_request") from None
+    found = dict(pairs)
+    if len(found) < len(pairs) or any(not value.isprintable() for value in found.values()):
+        raise Refusal("bad_request")
+    return found
+
+
+def query_mobile(request: Request) -> str:
+    """The canonical ``mobileNo`` of the query.
+
+    :raises Refusal: ``bad_request``, ``bad_mobile``
+    """
+    raw = query(request).get("mobileNo")
+    if raw is None:
+        raise Refusal("bad_request", [{"field": "mobileNo", "message": "mobileNo is missing"}])
+    # A plus that was not written as %2B arrives as a space.
+    raw = "+" + raw[1:] if raw.startswith(" ") else raw
+    return canonical_mobile(raw, services(request).settings.default_region)

@@ -1,0 +1,145 @@
+"""The HTTP side alone, on a real port, with real PostgreSQL and Redis; what the post would do is written down."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+from redis.asyncio import Redis
+from tortoise.contrib.sanic import register_tortoise
+
+import handlers
+from accounts.blocks import Blocks
+from accounts.directory import Directory
+from accounts.events import SessionEvents
+from accounts.passwords import Passwords
+from accounts.sessions import ClosedSession, Sessions
+from accounts.tokens import Tokens
+from handlers.services import Services
+from protocol.refusals import Refusal
+from server.application import MiniSanic, make_app
+from settings import Settings
+from settings.database import tortoise_orm
+
+PASSWORD = "correct horse"
+
+
+def make_settings(redis_url: str, database_url: str, **knobs: Any) -> Settings:
+    """Settings for tests: cheap hashes, a fresh secret."""
+    fresh = {"redis_url": redis_url, "database_url": database_url, "jwt_secret": secrets.token_urlsafe(48)}
+    return Settings(**{**fresh, "bcrypt_rounds": 4, **knobs})
+
+
+class NotedPresence:
+    """Says what a test put in."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, int | Literal["online"]] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    async def last_seen(self, mobile: str, asker: str) -> int | Literal["online"] | None:
+        self.asked.append((mobile, asker))
+        return self.seen.get(mobile)
+
+
+class NotedProbes:
+    """Says what a test put in."""
+
+    def __init__(self) -> None:
+        self.checks = {"redis": True, "postgresql": True}
+
+    async def check(self) -> dict[str, bool]:
+        return self.checks
+
+
+@dataclass
+class Notes:
+    """What the server told the post, and what the post answers."""
+
+    presence: NotedPresence = field(default_factory=NotedPresence)
+    probes: NotedProbes = field(default_factory=NotedProbes)
+    changes: list[tuple[str, str, int, list[str]]] = field(default_factory=list)
+    closed: list[ClosedSession] = field(default_factory=list)
+    fail: Refusal | None = None
+
+    async def changed(self, mobile: str, account_id: str, version: int, blocked: list[str]) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.changes.append((mobile, account_id, version, blocked))
+
+    async def closing(self, session: ClosedSession) -> None:
+        self.closed.append(session)
+
+
+@dataclass
+class Api:
+    """A running server and a client of it."""
+
+    app: MiniSanic
+    services: Services
+    client: httpx.AsyncClient
+    port: int
+    notes: Notes
+
+    async def sign_up(self, mobile: str, name: str = "Somebody") -> str:
+        """The account's id."""
+        form = {"name": name, "mobileNo": mobile, "password": PASSWORD}
+        return str((await self.client.post("/auth/signin", json=form)).raise_for_status().json()["id"])
+
+    async def login(self, mobile: str, **more: Any) -> dict[str, str]:
+        """Headers of somebody logged in."""
+        form = {"mobileNo": mobile, "password": PASSWORD, **more}
+        answer = (await self.client.post("/auth/login", json=form)).raise_for_status().json()
+        return {"Authorization": f"Bearer {answer['token']}"}
+
+    async def person(self, mobile: str, name: str = "Somebody") -> dict[str, str]:
+        """Headers of somebody who signed up and logged in."""
+        await self.sign_up(mobile, name)
+        return await self.login(mobile)
+
+
+def _services(settings: Settings, redis: "Redis", notes: Notes) -> Services:
+    passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
+    return Services(
+        settings=settings,
+        passwords=passwords,
+        directory=Directory(passwords),
+        tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()),
+        sessions=Sessions(redis, settings, notes.closing),
+        blocks=Blocks(notes.changed, settings.max_blocks),
+        events=SessionEvents(settings.event_buffer, "server-1"),
+        presence=notes.presence,
+        messenger=None,
+        hub=None,
+        probes=notes.probes,
+        record=lambda _kind, _who, _reason: None,
+    )
+
+
+@asynccontextmanager
+async def serve(settings: Settings) -> AsyncIterator[Api]:
+    """The routes of ``handlers`` on 127.0.0.1."""
+    app = make_app(f"api-{secrets.token_hex(4)}", settings)
+    handlers.register(app)
+    register_tortoise(app, config=tortoise_orm(settings.database_url))
+    redis = Redis.from_url(settings.redis_url, socket_timeout=settings.redis_command_seconds, socket_connect_timeout=2)
+    notes = Notes()
+    app.ctx.services = _services(settings, redis, notes)
+    server = await app.create_server(host="127.0.0.1", port=0, return_asyncio_server=True)
+    assert server is not None
+    await server.startup()
+    await server.before_start()
+    await server.start_serving()
+    port = server.server.sockets[0].getsockname()[1]
+    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15)
+    try:
+        yield Api(app, app.ctx.services, client, port, notes)
+    finally:
+        await client.aclose()
+        await server.before_stop()
+        await server.close()
+        await server.after_stop()
+        app.ctx.services.passwords.close()
+        await redis.aclose()
