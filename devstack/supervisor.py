@@ -41,9 +41,8 @@ class Background:
             self.child.wait(0)
             self._backoff = 0.5 if now - self._started > CALM_SECONDS else min(self._backoff * 2, LONGEST_BACKOFF)
             self._start_at = now + self._backoff
-            say(
-                f"  arq        ended (code {self.child.process.returncode}); again in {self._backoff:g} s ({self.child.log})"
-            )
+            code = self.child.process.returncode
+            say(f"  arq        ended (code {code}), starts again in {self._backoff:g} s; log: {self.child.log}")
         elif now >= self._start_at:
             self._start_at = 0.0
             self.child = self._start()
