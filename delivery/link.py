@@ -61,7 +61,9 @@ class Link:
     """
 
     def __init__(self, redis: "Redis") -> None:
-        self._redis = redis
+        # Same connections, but replies as Redis gives them: redis-py would make dicts of some, tuples of others.
+        self._redis = Redis(connection_pool=redis.connection_pool)
+        self._redis.response_callbacks.clear()
 
     async def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> Any:
         """Run a script by its SHA; Redis that restarted is given the source again.
@@ -87,7 +89,7 @@ class Link:
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
 
 
 __all__ = ["Link", "Redis", "RedisConnectionError", "connect", "is_away", "reachable"]
