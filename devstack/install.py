@@ -81,7 +81,7 @@ def _pip() -> list[str] | None:
 
 
 def _make_environment(python: Path, *, with_pip: bool) -> None:
-    if UNFINISHED.exists() or not python.exists() or not _same_version(python):
+    if UNFINISHED.exists() or _moved() or not python.exists() or not _same_version(python):
         shutil.rmtree(VENV, ignore_errors=True)
     if python.exists() and not with_pip:
         return
@@ -91,10 +91,15 @@ def _make_environment(python: Path, *, with_pip: bool) -> None:
         sys.exit("run.py: this Python has no pip. Install it first, for example: apt-get install python3-pip")
 
 
+def _moved() -> bool:
+    """Whether it was installed elsewhere: its scripts still name the Python of that place."""
+    return STAMP.exists() and str(VENV) not in STAMP.read_text(encoding="utf-8").splitlines()
+
+
 def _same_version(python: Path) -> bool:
-    command = [str(python), "-c", "import sys; print(*sys.version_info[:2], sys.prefix)"]
+    command = [str(python), "-c", "import sys; print(*sys.version_info[:2])"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() == f"{sys.version_info.major} {sys.version_info.minor} {VENV}"
+    return answer.stdout.split() == [str(sys.version_info.major), str(sys.version_info.minor)]
 
 
 def _run_pip(command: list[str]) -> None:
