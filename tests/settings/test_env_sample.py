@@ -1,6 +1,7 @@
 """``.env.sample`` and the knobs cannot drift apart."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -42,7 +43,7 @@ def test_required_ones_are_left_to_be_filled_in() -> None:
 
 def test_each_has_its_reason_above() -> None:
     lines = SAMPLE.read_text().splitlines()
-    bare = [line for before, line in zip(lines, lines[1:], strict=False) if LINE.fullmatch(line) and before[:2] != "# "]
+    bare = [line for before, line in pairwise(lines) if LINE.fullmatch(line) and before[:2] != "# "]
     assert bare == []
 
 
