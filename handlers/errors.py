@@ -64,6 +64,6 @@ async def _sanic(request: Request, error: SanicException) -> HTTPResponse:
 
 async def _broken(request: Request, error: Exception) -> HTTPResponse:
     """Our own fault. The log gets the traceback and the route, never the query or the body."""
-    route = getattr(request.route, "path", None)
+    route = None if request.route is None else f"/{request.route.path}"
     logger.error("a request failed", method=request.method, route=route, exc_info=error)
     return refuse(Refusal("internal"))

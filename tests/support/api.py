@@ -1,6 +1,7 @@
 """The HTTP side alone, on a real port, with real PostgreSQL and Redis; what the post would do is written down."""
 
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -127,12 +128,14 @@ async def serve(settings: Settings) -> AsyncIterator[Api]:
     redis = Redis.from_url(settings.redis_url, socket_timeout=settings.redis_command_seconds, socket_connect_timeout=2)
     notes = Notes()
     app.ctx.services = _services(settings, redis, notes)
-    server = await app.create_server(host="127.0.0.1", port=0, return_asyncio_server=True)
+    # To Sanic, port 0 is none given.
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = await app.create_server(sock=listener, return_asyncio_server=True)
     assert server is not None
     await server.startup()
     await server.before_start()
     await server.start_serving()
-    port = server.server.sockets[0].getsockname()[1]
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15)
     try:
         yield Api(app, app.ctx.services, client, port, notes)

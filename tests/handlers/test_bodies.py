@@ -1,0 +1,118 @@
+"""Bad bodies: each a coded 400 or 415, nothing stored, and no value of theirs in the answer."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.api import PASSWORD, Api
+
+A = "919800000001"
+GOOD: dict[str, Any] = {"name": "Asha", "mobileNo": A, "password": PASSWORD}
+JSON = {"Content-Type": "application/json"}
+DEEP = b'{"name":"Asha","mobileNo":"919800000001","password":"correct horse","x":' + b"[" * 10**4 + b"]" * 10**4 + b"}"
+
+
+def _but(**changes: Any) -> bytes:
+    return json.dumps(GOOD | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "bad_json"),
+        (b"{", "bad_json"),
+        (b"null", "bad_request"),
+        (b"7", "bad_request"),
+        (b'"text"', "bad_request"),
+        (b"[]", "bad_request"),
+        (b"{}", "bad_request"),
+        (b"\xff\xfe{}", "bad_json"),
+        (b"\xef\xbb\xbf" + _but(), "bad_json"),
+        (_but()[:-1] + b',"x":NaN}', "bad_json"),
+        (_but()[:-1] + b',"x":Infinity}', "bad_json"),
+        (_but()[:-1] + b',"x":"\\ud800"}', "bad_json"),
+        (_but()[:-1] + b',"mobileNo":"919800000002"}', "bad_json"),
+        (_but() + b"{}", "bad_json"),
+        (DEEP, "bad_json"),
+        (_but(name="a\u0000bc"), "bad_request"),
+        (_but(name="a\nbc"), "bad_request"),
+        (_but(name="abc\u202edef"), "bad_request"),
+        (_but(name="  a  "), "bad_request"),
+        (_but(name="x" * 65), "bad_request"),
+        (_but(name=None), "bad_request"),
+        (_but(name=["Asha"]), "bad_request"),
+        (_but(mobileNo=919800000001), "bad_request"),
+        (_but(mobileNo=9198e8), "bad_request"),
+        (_but(mobileNo={"$gt": ""}), "bad_request"),
+        (_but(mobileNo="٩١٩٨٠٠٠٠٠٠٠١"), "bad_mobile"),
+        (_but(mobileNo="９１９８０００００００１"), "bad_mobile"),
+        (_but(mobileNo="{919800000001}"), "bad_mobile"),
+        (_but(mobileNo="91980000:00001"), "bad_mobile"),
+        (_but(mobileNo="919800000001\u0000"), "bad_mobile"),
+        (_but(mobileNo="919800000001\n"), "bad_mobile"),
+        (_but(mobileNo=""), "bad_mobile"),
+        (_but(password="12345"), "bad_request"),
+        (_but(password="x" * 73), "bad_request"),
+        (_but(password="é" * 37), "bad_request"),
+        (_but(password=True), "bad_request"),
+    ],
+)
+async def test_a_bad_sign_up_is_refused(api: Api, body: bytes, code: str) -> None:
+    answer = await api.client.post("/auth/signin", content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json()["success"] is False
+    assert await api.services.directory.find(A) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({"mobileNo": A}, "password"),
+        ({"password": PASSWORD}, "mobileNo"),
+        ({"mobileNo": A, "password": ""}, "password"),
+        ({"mobileNo": A, "password": PASSWORD, "deviceId": 5}, "deviceId"),
+        ({"mobileNo": A, "password": PASSWORD, "deviceName": "x" * 65}, "deviceName"),
+        ({"mobileNo": A, "password": PASSWORD, "deviceName": "a\u0000"}, "deviceName"),
+        ({"mobileNo": A, "password": "y" * 73}, "password"),
+    ],
+)
+async def test_the_field_is_named(api: Api, form: dict[str, Any], field: str) -> None:
+    answer = await api.client.post("/auth/login", json=form)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("device", ["", "a b", "a:b", "{x}", "ü"])
+async def test_a_device_has_a_plain_name(api: Api, device: str) -> None:
+    form = {"mobileNo": A, "password": PASSWORD, "deviceId": device}
+    answer = await api.client.post("/auth/login", json=form)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_device")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data"],
+)
+async def test_only_json_is_taken(api: Api, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    answer = await api.client.post("/auth/signin", content=_but(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+async def test_json_may_name_its_charset(api: Api) -> None:
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert (await api.client.post("/auth/signin", content=_but(), headers=headers)).status_code == 200
+
+
+async def test_unknown_fields_are_ignored_and_72_bytes_are_taken(api: Api) -> None:
+    body = _but(password="é" * 36, role="admin", id=1)
+    assert (await api.client.post("/auth/signin", content=body, headers=JSON)).status_code == 200
+
+
+@pytest.mark.parametrize("field", ["name", "mobileNo", "password"])
+async def test_no_value_comes_back(api: Api, field: str) -> None:
+    canary = "canary\u0007" * 40
+    answer = await api.client.post("/auth/signin", content=_but(**{field: canary}), headers=JSON)
+    assert answer.status_code == 400
+    assert "canary" not in answer.text + str(answer.headers)
