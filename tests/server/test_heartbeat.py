@@ -24,7 +24,7 @@ async def test_two_pings_without_a_pong_end_the_connection_and_not_earlier() -> 
         lasted = time.monotonic() - started
         assert len(pings) == 2
         assert time.monotonic() - pings[0] > 1.8 * PERIOD  # each had its period
-        assert lasted < 3.5 * PERIOD
+        assert lasted < 3.5 * PERIOD + 2  # a busy machine may be late, never early
         assert int.from_bytes(answer[1][:2], "big") == UNREACHABLE.code
         await until(lambda: bool(echo.ends))  # without any help of the client: TCP is cut
         assert echo.ends == [(UNREACHABLE.code, UNREACHABLE.reason)]
