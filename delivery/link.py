@@ -12,14 +12,14 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
 from delivery.scripts import Script
 from protocol.refusals import Refusal
 from settings import Settings
 
 Arg: TypeAlias = str | bytes | int
-_AWAY = ("OOM", "MISCONF", "READONLY", "LOADING", "BUSY", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN")
+_AWAY = ("MISCONF", "LOADING", "BUSY", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN")
 
 
 def connect(settings: Settings, pool: int | None = None) -> "Redis":
@@ -37,6 +37,8 @@ def connect(settings: Settings, pool: int | None = None) -> "Redis":
 
 def is_away(error: Exception) -> bool:
     """Is it Redis that is away, rather than our command that is wrong?"""
+    if isinstance(error, OutOfMemoryError | ReadOnlyError):
+        return True  # the library takes the code off the words of those it has a class for
     if isinstance(error, ResponseError):
         return str(error).startswith(_AWAY)
     return isinstance(error, RedisError | OSError | TimeoutError)

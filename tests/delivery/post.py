@@ -1,0 +1,147 @@
+"""The scripts of the post, called by their keys against a real Redis: what the classes above them do, without them."""
+
+import time
+from typing import Any
+
+from redis.asyncio import Redis
+
+from delivery import scripts
+from delivery.keys import Person
+from delivery.link import Arg, Link
+
+DAY = 86_400
+MOBILE = "9100000001"
+ASHA = "9200000001"
+RAVI = "9200000002"
+LIMITS: list[Arg] = [100, 100_000, 50]
+
+
+def text(reply: Any) -> Any:
+    """Bytes anywhere in a reply as str."""
+    if isinstance(reply, list):
+        return [text(each) for each in reply]
+    return reply.decode() if isinstance(reply, bytes) else reply
+
+
+class Post:
+    """One person's slot. Server and connection are ``s1``/``c1`` unless said otherwise."""
+
+    def __init__(self, redis: "Redis", mobile: str = MOBILE, day: int = 0) -> None:
+        self.redis = redis
+        self.link = Link(redis)
+        self.keys = Person(mobile, DAY, day or int(time.time()) // DAY)
+
+    async def call(self, script: scripts.Script, keys: list[str], *args: Arg) -> Any:
+        return text(await self.link.call(script, keys, args))
+
+    async def load(
+        self, account: str = "account-1", version: int = 0, blocked: tuple[str, ...] = (), seen: int | str = ""
+    ) -> Any:
+        return await self.call(scripts.LOAD, self.keys.everything(), account, "epoch-1", version, seen, *blocked)
+
+    async def send(
+        self, message_id: str, message: str = "hello", sender: str = ASHA, limits: list[Arg] | None = None
+    ) -> Any:
+        k = self.keys
+        names = [k.record, k.mailbox, k.blocks, k.phantoms, k.leases, k.tally, k.waiting, *k.buckets()]
+        return await self.call(scripts.SEND, names, sender, message_id, message, *(limits or LIMITS))
+
+    async def receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
+        k = self.keys
+        return await self.call(scripts.RECEIPT, [k.record, k.mailbox, k.leases], sender, kind, message_ids)
+
+    async def claim(
+        self,
+        device: str = "primary",
+        server: str = "s1",
+        connection: str = "c1",
+        lease_ms: int = 60_000,
+        most: int = 5,
+        account: str = "account-1",
+    ) -> Any:
+        names = [self.keys.record, self.keys.leases, self.keys.mailbox]
+        return await self.call(scripts.CLAIM, names, device, server, connection, lease_ms, most, account)
+
+    async def renew(self, connection: str = "c1", server: str = "s1", age_ms: int = 0, lease_ms: int = 60_000) -> Any:
+        names = [self.keys.leases, self.keys.mailbox]
+        return await self.call(scripts.RENEW, names, "primary", server, connection, lease_ms, age_ms)
+
+    async def release(self, connection: str = "c1", server: str = "s1", age_ms: int = 0) -> Any:
+        names = [self.keys.leases, self.keys.last_seen, self.keys.record]
+        return await self.call(scripts.RELEASE, names, "primary", server, connection, age_ms)
+
+    async def presence(self, asker: str = ASHA) -> Any:
+        k = self.keys
+        return await self.call(scripts.PRESENCE, [k.record, k.blocks, k.leases, k.last_seen], asker)
+
+    async def collect(
+        self,
+        mode: str = "new",
+        device: str = "primary",
+        server: str = "s1",
+        connection: str = "c1",
+        count: int = 100,
+        cursor: str = "0-0",
+        ids: tuple[str, ...] = (),
+    ) -> Any:
+        k = self.keys
+        names = [k.leases, k.mailbox, k.blocks, *k.removal()]
+        args: list[Arg] = [device, server, connection, mode, count, k.bucket_seconds, cursor, *ids]
+        return await self.call(scripts.COLLECT, names, *args)
+
+    async def settle(self, *ids: str, device: str = "primary") -> Any:
+        names = [self.keys.mailbox, *self.keys.removal()]
+        return await self.call(scripts.SETTLE, names, device, self.keys.bucket_seconds, *ids)
+
+    async def unread(self, *message_ids: str, sender: str = ASHA) -> Any:
+        names = [self.keys.blocks, self.keys.waiting, *self.keys.buckets()]
+        return await self.call(scripts.UNREAD, names, sender, *message_ids)
+
+    async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
+        k = self.keys
+        names = [k.mailbox, *k.removal(), k.bucket(-1), k.bucket(1)]
+        return await self.call(scripts.MARK_READ, names, device, k.bucket_seconds, sender, *message_ids)
+
+    async def expire(self, *ids: str) -> Any:
+        names = [self.keys.mailbox, *self.keys.removal()]
+        return await self.call(scripts.EXPIRE, names, self.keys.bucket_seconds, *ids)
+
+    async def expire_phantoms(self, *ids: str) -> Any:
+        k = self.keys
+        names = [k.phantoms, k.tally, k.waiting, k.bucket()]
+        return await self.call(scripts.EXPIRE_PHANTOMS, names, k.bucket_seconds, *ids)
+
+    async def sweep(self, gone: str = "", lease_ms: int = 60_000) -> Any:
+        return await self.call(scripts.SWEEP, [self.keys.leases, self.keys.last_seen], lease_ms, gone)
+
+    async def stuck(self, too_long_ms: int = 30_000) -> Any:
+        return await self.call(scripts.STUCK, [self.keys.leases, self.keys.mailbox], too_long_ms)
+
+    async def forget(self, device: str, since_ms: int | None = None) -> Any:
+        k = self.keys
+        limit = int(time.time() * 1000) + 1000 if since_ms is None else since_ms
+        names = [k.record, k.mailbox, k.leases, *k.removal()]
+        return await self.call(scripts.FORGET, names, device, k.bucket_seconds, limit)
+
+    async def tidy(self) -> Any:
+        return await self.call(scripts.TIDY, [self.keys.record, self.keys.mailbox, self.keys.leases])
+
+    # ---- what is in Redis now
+
+    async def tally(self) -> dict[str, int]:
+        return {name.decode(): int(value) for name, value in (await self.redis.hgetall(self.keys.tally)).items()}
+
+    async def waits(self) -> list[str]:
+        """The streamIds in the mailbox."""
+        return [stream_id.decode() for stream_id, _ in await self.redis.xrange(self.keys.mailbox)]
+
+    async def groups(self) -> list[str]:
+        return sorted(text(group["name"]) for group in await self.redis.xinfo_groups(self.keys.mailbox))
+
+    async def states(self, key: str) -> list[str]:
+        """The state letters of the dedupe records in a hash."""
+        return sorted(chr(record[0]) for record in (await self.redis.hgetall(key)).values())
+
+    async def snapshot(self) -> dict[str, bytes | None]:
+        """Everything there is, to be compared with later."""
+        return {name.decode(): await self.redis.dump(name) for name in sorted(await self.redis.keys("*"))}

@@ -1,0 +1,190 @@
+"""Sending, loading and receipts, script by script: every verdict, and each twice in a row."""
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.delivery.post import ASHA, RAVI, Post
+
+
+async def test_nothing_is_stored_for_who_is_not_loaded(redis: "Redis") -> None:
+    post = Post(redis)
+    for _ in range(2):
+        assert await post.send("m1") == ["unloaded", "", []]
+        assert await post.receipt("m1") == ["unloaded", "", []]
+    assert await redis.keys("*") == []
+
+
+async def test_a_chat_is_stored_once_whatever_is_sent_again(post: Post) -> None:
+    verdict, stream_id, servers = await post.send("m1", "ماذا")
+    assert (verdict, servers) == ("stored", [])
+    assert await post.waits() == [stream_id]
+    assert await post.tally() == {"n": 1, "b": len("ماذا".encode()), f"n:{ASHA}": 1}
+    before = await post.snapshot()
+    for message in ("ماذا", "another text under the same name"):
+        assert await post.send("m1", message) == ["again", stream_id, []]
+    assert await post.snapshot() == before
+
+
+async def test_the_same_message_id_of_another_sender_is_another_chat(post: Post) -> None:
+    _, first, _ = await post.send("m1", sender=ASHA)
+    verdict, second, _ = await post.send("m1", sender=RAVI)
+    assert verdict == "stored"
+    assert first != second
+    assert len(await post.redis.hgetall(post.keys.waiting)) == 2
+
+
+async def test_where_sender_ends_and_message_id_begins_is_not_guessed(post: Post) -> None:
+    await post.send("2-m", sender="9200000001")
+    assert (await post.send("-m", sender="92000000012"))[0] == "stored"
+
+
+async def test_live_connections_are_to_be_rung_also_for_a_retry(post: Post) -> None:
+    await post.claim("phone", "s1", "c1")
+    await post.claim("tablet", "s2", "c2")
+    await post.claim("laptop", "s3", "c3", lease_ms=-1)
+    verdict, stream_id, servers = await post.send("m1")
+    assert (verdict, sorted(servers)) == ("stored", ["s1", "s2"])
+    verdict, again, servers = await post.send("m1")
+    assert (verdict, again, sorted(servers)) == ("again", stream_id, ["s1", "s2"])
+
+
+@pytest.mark.parametrize(
+    ("limits", "others"),
+    [([2, 100_000, 50], RAVI), ([100, 10, 50], RAVI), ([100, 100_000, 2], None)],
+    ids=["chats", "bytes", "chats of one sender"],
+)
+async def test_a_full_mailbox_refuses_and_forgets_the_refusal(
+    post: Post, limits: list[str | bytes | int], others: str | None
+) -> None:
+    _, first, _ = await post.send("m1", "12345", limits=limits)
+    await post.send("m2", "12345", sender=others or ASHA, limits=limits)
+    before = await post.snapshot()
+    for _ in range(2):
+        assert await post.send("m3", "12345", limits=limits) == ["full", "", []]
+    assert await post.snapshot() == before
+    assert await post.send("m1", "12345", limits=limits) == ["again", first, []]
+    assert (await post.receipt("m3"))[0] == "stored"
+    await post.settle(first)
+    assert (await post.send("m3", "12345", limits=limits))[0] == "stored"
+
+
+async def test_one_senders_limit_is_no_business_of_anothers(post: Post) -> None:
+    one: list[str | bytes | int] = [100, 100_000, 1]
+    assert (await post.send("m1", limits=one))[0] == "stored"
+    assert (await post.send("m2", limits=one))[0] == "full"
+    assert (await post.send("m2", sender=RAVI, limits=one))[0] == "stored"
+
+
+async def test_the_blocked_get_the_same_answer_and_leave_a_phantom(post: Post) -> None:
+    free = await post.send("m1", sender=RAVI)
+    await post.load(version=1, blocked=(ASHA,))
+    blocked = await post.send("m1", "secret words")
+    assert [type(each) for each in blocked] == [type(each) for each in free]
+    assert (blocked[0], blocked[2]) == (free[0], free[2])
+    assert blocked[1].replace("-", "").isdigit()
+    for _ in range(2):
+        assert await post.send("m1", "secret words") == ["again", blocked[1], []]
+    assert await post.waits() == [free[1]]
+    phantoms = await post.redis.xrange(post.keys.phantoms)
+    assert [(each[0].decode(), each[1]) for each in phantoms] == [
+        (blocked[1], {b"f": ASHA.encode(), b"i": b"m1", b"b": b"12"})
+    ]
+    assert await post.tally() == {"n": 1, "b": 5, f"n:{RAVI}": 1, "pn": 1, "pb": 12, f"pn:{ASHA}": 1}
+
+
+async def test_the_blocked_ring_nobody_also_when_the_blocker_is_online(post: Post) -> None:
+    await post.claim()
+    await post.load(version=1, blocked=(ASHA,))
+    assert (await post.send("m1"))[2] == []
+    assert (await post.send("m1"))[2] == []
+
+
+async def test_phantoms_fill_the_mailbox_for_the_blocked_alone(post: Post) -> None:
+    three: list[str | bytes | int] = [3, 100_000, 3]
+    await post.load(version=1, blocked=(ASHA,))
+    await post.send("r1", sender=RAVI, limits=three)
+    assert [(await post.send(f"m{n}", limits=three))[0] for n in range(3)] == ["stored", "stored", "full"]
+    assert [(await post.send(f"r{n}", sender=RAVI, limits=three))[0] for n in range(2, 5)] == [
+        "stored",
+        "stored",
+        "full",
+    ]
+
+
+async def test_who_is_unblocked_gets_no_second_life_for_a_phantom(post: Post) -> None:
+    await post.load(version=1, blocked=(ASHA,))
+    _, phantom, _ = await post.send("m1")
+    await post.load(version=2)
+    assert await post.send("m1") == ["again", phantom, []]
+    assert (await post.send("m2"))[0] == "stored"
+
+
+@pytest.mark.parametrize("shift", [-1, 1], ids=["yesterday's record", "the record of a server whose clock is ahead"])
+async def test_a_retry_is_known_over_midnight(post: Post, shift: int) -> None:
+    _, stream_id, _ = await post.send("m1")
+    other = Post(post.redis, day=post.keys.day + shift)
+    await other.settle(stream_id)
+    assert await post.send("m1") == ["again", stream_id, []]
+    assert 0 < await post.redis.ttl(other.keys.bucket()) <= other.keys.bucket_seconds
+
+
+async def test_load_creates_then_keeps_then_takes_newer_blocks_only(redis: "Redis") -> None:
+    post = Post(redis)
+    assert await post.load(version=3, blocked=(ASHA,), seen=1234) == ["created", "epoch-1"]
+    assert await post.load(version=3, blocked=(RAVI,)) == ["kept", "epoch-1"]
+    assert await post.load(version=2, blocked=()) == ["kept", "epoch-1"]
+    assert await redis.smembers(post.keys.blocks) == {ASHA.encode()}
+    for verdict in ("newer", "kept"):
+        assert await post.load(version=4, blocked=(RAVI,)) == [verdict, "epoch-1"]
+    assert await redis.smembers(post.keys.blocks) == {RAVI.encode()}
+    assert await post.load(version=5) == ["newer", "epoch-1"]
+    assert await redis.smembers(post.keys.blocks) == set()
+    assert await redis.get(post.keys.last_seen) == b"1234"
+
+
+async def test_an_older_last_seen_never_replaces_the_one_there(redis: "Redis") -> None:
+    post = Post(redis)
+    await redis.set(post.keys.last_seen, "9999")
+    await post.load(seen=1234)
+    assert await redis.get(post.keys.last_seen) == b"9999"
+
+
+async def test_another_account_finds_nothing_of_the_former_owners(post: Post) -> None:
+    await post.claim()
+    _, stream_id, _ = await post.send("m1")
+    await post.send("m2")
+    await post.settle(stream_id)
+    await post.load(version=7, blocked=(RAVI,))
+    await post.send("m3", sender=RAVI)
+    await post.redis.set(post.keys.last_seen, "1234")
+    await post.redis.hset(post.keys.parked, "1-1", "5")
+    assert {name.decode() for name in await post.redis.keys("*")} >= {post.keys.bucket(), post.keys.phantoms}
+    assert await post.load("account-2", version=0) == ["created", "epoch-1"]
+    assert await post.redis.keys("*") == [post.keys.record.encode()]
+    assert await post.load("account-2", version=0) == ["kept", "epoch-1"]
+    assert (await post.send("m1"))[0] == "stored"
+
+
+async def test_a_receipt_is_taken_each_time_and_is_no_chat(post: Post) -> None:
+    await post.claim("phone", "s2", "c2")
+    for _ in range(2):
+        verdict, _, servers = await post.receipt("m1 m2", kind="read")
+        assert (verdict, servers) == ("stored", ["s2"])
+    first, second = await post.redis.xrange(post.keys.mailbox)
+    assert first[1] == second[1] == {b"k": b"r", b"f": ASHA.encode(), b"a": b"read", b"i": b"m1 m2"}
+    assert await post.tally() == {}
+    assert await post.redis.hgetall(post.keys.waiting) == {}
+
+
+async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post: Post) -> None:
+    _, stream_id, _ = await post.send("m1")
+    await post.redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(Exception, match="unavailable"):
+            await post.send("m2")
+        assert (await post.receipt("m1"))[0] == "stored"
+        assert await post.settle(stream_id) == 1
+        assert (await post.claim())[0] == "claimed"
+    finally:
+        await post.redis.config_set("maxmemory", "0")
+    assert (await post.send("m2"))[0] == "stored"
