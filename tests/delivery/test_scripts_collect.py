@@ -1,0 +1,222 @@
+"""Collecting, settling and reading, script by script: every verdict, and each twice in a row."""
+
+import asyncio
+
+from tests.delivery.post import ASHA, RAVI, Post
+
+
+def ids(reply: list[list[list[str]]]) -> list[str]:
+    """The streamIds of what was collected."""
+    return [entry[0] for entry in reply[3]]
+
+
+async def filled(post: Post, count: int, sender: str = ASHA) -> list[str]:
+    """The streamIds of so many chats m0, m1, …"""
+    return [(await post.send(f"m{n}", sender=sender))[1] for n in range(count)]
+
+
+async def test_only_the_holder_of_a_live_lease_collects(post: Post) -> None:
+    await filled(post, 1)
+    assert await post.collect() == ["gone", "0-0", 0, []]
+    await post.claim(lease_ms=-1)
+    for _ in range(2):
+        assert await post.collect() == ["gone", "0-0", 0, []]
+    await post.claim(server="s2", connection="c2")
+    for mode in ("new", "pending", "again"):
+        assert await post.collect(mode) == ["replaced", "0-0", 0, []]
+    assert (await post.redis.xpending(post.keys.mailbox, "primary"))["pending"] == 0
+
+
+async def test_new_ones_come_once_in_order_and_as_many_as_asked(post: Post) -> None:
+    await post.claim()
+    assert await post.collect() == ["ok", "0-0", 0, []]
+    sent = await filled(post, 5)
+    first = await post.collect(count=3)
+    assert first[:3] == ["ok", "0-0", 3]
+    assert first[3][0][1] == ["k", "c", "f", ASHA, "i", "m0", "m", "hello"]
+    assert ids(first) + ids(await post.collect(count=3)) == sent
+    for _ in range(2):
+        assert await post.collect() == ["ok", "0-0", 0, []]
+
+
+async def test_a_newer_connection_claims_what_the_older_left_unsettled(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 5)
+    await post.collect()
+    await post.settle(sent[1])
+    await post.claim(server="s2", connection="c2")
+    first = await post.collect("pending", server="s2", connection="c2", count=2)
+    second = await post.collect("pending", server="s2", connection="c2", count=5, cursor=first[1])
+    assert ids(first) + ids(second) == [sent[0], *sent[2:]]
+    assert second[1] == "0-0"
+    again = await post.collect("pending", server="s2", connection="c2")
+    assert ids(again) == [sent[0], *sent[2:]]
+    assert ids(await post.collect("new", server="s2", connection="c2")) == []
+    consumers = await post.redis.xpending(post.keys.mailbox, "primary")
+    assert [each["name"] for each in consumers["consumers"]] == [b"s2"]
+
+
+async def test_again_gives_those_that_still_wait(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 3)
+    await post.collect()
+    await post.settle(sent[0])
+    for _ in range(2):
+        assert ids(await post.collect("again", ids=tuple(sent))) == sent[1:]
+
+
+async def test_chats_of_who_is_blocked_by_now_are_dropped_silently(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 2, ASHA)
+    _, kept, _ = await post.send("m0", sender=RAVI)
+    await post.receipt("x1", sender=ASHA)
+    await post.load(version=1, blocked=(ASHA,))
+    found = await post.collect()
+    assert found[2] == 4
+    assert [entry[1][3] for entry in found[3]] == [RAVI, ASHA]
+    assert [entry[1][1] for entry in found[3]] == ["c", "r"]
+    assert len(await post.waits()) == 2
+    assert await post.tally() == {"n": 1, "b": 5, f"n:{RAVI}": 1}
+    assert await post.states(post.keys.bucket()) == ["x", "x"]
+    assert await post.send("m0", sender=ASHA) == ["again", sent[0], []]
+    assert kept in await post.waits()
+    assert await post.collect() == ["ok", "0-0", 0, []]
+
+
+async def test_the_block_counts_also_for_what_is_pending_or_sent_again(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 2)
+    await post.collect()
+    await post.load(version=1, blocked=(ASHA,))
+    assert ids(await post.collect("again", ids=(sent[0],))) == []
+    assert ids(await post.collect("pending")) == []
+    assert await post.waits() == []
+    assert (await post.redis.xpending(post.keys.mailbox, "primary"))["pending"] == 0
+
+
+async def test_a_group_that_is_missing_is_made_on_the_way(post: Post) -> None:
+    sent = await filled(post, 2)
+    await post.claim("phone")
+    await post.redis.xgroup_destroy(post.keys.mailbox, "phone")
+    assert ids(await post.collect(device="phone")) == sent
+
+
+async def test_an_entry_leaves_with_all_that_counts_it(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 2)
+    await post.collect()
+    await post.redis.hset(post.keys.parked, sent[0], "1")
+    assert await post.settle(sent[0]) == 1
+    before = await post.snapshot()
+    assert await post.settle(sent[0], "1-1") == 0
+    assert await post.snapshot() == before
+    assert await post.waits() == [sent[1]]
+    assert await post.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
+    assert not await post.redis.exists(post.keys.parked)
+    assert (await post.redis.xpending(post.keys.mailbox, "primary"))["pending"] == 1
+    assert await post.states(post.keys.waiting) == ["s"]
+    assert await post.states(post.keys.bucket()) == ["d"]
+    assert 0 < await post.redis.ttl(post.keys.bucket()) <= post.keys.bucket_seconds
+    assert await post.settle(sent[1]) == 1
+    assert await post.tally() == {}
+
+
+async def test_with_two_devices_it_leaves_when_both_have_it(post: Post) -> None:
+    await post.claim("phone", "s1", "c1")
+    await post.claim("tablet", "s2", "c2")
+    sent = await filled(post, 1)
+    await post.collect(device="phone")
+    for _ in range(2):
+        assert await post.settle(*sent, device="phone") == 0
+    assert await post.waits() == sent
+    assert await post.states(post.keys.waiting) == ["d"]
+    assert ids(await post.collect("pending", device="phone")) == []
+    assert ids(await post.collect("new", device="tablet", server="s2", connection="c2")) == sent
+    assert await post.settle(*sent, device="phone") == 0
+    assert await post.settle(*sent, device="tablet") == 1
+    assert await post.settle(*sent, device="tablet") == 0
+    assert await post.tally() == {}
+
+
+async def test_a_receipt_settles_without_any_count(post: Post) -> None:
+    _, stream_id, _ = await post.receipt("x1")
+    assert await post.settle(stream_id) == 1
+    assert await post.settle(stream_id) == 0
+    assert await post.redis.hgetall(post.keys.tally) == {}
+    assert not await post.redis.exists(post.keys.bucket())
+
+
+async def test_unread_are_the_known_ones_not_read_yet(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 3)
+    await post.settle(sent[0])
+    assert await post.unread("m0", "m1", "nothing", "m2") == ["m0", "m1", "m2"]
+    assert await post.unread("m0", sender=RAVI) == []
+    await post.mark_read("m0", "m1")
+    for _ in range(2):
+        assert await post.unread("m0", "m1", "m2") == ["m2"]
+    await post.load(version=1, blocked=(ASHA,))
+    assert await post.unread("m2") == []
+
+
+async def test_a_phantom_is_never_read(post: Post) -> None:
+    await post.load(version=1, blocked=(ASHA,))
+    await post.send("m1")
+    await post.load(version=2)
+    assert await post.unread("m1") == []
+    before = await post.snapshot()
+    for _ in range(2):
+        assert await post.mark_read("m1") == []
+    assert await post.snapshot() == before
+
+
+async def test_reading_what_waits_settles_it(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 2)
+    await post.collect()
+    assert await post.mark_read("m0", "nothing") == [sent[0]]
+    assert await post.waits() == [sent[1]]
+    assert await post.states(post.keys.bucket()) == ["r"]
+    before = await post.snapshot()
+    assert await post.mark_read("m0") == [sent[0]]
+    assert await post.snapshot() == before
+
+
+async def test_a_state_only_rises(post: Post) -> None:
+    sent = await filled(post, 1)
+    await post.mark_read("m0")
+    await post.settle(*sent)
+    await post.expire(*sent)
+    assert await post.states(post.keys.bucket()) == ["r"]
+    assert await post.send("m0") == ["again", sent[0], []]
+
+
+async def test_with_two_devices_reading_on_one_leaves_it_for_the_other(post: Post) -> None:
+    await post.claim("phone", "s1", "c1")
+    await post.claim("tablet", "s2", "c2")
+    sent = await filled(post, 1)
+    await post.collect(device="phone")
+    for _ in range(2):
+        assert await post.mark_read("m0", device="phone") == sent
+    assert await post.waits() == sent
+    assert await post.states(post.keys.waiting) == ["r"]
+    await post.collect(device="tablet", server="s2", connection="c2")
+    assert await post.settle(*sent, device="tablet") == 1
+    assert await post.states(post.keys.bucket()) == ["r"]
+
+
+async def test_a_read_of_yesterdays_chat_stays_in_yesterdays_bucket(post: Post) -> None:
+    sent = await filled(post, 1)
+    yesterday = Post(post.redis, day=post.keys.day - 1)
+    await yesterday.settle(*sent)
+    assert await post.mark_read("m0") == sent
+    assert await post.states(yesterday.keys.bucket()) == ["r"]
+    assert not await post.redis.exists(post.keys.bucket())
+
+
+async def test_a_hundred_settles_at_once_count_each_entry_once(post: Post) -> None:
+    sent = await filled(post, 20)
+    left = await asyncio.gather(*(post.settle(sent[n % 20], sent[(n * 7) % 20]) for n in range(100)))
+    assert sum(left) == 20
+    assert await post.tally() == {}
+    assert await post.waits() == []
