@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sanic import Sanic
 
-from handlers import auth, blocks, health, profile
+from handlers import auth, blocks, health, page, profile
 from handlers.errors import register_errors
 
 ROUTES: Final = (
@@ -16,6 +16,8 @@ ROUTES: Final = (
     ("DELETE", "/block-action/unblock", blocks.unblock),
     ("GET", "/block-action/list", blocks.listing),
     ("GET", "/profile/lastseen", profile.last_seen),
+    ("GET", "/", page.page),
+    ("GET", "/web/<name:str>", page.page_file),
     ("GET", "/health", health.live),
     ("GET", "/ready", health.ready),
 )

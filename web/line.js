@@ -1,0 +1,102 @@
+// The WebSocket: opens it with a ticket, opens it again when it breaks, and says in words how it stands.
+
+import * as api from "./api.js";
+
+const FIRST_MS = 1_000;
+const LONGEST_MS = 30_000;
+const STEADY_MS = 10_000; // a connection that lived this long was a good one
+const HELLO_MS = 10_000;
+
+// Full jitter, so that thousands of clients of one dead server do not come back together.
+function delay(attempt, retryAfter) {
+  const limit = Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt);
+  if (retryAfter === undefined) return Math.random() * limit;
+  return retryAfter * 1000 + Math.random() * Math.min(limit, 1000);
+}
+
+export class Line {
+  // on.state({phase: "connecting"|"open"|"pausing"|"stopped", until?, why?, code?}), on.frames([frame, …])
+  constructor(token, on) {
+    this.token = token;
+    this.on = on;
+    this.attempt = 0;
+    this.round = 0; // whatever an older round still has to say is not listened to
+    this.ready = false;
+  }
+
+  async connect() {
+    this.stop();
+    const round = this.round;
+    this.on.state({ phase: "connecting" });
+    let ticket;
+    try {
+      ticket = await api.ticket(this.token);
+    } catch (error) {
+      if (round !== this.round) return;
+      if (error.status === 401) this.on.state({ phase: "stopped", code: 401, why: error.message });
+      else this._pause(error.retryAfter, error.message);
+      return;
+    }
+    if (round === this.round) this._open(ticket, round);
+  }
+
+  // Ends it from our side; connect() begins again.
+  stop() {
+    this.round += 1;
+    this.ready = false;
+    clearTimeout(this.timer);
+    this.socket?.close(1000);
+    this.socket = null;
+  }
+
+  // The connection does not answer: do not wait for the network to find out.
+  giveUp(why) {
+    this.stop();
+    this._pause(undefined, why);
+  }
+
+  send(frame) {
+    if (!this.ready) return false;
+    this.socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  _open(ticket, round) {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/?ticket=${encodeURIComponent(ticket)}`, ["wm.v1"]);
+    this.socket = socket;
+    this.retryAfter = undefined;
+    this.opened = Date.now();
+    this.timer = setTimeout(() => this.giveUp("The server did not answer."), HELLO_MS);
+    socket.onmessage = (event) => round === this.round && this._read(JSON.parse(event.data));
+    socket.onclose = (event) => round === this.round && this._closed(event);
+  }
+
+  _read(data) {
+    const frames = Array.isArray(data) ? data : [data];
+    for (const frame of frames) {
+      if (frame.type === "hello") {
+        clearTimeout(this.timer);
+        this.ready = true;
+        this.on.state({ phase: "open" });
+      }
+      if (frame.type === "error" && frame.code === "draining") this.retryAfter = frame.retryAfter;
+    }
+    this.on.frames(frames);
+  }
+
+  _closed({ code, reason }) {
+    const steady = this.ready && Date.now() - this.opened > STEADY_MS;
+    this.stop();
+    if (steady) this.attempt = 0;
+    if (code >= 4500 && code <= 4999) this.on.state({ phase: "stopped", code, why: reason });
+    else this._pause(this.retryAfter, reason || "The connection was lost.");
+  }
+
+  _pause(retryAfter, why) {
+    const wait = delay(this.attempt, retryAfter);
+    this.attempt += 1;
+    this.timer = setTimeout(() => this.connect(), wait);
+    this.on.state({ phase: "pausing", until: Date.now() + wait, why });
+  }
+}

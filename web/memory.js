@@ -1,0 +1,84 @@
+// What this tab knows, in sessionStorage: so a reload loses nothing, and two tabs can be two people.
+// A message: {id, mine, text, time, state, why?, streamId?}. States of mine are below; theirs are "new" or "read".
+
+const KEEP = 500; // settled messages of one conversation; those still waiting are always kept
+const RANK = { waiting: 0, failed: 0, sent: 1, expired: 2, delivered: 3, read: 4 };
+const SESSION = "wm:session";
+
+export const session = {
+  load: () => JSON.parse(sessionStorage.getItem(SESSION)),
+  save: (value) => sessionStorage.setItem(SESSION, JSON.stringify(value)),
+  clear: () => sessionStorage.removeItem(SESSION),
+};
+
+export class Memory {
+  constructor(mobile, onFull) {
+    this.key = `wm:account:${mobile}`;
+    this.onFull = onFull;
+    this.chats = JSON.parse(sessionStorage.getItem(this.key)) ?? {};
+  }
+
+  chat(mobile) {
+    this.chats[mobile] ??= { name: "", messages: [] };
+    return this.chats[mobile];
+  }
+
+  // False when it is known already: redelivered (same streamId) or sent again (same messageId).
+  add(mobile, message) {
+    const { messages } = this.chat(mobile);
+    const same = (m) => m.mine === message.mine && (m.id === message.id || (m.streamId && m.streamId === message.streamId));
+    if (messages.some(same)) return false;
+    messages.push(message);
+    const excess = messages.length - KEEP;
+    if (excess > 0) {
+      const old = messages.slice(0, excess).filter((m) => m.state === "waiting");
+      messages.splice(0, excess, ...old);
+    }
+    return true;
+  }
+
+  // Ticks only move forward.
+  raise(mobile, ids, state, time) {
+    for (const m of this.chats[mobile]?.messages ?? []) {
+      if (!m.mine || !ids.includes(m.id) || RANK[state] <= RANK[m.state]) continue;
+      m.state = state;
+      delete m.why;
+      if (state === "sent") m.time = time;
+    }
+  }
+
+  find(id) {
+    for (const [to, chat] of Object.entries(this.chats)) {
+      const message = chat.messages.find((m) => m.mine && m.id === id);
+      if (message) return { to, message };
+    }
+    return null;
+  }
+
+  // The outbox: what was written and has no answer yet, in the order it was written.
+  waiting() {
+    return Object.entries(this.chats).flatMap(([to, chat]) =>
+      chat.messages.filter((m) => m.mine && m.state === "waiting").map((message) => ({ to, message })),
+    );
+  }
+
+  unread(mobile) {
+    return this.chat(mobile).messages.filter((m) => !m.mine && m.state === "new");
+  }
+
+  forgetStreamIds() {
+    for (const chat of Object.values(this.chats)) for (const m of chat.messages) delete m.streamId;
+  }
+
+  save() {
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify(this.chats));
+    } catch {
+      this.onFull(); // still on the screen, but a reload would lose it: the person must know
+    }
+  }
+
+  erase() {
+    sessionStorage.removeItem(this.key);
+  }
+}

@@ -1,0 +1,90 @@
+// The others: their names, when they were last seen, and whom this person blocked.
+
+import * as api from "./api.js";
+import { $, sayLastSeen } from "./view.js";
+
+const SEEN_MS = 10_000;
+
+export class People {
+  constructor(token, memory, onChange, onRefused) {
+    this.token = token;
+    this.memory = memory;
+    this.onChange = onChange;
+    this.onRefused = onRefused; // gets the ApiError
+    this.blocked = new Set();
+    this.asked = new Set(); // whose name was asked for
+    this.watched = "";
+    this.focused = () => this.see();
+  }
+
+  async begin() {
+    window.addEventListener("focus", this.focused);
+    this.seeing = setInterval(() => this.see(), SEEN_MS);
+    const people = await this._try(() => api.blocked(this.token));
+    if (!people) return;
+    this.blocked = new Set(people.map((person) => person.mobileNo));
+    this.onChange();
+  }
+
+  end() {
+    this.watched = "";
+    window.removeEventListener("focus", this.focused);
+    clearInterval(this.seeing);
+  }
+
+  // The number as the server writes it, or nothing when there is nobody to talk to.
+  async find(written) {
+    const person = await this._try(() => api.lastSeen(this.token, written), $("find-note"));
+    if (!person) return "";
+    this.memory.chat(person.mobileNo).name = person.username;
+    return person.mobileNo;
+  }
+
+  async name(mobile) {
+    const chat = this.memory.chat(mobile);
+    if (chat.name || this.asked.has(mobile)) return;
+    this.asked.add(mobile);
+    const person = await this._try(() => api.lastSeen(this.token, mobile));
+    if (!person) return void this.asked.delete(mobile);
+    chat.name = person.username;
+    this.memory.save();
+    this.onChange();
+  }
+
+  watch(mobile) {
+    this.watched = mobile;
+    $("chat-seen").textContent = "";
+    this.see();
+  }
+
+  async see() {
+    const mobile = this.watched;
+    if (!mobile || document.visibilityState !== "visible") return;
+    const person = await this._try(() => api.lastSeen(this.token, mobile));
+    if (mobile !== this.watched) return;
+    if (person) sayLastSeen(person.lastSeen);
+    else $("chat-seen").textContent = ""; // rather nothing than something old
+  }
+
+  async toggleBlock(mobile) {
+    const has = this.blocked.has(mobile);
+    $("block").disabled = true;
+    const done = await this._try(() => (has ? api.unblock : api.block)(this.token, mobile), $("write-note"));
+    $("block").disabled = false;
+    if (done && has) this.blocked.delete(mobile);
+    else if (done) this.blocked.add(mobile);
+    this.onChange();
+  }
+
+  // The answer, or null after a refusal, which is shown in `note` when there is one.
+  async _try(ask, note) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof api.ApiError)) throw error;
+      if (note) note.textContent = error.message;
+      this.onRefused(error);
+      return null;
+    }
+  }
+}
