@@ -8,7 +8,7 @@ import phonenumbers
 from protocol.identifiers import clean_mobile
 from protocol.refusals import Refusal
 
-_PLAIN: Final = re.compile(r"[0-9+ \-.()\[\]]{1,64}\Z")
+_PLAIN: Final = re.compile(r"[ (\[]*\+?[0-9 \-.()\[\]]+\Z")
 
 
 def canonical_mobile(raw: str, region: str) -> str:
@@ -20,7 +20,7 @@ def canonical_mobile(raw: str, region: str) -> str:
     if not region:
         return clean_mobile(raw)
     # phonenumbers reads much more than digits: other scripts, letters of vanity numbers, "ext. 5".
-    if not _PLAIN.match(raw):
+    if len(raw) > 64 or not _PLAIN.match(raw):
         raise Refusal("bad_mobile")
     try:
         number = phonenumbers.parse(raw, region)

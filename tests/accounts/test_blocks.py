@@ -1,0 +1,104 @@
+"""Blocks, their versions, and who is told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from accounts.blocks import Blocks
+from models import Block, User
+from protocol.refusals import Refusal
+from tests.support.api import Notes
+
+A, B, C = "919800000001", "919800000002", "919800000003"
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+async def blocks(enrol: Callable[[str], Awaitable[User]], notes: Notes) -> Blocks:
+    for mobile in (A, B, C):
+        await enrol(mobile)
+    return Blocks(notes.changed, 2)
+
+
+async def test_each_change_raises_the_version_and_tells_the_whole_set(blocks: Blocks, notes: Notes) -> None:
+    await blocks.block(A, C)
+    await blocks.block(A, B)
+    await blocks.unblock(A, C)
+    account = str((await User.get(mobile_no=A)).id)
+    assert notes.changes == [(A, account, 1, [C]), (A, account, 2, [B, C]), (A, account, 3, [B])]
+    assert [(person.mobile, person.name) for person in await blocks.list(A)] == [(B, "Person 2")]
+    assert await blocks.list(B) == []
+
+
+async def test_what_changes_nothing_raises_no_version_and_is_told_again(blocks: Blocks, notes: Notes) -> None:
+    await blocks.unblock(A, B)
+    await blocks.block(A, B)
+    await blocks.block(A, B)
+    assert [(version, blocked) for _, _, version, blocked in notes.changes] == [(0, []), (1, [B]), (1, [B])]
+
+
+async def test_when_redis_did_not_hear_a_repetition_tells_it(blocks: Blocks, notes: Notes) -> None:
+    notes.fail = Refusal("unavailable")
+    with pytest.raises(Refusal, match="unavailable"):
+        await blocks.block(A, B)
+    assert await Block.all().count() == 1
+    notes.fail = None
+    await blocks.block(A, B)
+    assert [change[2:] for change in notes.changes] == [(1, [B])]
+
+
+async def test_two_who_block_each_other_at_once_do_not_wait_for_each_other(blocks: Blocks) -> None:
+    for _ in range(10):
+        await asyncio.gather(blocks.block(A, B), blocks.block(B, A))
+        await asyncio.gather(blocks.unblock(A, B), blocks.unblock(B, A))
+    assert (await User.get(mobile_no=A)).blocks_version == 20
+
+
+async def test_changes_at_once_lose_no_version(blocks: Blocks, notes: Notes) -> None:
+    await asyncio.gather(*(blocks.block(A, mobile) for mobile in (B, C, B, C)))
+    latest = max(notes.changes, key=lambda change: change[2])
+    assert latest[2:] == (2, [B, C])
+    # Nobody was told one version with two sets.
+    assert len({(version, tuple(blocked)) for _, _, version, blocked in notes.changes}) == 2
+
+
+async def test_the_list_has_a_limit(blocks: Blocks, enrol: Callable[[str], Awaitable[User]]) -> None:
+    await enrol("919800000004")
+    await blocks.block(A, B)
+    await blocks.block(A, C)
+    with pytest.raises(Refusal, match="block_list_full"):
+        await blocks.block(A, "919800000004")
+    await blocks.block(A, C)
+    assert (await User.get(mobile_no=A)).blocks_version == 2
+
+
+@pytest.mark.parametrize(("mobile", "code"), [(A, "self_block"), ("919800009999", "no_such_person")])
+async def test_nobody_blocks_themselves_or_nobody(blocks: Blocks, notes: Notes, mobile: str, code: str) -> None:
+    for attempt in (blocks.block(A, mobile), blocks.unblock(A, mobile)):
+        with pytest.raises(Refusal, match=code):
+            await attempt
+    assert notes.changes == []
+
+
+async def test_who_hangs_up_after_the_commit_does_not_keep_redis_from_hearing(blocks: Blocks, notes: Notes) -> None:
+    told, go_on = asyncio.Event(), asyncio.Event()
+    heard = notes.changed
+
+    async def slowly(mobile: str, account_id: str, version: int, blocked: list[str]) -> None:
+        told.set()
+        await go_on.wait()
+        await heard(mobile, account_id, version, blocked)
+
+    request = asyncio.create_task(Blocks(slowly, 2).block(A, B))
+    await told.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    go_on.set()
+    await asyncio.sleep(0.01)
+    assert [change[2:] for change in notes.changes] == [(1, [B])]

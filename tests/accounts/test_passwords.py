@@ -1,0 +1,87 @@
+"""Hashing off the loop, within bounds, in equal time."""
+
+import asyncio
+import statistics
+import time
+
+import bcrypt
+import pytest
+
+from accounts.passwords import Passwords
+from protocol.refusals import Refusal
+
+
+async def test_the_right_one_fits_and_others_do_not(passwords: Passwords) -> None:
+    hashed = await passwords.hash("påsswörd")
+    assert await passwords.verify("påsswörd", hashed)
+    assert not await passwords.verify("passwort", hashed)
+    assert not await passwords.verify("påsswörd", None)
+
+
+async def test_two_hashes_of_one_password_differ_and_have_the_asked_cost(passwords: Passwords) -> None:
+    first, second = await passwords.hash("the same"), await passwords.hash("the same")
+    assert first != second
+    assert first.startswith("$2b$04$")
+
+
+async def test_72_bytes_are_taken_whole_and_73_are_refused(passwords: Passwords) -> None:
+    hashed = await passwords.hash("x" * 72)
+    assert not await passwords.verify("x" * 71, hashed)
+    for attempt in (passwords.hash("x" * 73), passwords.verify("é" * 37, hashed), passwords.verify("é" * 37, None)):
+        with pytest.raises(Refusal) as caught:
+            await attempt
+        assert caught.value.code == "bad_request"
+
+
+async def test_nobody_costs_as_much_as_somebody() -> None:
+    passwords = Passwords(8, 1, 16)
+    hashed = await passwords.hash("somebody's")
+
+    async def seconds(known: str | None) -> float:
+        started = time.perf_counter()
+        await passwords.verify("guess", known)
+        return time.perf_counter() - started
+
+    # Taking turns, and the median: the machine may be busy with other things.
+    pairs = [(await seconds(hashed), await seconds(None)) for _ in range(15)]
+    passwords.close()
+    somebody, nobody = (statistics.median(column) for column in zip(*pairs, strict=True))
+    assert 0.7 < nobody / somebody < 1.4
+
+
+async def test_the_loop_goes_on_meanwhile() -> None:
+    passwords = Passwords(10, 1, 4)
+    job = asyncio.create_task(passwords.hash("slow enough to notice"))
+    turns = 0
+    while not job.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+    passwords.close()
+    assert turns > 5
+
+
+async def test_more_than_admitted_are_refused_and_room_comes_back() -> None:
+    passwords = Passwords(8, 1, 2)
+    answers = await asyncio.gather(*(passwords.hash("anything") for _ in range(6)), return_exceptions=True)
+    refused = [answer.code for answer in answers if isinstance(answer, Refusal)]
+    assert refused == ["busy"] * 3
+    assert await passwords.verify("anything", next(a for a in answers if isinstance(a, str)))
+    passwords.close()
+
+
+async def test_hanging_up_does_not_free_a_thread_that_works() -> None:
+    passwords = Passwords(10, 1, 0)
+    job = asyncio.create_task(passwords.hash("a hundred milliseconds"))
+    await asyncio.sleep(0.01)
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    with pytest.raises(Refusal, match="busy"):
+        await passwords.hash("the next one")
+    passwords.close()
+
+
+def test_the_hash_of_nobody_is_one_bcrypt_computes_in_full() -> None:
+    passwords = Passwords(4, 1, 0)
+    assert bcrypt.checkpw(b"anything", passwords._nobody) is False
+    passwords.close()
