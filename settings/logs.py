@@ -25,7 +25,7 @@ _MASKED: Final = re.compile(r"[0-9](?=[0-9]{2})")
 _PATTERNS: Final = (
     # The whole query: a name can be written `to%6ben`, so a list of names would not be enough.
     (re.compile(r"\?[^\s\"'\\<>?]*=[^\s\"'\\<>]*"), "?" + _HIDDEN),
-    (re.compile(r"eyJ[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)?"), _HIDDEN),
+    (re.compile(r"eyJ[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,2}"), _HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+"), r"\1 " + _HIDDEN),
     (re.compile(r"(://[^:@/\s\"]*):[^@/\s\"]+@"), r"\1:" + _HIDDEN + "@"),
     (

@@ -55,6 +55,14 @@ async def who(request):
 async def fail(request):
     raise RuntimeError("failed at " + request.url)
 
+@app.main_process_start
+async def slow_start(app):
+    await asyncio.sleep(float(os.environ.get("MAIN_START", "0")))
+
+@app.before_server_start
+async def slow_worker(app):
+    await asyncio.sleep(float(os.environ.get("WORKER_START", "0")))
+
 add_drain(app, settings, goodbye)
 add_sockets(app, settings, handle)
 """
@@ -79,7 +87,15 @@ class Command:
             )
         self.main = psutil.Process(self.process.pid)
         self.seen: set[psutil.Process] = {self.main}
-        self.wait(lambda: len(self.workers()) == workers, 20)
+
+    def wait_until_up(self) -> None:
+        """All workers answer."""
+        self.wait(lambda: len(self.workers()) == self.count, 20)
+
+    def children(self) -> int:
+        """How many processes the manager has by now."""
+        self.seen |= set(self.main.children(recursive=True))
+        return len(self.seen) - 1
 
     def who(self) -> dict[str, Any]:
         """Which worker answers, on a fresh connection."""
@@ -130,10 +146,12 @@ class Command:
 
 
 @contextlib.contextmanager
-def running(folder: Path, workers: int = 2, **environment: str) -> Iterator[Command]:
-    """The command, and nothing left of it afterwards."""
+def running(folder: Path, workers: int = 2, up: bool = True, **environment: str) -> Iterator[Command]:
+    """The command, and nothing left of it afterwards; not ``up``: just begun."""
     command = Command(folder, workers, environment)
     try:
+        if up:
+            command.wait_until_up()
         yield command
     finally:
         for process in command.alive():

@@ -9,6 +9,7 @@ import struct
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sanic import Request, Sanic
@@ -87,6 +88,12 @@ class House:
         echo = Echo(socket, request)
         self.echoes.append(echo)
         await socket.serve(echo)
+
+
+def patience(seconds: float) -> float:
+    """What takes so long on an idle machine may take longer on one with more to do than it has cores."""
+    running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
+    return seconds * max(1.0, max(running, os.getloadavg()[0]) / (os.cpu_count() or 1))
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
