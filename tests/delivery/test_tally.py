@@ -1,0 +1,123 @@
+"""Whatever happens to a mailbox in whatever order, what is counted is what is there."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from tests.delivery.post import ASHA, RAVI, Post
+
+SENDERS = (ASHA, RAVI, "9200000003")
+STEPS = 250
+LIMITS: list[str | bytes | int] = [12, 400, 8]
+
+
+class Story:
+    """One person's mailbox under a seeded stream of verbs; ``waiting`` is what must be there."""
+
+    def __init__(self, post: Post, seed: int) -> None:
+        self.post = post
+        self.dice = random.Random(seed)  # noqa: S311 - a story that can be told again
+        self.version = 0
+        self.first_answers: dict[tuple[str, str], str] = {}
+
+    async def step(self) -> None:
+        verbs = {
+            self.send: 12,
+            self.settle: 5,
+            self.collect: 5,
+            self.expire: 2,
+            self.expire_phantoms: 1,
+            self.read: 2,
+            self.block: 1,
+            self.connect: 2,
+            self.forget: 1,
+            self.receipt: 1,
+            self.tidy: 1,
+        }
+        await self.dice.choices(list(verbs), list(verbs.values()))[0]()
+
+    def device(self) -> str:
+        return self.dice.choice(["phone", "tablet"])
+
+    async def some_ids(self) -> list[str]:
+        ids = [*await self.post.waits(), "1-1"]
+        return self.dice.sample(ids, self.dice.randint(1, min(4, len(ids))))
+
+    async def send(self) -> None:
+        sender, message_id = self.dice.choice(SENDERS), f"m{self.dice.randint(0, 40)}"
+        message = "é" * self.dice.randint(1, 40)
+        verdict, stream_id, _ = await self.post.send(message_id, message, sender, LIMITS)
+        known = self.first_answers.get((sender, message_id))
+        assert verdict == ("again" if known else verdict)
+        if verdict != "full":
+            assert self.first_answers.setdefault((sender, message_id), stream_id) == stream_id
+
+    async def receipt(self) -> None:
+        await self.post.receipt("m1 m2", self.dice.choice(SENDERS))
+
+    async def settle(self) -> None:
+        await self.post.settle(*await self.some_ids(), device=self.device())
+
+    async def expire(self) -> None:
+        await self.post.expire(*await self.some_ids())
+
+    async def expire_phantoms(self) -> None:
+        ids = [stream_id.decode() for stream_id, _ in await self.post.redis.xrange(self.post.keys.phantoms)]
+        await self.post.expire_phantoms(*ids[:3], "1-1")
+
+    async def read(self) -> None:
+        ids = [f"m{self.dice.randint(0, 40)}" for _ in range(3)]
+        await self.post.mark_read(*ids, sender=self.dice.choice(SENDERS), device=self.device())
+
+    async def block(self) -> None:
+        self.version += 1
+        blocked = tuple(sender for sender in SENDERS if self.dice.random() < 0.3)
+        await self.post.load(version=self.version, blocked=blocked)
+
+    async def connect(self) -> None:
+        await self.post.claim(self.device())
+
+    async def collect(self) -> None:
+        mode, device = self.dice.choice(["new", "pending"]), self.device()
+        await self.post.collect(mode, device=device, count=self.dice.randint(1, 6))
+
+    async def forget(self) -> None:
+        await self.post.sweep("s1")
+        await self.post.forget(self.device())
+
+    async def tidy(self) -> None:
+        await self.post.tidy()
+
+
+async def expected(post: Post) -> tuple[dict[str, int], int]:
+    """The tally as a count of the streams would have it, and how many chats and phantoms there are."""
+    count: Counter[str] = Counter()
+    for _, entry in await post.redis.xrange(post.keys.mailbox):
+        if entry[b"k"] == b"c":
+            count.update({"n": 1, "b": len(entry[b"m"]), f"n:{entry[b'f'].decode()}": 1})
+    for _, phantom in await post.redis.xrange(post.keys.phantoms):
+        count.update({"pn": 1, "pb": int(phantom[b"b"]), f"pn:{phantom[b'f'].decode()}": 1})
+    return dict(count), count["n"] + count["pn"]
+
+
+async def nothing_dangles(post: Post) -> None:
+    """No group holds an entry as pending that is not in the stream."""
+    waits = set(await post.waits())
+    for group in await post.redis.xinfo_groups(post.keys.mailbox) if waits else []:
+        pending = await post.redis.xpending_range(post.keys.mailbox, group["name"], "-", "+", 1000)
+        assert {each["message_id"].decode() for each in pending} <= waits
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_the_tally_is_what_is_there(post: Post, seed: int) -> None:
+    story = Story(post, seed)
+    for _ in range(STEPS):
+        await story.step()
+        counted, chats = await expected(post)
+        assert await post.tally() == counted
+        assert await post.redis.hlen(post.keys.waiting) == chats
+        assert counted.get("n", 0) <= 12
+        assert counted.get("b", 0) <= 400
+        await nothing_dangles(post)
+    assert len(story.first_answers) > 20
