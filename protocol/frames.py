@@ -171,12 +171,14 @@ def decode(data: msgspec.Raw | bytes) -> FrameIn:
 
 
 def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
-    """What can be said of valid JSON that is no frame of ours. msgspec's sentences never hold a value of the client's,
+    """What can be said of what is no frame of ours. msgspec's sentences never hold a value of the client's,
     but for one: the unknown type, which is therefore not passed on."""
     try:
         found = _ANY.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except msgspec.ValidationError:
         return BadFrame("bad_frame", detail="a frame is a JSON object")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return BadFrame("bad_json")  # the typed decoder gave up before it came to what is no JSON
     kind = found.get("type")
     if kind not in _TYPES:
         return BadFrame("unknown_type")

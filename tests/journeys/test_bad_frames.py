@@ -1,0 +1,316 @@
+"""Whatever a client sends: a coded answer, the socket stays, and nobody else notices."""
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+import websockets
+from redis import Redis as BlockingRedis
+from redis.asyncio import Redis
+
+from devstack.postgres import Postgres
+from tests.support.people import Frame, Person, Talk, sign_up
+from tests.support.stack import ServerGroup, Stack
+
+SECRET = secrets.token_urlsafe(48)
+ARABIC = "".join(chr(0x0660 + int(digit)) for digit in "9100000001")
+FULL_WIDTH = "".join(chr(0xFF10 + int(digit)) for digit in "9100000001")
+
+
+@pytest.fixture(scope="module")
+def group(
+    valkey_url: str, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerGroup]:
+    """One server for all of these: what is wrong with one connection must not matter to the next."""
+    with BlockingRedis.from_url(valkey_url) as client:
+        client.flushall()
+    name = f"test_{secrets.token_hex(6)}"
+    postgres_server.fetch(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
+    env = {
+        "REDIS_URL": valkey_url,
+        "DATABASE_URL": postgres_server.dsn(name),
+        "JWT_SECRET": SECRET,
+        "BCRYPT_ROUNDS": "4",
+    }
+    stack = Stack(env, tmp_path_factory.mktemp("logs"))
+    try:
+        yield stack.start(workers=1)
+    finally:
+        stack.close()
+        postgres_server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def still_talks(talk: Talk, to: Person) -> None:
+    """The connection is as good as before."""
+    message_id = secrets.token_hex(4)
+    answer = await talk.chat(to, message_id)
+    assert (answer["type"], answer.get("status", "sent")) in (("sent", "sent"), ("system", "sent")), answer
+
+
+async def refused(talk: Talk, raw: str | bytes, code: str) -> Frame:
+    """The error frame for what was sent."""
+    before = sum(f["type"] == "error" for f in talk.frames)
+    await talk.socket.send(raw)
+    answer = (await talk.wait_all(lambda f: f["type"] == "error", before + 1))[before]
+    assert answer["code"] == code, answer
+    assert answer["retryable"] is False
+    return answer
+
+
+def chat(**changes: Any) -> str:
+    return json.dumps({"type": "chat", "to": "9000000000", "messageId": "m-1", "message": "hello"} | changes)
+
+
+def ack(**changes: Any) -> str:
+    return json.dumps({"type": "ack", "ackType": "delivered", "streamId": "5-0"} | changes)
+
+
+CASES: dict[str, tuple[str | bytes, str]] = {
+    "no JSON": ("hello", "bad_json"),
+    "empty": ("", "bad_json"),
+    "half an object": ('{"type":"chat"', "bad_json"),
+    "two objects": ("{}{}", "bad_json"),
+    "NaN": ('{"type":"chat","to":"9000000000","messageId":"m","message":NaN}', "bad_json"),
+    "Infinity in a field nobody reads": ('{"type":"chat","x":Infinity}', "bad_json"),
+    "a lone surrogate": (r'{"type":"chat","to":"9000000000","messageId":"m","message":"\ud800"}', "bad_json"),
+    "half a pair": (r'{"type":"chat","to":"9000000000","messageId":"m","message":"\udc00\ud800"}', "bad_json"),
+    "deep nesting": ('{"type":"chat","x":' + "[" * 60_000, "bad_json"),
+    "deep nesting of objects": ('{"x":' * 10_000 + "1" + "}" * 10_000, "bad_json"),
+    "a binary frame": (chat().encode(), "binary_frame"),
+    "null": ("null", "bad_frame"),
+    "a number": ("7", "bad_frame"),
+    "a string": ('"chat"', "bad_frame"),
+    "no type": ('{"to":"9000000000"}', "unknown_type"),
+    "an unknown type": (chat(type="<script>alert(1)</script>"), "unknown_type"),
+    "a type of the server's": (chat(type="sent"), "unknown_type"),
+    "a type that is a list": (chat(type=["chat"]), "unknown_type"),
+    "a number for to": (chat(to=9000000000), "bad_frame"),
+    "a number for the message": (chat(message=7), "bad_frame"),
+    "an object for the message": (chat(message={"$ne": ""}), "bad_frame"),
+    "null for messageId": (chat(messageId=None), "bad_frame"),
+    "no message": ('{"type":"chat","to":"9000000000","messageId":"m"}', "bad_frame"),
+    "an empty message": (chat(message=""), "message_empty"),
+    "17 KiB": (chat(message="x" * (16 * 1024 + 1)), "message_too_large"),
+    "16 KiB and a bit in UTF-8": (chat(message="é" * (8 * 1024 + 1)), "message_too_large"),
+    "an empty messageId": (chat(messageId=""), "bad_message_id"),
+    "a messageId with a space": (chat(messageId="a b"), "bad_message_id"),
+    "a long messageId": (chat(messageId="a" * 65), "bad_message_id"),
+    "a messageId in Arabic digits": (chat(messageId=ARABIC), "bad_message_id"),
+    "a messageId with a line end": (chat(messageId="m\n"), "bad_message_id"),
+    "Arabic digits": (chat(to=ARABIC), "bad_mobile"),
+    "full-width digits": (chat(to=FULL_WIDTH), "bad_mobile"),
+    "braces": (chat(to="{9000000000}"), "bad_mobile"),
+    "a colon": (chat(to="9000000000:1"), "bad_mobile"),
+    "NUL": (chat(to="9000000000\0"), "bad_mobile"),
+    "a line end": (chat(to="9000000000\n"), "bad_mobile"),
+    "a tab within": (chat(to="90000\t00000"), "bad_mobile"),
+    "a glob": (chat(to="*"), "bad_mobile"),
+    "nine digits": (chat(to="900000000"), "bad_mobile"),
+    "sixteen digits": (chat(to="9" * 16), "bad_mobile"),
+    "nobody": (chat(to=""), "bad_mobile"),
+    "streamId *": (ack(streamId="*"), "bad_stream_id"),
+    "streamId 0-0": (ack(streamId="0-0"), "bad_stream_id"),
+    "streamId 2^64": (ack(streamId=f"{2**64}-0"), "bad_stream_id"),
+    "streamId with 2^64 behind": (ack(streamId=f"1-{2**64}"), "bad_stream_id"),
+    "streamId >": (ack(streamId=">"), "bad_stream_id"),
+    "streamId without its second part": (ack(streamId="5"), "bad_stream_id"),
+    "streamId below zero": (ack(streamId="-1-0"), "bad_stream_id"),
+    "streamId in Arabic digits": (ack(streamId="٥-٠"), "bad_stream_id"),
+    "one bad among good streamIds": (ack(streamIds=["5-0", "x"]), "bad_stream_id"),
+    "an ack for nothing": (json.dumps({"type": "ack", "ackType": "delivered"}), "bad_frame"),
+    "an ack of an unknown sort": (ack(ackType="expired"), "bad_frame"),
+    "streamIds that are numbers": (ack(streamIds=[5]), "bad_frame"),
+    "streamIds that are a string": (ack(streamIds="5-0"), "bad_frame"),
+    "a read ack without a sender": (json.dumps({"type": "ack", "ackType": "read", "messageId": "m"}), "bad_frame"),
+    "a read ack without ids": (json.dumps({"type": "ack", "ackType": "read", "to": "9000000000"}), "bad_frame"),
+    "a read ack with a bad sender": (ack(ackType="read", to="{x}", messageIds=["m"]), "bad_mobile"),
+    "a read ack with a bad id": (ack(ackType="read", to="9000000000", messageIds=["m\0"]), "bad_message_id"),
+}
+SLICES = [list(CASES.items())[n : n + 8] for n in range(0, len(CASES), 8)]
+
+
+@pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
+@pytest.mark.parametrize("cases", SLICES, ids=lambda cases: cases[0][0])
+async def test_bad_frames_are_named_and_the_socket_stays(
+    group: ServerGroup, cases: list[tuple[str, tuple[str | bytes, str]]], v1: bool
+) -> None:
+    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
+    a = await asha.open(group.ws_url, v1)
+    for name, (raw, code) in cases:
+        print(name)
+        answer = await refused(a, raw, code)
+        assert "<script>" not in json.dumps(answer)
+        assert "9000000000" not in json.dumps(answer)
+    await still_talks(a, ravi)
+    await a.end()
+
+
+async def test_brackets_and_arrays_mean_what_the_dialect_says(group: ServerGroup) -> None:
+    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
+    a, seed = await asha.open(group.ws_url), await ravi.open(group.ws_url, v1=False)
+    await refused(a, "[", "bad_json")
+    await refused(a, "[" * 60_000, "bad_json")
+    await refused(a, f"[{chat(to=ravi.mobile)},7]", "bad_frame")
+    assert (await a.wait(lambda f: f["type"] == "sent"))["messageId"] == "m-1"
+    await refused(seed, f"[{chat(to=asha.mobile)}]", "bad_frame")
+    await still_talks(a, ravi)
+    await still_talks(seed, asha)
+    await a.end()
+    await seed.end()
+
+
+@pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
+async def test_an_error_names_the_chat_and_its_component(group: ServerGroup, v1: bool) -> None:
+    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
+    a = await asha.open(group.ws_url, v1)
+    unknown = await refused(a, chat(to="9999999999", messageId="u-1"), "no_such_person")
+    assert (unknown["component"], unknown["messageId"]) == ("chat" if v1 else "user does not exists", "u-1")
+    itself = await refused(a, chat(to=asha.mobile, messageId="s-1"), "self_message")
+    assert (itself["component"], itself["messageId"]) == ("chat", "s-1")
+    itself = await refused(a, chat(to=f"+{asha.mobile[:5]} {asha.mobile[5:]}", messageId="s-2"), "self_message")
+    wrong = await refused(a, chat(message=7, messageId="w-1"), "bad_frame")
+    assert (wrong["component"], wrong["messageId"]) == ("chat", "w-1")
+    assert (await refused(a, ack(streamId="*"), "bad_stream_id"))["component"] == "ack"
+    await still_talks(a, ravi)
+    await a.end()
+
+
+async def test_no_sender_but_the_tokens(group: ServerGroup) -> None:
+    asha, ravi, eve = [await sign_up(group.url, name) for name in ("Asha", "Ravi", "Eve")]
+    e, r = await eve.open(group.ws_url), await ravi.open(group.ws_url)
+    forged = {"from": asha.mobile, "sender": asha.mobile, "timestamp": 1, "mode": "offline", "streamId": "1-1"}
+    await e.socket.send(chat(to=ravi.mobile, **forged))
+    got = await r.wait(lambda f: f["type"] == "chat")
+    assert (got["from"], got["mode"]) == (eve.mobile, "online")
+    assert got["timestamp"] > (time.time() - 60) * 1000
+    assert got["streamId"] != "1-1"
+    await e.end()
+    await r.end()
+
+
+async def test_acks_for_what_is_not_ones_own_change_nothing(group: ServerGroup, valkey_url: str) -> None:
+    asha, ravi, eve = [await sign_up(group.url, name) for name in ("Asha", "Ravi", "Eve")]
+    a = await asha.open(group.ws_url)
+    r, e = await ravi.open(group.ws_url, ack=False), await eve.open(group.ws_url)
+    await a.chat(ravi, "m-1")
+    got = await r.wait(lambda f: f["type"] == "chat")
+    names = [f"{kind}:{{{mobile}}}" for kind in ("mailbox", "tally", "seen") for mobile in (ravi.mobile, asha.mobile)]
+    async with Redis.from_url(valkey_url) as redis:
+        before = [await redis.dump(name) for name in names]
+        assert before[0] is not None
+        for stream_id in (got["streamId"], "5-0", f"{2**64 - 1}-{2**64 - 1}", "9007199254740993-0"):
+            await e.socket.send(ack(streamId=stream_id, to=asha.mobile, **{"from": ravi.mobile}))
+        await e.socket.send(ack(streamIds=[got["streamId"]] * 3))
+        await e.say(type="ack", ackType="read", to=asha.mobile, messageIds=["m-1", "m-1"], **{"from": ravi.mobile})
+        await e.say(type="ack", ackType="read", to="9999999999", messageId="m-1")
+        await still_talks(e, asha)
+        await a.wait(lambda f: f["type"] == "chat")
+        assert [await redis.dump(name) for name in names[::2]] == before[::2]
+    assert not [f for f in e.frames if f["type"] == "error"]
+    assert a.ticks("m-1") == []
+    for _ in range(2):
+        await r.say(type="ack", ackType="delivered", streamId=got["streamId"])
+    await a.wait(lambda f: f["type"] == "ack")
+    await still_talks(r, asha)
+    assert a.ticks("m-1") == ["delivered"]
+    for talk in (a, r, e):
+        await talk.end()
+
+
+@pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
+async def test_a_frame_over_64_kib_ends_the_connection_with_1009(group: ServerGroup, v1: bool) -> None:
+    asha = await sign_up(group.url)
+    a = await asha.open(group.ws_url, v1)
+    await a.socket.send("[" * 100_000)
+    assert await a.closed() == 1009
+
+
+async def test_ten_bad_frames_in_a_minute_end_the_connection(group: ServerGroup) -> None:
+    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
+    a = await asha.open(group.ws_url)
+    for _ in range(9):
+        await refused(a, "x", "bad_json")
+    await still_talks(a, ravi)
+    await a.socket.send("x")
+    assert await a.closed() == 4503
+    assert sum(f["type"] == "error" for f in a.frames) == 10
+    a = await asha.open(group.ws_url)
+    await still_talks(a, ravi)
+    await a.socket.send("[" + ",".join(["7"] * 500) + "]")
+    assert await a.closed() == 4503
+    assert sum(f["type"] == "error" for f in a.frames) == 10
+
+
+async def test_an_unknown_person_is_no_bad_frame(group: ServerGroup) -> None:
+    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
+    a = await asha.open(group.ws_url)
+    for n in range(15):
+        await refused(a, chat(to="9999999999", messageId=f"u-{n}"), "no_such_person")
+    await still_talks(a, ravi)
+    await a.end()
+
+
+def forged(token: str, how: str) -> str:
+    """A token that is nearly as good as the real one."""
+    header, payload, signature = token.split(".")
+    claims = jwt.decode(token, options={"verify_signature": False})
+    kid = jwt.get_unverified_header(token)["kid"]
+    none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT", "kid": kid}).encode()).decode().rstrip("=")
+    ways = {
+        "expired": jwt.encode(claims | {"exp": int(time.time()) - 1}, SECRET, "HS256", {"kid": kid}),
+        "foreign": jwt.encode(claims, "another secret that is long enough", "HS256", {"kid": kid}),
+        "no session": jwt.encode(claims | {"sid": claims["sub"]}, SECRET, "HS256", {"kid": kid}),
+        "another algorithm": jwt.encode(claims, SECRET, "HS384", {"kid": kid}),
+        "alg none": f"{none}.{payload}.",
+        "alg none with the old signature": f"{none}.{payload}.{signature}",
+        "cut": f"{header}.{payload}.{signature[:-4]}",
+    }
+    return ways.get(how, how)
+
+
+CODES = {
+    "expired": "token_expired",
+    "no session": "session_revoked",
+    "foreign": "token_invalid",
+    "another algorithm": "token_invalid",
+    "alg none": "token_invalid",
+    "alg none with the old signature": "token_invalid",
+    "cut": "token_invalid",
+    "x": "token_invalid",
+    "": "token_invalid",
+}
+
+
+@pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
+async def test_a_bad_token_is_refused_before_the_upgrade(group: ServerGroup, v1: bool) -> None:
+    asha = await sign_up(group.url)
+    subprotocols = [websockets.Subprotocol("wm.v1")] if v1 else None
+    queries = {f"/?token={forged(asha.token, how)}": code for how, code in CODES.items()}
+    for query, code in {**queries, "/": "token_missing", "/?ticket=x": "ticket_invalid"}.items():
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            await websockets.connect(group.ws_url + query, subprotocols=subprotocols)
+        response = caught.value.response
+        assert (response.status_code, json.loads(response.body)["code"]) == (401, code), query
+    a = await asha.open(group.ws_url, v1)
+    await a.end()
+
+
+async def test_another_subprotocol_is_a_400(group: ServerGroup) -> None:
+    asha = await sign_up(group.url)
+    url = f"{group.ws_url}/?token={asha.token}"
+    with pytest.raises(websockets.InvalidStatus) as caught:
+        await websockets.connect(url, subprotocols=[websockets.Subprotocol("wm.v9")])
+    assert caught.value.response.status_code == 400
+    assert json.loads(caught.value.response.body)["code"] == "bad_subprotocol"
+
+
+def test_nothing_of_this_was_an_error_of_ours_or_is_in_the_log(group: ServerGroup) -> None:
+    log = group.log_text()
+    assert "Traceback" not in log
+    assert "hello" not in log
+    assert SECRET not in log
