@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from tortoise.connection import get_connection
 from tortoise.contrib.sanic import register_tortoise
-from tortoise.exceptions import BaseORMException
 
 from accounts.blocks import Blocks
+from accounts.database import reachable
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
 from accounts.passwords import Passwords
@@ -104,7 +103,7 @@ class House:
 
     async def check(self) -> dict[str, bool]:
         """What this server depends on."""
-        redis, database = await asyncio.gather(self._redis_answers(), self._database_answers())
+        redis, database = await asyncio.gather(self._redis_answers(), reachable())
         return {"redis": redis, "postgresql": database, "doorbell": self.doorbell.listening}
 
     async def _redis_answers(self) -> bool:
@@ -112,13 +111,6 @@ class House:
             return bool(await self.link.command("PING"))
         except Refusal:
             return False
-
-    async def _database_answers(self) -> bool:
-        try:
-            await get_connection("default").execute_query("SELECT 1")
-        except (BaseORMException, OSError, TimeoutError):
-            return False
-        return True
 
     async def _beat(self) -> None:
         while True:

@@ -23,7 +23,13 @@ T = TypeVar("T")
 DEADLINE: Final = 3.0
 """Seconds for everything one call does there, waiting for a connection included."""
 
-_BROKEN: Final = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)
+_BROKEN: Final = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg, where a connection's end is known to it only by half
+    asyncpg.AdminShutdownError,
+)
 """A connection has failed, or was found dead: another may do."""
 
 AWAY: Final = (
@@ -46,9 +52,6 @@ async def answering() -> AsyncIterator[None]:
         async with asyncio.timeout(DEADLINE):
             yield
     except AWAY as error:
-        # A value that does not fit its column is an InterfaceError too, but is no absence.
-        if isinstance(error, ValueError):
-            raise
         logger.warning("PostgreSQL is away", error=type(error).__name__, detail=str(error))
         raise Refusal("unavailable") from error
 
@@ -61,8 +64,8 @@ async def read(work: Callable[[], Awaitable[T]]) -> T:
     async with answering():
         try:
             return await work()
-        except _BROKEN as error:
-            await _renew(error)
+        except _BROKEN:
+            await _renew()
             return await work()
 
 
@@ -75,8 +78,8 @@ async def transaction() -> AsyncIterator[None]:
     async with answering(), AsyncExitStack() as stack:
         try:
             context = await _begin()
-        except _BROKEN as error:
-            await _renew(error)
+        except _BROKEN:
+            await _renew()
             context = await _begin()
         stack.push_async_exit(context)
         yield
@@ -95,9 +98,16 @@ async def _begin() -> Any:
     return context
 
 
-async def _renew(error: BaseException) -> None:
+async def _renew() -> None:
     """Have every pooled connection replaced before its next use: the others are as old as the one that failed."""
-    if isinstance(error, ValueError):
-        raise error
     client: Any = get_connection("default")
     await client._expire_connections()
+
+
+async def reachable() -> bool:
+    """Whether PostgreSQL answers."""
+    try:
+        await read(lambda: get_connection("default").execute_query("SELECT 1"))
+    except Refusal:
+        return False
+    return True

@@ -96,7 +96,7 @@ class SessionEvents:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Flush a last time, for at most two seconds; what is left then is reported as lost."""
+        """Flush a last time, for two seconds (three with PostgreSQL frozen); what is left then is reported as lost."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

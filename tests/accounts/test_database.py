@@ -1,0 +1,151 @@
+"""PostgreSQL stopped, frozen, restarted: a clear refusal in time, and recovery by itself."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import asyncpg
+import pytest
+from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import IntegrityError, OperationalError
+
+from accounts.database import read, transaction
+from devstack.postgres import Postgres
+from models import User
+from protocol.refusals import Refusal
+from settings.database import tortoise_orm
+
+A = "919800000001"
+POOL = 3
+END_ALL = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
+@pytest.fixture
+async def mortal(own_postgres: Postgres) -> AsyncIterator[Postgres]:
+    """A PostgreSQL to stop, behind the models and a pool of three."""
+    async with TortoiseContext() as context:
+        await context.init(config=tortoise_orm(own_postgres.dsn(), POOL))
+        yield own_postgres
+
+
+async def _count() -> int:
+    return await read(lambda: User.all().count())
+
+
+async def _add(mobile: str) -> None:
+    async with transaction():
+        await User.create(id=uuid.uuid4(), mobile_no=mobile, name="Somebody", password_hash="-")
+
+
+async def _fill_pool() -> None:
+    """Have every connection of the pool made."""
+    await asyncio.gather(
+        *(read(lambda: get_connection("default").execute_query("SELECT pg_sleep(0.05)")) for _ in range(POOL))
+    )
+
+
+async def _refused_in(work: Callable[[], Awaitable[object]]) -> float:
+    started = time.monotonic()
+    with pytest.raises(Refusal, match="unavailable"):
+        await work()
+    return time.monotonic() - started
+
+
+async def test_a_block_that_raises_leaves_nothing(orm: str) -> None:
+    async def fail_half_way() -> None:
+        async with transaction():
+            await User.create(id=uuid.uuid4(), mobile_no=A, name="Somebody", password_hash="-")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail_half_way()
+    assert await _count() == 0
+
+
+async def test_faults_of_our_own_are_not_called_absence(orm: str) -> None:
+    await _add(A)
+    with pytest.raises(IntegrityError):
+        await _add(A)
+    with pytest.raises(OperationalError):
+        await read(lambda: get_connection("default").execute_query("SELECT $1::uuid", ["no uuid"]))
+
+
+async def test_stopped_it_is_unavailable_at_once_and_back_by_itself(mortal: Postgres) -> None:
+    await _add(A)
+    await _fill_pool()
+    await asyncio.to_thread(mortal.stop)
+    assert await _refused_in(_count) < 6
+    assert await _refused_in(lambda: _add("919800000002")) < 6
+    await asyncio.to_thread(mortal.start)
+    assert await _count() == 1
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_after_a_restart_nobody_sees_the_dead_connections(mortal: Postgres, how: str) -> None:
+    await _fill_pool()
+    await asyncio.to_thread(getattr(mortal, how))
+    await asyncio.to_thread(mortal.start)
+    await asyncio.gather(*(_add(f"91980000000{n}") for n in range(POOL)))
+    assert await asyncio.gather(*(_count() for _ in range(POOL))) == [POOL] * POOL
+
+
+async def test_connections_ended_one_by_one_are_replaced_unnoticed(mortal: Postgres) -> None:
+    for number in range(2 * POOL):
+        await _fill_pool()
+        await asyncio.to_thread(mortal.fetch, END_ALL, "whatsapp")
+        if number % 2:
+            await _add(f"91980000000{number}")
+        else:
+            await _count()
+    # Nothing leaked: the whole pool still serves at once.
+    await asyncio.wait_for(_fill_pool(), 2)
+    assert await _count() == POOL
+
+
+async def test_frozen_it_is_unavailable_in_time_for_everybody_and_back_by_itself(mortal: Postgres) -> None:
+    await _fill_pool()
+    await asyncio.to_thread(mortal.pause)
+    works = [_count if n % 2 else lambda: _add(A) for n in range(3 * POOL)]
+    took = await asyncio.gather(*(_refused_in(work) for work in works))
+    assert max(took) < 6
+    await asyncio.to_thread(mortal.resume)
+    await asyncio.sleep(0.1)
+    await _count()
+    await asyncio.wait_for(_fill_pool(), 5)
+
+
+async def test_a_failed_begin_leaves_no_trace(orm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = iter([True, True])
+    begin = asyncpg.transaction.Transaction.start
+
+    async def sometimes(self: asyncpg.transaction.Transaction) -> None:
+        if next(failures, False):
+            raise asyncpg.ConnectionDoesNotExistError("it went away")
+        await begin(self)
+
+    monkeypatch.setattr(asyncpg.transaction.Transaction, "start", sometimes)
+    usual = get_connection("default")
+    with pytest.raises(Refusal, match="unavailable"):
+        async with transaction():
+            pass
+    assert get_connection("default") is usual
+    await _add(A)
+    assert await _count() == 1
+
+
+async def test_one_failed_begin_is_tried_again(orm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = iter([True])
+    begin = asyncpg.transaction.Transaction.start
+
+    async def once(self: asyncpg.transaction.Transaction) -> None:
+        if next(failures, False):
+            raise asyncpg.InterfaceError("connection is closed")
+        await begin(self)
+
+    monkeypatch.setattr(asyncpg.transaction.Transaction, "start", once)
+    await _add(A)
+    assert await _count() == 1

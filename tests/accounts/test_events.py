@@ -1,0 +1,125 @@
+"""Session events: at once or in bulk, kept while PostgreSQL is away, bounded, never in anybody's way."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+from tortoise.context import TortoiseContext
+
+from accounts.events import Event, SessionEvents
+from devstack.postgres import Postgres
+from models import EventKind, SessionEvent, User
+from protocol.refusals import Refusal
+from settings.database import tortoise_orm
+
+A = "919800000001"
+
+
+def _event(number: int = 0, kind: EventKind = EventKind.CONNECT, account: str | None = None) -> Event:
+    return Event(kind, A, account, str(uuid.uuid4()), "phone", f"reason {number}")
+
+
+async def _reasons() -> list[str]:
+    return [row.reason for row in await SessionEvent.all().order_by("id")]
+
+
+@pytest.fixture
+async def mortal(own_postgres: Postgres) -> AsyncIterator[Postgres]:
+    """A PostgreSQL to stop, behind the models."""
+    async with TortoiseContext() as context:
+        await context.init(config=tortoise_orm(own_postgres.dsn()))
+        yield own_postgres
+
+
+async def test_an_event_is_written_whole(orm: str, enrol: Callable[[str], Awaitable[User]]) -> None:
+    user = await enrol(A)
+    at = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    session = str(uuid.uuid4())
+    await SessionEvents(10, "server-1").write(Event(EventKind.LOGIN, A, str(user.id), session, "phone", "why", at=at))
+    (row,) = await SessionEvent.all().prefetch_related("user")
+    assert (row.kind, row.mobile_no, row.device_id, row.reason, row.at) == (EventKind.LOGIN, A, "phone", "why", at)
+    assert (row.user.id, str(row.session_id), row.server_id) == (user.id, session, "server-1")  # type: ignore[union-attr]
+
+
+async def test_another_servers_event_keeps_its_server(orm: str) -> None:
+    await SessionEvents(10, "sweeper").write(Event(EventKind.DISCONNECT, A, server_id="dead-server"))
+    assert (await SessionEvent.first()).server_id == "dead-server"  # type: ignore[union-attr]
+
+
+async def test_added_events_are_written_within_a_moment_in_their_order(orm: str) -> None:
+    events = SessionEvents(5000)
+    events.start()
+    for number in range(2500):
+        events.add(_event(number))
+    assert await SessionEvent.all().count() == 0
+    deadline = time.monotonic() + 10
+    while len(events) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    await events.stop()
+    assert await _reasons() == [f"reason {number}" for number in range(2500)]
+
+
+async def test_stopping_writes_what_is_left(orm: str) -> None:
+    events = SessionEvents(10)
+    events.start()
+    events.add(_event(1))
+    await events.stop()
+    assert await _reasons() == ["reason 1"]
+
+
+async def test_the_oldest_are_dropped_and_counted(orm: str) -> None:
+    events = SessionEvents(3)
+    for number in range(5):
+        events.add(_event(number))
+    assert (len(events), events.dropped) == (3, 2)
+    await events.flush()
+    assert await _reasons() == ["reason 2", "reason 3", "reason 4"]
+
+
+async def test_one_event_that_cannot_be_written_holds_up_no_other(orm: str) -> None:
+    events = SessionEvents(10)
+    gone = str(uuid.uuid4())
+    for event in (_event(1), _event(2, account=gone), _event(3, account="no uuid"), _event(4)):
+        events.add(event)
+    await events.flush()
+    assert await _reasons() == ["reason 1", "reason 4"]
+    assert len(events) == 0
+
+
+async def test_a_long_reason_is_cut(orm: str) -> None:
+    events = SessionEvents(10)
+    events.add(Event(EventKind.DISCONNECT, A, reason="x" * 200))
+    await events.flush()
+    assert await _reasons() == ["x" * 64]
+
+
+async def test_while_postgresql_is_away_events_wait(mortal: Postgres) -> None:
+    events = SessionEvents(4)
+    await asyncio.to_thread(mortal.stop)
+    started = time.monotonic()
+    await events.write(_event(0, EventKind.LOGIN))
+    assert time.monotonic() - started < 6
+    for number in range(1, 6):
+        events.add(_event(number))
+    with pytest.raises(Refusal, match="unavailable"):
+        await events.flush()
+    assert (len(events), events.dropped) == (4, 2)
+    await asyncio.to_thread(mortal.start)
+    await events.flush()
+    assert await _reasons() == [f"reason {number}" for number in range(2, 6)]
+
+
+async def test_stopping_does_not_wait_for_a_frozen_postgresql(mortal: Postgres) -> None:
+    events = SessionEvents(4)
+    await events.write(_event(0))
+    events.start()
+    events.add(_event(1))
+    await asyncio.to_thread(mortal.pause)
+    started = time.monotonic()
+    await events.stop()
+    took = time.monotonic() - started
+    await asyncio.to_thread(mortal.resume)
+    assert took < 4

@@ -1,0 +1,35 @@
+"""Work goes on when its caller is cancelled."""
+
+import asyncio
+
+import pytest
+
+from accounts.finish import finish
+
+
+async def test_the_answer_comes_back_and_so_does_an_exception() -> None:
+    async def answer() -> int:
+        return 7
+
+    async def fail() -> None:
+        raise KeyError
+
+    assert await finish(answer()) == 7
+    with pytest.raises(KeyError):
+        await finish(fail())
+
+
+async def test_cancelling_the_caller_does_not_stop_the_work() -> None:
+    go_on, done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        done.set()
+
+    caller = asyncio.create_task(finish(work()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    go_on.set()
+    await asyncio.wait_for(done.wait(), 1)
