@@ -45,13 +45,13 @@ class SessionMemory:
         self._redis = redis
         self._renewed = monotonic()
 
-    async def recall(self, session_ids: list[str]) -> dict[str, bool]:
-        """What is known; nothing when Redis is away: then PostgreSQL is to be asked."""
+    async def recall(self, session_ids: list[str]) -> dict[str, bool] | None:
+        """What is known; None when Redis is away: then PostgreSQL is to be asked, and nothing written down."""
         try:
             async with redis_answering():
                 values = await self._redis.mget([keys.session(session_id) for session_id in session_ids])
         except Refusal:
-            return {}
+            return None
         known = zip(session_ids, values, strict=True)
         return {session_id: value == _ALIVE for session_id, value in known if value is not None}
 

@@ -65,9 +65,11 @@ class Sessions:
         :raises Refusal: ``session_revoked``, ``unavailable``
         """
         known = await self._memory.recall([session_id])
-        if session_id not in known:
-            known = await _ask_postgresql([session_id])
-            await self._memory.remember(known)
+        if known is None or session_id not in known:
+            truth = await _ask_postgresql([session_id])
+            if known is not None:  # a Redis that is frozen takes seconds to say nothing: once is enough
+                await self._memory.remember(truth)
+            known = truth
         if not known[session_id]:
             raise Refusal("session_revoked")
 
@@ -79,7 +81,8 @@ class Sessions:
 
         :raises Refusal: ``unavailable``: PostgreSQL is away and Redis does not know them all either
         """
-        known = await self._memory.recall(session_ids)
+        memory = await self._memory.recall(session_ids)
+        known = memory or {}
         in_doubt = [session_id for session_id in session_ids if known.get(session_id) is not False]
         try:
             truth = await _ask_postgresql(in_doubt)
@@ -88,8 +91,9 @@ class Sessions:
             if any(session_id not in known for session_id in in_doubt):
                 raise
         else:
-            await self._memory.update(known, truth)
-            known |= truth
+            if memory is not None:
+                await self._memory.update(memory, truth)
+            known = known | truth
         return {session_id for session_id, lives in known.items() if not lives}
 
     async def close(self, session_id: str) -> None:
