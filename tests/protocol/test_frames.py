@@ -1,0 +1,161 @@
+"""Frames from bytes and to bytes; whatever bytes come, a frame or a BadFrame, and nothing of the client's in it."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from protocol import frames
+from protocol.frames import AckIn, BadFrame, ChatIn, decode, encode, split
+
+CHAT = {"type": "chat", "to": "9100000001", "messageId": "m-1", "message": "hello"}
+
+
+def dumps(frame: Any) -> bytes:
+    return json.dumps(frame).encode()
+
+
+def test_a_chat_has_three_fields_and_no_more() -> None:
+    more = {"from": "forged", "mode": "offline", "timestamp": 1, "streamId": "1-1", "x": {"y": [None]}}
+    assert decode(dumps(CHAT | more)) == ChatIn("9100000001", "m-1", "hello")
+    assert set(ChatIn.__struct_fields__) == {"to", "message_id", "message"}
+
+
+@pytest.mark.parametrize(
+    ("frame", "decoded"),
+    [
+        ({"ackType": "delivered", "streamId": "5-1"}, AckIn("delivered", stream_id="5-1")),
+        ({"ackType": "delivered", "streamIds": ["5-1", "6-1"]}, AckIn("delivered", stream_ids=["5-1", "6-1"])),
+        ({"ackType": "read", "to": "9", "messageIds": ["a"]}, AckIn("read", "9", message_ids=["a"])),
+        ({"ackType": "read", "to": "9", "messageId": "a", "streamId": None}, AckIn("read", "9", message_id="a")),
+    ],
+)
+def test_acks(frame: dict[str, Any], decoded: AckIn) -> None:
+    assert decode(dumps({"type": "ack"} | frame)) == decoded
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "kind", "message_id"),
+    [
+        (b"", "bad_json", "frame", None),
+        (b"{", "bad_json", "frame", None),
+        (b"{}{}", "bad_json", "frame", None),
+        (b"\xff\xfe", "bad_json", "frame", None),
+        (b'{"type":"chat","to":"\xff","messageId":"m","message":"x"}', "bad_json", "frame", None),
+        (rb'{"type":"chat","to":"9","messageId":"m","message":"\ud800"}', "bad_json", "frame", None),
+        (b'{"type":"chat","to":"9","messageId":"m","message":NaN}', "bad_json", "frame", None),
+        (b"[" * 100_000, "bad_frame", "frame", None),
+        (b'{"x":' * 100_000, "bad_json", "frame", None),
+        (b'{"type":"chat","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "bad_json", "frame", None),
+        (b"[]", "bad_frame", "frame", None),
+        (b"null", "bad_frame", "frame", None),
+        (b"{}", "unknown_type", "frame", None),
+        (dumps(CHAT | {"type": "hello"}), "unknown_type", "frame", None),
+        (dumps(CHAT | {"type": {"chat": 1}}), "unknown_type", "frame", None),
+        (dumps(CHAT | {"message": 7}), "bad_frame", "chat", "m-1"),
+        (dumps(CHAT | {"message": 7, "messageId": "m" * 65}), "bad_frame", "chat", None),
+        (dumps(CHAT | {"messageId": 7}), "bad_frame", "chat", None),
+        (dumps({"type": "ack", "ackType": "sent"}), "bad_frame", "ack", None),
+        (dumps({"type": "ack", "ackType": "delivered", "streamIds": [None]}), "bad_frame", "ack", None),
+    ],
+)
+def test_what_is_no_frame(data: bytes, code: str, kind: str, message_id: str | None) -> None:
+    with pytest.raises(BadFrame) as caught:
+        decode(data)
+    bad = caught.value
+    assert (bad.refusal.code, bad.kind, bad.message_id) == (code, kind, message_id)
+
+
+def bad(data: Any) -> BadFrame | None:
+    """How it is refused."""
+    try:
+        decode(data)
+    except BadFrame as refused:
+        return refused
+    return None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_frame_or_a_bad_frame(data: bytes) -> None:
+    try:
+        parts = split(data)
+    except BadFrame as refused:
+        parts = []
+        code = refused.refusal.code
+    else:
+        code = "bad_json"
+    assert code == "bad_json"
+    codes = {refused.refusal.code for part in parts if (refused := bad(part))}
+    assert codes <= {"bad_json", "bad_frame", "unknown_type"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from(["type", "to", "messageId", "message", "ackType", "streamId", "streamIds", "messageIds"])
+SECRET = "a secret nobody may read"
+VALUES = JSON | st.sampled_from(["chat", "ack", "read", "delivered", SECRET])
+
+
+@given(st.dictionaries(FIELDS, VALUES, max_size=8))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_answer_repeats_what_the_client_said(frame: dict[str, Any]) -> None:
+    refused = bad(json.dumps(frame).encode())
+    if refused is not None:
+        assert SECRET not in str(refused.refusal.body())
+        assert SECRET not in str(refused)
+
+
+def test_one_message_holds_one_frame_or_an_array_of_them() -> None:
+    assert split(dumps(CHAT)) == [dumps(CHAT)]
+    parts = split(b' \n[ {"type":"chat"} , 7 , [1] ]')
+    assert [bytes(part) for part in parts] == [b'{"type":"chat"}', b"7", b"[1]"]
+    assert split(b"[]") == []
+    assert decode(split(dumps([CHAT]))[0]) == ChatIn("9100000001", "m-1", "hello")
+
+
+@pytest.mark.parametrize("data", [b"[", b"[1,", b"[1]x", b"[" * 100_000, b"[nope]"])
+def test_an_array_that_is_none(data: bytes) -> None:
+    with pytest.raises(BadFrame, match="bad_json"):
+        split(data)
+
+
+def test_what_we_say_is_spelled_as_the_seed_spelled_it() -> None:
+    out = frames.ChatOut(
+        to="1", sender="2", message_id="m", message="é\u2028</script>", mode="online", timestamp=5, stream_id="5-0"
+    )
+    assert json.loads(encode(out)) == {
+        "type": "chat",
+        "to": "1",
+        "from": "2",
+        "messageId": "m",
+        "message": "é\u2028</script>",
+        "mode": "online",
+        "timestamp": 5,
+        "streamId": "5-0",
+    }
+
+
+def test_what_is_not_known_is_not_said() -> None:
+    assert json.loads(encode(frames.SystemOut(message="x"))) == {"type": "system", "message": "x"}
+    error = frames.ErrorOut(code="c", component="chat", message="x", retryable=False)
+    assert json.loads(encode(error)) == {
+        "type": "error",
+        "code": "c",
+        "component": "chat",
+        "message": "x",
+        "retryable": False,
+    }
+
+
+def test_every_frame_out_has_a_type_of_its_own_and_camel_case() -> None:
+    out = [each for name, each in vars(frames).items() if name.endswith("Out")]
+    tags = {each.__struct_config__.tag for each in out}
+    assert tags == {"system", "hello", "resync", "synced", "sent", "chat", "ack", "error"}
+    names = [field.encode_name for each in out for field in msgspec.structs.fields(each)]
+    assert not [name for name in names if "_" in name or name[0].isupper()]

@@ -1,0 +1,34 @@
+"""The chores as arq would have them, on real Redis and PostgreSQL."""
+
+import importlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.delivery.post import MOBILE, Post
+from tests.workers.support import enrol
+
+
+@pytest.fixture
+async def ctx(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any]]:
+    """What ``on_startup`` makes. ``workers`` reads the environment when imported, so it is imported here."""
+    for name in ("REDIS_URL", "DATABASE_URL", "JWT_SECRET", "BCRYPT_ROUNDS"):
+        monkeypatch.setenv(name, env[name])
+    workers = importlib.import_module("workers")
+    monkeypatch.setattr(workers, "configure", lambda _level: None)
+    made: dict[str, Any] = {}
+    await workers.open_chores(made)
+    yield made
+    await workers.close_chores(made)
+
+
+@pytest.fixture
+async def post(ctx: dict[str, Any], env: dict[str, str]) -> AsyncIterator[Post]:
+    """Somebody who is in PostgreSQL and loaded."""
+    user = await enrol(MOBILE)
+    async with Redis.from_url(env["REDIS_URL"]) as redis:
+        made = Post(redis)
+        await made.load(str(user.id))
+        yield made

@@ -1,0 +1,49 @@
+"""People and servers for the chores."""
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from delivery import keys
+from models import Block, User
+from tests.delivery.post import MOBILE, Post
+
+Chore = Callable[[dict[str, Any]], Awaitable[int]]
+
+
+async def enrol(mobile: str, *blocked: User, version: int = 0) -> User:
+    """A person with a block list."""
+    user = await User.create(
+        id=uuid.uuid4(), mobile_no=mobile, name="Somebody", password_hash="x" * 60, blocks_version=version
+    )
+    for other in blocked:
+        await Block.create(blocker=user, blocked=other)
+    return user
+
+
+async def connected(post: Post, server: str = "s1", *, alive: bool = True, lease_ms: int = 60_000) -> None:
+    """Somebody holds a connection on a server."""
+    await post.redis.zadd(keys.SERVERS, {server: 1})
+    await post.redis.sadd(keys.people(server), MOBILE)
+    if alive:
+        await post.redis.set(keys.server(server), "{}")
+    await post.claim(server=server, lease_ms=lease_ms, account=await account(post))
+
+
+async def account(post: Post) -> str:
+    """The account id Redis knows."""
+    found = await post.redis.hget(post.keys.record, "id")
+    return found.decode() if found else ""
+
+
+def with_knobs(ctx: dict[str, Any], **knobs: Any) -> dict[str, Any]:
+    """The same tools under other settings."""
+    chores = ctx["chores"]
+    return {"chores": dataclasses.replace(chores, settings=chores.settings.model_copy(update=knobs))}
+
+
+async def at_once(chore: Chore, ctx: dict[str, Any], times: int = 4) -> list[int]:
+    """Several workers at the same chore."""
+    return await asyncio.gather(*(chore(ctx) for _ in range(times)))

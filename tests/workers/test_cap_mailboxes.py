@@ -1,0 +1,148 @@
+"""Capping: what waited for too long leaves and its sender is told; nothing else is touched."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from models import User
+from tests.delivery.post import ASHA, MOBILE, RAVI, Post
+from tests.workers.support import account, at_once, connected, enrol, with_knobs
+
+LONG = 0.3
+"""Seconds a chat may wait here."""
+
+
+async def cap_all(ctx: dict[str, Any]) -> int:
+    from workers.cap_mailboxes import cap_mailboxes  # noqa: PLC0415 - the package needs the environment
+
+    return await cap_mailboxes(ctx)
+
+
+@pytest.fixture
+def short(ctx: dict[str, Any]) -> dict[str, Any]:
+    return with_knobs(ctx, mailbox_days=LONG / 86_400)
+
+
+@pytest.fixture
+async def asha(post: Post) -> Post:
+    """The sender, not loaded into Redis yet."""
+    await enrol(ASHA)
+    return Post(post.redis, ASHA)
+
+
+async def told(post: Post) -> list[tuple[str, str, str]]:
+    """Receipts in a mailbox: of whom, what, for which chats."""
+    entries = await post.redis.xrange(post.keys.mailbox)
+    return [(e[b"f"].decode(), e[b"a"].decode(), e[b"i"].decode()) for _, e in entries if e[b"k"] == b"r"]
+
+
+async def test_old_chats_leave_and_their_sender_is_told_once(short: dict[str, Any], post: Post, asha: Post) -> None:
+    for n in range(3):
+        await post.send(f"old-{n}")
+    await post.receipt("x", sender=RAVI)
+    assert await cap_all(short) == 0
+    await asyncio.sleep(LONG + 0.05)
+    _, young, _ = await post.send("young")
+    assert await cap_all(short) == 4
+    assert await post.waits() == [young]
+    assert await post.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
+    assert await post.states(post.keys.bucket()) == ["x", "x", "x"]
+    assert await told(asha) == [(MOBILE, "expired", "old-0 old-1 old-2")]
+    assert await cap_all(short) == 0
+    assert await told(asha) == [(MOBILE, "expired", "old-0 old-1 old-2")]
+
+
+async def test_several_workers_at_once_expire_each_chat_once(short: dict[str, Any], post: Post, asha: Post) -> None:
+    await asha.load(await _id(ASHA))
+    for n in range(20):
+        await post.send(f"old-{n}")
+    await asyncio.sleep(LONG + 0.05)
+    assert sum(await at_once(cap_all, short)) == 20
+    assert await post.waits() == []
+    assert await post.tally() == {}
+    named = {message_id for _, _, ids in await told(asha) for message_id in ids.split()}
+    assert named == {f"old-{n}" for n in range(20)}
+
+
+async def test_a_phantom_ends_as_a_chat_would(short: dict[str, Any], post: Post, asha: Post) -> None:
+    await post.load(await account(post), version=1, blocked=(ASHA,))
+    await post.send("old")
+    await asyncio.sleep(LONG + 0.05)
+    assert await cap_all(short) == 1
+    assert await cap_all(short) == 0
+    assert await told(asha) == [(MOBILE, "expired", "old")]
+    assert await post.tally() == {}
+
+
+async def test_a_sender_whose_account_is_gone_holds_nothing_up(short: dict[str, Any], post: Post) -> None:
+    await post.send("old", sender=RAVI)
+    await asyncio.sleep(LONG + 0.05)
+    assert await cap_all(short) == 1
+    assert await post.waits() == []
+
+
+async def test_the_senders_server_is_rung(short: dict[str, Any], post: Post, asha: Post) -> None:
+    await asha.load(await _id(ASHA))
+    await asha.claim(server="s7", account=await account(asha))
+    await post.send("old")
+    async with post.redis.pubsub() as pubsub:
+        await pubsub.subscribe("bell:s7")
+        assert await pubsub.get_message(timeout=2) is not None
+        await asyncio.sleep(LONG + 0.05)
+        assert await cap_all(short) == 1
+        heard = await pubsub.get_message(timeout=2)
+    assert heard is not None
+    assert heard["data"] == f"r {ASHA} {(await asha.waits())[0]}".encode()
+
+
+async def test_empty_mailboxes_go_and_full_ones_stay(ctx: dict[str, Any], post: Post) -> None:
+    _, stream_id, _ = await post.send("m1")
+    await at_once(cap_all, ctx)
+    assert await post.waits() == [stream_id]
+    await post.settle(stream_id)
+    await connected(post)
+    await cap_all(ctx)
+    assert await post.redis.exists(post.keys.mailbox) == 1
+    await post.release()
+    for _ in range(2):
+        await at_once(cap_all, ctx)
+        assert await post.redis.exists(post.keys.mailbox) == 0
+
+
+async def test_a_device_that_never_came_back_is_forgotten(ctx: dict[str, Any], post: Post) -> None:
+    for device in ("phone", "tablet"):
+        await post.claim(device, account=await account(post))
+    _, stream_id, _ = await post.send("m1")
+    await post.settle(stream_id, device="phone")
+    await post.sweep("s1")
+    long_ago = int((time.time() - 31 * 86_400) * 1000)
+    await post.redis.hset(post.keys.record, "dev:tablet", long_ago)
+    await at_once(cap_all, ctx)
+    assert await post.groups() == ["phone"]
+    assert await post.redis.hexists(post.keys.record, "dev:phone")
+    assert not await post.redis.hexists(post.keys.record, "dev:tablet")
+
+
+async def test_a_run_stops_at_its_budget_and_the_next_goes_on(short: dict[str, Any], post: Post) -> None:
+    async with post.redis.pipeline(transaction=False) as pipe:
+        for n in range(4000):
+            pipe.set(f"something else:{n}", "")
+        await pipe.execute()
+    for n in range(8):
+        other = Post(post.redis, f"930000000{n}")
+        await other.load(f"account-{n}")
+        await other.send("old", sender=RAVI)
+    await asyncio.sleep(LONG + 0.05)
+    ctx = with_knobs(short, cap_batch=1)
+    runs = [await cap_all(ctx)]
+    assert await post.redis.get("cap:cursor") != b"0"
+    while await post.redis.get("cap:cursor") != b"0":
+        runs.append(await cap_all(ctx))
+    assert sum(runs) == 8
+    assert max(runs) < 8
+
+
+async def _id(mobile: str) -> str:
+    return str((await User.get(mobile_no=mobile)).id)

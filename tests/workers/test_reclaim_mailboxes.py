@@ -1,0 +1,77 @@
+"""Reclaiming: whoever is connected and has what nobody carries is rung, without naming an entry."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio.client import PubSub
+from structlog.testing import capture_logs
+
+from delivery import keys
+from tests.delivery.post import MOBILE, Post
+from tests.workers.support import at_once, connected
+
+
+async def reclaim(ctx: dict[str, Any]) -> int:
+    from workers.reclaim_mailboxes import reclaim_mailboxes  # noqa: PLC0415 - the package needs the environment
+
+    return await reclaim_mailboxes(ctx)
+
+
+@pytest.fixture
+async def bell(post: Post) -> AsyncIterator[PubSub]:
+    """What server s1 hears."""
+    async with post.redis.pubsub() as pubsub:
+        await pubsub.subscribe(keys.bell("s1"))
+        assert await pubsub.get_message(timeout=2) is not None
+        yield pubsub
+
+
+async def rings(bell: PubSub) -> list[bytes]:
+    heard = []
+    while (message := await bell.get_message(timeout=0.1)) is not None:
+        heard.append(message["data"])
+    return heard
+
+
+async def test_what_lies_unread_is_rung_until_it_is_read(ctx: dict[str, Any], post: Post, bell: PubSub) -> None:
+    await connected(post)
+    assert await reclaim(ctx) == 0
+    _, stream_id, _ = await post.send("m1")
+    assert [await reclaim(ctx), await reclaim(ctx)] == [1, 1]
+    assert await at_once(reclaim, ctx) == [1, 1, 1, 1]
+    assert await rings(bell) == [f"r {MOBILE} ".encode()] * 6
+    await post.collect()
+    assert await at_once(reclaim, ctx) == [0, 0, 0, 0]
+    await post.settle(stream_id)
+    assert await reclaim(ctx) == 0
+    assert await rings(bell) == []
+
+
+async def test_what_another_server_left_is_rung(ctx: dict[str, Any], post: Post, bell: PubSub) -> None:
+    await connected(post, "s2")
+    await post.send("m1")
+    await post.collect(server="s2")
+    await connected(post, "s1")
+    await post.redis.srem(keys.people("s2"), MOBILE)
+    assert await reclaim(ctx) == 1
+    assert await rings(bell) == [f"r {MOBILE} ".encode()]
+    assert (await post.collect("pending"))[2] == 1
+    assert await reclaim(ctx) == 0
+
+
+@pytest.mark.parametrize("how", [{"alive": False}, {"lease_ms": -1}], ids=["the server is dead", "the lease is over"])
+async def test_who_is_gone_needs_no_ring(ctx: dict[str, Any], post: Post, bell: PubSub, how: dict[str, Any]) -> None:
+    await connected(post, **how)
+    await post.send("m1")
+    assert await at_once(reclaim, ctx) == [0, 0, 0, 0]
+    assert await rings(bell) == []
+
+
+async def test_what_our_own_code_failed_on_is_reported(ctx: dict[str, Any], post: Post) -> None:
+    await connected(post)
+    await post.redis.hset(post.keys.parked, mapping={"7-1": 5, "8-1": 4})
+    with capture_logs() as logs:
+        await reclaim(ctx)
+    errors = [(each["stream_id"], each["failures"]) for each in logs if each["log_level"] == "error"]
+    assert errors == [("7-1", 5)]

@@ -1,0 +1,91 @@
+"""Sweeping: whoever is not connected any more is seen as that, once, whatever number of workers sweep."""
+
+import asyncio
+from typing import Any
+
+from delivery import keys
+from models import Block, SessionEvent, User
+from tests.delivery.post import ASHA, MOBILE, Post
+from tests.workers.support import account, at_once, connected, enrol
+
+
+async def sweep(ctx: dict[str, Any]) -> int:
+    from workers.sweep_presence import sweep_presence  # noqa: PLC0415 - the package needs the environment
+
+    return await sweep_presence(ctx)
+
+
+async def ends(ctx: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The disconnects written down."""
+    await ctx["chores"].events.flush()
+    return [(e.mobile_no, e.server_id, e.reason) for e in await SessionEvent.all() if e.kind == "disconnect"]
+
+
+async def test_nobody_is_there_and_nothing_happens(ctx: dict[str, Any]) -> None:
+    assert await sweep(ctx) == 0
+    assert await sweep(ctx) == 0
+
+
+async def test_a_dead_servers_people_go_offline_once(ctx: dict[str, Any], post: Post) -> None:
+    await connected(post, alive=False)
+    assert await post.presence() == ["online", ""]
+    assert await at_once(sweep, ctx) in ([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1])
+    assert (await post.presence())[0] == "seen"
+    assert await post.redis.exists(keys.SERVERS, keys.people("s1")) == 0
+    assert await sweep(ctx) == 0
+    assert await ends(ctx) == [(MOBILE, "s1", "server gone")]
+
+
+async def test_a_live_servers_people_stay(ctx: dict[str, Any], post: Post) -> None:
+    await connected(post)
+    for _ in range(2):
+        assert await sweep(ctx) == 0
+    assert await post.presence() == ["online", ""]
+    assert await post.redis.smembers(keys.people("s1")) == {MOBILE.encode()}
+    assert await ends(ctx) == []
+
+
+async def test_a_lease_that_is_over_ends_on_a_live_server(ctx: dict[str, Any], post: Post) -> None:
+    await connected(post, lease_ms=20)
+    await asyncio.sleep(0.04)
+    assert sum(await at_once(sweep, ctx)) == 1
+    assert await sweep(ctx) == 0
+    assert await ends(ctx) == [(MOBILE, "s1", "lease over")]
+
+
+async def test_who_moved_on_is_not_taken_down_with_the_old_server(ctx: dict[str, Any], post: Post) -> None:
+    await connected(post, "s1", alive=False)
+    await connected(post, "s2")
+    assert await at_once(sweep, ctx) == [0, 0, 0, 0]
+    assert await post.presence() == ["online", ""]
+    assert await post.redis.zrange(keys.SERVERS, 0, -1) == [b"s2"]
+
+
+async def test_a_block_redis_never_heard_of_is_mended(ctx: dict[str, Any], post: Post) -> None:
+    asha = await enrol(ASHA)
+    user = await User.get(mobile_no=MOBILE)
+    await _block(user, asha)
+    assert (await post.send("m1"))[0] == "stored"
+    await sweep(ctx)
+    assert await post.redis.smembers(post.keys.blocks) == {ASHA.encode()}
+    before = await post.snapshot()
+    await at_once(sweep, ctx)
+    assert await post.snapshot() == before
+
+
+async def test_newer_blocks_in_redis_stay(ctx: dict[str, Any], post: Post) -> None:
+    await _block(await User.get(mobile_no=MOBILE), await enrol(ASHA))
+    await post.load(await account(post), version=9, blocked=("9200000009",))
+    await sweep(ctx)
+    assert await post.redis.smembers(post.keys.blocks) == {b"9200000009"}
+
+
+async def test_who_is_not_loaded_is_not_loaded_by_the_sweep(ctx: dict[str, Any], post: Post) -> None:
+    await enrol(ASHA, await User.get(mobile_no=MOBILE), version=1)
+    await sweep(ctx)
+    assert await post.redis.exists(f"person:{{{ASHA}}}") == 0
+
+
+async def _block(user: User, other: User) -> None:
+    await Block.create(blocker=user, blocked=other)
+    await User.filter(id=user.id).update(blocks_version=1)
