@@ -59,7 +59,8 @@ def _run(options: Options, data: Path, family: Family, storage: Storage) -> None
     say(f"  Redis      {'Valkey, ' + str(data / 'valkey') if storage.valkey else 'yours (REDIS_URL)'}")
     say(f"  PostgreSQL {storage.postgres.home.data if storage.postgres else 'yours (DATABASE_URL)'}")
     given = "JWT_SECRET" in storage.env
-    storage.env.setdefault("JWT_SECRET", secret_of(data))
+    if not given:
+        storage.env["JWT_SECRET"] = secret_of(data)
     product = Product(storage.env, data / "logs")
     product.migrate()
     say("  database   up to date")

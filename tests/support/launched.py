@@ -1,0 +1,39 @@
+"""``python -m devstack``: what ``run.py`` becomes, in a process of its own."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from devstack.process import Child
+from devstack.runfile import read_run
+from tests.support.stack import ROOT
+
+NOT_OURS = ("REDIS_URL", "DATABASE_URL", "JWT_SECRET", "ARQ_REDIS_URL")
+READY_SECONDS = 60.0
+
+
+class Launched:
+    """One launcher. Its own child processes are in sessions of their own: killing it kills it alone."""
+
+    def __init__(self, log: Path, *arguments: str | Path, run_file: Path, **changes: str) -> None:
+        env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
+        command: list[str | Path] = [sys.executable, "-m", "devstack", *arguments]
+        self.run_file = run_file
+        self.child = Child("launcher", command, log=log, env={**env, "BCRYPT_ROUNDS": "4", **changes}, cwd=ROOT)
+
+    def wait_ready(self) -> dict[str, Any]:
+        """Until it has told that people can come; what runs."""
+        self.child.await_ready(lambda: "stop       Ctrl-C" in self.said(), READY_SECONDS)
+        return self.run()
+
+    def run(self) -> dict[str, Any]:
+        """What the run file tells."""
+        run: dict[str, Any] = json.loads(self.run_file.read_text(encoding="utf-8"))
+        assert read_run(self.run_file) == run
+        return run
+
+    def said(self) -> str:
+        """Everything it told its terminal in this run."""
+        return self.child.last_words(1000)
