@@ -1,5 +1,6 @@
 """What Redis remembers of sessions, so that PostgreSQL is not asked at every request."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -20,6 +21,10 @@ between PostgreSQL and Redis, and how long the connected go on while PostgreSQL 
 
 RENEW_SECONDS: Final = 300
 """How often the keys of open sockets are given their full time again."""
+
+RECALL_SECONDS: Final = 1.0
+"""How long Redis may take to remember. PostgreSQL can tell as well, and more may be asked of Redis in one request:
+together they must stay within the six seconds in which everybody gets an answer."""
 
 _ALIVE: Final = b"1"
 _CLOSED: Final = b"0"
@@ -48,7 +53,7 @@ class SessionMemory:
     async def recall(self, session_ids: list[str]) -> dict[str, bool] | None:
         """What is known; None when Redis is away: then PostgreSQL is to be asked, and nothing written down."""
         try:
-            async with redis_answering():
+            async with redis_answering(), asyncio.timeout(RECALL_SECONDS):
                 values = await self._redis.mget([keys.session(session_id) for session_id in session_ids])
         except Refusal:
             return None
