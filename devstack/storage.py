@@ -1,5 +1,6 @@
 """Redis and PostgreSQL for one instance: whichever the environment does not name, we run ourselves."""
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ class Storage:
     """The embedded servers of a data directory. ``env`` becomes what the product is started with."""
 
     def __init__(self, data: Path, env: Mapping[str, str]) -> None:
+        self._data = data
         self.env = {name: value for name, value in env.items() if value != ""}
         self.valkey = None if "REDIS_URL" in self.env else _valkey(data)
         self.postgres = None if "DATABASE_URL" in self.env else Postgres(data)
@@ -40,6 +42,9 @@ class Storage:
         for server in (self.postgres, self.valkey):
             if server:
                 server.stop()
+        if self.valkey or self.postgres:
+            with contextlib.suppress(OSError):  # not empty: someone was killed, and the next start uses it again
+                socket_directory(self._data).rmdir()
 
 
 def _valkey(data: Path) -> Valkey:

@@ -173,14 +173,15 @@ def test_a_taken_port_is_passed_over(running: Launched, start: Launchers) -> Non
     assert f"{taken} is taken" in other.said()
 
 
-def test_when_the_embedded_valkey_dies_all_end_and_say_so(start: Launchers) -> None:
+@pytest.mark.parametrize("name", ["Valkey", "PostgreSQL", "Sanic"])
+def test_when_one_that_must_live_dies_all_end_and_say_so(start: Launchers, name: str) -> None:
     launcher = start("--workers", "1")
     launcher.wait_ready()
     family = descendants(launcher.child.pid)
     children = json.loads((launcher.run_file.parent / "children.json").read_text(encoding="utf-8"))
-    os.kill(next(each["pid"] for each in children if each["name"] == "Valkey"), signal.SIGKILL)
+    os.kill(next(each["pid"] for each in children if each["name"] == name), signal.SIGKILL)
     assert launcher.child.wait(20) == 1
-    assert "Valkey ended" in launcher.said()
+    assert f"{name} ended" in launcher.said()
     assert living(family) == []
 
 

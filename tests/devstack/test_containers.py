@@ -1,0 +1,93 @@
+"""docker-compose.yml, the image and the sample environment say what production needs."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from devstack.options import ROOT
+from settings import Settings
+
+SECRET = "T4oZrVq8w1LxKpYd6sJm3NcBf7HgUa9E"
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return parsed
+
+
+def test_redis_keeps_everything_and_refuses_rather_than_forgets(compose: dict[str, Any]) -> None:
+    command = compose["services"]["redis"]["command"]
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert options == {
+        "--appendonly": "yes",
+        "--appendfsync": "always",
+        "--maxmemory-policy": "noeviction",
+        "--save": "",
+    }
+    assert compose["services"]["redis"]["volumes"] == ["redis:/data"]
+
+
+def test_no_database_is_reachable_from_outside(compose: dict[str, Any]) -> None:
+    published = {name for name, service in compose["services"].items() if "ports" in service}
+    assert published == {"app"}
+    assert not any("network_mode" in service for service in compose["services"].values())
+
+
+def test_everything_that_stays_is_watched_and_comes_back(compose: dict[str, Any]) -> None:
+    for name in ("postgres", "redis", "app", "worker"):
+        service = compose["services"][name]
+        assert service["restart"] == "unless-stopped", name
+        assert service["healthcheck"]["test"], name
+    for name in ("app", "worker"):
+        waits = {needed: how["condition"] for needed, how in compose["services"][name]["depends_on"].items()}
+        assert waits == {"migrate": "service_completed_successfully", "redis": "service_healthy"}
+
+
+def test_every_knob_can_be_turned(compose: dict[str, Any]) -> None:
+    knobs = {name.upper() for name in Settings.model_fields}
+    for name in ("app", "worker", "migrate"):
+        assert set(compose["services"][name]["environment"]) == knobs
+
+
+def test_stopping_waits_for_the_goodbyes(compose: dict[str, Any]) -> None:
+    grace = int(compose["services"]["app"]["stop_grace_period"].removesuffix("s"))
+    assert grace >= 2 * Settings.model_fields["drain_seconds"].default
+
+
+def test_without_a_secret_nothing_starts(compose: dict[str, Any]) -> None:
+    assert compose["services"]["app"]["environment"]["JWT_SECRET"].startswith("${JWT_SECRET:?")
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+@pytest.mark.parametrize(("secret", "code"), [(SECRET, 0), ("", 1)])
+def test_docker_compose_itself_agrees(secret: str, code: int) -> None:
+    env = {**os.environ, "JWT_SECRET": secret}
+    command = ["docker-compose", "-f", str(ROOT / "docker-compose.yml"), "config"]
+    done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code, done.stderr
+
+
+def test_the_image_holds_the_product_and_nothing_else() -> None:
+    allowed = {
+        line.removeprefix("!").rstrip("/")
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = set(project["tool"]["importlinter"]["root_packages"]) - {"devstack", "app"}
+    assert allowed == packages | {"app.py", "requirements.txt", "web"}
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    user = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
+    assert user
+    assert user[-1] not in ("0", "root")
+    assert "requirements-dev" not in text

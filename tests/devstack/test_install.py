@@ -1,0 +1,71 @@
+"""The virtual environment: kept when it is good, made anew when it is not. (pip itself is not run here.)"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from devstack import install
+
+
+@pytest.fixture
+def python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The Python of an environment that has just been installed."""
+    place = tmp_path / ".venv"
+    for name, path in {"VENV": place, "STAMP": place / "installed", "UNFINISHED": place / "unfinished"}.items():
+        monkeypatch.setattr(install, name, path)
+    python = place / "bin" / "python"
+    install._make_environment(python, with_pip=False)
+    install.STAMP.write_text(install._wanted())
+    (place / "mark").touch()
+    return python
+
+
+def kept(python: Path) -> bool:
+    install._make_environment(python, with_pip=False)
+    assert python.exists()
+    return (install.VENV / "mark").exists()
+
+
+def test_a_good_environment_is_used_as_it_is(python: Path) -> None:
+    assert install._stamped()
+    assert kept(python)
+
+
+def test_one_that_pip_left_half_done_is_thrown_away(python: Path) -> None:
+    install.UNFINISHED.touch()
+    assert not kept(python)
+
+
+def test_one_from_another_place_is_thrown_away(python: Path) -> None:
+    install.STAMP.write_text(install._wanted().replace(str(install.VENV), "/elsewhere/.venv"))
+    assert not install._stamped()
+    assert not kept(python)
+
+
+def test_one_whose_python_is_gone_is_thrown_away(python: Path) -> None:
+    for link in python.parent.glob("python*"):
+        link.unlink()
+    assert not kept(python)
+
+
+def test_new_locks_are_installed_over_it(python: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("something==1.0\n")
+    monkeypatch.setattr(install, "LOCKS", (lock,))
+    assert not install._stamped()
+    assert kept(python)
+
+
+def test_it_is_done_only_when_pip_is(python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install.STAMP.unlink()
+    monkeypatch.setattr(install, "_pip", lambda: [sys.executable, "-c", "import sys; print('no luck'); sys.exit(9)"])
+    with pytest.raises(SystemExit, match=r"no luck(.|\n)*code 9"):
+        install.ready_python()
+    assert install.UNFINISHED.exists()
+    assert not install._stamped()
+
+    monkeypatch.setattr(install, "_pip", lambda: [sys.executable, "-c", "print('Collecting something')"])
+    assert install.ready_python() == python
+    assert not install.UNFINISHED.exists()
+    assert install._stamped()
