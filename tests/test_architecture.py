@@ -1,0 +1,118 @@
+"""How the house stands: who may import whom where import-linter does not look, and every module has its test."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("settings", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
+PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+EVERYTHING = [*PRODUCT, *sorted((ROOT / "devstack").rglob("*.py")), ROOT / "app.py", ROOT / "run.py"]
+
+ELSEWHERE = {
+    # the journey, which means something only with sockets at both ends: tests/journeys, with real servers
+    "delivery/carrier.py": "tests/journeys/test_talk.py",
+    "delivery/connection.py": "tests/journeys/test_faults.py",
+    "delivery/inbound.py": "tests/journeys/test_bad_frames.py",
+    "delivery/messenger.py": "tests/journeys/test_talk.py",
+    "handlers/socket.py": "tests/journeys/test_bad_frames.py",
+    # one call of a script each: the scripts are tested, the classes by those who use them
+    "delivery/mailbox.py": "tests/delivery/test_scripts_collect.py",
+    "delivery/presence.py": "tests/delivery/test_scripts_presence.py",
+    "delivery/registry.py": "tests/journeys/test_faults.py",
+    # what the routes are made of: seen through the routes
+    "accounts/entrance.py": "tests/handlers/test_auth.py",
+    "accounts/memory.py": "tests/handlers/test_outages.py",
+    "handlers/answers.py": "tests/handlers/test_auth.py",
+    "handlers/guards.py": "tests/handlers/test_blocks.py",
+    "handlers/queries.py": "tests/handlers/test_profile.py",
+    # what every chore does first
+    "workers/chores.py": "tests/workers/test_sweep_presence.py",
+    # declarations: no test starts without them
+    "handlers/services.py": "tests/support/api.py",
+    "models/block.py": "tests/accounts/test_blocks.py",
+    "models/meta.py": "tests/conftest.py",
+    "models/migrate.py": "tests/conftest.py",
+    "models/region.py": "tests/conftest.py",
+    "models/session.py": "tests/accounts/test_sessions.py",
+    "models/session_event.py": "tests/accounts/test_events.py",
+    "models/user.py": "tests/accounts/test_directory.py",
+    "settings/database.py": "tests/support/api.py",
+    "settings/knobs.py": "tests/settings/test_env_sample.py",
+}
+"""Modules without a test file of their own name -> where they are tested."""
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(source: str) -> Iterator[str]:
+    """Every module a source imports, also inside functions and by name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield ("." * node.level) + (node.module or "")
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
+            yield ast.literal_eval(node.args[0]) if isinstance(node.args[0], ast.Constant) else "?"
+
+
+def roots(source: str) -> set[str]:
+    return {each.split(".")[0] for each in imports(source)}
+
+
+def test_imports_are_found_wherever_they_hide() -> None:
+    source = "import a.b, c\ndef f():\n    from d.e import g\n    importlib.import_module('h.i')\n    __import__('j')\n"
+    assert roots(source) == {"a", "c", "d", "h", "j"}
+    assert list(imports("from . import x")) == ["."]
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=name)
+def test_nobody_imports_app(path: Path) -> None:
+    assert not roots(path.read_text()) & {"app", "run"} or path.name == "app.py"
+
+
+@pytest.mark.parametrize("path", [*PRODUCT, ROOT / "app.py"], ids=name)
+def test_the_product_never_imports_what_only_starts_or_tests_it(path: Path) -> None:
+    assert not roots(path.read_text()) & {"devstack", "tests", "run", "bench", "pytest", "hypothesis"}
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=name)
+def test_imports_are_absolute_and_plain(path: Path) -> None:
+    assert not [each for each in imports(path.read_text()) if each.startswith((".", "?"))]
+
+
+def test_run_needs_nothing_but_the_standard_library() -> None:
+    assert roots((ROOT / "run.py").read_text()) <= set(sys.stdlib_module_names) | {"devstack"}
+
+
+@pytest.mark.parametrize("path", [path for path in PRODUCT if path.parts[-2] != "lua"], ids=name)
+def test_only_the_keys_file_spells_redis_keys_with_a_hash_tag(path: Path) -> None:
+    strings = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    spelled = [each for each in strings if isinstance(each, str) and each.endswith(":{")]
+    assert not spelled or name(path) == "delivery/keys.py"
+
+
+def modules() -> list[str]:
+    """Every module of the product with something in it to test."""
+    return [name(path) for path in PRODUCT if path.name != "__init__.py" and "migrations" not in path.parts]
+
+
+def mirror(module: str) -> Path:
+    path = Path(module)
+    return ROOT / "tests" / path.parent / f"test_{path.name}"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_has_its_test_file_or_is_said_to_be_tested_elsewhere(module: str) -> None:
+    assert mirror(module).is_file() or (ROOT / ELSEWHERE[module]).is_file()
+
+
+@pytest.mark.parametrize("module", sorted(ELSEWHERE))
+def test_nothing_is_said_to_be_elsewhere_that_has_its_own_test_or_is_gone(module: str) -> None:
+    assert module in modules()
+    assert not mirror(module).is_file(), "tested by now: take it out of ELSEWHERE"
