@@ -1,7 +1,8 @@
 // What this tab knows, in sessionStorage: so a reload loses nothing, and two tabs can be two people.
 // A message: {id, mine, text, time, state, why?, streamId?}. States of mine are below; theirs are "new" or "read".
 
-const KEEP = 500; // settled messages of one conversation; those still waiting are always kept
+const KEEP = 1_000; // messages of one conversation; those still waiting and those not read yet are always kept
+const OPEN = new Set(["waiting", "new"]);
 const RANK = { waiting: 0, failed: 0, sent: 1, expired: 2, delivered: 3, read: 4 };
 const SESSION = "wm:session";
 
@@ -31,7 +32,7 @@ export class Memory {
     messages.push(message);
     const excess = messages.length - KEEP;
     if (excess > 0) {
-      const old = messages.slice(0, excess).filter((m) => m.state === "waiting");
+      const old = messages.slice(0, excess).filter((m) => OPEN.has(m.state));
       messages.splice(0, excess, ...old);
     }
     return true;

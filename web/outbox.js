@@ -46,7 +46,8 @@ export class Outbox {
   }
 
   _hold(to, seconds) {
-    const times = this.held.get(to)?.times ?? 0;
+    const { times, until } = this.held.get(to) ?? { times: 0, until: 0 };
+    if (until > Date.now()) return; // all that was in flight is refused at once: that counts as one time
     const wait = Math.min(LONGEST_MS, seconds * 1000 * 2 ** times) * (0.5 + Math.random() / 2);
     this.held.set(to, { until: Date.now() + wait, times: times + 1 });
   }

@@ -14,12 +14,22 @@ export class People {
     this.blocked = new Set();
     this.asked = new Set(); // whose name was asked for
     this.watched = "";
+    this.connected = false;
     this.focused = () => this.see();
   }
 
-  async begin() {
+  begin() {
     window.addEventListener("focus", this.focused);
     this.seeing = setInterval(() => this.see(), SEEN_MS);
+  }
+
+  // Without a connection nothing is said of others: what was true before need not be true now.
+  async lineIs(connected) {
+    if (connected === this.connected) return;
+    this.connected = connected;
+    $("chat-seen").textContent = "";
+    if (!connected) return;
+    this.see();
     const people = await this._try(() => api.blocked(this.token));
     if (!people) return;
     this.blocked = new Set(people.map((person) => person.mobileNo));
@@ -59,9 +69,9 @@ export class People {
 
   async see() {
     const mobile = this.watched;
-    if (!mobile || document.visibilityState !== "visible") return;
+    if (!mobile || !this.connected || document.visibilityState !== "visible") return;
     const person = await this._try(() => api.lastSeen(this.token, mobile));
-    if (mobile !== this.watched) return;
+    if (mobile !== this.watched || !this.connected) return;
     if (person) sayLastSeen(person.lastSeen);
     else $("chat-seen").textContent = ""; // rather nothing than something old
   }

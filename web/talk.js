@@ -8,6 +8,7 @@ import { People } from "./people.js";
 import { $, drawChat, drawList, sayLine } from "./view.js";
 
 const READ_AT_ONCE = 100;
+const SOON_MS = 30;
 const RELOGIN = new Set([401, 4501, 4509]);
 const encoder = new TextEncoder();
 
@@ -57,8 +58,7 @@ export class Talk {
     on($("back"), "click", () => this.choose(""));
     on($("block"), "click", () => this.people.toggleBlock(this.open));
     on($("logout"), "click", () => this.logOut());
-    on(document, "visibilitychange", () => this.look());
-    on(window, "focus", () => this.look());
+    on(document, "visibilitychange", () => this.draw());
     on(window, "online", () => this.state?.phase === "pausing" && this.line.connect());
     on(window, "offline", () => this.state?.phase === "open" && this.line.giveUp("This device is offline."));
   }
@@ -77,8 +77,10 @@ export class Talk {
       this[`on_${frame.type}`]?.(frame);
       if (frame.streamId) streamIds.push(frame.streamId);
     }
-    this.memory.save(); // before the ack: what is acked is gone from the server
-    if (streamIds.length) this.line.send({ type: "ack", ackType: "delivered", streamIds });
+    if (streamIds.length) {
+      this.memory.save(); // before the ack: what is acked is gone from the server
+      this.line.send({ type: "ack", ackType: "delivered", streamIds });
+    }
     this.outbox.pump();
     this.draw();
   }
@@ -132,7 +134,7 @@ export class Talk {
     $("house").dataset.view = mobile ? "chat" : "list";
     $("write-note").textContent = "";
     this.people.watch(mobile);
-    this.look();
+    this.paint();
     if (mobile) $("text").focus();
     else $("find-mobile").focus();
   }
@@ -151,28 +153,27 @@ export class Talk {
   }
 
   // Read is what is on a screen somebody can see.
-  look() {
-    if (!this.open || document.visibilityState !== "visible" || !this.line.ready) return this.draw();
+  markRead() {
+    if (!this.open || document.visibilityState !== "visible" || !this.line.ready) return;
     const unread = this.memory.unread(this.open);
     for (let i = 0; i < unread.length; i += READ_AT_ONCE) {
       const some = unread.slice(i, i + READ_AT_ONCE);
       this.line.send({ type: "ack", ackType: "read", to: this.open, messageIds: some.map((m) => m.id) });
       for (const message of some) message.state = "read";
     }
-    if (unread.length) this.memory.save();
-    return this.draw(false);
   }
 
   async logOut() {
     const count = this.memory.waiting().length;
     if (count && !confirm(`${count} message(s) were not sent yet and will be lost. Log out?`)) return;
-    this.memory.erase();
+    this.line.stop();
     try {
       await api.logOut(this.me.token);
       this.leave("");
     } catch (error) {
       this.leave(error.status === 401 ? "" : `Logged out here, but the server was not told: ${error.message}`);
     }
+    this.memory.erase(); // last: until it left, this object may save
   }
 
   refused(error) {
@@ -181,9 +182,17 @@ export class Talk {
 
   // -- what is shown
 
-  draw(look = true) {
+  // Soon: a thousand frames in a second need not be painted, or saved, a thousand times.
+  draw() {
+    this.drawing ??= setTimeout(() => this.paint(), SOON_MS);
+  }
+
+  paint() {
+    clearTimeout(this.drawing);
+    this.drawing = null;
     if (this.ended.signal.aborted) return;
-    if (look && this.open && this.line.ready && document.visibilityState === "visible") return void this.look();
+    this.markRead();
+    this.memory.save();
     const unread = (mobile) => this.memory.unread(mobile).length;
     const total = Object.keys(this.memory.chats).reduce((sum, mobile) => sum + unread(mobile), 0);
     document.title = `${total ? `(${total}) ` : ""}${this.me.name}, WhatsApp Mini`;
@@ -199,6 +208,7 @@ export class Talk {
 
   stateIs(state) {
     this.state = state;
+    this.people.lineIs(state.phase === "open");
     if (state.phase === "stopped" && RELOGIN.has(state.code)) this.leave(`You were logged out: ${state.why}`);
     else this.sayState();
   }

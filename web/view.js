@@ -47,7 +47,8 @@ function meta(message) {
   return line;
 }
 
-const bubbles = new WeakMap(); // message: its element
+const bubbles = new WeakMap(); // message: its element, whose data-look says what its last line shows
+const looks = ({ state, why = "", time }) => `${state} ${time} ${why}`;
 let shown = "";
 
 function bubble(message) {
@@ -57,6 +58,7 @@ function bubble(message) {
   text.dir = "auto";
   text.append(who, message.text);
   made.append(text, meta(message));
+  made.dataset.look = looks(message);
   return made;
 }
 
@@ -71,8 +73,9 @@ export function drawChat(mobile, messages) {
   for (const message of messages) {
     const known = bubbles.get(message);
     if (known?.parentNode === log) {
-      const line = meta(message);
-      if (line.textContent !== known.lastChild.textContent) known.lastChild.replaceWith(line);
+      if (known.dataset.look === looks(message)) continue;
+      known.dataset.look = looks(message);
+      known.lastChild.replaceWith(meta(message));
     } else {
       added = message;
       bubbles.set(message, bubble(message));
