@@ -19,10 +19,8 @@ ELSEWHERE = {
     "delivery/inbound.py": "tests/journeys/test_bad_frames.py",
     "delivery/messenger.py": "tests/journeys/test_talk.py",
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
-    # one call of a script each: the scripts are tested, the classes by those who use them
-    "delivery/mailbox.py": "tests/delivery/test_scripts_collect.py",
-    "delivery/presence.py": "tests/delivery/test_scripts_presence.py",
-    "delivery/registry.py": "tests/journeys/test_faults.py",
+    # tested with the mailbox it is claimed for
+    "delivery/presence.py": "tests/delivery/test_mailbox.py",
     # what the routes are made of: seen through the routes
     "accounts/entrance.py": "tests/handlers/test_auth.py",
     "accounts/memory.py": "tests/handlers/test_outages.py",
@@ -35,13 +33,10 @@ ELSEWHERE = {
     "handlers/services.py": "tests/support/api.py",
     "models/block.py": "tests/accounts/test_blocks.py",
     "models/meta.py": "tests/conftest.py",
-    "models/migrate.py": "tests/conftest.py",
     "models/region.py": "tests/conftest.py",
     "models/session.py": "tests/accounts/test_sessions.py",
     "models/session_event.py": "tests/accounts/test_events.py",
     "models/user.py": "tests/accounts/test_directory.py",
-    "settings/database.py": "tests/support/api.py",
-    "settings/knobs.py": "tests/settings/test_env_sample.py",
 }
 """Modules without a test file of their own name -> where they are tested."""
 

@@ -212,3 +212,13 @@ async def test_a_tidied_mailbox_does_not_come_back_to_who_is_nobody(post: Post) 
     await post.redis.delete(post.keys.record)
     assert await post.tidy() == ["tidied"]
     assert not await post.redis.exists(post.keys.record)
+
+
+async def test_a_mailbox_in_which_something_is_still_pending_stays(post: Post) -> None:
+    await post.claim()
+    (sent,) = await stored(post, "m1")
+    await post.collect()
+    await post.release()
+    await post.redis.xdel(post.keys.mailbox, sent)
+    for _ in range(2):
+        assert await post.tidy() == ["busy"]

@@ -176,6 +176,13 @@ async def test_a_receipt_is_taken_each_time_and_is_no_chat(post: Post) -> None:
     assert await post.redis.hgetall(post.keys.waiting) == {}
 
 
+async def test_a_receipt_that_comes_first_opens_the_mailbox_for_every_device(post: Post) -> None:
+    await post.claim("phone")
+    await post.claim("tablet", "s2", "c2")
+    await post.receipt("m1")
+    assert await post.groups() == ["phone", "tablet"]
+
+
 async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post: Post) -> None:
     _, stream_id, _ = await post.send("m1")
     await post.redis.config_set("maxmemory", "1")
