@@ -2,13 +2,14 @@
 
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx
 from redis.asyncio import Redis
+from sanic.models.handler_types import RouteHandler
 from tortoise.contrib.sanic import register_tortoise
 
 import handlers
@@ -120,10 +121,12 @@ def _services(settings: Settings, redis: "Redis", notes: Notes) -> Services:
 
 
 @asynccontextmanager
-async def serve(settings: Settings) -> AsyncIterator[Api]:
-    """The routes of ``handlers`` on 127.0.0.1."""
+async def serve(settings: Settings, more: Mapping[str, RouteHandler] | None = None) -> AsyncIterator[Api]:
+    """The routes of ``handlers`` on 127.0.0.1, and ``more`` of the test's own, by path."""
     app = make_app(f"api-{secrets.token_hex(4)}", settings)
     handlers.register(app)
+    for path, handler in (more or {}).items():
+        app.add_route(handler, path)
     register_tortoise(app, config=tortoise_orm(settings.database_url))
     redis = Redis.from_url(settings.redis_url, socket_timeout=settings.redis_command_seconds, socket_connect_timeout=2)
     notes = Notes()

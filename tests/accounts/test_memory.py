@@ -1,0 +1,49 @@
+"""What Redis is told of sessions, and how long it is believed. (The rest is in test_sessions.)"""
+
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from accounts import keys
+from accounts.memory import BELIEVED_SECONDS, SessionMemory
+from devstack.valkey import Valkey
+from protocol.refusals import Refusal
+
+
+async def test_only_what_was_told_is_recalled(redis: "Redis") -> None:
+    memory = SessionMemory(redis)
+    await memory.remember({"alive": True, "closed": False})
+    assert await memory.recall(["alive", "closed", "never"]) == {"alive": True, "closed": False}
+    assert BELIEVED_SECONDS - 5 < await redis.ttl(keys.session("alive")) <= BELIEVED_SECONDS
+
+
+async def test_a_closing_always_wins(redis: "Redis") -> None:
+    memory = SessionMemory(redis)
+    await memory.remember({"one": True})
+    await memory.forget("one")
+    await memory.remember({"one": True})
+    assert await memory.recall(["one"]) == {"one": False}
+
+
+async def test_only_news_is_written(redis: "Redis") -> None:
+    memory = SessionMemory(redis)
+    await memory.update({"old": True}, {"old": True, "new": True, "ended": False})
+    assert await redis.get(keys.session("old")) is None
+    assert await memory.recall(["new", "ended"]) == {"new": True, "ended": False}
+
+
+async def test_a_frozen_redis_recalls_nothing_and_does_not_hold_anybody_up(own_valkey: Valkey) -> None:
+    redis = Redis.from_url(own_valkey.url, socket_timeout=1.5)
+    memory = SessionMemory(redis)
+    await memory.remember({"one": True})
+    own_valkey.pause()
+    started = time.monotonic()
+    assert await memory.recall(["one"]) is None
+    assert time.monotonic() - started < 1.4
+    with pytest.raises(Refusal, match="unavailable"):
+        await memory.forget("one")
+    own_valkey.resume()
+    # Whoever reads next gets his own answer, not the one that came too late.
+    assert await memory.recall(["one", "never"]) in ({"one": True}, {"one": False})
+    await redis.aclose()

@@ -1,0 +1,122 @@
+"""``python -m models.migrate``: from nothing, again, by three at once, with and without PostgreSQL."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack.postgres import Postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLES = {"users", "blocks", "sessions", "session_events", "meta"}
+
+
+@pytest.fixture
+def empty(postgres_server: Postgres) -> Iterator[str]:
+    """The name of a database without any table."""
+    name = f"empty_{secrets.token_hex(4)}"
+    postgres_server.fetch(f"CREATE DATABASE {name}")
+    yield name
+    postgres_server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _start(url: str, *arguments: str, region: str = "") -> "subprocess.Popen[str]":
+    env = {
+        **os.environ,
+        "REDIS_URL": "redis://unused",
+        "DATABASE_URL": url,
+        "JWT_SECRET": secrets.token_urlsafe(48),
+        "DEFAULT_REGION": region,
+    }
+    command = [sys.executable, "-m", "models.migrate", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+def _run(url: str, *arguments: str, region: str = "") -> tuple[int, str, str]:
+    return _end(_start(url, *arguments, region=region))
+
+
+def _tables(server: Postgres, name: str) -> set[object]:
+    return {row[0] for row in server.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", name)}
+
+
+def test_three_at_once_on_an_empty_database_all_succeed(postgres_server: Postgres, empty: str) -> None:
+    url = postgres_server.dsn(empty)
+    processes = [_start(url) for _ in range(3)]
+    assert [_end(process)[0] for process in processes] == [0, 0, 0]
+    assert _tables(postgres_server, empty) >= TABLES
+    assert _run(url)[0] == 0
+    assert postgres_server.fetch("SELECT value FROM meta", empty) == [("",)]
+
+
+def test_the_region_may_change_only_while_nobody_is_there(postgres_server: Postgres, empty: str) -> None:
+    url = postgres_server.dsn(empty)
+    assert _run(url)[0] == 0
+    assert _run(url, region="IN")[0] == 0
+    postgres_server.fetch(
+        "INSERT INTO users (id, mobile_no, name, password_hash, created_at)"
+        " VALUES (gen_random_uuid(), '919800000001', 'Asha', '-', now())",
+        empty,
+    )
+    assert _run(url, region="IN")[0] == 0
+    code, _, complaint = _run(url, region="DE")
+    assert code == 1
+    assert "DEFAULT_REGION is DE" in complaint
+    assert "Traceback" not in complaint
+    assert postgres_server.fetch("SELECT value FROM meta", empty) == [("IN",)]
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgres://wm@127.0.0.1:1/wm", "did not answer within 0.3 s"),
+        ("postgres://wm@/wm?host=/no/such/place", "did not answer within 0.3 s"),
+        ("mysql://somewhere/else", "DATABASE_URL"),
+    ],
+)
+def test_it_says_plainly_why_not(url: str, reason: str) -> None:
+    code, _, complaint = _run(url, "--wait", "0.3")
+    assert code == 1
+    assert reason in complaint
+    assert "Traceback" not in complaint
+
+
+def test_a_database_that_does_not_exist_is_named(postgres_server: Postgres) -> None:
+    code, _, complaint = _run(postgres_server.dsn("nowhere"))
+    assert code == 1
+    assert '"nowhere" does not exist' in complaint
+
+
+def test_it_waits_for_postgresql_to_start(own_postgres: Postgres) -> None:
+    own_postgres.stop()
+    process = _start(own_postgres.dsn(), "--wait", "20")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    own_postgres.start()
+    assert _end(process)[0] == 0
+
+
+def test_the_migrations_make_exactly_the_models() -> None:
+    env = {
+        **os.environ,
+        "REDIS_URL": "redis://unused",
+        "DATABASE_URL": "postgres://unused",
+        "JWT_SECRET": secrets.token_urlsafe(48),
+    }
+    command = [Path(sys.executable).with_name("tortoise"), "-c", "settings.TORTOISE_ORM", "makemigrations"]
+    before = sorted((ROOT / "models" / "migrations").glob("*.py"))
+    made = subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, check=False)
+    after = sorted((ROOT / "models" / "migrations").glob("*.py"))
+    for path in set(after) - set(before):
+        path.unlink()
+    assert after == before, made.stdout
+    assert "No changes detected" in made.stdout

@@ -1,0 +1,102 @@
+"""One meaning, two ways of saying it. The seed's is frozen: these are its very bytes, field by field."""
+
+import json
+from typing import Any
+
+import pytest
+
+from protocol.dialects import V1, Dialect, Seed, Welcome
+from protocol.entries import Chat, Receipt
+from protocol.refusals import RULES, Refusal
+
+A, B = "919800000001", "919800000002"
+WELCOME = Welcome("server-1", "connection-1", "primary", A, "Asha", "epoch-1", 256, 16384, 20)
+CHAT = Chat("1700000000123-0", B, "m1", "héllo")
+RECEIPT = Receipt("1700000000456-1", B, "read", ["m1", "m2"])
+
+
+def _said(frames: list[bytes]) -> list[dict[str, Any]]:
+    return [json.loads(frame) for frame in frames]
+
+
+def test_the_seed_greets_as_it_always_did() -> None:
+    assert _said(Seed().welcome(WELCOME)) == [
+        {"type": "system", "message": "dear user:Asha you are connected to the server!"}
+    ]
+
+
+def test_hello_names_everything_a_client_has_to_know() -> None:
+    assert _said(V1().welcome(WELCOME)) == [
+        {
+            "type": "hello",
+            "serverId": "server-1",
+            "connectionId": "connection-1",
+            "deviceId": "primary",
+            "mobileNo": A,
+            "epoch": "epoch-1",
+            "window": 256,
+            "maxMessageBytes": 16384,
+            "pingSeconds": 20,
+            "protocol": "wm.v1",
+        }
+    ]
+
+
+@pytest.mark.parametrize("dialect", [Seed(), V1()])
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_chat_is_the_same_in_both(dialect: Dialect, mode: Any) -> None:
+    assert _said(dialect.chat(CHAT, A, mode)) == [
+        {
+            "type": "chat",
+            "to": A,
+            "from": B,
+            "messageId": "m1",
+            "message": "héllo",
+            "mode": mode,
+            "timestamp": 1_700_000_000_123,
+            "streamId": "1700000000123-0",
+        }
+    ]
+
+
+def test_a_receipt_is_one_frame_or_one_for_each_chat() -> None:
+    common = {"type": "ack", "to": A, "from": B, "ackType": "read"}
+    place = {"timestamp": 1_700_000_000_456, "streamId": "1700000000456-1"}
+    assert _said(V1().receipt(RECEIPT, A)) == [common | place | {"messageIds": ["m1", "m2"]}]
+    assert _said(Seed().receipt(RECEIPT, A)) == [
+        common | place | {"messageId": "m1"},
+        common | place | {"messageId": "m2"},
+    ]
+
+
+def test_the_single_tick() -> None:
+    facts = {"messageId": "m1", "to": B, "timestamp": 7}
+    assert _said(V1().sent("m1", B, 7)) == [{"type": "sent"} | facts]
+    (seed,) = _said(Seed().sent("m1", B, 7))
+    assert seed.items() >= ({"type": "system", "status": "sent"} | facts).items()
+
+
+def test_the_seed_has_no_word_for_synced() -> None:
+    assert Seed().synced(3) == []
+    assert _said(V1().synced(0)) == [{"type": "synced", "count": 0}]
+
+
+def test_resync_is_told_in_both() -> None:
+    assert _said(V1().resync("e2", "why")) == [{"type": "resync", "epoch": "e2", "reason": "why"}]
+    assert _said(Seed().resync("e2", "why")) == [{"type": "system", "message": "why", "code": "resync", "epoch": "e2"}]
+
+
+def test_an_unknown_recipient_is_spelled_as_the_original_did() -> None:
+    (seed,) = _said(Seed().error(Refusal("no_such_person"), "chat", "m1"))
+    assert (seed["component"], seed["code"], seed["messageId"]) == ("user does not exists", "no_such_person", "m1")
+    (v1,) = _said(V1().error(Refusal("no_such_person"), "chat", "m1"))
+    assert v1["component"] == "chat"
+
+
+@pytest.mark.parametrize("dialect", [Seed(), V1()])
+@pytest.mark.parametrize("code", sorted(RULES))
+def test_every_refusal_says_whether_a_retry_can_help(dialect: Dialect, code: str) -> None:
+    (frame,) = _said(dialect.error(Refusal(code), "chat"))
+    assert (frame["type"], frame["code"], frame["retryable"]) == ("error", code, RULES[code].retryable)
+    assert frame["message"]
+    assert ("retryAfter" in frame) == RULES[code].retryable

@@ -1,0 +1,118 @@
+"""Only what is spelled out passes: whatever passes ends up in Redis keys."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.identifiers import check_device, clean_mobile, is_message_id, parse_stream_id
+from protocol.refusals import Refusal
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("919876543210", "919876543210"),
+        ("+91 98765-43210", "919876543210"),
+        (" 919876543210", "919876543210"),
+        ("(+91) [98765].43210", "919876543210"),
+        ("1234567890", "1234567890"),
+        ("123456789012345", "123456789012345"),
+    ],
+)
+def test_punctuation_is_dropped(raw: str, clean: str) -> None:
+    assert clean_mobile(raw) == clean
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "+",
+        "123456789",
+        "1234567890123456",
+        "++919876543210",
+        "91+9876543210",
+        "٩١٩٨٧٦٥٤٣٢١٠",
+        "９１９８７６５４３２１０",
+        "९१९८७६५४३२१०",
+        "91987654321a",
+        "{919876543210}",
+        "91987:6543210",
+        "919876543210\n",
+        "919876543210\x00",
+        "91\u00a09876543210",
+        "91\t9876543210",
+        "-" * 60 + "919876543210",
+    ],
+)
+def test_everything_else_is_refused(raw: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        clean_mobile(raw)
+    assert caught.value.code == "bad_mobile"
+
+
+@given(st.text(max_size=80))
+def test_no_text_at_all_becomes_anything_but_digits(raw: str) -> None:
+    try:
+        clean = clean_mobile(raw)
+    except Refusal:
+        return
+    assert 10 <= len(clean) <= 15
+    assert set(clean) <= set(string.digits)
+    assert clean_mobile(clean) == clean
+
+
+@pytest.mark.parametrize("good", ["a", "A-Z_0.9:x", "x" * 64])
+def test_message_ids(good: str) -> None:
+    assert is_message_id(good)
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 65, "a b", "a\n", "ü", "a{b}", "a/b", "\x00", "１"])
+def test_no_message_ids(bad: str) -> None:
+    assert not is_message_id(bad)
+
+
+def test_devices_are_like_message_ids_without_a_colon() -> None:
+    assert check_device("Pixel_8.pro-2") == "Pixel_8.pro-2"
+    for bad in ("", "x" * 65, "a:b", "a b", "a\n", "ü", "{a}"):
+        with pytest.raises(Refusal, match="bad_device"):
+            check_device(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [("1700000000000-0", (1700000000000, 0)), ("0-1", (0, 1)), (f"{2**64 - 1}-{2**64 - 1}", (2**64 - 1, 2**64 - 1))],
+)
+def test_stream_ids_compare_as_numbers(text: str, pair: tuple[int, int]) -> None:
+    assert parse_stream_id(text) == pair
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "*",
+        "0-0",
+        "1",
+        "1-",
+        "-1",
+        "1-1-1",
+        f"{2**64}-0",
+        f"0-{2**64}",
+        "1-*",
+        "+",
+        "$",
+        ">",
+        "1-1\n",
+        "١-١",
+        " 1-1",
+        "0x1-1",
+        "1e3-1",
+    ],
+)
+def test_what_redis_would_read_otherwise_is_no_stream_id(bad: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        parse_stream_id(bad)
+    assert caught.value.code == "bad_stream_id"
