@@ -21,12 +21,6 @@ ELSEWHERE = {
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
     # tested with the mailbox it is claimed for
     "delivery/presence.py": "tests/delivery/test_mailbox.py",
-    # what the routes are made of: seen through the routes
-    "accounts/entrance.py": "tests/handlers/test_auth.py",
-    "accounts/memory.py": "tests/handlers/test_outages.py",
-    "handlers/answers.py": "tests/handlers/test_auth.py",
-    "handlers/guards.py": "tests/handlers/test_blocks.py",
-    "handlers/queries.py": "tests/handlers/test_profile.py",
     # what every chore does first
     "workers/chores.py": "tests/workers/test_sweep_presence.py",
     # declarations: no test starts without them
