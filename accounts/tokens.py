@@ -84,8 +84,7 @@ class Tokens:
         try:
             payload = msgspec.convert(self._decode(token), _Payload)
             uuid.UUID(payload.sub), uuid.UUID(payload.sid)
-        # RecursionError: a header may be nested as deep as its length allows.
-        except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError, RecursionError):
+        except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError):
             raise Refusal("token_invalid") from None
         if not DIGITS.match(payload.mobile):
             raise Refusal("token_invalid")

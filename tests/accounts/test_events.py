@@ -112,6 +112,20 @@ async def test_while_postgresql_is_away_events_wait(mortal: Postgres) -> None:
     assert await _reasons() == [f"reason {number}" for number in range(2, 6)]
 
 
+async def test_stopping_does_not_wait_for_a_slow_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crawl(_events: SessionEvents, batch: list[Event]) -> None:
+        await asyncio.sleep(0.9)
+
+    monkeypatch.setattr(SessionEvents, "_insert", crawl)
+    events = SessionEvents(10_000)
+    for number in range(5_000):
+        events.add(_event(number))
+    started = time.monotonic()
+    await events.stop()
+    assert time.monotonic() - started < 3
+    assert len(events) == 3_000
+
+
 async def test_stopping_does_not_wait_for_a_frozen_postgresql(mortal: Postgres) -> None:
     events = SessionEvents(4)
     await events.write(_event(0))

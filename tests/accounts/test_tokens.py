@@ -114,6 +114,7 @@ def test_no_claim_may_be_of_another_kind(changes: dict[str, Any]) -> None:
 def test_foreign_keys_and_other_algorithms_are_refused() -> None:
     assert _refused(_forge(key=OTHER)) == "token_invalid"
     assert _refused(_forge(key=OTHER, kid_of=OTHER)) == "token_invalid"
+    assert _refused(_forge(key=KEY, kid_of=OTHER)) == "token_invalid"
     assert _refused(_forge(algorithm="none")) == "token_invalid"
     assert _refused(_forge(algorithm="HS512")) == "token_invalid"
     unsigned = _forge(algorithm="none").rsplit(".", 1)[0] + "." + _issue(Tokens(KEY)).rsplit(".", 1)[1]

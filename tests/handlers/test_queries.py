@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.api import Api
+from tests.support.api import Api, make_settings, serve
 
 A = "919800000001"
 
@@ -50,3 +50,13 @@ async def test_a_value_never_comes_back(api: Api, asha: dict[str, str]) -> None:
         answer = await api.client.get(f"/profile/lastseen?mobileNo={junk}", headers=asha)
         assert answer.status_code == 400
         assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize("written", ["%2B491701234567", "+491701234567", "00491701234567", "%2B49%20170%201234567"])
+async def test_with_a_region_a_plus_in_either_spelling_means_another_country(
+    redis: object, valkey_url: str, database_url: str, written: str
+) -> None:
+    async with serve(make_settings(valkey_url, database_url, default_region="IN")) as api:
+        await api.sign_up("+49 170 1234567", "Greta")
+        answer = await api.client.get(f"/profile/lastseen?mobileNo={written}", headers=await api.person("98000 00001"))
+        assert answer.json() == {"success": True, "data": {"username": "Greta", "mobileNo": "491701234567"}}

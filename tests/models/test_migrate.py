@@ -1,5 +1,6 @@
 """``python -m models.migrate``: from nothing, again, by three at once, with and without PostgreSQL."""
 
+import asyncio
 import os
 import secrets
 import subprocess
@@ -7,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from devstack.postgres import Postgres
+from models.migrate import LOCK
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {"users", "blocks", "sessions", "session_events", "meta"}
@@ -56,6 +59,19 @@ def test_three_at_once_on_an_empty_database_all_succeed(postgres_server: Postgre
     assert _tables(postgres_server, empty) >= TABLES
     assert _run(url)[0] == 0
     assert postgres_server.fetch("SELECT value FROM meta", empty) == [("",)]
+
+
+def test_it_waits_for_another_that_is_at_work(postgres_server: Postgres, empty: str) -> None:
+    with asyncio.Runner() as runner:
+        other = runner.run(asyncpg.connect(postgres_server.dsn(empty)))
+        runner.run(other.execute("SELECT pg_advisory_lock($1)", LOCK))
+        process = _start(postgres_server.dsn(empty))
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        assert _tables(postgres_server, empty) == set()
+        runner.run(other.close())
+    assert _end(process)[0] == 0
+    assert _tables(postgres_server, empty) >= TABLES
 
 
 def test_the_region_may_change_only_while_nobody_is_there(postgres_server: Postgres, empty: str) -> None:

@@ -3,6 +3,7 @@
 import secrets
 
 import pytest
+from pydantic import ValidationError
 
 from settings import Settings, SettingsError, load
 
@@ -65,6 +66,13 @@ def test_an_empty_secret_is_none_at_all(env: pytest.MonkeyPatch) -> None:
     env.setenv("JWT_PREVIOUS_SECRET", "")
     assert not load().jwt_previous_secret.get_secret_value()
     assert "JWT_SECRET" in _complaint(env, JWT_SECRET="")
+
+
+def test_nor_by_whoever_does_not_go_through_load(env: pytest.MonkeyPatch) -> None:
+    env.setenv("JWT_SECRET", "canary")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "canary" not in str(caught.value)
 
 
 def test_secrets_do_not_show_in_a_repr(env: pytest.MonkeyPatch) -> None:
