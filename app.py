@@ -87,7 +87,7 @@ class House:
         self.events.start()
         self.doorbell.start()
         self.hub.start()
-        self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._watch_sessions())]
+        self._tasks = [asyncio.create_task(self._beats()), asyncio.create_task(self._watch_sessions())]
 
     async def stop(self) -> None:
         """End it again, in the order of need."""
@@ -112,20 +112,25 @@ class House:
         except Refusal:
             return False
 
-    async def _beat(self) -> None:
+    async def _beats(self) -> None:
         while True:
-            try:
-                await self.registry.beat()
-                mobiles = {member.mobile for member in self.hub.members()}
-                if mobiles:
-                    await self.registry.add(*mobiles)
-            except Refusal:
-                logger.warning("heartbeat failed: Redis is away")
+            await self._beat()
             await asyncio.sleep(self.settings.bell_seconds)
+
+    async def _beat(self) -> None:
+        try:
+            await self.registry.beat()
+            mobiles = {member.mobile for member in self.hub.members()}
+            if mobiles:
+                await self.registry.add(*mobiles)
+        except Refusal:
+            logger.warning("heartbeat failed: Redis is away")
 
     def _gap(self) -> None:
         self.hub.ring_all()
         self.hub.spawn(self._end_closed_sessions())
+        # The last heartbeat was too early to be heard, and until one is this server calls itself not ready.
+        self.hub.spawn(self._beat())
 
     async def _watch_sessions(self) -> None:
         loop = asyncio.get_running_loop()
