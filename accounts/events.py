@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -57,6 +58,7 @@ class SessionEvents:
         self._size = buffer_size
         self._server_id = server_id
         self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         self._reported = 0
         self.dropped = 0
         """Events lost since the start, because PostgreSQL was away for too long."""
@@ -97,26 +99,30 @@ class SessionEvents:
 
     async def stop(self) -> None:
         """Flush a last time, for two seconds (three with PostgreSQL frozen); what is left then is reported as lost."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self.flush()
-        except (Refusal, TimeoutError):
+        self._stopping.set()
+        # A flush under way is let finish: cut off, it would be written again.
+        last = self._task or asyncio.create_task(self._run())
+        await asyncio.wait([last], timeout=STOP_SECONDS)
+        last.cancel()
+        await asyncio.wait([last])
+        if self._buffer:
             logger.warning("session events were lost at the end", count=len(self._buffer))
 
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            try:
-                await self.flush()
-            except Refusal:
-                pass  # reported where it was made; the events are kept
-            except Exception:
-                logger.exception("session events could not be written")
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), FLUSH_SECONDS)
+            await self._try_flush()
             self._report()
+        await self._try_flush()  # what came while the last one was under way
+
+    async def _try_flush(self) -> None:
+        try:
+            await self.flush()
+        except Refusal:
+            pass  # reported where it was made; the events are kept
+        except Exception:
+            logger.exception("session events could not be written")
 
     async def _insert(self, batch: list[Event]) -> None:
         try:

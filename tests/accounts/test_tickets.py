@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -66,9 +65,7 @@ async def test_redis_never_holds_the_ticket_itself(sessions: Sessions, claims: C
     assert ticket.encode() not in name + await redis.get(name)
 
 
-@pytest.mark.parametrize(
-    "ticket", ["", "x", "é" * 43, "a" * 44, "*" * 43, "a" * 43, str(uuid.uuid4()), "a" * 43 + "\n"]
-)
+@pytest.mark.parametrize("ticket", ["", "x", "é" * 43, "a" * 44, "*" * 43, "a" * 43, "0" * 36, "a" * 43 + "\n"])
 async def test_junk_is_no_ticket(sessions: Sessions, ticket: str) -> None:
     with pytest.raises(Refusal, match="ticket_invalid"):
         await sessions.redeem_ticket(ticket)
