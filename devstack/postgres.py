@@ -178,3 +178,5 @@ class Postgres:
         wait_until(lambda: not (self.home.data / "postmaster.pid").exists(), 1)
         for place in (self.home.data, self._outside):
             shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # shared with a Valkey that still runs, or gone already
+            self.home.sockets.rmdir()

@@ -1,7 +1,7 @@
 """Redis and PostgreSQL for one instance: whichever the environment does not name, we run ourselves."""
 
-import contextlib
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,8 +43,8 @@ class Storage:
             if server:
                 server.stop()
         if self.valkey or self.postgres:
-            with contextlib.suppress(OSError):  # not empty: someone was killed, and the next start uses it again
-                socket_directory(self._data).rmdir()
+            # Nobody uses them now; and who was killed has left his there.
+            shutil.rmtree(socket_directory(self._data), ignore_errors=True)
 
 
 def _valkey(data: Path) -> Valkey:

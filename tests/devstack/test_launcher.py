@@ -120,6 +120,8 @@ def test_a_killed_worker_is_replaced_and_told_of(running: Launched) -> None:
     assert time.monotonic() - began < patient(4), "2 s for a new worker, 2 s until it is told"
     pids = [server["pid"] for server in running.run()["servers"]]
     assert sorted(living(pids)) == sorted(pids)
+    ready = f"{running.run()['url']}/ready"
+    assert wait_until(lambda: all(http_status(ready) == 200 for _ in range(10)), patient(1)), "the new one too"
 
 
 def test_a_second_instance_on_the_same_data_is_refused(running: Launched, start: Launchers) -> None:

@@ -1,5 +1,6 @@
 """Sockets live where nobody else can come, and where the kernel can name them."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -43,3 +44,13 @@ def test_a_planted_link_is_not_taken_for_our_directory(tmp_path: Path) -> None:
     (tmp_path / "mine").symlink_to(tmp_path / "theirs")
     with pytest.raises(UnsafePlaceError):
         private_directory(tmp_path / "mine")
+
+
+def test_someone_elses_directory_is_refused(tmp_path: Path) -> None:
+    theirs = Path("/usr")
+    if os.geteuid() == 0:
+        theirs = tmp_path / "theirs"
+        theirs.mkdir()
+        os.chown(theirs, 65534, -1)
+    with pytest.raises(UnsafePlaceError):
+        private_directory(theirs)
