@@ -59,6 +59,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     launchers.close()
 
 
+def child_of(launcher: Launched, name: str) -> int:
+    """The pid of one of its children."""
+    children = json.loads((launcher.run_file.parent / "children.json").read_text(encoding="utf-8"))
+    return next(int(each["pid"]) for each in children if each["name"] == name)
+
+
 def test_it_tells_what_runs_and_ends_it_all_on_one_signal(start: Launchers) -> None:
     launcher = start()
     run = launcher.wait_ready()
@@ -90,7 +96,10 @@ def test_killed_it_leaves_nothing_running_and_the_next_start_has_all_the_data(st
     launcher.child.kill()
     assert wait_until(lambda: living(family) == [], patient(10)), living(family)
 
+    stale = start.data / "run.9999.json"  # of servers that had joined
+    stale.write_text("{}")
     again = start("--workers", "1").wait_ready()
+    assert not stale.exists()
     with Redis.from_url(again["redis_url"], decode_responses=True) as redis:
         assert redis.get("kept") == "yes"
     assert Path(again["secret_file"]).read_text(encoding="ascii") == secret
@@ -100,6 +109,7 @@ def test_a_start_right_after_a_kill_takes_over(start: Launchers) -> None:
     launcher = start("--workers", "1")
     launcher.wait_ready()
     family = descendants(launcher.child.pid)
+    os.kill(child_of(launcher, "Valkey"), signal.SIGSTOP)  # it cannot hear that it should end
     launcher.child.kill()
     again = start("--workers", "1")
     run = again.wait_ready()
@@ -180,8 +190,7 @@ def test_when_one_that_must_live_dies_all_end_and_say_so(start: Launchers, name:
     launcher = start("--workers", "1")
     launcher.wait_ready()
     family = descendants(launcher.child.pid)
-    children = json.loads((launcher.run_file.parent / "children.json").read_text(encoding="utf-8"))
-    os.kill(next(each["pid"] for each in children if each["name"] == name), signal.SIGKILL)
+    os.kill(child_of(launcher, name), signal.SIGKILL)
     assert launcher.child.wait(20) == 1
     assert f"{name} ended" in launcher.said()
     assert living(family) == []
