@@ -19,6 +19,7 @@ from settings import Settings
 
 logger = structlog.get_logger(__name__)
 BATCH: Final = 128
+RETRY_SECONDS: Final = 0.5
 NOTHING: Final = (0, 0)
 
 
@@ -100,10 +101,7 @@ class Carrier:
 
     def tick(self, now: float) -> None:
         """Once a second: what stayed unacked for too long is due again; a window nobody empties ends the connection."""
-        oldest = next(iter(self._flights.values()), None)
-        if oldest is None:
-            return
-        if now - oldest.sent_at >= self._settings.redeliver_seconds:
+        if self._overdue(now):
             self._due = True
             self._bell.set()
         if len(self._flights) >= self._window and now - self._progress >= self._settings.stuck_window_seconds:
@@ -116,44 +114,32 @@ class Carrier:
             await self._bell.wait()
             self._bell.clear()
             try:
-                going = await self._round()
+                await self._round()
             except Refusal:
                 self._cursor = START
                 self._bell.set()
-                await asyncio.sleep(0.5)
-                continue
-            if not going:
-                return
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _round(self) -> bool:
+    async def _round(self) -> None:
         if self._due:
             self._due = False
-            if not await self._redeliver():
-                return False
+            await self._redeliver()
         while self._cursor is not None and self._room:
             found = await self._collect("pending", self._cursor)
-            if found is None:
-                return False
             self._cursor = None if found.cursor == START else found.cursor
         while self._cursor is None and self._room:
-            found = await self._collect("new")
-            if found is None:
-                return False
-            if found.read == 0:
+            if (await self._collect("new")).read == 0:
                 break
         await self._say_synced()
-        return True
 
     @property
     def _room(self) -> int:
         return max(0, min(BATCH, self._window - len(self._flights)))
 
-    async def _collect(self, mode: Mode, cursor: str = START, ids: Sequence[str] = ()) -> Collected | None:
+    async def _collect(self, mode: Mode, cursor: str = START, ids: Sequence[str] = ()) -> Collected:
         found = await self._mailbox.collect(self._holder, mode, self._room or len(ids), cursor, ids)
-        if found.verdict == "replaced":
-            self._road.lease_gone()
-            return None
-        if found.verdict == "gone":
+        if found.verdict != "ok":
+            # Whether another connection has it is for the lease to find out; it may be nobody's again by then.
             self._road.lease_gone()
             raise Refusal("unavailable")
         await self._deliver(found.entries, again=mode == "again")
@@ -205,22 +191,18 @@ class Carrier:
         parked = count >= self._settings.park_after
         logger.exception("an entry could not be said", stream_id=stream_id, failures=count, parked=parked)
 
-    async def _redeliver(self) -> bool:
-        limit = time.monotonic() - self._settings.redeliver_seconds
-        again = [
-            stream_id
-            for stream_id, flight in self._flights.items()
-            if flight.sent_at <= limit and flight.times <= self._settings.redeliver_times
-        ]
+    def _overdue(self, now: float) -> list[str]:
+        limit, most = now - self._settings.redeliver_seconds, self._settings.redeliver_times
+        return [one for one, flight in self._flights.items() if flight.sent_at <= limit and flight.times <= most]
+
+    async def _redeliver(self) -> None:
+        again = self._overdue(time.monotonic())
         for start in range(0, len(again), BATCH):
             batch = again[start : start + BATCH]
             found = await self._collect("again", ids=batch)
-            if found is None:
-                return False
             # Settled by another connection, or dropped since its sender is blocked: in flight no more.
             for stream_id in set(batch) - {entry.stream_id for entry in found.entries}:
                 self._flights.pop(stream_id, None)
-        return True
 
     async def _say_synced(self) -> None:
         if not self._synced and self._cursor is None and (self._room or self._read >= self._boundary):

@@ -19,6 +19,11 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 
 
+def ring_command(server: str, mobile: str, stream_id: str) -> tuple[str, str, str]:
+    """The Redis command that rings one server; with stream_id "" it looks whatever it has read."""
+    return "PUBLISH", keys.bell(server), f"r {mobile} {stream_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Ears:
     """What a server does when it hears something.
@@ -73,7 +78,7 @@ class Doorbell:
             others.discard(self._server_id)
             self._ears.ring(mobile, stream_id)
         for server in others:
-            await self._link.command("PUBLISH", keys.bell(server), f"r {mobile} {stream_id}")
+            await self._link.command(*ring_command(server, mobile, stream_id))
 
     async def replaced(self, server: str, mobile: str, connection_id: str) -> None:
         """The connection lost its device to a newer one."""

@@ -9,7 +9,6 @@ from delivery.carrier import Carrier
 from delivery.messenger import Messenger
 from delivery.presence import Holder
 from protocol.dialects import Dialect
-from protocol.entries import Chat
 from protocol.frames import AckIn, BadFrame, ChatIn, decode, split
 from protocol.identifiers import is_message_id, parse_stream_id
 from protocol.refusals import Refusal
@@ -93,8 +92,8 @@ class Inbound:
         if len(frame.message.encode()) > self._settings.max_message_bytes:
             raise Refusal("message_too_large")
         deposit = await self._messenger.send(self._holder.mobile, to, frame.message_id, frame.message)
-        stored = Chat(deposit.stream_id, self._holder.mobile, frame.message_id, "")
-        return self._dialect.sent(frame.message_id, to, stored.timestamp)
+        timestamp, _ = parse_stream_id(deposit.stream_id)
+        return self._dialect.sent(frame.message_id, to, timestamp)
 
     async def _ack(self, frame: AckIn) -> None:
         if frame.ack_type == "read":

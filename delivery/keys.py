@@ -4,11 +4,20 @@ Everything about one person carries his number as the hash tag ``{…}``, so tha
 the same code runs on a Redis Cluster. Keys of servers stand alone: no script joins them to a person.
 """
 
+import re
 import time
 from dataclasses import dataclass
 
 SERVERS = "servers"
 """Sorted set: serverId -> its last heartbeat in ms."""
+
+CAP_CURSOR = "cap:cursor"
+"""String: where the next run of the mailbox cap goes on scanning."""
+
+EVERY_RECORD = "person:*"
+"""Pattern of all people's records."""
+
+_RECORD = re.compile(rb"person:\{([0-9]{10,15})\}\Z")
 
 EVERYONE = "bell"
 """Channel every server listens to."""
@@ -17,6 +26,12 @@ EVERYONE = "bell"
 def server(server_id: str) -> str:
     """String with a time to live: what a server tells of itself, as JSON."""
     return f"server:{server_id}"
+
+
+def mobile_of(record: bytes) -> str | None:
+    """Whose record this key is; None if it is none."""
+    found = _RECORD.match(record)
+    return found[1].decode() if found else None
 
 
 def people(server_id: str) -> str:

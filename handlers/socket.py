@@ -1,23 +1,22 @@
 """The WebSocket: who opens it is settled before the upgrade, what is said on it is the connection's business."""
 
-from typing import Any
-
-from sanic import Request, Sanic
+from sanic import Request
 
 from accounts.numbers import canonical_mobile
 from delivery.connection import Connection
 from handlers.guards import authenticate_socket
 from handlers.services import services
 from protocol.dialects import V1, Dialect, Seed
+from server.application import MiniSanic
 from server.routes import add_sockets, is_socket, is_v1
 from server.stock_socket import StockSocket
 from settings import Settings
 
 
-def register_socket(app: "Sanic[Any, Any]", settings: Settings) -> None:
+def register_socket(app: MiniSanic, settings: Settings) -> None:
     """Serve WebSockets on any path. A bad token gets a real 401 before the upgrade."""
     app.register_middleware(_authenticate, "request")
-    add_sockets(app, settings, _attend)  # type: ignore[arg-type]
+    add_sockets(app, settings, _attend)
 
 
 async def _authenticate(request: Request) -> None:

@@ -87,3 +87,4 @@ class WorkerSettings:
     job_deserializer = staticmethod(json.loads)
     keep_result = 0
     job_timeout = JOB_SECONDS
+    health_check_interval = 30  # seconds: `arq --check` must notice a worker that hangs, not an hour later

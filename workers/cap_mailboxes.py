@@ -4,7 +4,6 @@ Nothing unacknowledged is ever trimmed silently: first the ``expired`` receipt i
 A crash in between repeats a receipt.
 """
 
-import re
 import time
 from collections import defaultdict
 from typing import Any, Final
@@ -12,30 +11,28 @@ from typing import Any, Final
 import structlog
 
 from delivery import keys
+from delivery.doorbell import ring_command
 from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, FORGET, TIDY
 from workers.chores import Chores
 
 logger = structlog.get_logger(__name__)
-CURSOR: Final = "cap:cursor"
 BATCH: Final = 200
-_PERSON: Final = re.compile(rb"person:\{([0-9]{10,15})\}\Z")
 
 
 async def cap_mailboxes(ctx: dict[str, Any]) -> int:
     """Look at the next so many people, where the last run stopped; returns how many entries expired."""
     chores: Chores = ctx["chores"]
-    cursor = await chores.link.command("GET", CURSOR) or b"0"
+    cursor = await chores.link.command("GET", keys.CAP_CURSOR) or b"0"
     looked = expired = 0
     while looked < chores.settings.cap_batch:
-        cursor, found = await chores.link.command("SCAN", cursor, "MATCH", "person:*", "COUNT", 500)
+        cursor, found = await chores.link.command("SCAN", cursor, "MATCH", keys.EVERY_RECORD, "COUNT", 500)
         for name in found:
-            person = _PERSON.match(name)
-            if person:
+            if mobile := keys.mobile_of(name):
                 looked += 1
-                expired += await cap(chores, person[1].decode())
+                expired += await cap(chores, mobile)
         if cursor == b"0":
             break
-    await chores.link.command("SET", CURSOR, cursor)
+    await chores.link.command("SET", keys.CAP_CURSOR, cursor)
     if expired:
         logger.info("mailboxes capped", people=looked, expired=expired)
     return expired
@@ -84,7 +81,7 @@ async def _tell(chores: Chores, mobile: str, chats: list[tuple[str, str]]) -> No
         if deposit is None:
             continue
         for server in deposit.servers:
-            await chores.link.command("PUBLISH", keys.bell(server), f"r {sender} {deposit.stream_id}")
+            await chores.link.command(*ring_command(server, sender, deposit.stream_id))
 
 
 async def _forget_devices(chores: Chores, mobile: str) -> None:
