@@ -15,13 +15,13 @@ from accounts.events import Event, SessionEvents
 from accounts.passwords import Passwords
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
-from delivery.connection import Identity
 from delivery.doorbell import Doorbell, Ears
 from delivery.hub import Hub
 from delivery.link import Link, connect
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
 from delivery.people import People
+from delivery.ports import Identity
 from delivery.presence import Presence
 from delivery.registry import Registry
 from handlers import register

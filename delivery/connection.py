@@ -4,77 +4,30 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
 from delivery.carrier import Carrier
 from delivery.hub import Hub
 from delivery.inbound import Canonical, Inbound
+from delivery.lease import Lease, close_for
 from delivery.messenger import Messenger
-from delivery.presence import Holder
+from delivery.ports import Identity, Record, Socket
+from delivery.presence import Claimed, Holder
 from protocol.dialects import Dialect, Welcome
-from protocol.refusals import (
-    DRAINING,
-    INTERNAL,
-    LOGGED_OUT,
-    REPLACED,
-    TOKEN_EXPIRED,
-    TOO_MANY_BAD_FRAMES,
-    TOO_MANY_DEVICES,
-    UNAVAILABLE,
-    Close,
-    Refusal,
-)
+from protocol.messages import pack
+from protocol.refusals import DRAINING, INTERNAL, TOKEN_EXPIRED, TOO_MANY_BAD_FRAMES, Close, Refusal
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
 QUEUE: Final = 32
-CHUNK_BYTES: Final = 48 * 1024
 UNSENT_BYTES: Final = 256 * 1024
-_CLOSES: Final = {
-    "too_many_devices": TOO_MANY_DEVICES,
-    "session_revoked": LOGGED_OUT,
-    "no_such_person": LOGGED_OUT,
-    "unavailable": UNAVAILABLE,
-}
-
-
-class Socket(Protocol):
-    """What is asked of the socket; see server/socket.py, where its words are explained."""
-
-    @property
-    def unsent(self) -> int: ...
-    def send(self, text: bytes) -> None: ...
-    def ping(self) -> int: ...
-    def close(self, close: Close) -> None: ...
-    async def drained(self) -> None: ...
-
-
-class Identity(Protocol):
-    """Who is at the other end, from his verified token."""
-
-    @property
-    def account_id(self) -> str: ...
-    @property
-    def mobile(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def device_id(self) -> str: ...
-    @property
-    def session_id(self) -> str: ...
-    @property
-    def expires_at(self) -> int: ...
-
-
-Record = Callable[[str, Identity, str], None]
-"""Notes a session event: "connect" or "disconnect", of whom, and why. Never waits, never fails."""
 
 
 class Connection:
-    """Fits server.socket.Listener below and delivery.hub.Member above."""
+    """Fits server.socket.Listener below and delivery.hub.Member above; has a lease, a carrier and an ear."""
 
     def __init__(
         self,
@@ -96,6 +49,7 @@ class Connection:
         self._settings = settings
         self._record = record
         self.holder = Holder(identity.mobile, identity.device_id, server_id, secrets.token_hex(8))
+        self._lease = Lease(self, self.holder, identity.account_id, messenger, settings.ping_seconds)
         self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, settings)
         self._inbound = Inbound(self.holder, dialect, messenger, self._carrier, settings, canonical)
         self._queue: deque[str | bytes | list[str]] = deque()
@@ -103,9 +57,7 @@ class Connection:
         self._space = asyncio.Event()
         self._space.set()
         self._ending: str | None = None
-        self._evidence = self._renewed = time.monotonic()
-        self._renewing = False
-        self._epoch = ""
+        self._busy = False
         self._unpinged: list[str] = []
         self._pinged: tuple[int, list[str]] | None = None
 
@@ -146,14 +98,14 @@ class Connection:
         self._carrier.tick(now)
         if time.time() >= self._identity.expires_at:
             self.close(TOKEN_EXPIRED)
-        if self._evidence > self._renewed and now - self._renewed >= self._settings.ping_seconds * 0.9:
-            self._renew()
+        if self._lease.due(now):
+            self._hub.spawn(self._lease.renew())
 
     # ---- Listener
 
     def received(self, data: str | bytes) -> None:
         """One message."""
-        self._evidence = time.monotonic()
+        self._lease.sign_of_life()
         self._put(data)
 
     async def room(self) -> None:
@@ -162,7 +114,7 @@ class Connection:
 
     def alive(self) -> None:
         """A pong."""
-        self._evidence = time.monotonic()
+        self._lease.sign_of_life()
 
     def ponged(self, mark: int) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
@@ -179,7 +131,7 @@ class Connection:
 
     async def carry(self, frames: Sequence[bytes]) -> None:
         """Send frames, waiting for a slow reader rather than piling up."""
-        for message in self._messages(frames):
+        for message in pack(frames, joined=self._dialect.joins_frames):
             if self._socket.unsent > UNSENT_BYTES:
                 await self._socket.drained()
             self._socket.send(message)
@@ -193,7 +145,20 @@ class Connection:
 
     def lease_gone(self) -> None:
         """The mailbox says that this connection holds the lease no more: find out, and claim again if nobody does."""
-        self._renew()
+        self._hub.spawn(self._lease.renew())
+
+    # ---- Tenant
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end has begun."""
+        return self._ending is not None
+
+    async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None:
+        """The lease was lost and is ours again."""
+        if storage_lost:
+            await self.carry(self._dialect.resync(claimed.epoch, "storage lost something: send unanswered chats again"))
+        self._carrier.begin(claimed.newest)
 
     # ----
 
@@ -209,7 +174,7 @@ class Connection:
             carrying = self._hub.spawn(self._carry())
             await self._hear()
         except Refusal as refusal:
-            self.close(_CLOSES.get(refusal.code, UNAVAILABLE))
+            self.close(close_for(refusal))
         except Exception:
             logger.exception("a connection failed")
             self.close(INTERNAL)
@@ -219,8 +184,7 @@ class Connection:
             await self._leave()
 
     async def _open(self) -> None:
-        claimed = await self._messenger.connect(self.holder, self._identity.account_id)
-        self._epoch = claimed.epoch
+        claimed = await self._lease.claim()
         self._record("connect", self._identity, "")
         welcome = Welcome(
             server_id=self.holder.server_id,
@@ -246,13 +210,20 @@ class Connection:
             item = self._queue.popleft()
             if len(self._queue) < QUEUE:
                 self._space.set()
-            if isinstance(item, list):
-                await self._settle(item)
-                continue
-            await self.carry(await self._inbound.handle(item))
+            await self._take(item)
             if self._inbound.too_many_bad:
                 self._queue.clear()
                 self.close(TOO_MANY_BAD_FRAMES)
+
+    async def _take(self, item: str | bytes | list[str]) -> None:
+        self._busy = True
+        try:
+            if isinstance(item, list):
+                await self._settle(item)
+            else:
+                await self.carry(await self._inbound.handle(item))
+        finally:
+            self._busy = False
 
     async def _settle(self, receipts: list[str]) -> None:
         try:
@@ -269,55 +240,17 @@ class Connection:
 
     async def _leave(self) -> None:
         self._end("")
-        age = int((time.monotonic() - self._evidence) * 1000)
-        await self._messenger.disconnect(self.holder, self, age)
-        if self._epoch:
+        await self._messenger.disconnect(self.holder, self, self._lease.age_ms)
+        if self._lease.epoch:
             self._record("disconnect", self._identity, self._ending or "")
 
     async def _drain(self, retry_after: float) -> None:
-        while self._queue:
+        while self._queue or self._busy:
             await asyncio.sleep(0.01)
         if self._ending is None:
             refusal = Refusal("draining", retry_after=retry_after)
             await self.carry(self._dialect.error(refusal, "server"))
             self.close(DRAINING)
-
-    def _renew(self) -> None:
-        if not self._renewing and self._ending is None:
-            self._renewing = True
-            self._hub.spawn(self._renewal())
-
-    async def _renewal(self) -> None:
-        evidence = self._evidence
-        try:
-            age = int((time.monotonic() - evidence) * 1000)
-            verdict, newest = await self._messenger.presence.renew(self.holder, age)
-            if verdict == "replaced":
-                self.close(REPLACED)
-            elif verdict == "gone":
-                await self._reclaim()
-            elif newest:
-                self._carrier.ring(newest)
-            self._renewed = evidence
-        except Refusal as refusal:
-            if refusal.code != "unavailable":
-                self.close(_CLOSES.get(refusal.code, UNAVAILABLE))
-        finally:
-            self._renewing = False
-
-    async def _reclaim(self) -> None:
-        """Nobody holds the lease: it ran out while Redis was away, or Redis lost it, and perhaps more than it."""
-        if self._ending is not None:
-            return
-        claimed = await self._messenger.connect(self.holder, self._identity.account_id)
-        if self._ending is not None:
-            # The end came in between: its release may have found nothing yet.
-            await self._messenger.presence.release(self.holder, 0)
-            return
-        if claimed.epoch != self._epoch:
-            self._epoch = claimed.epoch
-            await self.carry(self._dialect.resync(claimed.epoch, "storage lost something: send unanswered chats again"))
-        self._carrier.begin(claimed.newest)
 
     def _put(self, item: str | bytes | list[str]) -> None:
         if self._ending is None:
@@ -331,22 +264,3 @@ class Connection:
             self._ending = reason
         self._space.set()
         self._wake.set()
-
-    def _messages(self, frames: Sequence[bytes]) -> Iterator[bytes]:
-        if not self._dialect.joins_frames:
-            yield from frames
-            return
-        chunk: list[bytes] = []
-        size = 0
-        for frame in frames:
-            if chunk and size + len(frame) > CHUNK_BYTES:
-                yield _join(chunk)
-                chunk, size = [], 0
-            chunk.append(frame)
-            size += len(frame)
-        if chunk:
-            yield _join(chunk)
-
-
-def _join(frames: list[bytes]) -> bytes:
-    return frames[0] if len(frames) == 1 else b"[" + b",".join(frames) + b"]"

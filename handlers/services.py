@@ -11,9 +11,9 @@ from accounts.events import SessionEvents
 from accounts.passwords import Passwords
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
-from delivery.connection import Record
 from delivery.hub import Hub
 from delivery.messenger import Messenger
+from delivery.ports import Record
 from settings import Settings
 
 

@@ -14,7 +14,6 @@ EVERYTHING = [*PRODUCT, *sorted((ROOT / "devstack").rglob("*.py")), ROOT / "app.
 
 ELSEWHERE = {
     # the journey, which means something only with sockets at both ends: tests/journeys, with real servers
-    "delivery/carrier.py": "tests/journeys/test_talk.py",
     "delivery/connection.py": "tests/journeys/test_faults.py",
     "delivery/inbound.py": "tests/journeys/test_bad_frames.py",
     "delivery/messenger.py": "tests/journeys/test_talk.py",
@@ -24,6 +23,7 @@ ELSEWHERE = {
     # what every chore does first
     "workers/chores.py": "tests/workers/test_sweep_presence.py",
     # declarations: no test starts without them
+    "delivery/ports.py": "tests/journeys/test_talk.py",
     "handlers/services.py": "tests/support/api.py",
     "models/block.py": "tests/accounts/test_blocks.py",
     "models/meta.py": "tests/conftest.py",

@@ -1,0 +1,107 @@
+"""Keeps one connection's lease: claims it, carries it on at signs of life, and finds out when it is lost."""
+
+import time
+from typing import Final, Protocol
+
+from delivery.messenger import Messenger
+from delivery.presence import Claimed, Holder
+from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
+
+EARLY: Final = 0.9
+"""Part of a ping period after which a sign of life renews: the next pong must not come too early."""
+
+_CLOSES: Final = {
+    "too_many_devices": TOO_MANY_DEVICES,
+    "session_revoked": LOGGED_OUT,
+    "no_such_person": LOGGED_OUT,
+}
+
+
+def close_for(refusal: Refusal) -> Close:
+    """How a connection ends that was refused its lease."""
+    return _CLOSES.get(refusal.code, UNAVAILABLE)
+
+
+class Tenant(Protocol):
+    """Whose lease it is."""
+
+    @property
+    def ended(self) -> bool: ...
+    def ring(self, stream_id: str) -> None: ...
+    def close(self, close: Close) -> None: ...
+    async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None: ...
+
+
+class Lease:
+    """The lease of ``holder``. Times are monotonic seconds; Redis judges leases by its own clock."""
+
+    def __init__(
+        self, tenant: Tenant, holder: Holder, account_id: str, messenger: Messenger, ping_seconds: float
+    ) -> None:
+        self._tenant = tenant
+        self._holder = holder
+        self._account_id = account_id
+        self._messenger = messenger
+        self._early = ping_seconds * EARLY
+        self._evidence = self._renewed = time.monotonic()
+        self._renewing = False
+        self.epoch = ""
+        """Of the mailbox, once claimed."""
+
+    def sign_of_life(self) -> None:
+        """A frame or a pong came."""
+        self._evidence = time.monotonic()
+
+    @property
+    def age_ms(self) -> int:
+        """Since the last sign of life."""
+        return int((time.monotonic() - self._evidence) * 1000)
+
+    def due(self, now: float) -> bool:
+        """Whether there is news of life worth a renewal."""
+        return self._evidence > self._renewed and now - self._renewed >= self._early
+
+    async def claim(self) -> Claimed:
+        """Take the device.
+
+        :raises Refusal: see :meth:`delivery.messenger.Messenger.connect`
+        """
+        claimed = await self._messenger.connect(self._holder, self._account_id)
+        self.epoch = claimed.epoch
+        return claimed
+
+    async def renew(self) -> None:
+        """Carry it on, or find out that it is lost. While Redis is away nothing happens: the next sign tries again."""
+        if self._renewing or self._tenant.ended:
+            return
+        self._renewing = True
+        try:
+            await self._renew()
+        except Refusal as refusal:
+            if refusal.code != "unavailable":
+                self._tenant.close(close_for(refusal))
+        finally:
+            self._renewing = False
+
+    async def _renew(self) -> None:
+        evidence = self._evidence
+        verdict, newest = await self._messenger.presence.renew(self._holder, self.age_ms)
+        if verdict == "replaced":
+            self._tenant.close(REPLACED)
+        elif verdict == "gone":
+            await self._reclaim()
+        elif newest:
+            self._tenant.ring(newest)
+        self._renewed = evidence
+
+    async def _reclaim(self) -> None:
+        """Nobody holds it: it ran out while Redis was away, or Redis lost it, and perhaps more than it."""
+        if self._tenant.ended:
+            return
+        before = self.epoch
+        claimed = await self.claim()
+        if self._tenant.ended:
+            # The end came in between: its release may have found nothing yet.
+            await self._messenger.presence.release(self._holder, self.age_ms)
+            return
+        await self._tenant.reclaimed(claimed, storage_lost=claimed.epoch != before)

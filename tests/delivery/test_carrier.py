@@ -1,0 +1,209 @@
+"""The carrier on a real Redis, with a road that notes what it is asked to do."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from delivery import carrier as module
+from delivery.carrier import Carrier
+from delivery.link import Link
+from delivery.mailbox import Mailbox
+from delivery.people import People
+from delivery.presence import Holder, Presence
+from protocol.dialects import V1, Dialect, Seed
+from protocol.entries import Chat
+from protocol.refusals import SLOW_CONSUMER, Close
+from settings import Settings
+from tests.delivery.test_mailbox import ASHA, RAVI, Row
+
+HOLDER = Holder(RAVI, "primary", "s1", "c1")
+OTHER = Holder(RAVI, "primary", "s2", "c2")
+
+
+@dataclass
+class Road:
+    """What a connection would do."""
+
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list)
+    closes: list[Close] = field(default_factory=list)
+    lost: int = 0
+
+    async def carry(self, frames: Sequence[bytes]) -> None:
+        self.frames += [msgspec.json.decode(frame) for frame in frames]
+
+    def confirm(self, receipts: Sequence[str]) -> None:
+        self.confirmed += receipts
+
+    def close(self, close: Close) -> None:
+        self.closes.append(close)
+
+    def lease_gone(self) -> None:
+        self.lost += 1
+
+    def chats(self) -> list[str]:
+        return [frame["messageId"] for frame in self.frames if frame["type"] == "chat"]
+
+
+@dataclass
+class Scene:
+    """Ravi's carrier, and what stands around it."""
+
+    carrier: Carrier
+    road: Road
+    mailbox: Mailbox
+    presence: Presence
+
+    async def send(self, message_id: str) -> None:
+        self.carrier.ring((await self.mailbox.deposit(RAVI, ASHA, message_id, "hello")).stream_id)
+
+    async def ack(self, *message_ids: str) -> None:
+        ids = [frame["streamId"] for frame in self.road.frames if frame.get("messageId") in message_ids]
+        chats, _ = self.carrier.acked(ids)
+        settled = [chat.stream_id for chat in chats]
+        await self.mailbox.settle(RAVI, "primary", settled)
+        self.carrier.settled(settled)
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def carrying(redis: "Redis", dialect: Dialect | None = None, **knobs: Any) -> AsyncIterator[Scene]:
+    async def find(mobile: str) -> Row:
+        return Row(f"account of {mobile}")
+
+    settings = Settings(
+        redis_url="unix://unused",
+        database_url="postgres://nobody@127.0.0.1/none",
+        jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
+        **knobs,
+    )
+    link = Link(redis)
+    people = People(link, find, 24)
+    mailbox, presence, road = Mailbox(link, people, settings), Presence(link, people, settings), Road()
+    scene = Scene(Carrier(road, HOLDER, mailbox, dialect or V1(), settings), road, mailbox, presence)
+    scene.carrier.begin((await presence.claim(HOLDER, f"account of {RAVI}")).newest)
+    running = asyncio.create_task(scene.carrier.run())
+    try:
+        yield scene
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def test_what_is_rung_is_carried_once_and_in_order(redis: "Redis") -> None:
+    async with carrying(redis) as scene:
+        for n in range(50):
+            await scene.send(f"m-{n}")
+        await until(lambda: len(scene.road.chats()) == 50)
+        assert scene.road.chats() == [f"m-{n}" for n in range(50)]
+        scene.carrier.ring("")
+        await asyncio.sleep(0.1)
+        assert len(scene.road.chats()) == 50
+
+
+async def test_no_more_than_a_window_is_in_flight(redis: "Redis") -> None:
+    async with carrying(redis, window=4) as scene:
+        for n in range(10):
+            await scene.send(f"m-{n}")
+        await until(lambda: len(scene.road.chats()) == 4)
+        await scene.ack("m-0")
+        await asyncio.sleep(0.1)
+        assert len(scene.road.chats()) == 4  # it waits until half the window is free
+        await scene.ack("m-1")
+        await until(lambda: len(scene.road.chats()) == 6)
+
+
+async def test_a_window_nobody_empties_ends_the_connection(redis: "Redis") -> None:
+    async with carrying(redis, window=2, stuck_window_seconds=5, redeliver_seconds=60) as scene:
+        for n in range(3):
+            await scene.send(f"m-{n}")
+        await until(lambda: len(scene.road.chats()) == 2)
+        scene.carrier.tick(time.monotonic() + 4)
+        assert scene.road.closes == []
+        scene.carrier.tick(time.monotonic() + 6)
+        assert scene.road.closes == [SLOW_CONSUMER]
+
+
+async def test_what_stays_unacked_comes_again_so_many_times_and_then_rests(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with carrying(redis, redeliver_seconds=0.1, redeliver_times=2) as scene:
+        await scene.send("m-1")
+        await until(lambda: scene.road.chats() == ["m-1"])
+        while len(scene.road.chats()) < 3:
+            scene.carrier.tick(time.monotonic())
+            await asyncio.sleep(0.02)
+        assert len({frame["streamId"] for frame in scene.road.frames if frame["type"] == "chat"}) == 1
+        await asyncio.sleep(0.2)
+        asked: list[str] = []
+        monkeypatch.setattr(scene.mailbox, "collect", lambda _holder, mode, *_: asked.append(mode))
+        for _ in range(5):
+            scene.carrier.tick(time.monotonic())
+            await asyncio.sleep(0.02)
+        assert asked == []  # nothing is due: Redis is left alone
+        assert len(scene.road.chats()) == 3
+
+
+async def test_a_lease_lost_and_found_again_does_not_end_the_carrying(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
+    async with carrying(redis) as scene:
+        await scene.presence.claim(OTHER, f"account of {RAVI}")
+        await scene.send("m-1")
+        await until(lambda: scene.road.lost > 0)
+        assert scene.road.chats() == []
+        await scene.presence.release(OTHER, 0)
+        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}")).newest)
+        await until(lambda: scene.road.chats() == ["m-1"])
+
+
+async def test_what_another_consumer_left_is_claimed(redis: "Redis") -> None:
+    async with carrying(redis) as scene:
+        await scene.presence.claim(OTHER, f"account of {RAVI}")
+        await scene.mailbox.deposit(RAVI, ASHA, "m-1", "hello")
+        assert (await scene.mailbox.collect(OTHER, "new", 10)).read == 1
+        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}")).newest)
+        await until(lambda: scene.road.chats() == ["m-1"])
+
+
+class _Clumsy(V1):
+    """Cannot say one of the chats."""
+
+    def chat(self, chat: Chat, to: str, mode: Any) -> list[bytes]:
+        if chat.message_id == "poison":
+            raise ValueError("cannot say this")
+        return super().chat(chat, to, mode)
+
+
+async def test_an_entry_our_own_code_fails_on_is_counted_and_holds_up_none_behind_it(redis: "Redis") -> None:
+    async with carrying(redis, _Clumsy()) as scene:
+        await scene.send("poison")
+        await scene.send("fine")
+        await until(lambda: scene.road.chats() == ["fine"])
+        failures = await redis.hgetall(f"parked:{{{RAVI}}}")  # type: ignore[misc]
+        assert list(failures.values()) == [b"1"]
+        assert await redis.xlen(f"mailbox:{{{RAVI}}}") == 2
+
+
+async def test_receipts_of_a_seed_client_are_to_be_confirmed(redis: "Redis") -> None:
+    async with carrying(redis, Seed()) as scene:
+        deposit = await scene.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["m-1", "m-2"])
+        assert deposit is not None
+        scene.carrier.ring(deposit.stream_id)
+        await until(lambda: scene.road.confirmed == [deposit.stream_id])
+        assert [frame["messageId"] for frame in scene.road.frames] == ["m-1", "m-2"]

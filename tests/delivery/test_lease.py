@@ -1,0 +1,134 @@
+"""A connection's lease on a real Redis: kept, lost, taken, claimed again."""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from delivery.hub import Hub
+from delivery.lease import Lease, close_for
+from delivery.link import Link
+from delivery.messenger import Messenger
+from delivery.presence import Claimed, Holder
+from delivery.registry import Registry
+from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
+from settings import Settings
+from tests.delivery.test_mailbox import RAVI, House, Row, house
+
+__all__ = ["house"]
+HOLDER = Holder(RAVI, "primary", "s1", "c1")
+OTHER = Holder(RAVI, "primary", "s2", "c2")
+
+
+@dataclass
+class Tenant:
+    """What a connection would do."""
+
+    ended: bool = False
+    rings: list[str] = field(default_factory=list)
+    closes: list[Close] = field(default_factory=list)
+    reclaims: list[bool] = field(default_factory=list)
+
+    def ring(self, stream_id: str) -> None:
+        self.rings.append(stream_id)
+
+    def close(self, close: Close) -> None:
+        self.closes.append(close)
+
+    async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None:
+        self.reclaims.append(storage_lost)
+
+
+class _Bell:
+    """Nobody listens here."""
+
+    async def replaced(self, *_: str) -> None:
+        return
+
+
+@pytest.fixture
+async def kept(redis: "Redis", house: House) -> tuple[Lease, Tenant]:
+    bell: Any = _Bell()
+    settings = Settings(
+        redis_url="unix://unused",
+        database_url="postgres://nobody@127.0.0.1/none",
+        jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
+    )
+    registry = Registry(Link(redis), "s1", settings)
+    tenant = Tenant()
+    lease = Lease(tenant, HOLDER, "account-1", Messenger(house.mailbox, house.presence, bell, registry, Hub(60)), 1.0)
+    assert (await lease.claim()).epoch == lease.epoch
+    return lease, tenant
+
+
+async def test_only_a_sign_of_life_makes_a_renewal_due(kept: tuple[Lease, Tenant]) -> None:
+    lease, _ = kept
+    assert not lease.due(time.monotonic() + 10)
+    lease.sign_of_life()
+    assert not lease.due(time.monotonic() + 0.5)
+    assert lease.due(time.monotonic() + 1)
+    await lease.renew()
+    assert not lease.due(time.monotonic() + 10)
+
+
+async def test_a_renewal_tells_what_waits(kept: tuple[Lease, Tenant], house: House) -> None:
+    lease, tenant = kept
+    await lease.renew()
+    assert tenant.rings == []
+    deposit = await house.mailbox.deposit(RAVI, "9200000001", "m-1", "hello")
+    await lease.renew()
+    assert tenant.rings == [deposit.stream_id]
+
+
+async def test_a_newer_connection_ends_this_one(kept: tuple[Lease, Tenant], house: House) -> None:
+    lease, tenant = kept
+    await house.presence.claim(OTHER, "account-1")
+    await lease.renew()
+    assert tenant.closes == [REPLACED]
+    assert (await house.presence.renew(OTHER, 0))[0] == "ok"
+
+
+async def test_a_lease_that_ran_out_is_claimed_again(kept: tuple[Lease, Tenant], redis: "Redis") -> None:
+    lease, tenant = kept
+    await redis.delete(f"leases:{{{RAVI}}}")
+    await lease.renew()
+    assert (tenant.reclaims, tenant.closes) == ([False], [])
+
+
+async def test_a_storage_that_lost_everything_is_told(kept: tuple[Lease, Tenant], redis: "Redis") -> None:
+    lease, tenant = kept
+    before = lease.epoch
+    await redis.flushall()
+    await lease.renew()
+    assert tenant.reclaims == [True]
+    assert lease.epoch != before
+
+
+async def test_who_has_ended_claims_nothing(kept: tuple[Lease, Tenant], house: House, redis: "Redis") -> None:
+    lease, tenant = kept
+    tenant.ended = True
+    await redis.flushall()
+    await lease.renew()
+    assert await redis.keys() == []
+    assert await house.presence.last_seen(RAVI, "9200000001") is None
+
+
+async def test_a_number_that_changed_hands_ends_the_connection(
+    kept: tuple[Lease, Tenant], house: House, redis: "Redis"
+) -> None:
+    lease, tenant = kept
+    house.rows[RAVI] = Row("account-9")
+    await redis.flushall()
+    await lease.renew()
+    assert tenant.closes == [LOGGED_OUT]
+
+
+@pytest.mark.parametrize(
+    ("code", "close"),
+    [("too_many_devices", TOO_MANY_DEVICES), ("no_such_person", LOGGED_OUT), ("unavailable", UNAVAILABLE)],
+)
+def test_each_refusal_has_its_close(code: str, close: Close) -> None:
+    assert close_for(Refusal(code)) == close
