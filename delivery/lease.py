@@ -4,7 +4,7 @@ import time
 from typing import Final, Protocol
 
 from delivery.messenger import Messenger
-from delivery.presence import Claimed, Holder
+from delivery.presence import Claimed, Holder, Superseded
 from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
 
 EARLY: Final = 0.9
@@ -77,6 +77,8 @@ class Lease:
         self._renewing = True
         try:
             await self._renew()
+        except Superseded:
+            self._tenant.close(REPLACED)
         except Refusal as refusal:
             if refusal.code != "unavailable":
                 self._tenant.close(close_for(refusal))
@@ -98,8 +100,8 @@ class Lease:
         """Nobody holds it: it ran out while Redis was away, or Redis lost it, and perhaps more than it."""
         if self._tenant.ended:
             return
-        before = self.epoch
-        claimed = await self.claim()
+        claimed = await self._messenger.connect(self._holder, self._account_id, again=True)
+        before, self.epoch = self.epoch, claimed.epoch
         if self._tenant.ended:
             # The end came in between: its release may have found nothing yet.
             await self._messenger.presence.release(self._holder, self.age_ms)

@@ -41,13 +41,14 @@ class Messenger:
         self._registry = registry
         self._hub = hub
 
-    async def connect(self, holder: Holder, account_id: str) -> Claimed:
+    async def connect(self, holder: Holder, account_id: str, *, again: bool = False) -> Claimed:
         """Claim the device for a connection that is in the hub; the one before it is told (close 4508).
 
+        :raises Superseded: see :meth:`delivery.presence.Presence.claim`
         :raises Refusal: ``too_many_devices``, ``session_revoked``, ``no_such_person``
         """
         await self._registry.add(holder.mobile)
-        claimed = await self.presence.claim(holder, account_id)
+        claimed = await self.presence.claim(holder, account_id, again=again)
         if claimed.before is not None:
             server, connection = claimed.before
             await self._doorbell.replaced(server, holder.mobile, connection)

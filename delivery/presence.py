@@ -1,7 +1,7 @@
 """Who is online: leases. One per device, named after the connection that holds it, renewed only on signs of life."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from delivery.link import Arg, Link
 from delivery.people import People
@@ -36,6 +36,10 @@ class Claimed:
     newest: str
 
 
+class Superseded(Exception):
+    """A newer connection holds the device."""
+
+
 class Presence:
     """Claims, renews and releases leases; tells who was last seen when."""
 
@@ -45,34 +49,34 @@ class Presence:
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._max_devices = settings.max_devices
 
-    async def claim(self, holder: Holder, account_id: str) -> Claimed:
-        """This connection is now the device's one.
+    async def claim(self, holder: Holder, account_id: str, *, again: bool = False) -> Claimed:
+        """This connection is now the device's one. One that finds its lease gone claims ``again``.
 
+        :raises Superseded: ``again``, and a newer connection has the device by now
         :raises Refusal: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
         """
+        keys = self._people.keys(holder.mobile)
+        limits: list[Arg] = [self._lease_ms, self._max_devices]
+        args = [
+            holder.device,
+            holder.server_id,
+            holder.connection_id,
+            *limits,
+            account_id,
+            "again" if again else "first",
+        ]
         for _ in range(2):
-            reply = await self._claim(holder, account_id)
-            match reply[0]:
+            verdict, *words = await self._link.call(CLAIM, [keys.record, keys.leases, keys.mailbox], args)
+            match verdict:
                 case b"claimed":
-                    epoch, server, connection, newest = (word.decode() for word in reply[1:])
+                    epoch, server, connection, newest = (word.decode() for word in words)
                     return Claimed(epoch, (server, connection) if connection else None, newest)
+                case b"replaced":
+                    raise Superseded
                 case b"too_many_devices":
                     raise Refusal("too_many_devices")
             await self._people.load(holder.mobile)
         raise Refusal("session_revoked")
-
-    async def _claim(self, holder: Holder, account_id: str) -> list[Any]:
-        keys = self._people.keys(holder.mobile)
-        args: list[Arg] = [
-            holder.device,
-            holder.server_id,
-            holder.connection_id,
-            self._lease_ms,
-            self._max_devices,
-            account_id,
-        ]
-        reply: list[Any] = await self._link.call(CLAIM, [keys.record, keys.leases, keys.mailbox], args)
-        return reply
 
     async def renew(self, holder: Holder, age_ms: int) -> tuple[Verdict, str]:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
 -- claim: this connection is now the device's one; the holder before it is told by the caller.
+-- A connection that finds its lease gone claims `again`: that yields to a newer one that came in between.
 -- A device seen for the first time gets its group at 0; the placeholder `primary` then makes room.
 -- KEYS[1] person KEYS[2] leases KEYS[3] mailbox
 -- ARGV[1] device ARGV[2] serverId ARGV[3] connectionId ARGV[4] lease in ms ARGV[5] most devices ARGV[6] account id
--- RETURNS {verdict: unloaded | too_many_devices | claimed, epoch, serverId before, connectionId before, newest streamId}
+-- ARGV[7] first | again
+-- RETURNS {verdict: unloaded | too_many_devices | replaced | claimed, epoch, serverId before, connectionId before, newest streamId}
 --@use _clock
 --@use _leases
 --@use _mailbox
@@ -11,6 +13,8 @@ local device = ARGV[1]
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[6] then return {'unloaded', '', '', '', ''} end
 
 local now = now_ms()
+local held, lease = holding(KEYS[2], device, ARGV[2], ARGV[3])
+if ARGV[7] == 'again' and held == 'replaced' and lease.till > now then return {'replaced', '', '', '', ''} end
 if redis.call('HEXISTS', KEYS[1], 'dev:' .. device) == 0 then
   local devices = 0
   for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
@@ -28,8 +32,7 @@ if names['primary'] and device ~= 'primary' and redis.call('HEXISTS', KEYS[1], '
 end
 
 local before_server, before_connection = '', ''
-local verdict, lease = holding(KEYS[2], device, ARGV[2], ARGV[3])
-if verdict == 'replaced' then before_server, before_connection = lease.server, lease.connection end
+if held == 'replaced' then before_server, before_connection = lease.server, lease.connection end
 redis.call('HSET', KEYS[2], device, table.concat({ARGV[2], ARGV[3], text(now), text(now + tonumber(ARGV[4]))}, ' '))
 
 local newest = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]

@@ -58,9 +58,10 @@ class Post:
         lease_ms: int = 60_000,
         most: int = 5,
         account: str = "account-1",
+        mode: str = "first",
     ) -> Any:
         names = [self.keys.record, self.keys.leases, self.keys.mailbox]
-        return await self.call(scripts.CLAIM, names, device, server, connection, lease_ms, most, account)
+        return await self.call(scripts.CLAIM, names, device, server, connection, lease_ms, most, account, mode)
 
     async def renew(self, connection: str = "c1", server: str = "s1", age_ms: int = 0, lease_ms: int = 60_000) -> Any:
         names = [self.keys.leases, self.keys.mailbox]

@@ -12,7 +12,7 @@ from delivery.hub import Hub
 from delivery.lease import Lease, close_for
 from delivery.link import Link
 from delivery.messenger import Messenger
-from delivery.presence import Claimed, Holder
+from delivery.presence import Claimed, Holder, Presence, Verdict
 from delivery.registry import Registry
 from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
 from settings import Settings
@@ -96,6 +96,25 @@ async def test_a_lease_that_ran_out_is_claimed_again(kept: tuple[Lease, Tenant],
     await redis.delete(f"leases:{{{RAVI}}}")
     await lease.renew()
     assert (tenant.reclaims, tenant.closes) == ([False], [])
+
+
+async def test_a_newer_connection_that_came_between_finding_the_lease_gone_and_claiming_it_keeps_it(
+    kept: tuple[Lease, Tenant], house: House, redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease, tenant = kept
+    await redis.delete(f"leases:{{{RAVI}}}")
+    renew = Presence.renew
+
+    async def late(self: Presence, holder: Holder, age_ms: int) -> tuple[Verdict, str]:
+        found = await renew(self, holder, age_ms)
+        await self.claim(OTHER, "account-1")
+        return found
+
+    monkeypatch.setattr(Presence, "renew", late)
+    await lease.renew()
+    assert (tenant.closes, tenant.reclaims) == ([REPLACED], [])
+    monkeypatch.undo()
+    assert (await house.presence.renew(OTHER, 0))[0] == "ok"
 
 
 async def test_a_storage_that_lost_everything_is_told(kept: tuple[Lease, Tenant], redis: "Redis") -> None:

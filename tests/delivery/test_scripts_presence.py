@@ -37,6 +37,21 @@ async def test_a_claim_tells_who_was_there_before(post: Post) -> None:
     assert (await lease(post))[:2] == ["s2", "c2"]
 
 
+async def test_a_claim_made_again_yields_to_a_newer_connection_that_lives(post: Post) -> None:
+    await post.claim(server="s2", connection="c2")
+    before = await post.snapshot()
+    for _ in range(2):
+        assert await post.claim(mode="again") == ["replaced", "", "", "", ""]
+    assert await post.snapshot() == before
+    assert (await post.claim(server="s2", connection="c2", mode="again"))[0] == "claimed"
+
+
+async def test_a_claim_made_again_takes_what_nobody_or_nobody_living_holds(post: Post) -> None:
+    assert await post.claim(mode="again") == ["claimed", "epoch-1", "", "", ""]
+    await post.claim(server="s2", connection="c2", lease_ms=-1)
+    assert await post.claim(mode="again") == ["claimed", "epoch-1", "s2", "c2", ""]
+
+
 async def test_a_claim_tells_the_newest_entry_that_waits(post: Post) -> None:
     await post.send("m1")
     _, second, _ = await post.send("m2")
