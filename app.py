@@ -63,7 +63,8 @@ class House:
         self.registry = Registry(self.link, self.server_id, settings)
         ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
         self.doorbell = Doorbell(self.redis, self.link, self.server_id, settings, ears)
-        mailbox, presence = Mailbox(self.link, people, settings), Presence(self.link, people, settings)
+        mailbox = Mailbox(self.link, people, settings)
+        self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
         self.sessions = Sessions(self.redis, settings, self._closed)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
@@ -75,8 +76,8 @@ class House:
             sessions=self.sessions,
             blocks=Blocks(people.replace_blocks, settings.max_blocks),
             events=self.events,
-            presence=presence,
-            messenger=Messenger(mailbox, presence, self.doorbell, self.registry, self.hub),
+            presence=self.presence,
+            messenger=Messenger(mailbox, self.presence, self.doorbell, self.registry, self.hub),
             hub=self.hub,
             probes=self,
             record=partial(record_event, self.events),
@@ -155,6 +156,7 @@ class House:
 
     async def _closed(self, session: ClosedSession) -> None:
         self.hub.close_session(session.session_id)
+        self.hub.spawn(self.presence.devices.logged_out(session.mobile, session.device_id))
         await self.doorbell.closed(session.session_id)
 
 

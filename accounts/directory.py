@@ -21,7 +21,9 @@ SELECT u.id, u.name, u.blocks_version,
              WHERE b.blocker_id = u.id ORDER BY 1) AS blocked,
        (SELECT e.at FROM session_events e
         WHERE e.mobile_no = u.mobile_no AND e.user_id = u.id AND e.kind = 'disconnect'
-        ORDER BY e.at DESC LIMIT 1) AS last_seen
+        ORDER BY e.at DESC LIMIT 1) AS last_seen,
+       ARRAY(SELECT DISTINCT s.device_id::text FROM sessions s
+             WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > now()) AS devices
 FROM users u WHERE u.mobile_no = $1
 """
 
@@ -32,6 +34,7 @@ class PersonRecord:
 
     :param blocked: the mobiles this person blocks
     :param last_seen_ms: when the last connection ended, in unix ms; None: never connected
+    :param devices: where somebody is logged in
     """
 
     account_id: str
@@ -39,6 +42,7 @@ class PersonRecord:
     blocks_version: int
     blocked: list[str]
     last_seen_ms: int | None
+    devices: list[str]
 
 
 class Directory:
@@ -95,4 +99,5 @@ def _record(row: dict[str, Any]) -> PersonRecord:
         blocks_version=row["blocks_version"],
         blocked=list(row["blocked"]),
         last_seen_ms=None if seen is None else round(seen.timestamp() * 1000),
+        devices=list(row["devices"]),
     )

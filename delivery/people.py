@@ -24,6 +24,8 @@ class Record(Protocol):
     def blocked(self) -> Sequence[str]: ...
     @property
     def last_seen_ms(self) -> int | None: ...
+    @property
+    def devices(self) -> Sequence[str]: ...
 
 
 FindPerson = Callable[[str], Awaitable[Record | None]]
@@ -38,7 +40,7 @@ class People:
 
     def __init__(self, link: Link, find: FindPerson, dedupe_hours: float) -> None:
         self._link = link
-        self._find = find
+        self.find = find
         self._dedupe_seconds = max(1, int(dedupe_hours * 3600))
 
     def keys(self, mobile: str) -> Person:
@@ -50,7 +52,7 @@ class People:
 
         :raises Refusal: ``no_such_person``, ``unavailable``
         """
-        found = await self._find(mobile)
+        found = await self.find(mobile)
         if found is None:
             raise Refusal("no_such_person")
         await self._store(mobile, found.account_id, found.blocks_version, found.blocked, found.last_seen_ms)

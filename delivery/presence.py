@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from delivery.devices import Devices
 from delivery.link import Arg, Link
 from delivery.people import People
 from delivery.scripts import CLAIM, PRESENCE, RELEASE, RENEW
@@ -46,6 +47,7 @@ class Presence:
     def __init__(self, link: Link, people: People, settings: Settings) -> None:
         self._link = link
         self._people = people
+        self.devices = Devices(link, people)
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._max_devices = settings.max_devices
 
@@ -57,15 +59,9 @@ class Presence:
         """
         keys = self._people.keys(holder.mobile)
         limits: list[Arg] = [self._lease_ms, self._max_devices]
-        args = [
-            holder.device,
-            holder.server_id,
-            holder.connection_id,
-            *limits,
-            account_id,
-            "again" if again else "first",
-        ]
-        for _ in range(2):
+        mode = "again" if again else "first"
+        args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode]
+        for _ in range(3):
             verdict, *words = await self._link.call(CLAIM, [keys.record, keys.leases, keys.mailbox], args)
             match verdict:
                 case b"claimed":
@@ -74,9 +70,11 @@ class Presence:
                 case b"replaced":
                     raise Superseded
                 case b"too_many_devices":
-                    raise Refusal("too_many_devices")
-            await self._people.load(holder.mobile)
-        raise Refusal("session_revoked")
+                    if not await self.devices.make_room(holder.mobile):
+                        raise Refusal("too_many_devices")
+                case _:
+                    await self._people.load(holder.mobile)
+        raise Refusal("too_many_devices" if verdict == b"too_many_devices" else "session_revoked")
 
     async def renew(self, holder: Holder, age_ms: int) -> tuple[Verdict, str]:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""

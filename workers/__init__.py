@@ -11,6 +11,7 @@ from tortoise import Tortoise
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
+from delivery.devices import Devices
 from delivery.link import Link, connect
 from delivery.mailbox import Mailbox
 from delivery.people import People
@@ -36,7 +37,7 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     people = People(link, Directory(Passwords(4, 1, 0)).person, settings.dedupe_hours)
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()
-    ctx["chores"] = Chores(settings, link, people, Mailbox(link, people, settings), events)
+    ctx["chores"] = Chores(settings, link, people, Mailbox(link, people, settings), Devices(link, people), events)
 
 
 async def close_chores(ctx: dict[str, Any]) -> None:

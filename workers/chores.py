@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from accounts.events import SessionEvents
 from delivery import keys
+from delivery.devices import Devices
 from delivery.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
@@ -19,6 +20,7 @@ class Chores:
     link: Link
     people: People
     mailbox: Mailbox
+    devices: Devices
     events: SessionEvents
 
     async def servers(self) -> list[tuple[str, bool]]:

@@ -9,7 +9,7 @@ import pytest
 from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.passwords import Passwords
-from models import EventKind, SessionEvent, User
+from models import EventKind, Session, SessionEvent, User
 from protocol.refusals import Refusal
 
 A, B, C = "919800000001", "919800000002", "919800000003"
@@ -70,6 +70,21 @@ async def test_a_person_is_told_whole(directory: Directory) -> None:
     assert (record.account_id, record.name, record.blocks_version) == (str(user.id), "Asha", 2)
     assert (record.blocked, record.last_seen_ms) == ([B, C], None)
     assert await directory.person("919800009999") is None
+
+
+async def test_devices_are_those_somebody_is_logged_in_on(directory: Directory) -> None:
+    user = await directory.enrol("Asha", A, "correct horse")
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    for device, expires, revoked in (
+        ("phone", now + hour, None),
+        ("phone", now + hour, now),
+        ("tablet", now - hour, None),
+        ("desk", now + hour, now),
+    ):
+        await Session.create(id=uuid.uuid4(), user=user, device_id=device, expires_at=expires, revoked_at=revoked)
+    record = await directory.person(A)
+    assert record is not None
+    assert record.devices == ["phone"]
 
 
 async def test_last_seen_is_the_latest_end_of_a_connection_of_this_account(directory: Directory) -> None:

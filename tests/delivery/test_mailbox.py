@@ -26,6 +26,7 @@ class Row:
     blocks_version: int = 0
     blocked: list[str] = field(default_factory=list)
     last_seen_ms: int | None = None
+    devices: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -20,6 +20,7 @@ class Row:
     blocks_version: int = 2
     blocked: list[str] = field(default_factory=lambda: ["9200000001"])
     last_seen_ms: int | None = 1234
+    devices: list[str] = field(default_factory=list)
 
 
 def people(redis: "Redis", row: Row | None) -> People:
