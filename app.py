@@ -17,7 +17,7 @@ from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from delivery.doorbell import Doorbell, Ears
 from delivery.hub import Hub
-from delivery.link import Link, connect
+from delivery.link import Link
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
 from delivery.people import People
@@ -33,6 +33,7 @@ from server.application import MiniSanic, make_app
 from server.drain import add_drain
 from settings import Settings, SettingsError, load
 from settings.database import tortoise_orm
+from settings.redis_client import redis_client
 
 logger = structlog.get_logger(__name__)
 BLIND_SECONDS = 30.0
@@ -54,15 +55,15 @@ class House:
     def open(self) -> Services:
         """Make every part and tell it of the ones below. Connects to nothing yet."""
         settings = self.settings
-        self.redis = connect(settings)
-        self.link = Link(self.redis)
+        self.redis = redis_client(settings)
+        self.link = Link(settings)
         self.hub = Hub(settings.lease_seconds)
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
         directory = Directory(passwords)
         people = People(self.link, directory.person, settings.dedupe_hours)
         self.registry = Registry(self.link, self.server_id, settings)
         ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
-        self.doorbell = Doorbell(self.redis, self.link, self.server_id, settings, ears)
+        self.doorbell = Doorbell(self.link, self.server_id, settings, ears)
         mailbox = Mailbox(self.link, people, settings)
         self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
@@ -101,6 +102,7 @@ class House:
         except Refusal:
             logger.warning("could not withdraw from the registry; it forgets by itself")
         await self.link.close()
+        await self.redis.connection_pool.disconnect()
 
     async def check(self) -> dict[str, bool]:
         """What this server depends on."""

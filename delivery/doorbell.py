@@ -3,25 +3,29 @@ but the delay. The same wire tells of replaced connections and closed sessions.
 """
 
 import asyncio
-import contextlib
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
 from delivery import keys
-from delivery.link import Link, Redis
+from delivery.line import Address, dial, pack
+from delivery.link import Link
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
+CHANNELS = 2
+"""A server's own, and everyone's."""
 
 
-def ring_command(server: str, mobile: str, stream_id: str) -> tuple[str, str, str]:
-    """The Redis command that rings one server; with stream_id "" it looks whatever it has read."""
-    return "PUBLISH", keys.bell(server), f"r {mobile} {stream_id}"
+def ring_command(server: str, *rings: tuple[str, str]) -> tuple[str, str, str]:
+    """The Redis command that rings one server for (mobile, streamId); with "" it looks whatever it has read."""
+    return "PUBLISH", keys.bell(server), " ".join(["r", *(word for ring in rings for word in ring)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,17 @@ class Ears:
 class Doorbell:
     """Rings other servers and listens for their rings."""
 
-    def __init__(self, redis: "Redis", link: Link, server_id: str, settings: Settings, ears: Ears) -> None:
-        self._redis = redis
+    def __init__(self, link: Link, server_id: str, settings: Settings, ears: Ears) -> None:
         self._link = link
+        self._address = Address.of(settings.redis_url)
+        self._connect_seconds = settings.redis_connect_seconds
         self._server_id = server_id
         self._silence = settings.bell_silence_seconds
         self._ears = ears
         self._heard: float | None = None
+        self._confirmed = 0
         self._task: asyncio.Task[None] | None = None
+        self._rings: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
 
     @property
     def listening(self) -> bool:
@@ -65,20 +72,17 @@ class Doorbell:
         """Listen no more."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
 
-    async def ring(self, servers: Iterable[str], mobile: str, stream_id: str) -> None:
-        """Something waits for this person.
-
-        :raises Refusal: ``unavailable``; the entry is safe all the same
-        """
-        others = set(servers)
-        if self._server_id in others:
-            others.discard(self._server_id)
-            self._ears.ring(mobile, stream_id)
-        for server in others:
-            await self._link.command(*ring_command(server, mobile, stream_id))
+    def ring(self, servers: Iterable[str], mobile: str, stream_id: str) -> None:
+        """Something waits for this person. Never fails: the entry is stored, and a lost ring only costs time."""
+        for server in set(servers):
+            if server == self._server_id:
+                self._ears.ring(mobile, stream_id)
+                continue
+            if not self._rings:
+                asyncio.get_running_loop().call_soon(self._send_rings)
+            self._rings[server].append((mobile, stream_id))
 
     async def replaced(self, server: str, mobile: str, connection_id: str) -> None:
         """The connection lost its device to a newer one."""
@@ -101,32 +105,49 @@ class Doorbell:
             await asyncio.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - a spread, not a secret
 
     async def _listen(self) -> None:
-        pubsub = self._redis.pubsub()
+        gone = asyncio.Event()
+        line = await dial(self._address, self._hear, gone.set, self._connect_seconds)
         try:
-            await pubsub.subscribe(keys.bell(self._server_id), keys.EVERYONE)
-            waiting, last = 2, time.monotonic()
-            while time.monotonic() - last < self._silence:
-                message = await pubsub.get_message(timeout=1.0)
-                if message is None:
-                    continue
-                if message["type"] == "subscribe":
-                    waiting -= 1
-                    if waiting == 0:
-                        self._ears.gap()  # whatever was rung before this moment was not heard
-                elif message["data"] == b"h":
-                    self._heard = last = time.monotonic()
-                else:
-                    self._hear(message["data"].decode())
-            logger.warning("the doorbell is silent: subscribing anew", seconds=self._silence)
+            self._confirmed, last = 0, time.monotonic()
+            line.write(pack("SUBSCRIBE", keys.bell(self._server_id), keys.EVERYONE))
+            while not gone.is_set() and time.monotonic() - max(last, self._heard or 0) < self._silence:
+                await _either(gone, self._silence / 4)
+            logger.warning("the doorbell is silent or cut: subscribing anew", seconds=self._silence)
         finally:
-            with contextlib.suppress(RedisError, OSError):
-                await pubsub.aclose()  # type: ignore[no-untyped-call]
+            line.abort()
 
-    def _hear(self, data: str) -> None:
+    def _hear(self, reply: Any) -> None:
+        if not isinstance(reply, list):
+            logger.warning("the doorbell heard an error", error=str(reply))
+        elif reply[0] == b"subscribe":
+            self._confirmed += 1
+            if self._confirmed == CHANNELS:
+                self._ears.gap()  # whatever was rung before this moment was not heard
+        elif reply[2] == b"h":
+            self._heard = time.monotonic()
+        else:
+            self._understand(reply[2].decode())
+
+    def _understand(self, data: str) -> None:
         kind, *words = data.split(" ")
         if kind == "r":
-            self._ears.ring(words[0], words[1])
+            for mobile, stream_id in zip(words[::2], words[1::2], strict=True):
+                self._ears.ring(mobile, stream_id)
         elif kind == "c":
             self._ears.replaced(words[0], words[1])
         elif kind == "s":
             self._ears.closed(words[0])
+
+    def _send_rings(self) -> None:
+        """All rings of this tick for one server in one command."""
+        for server, rings in self._rings.items():
+            self._link.tell(*ring_command(server, *rings))
+        self._rings.clear()
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

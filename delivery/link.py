@@ -1,97 +1,176 @@
-"""What carries commands to Redis. The only place of the post that knows the client library, so that another can come.
+"""What carries commands to Redis on the road of a message: one connection, replies in order.
 
-A command that timed out or whose connection broke may well have been executed: nothing is retried here, every
+A command that timed out or whose connection broke may well have been executed: nothing is repeated here, every
 script is made to be repeated by whoever knows what it meant.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+import asyncio
+import random
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+import hiredis
+import structlog
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from delivery.line import Address, Line, Word, dial, pack
 from delivery.scripts import Script
 from protocol.refusals import Refusal
 from settings import Settings
 
+logger = structlog.get_logger(__name__)
 Arg: TypeAlias = str | bytes | int
-_AWAY = ("MISCONF", "LOADING", "BUSY", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN")
+CHECK_SECONDS: Final = 0.25
+MOST_PENDING: Final = 20_000
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+_AWAY: Final = (
+    *("OOM", "READONLY", "MISCONF", "LOADING", "BUSY"),
+    *("NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"),
+)
+"""Error codes of a Redis that cannot do its work now, rather than of a command of ours that is wrong."""
 
 
-def connect(settings: Settings, pool: int | None = None) -> "Redis":
-    """A client with a bounded pool and a limit on every wait; it connects when first used."""
-    connections = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=pool or settings.redis_pool,
-        timeout=settings.redis_connect_seconds,
-        socket_connect_timeout=settings.redis_connect_seconds,
-        socket_timeout=settings.redis_command_seconds,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis(connection_pool=connections)
+class _Asked(NamedTuple):
+    """A command, who waits for its reply, and since when (loop time)."""
 
-
-def is_away(error: Exception) -> bool:
-    """Is it Redis that is away, rather than our command that is wrong?"""
-    if isinstance(error, OutOfMemoryError | ReadOnlyError):
-        return True  # the library takes the code off the words of those it has a class for
-    if isinstance(error, ResponseError):
-        return str(error).startswith(_AWAY)
-    return isinstance(error, RedisError | OSError | TimeoutError)
-
-
-@asynccontextmanager
-async def reachable() -> AsyncIterator[None]:
-    """:raises Refusal: ``unavailable`` instead of whatever says that Redis is away"""
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
-        if not is_away(error):
-            raise
-        raise Refusal("unavailable") from error
+    answer: asyncio.Future[Any]
+    at: float
+    packed: bytes
 
 
 class Link:
-    """Scripts and single commands, one awaited reply each.
+    """Scripts and single commands. Every reply is bytes, ints and lists, as Redis gives it.
 
     Every method raises ``Refusal("unavailable")`` while Redis is away, at the latest after
-    ``redis_connect_seconds + redis_command_seconds``.
+    ``redis_connect_seconds + redis_command_seconds``. It connects when first used, and again when used after a loss.
     """
 
-    def __init__(self, redis: "Redis") -> None:
-        # Same connections, but replies as Redis gives them: redis-py would make dicts of some, tuples of others.
-        self._redis = Redis(connection_pool=redis.connection_pool)
-        self._redis.response_callbacks.clear()
+    def __init__(self, settings: Settings) -> None:
+        self._address = Address.of(settings.redis_url)
+        self._connect_seconds = settings.redis_connect_seconds
+        self._command_seconds = settings.redis_command_seconds
+        self._line: Line | None = None
+        self._sent: deque[_Asked] = deque()
+        self._unsent: deque[_Asked] = deque()
+        self._dialling: asyncio.Task[None] | None = None
+        self._checking: asyncio.TimerHandle | None = None
 
     async def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> Any:
-        """Run a script by its SHA; Redis that restarted is given the source again.
-
-        :returns: the reply as bytes, ints and lists
-        """
+        """Run a script by its SHA; a Redis that does not know it is given the source."""
         try:
-            return await self.command("EVALSHA", script.sha, len(keys), *keys, *args)
+            return await self._ask(pack("EVALSHA", script.sha, len(keys), *keys, *args))
         except NoScriptError:
-            return await self.command("EVAL", script.text, len(keys), *keys, *args)
+            return await self._ask(pack("EVAL", script.text, len(keys), *keys, *args))
 
-    async def command(self, *words: Arg | float) -> Any:
+    async def command(self, *words: Word) -> Any:
         """One plain command."""
-        async with reachable():
-            return await self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
+        return await self._ask(pack(*words))
 
-    async def together(self, commands: Sequence[Sequence[Arg | float]]) -> list[Any]:
+    async def together(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several plain commands in one trip; not a transaction."""
-        async with reachable(), self._redis.pipeline(transaction=False) as pipe:
-            for words in commands:
-                pipe.execute_command(*words)
-            return await pipe.execute()
+        return await asyncio.gather(*[self._ask(pack(*words)) for words in commands])
+
+    def tell(self, *words: Word) -> None:
+        """A command whose outcome nothing depends on: a failure is a line in the log."""
+        try:
+            self._ask(pack(*words)).add_done_callback(_note)
+        except Refusal:
+            logger.warning("a command was not sent", command=words[0])
 
     async def close(self) -> None:
-        """Give the connections back."""
-        await self._redis.connection_pool.disconnect()
+        """End the connection. Whoever still waits is refused."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
+        if self._line is not None:
+            self._line.abort()
+        _refuse(self._unsent)
+        self._unsent.clear()
+        await asyncio.sleep(0)  # the transport tells its end in the next tick
+
+    # ---- asking
+
+    def _ask(self, packed: bytes) -> asyncio.Future[Any]:
+        if len(self._sent) + len(self._unsent) >= MOST_PENDING:
+            raise Refusal("unavailable")
+        loop = asyncio.get_running_loop()
+        asked = _Asked(loop.create_future(), loop.time(), packed)
+        if self._line is not None:
+            self._sent.append(asked)
+            self._line.write(packed)
+        else:
+            self._unsent.append(asked)
+            if self._dialling is None:
+                self._dialling = loop.create_task(self._dial())
+        if self._checking is None:
+            self._checking = loop.call_later(CHECK_SECONDS, self._check)
+        return asked.answer
+
+    def _heard(self, reply: Any) -> None:
+        answer = self._sent.popleft().answer
+        if answer.done():
+            return  # whoever asked was cancelled
+        if isinstance(reply, hiredis.ReplyError):
+            answer.set_exception(_error(str(reply)))
+        else:
+            answer.set_result(reply)
+
+    def _check(self) -> None:
+        """A reply that does not come, or a connection that does not: nobody waits for longer than he was told."""
+        loop = asyncio.get_running_loop()
+        now, self._checking = loop.time(), None
+        if self._line is not None and self._sent and now - self._sent[0].at > self._command_seconds:
+            logger.warning("Redis is silent", waiting=len(self._sent))
+            self._line.abort()
+        while self._unsent and now - self._unsent[0].at > self._connect_seconds:
+            _refuse([self._unsent.popleft()])
+        if self._sent or self._unsent:
+            self._checking = loop.call_later(CHECK_SECONDS, self._check)
+
+    # ---- the line
+
+    async def _dial(self) -> None:
+        """Until it stands, or nobody waits for it any more."""
+        pause = FIRST_PAUSE
+        try:
+            while self._line is None and self._unsent:
+                try:
+                    self._begin(await dial(self._address, self._heard, self._lost, self._connect_seconds))
+                except (OSError, RedisError) as error:
+                    logger.warning("Redis is away", error=type(error).__name__)
+                    await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - a spread, not a secret
+                    pause = min(2 * pause, LONGEST_PAUSE)
+        finally:
+            self._dialling = None
+
+    def _begin(self, line: Line) -> None:
+        self._line = line
+        while self._unsent:
+            asked = self._unsent.popleft()
+            self._sent.append(asked)
+            line.write(asked.packed)
+
+    def _lost(self) -> None:
+        self._line = None
+        lost, self._sent = self._sent, deque()
+        _refuse(lost)
 
 
-__all__ = ["Link", "Redis", "RedisConnectionError", "connect", "is_away", "reachable"]
+def _refuse(asked: Iterable[_Asked]) -> None:
+    for each in asked:
+        if not each.answer.done():
+            each.answer.set_exception(Refusal("unavailable"))
+
+
+def _note(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        logger.warning("a command was lost", error=str(error))
+
+
+def _error(words: str) -> Exception:
+    code = words.partition(" ")[0]
+    if code == "NOSCRIPT":
+        return NoScriptError(words)
+    return Refusal("unavailable") if code in _AWAY else ResponseError(words)

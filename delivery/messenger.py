@@ -60,7 +60,7 @@ class Messenger:
         :raises Refusal: ``no_such_person``, ``mailbox_full``
         """
         deposit = await self.mailbox.deposit(to, sender, message_id, message)
-        await self._ring(deposit, to)
+        self._doorbell.ring(deposit.servers, to, deposit.stream_id)
         return deposit
 
     async def acknowledge(self, holder: Holder, chats: Sequence[Acked], receipts: Sequence[str]) -> None:
@@ -96,14 +96,7 @@ class Messenger:
     async def _receipt(self, sender: str, reader: str, ack_type: str, message_ids: Sequence[str]) -> None:
         deposit = await self.mailbox.deposit_receipt(sender, reader, ack_type, message_ids)
         if deposit is not None:
-            await self._ring(deposit, sender)
-
-    async def _ring(self, deposit: Deposit, mobile: str) -> None:
-        try:
-            await self._doorbell.ring(deposit.servers, mobile, deposit.stream_id)
-        except Refusal:
-            # The entry is stored: a lost ring only costs time, a refusal would tell the sender a lie.
-            logger.warning("a ring was lost")
+            self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
 
     async def _forget_here(self, mobile: str) -> None:
         try:

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from devstack.places import socket_directory
 from devstack.postgres import FAST, Postgres
 from devstack.valkey import Valkey
+from tests.support.links import close_links
 from tests.support.stack import ROOT, Stack
 
 TEMPLATE = "migrated"
@@ -63,6 +64,7 @@ async def redis(valkey_url: str) -> AsyncIterator["Redis"]:
     client = Redis.from_url(valkey_url)
     await client.flushall()
     yield client
+    await close_links()
     await client.aclose()
 
 

@@ -12,7 +12,7 @@ from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
 from delivery.devices import Devices
-from delivery.link import Link, connect
+from delivery.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from settings import Settings, SettingsError, load
@@ -32,8 +32,7 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     settings = load()
     configure(settings.log_level)
     await Tortoise.init(config=tortoise_orm(settings.database_url, 2), _enable_global_fallback=True)
-    redis = connect(settings, pool=8)
-    link = Link(redis)
+    link = Link(settings)
     people = People(link, Directory(Passwords(4, 1, 0)).person, settings.dedupe_hours)
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()

@@ -81,7 +81,7 @@ async def _tell(chores: Chores, mobile: str, chats: list[tuple[str, str]]) -> No
         if deposit is None:
             continue
         for server in deposit.servers:
-            await chores.link.command(*ring_command(server, sender, deposit.stream_id))
+            await chores.link.command(*ring_command(server, (sender, deposit.stream_id)))
 
 
 async def _forget_devices(chores: Chores, mobile: str) -> None:

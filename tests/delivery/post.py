@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 
 from delivery import scripts
 from delivery.keys import Person
-from delivery.link import Arg, Link
+from delivery.link import Arg
+from tests.support.links import link_to
 
 DAY = 86_400
 MOBILE = "9100000001"
@@ -28,7 +29,7 @@ class Post:
 
     def __init__(self, redis: "Redis", mobile: str = MOBILE, day: int = 0) -> None:
         self.redis = redis
-        self.link = Link(redis)
+        self.link = link_to(redis)
         self.keys = Person(mobile, DAY, day or int(time.time()) // DAY)
 
     async def call(self, script: scripts.Script, keys: list[str], *args: Arg) -> Any:

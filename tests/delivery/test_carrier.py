@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from delivery import carrier as module
 from delivery.carrier import Carrier
-from delivery.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from delivery.presence import Holder, Presence
@@ -23,6 +22,7 @@ from protocol.entries import Chat
 from protocol.refusals import SLOW_CONSUMER, Close
 from settings import Settings
 from tests.delivery.test_mailbox import ASHA, RAVI, Row
+from tests.support.links import link_to
 
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
 OTHER = Holder(RAVI, "primary", "s2", "c2")
@@ -90,7 +90,7 @@ async def carrying(redis: "Redis", dialect: Dialect | None = None, **knobs: Any)
         jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
         **knobs,
     )
-    link = Link(redis)
+    link = link_to(redis)
     people = People(link, find, 24)
     mailbox, presence, road = Mailbox(link, people, settings), Presence(link, people, settings), Road()
     scene = Scene(Carrier(road, HOLDER, mailbox, dialect or V1(), settings), road, mailbox, presence)

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 
 from delivery import keys
 from delivery.doorbell import Doorbell, Ears
-from delivery.link import Link
 from settings import Settings
+from tests.support.links import link_to
 
 
 def knobs(redis_url: str) -> Settings:
@@ -56,7 +56,7 @@ async def listening(redis: "Redis", url: str, name: str, beat: bool = True) -> A
         closed=lambda session: heard.append(("closed", session)),
         gap=lambda: heard.append(("gap",)),
     )
-    house = House(Doorbell(redis, Link(redis), name, knobs(url), ears), heard)
+    house = House(Doorbell(link_to(redis), name, knobs(url), ears), heard)
 
     async def heartbeat() -> None:
         while True:
@@ -78,7 +78,7 @@ async def listening(redis: "Redis", url: str, name: str, beat: bool = True) -> A
 
 async def test_one_server_rings_another_and_itself_without_the_wire(redis: "Redis", valkey_url: str) -> None:
     async with listening(redis, valkey_url, "s1") as one, listening(redis, valkey_url, "s2") as two:
-        await one.bell.ring(["s1", "s2", "s2", "s9"], "9100000001", "5-0")
+        one.bell.ring(["s1", "s2", "s2", "s9"], "9100000001", "5-0")
         assert ("ring", "9100000001", "5-0") in one.heard
         await two.hears("ring", "9100000001", "5-0")
         await one.bell.replaced("s2", "9100000001", "c1")
@@ -102,7 +102,7 @@ async def test_a_cut_line_is_mended_and_the_gap_is_told(redis: "Redis", valkey_u
         await until(lambda: one.bell.listening)
         await redis.client_kill_filter(_type="pubsub")
         await until(lambda: one.heard.count(("gap",)) == 2)
-        await one.bell.ring(["s1"], "9100000001", "6-0")
+        one.bell.ring(["s1"], "9100000001", "6-0")
         await redis.publish(keys.bell("s1"), "r 9100000001 7-0")
         await one.hears("ring", "9100000001", "7-0")
 

@@ -10,13 +10,13 @@ from redis.asyncio import Redis
 
 from delivery.hub import Hub
 from delivery.lease import Lease, close_for
-from delivery.link import Link
 from delivery.messenger import Messenger
 from delivery.presence import Claimed, Holder, Presence, Verdict
 from delivery.registry import Registry
 from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
 from settings import Settings
 from tests.delivery.test_mailbox import RAVI, House, Row, house
+from tests.support.links import link_to
 
 __all__ = ["house"]
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
@@ -57,7 +57,7 @@ async def kept(redis: "Redis", house: House) -> tuple[Lease, Tenant]:
         database_url="postgres://nobody@127.0.0.1/none",
         jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
     )
-    registry = Registry(Link(redis), "s1", settings)
+    registry = Registry(link_to(redis), "s1", settings)
     tenant = Tenant()
     lease = Lease(tenant, HOLDER, "account-1", Messenger(house.mailbox, house.presence, bell, registry, Hub(60)), 1.0)
     assert (await lease.claim()).epoch == lease.epoch

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
-from delivery.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from delivery.presence import Holder, Presence
 from protocol.entries import Chat, Receipt
 from protocol.refusals import Refusal
 from settings import Settings
+from tests.support.links import link_to
 
 RAVI, ASHA = "9100000001", "9200000001"
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
@@ -55,8 +55,10 @@ def house(redis: "Redis") -> House:
         mailbox_limit=3,
         max_devices=1,
     )
-    people = People(Link(redis), find, 24)
-    return House(Mailbox(Link(redis), people, settings), Presence(Link(redis), people, settings), people, rows, asked)
+    people = People(link_to(redis), find, 24)
+    return House(
+        Mailbox(link_to(redis), people, settings), Presence(link_to(redis), people, settings), people, rows, asked
+    )
 
 
 async def test_who_is_not_loaded_is_asked_for_once(house: House) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
-from delivery.link import Link
 from delivery.people import People
 from protocol.refusals import Refusal
+from tests.support.links import link_to
 
 MOBILE = "9100000001"
 
@@ -28,7 +28,7 @@ def people(redis: "Redis", row: Row | None) -> People:
         assert mobile == MOBILE
         return row
 
-    return People(Link(redis), find, 24)
+    return People(link_to(redis), find, 24)
 
 
 async def test_what_is_known_of_a_person_is_loaded_and_again_changes_nothing(redis: "Redis") -> None:
@@ -79,4 +79,4 @@ def test_hours_below_a_second_are_a_second(redis: "Redis") -> None:
     async def find(_mobile: str) -> None:
         return None
 
-    assert People(Link(redis), find, 1e-9).keys(MOBILE).dedupe_seconds == 1
+    assert People(link_to(redis), find, 1e-9).keys(MOBILE).dedupe_seconds == 1

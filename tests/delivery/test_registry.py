@@ -7,9 +7,9 @@ import secrets
 from redis.asyncio import Redis
 
 from delivery import keys
-from delivery.link import Link
 from delivery.registry import Registry
 from settings import Settings
+from tests.support.links import link_to
 
 
 def registry(redis: "Redis") -> Registry:
@@ -18,7 +18,7 @@ def registry(redis: "Redis") -> Registry:
         database_url="postgres://nobody@127.0.0.1/none",
         jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
     )
-    return Registry(Link(redis), "s1", settings)
+    return Registry(link_to(redis), "s1", settings)
 
 
 async def test_a_heartbeat_says_who_lives_and_is_heard_by_its_own_server(redis: "Redis") -> None:

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.delivery.post import MOBILE, Post
+from tests.support.links import close_links
 from tests.workers.support import enrol
 
 
@@ -32,3 +33,4 @@ async def post(ctx: dict[str, Any], env: dict[str, str]) -> AsyncIterator[Post]:
         made = Post(redis)
         await made.load(str(user.id))
         yield made
+        await close_links()
