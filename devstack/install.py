@@ -22,29 +22,36 @@ VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 STAMP = VENV / "installed"
 """Written last. It names what was installed, where, and for which Python."""
+MORE_LOCKS = (*LOCKS, ROOT / "requirements-bench.txt")
+MORE_STAMP = VENV / "installed-bench"
+"""The same for what only the benchmark needs: nobody else should wait for it."""
 UNFINISHED = VENV / "unfinished"
 """Exists while pip works: what it left half-done pip itself would later take for complete."""
 
 
-def ready_python() -> Path:
+def ready_python(*, bench: bool = False) -> Path:
     """The environment's Python, after installing whatever is missing.
 
+    :param bench: with what the benchmark needs
     :raises SystemExit: with what to do, when that fails
     """
     python = VENV / "bin" / "python"
     with _one_at_a_time():
         if not (python.exists() and _stamped()):
-            _install(python)
+            _install(python, LOCKS, STAMP)
+        if bench and not _stamped(MORE_LOCKS, MORE_STAMP):
+            _install(python, MORE_LOCKS, MORE_STAMP)
     return python
 
 
-def _stamped() -> bool:
-    return STAMP.exists() and STAMP.read_text(encoding="utf-8") == _wanted()
+def _stamped(locks: tuple[Path, ...] | None = None, stamp: Path | None = None) -> bool:
+    stamp = stamp or STAMP
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == _wanted(locks)
 
 
-def _wanted() -> str:
+def _wanted(locks: tuple[Path, ...] | None = None) -> str:
     """Scripts carry the path of the environment, so a moved checkout needs a new one."""
-    digest = hashlib.sha256(b"".join(lock.read_bytes() for lock in LOCKS)).hexdigest()
+    digest = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks or LOCKS)).hexdigest()
     return f"{digest}\n{VENV}\n{sys.version_info.major}.{sys.version_info.minor}\n"
 
 
@@ -59,17 +66,17 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(descriptor)
 
 
-def _install(python: Path) -> None:
+def _install(python: Path, locks: tuple[Path, ...], stamp: Path) -> None:
     began = time.monotonic()
     print(f"Setting up {VENV} (once; later starts take seconds)", flush=True)
     pip = _pip()
     _make_environment(python, with_pip=pip is None)
     UNFINISHED.touch()
-    STAMP.unlink(missing_ok=True)
+    stamp.unlink(missing_ok=True)
     command = [*(pip or [str(python), "-m", "pip"]), "install", "--require-hashes", "--no-input"]
-    _run_pip([*command, *(part for lock in LOCKS for part in ("-r", str(lock)))])
+    _run_pip([*command, *(part for lock in locks for part in ("-r", str(lock)))], locks)
     UNFINISHED.unlink()
-    STAMP.write_text(_wanted(), encoding="utf-8")
+    stamp.write_text(_wanted(locks), encoding="utf-8")
     print(f"Installed in {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -102,9 +109,9 @@ def _same_version(python: Path) -> bool:
     return answer.stdout.split() == [str(sys.version_info.major), str(sys.version_info.minor)]
 
 
-def _run_pip(command: list[str]) -> None:
+def _run_pip(command: list[str], locks: tuple[Path, ...]) -> None:
     """Run pip; show which package it is at, and everything it said if it fails."""
-    total = sum(len(re.findall(r"^[\w.-]+==", lock.read_text(encoding="utf-8"), re.MULTILINE)) for lock in LOCKS)
+    total = sum(len(re.findall(r"^[\w.-]+==", lock.read_text(encoding="utf-8"), re.MULTILINE)) for lock in locks)
     said: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         try:

@@ -15,6 +15,7 @@ COMMANDS = """\
 other commands:
   run.py test [ARGS]    run the tests (ARGS go to pytest)
   run.py check          format, lint, types, floors and tests, as CI does
+  run.py bench [ARGS]   measure it, on a stack of its own; see: run.py bench --help
 """
 
 

@@ -1,0 +1,155 @@
+"""Strict accounting: what was sent, and what came of it. Lost, doubled or reordered chats make a run void.
+
+A chat's ``messageId`` is ``<run>-<pair>-<number>``: numbers of a pair count up from 0 in the order of sending, so that
+one comparison tells whether the next thing that comes is the one expected. Runs have names of their own, because a
+server remembers the ``messageId``s of a day.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+
+
+class Sequence:
+    """Things numbered 0, 1, 2, … as they come."""
+
+    __slots__ = ("doubled", "gaps", "next", "reordered")
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.gaps: set[int] = set()
+        self.doubled = self.reordered = 0
+
+    def came(self, number: int) -> bool:
+        """Take note of one; whether it is new."""
+        if number == self.next:
+            self.next = number + 1
+            return True
+        if number > self.next:
+            self.gaps.update(range(self.next, number))
+            self.next = number + 1
+            return True
+        if number in self.gaps:  # something younger came before it
+            self.gaps.remove(number)
+            self.reordered += 1
+            return True
+        self.doubled += 1
+        return False
+
+    def missing(self, sent: int) -> int:
+        """How many of ``sent`` never came."""
+        return len(self.gaps) + max(0, sent - self.next)
+
+    def unknown(self, sent: int) -> int:
+        """How many came that nobody sent."""
+        return max(0, self.next - sent)
+
+
+@dataclass(slots=True)
+class Pair:
+    """One sender and one recipient."""
+
+    sent: int = 0
+    stored: Sequence = field(default_factory=Sequence)
+    arrived: Sequence = field(default_factory=Sequence)
+    receipted: Sequence = field(default_factory=Sequence)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything sent has its tick, has arrived and has its receipt."""
+        return not any(kind.missing(self.sent) for kind in (self.stored, self.arrived, self.receipted))
+
+
+@dataclass(slots=True)
+class Defects:
+    """What was wrong in a run; all zeros, or the run is void.
+
+    :param lost: chats that never arrived
+    :param doubled: chats that arrived again
+    :param reordered: chats that arrived after a younger one of the same sender
+    :param unanswered: chats without a single tick
+    :param unreceipted: chats whose sender was never told of the delivery
+    :param receipts_doubled: receipts or ticks for a chat that had one
+    :param unknown: things that came and were never sent
+    :param refused: chats the server refused
+    :param closed: connections that ended by themselves
+    """
+
+    lost: int = 0
+    doubled: int = 0
+    reordered: int = 0
+    unanswered: int = 0
+    unreceipted: int = 0
+    receipts_doubled: int = 0
+    unknown: int = 0
+    refused: int = 0
+    closed: int = 0
+
+    def any(self) -> bool:
+        """Whether the run is void."""
+        return any(self.counts().values())
+
+    def counts(self) -> dict[str, int]:
+        """By name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def text(self) -> str:
+        """What there was, or ``none``."""
+        return ", ".join(f"{count} {name}" for name, count in self.counts().items() if count) or "none"
+
+
+class Ledger:
+    """The books of one run: a :class:`Pair` each, and what belongs to none of them."""
+
+    def __init__(self, pairs: int) -> None:
+        self.run = secrets.token_hex(4)
+        self.pairs = [Pair() for _ in range(pairs)]
+        self.refused = self.closed = 0
+        self.strange = 0
+
+    @property
+    def sent(self) -> int:
+        """Chats sent so far."""
+        return sum(pair.sent for pair in self.pairs)
+
+    def next_id(self, pair: int) -> str:
+        """Enter a chat as sent; its ``messageId``."""
+        books = self.pairs[pair]
+        message_id = f"{self.run}-{pair}-{books.sent}"
+        books.sent += 1
+        return message_id
+
+    def place(self, message_id: str) -> tuple[int, int] | None:
+        """Pair and number of a chat of this run; None, and noted, when it is none."""
+        run, _, rest = message_id.partition("-")
+        pair, _, number = rest.partition("-")
+        if run == self.run and int(pair) < len(self.pairs):
+            return int(pair), int(number)
+        self.strange += 1
+        return None
+
+    def settled(self) -> bool:
+        """Whether nothing more is to come."""
+        return all(pair.settled for pair in self.pairs)
+
+    def defects(self) -> Defects:
+        """The verdict, once everything that could come has come."""
+        found = Defects(refused=self.refused, closed=self.closed, unknown=self.strange)
+        for pair in self.pairs:
+            found.lost += pair.arrived.missing(pair.sent)
+            found.doubled += pair.arrived.doubled
+            found.reordered += pair.arrived.reordered
+            found.unanswered += pair.stored.missing(pair.sent)
+            found.unreceipted += pair.receipted.missing(pair.sent)
+            found.receipts_doubled += pair.receipted.doubled + pair.stored.doubled
+            found.unknown += sum(kind.unknown(pair.sent) for kind in (pair.stored, pair.arrived, pair.receipted))
+        return found
+
+    def per_pair(self) -> list[dict[str, int]]:
+        """What was wrong, pair by pair; only pairs with something wrong."""
+        wrong = []
+        for number, pair in enumerate(self.pairs):
+            alone = Ledger(0)
+            alone.pairs = [pair]
+            if (defects := alone.defects()).any():
+                wrong.append({"pair": number, "sent": pair.sent, **{k: v for k, v in defects.counts().items() if v}})
+        return wrong

@@ -1,0 +1,62 @@
+"""CPU and memory, as the operating system counts them. Linux only: it reads /proc."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_TICK = os.sysconf("SC_CLK_TCK")
+Processes = Mapping[str, list[int]]
+"""Roles (``server``, ``redis``, …) and the processes that play them."""
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name: state, parent, …
+
+    :raises FileNotFoundError: when there is no such process
+    """
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+def tree(root: int) -> list[int]:
+    """A process and all its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                children.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended while we looked
+    found = [root]
+    for pid in found:
+        found.extend(children.get(pid, []))
+    return found
+
+
+def seconds(pid: int) -> float:
+    """CPU seconds a process has used, user and system, with those of its children that have ended."""
+    fields = _stat(pid)
+    return sum(map(int, fields[11:15])) / _TICK
+
+
+def spent(processes: Processes) -> dict[str, float]:
+    """CPU seconds used so far by each role, and by ourselves as ``client``."""
+    used = {role: sum(seconds(pid) for pid in pids) for role, pids in processes.items()}
+    own = os.times()
+    return {**used, "client": own.user + own.system}
+
+
+def difference(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """CPU seconds used in between."""
+    return {role: round(after[role] - before[role], 3) for role in after}
+
+
+def memory(pids: Iterable[int]) -> int:
+    """Bytes of memory of some processes; what they share counts once (PSS)."""
+    return sum(_pss(pid) for pid in pids)
+
+
+def _pss(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no Pss in smaps_rollup of {pid}")

@@ -1,0 +1,155 @@
+"""Our own product as a venue: started afresh by the usual command, or already running somewhere."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from bench.cpu import Processes, tree
+from bench.line import Account, Ear
+from bench.people import Mint, SignUps
+from bench.talker import Talker, open_line
+from devstack.options import ROOT
+from devstack.probe import free_port
+from devstack.process import Child
+from devstack.runfile import NAME, read_run
+
+READY_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 30.0
+
+
+class Stack:
+    """The whole product on a data directory of its own, gone afterwards. May serve several :class:`Ours`."""
+
+    def __init__(self, workers: int, env: Mapping[str, str] | None = None) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="wm-bench-"))
+        self._command = [sys.executable, "-m", "devstack", "--port", str(free_port()), "--workers", str(workers)]
+        ours = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
+        self._env = {**ours, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", **(env or {})}
+        self._child: Child | None = None
+
+    def start(self) -> "Running":
+        """Start it and wait until it serves.
+
+        :raises ChildError: when it does not
+        """
+        command = [*self._command, "--data", str(self.data)]
+        log = self.data.with_suffix(".log")
+        self._child = Child("stack", command, log=log, env=self._env, cwd=ROOT)
+        self._child.await_ready(lambda: read_run(self.data / NAME) is not None, READY_SECONDS)
+        return Running(self.data)
+
+    def stop(self) -> None:
+        """Everything of it ends, and its data is removed."""
+        if self._child:
+            self._child.stop(STOP_SECONDS)
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.data.with_suffix(".log").unlink(missing_ok=True)
+
+
+class Running:
+    """What runs on a data directory, by its run file."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.run: dict[str, Any] = read_run(data / NAME) or {}
+        if not self.run:
+            raise FileNotFoundError(f"Nothing runs on {data}")
+        secret = self.run["secret_file"]
+        given = Path(secret).read_text(encoding="ascii").strip() if secret else os.environ["JWT_SECRET"]
+        self.mint = Mint(self.run["database_url"], given)
+        self.redis: Redis = Redis.from_url(self.run["redis_url"], decode_responses=True)
+
+    def processes(self) -> Processes:
+        """Server workers, Redis, PostgreSQL and the background worker."""
+        children = {each["name"]: each["pid"] for each in json.loads((self.data / "children.json").read_text())}
+        run = read_run(self.data / NAME) or self.run
+        found = {"server": [server["pid"] for server in run["servers"]]}
+        if "Valkey" in children:
+            found["redis"] = [children["Valkey"]]
+        if "PostgreSQL" in children:
+            found["postgres"] = tree(children["PostgreSQL"])
+        if run["worker"]:
+            found["background"] = [run["worker"]["pid"]]
+        return found
+
+
+class Ours:
+    """The product, with its Redis writing to disk in one of the two ways."""
+
+    def __init__(self, running: Running, fsync: str | None, *, name: str | None = None, ack_each: bool = False) -> None:
+        """:param fsync: ``everysec`` or ``always``; None leaves it as it is"""
+        self.name = name or (f"mini-{fsync}" if fsync else "mini")
+        self.running, self._fsync, self._ack_each = running, fsync, ack_each
+        self._url = running.run["url"].replace("http", "ws", 1)
+
+    async def prepare(self) -> None:
+        """Set how Redis writes to disk."""
+        if self._fsync:
+            await self.running.redis.config_set("appendfsync", self._fsync)
+
+    async def people(self, count: int) -> Sequence[Account]:
+        """Minted ones."""
+        return await self.running.mint.people(count)
+
+    async def connect(self, account: Account, ear: Ear) -> Talker:
+        """By ``wm.v1``."""
+        return await open_line(self._url, account, ear, ack_each=self._ack_each)
+
+    def processes(self) -> Processes:
+        """Server workers, Redis, PostgreSQL and the background worker."""
+        return self.running.processes()
+
+    async def facts(self) -> dict[str, str]:
+        """What Redis is and how it writes."""
+        info = await self.running.redis.info("server")
+        settings = await self.running.redis.config_get("append*")
+        version = info.get("valkey_version") or info["redis_version"]
+        return {
+            "redis": f"{info.get('server_name', 'redis')} {version}",
+            "appendonly": settings["appendonly"],
+            "appendfsync": settings["appendfsync"],
+            "workers": str(len(self.running.run["servers"])),
+        }
+
+    async def close(self) -> None:
+        """Our own connection to Redis; the stack itself is its owner's to stop."""
+        await self.running.redis.aclose()
+
+
+class Elsewhere:
+    """Servers known by nothing but an address: people sign up, and no CPU but the client's is counted."""
+
+    def __init__(self, url: str, *, ack_each: bool = False) -> None:
+        """:param url: ``http://host:port``"""
+        self.name = "mini-url"
+        self._ws_url, self._ack_each = url.replace("http", "ws", 1), ack_each
+        self._sign_ups = SignUps(url)
+
+    async def prepare(self) -> None:
+        """Nothing to set."""
+
+    async def people(self, count: int) -> Sequence[Account]:
+        """By sign-up and login."""
+        return await self._sign_ups.people(count)
+
+    async def connect(self, account: Account, ear: Ear) -> Talker:
+        """By ``wm.v1``."""
+        return await open_line(self._ws_url, account, ear, ack_each=self._ack_each)
+
+    def processes(self) -> Processes:
+        """Unknown."""
+        return {}
+
+    async def facts(self) -> dict[str, str]:
+        """Nothing is known."""
+        return {}
+
+    async def close(self) -> None:
+        """Nothing of it is ours."""

@@ -1,0 +1,136 @@
+"""A client of ``wm.v1``, on picows: everything happens in the callback of a frame, and leaves once per loop tick."""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from bench.line import TEXT, Account, ConnectError, Ear
+
+CONNECT_SECONDS: Final = 30.0
+
+
+class _In(msgspec.Struct, gc=False, rename="camel"):
+    """Any frame of the server's: the fields this client has a use for. (One shape is quicker to read than a union.)"""
+
+    type: str
+    message_id: str = ""
+    message_ids: list[str] = []
+    stream_id: str = ""
+    code: str = ""
+
+
+_ONE: Final = msgspec.json.Decoder(_In)
+_MANY: Final = msgspec.json.Decoder(list[_In])
+_CHAT: Final = '{"type":"chat","to":"%s","messageId":"%s","message":"' + TEXT + '"}'
+_ACK: Final = '{"type":"ack","ackType":"delivered","streamIds":["%s"]}'
+
+
+class Talker(WSListener):  # type: ignore[misc]  # compiled: its type is not known to be a class
+    """One connection. Acks what comes, tells its ear.
+
+    :param ack_each: one ack frame for each entry, instead of one for all of a loop tick
+    """
+
+    def __init__(self, ear: Ear, *, ack_each: bool = False) -> None:
+        super().__init__()
+        self._ear, self._ack_each = ear, ack_each
+        self._loop = asyncio.get_running_loop()
+        self._transport: WSTransport
+        self._frames: list[str] = []
+        self._acks: list[str] = []
+        self._due = False
+        self.synced: asyncio.Future[None] = self._loop.create_future()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The upgrade is done."""
+        self._transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """One WebSocket message."""
+        if frame.msg_type == WSMsgType.TEXT and frame.fin:
+            data = frame.get_payload_as_memoryview()
+            for said in _MANY.decode(data) if data[0] == 0x5B else (_ONE.decode(data),):
+                self._hear(said)
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif frame.msg_type != WSMsgType.PONG:
+            raise ValueError(f"a frame this client does not read: {frame.msg_type}")
+
+    def _hear(self, said: _In) -> None:
+        kind, ear = said.type, self._ear
+        if kind == "sent":
+            ear.stored(said.message_id)
+        elif kind == "chat":
+            self._ack(said.stream_id)
+            ear.arrived(said.message_id)
+        elif kind == "ack":
+            self._ack(said.stream_id)
+            for message_id in said.message_ids:
+                ear.receipt(message_id)
+        elif kind == "synced":
+            if not self.synced.done():
+                self.synced.set_result(None)
+        elif kind == "error":
+            ear.refused(said.code)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """It is gone."""
+        if not self.synced.done():
+            self.synced.set_exception(ConnectError("the server hung up before the first frames"))
+            self.synced.exception()  # told by open_line; asyncio need not complain as well
+        self._ear.closed()
+
+    def chat(self, to: str, message_id: str) -> None:
+        """Send a chat with the usual text."""
+        self._frames.append(_CHAT % (to, message_id))
+        self._soon()
+
+    def _ack(self, stream_id: str) -> None:
+        self._acks.append(stream_id)
+        self._soon()
+
+    def _soon(self) -> None:
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """What this tick brought up leaves as one message: acks first, they free the server's window."""
+        self._due = False
+        if self._acks:
+            acks = [_ACK % each for each in self._acks] if self._ack_each else [_ACK % '","'.join(self._acks)]
+            self._frames = acks + self._frames
+            self._acks = []
+        frames, self._frames = self._frames, []
+        text = frames[0] if len(frames) == 1 else "[" + ",".join(frames) + "]"
+        if not self._transport.is_disconnected:
+            self._transport.send(WSMsgType.TEXT, text.encode())
+
+    def end(self) -> None:
+        """Hang up, without goodbye."""
+        self._ear.ended = True
+        self._transport.disconnect(graceful=False)
+
+
+async def open_line(url: str, account: Account, ear: Ear, *, ack_each: bool = False) -> Talker:
+    """Connect, and wait until the backlog is through (``synced``).
+
+    :param url: ``ws://host:port``
+    :raises ConnectError: when that does not come about
+    """
+    how: dict[str, Any] = {"extra_headers": {"Sec-WebSocket-Protocol": "wm.v1"}}
+    try:
+        _, listener = await ws_connect(
+            lambda: Talker(ear, ack_each=ack_each),
+            f"{url}/?token={account.secret}",
+            websocket_handshake_timeout=CONNECT_SECONDS,
+            **how,
+        )
+        assert isinstance(listener, Talker)  # noqa: S101 - for the type checker: the factory made it
+        await asyncio.wait_for(listener.synced, CONNECT_SECONDS)
+    except (OSError, WSError, TimeoutError) as error:
+        raise ConnectError(f"{type(error).__name__}: {error}") from error
+    return listener
