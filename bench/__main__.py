@@ -1,6 +1,5 @@
 """``python -m bench``: what ``run.py bench`` becomes once everything is installed."""
 
-import asyncio
 import uvloop
 
 from bench.closed import closed
@@ -18,5 +17,6 @@ async def main() -> None:
             print(result.line())
     finally:
         stack.stop()
+
 
 uvloop.run(main())

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Literal, Protocol
 
 import structlog
 
+from delivery.flights import Flights
 from delivery.mailbox import START, Collected, Mailbox, Mode
-from delivery.messenger import Acked
 from delivery.presence import Holder
 from protocol.dialects import Dialect
 from protocol.entries import Chat, Entry, Receipt
@@ -23,19 +22,12 @@ RETRY_SECONDS: Final = 0.5
 NOTHING: Final = (0, 0)
 
 
-@dataclass(slots=True)
-class Flight:
-    """An entry on its way: sent and not acked. A receipt has no ``message_id``."""
-
-    sender: str
-    message_id: str
-    sent_at: float
-    times: int = 1
-
-
 class Road(Protocol):
     """What the carrier needs of its connection."""
 
+    @property
+    def ended(self) -> bool: ...
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
     async def carry(self, frames: Sequence[bytes]) -> None: ...
     def confirm(self, receipts: Sequence[str]) -> None: ...
     def close(self, close: Close) -> None: ...
@@ -45,80 +37,105 @@ class Road(Protocol):
 class Carrier:
     """Sleeps until rung, then reads until nothing is left or the window is full."""
 
-    def __init__(self, road: Road, holder: Holder, mailbox: Mailbox, dialect: Dialect, settings: Settings) -> None:
+    __slots__ = (
+        "_boundary",
+        "_cursor",
+        "_dialect",
+        "_due",
+        "_flights",
+        "_holder",
+        "_mailbox",
+        "_more",
+        "_parked",
+        "_progress",
+        "_read",
+        "_road",
+        "_rung",
+        "_running",
+        "_settings",
+        "_synced",
+        "_waited",
+    )
+
+    def __init__(
+        self, road: Road, holder: Holder, mailbox: Mailbox, dialect: Dialect, flights: Flights, settings: Settings
+    ) -> None:
         self._road = road
         self._holder = holder
         self._mailbox = mailbox
         self._dialect = dialect
+        self._flights = flights
         self._settings = settings
-        self._window = settings.window
-        self._bell = asyncio.Event()
-        self._flights: dict[str, Flight] = {}
         self._parked: set[str] = set()
         self._cursor: str | None = START  # None: nothing pending is left to be claimed
         self._due = False
+        self._more = True  # new entries may wait
+        self._rung = NOTHING
         self._read = NOTHING
         self._boundary = NOTHING
         self._waited = 0
         self._synced = False
+        self._running = False
         self._progress = time.monotonic()
 
     def begin(self, newest: str) -> None:
         """The lease was (re)claimed while ``newest`` was the last entry waiting: what is pending comes first."""
         self._boundary = max(self._boundary, parse_stream_id(newest) if newest else NOTHING)
-        self._cursor = START
-        self._bell.set()
+        self._look()
 
     def ring(self, stream_id: str) -> None:
         """Something waits. A ring for what was read already is ignored; "" claims the pending ones again too."""
         if not stream_id:
-            self._cursor = START
-        elif parse_stream_id(stream_id) <= self._read:
-            return
-        self._bell.set()
+            self._look()
+        elif (place := parse_stream_id(stream_id)) > self._read:
+            self._rung = max(self._rung, place)
+            self._more = True
+            self._wake()
 
-    def acked(self, ids: Iterable[str]) -> tuple[list[Acked], list[str]]:
-        """Those of these entries that are in flight here: chats, and streamIds of receipts. The rest is no business
-        of this connection's: settled, or never its own."""
-        chats, receipts = [], []
-        for stream_id in dict.fromkeys(ids):
-            flight = self._flights.get(stream_id)
-            if flight is None:
-                continue
-            if flight.message_id:
-                chats.append(Acked(stream_id, flight.sender, flight.message_id))
-            else:
-                receipts.append(stream_id)
-        return chats, receipts
-
-    def settled(self, ids: Iterable[str]) -> None:
-        """These are through; with room for half a window, read on."""
-        for stream_id in ids:
-            self._flights.pop(stream_id, None)
+    def landed(self) -> None:
+        """Flights are through; with room for half a window, read on."""
         self._progress = time.monotonic()
-        if len(self._flights) <= self._window // 2:
-            self._bell.set()
+        if len(self._flights) <= self._flights.window // 2 and self._wanted:
+            self._wake()
 
     def tick(self, now: float) -> None:
         """Once a second: what stayed unacked for too long is due again; a window nobody empties ends the connection."""
+        if len(self._flights) == 0:
+            return
         if self._overdue(now):
             self._due = True
-            self._bell.set()
-        if len(self._flights) >= self._window and now - self._progress >= self._settings.stuck_window_seconds:
+            self._wake()
+        if not self._flights.room and now - self._progress >= self._settings.stuck_window_seconds:
             self._road.close(SLOW_CONSUMER)
 
-    async def run(self) -> None:
-        """Carry, until cancelled. While Redis is away it tries again, and then looks at what may be pending first:
-        a read whose answer was lost has been executed."""
-        while True:
-            await self._bell.wait()
-            self._bell.clear()
-            try:
-                await self._round()
-            except Refusal:
-                self._cursor = START
-                self._bell.set()
-                await asyncio.sleep(RETRY_SECONDS)
+    @property
+    def _wanted(self) -> bool:
+        """Whether there is anything to do, and room to do it in."""
+        return self._due or (self._flights.room > 0 and (self._more or self._cursor is not None))
+
+    def _look(self) -> None:
+        self._cursor = START
+        self._more = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._running:
+            self._running = True
+            self._road.spawn(self._run())
+
+    async def _run(self) -> None:
+        """While Redis is away it tries again, and then looks at what may be pending first: a read whose answer was
+        lost has been executed."""
+        try:
+            while self._wanted and not self._road.ended:
+                try:
+                    await self._round()
+                except Refusal:
+                    self._cursor = START
+                    self._more = True
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self._running = False
 
     async def _round(self) -> None:
         if self._due:
@@ -127,14 +144,20 @@ class Carrier:
         while self._cursor is not None and self._room:
             found = await self._collect("pending", self._cursor)
             self._cursor = None if found.cursor == START else found.cursor
-        while self._cursor is None and self._room:
-            if (await self._collect("new")).read == 0:
-                break
+        while self._cursor is None and self._more and self._room:
+            await self._read_on()
         await self._say_synced()
+
+    async def _read_on(self) -> None:
+        """A read that brings less than was asked for has seen everything up to the latest ring before it."""
+        asked, rung = self._room, self._rung
+        if (await self._collect("new")).read < asked:
+            self._read = max(self._read, rung)
+            self._more = self._rung > self._read
 
     @property
     def _room(self) -> int:
-        return max(0, min(BATCH, self._window - len(self._flights)))
+        return min(BATCH, self._flights.room)
 
     async def _collect(self, mode: Mode, cursor: str = START, ids: Sequence[str] = ()) -> Collected:
         found = await self._mailbox.collect(self._holder, mode, self._room or len(ids), cursor, ids)
@@ -157,15 +180,13 @@ class Carrier:
             if said is None:
                 continue
             frames += said
-            before = self._flights.pop(entry.stream_id, None)
-            message_id = entry.message_id if isinstance(entry, Chat) else ""
-            self._flights[entry.stream_id] = Flight(entry.sender, message_id, now, before.times + 1 if before else 1)
+            self._flights.start(entry, now)
             if not again and place <= self._boundary:
                 self._waited += 1
-            if not message_id and not self._dialect.acks_receipts:
+            if isinstance(entry, Receipt) and not self._dialect.acks_receipts:
                 receipts.append(entry.stream_id)
             self._read = max(self._read, place)
-        if len(self._flights) >= self._window:
+        if not self._flights.room:
             self._progress = now
         if frames:
             await self._road.carry(frames)
@@ -187,13 +208,16 @@ class Carrier:
     async def _fail(self, stream_id: str) -> None:
         """Our own code cannot say this entry: the ones behind it must flow all the same."""
         self._parked.add(stream_id)
-        count = await self._mailbox.failed(self._holder.mobile, stream_id)
-        parked = count >= self._settings.park_after
-        logger.exception("an entry could not be said", stream_id=stream_id, failures=count, parked=parked)
+        logger.exception("an entry could not be said", stream_id=stream_id)
+        try:
+            count = await self._mailbox.failed(self._holder.mobile, stream_id)
+        except Refusal:
+            return  # uncounted this time
+        if count >= self._settings.park_after:
+            logger.error("an entry is parked", stream_id=stream_id, failures=count)
 
     def _overdue(self, now: float) -> list[str]:
-        limit, most = now - self._settings.redeliver_seconds, self._settings.redeliver_times
-        return [one for one, flight in self._flights.items() if flight.sent_at <= limit and flight.times <= most]
+        return self._flights.overdue(now - self._settings.redeliver_seconds, self._settings.redeliver_times)
 
     async def _redeliver(self) -> None:
         again = self._overdue(time.monotonic())
@@ -201,8 +225,7 @@ class Carrier:
             batch = again[start : start + BATCH]
             found = await self._collect("again", ids=batch)
             # Settled by another connection, or dropped since its sender is blocked: in flight no more.
-            for stream_id in set(batch) - {entry.stream_id for entry in found.entries}:
-                self._flights.pop(stream_id, None)
+            self._flights.forget(set(batch) - {entry.stream_id for entry in found.entries})
 
     async def _say_synced(self) -> None:
         if not self._synced and self._cursor is None and (self._room or self._read >= self._boundary):

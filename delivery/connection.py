@@ -1,19 +1,24 @@
-"""One per socket: hears its client, carries his entries, holds his lease. Lives in the hub, not in a request's task."""
+"""One per socket: hears its client, carries his entries, holds his lease. Lives in the hub, not in a request's task.
+
+No task lives as long as the connection: each piece of work is one, so that ten thousand idle connections cost little.
+"""
 
 import asyncio
 import secrets
 import time
-from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
 
 import structlog
 
+from delivery.acks import Acks
 from delivery.carrier import Carrier
+from delivery.flights import Flights
 from delivery.hub import Hub
 from delivery.inbound import Canonical, Inbound
 from delivery.lease import Lease, close_for
 from delivery.messenger import Messenger
+from delivery.outgoing import Outgoing
 from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder
 from protocol.dialects import Dialect, Welcome
@@ -22,7 +27,10 @@ from protocol.refusals import DRAINING, INTERNAL, TOKEN_EXPIRED, TOO_MANY_BAD_FR
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
-QUEUE: Final = 32
+IN_HAND: Final = 256
+"""Chats and acks in work above which the client is not read."""
+EARLY: Final = 32
+"""The same for messages that came before the lease was claimed."""
 UNSENT_BYTES: Final = 256 * 1024
 
 
@@ -50,14 +58,16 @@ class Connection:
         self._record = record
         self.holder = Holder(identity.mobile, identity.device_id, server_id, secrets.token_hex(8))
         self._lease = Lease(self, self.holder, identity.account_id, messenger, settings.ping_seconds)
-        self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, settings)
-        self._inbound = Inbound(self.holder, dialect, messenger, self._carrier, settings, canonical)
-        self._queue: deque[str | bytes | list[str]] = deque()
-        self._wake = asyncio.Event()
-        self._space = asyncio.Event()
-        self._space.set()
+        flights = Flights(settings.window)
+        self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, flights, settings)
+        self._outgoing = Outgoing(self, self.mobile, dialect, messenger)
+        self._acks = Acks(self, self.holder, dialect, messenger, flights, self._carrier)
+        self._inbound = Inbound(self.mobile, dialect, self._outgoing, self._acks, settings, canonical)
+        self._early: list[str | bytes] | None = []
+        """What came before the lease was claimed; None since."""
+        self._waiting: list[asyncio.Future[None]] = []
+        self._draining = False
         self._ending: str | None = None
-        self._busy = False
         self._unpinged: list[str] = []
         self._pinged: tuple[int, list[str]] | None = None
 
@@ -80,7 +90,8 @@ class Connection:
 
     def ring(self, stream_id: str) -> None:
         """Something waits."""
-        self._carrier.ring(stream_id)
+        if self._early is None:
+            self._carrier.ring(stream_id)
 
     def close(self, close: Close) -> None:
         """End it. What was received before is still worked through."""
@@ -91,7 +102,8 @@ class Connection:
     def drain(self, retry_after: float) -> None:
         """This server goes down: finish what is in hand, and tell when to come back."""
         if self._ending is None:
-            self._hub.spawn(self._drain(retry_after))
+            self._draining = True  # what comes from now on is not answered, and will be sent again elsewhere
+            self.spawn(self._drain(retry_after))
 
     def tick(self, now: float) -> None:
         """Once a second."""
@@ -99,18 +111,28 @@ class Connection:
         if time.time() >= self._identity.expires_at:
             self.close(TOKEN_EXPIRED)
         if self._lease.due(now):
-            self._hub.spawn(self._lease.renew())
+            self.spawn(self._lease.renew())
 
     # ---- Listener
 
     def received(self, data: str | bytes) -> None:
         """One message."""
         self._lease.sign_of_life()
-        self._put(data)
+        if self._ending is not None or self._draining:
+            return
+        if self._early is not None:
+            self._early.append(data)
+        else:
+            self._hear(data)
 
     async def room(self) -> None:
-        """Return when the queue has room."""
-        await self._space.wait()
+        """Return when no more is in hand than should be, and the client reads what we say."""
+        while self._ending is None and self._full:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            await waiting
+        if self._socket.unsent > UNSENT_BYTES:
+            await self._socket.drained()
 
     def alive(self) -> None:
         """A pong."""
@@ -119,7 +141,7 @@ class Connection:
     def ponged(self, mark: int) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
         if self._pinged is not None and mark >= self._pinged[0]:
-            self._put(self._pinged[1])
+            self._acks.delivered(self._pinged[1])
             self._pinged = None
             self.confirm([])
 
@@ -127,7 +149,16 @@ class Connection:
         """The socket is gone."""
         self._end(f"{code} {reason}".strip())
 
-    # ---- Road
+    # ---- Road and Desk
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside all else. Our own bugs end the connection."""
+        self._hub.spawn(work).add_done_callback(self._worked)
+
+    def say(self, frames: Sequence[bytes]) -> None:
+        """Send frames."""
+        for message in pack(frames, joined=self._dialect.joins_frames):
+            self._socket.send(message)
 
     async def carry(self, frames: Sequence[bytes]) -> None:
         """Send frames, waiting for a slow reader rather than piling up."""
@@ -145,7 +176,7 @@ class Connection:
 
     def lease_gone(self) -> None:
         """The mailbox says that this connection holds the lease no more: find out, and claim again if nobody does."""
-        self._hub.spawn(self._lease.renew())
+        self.spawn(self._lease.renew())
 
     # ---- Tenant
 
@@ -160,33 +191,31 @@ class Connection:
             await self.carry(self._dialect.resync(claimed.epoch, "storage lost something: send unanswered chats again"))
         self._carrier.begin(claimed.newest)
 
-    # ----
+    # ---- its life
 
     def start(self) -> None:
         """Enter the hub and live. Nothing may be awaited between this and handing it to the socket."""
         self._hub.enter(self)
-        self._hub.spawn(self._live())
-
-    async def _live(self) -> None:
-        carrying: asyncio.Task[None] | None = None
-        try:
-            await self._open()
-            carrying = self._hub.spawn(self._carry())
-            await self._hear()
-        except Refusal as refusal:
-            self.close(close_for(refusal))
-        except Exception:
-            logger.exception("a connection failed")
-            self.close(INTERNAL)
-        finally:
-            if carrying is not None:
-                carrying.cancel()
-            await self._leave()
+        self.spawn(self._open())
 
     async def _open(self) -> None:
-        claimed = await self._lease.claim()
-        self._record("connect", self._identity, "")
-        welcome = Welcome(
+        try:
+            claimed = await self._lease.claim()
+        except Refusal as refusal:
+            self.close(close_for(refusal))
+        else:
+            self._record("connect", self._identity, "")
+            await self.carry(self._dialect.welcome(self._welcome(claimed)))
+            self._carrier.begin(claimed.newest)
+            for data in self._early or []:
+                self._hear(data)
+        finally:
+            self._early = None
+            if self._ending is not None:
+                self.spawn(self._leave())
+
+    def _welcome(self, claimed: Claimed) -> Welcome:
+        return Welcome(
             server_id=self.holder.server_id,
             connection_id=self.connection_id,
             device_id=self.holder.device,
@@ -197,70 +226,60 @@ class Connection:
             max_message_bytes=self._settings.max_message_bytes,
             ping_seconds=self._settings.ping_seconds,
         )
-        await self.carry(self._dialect.welcome(welcome))
-        self._carrier.begin(claimed.newest)
 
-    async def _hear(self) -> None:
-        while True:
-            while not self._queue:
-                if self._ending is not None:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-            item = self._queue.popleft()
-            if len(self._queue) < QUEUE:
-                self._space.set()
-            await self._take(item)
-            if self._inbound.too_many_bad:
-                self._queue.clear()
-                self.close(TOO_MANY_BAD_FRAMES)
-
-    async def _take(self, item: str | bytes | list[str]) -> None:
-        self._busy = True
+    def _hear(self, data: str | bytes) -> None:
+        if self._inbound.too_many_bad:
+            return
         try:
-            if isinstance(item, list):
-                await self._settle(item)
-            else:
-                await self.carry(await self._inbound.handle(item))
-        finally:
-            self._busy = False
-
-    async def _settle(self, receipts: list[str]) -> None:
-        try:
-            await self._inbound.settle(receipts)
-        except Refusal:
-            self.confirm(receipts)  # they stay in flight; the next pong tries again
-
-    async def _carry(self) -> None:
-        try:
-            await self._carrier.run()
+            self.say(self._inbound.hear(data))
         except Exception:
-            logger.exception("a carrier failed")
+            logger.exception("a frame was not understood")
             self.close(INTERNAL)
+        if self._inbound.too_many_bad:
+            self.close(TOO_MANY_BAD_FRAMES)
 
     async def _leave(self) -> None:
-        self._end("")
-        await self._messenger.disconnect(self.holder, self, self._lease.age_ms)
+        try:
+            while self._outgoing.pending:
+                await asyncio.sleep(0.005)
+            await self._acks.finish()
+        finally:
+            await self._messenger.disconnect(self.holder, self, self._lease.age_ms)
         if self._lease.epoch:
             self._record("disconnect", self._identity, self._ending or "")
 
     async def _drain(self, retry_after: float) -> None:
-        while self._queue or self._busy:
+        while self._in_hand:
             await asyncio.sleep(0.01)
         if self._ending is None:
             refusal = Refusal("draining", retry_after=retry_after)
             await self.carry(self._dialect.error(refusal, "server"))
             self.close(DRAINING)
 
-    def _put(self, item: str | bytes | list[str]) -> None:
-        if self._ending is None:
-            self._queue.append(item)
-            if len(self._queue) >= QUEUE:
-                self._space.clear()
-            self._wake.set()
+    @property
+    def _in_hand(self) -> int:
+        return self._outgoing.pending + self._acks.pending + len(self._early or ())
+
+    @property
+    def _full(self) -> bool:
+        return self._in_hand >= (IN_HAND if self._early is None else EARLY)
+
+    def _worked(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a connection failed", exc_info=error)
+            self.close(INTERNAL)
+        if self._waiting and not self._full:
+            self._relieve()
+
+    def _relieve(self) -> None:
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
 
     def _end(self, reason: str) -> None:
         if self._ending is None:
             self._ending = reason
-        self._space.set()
-        self._wake.set()
+            self._relieve()
+            if self._early is None:
+                self.spawn(self._leave())

@@ -18,10 +18,24 @@ Mode = Literal["pending", "new", "again"]
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """An entry has its place; ``servers`` hold live connections of its owner and are to be rung."""
+    """A receipt has its place; ``servers`` hold live connections of its owner and are to be rung."""
 
     stream_id: str
     servers: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    """What became of chats.
+
+    :param newest: streamId of the newest that waits, or "": there is nothing to ring for
+    :param servers: they hold live connections of the owner
+    :param stream_ids: the place of each; None: the mailbox is full
+    """
+
+    newest: str
+    servers: list[str]
+    stream_ids: list[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +56,25 @@ class Mailbox:
         self._people = people
         self._limits: list[Arg] = [settings.mailbox_limit, settings.mailbox_bytes, settings.mailbox_per_sender]
 
-    async def deposit(self, to: str, sender: str, message_id: str, message: str) -> Deposit:
-        """A chat. Repeated with the same ``message_id`` it gets the first answer again.
+    async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
+        """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
 
-        :raises Refusal: ``no_such_person``, ``mailbox_full``, ``unavailable``
+        :raises Refusal: ``no_such_person``, ``unavailable``: for all of them
         """
         keys = self._people.keys(to)
         names = [keys.record, keys.mailbox, keys.blocks, keys.phantoms, keys.leases, keys.tally, keys.waiting]
-        args: list[Arg] = [sender, message_id, message.encode(), *self._limits]
+        names += keys.buckets()
+        args: list[Arg] = [sender, *self._limits]
+        for message_id, message in chats:
+            args += (message_id, message)
         for _ in range(2):
-            verdict, stream_id, servers = await self._link.call(SEND, [*names, *keys.buckets()], args)
-            if verdict == b"full":
-                raise Refusal("mailbox_full")
-            if verdict != b"unloaded":
-                return _deposit(stream_id, servers)
+            verdict, newest, servers, answers = await self._link.call(SEND, names, args)
+            if verdict == b"done":
+                return Deposited(
+                    newest.decode(),
+                    [server.decode() for server in servers],
+                    [None if answer == b"full" else answer.decode() for answer in answers],
+                )
             await self._people.load(to)
         raise Refusal("unavailable")
 

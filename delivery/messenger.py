@@ -7,28 +7,21 @@ Three orders carry the guarantees (docs/decisions):
 3. acknowledge: deposit the receipt in the sender's mailbox, then settle the entry in one's own.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final
 
 import structlog
 
 from delivery.doorbell import Doorbell
 from delivery.hub import Hub, Member
-from delivery.mailbox import Deposit, Mailbox
+from delivery.mailbox import Mailbox
 from delivery.presence import Claimed, Holder, Presence
 from delivery.registry import Registry
 from protocol.refusals import Refusal
 
 logger = structlog.get_logger(__name__)
-
-
-class Acked(NamedTuple):
-    """A chat its recipient has: where it waits, and how its sender knows it."""
-
-    stream_id: str
-    sender: str
-    message_id: str
+MOST: Final = 500
+"""Names in one script: what a script does, all others wait for."""
 
 
 class Messenger:
@@ -54,33 +47,35 @@ class Messenger:
             await self._doorbell.replaced(server, holder.mobile, connection)
         return claimed
 
-    async def send(self, sender: str, to: str, message_id: str, message: str) -> Deposit:
-        """Store a chat durably and ring.
+    async def send(self, sender: str, to: str, chats: Sequence[tuple[str, str]]) -> list[str | None]:
+        """Store chats, as (messageId, text), durably and in order, and ring.
 
-        :raises Refusal: ``no_such_person``, ``mailbox_full``
+        :returns: the streamId of each; None: the mailbox is full
+        :raises Refusal: ``no_such_person``
         """
-        deposit = await self.mailbox.deposit(to, sender, message_id, message)
-        self._doorbell.ring(deposit.servers, to, deposit.stream_id)
-        return deposit
+        deposited = await self.mailbox.deposit(to, sender, chats)
+        self._doorbell.ring(deposited.servers, to, deposited.newest)
+        return deposited.stream_ids
 
-    async def acknowledge(self, holder: Holder, chats: Sequence[Acked], receipts: Sequence[str]) -> None:
-        """The device has these entries. Each sender gets one receipt, and only then the entries are settled."""
-        by_sender: defaultdict[str, list[str]] = defaultdict(list)
-        for chat in chats:
-            by_sender[chat.sender].append(chat.message_id)
-        for sender, message_ids in by_sender.items():
-            await self._receipt(sender, holder.mobile, "delivered", message_ids)
-        ids = [chat.stream_id for chat in chats] + list(receipts)
-        if ids:
-            await self.mailbox.settle(holder.mobile, holder.device, ids)
+    async def acknowledge(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> None:
+        """The device has these chats of this sender: he gets one receipt. Only then may they be settled."""
+        await self._receipt(sender, holder.mobile, "delivered", message_ids)
+
+    async def settle(self, holder: Holder, ids: Sequence[str]) -> None:
+        """The device needs these entries no more, and their senders know."""
+        for start in range(0, len(ids), MOST):
+            await self.mailbox.settle(holder.mobile, holder.device, ids[start : start + MOST])
 
     async def mark_read(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> list[str]:
         """The person read these chats; one receipt for those not marked yet. Returns their streamIds."""
-        unread = await self.mailbox.unread(holder.mobile, sender, message_ids)
-        if not unread:
-            return []
-        await self._receipt(sender, holder.mobile, "read", unread)
-        return await self.mailbox.mark_read(holder.mobile, holder.device, sender, unread)
+        settled: list[str] = []
+        for start in range(0, len(message_ids), MOST):
+            few = message_ids[start : start + MOST]
+            unread = await self.mailbox.unread(holder.mobile, sender, few)
+            if unread:
+                await self._receipt(sender, holder.mobile, "read", unread)
+                settled += await self.mailbox.mark_read(holder.mobile, holder.device, sender, unread)
+        return settled
 
     async def disconnect(self, holder: Holder, member: Member, age_ms: int) -> None:
         """The connection ended, ``age_ms`` after its last sign of life."""

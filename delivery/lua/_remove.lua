@@ -1,16 +1,26 @@
--- An entry leaves, for whatever cause: out of every group's pending list first, then out of the stream (a bare
--- XDEL would leave nil entries in pending lists), then out of the tally; its dedupe record retires.
-local function remove_entry(keys, groups, id, state, ttl)
-  local entry = redis.call('XRANGE', keys.mailbox, id, id)[1]
-  for _, group in ipairs(groups) do redis.call('XACK', keys.mailbox, group.name, id) end
-  redis.call('HDEL', keys.parked, id)
-  if not entry then return 0 end
-  redis.call('XDEL', keys.mailbox, id)
-  local fields = entry[2]
-  if fields[2] == 'c' then
-    local sender, message_id, message = fields[4], fields[6], fields[8]
-    count_down(keys.tally, '', sender, #message)
-    retire_record(keys.waiting, keys.bucket, ttl, record_field(sender, message_id), id, state)
+-- Entries leave, for whatever cause: out of every group's pending list first, then out of the stream (a bare
+-- XDEL would leave nil entries in pending lists), then out of the tally; their dedupe records retire.
+local function remove_entries(keys, groups, ids, state, ttl)
+  if #ids == 0 then return 0 end
+  local gone, fields, theirs, sums, seen = {}, {}, {}, {}, {}
+  for _, id in ipairs(ids) do
+    local entry = not seen[id] and redis.call('XRANGE', keys.mailbox, id, id)[1]
+    seen[id] = true
+    if entry then
+      gone[#gone + 1] = id
+      local said = entry[2]
+      if said[2] == 'c' then
+        fields[#fields + 1], theirs[#theirs + 1] = record_field(said[4], said[6]), id
+        local sum = sums[said[4]] or {0, 0}
+        sums[said[4]] = {sum[1] + 1, sum[2] + #said[8]}
+      end
+    end
   end
-  return 1
+  for _, group in ipairs(groups) do redis.call('XACK', keys.mailbox, group.name, unpack(ids)) end
+  redis.call('HDEL', keys.parked, unpack(ids))
+  if #gone == 0 then return 0 end
+  redis.call('XDEL', keys.mailbox, unpack(gone))
+  for sender, sum in pairs(sums) do count_down(keys.tally, '', sender, sum[1], sum[2]) end
+  if #fields > 0 then retire_records(keys.waiting, keys.bucket, ttl, fields, theirs, state) end
+  return #gone
 end

@@ -8,15 +8,23 @@ local function record_field(sender, message_id)
   return string.sub(redis.sha1hex(sender .. ' ' .. message_id), 1, 20)
 end
 
--- The record and the key it is in, or false. Buckets: the day before, today, and tomorrow (a clock may be ahead).
-local function find_record(waiting, buckets, field)
-  local record = redis.call('HGET', waiting, field)
-  if record then return record, waiting end
-  for _, bucket in ipairs(buckets) do
-    record = redis.call('HGET', bucket, field)
-    if record then return record, bucket end
+-- For each of these fields its record and the key it is in, or nothing. Buckets: the day before, today, and tomorrow
+-- (a clock may be ahead).
+local function find_records(waiting, buckets, fields)
+  local records, where, missing = {}, {}, fields
+  for _, key in ipairs({waiting, buckets[1], buckets[2], buckets[3]}) do
+    if #missing == 0 then break end
+    local found, still = redis.call('HMGET', key, unpack(missing)), {}
+    for i, field in ipairs(missing) do
+      if found[i] then
+        records[field], where[field] = found[i], key
+      else
+        still[#still + 1] = field
+      end
+    end
+    missing = still
   end
-  return false
+  return records, where
 end
 
 -- The state only rises.
@@ -25,10 +33,13 @@ local function raised(record, state)
   return state .. string.sub(record, 2)
 end
 
--- The entry leaves its mailbox: its record moves to today's bucket.
-local function retire_record(waiting, bucket, ttl, field, id, state)
-  local record = redis.call('HGET', waiting, field) or ('s' .. id)
-  redis.call('HDEL', waiting, field)
-  redis.call('HSET', bucket, field, raised(record, state))
-  if redis.call('HLEN', bucket) == 1 then redis.call('EXPIRE', bucket, ttl) end
+-- Entries leave their mailbox: their records move to today's bucket. `ids` are the streamIds by field.
+local function retire_records(waiting, bucket, ttl, fields, ids, state)
+  local found, retired = redis.call('HMGET', waiting, unpack(fields)), {}
+  for i, field in ipairs(fields) do
+    retired[#retired + 1] = field
+    retired[#retired + 1] = raised(found[i] or ('s' .. ids[i]), state)
+  end
+  redis.call('HDEL', waiting, unpack(fields))
+  if redis.call('HSET', bucket, unpack(retired)) == redis.call('HLEN', bucket) then redis.call('EXPIRE', bucket, ttl) end
 end

@@ -1,14 +1,18 @@
 -- How much waits: n chats, b bytes, n:<sender> chats of one sender; the same with p in front for phantoms.
-local function count_up(tally, prefix, sender, bytes)
-  redis.call('HINCRBY', tally, prefix .. 'n', 1)
+local function count_up(tally, prefix, sender, chats, bytes)
+  redis.call('HINCRBY', tally, prefix .. 'n', chats)
   redis.call('HINCRBY', tally, prefix .. 'b', bytes)
-  redis.call('HINCRBY', tally, prefix .. 'n:' .. sender, 1)
+  redis.call('HINCRBY', tally, prefix .. 'n:' .. sender, chats)
 end
 
-local function count_down(tally, prefix, sender, bytes)
-  redis.call('HINCRBY', tally, prefix .. 'b', -bytes)
-  for _, field in ipairs({prefix .. 'n', prefix .. 'n:' .. sender}) do
-    if redis.call('HINCRBY', tally, field, -1) <= 0 then redis.call('HDEL', tally, field) end
+local function count_down(tally, prefix, sender, chats, bytes)
+  local left = redis.call('HINCRBY', tally, prefix .. 'n', -chats)
+  if left <= 0 then
+    redis.call('HDEL', tally, prefix .. 'n', prefix .. 'b')
+  else
+    redis.call('HINCRBY', tally, prefix .. 'b', -bytes)
   end
-  if redis.call('HEXISTS', tally, prefix .. 'n') == 0 then redis.call('HDEL', tally, prefix .. 'b') end
+  if redis.call('HINCRBY', tally, prefix .. 'n:' .. sender, -chats) <= 0 then
+    redis.call('HDEL', tally, prefix .. 'n:' .. sender)
+  end
 end

@@ -16,38 +16,47 @@ local device, server, mode, count = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local verdict, lease = holding(KEYS[1], device, server, ARGV[3])
 if verdict == 'ok' and lease.till <= now_ms() then verdict = 'gone' end
 if verdict ~= 'ok' then return {verdict, '0-0', 0, {}} end
-if redis.call('EXISTS', KEYS[2]) == 0 then return {'ok', '0-0', 0, {}} end
 
 local function read()
-  if mode == 'pending' then
-    local reply = redis.call('XAUTOCLAIM', KEYS[2], device, server, 0, ARGV[7], 'COUNT', count)
-    return reply[2], reply[1]
-  end
+  if mode == 'pending' then return redis.pcall('XAUTOCLAIM', KEYS[2], device, server, 0, ARGV[7], 'COUNT', count) end
   if mode == 'new' then
-    local reply = redis.call('XREADGROUP', 'GROUP', device, server, 'COUNT', count, 'STREAMS', KEYS[2], '>')
-    return reply and reply[1] and reply[1][2] or {}, '0-0'
+    return redis.pcall('XREADGROUP', 'GROUP', device, server, 'COUNT', count, 'STREAMS', KEYS[2], '>')
   end
   local entries = {}
   for i = 8, #ARGV do entries[#entries + 1] = redis.call('XRANGE', KEYS[2], ARGV[i], ARGV[i])[1] end
-  return entries, '0-0'
+  return {'0-0', entries}
 end
 
-local groups = groups_of(KEYS[2])
-local known = false
-for _, group in ipairs(groups) do known = known or group.name == device end
-if not known then
+local reply = read()
+if reply and reply.err then
+  -- No mailbox: nothing waits. No group: this device's was lost, or never made.
+  if redis.call('EXISTS', KEYS[2]) == 0 then return {'ok', '0-0', 0, {}} end
   redis.call('XGROUP', 'CREATE', KEYS[2], device, '0')
-  groups = groups_of(KEYS[2])
+  reply = read()
+  if reply and reply.err then return redis.error_reply(reply.err) end
 end
-local found, cursor = read()
-local keys = {mailbox = KEYS[2], tally = KEYS[4], waiting = KEYS[5], bucket = KEYS[6], parked = KEYS[7]}
-local entries = {}
+local cursor, found = '0-0', {}
+if mode == 'new' then
+  found = reply and reply[1] and reply[1][2] or {}
+else
+  cursor, found = reply[1], reply[2]
+end
+
+local entries, dropped, blocked = {}, {}, {}
 for _, entry in ipairs(found) do
   local fields = entry[2]
-  if fields[2] == 'c' and redis.call('SISMEMBER', KEYS[3], fields[4]) == 1 then
-    remove_entry(keys, groups, entry[1], 'x', ARGV[6])
+  local sender = fields[4]
+  if fields[2] == 'c' and blocked[sender] == nil then
+    blocked[sender] = redis.call('SISMEMBER', KEYS[3], sender) == 1
+  end
+  if fields[2] == 'c' and blocked[sender] then
+    dropped[#dropped + 1] = entry[1]
   else
     entries[#entries + 1] = entry
   end
+end
+if #dropped > 0 then
+  local keys = {mailbox = KEYS[2], tally = KEYS[4], waiting = KEYS[5], bucket = KEYS[6], parked = KEYS[7]}
+  remove_entries(keys, groups_of(KEYS[2]), dropped, 'x', ARGV[6])
 end
 return {'ok', cursor, #found, entries}

@@ -9,6 +9,6 @@
 --@use _remove
 local groups = groups_of(KEYS[1])
 local keys = {mailbox = KEYS[1], tally = KEYS[2], waiting = KEYS[3], bucket = KEYS[4], parked = KEYS[5]}
-local left = 0
-for i = 2, #ARGV do left = left + remove_entry(keys, groups, ARGV[i], 'x', ARGV[1]) end
-return left
+local ids = {}
+for i = 2, #ARGV do ids[#ids + 1] = ARGV[i] end
+return remove_entries(keys, groups, ids, 'x', ARGV[1])

@@ -11,8 +11,8 @@ for i = 2, #ARGV do
   if phantom then
     local fields = phantom[2]
     redis.call('XDEL', KEYS[1], ARGV[i])
-    count_down(KEYS[2], 'p', fields[2], tonumber(fields[6]))
-    retire_record(KEYS[3], KEYS[4], ARGV[1], record_field(fields[2], fields[4]), ARGV[i], 'p')
+    count_down(KEYS[2], 'p', fields[2], 1, tonumber(fields[6]))
+    retire_records(KEYS[3], KEYS[4], ARGV[1], {record_field(fields[2], fields[4])}, {ARGV[i]}, 'p')
     left = left + 1
   end
 end

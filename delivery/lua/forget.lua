@@ -32,10 +32,14 @@ if #groups == 0 then
 end
 redis.call('XGROUP', 'DESTROY', KEYS[2], device)
 local keys = {mailbox = KEYS[2], tally = KEYS[4], waiting = KEYS[5], bucket = KEYS[6], parked = KEYS[7]}
-local left = 0
+local leaving = {}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
   if passed_by_others(KEYS[2], groups, device, entry[1]) then
-    left = left + remove_entry(keys, groups, entry[1], 'd', ARGV[2])
+    leaving[#leaving + 1] = entry[1]
   end
+end
+local left = 0
+for i = 1, #leaving, 1000 do
+  left = left + remove_entries(keys, groups, {unpack(leaving, i, math.min(i + 999, #leaving))}, 'd', ARGV[2])
 end
 return {'forgotten', left}

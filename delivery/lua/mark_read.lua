@@ -10,18 +10,21 @@
 --@use _remove
 local groups = groups_of(KEYS[1])
 local keys = {mailbox = KEYS[1], tally = KEYS[2], waiting = KEYS[3], bucket = KEYS[4], parked = KEYS[5]}
-local ids = {}
-for i = 4, #ARGV do
-  local field = record_field(ARGV[3], ARGV[i])
-  local record, where = find_record(KEYS[3], {KEYS[4], KEYS[6], KEYS[7]}, field)
+local fields = {}
+for i = 4, #ARGV do fields[#fields + 1] = record_field(ARGV[3], ARGV[i]) end
+local records, where = find_records(KEYS[3], {KEYS[4], KEYS[6], KEYS[7]}, fields)
+local ids, leaving = {}, {}
+for _, field in ipairs(fields) do
+  local record = records[field]
   if record and string.sub(record, 1, 1) ~= 'p' then
     local id = string.sub(record, 2)
-    redis.call('HSET', where, field, raised(record, 'r'))
+    redis.call('HSET', where[field], field, raised(record, 'r'))
     ids[#ids + 1] = id
-    if where == KEYS[3] then
+    if where[field] == KEYS[3] then
       redis.call('XACK', KEYS[1], ARGV[1], id)
-      if passed_by_others(KEYS[1], groups, ARGV[1], id) then remove_entry(keys, groups, id, 'r', ARGV[2]) end
+      if passed_by_others(KEYS[1], groups, ARGV[1], id) then leaving[#leaving + 1] = id end
     end
   end
 end
+remove_entries(keys, groups, leaving, 'r', ARGV[2])
 return ids

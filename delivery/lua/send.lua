@@ -1,24 +1,22 @@
 #!lua
--- send: a chat into its recipient's mailbox; all that decides its fate, in one step.
--- Order: known -> seen -> full -> blocked -> store. Refusals are not remembered.
+-- send: chats of one sender into their recipient's mailbox, in order; all that decides their fate, in one step.
+-- Order for each: known -> seen -> full -> blocked -> store. Refusals are not remembered.
 -- KEYS[1] person KEYS[2] mailbox KEYS[3] blocks KEYS[4] phantoms KEYS[5] leases KEYS[6] tally
 -- KEYS[7] waiting records KEYS[8] bucket before KEYS[9] bucket now KEYS[10] bucket after
--- ARGV[1] sender ARGV[2] messageId ARGV[3] text ARGV[4] most chats ARGV[5] most bytes ARGV[6] most of one sender
--- RETURNS {verdict: unloaded | again | full | stored, streamId, {serverId of each live connection}}
+-- ARGV[1] sender ARGV[2] most chats ARGV[3] most bytes ARGV[4] most of one sender ARGV[5..] messageId, text, ...
+-- RETURNS {verdict: unloaded | done, newest streamId that waits or '', {serverId of each live connection},
+--   {streamId | full, ...}}
 --@use _clock
 --@use _leases
 --@use _mailbox
 --@use _seen
 --@use _tally
-local sender, message_id, message = ARGV[1], ARGV[2], ARGV[3]
-if redis.call('EXISTS', KEYS[1]) == 0 then return {'unloaded', '', {}} end
+local sender = ARGV[1]
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'unloaded', '', {}, {}} end
 
-local field = record_field(sender, message_id)
-local record = find_record(KEYS[7], {KEYS[8], KEYS[9], KEYS[10]}, field)
-if record then
-  local rung = string.sub(record, 1, 1) == 's' and live_servers(KEYS[5]) or {}
-  return {'again', string.sub(record, 2), rung}
-end
+local fields = {}
+for i = 5, #ARGV, 2 do fields[#fields + 1] = record_field(sender, ARGV[i]) end
+local records = find_records(KEYS[7], {KEYS[8], KEYS[9], KEYS[10]}, fields)
 
 -- For a blocked sender his and others' phantoms count as if they waited, as they would if the person were offline;
 -- for everyone else they do not, or blocked people could fill a mailbox for good.
@@ -28,19 +26,35 @@ for i = 1, 6 do waiting[i] = tonumber(waiting[i] or '0') end
 if blocked then
   for i = 1, 3 do waiting[i] = waiting[i] + waiting[i + 3] end
 end
-if waiting[1] + 1 > tonumber(ARGV[4]) or waiting[2] + #message > tonumber(ARGV[5])
-  or waiting[3] + 1 > tonumber(ARGV[6]) then
-  return {'full', '', {}}
+local chats, bytes, mine = waiting[1], waiting[2], waiting[3]
+local most_chats, most_bytes, most_mine = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local opened = false
+local function store(message_id, message)
+  if blocked then return 'p', redis.call('XADD', KEYS[4], '*', 'f', sender, 'i', message_id, 'b', #message) end
+  if not opened then open_mailbox(KEYS[1], KEYS[2]) end
+  opened = true
+  return 's', redis.call('XADD', KEYS[2], '*', 'k', 'c', 'f', sender, 'i', message_id, 'm', message)
 end
 
-if blocked then
-  local id = redis.call('XADD', KEYS[4], '*', 'f', sender, 'i', message_id, 'b', #message)
-  redis.call('HSET', KEYS[7], field, 'p' .. id)
-  count_up(KEYS[6], 'p', sender, #message)
-  return {'stored', id, {}}
+local answers, fresh, newest = {}, {}, ''
+for n, field in ipairs(fields) do
+  local message_id, message = ARGV[3 + 2 * n], ARGV[4 + 2 * n]
+  local record = records[field]
+  if not record and chats < most_chats and bytes + #message <= most_bytes and mine < most_mine then
+    local state, id = store(message_id, message)
+    record = state .. id
+    records[field] = record
+    fresh[#fresh + 1], fresh[#fresh + 2] = field, record
+    chats, bytes, mine = chats + 1, bytes + #message, mine + 1
+  end
+  answers[n] = record and string.sub(record, 2) or 'full'
+  if record and string.sub(record, 1, 1) == 's' and (newest == '' or compare_ids(newest, answers[n]) < 0) then
+    newest = answers[n]
+  end
 end
-open_mailbox(KEYS[1], KEYS[2])
-local id = redis.call('XADD', KEYS[2], '*', 'k', 'c', 'f', sender, 'i', message_id, 'm', message)
-redis.call('HSET', KEYS[7], field, 's' .. id)
-count_up(KEYS[6], '', sender, #message)
-return {'stored', id, live_servers(KEYS[5])}
+if #fresh > 0 then
+  redis.call('HSET', KEYS[7], unpack(fresh))
+  count_up(KEYS[6], blocked and 'p' or '', sender, chats - waiting[1], bytes - waiting[2])
+end
+return {'done', newest, newest ~= '' and live_servers(KEYS[5]) or {}, answers}

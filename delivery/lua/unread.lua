@@ -7,9 +7,11 @@
 --@use _seen
 local unread = {}
 if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return unread end
-for i = 2, #ARGV do
-  local record = find_record(KEYS[2], {KEYS[3], KEYS[4], KEYS[5]}, record_field(ARGV[1], ARGV[i]))
-  local state = record and string.sub(record, 1, 1)
-  if state and state ~= 'r' and state ~= 'p' then unread[#unread + 1] = ARGV[i] end
+local fields = {}
+for i = 2, #ARGV do fields[#fields + 1] = record_field(ARGV[1], ARGV[i]) end
+local records = find_records(KEYS[2], {KEYS[3], KEYS[4], KEYS[5]}, fields)
+for i, field in ipairs(fields) do
+  local state = records[field] and string.sub(records[field], 1, 1)
+  if state and state ~= 'r' and state ~= 'p' then unread[#unread + 1] = ARGV[i + 1] end
 end
 return unread

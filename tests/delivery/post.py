@@ -45,7 +45,12 @@ class Post:
     ) -> Any:
         k = self.keys
         names = [k.record, k.mailbox, k.blocks, k.phantoms, k.leases, k.tally, k.waiting, *k.buckets()]
-        return await self.call(scripts.SEND, names, sender, message_id, message, *(limits or LIMITS))
+        verdict, _, servers, answers = await self.call(
+            scripts.SEND, names, sender, *(limits or LIMITS), message_id, message
+        )
+        if answers[:1] == ["full"]:
+            return ["full", "", servers]
+        return ["stored", answers[0], servers] if answers else [verdict, "", servers]
 
     async def receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
         k = self.keys

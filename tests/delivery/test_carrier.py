@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from delivery import carrier as module
 from delivery.carrier import Carrier
+from delivery.flights import Flights
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from delivery.presence import Holder, Presence
@@ -36,6 +37,11 @@ class Road:
     confirmed: list[str] = field(default_factory=list)
     closes: list[Close] = field(default_factory=list)
     lost: int = 0
+    ended: bool = False
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
 
     async def carry(self, frames: Sequence[bytes]) -> None:
         self.frames += [msgspec.json.decode(frame) for frame in frames]
@@ -61,16 +67,17 @@ class Scene:
     road: Road
     mailbox: Mailbox
     presence: Presence
+    flights: Flights
 
     async def send(self, message_id: str) -> None:
-        self.carrier.ring((await self.mailbox.deposit(RAVI, ASHA, message_id, "hello")).stream_id)
+        self.carrier.ring((await self.mailbox.deposit(RAVI, ASHA, [(message_id, "hello")])).newest)
 
     async def ack(self, *message_ids: str) -> None:
         ids = [frame["streamId"] for frame in self.road.frames if frame.get("messageId") in message_ids]
-        chats, _ = self.carrier.acked(ids)
-        settled = [chat.stream_id for chat in chats]
+        settled = [chat.stream_id for chat in self.flights.ack(ids)[0]]
         await self.mailbox.settle(RAVI, "primary", settled)
-        self.carrier.settled(settled)
+        self.flights.forget(settled)
+        self.carrier.landed()
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -93,15 +100,17 @@ async def carrying(redis: "Redis", dialect: Dialect | None = None, **knobs: Any)
     link = link_to(redis)
     people = People(link, find, 24)
     mailbox, presence, road = Mailbox(link, people, settings), Presence(link, people, settings), Road()
-    scene = Scene(Carrier(road, HOLDER, mailbox, dialect or V1(), settings), road, mailbox, presence)
+    flights = Flights(settings.window)
+    carrier = Carrier(road, HOLDER, mailbox, dialect or V1(), flights, settings)
+    scene = Scene(carrier, road, mailbox, presence, flights)
     scene.carrier.begin((await presence.claim(HOLDER, f"account of {RAVI}")).newest)
-    running = asyncio.create_task(scene.carrier.run())
     try:
         yield scene
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        road.ended = True
+        for task in road.tasks:
+            task.cancel()
+        await asyncio.gather(*road.tasks, return_exceptions=True)
 
 
 async def test_what_is_rung_is_carried_once_and_in_order(redis: "Redis") -> None:
@@ -175,7 +184,7 @@ async def test_a_lease_lost_and_found_again_does_not_end_the_carrying(
 async def test_what_another_consumer_left_is_claimed(redis: "Redis") -> None:
     async with carrying(redis) as scene:
         await scene.presence.claim(OTHER, f"account of {RAVI}")
-        await scene.mailbox.deposit(RAVI, ASHA, "m-1", "hello")
+        await scene.mailbox.deposit(RAVI, ASHA, [("m-1", "hello")])
         assert (await scene.mailbox.collect(OTHER, "new", 10)).read == 1
         scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}")).newest)
         await until(lambda: scene.road.chats() == ["m-1"])

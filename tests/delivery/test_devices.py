@@ -30,12 +30,12 @@ async def test_a_device_nobody_is_logged_in_on_makes_room(house: House, redis: "
 
 async def test_what_waited_for_the_last_device_waits_for_the_next(house: House) -> None:
     await house.presence.claim(HOLDER, "account-1")
-    sent = await house.mailbox.deposit(RAVI, ASHA, "m1", "hello")
+    sent = await house.mailbox.deposit(RAVI, ASHA, [("m1", "hello")])
     await house.presence.release(HOLDER, 0)
     await house.presence.devices.logged_out(RAVI, "primary")
     house.rows[RAVI] = Row(devices=["tablet"])
     await house.presence.claim(TABLET, "account-1")
-    assert [entry.stream_id for entry in (await house.mailbox.collect(TABLET, "new", 9)).entries] == [sent.stream_id]
+    assert [entry.stream_id for entry in (await house.mailbox.collect(TABLET, "new", 9)).entries] == [sent.newest]
 
 
 async def test_a_device_logged_out_is_forgotten_when_its_socket_is_gone(house: House, redis: "Redis") -> None:

@@ -78,9 +78,9 @@ async def test_a_renewal_tells_what_waits(kept: tuple[Lease, Tenant], house: Hou
     lease, tenant = kept
     await lease.renew()
     assert tenant.rings == []
-    deposit = await house.mailbox.deposit(RAVI, "9200000001", "m-1", "hello")
+    deposit = await house.mailbox.deposit(RAVI, "9200000001", [("m-1", "hello")])
     await lease.renew()
-    assert tenant.rings == [deposit.stream_id]
+    assert tenant.rings == [deposit.newest]
 
 
 async def test_a_newer_connection_ends_this_one(kept: tuple[Lease, Tenant], house: House) -> None:

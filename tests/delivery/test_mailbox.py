@@ -62,18 +62,19 @@ def house(redis: "Redis") -> House:
 
 
 async def test_who_is_not_loaded_is_asked_for_once(house: House) -> None:
-    first = await house.mailbox.deposit(RAVI, ASHA, "m1", "ü")
-    assert await house.mailbox.deposit(RAVI, ASHA, "m1", "ü") == first
+    first = await house.mailbox.deposit(RAVI, ASHA, [("m1", "ü")])
+    assert await house.mailbox.deposit(RAVI, ASHA, [("m1", "ü")]) == first
     assert house.asked == [RAVI]
 
 
 async def test_refusals(house: House) -> None:
     with pytest.raises(Refusal, match="no_such_person"):
-        await house.mailbox.deposit("9999999999", ASHA, "m1", "x")
+        await house.mailbox.deposit("9999999999", ASHA, [("m1", "x")])
     for n in range(3):
-        await house.mailbox.deposit(RAVI, ASHA, f"m{n}", "x")
-    with pytest.raises(Refusal, match="mailbox_full"):
-        await house.mailbox.deposit(RAVI, ASHA, "m3", "x")
+        await house.mailbox.deposit(RAVI, ASHA, [(f"m{n}", "x")])
+    found = await house.mailbox.deposit(RAVI, ASHA, [("m3", "x"), ("m1", "x")])
+    assert found.stream_ids[0] is None
+    assert found.newest == found.stream_ids[1]
 
 
 async def test_a_receipt_for_an_account_that_is_gone_is_no_receipt(house: House) -> None:
@@ -82,7 +83,7 @@ async def test_a_receipt_for_an_account_that_is_gone_is_no_receipt(house: House)
 
 
 async def test_entries_come_as_they_were_deposited(house: House) -> None:
-    chat = await house.mailbox.deposit(RAVI, ASHA, "m1", "ü 😀")
+    chat = await house.mailbox.deposit(RAVI, ASHA, [("m1", "ü 😀")])
     receipt = await house.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x1", "x2"])
     assert receipt is not None
     assert (await house.mailbox.collect(HOLDER, "new", 10)).verdict == "gone"
@@ -91,11 +92,11 @@ async def test_entries_come_as_they_were_deposited(house: House) -> None:
     found = await house.mailbox.collect(HOLDER, "new", 10)
     assert (found.verdict, found.read) == ("ok", 2)
     assert found.entries == [
-        Chat(chat.stream_id, ASHA, "m1", "ü 😀"),
+        Chat(chat.newest, ASHA, "m1", "ü 😀"),
         Receipt(receipt.stream_id, ASHA, "delivered", ["x1", "x2"]),
     ]
     assert await house.mailbox.unread(RAVI, ASHA, ["m1", "m2"]) == ["m1"]
-    assert await house.mailbox.mark_read(RAVI, "primary", ASHA, ["m1"]) == [chat.stream_id]
+    assert await house.mailbox.mark_read(RAVI, "primary", ASHA, ["m1"]) == [chat.newest]
     assert await house.mailbox.unread(RAVI, ASHA, ["m1"]) == []
     for _ in range(2):
         await house.mailbox.settle(RAVI, "primary", [receipt.stream_id])
@@ -123,7 +124,7 @@ async def test_a_lost_redis_gives_a_new_epoch(house: House, redis: "Redis") -> N
 async def test_blocks_are_loaded_before_the_first_send_after_a_loss(house: House, redis: "Redis") -> None:
     house.rows[RAVI] = Row(blocks_version=1, blocked=[ASHA])
     await redis.flushall()
-    await house.mailbox.deposit(RAVI, ASHA, "m1", "x")
+    await house.mailbox.deposit(RAVI, ASHA, [("m1", "x")])
     assert await redis.exists(house.people.keys(RAVI).mailbox) == 0
 
 

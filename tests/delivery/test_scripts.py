@@ -36,7 +36,7 @@ def named(header: str, what: str) -> tuple[list[int], bool]:
 def used(body: str, what: str) -> set[int]:
     """The indexes a body spells out, and where its loops over the rest begin."""
     indexes = {int(index) for index in re.findall(rf"{what}\[(\d+)\]", body)}
-    return indexes | {int(start) for start in re.findall(rf"for i = (\d+), #{what} do", body)}
+    return indexes | {int(start) for start in re.findall(rf"for i = (\d+), #{what}(?:, 2)? do", body)}
 
 
 def complaints(source: str) -> list[str]:
@@ -53,7 +53,7 @@ def complaints(source: str) -> list[str]:
             wrong.append(f"{what}: header ends at {max(indexes, default=0)}, body at {max(spelled, default=0)}")
         if not everything and set(indexes) - spelled:
             wrong.append(f"{what}: {sorted(set(indexes) - spelled)} named and not used")
-        if is_open != (f"#{what} do" in body):
+        if is_open != bool(re.search(rf"#{what}(?:, 2)? do", body)):
             wrong.append(f"{what}: an open end is named or used, not both")
     return [each for each in wrong if not (each.startswith("ARGV: []") and "ARGV" not in body)]
 

@@ -21,7 +21,7 @@ async def test_what_expires_leaves_and_is_still_recognised(post: Post) -> None:
     assert await post.waits() == [sent[1]]
     assert await post.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
     assert await post.states(post.keys.bucket()) == ["x"]
-    assert await post.send("m1") == ["again", sent[0], []]
+    assert await post.send("m1") == ["stored", sent[0], []]
 
 
 async def test_expiry_takes_also_what_a_device_has_pending(post: Post) -> None:
@@ -41,7 +41,7 @@ async def test_phantoms_expire_as_chats_do(post: Post) -> None:
     assert await post.expire_phantoms(first) == 0
     assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
     assert await post.states(post.keys.bucket()) == ["p"]
-    assert await post.send("m1") == ["again", first, []]
+    assert await post.send("m1") == ["stored", first, []]
     assert await post.expire_phantoms(second) == 1
     assert await post.tally() == {}
     assert not await post.redis.exists(post.keys.phantoms)

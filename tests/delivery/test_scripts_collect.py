@@ -78,7 +78,7 @@ async def test_chats_of_who_is_blocked_by_now_are_dropped_silently(post: Post) -
     assert len(await post.waits()) == 2
     assert await post.tally() == {"n": 1, "b": 5, f"n:{RAVI}": 1}
     assert await post.states(post.keys.bucket()) == ["x", "x"]
-    assert await post.send("m0", sender=ASHA) == ["again", sent[0], []]
+    assert await post.send("m0", sender=ASHA) == ["stored", sent[0], []]
     assert kept in await post.waits()
     assert await post.collect() == ["ok", "0-0", 0, []]
 
@@ -188,7 +188,7 @@ async def test_a_state_only_rises(post: Post) -> None:
     await post.settle(*sent)
     await post.expire(*sent)
     assert await post.states(post.keys.bucket()) == ["r"]
-    assert await post.send("m0") == ["again", sent[0], []]
+    assert await post.send("m0") == ["stored", sent[0], []]
 
 
 async def test_with_two_devices_reading_on_one_leaves_it_for_the_other(post: Post) -> None:

@@ -1,8 +1,12 @@
 """Sending, loading and receipts, script by script: every verdict, and each twice in a row."""
 
+from typing import Any
+
 import pytest
 from redis.asyncio import Redis
 
+from delivery.link import Arg
+from delivery.scripts import SEND
 from tests.delivery.post import ASHA, RAVI, Post
 
 
@@ -21,7 +25,7 @@ async def test_a_chat_is_stored_once_whatever_is_sent_again(post: Post) -> None:
     assert await post.tally() == {"n": 1, "b": len("ماذا".encode()), f"n:{ASHA}": 1}
     before = await post.snapshot()
     for message in ("ماذا", "another text under the same name"):
-        assert await post.send("m1", message) == ["again", stream_id, []]
+        assert await post.send("m1", message) == ["stored", stream_id, []]
     assert await post.snapshot() == before
 
 
@@ -45,7 +49,7 @@ async def test_live_connections_are_to_be_rung_also_for_a_retry(post: Post) -> N
     verdict, stream_id, servers = await post.send("m1")
     assert (verdict, sorted(servers)) == ("stored", ["s1", "s2"])
     verdict, again, servers = await post.send("m1")
-    assert (verdict, again, sorted(servers)) == ("again", stream_id, ["s1", "s2"])
+    assert (verdict, again, sorted(servers)) == ("stored", stream_id, ["s1", "s2"])
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ async def test_a_full_mailbox_refuses_and_forgets_the_refusal(
     for _ in range(2):
         assert await post.send("m3", "12345", limits=limits) == ["full", "", []]
     assert await post.snapshot() == before
-    assert await post.send("m1", "12345", limits=limits) == ["again", first, []]
+    assert await post.send("m1", "12345", limits=limits) == ["stored", first, []]
     assert (await post.receipt("m3"))[0] == "stored"
     await post.settle(first)
     assert (await post.send("m3", "12345", limits=limits))[0] == "stored"
@@ -83,7 +87,7 @@ async def test_the_blocked_get_the_same_answer_and_leave_a_phantom(post: Post) -
     assert (blocked[0], blocked[2]) == (free[0], free[2])
     assert blocked[1].replace("-", "").isdigit()
     for _ in range(2):
-        assert await post.send("m1", "secret words") == ["again", blocked[1], []]
+        assert await post.send("m1", "secret words") == ["stored", blocked[1], []]
     assert await post.waits() == [free[1]]
     phantoms = await post.redis.xrange(post.keys.phantoms)
     assert [(each[0].decode(), each[1]) for each in phantoms] == [
@@ -115,7 +119,7 @@ async def test_who_is_unblocked_gets_no_second_life_for_a_phantom(post: Post) ->
     await post.load(version=1, blocked=(ASHA,))
     _, phantom, _ = await post.send("m1")
     await post.load(version=2)
-    assert await post.send("m1") == ["again", phantom, []]
+    assert await post.send("m1") == ["stored", phantom, []]
     assert (await post.send("m2"))[0] == "stored"
 
 
@@ -124,7 +128,7 @@ async def test_a_retry_is_known_over_midnight(post: Post, shift: int) -> None:
     _, stream_id, _ = await post.send("m1")
     other = Post(post.redis, day=post.keys.day + shift)
     await other.settle(stream_id)
-    assert await post.send("m1") == ["again", stream_id, []]
+    assert await post.send("m1") == ["stored", stream_id, []]
     assert 0 < await post.redis.ttl(other.keys.bucket()) <= other.keys.bucket_seconds
 
 
@@ -195,3 +199,39 @@ async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post:
     finally:
         await post.redis.config_set("maxmemory", "0")
     assert (await post.send("m2"))[0] == "stored"
+
+
+async def send_all(post: Post, *chats: str, limits: list[Arg]) -> Any:
+    """The script's own answer for several chats of ASHA, texts of five bytes."""
+    k = post.keys
+    names = [k.record, k.mailbox, k.blocks, k.phantoms, k.leases, k.tally, k.waiting, *k.buckets()]
+    return await post.call(SEND, names, ASHA, *limits, *(word for chat in chats for word in (chat, "12345")))
+
+
+async def test_chats_together_are_as_one_after_the_other(post: Post) -> None:
+    await post.claim()
+    _, first, _ = await post.send("m1")
+    verdict, newest, servers, answers = await send_all(post, "m2", "m1", "m3", "m2", limits=[100, 100_000, 50])
+    assert (verdict, servers) == ("done", ["s1"])
+    waits = await post.waits()
+    assert answers == [waits[1], first, waits[2], waits[1]]
+    assert newest == waits[2]
+    assert await post.tally() == {"n": 3, "b": 15, f"n:{ASHA}": 3}
+
+
+@pytest.mark.parametrize("limits", [[2, 100_000, 50], [100, 10, 50], [100, 100_000, 2]])
+async def test_where_a_mailbox_gets_full_the_rest_is_refused(post: Post, limits: list[Arg]) -> None:
+    _, _, _, answers = await send_all(post, "m1", "m2", "m3", "m1", limits=limits)
+    waits = await post.waits()
+    assert answers == [waits[0], waits[1], "full", waits[0]]
+    assert (await post.tally())["n"] == 2
+
+
+async def test_the_blocked_cannot_tell_chats_together_from_others(post: Post) -> None:
+    await post.load(version=1, blocked=(ASHA,))
+    await post.claim()
+    verdict, newest, servers, answers = await send_all(post, "m1", "m2", "m1", limits=[100, 100_000, 2])
+    assert (verdict, newest, servers) == ("done", "", [])
+    assert answers[0] == answers[2] < answers[1]
+    assert (await send_all(post, "m3", limits=[100, 100_000, 2]))[3] == ["full"]
+    assert await post.tally() == {"pn": 2, "pb": 10, f"pn:{ASHA}": 2}

@@ -49,7 +49,7 @@ class Story:
         message = "é" * self.dice.randint(1, 40)
         verdict, stream_id, _ = await self.post.send(message_id, message, sender, LIMITS)
         known = self.first_answers.get((sender, message_id))
-        assert verdict == ("again" if known else verdict)
+        assert verdict == ("stored" if known else verdict)
         if verdict != "full":
             assert self.first_answers.setdefault((sender, message_id), stream_id) == stream_id
 

@@ -1,0 +1,154 @@
+"""What one client acks: first their senders get receipts, and only then the entries are settled."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from delivery.flights import Acked, Flights
+from delivery.messenger import Messenger
+from delivery.outgoing import Desk
+from delivery.presence import Holder
+from protocol.dialects import Dialect
+from protocol.refusals import Refusal
+
+logger = structlog.get_logger(__name__)
+SETTLE_SECONDS: Final = 0.01
+"""Settling waits so long for company. A crash meanwhile shows an acked chat again, under the same streamId."""
+RETRY_SECONDS: Final = 0.5
+
+
+class Counter(Protocol):
+    """What the carrier wants to know."""
+
+    def landed(self) -> None: ...
+
+
+class Acks:
+    """One round of receipts at a time; what is acked meanwhile goes together in the next, one receipt a sender."""
+
+    __slots__ = (
+        "_chats",
+        "_counter",
+        "_desk",
+        "_dialect",
+        "_done",
+        "_flights",
+        "_holder",
+        "_messenger",
+        "_reads",
+        "_timer",
+        "pending",
+    )
+
+    def __init__(
+        self, desk: Desk, holder: Holder, dialect: Dialect, messenger: Messenger, flights: Flights, counter: Counter
+    ) -> None:
+        self._desk = desk
+        self._holder = holder
+        self._dialect = dialect
+        self._messenger = messenger
+        self._flights = flights
+        self._counter = counter
+        self._chats: list[Acked] = []
+        self._reads: list[tuple[str, list[str]]] = []
+        self._done: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self.pending = 0
+        """Acks whose senders were not told yet."""
+
+    def delivered(self, ids: Iterable[str]) -> None:
+        """The client has these entries. Ids not in flight are ignored."""
+        chats, receipts = self._flights.ack(ids)
+        if receipts:
+            self._land(receipts)
+        if chats:
+            self._chats += chats
+            self._work_on(len(chats))
+
+    def read(self, sender: str, message_ids: list[str]) -> None:
+        """The person read these chats of this sender."""
+        self._reads.append((sender, message_ids))
+        self._work_on(1)
+
+    async def finish(self) -> None:
+        """Return when everything acked is settled, or could not be."""
+        while self.pending:
+            await asyncio.sleep(0.005)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._settle(last=True)
+
+    # ---- receipts
+
+    def _work_on(self, more: int) -> None:
+        idle, self.pending = self.pending == 0, self.pending + more
+        if idle:
+            self._desk.spawn(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self.pending:
+                chats, self._chats = self._chats, []
+                reads, self._reads = self._reads, []
+                await self._tell_senders(chats)
+                for sender, message_ids in reads:
+                    await self._mark_read(sender, message_ids)
+                self.pending -= len(chats) + len(reads)
+        finally:
+            self.pending = 0  # also when this failed: the connection ends then, and must not wait for it
+
+    async def _tell_senders(self, chats: Sequence[Acked]) -> None:
+        by_sender: defaultdict[str, list[Acked]] = defaultdict(list)
+        for chat in chats:
+            by_sender[chat.sender].append(chat)
+        await asyncio.gather(*(self._tell(sender, theirs) for sender, theirs in by_sender.items()))
+
+    async def _tell(self, sender: str, chats: Sequence[Acked]) -> None:
+        ids = [chat.stream_id for chat in chats]
+        try:
+            await self._messenger.acknowledge(self._holder, sender, [chat.message_id for chat in chats])
+        except Refusal as refusal:
+            self._flights.resume(ids)
+            self._desk.say(self._dialect.error(refusal, "ack"))
+        else:
+            self._land(ids)
+
+    async def _mark_read(self, sender: str, message_ids: Sequence[str]) -> None:
+        try:
+            settled = await self._messenger.mark_read(self._holder, sender, message_ids)
+        except Refusal as refusal:
+            self._desk.say(self._dialect.error(refusal, "ack"))
+        else:
+            self._flights.forget(settled)
+            self._counter.landed()
+
+    # ---- settling
+
+    def _land(self, ids: Sequence[str]) -> None:
+        self._flights.land(ids)
+        self._counter.landed()
+        self._done += ids
+        self._settle_in(SETTLE_SECONDS)
+
+    def _settle_in(self, seconds: float) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(seconds, lambda: self._desk.spawn(self._settle()))
+
+    async def _settle(self, *, last: bool = False) -> None:
+        self._timer = None
+        ids, self._done = self._done, []
+        if not ids:
+            return
+        try:
+            await self._messenger.settle(self._holder, ids)
+        except Refusal:
+            logger.warning("acked entries could not be settled", entries=len(ids), again=not last)
+            if not last:
+                self._done = ids + self._done
+                self._settle_in(RETRY_SECONDS)
+        else:
+            self._flights.forget(ids)

@@ -1,0 +1,98 @@
+"""Entries on their way to one client: sent and not acked yet."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from protocol.entries import Chat, Entry
+
+
+class Acked(NamedTuple):
+    """A chat its recipient has: where it waits, and how its sender knows it."""
+
+    stream_id: str
+    sender: str
+    message_id: str
+
+
+class _Flight:
+    """A receipt has no ``message_id``. ``acked``: the client has it, its sender is being told."""
+
+    __slots__ = ("acked", "message_id", "sender", "sent_at", "times")
+
+    def __init__(self, sender: str, message_id: str, sent_at: float, times: int) -> None:
+        self.sender = sender
+        self.message_id = message_id
+        self.sent_at = sent_at
+        self.times = times
+        self.acked = False
+
+
+class Flights:
+    """At most a window of them. Times are monotonic seconds."""
+
+    __slots__ = ("_flights", "_landed", "window")
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self._flights: dict[str, _Flight] = {}
+        self._landed: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def __contains__(self, stream_id: str) -> bool:
+        """Whether it is on its way, or through and not settled yet: either way not to be sent because it is pending."""
+        return stream_id in self._flights or stream_id in self._landed
+
+    @property
+    def room(self) -> int:
+        """How many more may leave."""
+        return max(0, self.window - len(self._flights))
+
+    def start(self, entry: Entry, now: float) -> None:
+        """It was sent, perhaps not for the first time."""
+        before = self._flights.pop(entry.stream_id, None)
+        message_id = entry.message_id if isinstance(entry, Chat) else ""
+        times = 1 if before is None else before.times + 1
+        self._flights[entry.stream_id] = _Flight(entry.sender, message_id, now, times)
+
+    def ack(self, ids: Iterable[str]) -> tuple[list[Acked], list[str]]:
+        """Those of these entries that are in flight here and were not acked yet: chats, and streamIds of receipts.
+        The rest is no business of this connection's: settled, or never its own."""
+        chats, receipts = [], []
+        for stream_id in ids:
+            flight = self._flights.get(stream_id)
+            if flight is None or flight.acked:
+                continue
+            flight.acked = True
+            if flight.message_id:
+                chats.append(Acked(stream_id, flight.sender, flight.message_id))
+            else:
+                receipts.append(stream_id)
+        return chats, receipts
+
+    def resume(self, ids: Iterable[str]) -> None:
+        """Their senders could not be told: an ack counts again."""
+        for stream_id in ids:
+            if (flight := self._flights.get(stream_id)) is not None:
+                flight.acked = False
+
+    def land(self, ids: Iterable[str]) -> None:
+        """These are through: they count no more. Until they are settled they are known."""
+        for stream_id in ids:
+            self._flights.pop(stream_id, None)
+            self._landed.add(stream_id)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """These are settled, or gone from the mailbox."""
+        for stream_id in ids:
+            self._flights.pop(stream_id, None)
+            self._landed.discard(stream_id)
+
+    def overdue(self, sent_before: float, times: int) -> list[str]:
+        """Those sent before this moment, at most so many times, and not acked."""
+        return [
+            stream_id
+            for stream_id, flight in self._flights.items()
+            if flight.sent_at <= sent_before and flight.times <= times and not flight.acked
+        ]

@@ -1,0 +1,76 @@
+"""The chats of one connection on their way into mailboxes."""
+
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+from delivery.messenger import Messenger
+from protocol.dialects import Dialect
+from protocol.identifiers import parse_stream_id
+from protocol.refusals import Refusal
+
+MOST: Final = 64
+"""Chats in one script: what a script does, all others wait for."""
+
+
+class Desk(Protocol):
+    """What is needed of the connection."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+    def say(self, frames: Sequence[bytes]) -> None: ...
+
+
+class Outgoing:
+    """For each recipient one deposit at a time, which keeps the chats of a pair in order; what comes meanwhile goes
+    together in the next. Recipients do not wait for each other."""
+
+    __slots__ = ("_desk", "_dialect", "_messenger", "_queues", "_sender", "pending")
+
+    def __init__(self, desk: Desk, sender: str, dialect: Dialect, messenger: Messenger) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._dialect = dialect
+        self._messenger = messenger
+        self._queues: dict[str, list[tuple[str, str]]] = {}
+        self.pending = 0
+        """Chats not answered yet."""
+
+    def put(self, to: str, message_id: str, message: str) -> None:
+        """Deposit this chat and answer it."""
+        self.pending += 1
+        queue = self._queues.get(to)
+        if queue is not None:
+            queue.append((message_id, message))
+            return
+        self._queues[to] = [(message_id, message)]
+        self._desk.spawn(self._work(to))
+
+    async def _work(self, to: str) -> None:
+        queue = self._queues[to]
+        try:
+            while queue:
+                chats = queue[:MOST]
+                del queue[:MOST]
+                try:
+                    self._desk.say(await self._deposit(to, chats))
+                finally:
+                    self.pending -= len(chats)
+        finally:
+            self.pending -= len(queue)
+            del self._queues[to]
+
+    async def _deposit(self, to: str, chats: Sequence[tuple[str, str]]) -> list[bytes]:
+        try:
+            stream_ids = await self._messenger.send(self._sender, to, chats)
+        except Refusal as refusal:
+            return [frame for message_id, _ in chats for frame in self._dialect.error(refusal, "chat", message_id)]
+        return [
+            frame
+            for (message_id, _), stream_id in zip(chats, stream_ids, strict=True)
+            for frame in self._answer(to, message_id, stream_id)
+        ]
+
+    def _answer(self, to: str, message_id: str, stream_id: str | None) -> list[bytes]:
+        if stream_id is None:
+            return self._dialect.error(Refusal("mailbox_full"), "chat", message_id)
+        timestamp, _ = parse_stream_id(stream_id)
+        return self._dialect.sent(message_id, to, timestamp)
