@@ -44,7 +44,6 @@ async def closed(venue: Venue, *, pairs: int, in_flight: int, warm_up: float, se
         took, used = await _measure(venue, counter, seconds)
         going = False
         await talk.settle()
-        print("before", talk.ledger.defects().text(), talk.ledger.per_pair())
         await talk.come_again()
     finally:
         talk.hang_up()
