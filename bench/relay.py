@@ -23,6 +23,7 @@ from devstack.process import Child
 
 READY_SECONDS: Final = 20.0
 _CHAT: Final = '{"type":"chat","from":"%s","to":"%s","messageId":"%s","message":"' + TEXT + '","streamId":"%s %s"}'
+_SENT: Final = '{"type":"sent","messageId":"%s"}'
 _RECEIPT: Final = '{"type":"ack","ackType":"delivered","messageIds":["%s"],"streamId":""}'
 
 
@@ -37,7 +38,7 @@ _ONE: Final = msgspec.json.Decoder(_In)
 _MANY: Final = msgspec.json.Decoder(list[_In])
 
 
-class Attendant(WSListener):  # type: ignore[misc]  # compiled: its type is not known to be a class
+class Attendant(WSListener):
     """One connection. A chat's ``streamId`` names its sender and itself, so that its ack tells all there is to know."""
 
     def __init__(self, name: str, everybody: "dict[str, Attendant]") -> None:
@@ -58,8 +59,10 @@ class Attendant(WSListener):  # type: ignore[misc]  # compiled: its type is not 
         data = frame.get_payload_as_memoryview()
         for said in _MANY.decode(data) if data[0] == 0x5B else (_ONE.decode(data),):
             if said.type == "chat":
-                self.say('{"type":"sent","messageId":"%s"}' % said.message_id)
-                self._everybody[said.to].say(_CHAT % (self._name, said.to, said.message_id, self._name, said.message_id))
+                self.say(_SENT % said.message_id)
+                self._everybody[said.to].say(
+                    _CHAT % (self._name, said.to, said.message_id, self._name, said.message_id)
+                )
             else:
                 for sender, message_id in (each.split(" ") for each in said.stream_ids if each):
                     self._everybody[sender].say(_RECEIPT % message_id)

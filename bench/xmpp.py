@@ -25,9 +25,7 @@ _BIND: Final = (
 )
 _ENABLE: Final = "<enable xmlns='urn:xmpp:sm:3'/>"
 _READY: Final = "<presence/><iq type='get' id='ready' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>"
-_CHAT: Final = (
-    f"<message to='%s' id='%s' type='chat'><body>{TEXT}</body><request xmlns='urn:xmpp:receipts'/></message>"
-)
+_CHAT: Final = f"<message to='%s' id='%s' type='chat'><body>{TEXT}</body><request xmlns='urn:xmpp:receipts'/></message>"
 _RECEIPT: Final = "<message to='%s' type='chat'><received xmlns='urn:xmpp:receipts' id='%s'/></message>"
 _ASK: Final = "<r xmlns='urn:xmpp:sm:3'/>"
 _ANSWER: Final = "<a xmlns='urn:xmpp:sm:3' h='%d'/>"
@@ -40,6 +38,7 @@ _STANZA: Final = re.compile(
 _ID: Final = re.compile(rb"<message\b[^>]*?\sid=['\"]([^'\"]+)")
 _FROM: Final = re.compile(rb"<message\b[^>]*?\sfrom=['\"]([^'\"]+)")
 _RECEIVED: Final = re.compile(rb"<received\b[^>]*?\sid=['\"]([^'\"]+)")
+_ERROR: Final = re.compile(rb"<error\b[^>]*><([a-z-]+)")
 _HANDLED: Final = re.compile(rb"\sh=['\"](\d+)")
 _COUNTED: Final = (b"message", b"presence", b"iq")
 
@@ -118,7 +117,9 @@ class XmppTalker(asyncio.Protocol):
         if b"<received" in stanza and (found := _RECEIVED.search(stanza)):
             self._ear.receipt(found[1].decode())
         elif b"<error" in stanza:
-            self._ear.refused(stanza.decode())
+            name = _ERROR.search(stanza)
+            sent = _ID.search(stanza)
+            self._ear.refused(name[1].decode() if name else "error", sent[1].decode() if sent else "")
         elif b"<body" in stanza and (found := _ID.search(stanza)) and (sender := _FROM.search(stanza)):
             message_id = found[1].decode()
             self._say(_RECEIPT % (sender[1].decode(), message_id), "")
