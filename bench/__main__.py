@@ -1,22 +1,76 @@
 """``python -m bench``: what ``run.py bench`` becomes once everything is installed."""
 
+import argparse
+import os
+import resource
+import sys
+from functools import partial
+
 import uvloop
 
-from bench.closed import closed
-from bench.stack import Ours, Stack
+from bench import plot, report
+from bench.contenders import Contenders
+from bench.line import ConnectError
+from bench.modes import Bench
+from bench.options import MODES, parse
+from bench.profile import profile
+from devstack.process import ChildError
+from devstack.signals import StopRequested, stop_on_signals
+
+say = partial(print, flush=True)
 
 
-async def main() -> None:
-    stack = Stack(2)
+def main(options: argparse.Namespace) -> int:
+    """Measure; the exit code is 1 when a run of ours was void, or something did not work at all."""
+    _raise_limits()
     try:
-        running = stack.start()
-        for fsync in ("everysec", "always"):
-            venue = Ours(running, fsync)
-            await venue.prepare()
-            result = await closed(venue, pairs=50, in_flight=8, warm_up=2, seconds=5)
-            print(result.line())
+        with stop_on_signals():
+            return uvloop.run(session(options))
+    except StopRequested:
+        say("Stopped.")
+        return 130
+    except (ChildError, ConnectError, FileNotFoundError) as trouble:
+        say(f"\n{trouble}")
+        return 1
+
+
+def _raise_limits() -> None:
+    """Thousands of sockets, here and in the servers, who inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def session(options: argparse.Namespace) -> int:
+    """All modes asked for, and the report."""
+    contenders = Contenders(options.workers, options.data, options.url, options.ack_each)
+    bench, load = Bench(options, contenders, say), [os.getloadavg()[0]]
+    modes = list(MODES) if options.mode == "all" else [options.mode]
+    try:
+        if options.mode == "profile":
+            await profile(contenders, options, say)
+            return 0
+        for mode in ["ceiling", *(mode for mode in modes if mode != "ceiling")]:
+            try:
+                await bench.run(mode)
+            finally:
+                await contenders.close()
     finally:
-        stack.stop()
+        await contenders.close()
+        if bench.results:
+            _tell(options, bench, [*load, os.getloadavg()[0]])
+    return 1 if any(result.void for result in bench.results if result.contender.startswith("mini")) else 0
 
 
-uvloop.run(main())
+def _tell(options: argparse.Namespace, bench: Bench, load: list[float]) -> None:
+    contents = report.document([result.record() for result in bench.results], load)
+    text = report.table(contents["summary"])
+    say(f"\n{text}")
+    if options.out:
+        report.write(options.out.with_suffix(".json"), contents)
+        options.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+        plot.draw(options.out.with_suffix(".png"), contents)
+        say(f"\nwritten: {options.out}.json, .md, .png")
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse(sys.argv[1:])))

@@ -35,9 +35,11 @@ class Sequence:
         self.doubled += 1
         return False
 
-    def missing(self, sent: int) -> int:
-        """How many of ``sent`` never came."""
-        return len(self.gaps) + max(0, sent - self.next)
+    def missing(self, sent: int, refused: frozenset[int] | set[int] = frozenset()) -> int:
+        """How many of ``sent`` never came, but for those that were ``refused``."""
+        if not refused:
+            return len(self.gaps) + max(0, sent - self.next)
+        return len((self.gaps | set(range(self.next, sent))) - refused)
 
     def unknown(self, sent: int) -> int:
         """How many came that nobody sent."""
@@ -49,6 +51,7 @@ class Pair:
     """One sender and one recipient."""
 
     sent: int = 0
+    refused: set[int] = field(default_factory=set)
     stored: Sequence = field(default_factory=Sequence)
     arrived: Sequence = field(default_factory=Sequence)
     receipted: Sequence = field(default_factory=Sequence)
@@ -56,7 +59,7 @@ class Pair:
     @property
     def settled(self) -> bool:
         """Whether everything sent has its tick, has arrived and has its receipt."""
-        return not any(kind.missing(self.sent) for kind in (self.stored, self.arrived, self.receipted))
+        return not any(kind.missing(self.sent, self.refused) for kind in (self.stored, self.arrived, self.receipted))
 
 
 @dataclass(slots=True)
@@ -103,8 +106,8 @@ class Ledger:
     def __init__(self, pairs: int) -> None:
         self.run = secrets.token_hex(4)
         self.pairs = [Pair() for _ in range(pairs)]
-        self.refused = self.closed = 0
-        self.strange = 0
+        self.refusals: dict[str, int] = {}
+        self.closed = self.strange = 0
 
     @property
     def sent(self) -> int:
@@ -127,19 +130,25 @@ class Ledger:
         self.strange += 1
         return None
 
+    def refuse(self, code: str, message_id: str) -> None:
+        """The server said no. ``message_id`` is empty when it did not say to what."""
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+        if message_id and (place := self.place(message_id)):
+            self.pairs[place[0]].refused.add(place[1])
+
     def settled(self) -> bool:
         """Whether nothing more is to come."""
         return all(pair.settled for pair in self.pairs)
 
     def defects(self) -> Defects:
         """The verdict, once everything that could come has come."""
-        found = Defects(refused=self.refused, closed=self.closed, unknown=self.strange)
+        found = Defects(refused=sum(self.refusals.values()), closed=self.closed, unknown=self.strange)
         for pair in self.pairs:
-            found.lost += pair.arrived.missing(pair.sent)
+            found.lost += pair.arrived.missing(pair.sent, pair.refused)
             found.doubled += pair.arrived.doubled
             found.reordered += pair.arrived.reordered
-            found.unanswered += pair.stored.missing(pair.sent)
-            found.unreceipted += pair.receipted.missing(pair.sent)
+            found.unanswered += pair.stored.missing(pair.sent, pair.refused)
+            found.unreceipted += pair.receipted.missing(pair.sent, pair.refused)
             found.receipts_doubled += pair.receipted.doubled + pair.stored.doubled
             found.unknown += sum(kind.unknown(pair.sent) for kind in (pair.stored, pair.arrived, pair.receipted))
         return found

@@ -1,9 +1,8 @@
 """Closed loop: every pair keeps some chats in flight; a place is free again when the receipt has come."""
 
 import asyncio
-import time
 
-from bench import cpu
+from bench.meter import Meter
 from bench.pairs import Pairs
 from bench.result import Result
 from bench.venue import Venue
@@ -41,23 +40,15 @@ async def closed(venue: Venue, *, pairs: int, in_flight: int, warm_up: float, se
             for _ in range(in_flight):
                 talk.send(pair)
         await asyncio.sleep(warm_up)
-        took, used = await _measure(venue, counter, seconds)
+        meter, counter.open = Meter(venue), True
+        await asyncio.sleep(seconds)
+        counter.open = False
+        meter.stop()
         going = False
         await talk.settle()
-        print("before", talk.ledger.defects().text(), talk.ledger.per_pair())
         await talk.come_again()
     finally:
         talk.hang_up()
-    figures = {"messages_per_second": round(counter.cycles / took, 1), "messages": counter.cycles}
+    figures = {"messages_per_second": round(counter.cycles / meter.seconds, 1), "messages": counter.cycles}
     setting = {"pairs": pairs, "in_flight": in_flight, "seconds": seconds}
-    return Result("closed", venue.name, setting, figures, talk.ledger, took, used, per=counter.cycles)
-
-
-async def _measure(venue: Venue, counter: Counter, seconds: float) -> tuple[float, dict[str, float]]:
-    """Open the counter for that long; how long it really was, and the CPU seconds of everybody in it."""
-    processes = venue.processes()
-    before, began = cpu.spent(processes), time.perf_counter()
-    counter.open = True
-    await asyncio.sleep(seconds)
-    counter.open = False
-    return time.perf_counter() - began, cpu.difference(before, cpu.spent(processes))
+    return Result("closed", venue.name, setting, figures, talk.ledger, meter.seconds, meter.used, per=counter.cycles)

@@ -74,9 +74,9 @@ class Ear:
         if (place := self._place_of(message_id)) and self._pairs[place[0]].receipted.came(place[1]):
             self._on_receipt(*place)
 
-    def refused(self, _why: str) -> None:
+    def refused(self, code: str, message_id: str) -> None:
         """The server said no."""
-        self.ledger.refused += 1
+        self.ledger.refuse(code, message_id)
 
     def closed(self) -> None:
         """The connection is gone."""

@@ -51,6 +51,7 @@ class Result:
             "sent": self.ledger.sent,
             "void": self.void,
             "defects": self.ledger.defects().counts(),
+            "refusals": dict(self.ledger.refusals),
             "defects_per_pair": self.ledger.per_pair(),
             "cpu_window_seconds": round(self.seconds, 3),
             "cpu_seconds": dict(self.used),
@@ -64,4 +65,4 @@ class Result:
         figures = "  ".join(f"{name}={value:g}" for name, value in self.figures.items())
         each = "  ".join(f"{role} {used:g}" for role, used in self.microseconds().items())
         verdict = f"VOID: {self.ledger.defects().text()}" if self.void else "lost 0, doubled 0, reordered 0"
-        return f"{self.mode:<8}{self.contender:<14}{figures}   {verdict}\n{'':<22}CPU µs each: {each}"
+        return f"{self.mode:<10}{self.contender:<14}{figures}   {verdict}\n{'':<24}CPU µs each: {each}"

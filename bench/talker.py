@@ -27,7 +27,7 @@ _CHAT: Final = '{"type":"chat","to":"%s","messageId":"%s","message":"' + TEXT + 
 _ACK: Final = '{"type":"ack","ackType":"delivered","streamIds":["%s"]}'
 
 
-class Talker(WSListener):  # type: ignore[misc]  # compiled: its type is not known to be a class
+class Talker(WSListener):
     """One connection. Acks what comes, tells its ear.
 
     :param ack_each: one ack frame for each entry, instead of one for all of a loop tick
@@ -74,7 +74,7 @@ class Talker(WSListener):  # type: ignore[misc]  # compiled: its type is not kno
             if not self.synced.done():
                 self.synced.set_result(None)
         elif kind == "error":
-            ear.refused(said.code)
+            ear.refused(said.code, said.message_id)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """It is gone."""

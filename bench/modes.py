@@ -1,0 +1,118 @@
+"""Which mode is run how: from the command line to results."""
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from bench.closed import closed
+from bench.contenders import Contenders
+from bench.idle import idle
+from bench.offline import offline
+from bench.open import open_loop
+from bench.relay import Relay
+from bench.report import summary
+from bench.result import Result
+from bench.runner import Mode, Say, grown, rounds
+from bench.storm import storm
+from bench.venue import Venue
+
+CEILING_SECONDS = 3.0
+
+
+class Bench:
+    """One session: runs modes one after the other and keeps every result."""
+
+    def __init__(self, options: argparse.Namespace, contenders: Contenders, say: Say) -> None:
+        self._options, self._contenders, self._say = options, contenders, say
+        self.results: list[Result] = []
+
+    async def run(self, mode: str) -> None:
+        """One of :data:`bench.options.MODES`, or ``ceiling``.
+
+        :raises ConnectError: when people cannot connect to a contender
+        """
+        self._say(f"\n── {mode}")
+        await getattr(self, f"_{mode}")()
+
+    async def _rounds(self, mode: Mode, names: Sequence[str] | None = None, *, fresh: bool = False) -> None:
+        options = self._options
+        names = options.contenders if names is None else names
+        count = 1 if fresh else options.rounds
+        self.results += await rounds(self._contenders, names, mode, count, self._say, fresh=fresh)
+
+    def _closed_mode(self, name: str = "closed") -> Mode:
+        options = self._options
+
+        async def run(venue: Venue) -> Result:
+            how = {"warm_up": options.warm_up, "seconds": options.seconds}
+            result = await closed(venue, pairs=options.pairs, in_flight=options.in_flight, **how)
+            result.mode = name
+            return result
+
+        return run
+
+    async def _ceiling(self) -> None:
+        """What the client can do; it belongs to every session."""
+        relay = Relay()
+        try:
+            options = self._options
+            result = await closed(
+                relay, pairs=options.pairs, in_flight=options.in_flight, warm_up=1, seconds=CEILING_SECONDS
+            )
+        finally:
+            await relay.close()
+        result.mode = "ceiling"
+        self.results.append(result)
+        alone = 1e6 / result.microseconds()["client"]
+        self._say(f"{result.line()}\n{'':<24}the client's ceiling, with a core of its own: {alone:,.0f} messages/s")
+
+    async def _closed(self) -> None:
+        await self._rounds(self._closed_mode())
+
+    async def _open(self) -> None:
+        options = self._options
+        for rate in options.rate:
+            if rate == "half":
+                if not any(result.mode == "closed" for result in self.results):
+                    await self._rounds(self._closed_mode())
+                await self._rounds(self._open_mode(self._half, "open-half"))
+            else:
+                await self._rounds(self._open_mode(_always(rate), "open"))
+
+    def _open_mode(self, rate: Callable[[Venue], float], name: str) -> Mode:
+        options = self._options
+
+        async def run(venue: Venue) -> Result:
+            how = {"warm_up": options.warm_up, "seconds": options.seconds}
+            return await open_loop(venue, pairs=options.pairs, rate=rate(venue), name=name, **how)
+
+        return run
+
+    def _half(self, venue: Venue) -> float:
+        """Half of what this contender reached in the closed loop."""
+        closed_runs = [each.record() for each in self.results if (each.mode, each.contender) == ("closed", venue.name)]
+        reached: float = summary(closed_runs)[0]["figures"]["messages_per_second"]["median"]
+        return round(reached / 2, 1)
+
+    async def _offline(self) -> None:
+        await self._rounds(lambda venue: offline(venue, waiting=self._options.waiting))
+
+    async def _idle(self) -> None:
+        """Each on fresh servers, and once: memory that was used before is not given back. How our Redis writes to disk
+        makes no difference to it."""
+        options = self._options
+        connections = options.connections or 10_000
+        names = [name for name in options.contenders if name != "mini-always"]
+        await self._rounds(
+            lambda venue: idle(venue, connections=connections, seconds=options.seconds), names, fresh=True
+        )
+
+    async def _storm(self) -> None:
+        await self._rounds(lambda venue: storm(venue, connections=self._options.connections or 5_000))
+
+    async def _growth(self) -> None:
+        names = await grown(self._contenders, self._options.existing, self._say)
+        await self._rounds(self._closed_mode("growth"), names)
+
+
+def _always(rate: float) -> Callable[[Venue], float]:
+    return lambda _venue: rate

@@ -1,0 +1,87 @@
+"""Open loop: chats leave at a fixed rate, whatever comes back; how long until they arrive, and until the receipt.
+
+Times run from when a chat is handed to the socket. How much later than planned that was is told as ``late``: were it
+large, the client would have waited when the server was slow, and hidden it.
+"""
+
+import asyncio
+import time
+
+from bench.meter import Meter
+from bench.pairs import Pairs
+from bench.result import Result
+from bench.statistics import milliseconds, percentile
+from bench.venue import Venue
+
+
+class Stopwatch:
+    """When each chat of each pair was sent, and how long its two ways took; only what came after the warm-up."""
+
+    def __init__(self, pairs: int) -> None:
+        self._sent: list[list[float]] = [[] for _ in range(pairs)]
+        self.counts_from = float("inf")
+        self.arrivals: list[float] = []
+        self.receipts: list[float] = []
+        self.late: list[float] = []
+
+    def sent(self, pair: int, planned: float) -> None:
+        """Now."""
+        now = time.perf_counter()
+        self._sent[pair].append(now)
+        if planned >= self.counts_from:
+            self.late.append(now - planned)
+
+    def arrived(self, pair: int, number: int) -> None:
+        """Now."""
+        self._note(self.arrivals, self._sent[pair][number])
+
+    def receipt(self, pair: int, number: int) -> None:
+        """Now."""
+        self._note(self.receipts, self._sent[pair][number])
+
+    def _note(self, times: list[float], sent: float) -> None:
+        if sent >= self.counts_from:
+            times.append(time.perf_counter() - sent)
+
+    def figures(self) -> dict[str, float]:
+        """In ms."""
+        late = round(percentile(self.late, 99) * 1000, 3)
+        return {
+            **milliseconds("received", self.arrivals),
+            **milliseconds("receipt", self.receipts),
+            "late_p99_ms": late,
+        }
+
+
+async def open_loop(venue: Venue, *, pairs: int, rate: float, warm_up: float, seconds: float, name: str) -> Result:
+    """Latencies at ``rate`` chats a second in all, spread evenly over the pairs.
+
+    :param name: what the mode is called in the record
+    :raises ConnectError: when somebody cannot connect
+    """
+    talk, watch = Pairs(venue, pairs), Stopwatch(pairs)
+    await talk.connect(watch.arrived, watch.receipt)
+    try:
+        await _send(talk, watch, rate, warm_up)
+        meter, watch.counts_from = Meter(venue), time.perf_counter()
+        await _send(talk, watch, rate, seconds)
+        meter.stop()
+        await talk.settle()
+        await talk.come_again()
+    finally:
+        talk.hang_up()
+    setting = {"pairs": pairs, "rate": rate, "seconds": seconds}
+    figures = watch.figures() if watch.arrivals and watch.receipts else {}
+    return Result(name, venue.name, setting, figures, talk.ledger, meter.seconds, meter.used, per=len(watch.late))
+
+
+async def _send(talk: Pairs, watch: Stopwatch, rate: float, seconds: float) -> None:
+    began, pairs = time.perf_counter(), len(talk.ledger.pairs)
+    for number in range(int(rate * seconds)):
+        planned = began + number / rate
+        while (ahead := planned - time.perf_counter()) > 0:
+            await asyncio.sleep(ahead)
+        watch.sent(number % pairs, planned)
+        talk.send(number % pairs)
+        if number % pairs == pairs - 1:
+            await asyncio.sleep(0)  # behind the plan: what has come must be heard all the same

@@ -1,0 +1,81 @@
+"""What ``run.py bench`` takes on its command line."""
+
+import argparse
+from pathlib import Path
+
+from bench.contenders import NAMES
+
+MODES = ("closed", "open", "offline", "idle", "storm", "growth")
+DESCRIPTION = """\
+Measure WhatsApp Mini from outside, on a stack of its own that is started for it and removed afterwards, beside ejabberd
+and Prosody where Debian's packages of them are installed. See bench/README.md for what the figures mean.
+"""
+EPILOGUE = """\
+modes:
+  closed    pairs with so many chats in flight each: messages a second
+  open      a fixed rate (--rate; "half": half of what closed reached): time to arrival and to receipt
+  offline   a backlog, then connect: time to the last
+  idle      memory of a connection
+  storm     everybody reconnects at once
+  growth    closed, with 100, 10,000 and 1,000,000 people in the databases
+  all       all of these, in this order (the default)
+  ceiling   the client alone, against a server that does nothing
+  profile   a closed run, and where its time goes (py-spy, Redis' command statistics)
+
+examples:
+  run.py bench closed --contenders mini-everysec --rounds 1
+  run.py bench all --out bench/results/today
+"""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line.
+
+    :raises SystemExit: with the usage, when it makes no sense
+    """
+    parser = argparse.ArgumentParser(
+        prog="run.py bench",
+        description=DESCRIPTION,
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("mode", nargs="?", default="all", choices=[*MODES, "all", "ceiling", "profile"])
+    add("--contenders", type=_names, default=list(NAMES), metavar="A,B", help=f"default {','.join(NAMES)}")
+    add("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    add("--out", type=Path, metavar="PATH", help="write PATH.json, PATH.md and PATH.png")
+    add("--pairs", type=int, default=50, help="pairs of people who talk (default 50)")
+    add("--in-flight", type=int, default=8, help="closed: chats in flight per pair (default 8)")
+    add("--seconds", type=float, default=8.0, help="measured part of a run (default 8)")
+    add("--warm-up", type=float, default=2.0, help="seconds before it (default 2)")
+    add("--rate", type=_rate, default=[500.0, "half"], metavar="A,B", help="open: chats a second (default 500,half)")
+    add("--waiting", type=int, default=2_000, help="offline: chats that wait (default 2000)")
+    add("--connections", type=int, help="idle: default 10000; storm: default 5000")
+    add("--existing", type=_sizes, default=[100, 10_000, 1_000_000], metavar="A,B", help="growth: people who exist")
+    add("--workers", type=int, default=2, help="server processes of our own stack (default 2)")
+    add("--ack-each", action="store_true", help="an ack frame for each entry, not one for all of a loop tick")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--data", type=Path, metavar="DIR", help="measure the instance that runs on DIR (run.py --data)")
+    where.add_argument("--url", metavar="URL", help="measure any servers (http://…): people sign up; no server CPU")
+    found = parser.parse_args(arguments)
+    if (found.data or found.url) and found.mode in ("all", "idle", "growth", "profile"):
+        parser.error(f"{found.mode} needs stacks of its own: without --data and --url")
+    if found.url:
+        found.contenders = ["mini", *(name for name in found.contenders if not name.startswith("mini"))]
+    return found
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in (*NAMES, "mini")]:
+        raise argparse.ArgumentTypeError(f"no contender is called {unknown[0]!r}; there are {', '.join(NAMES)}, mini")
+    return names
+
+
+def _rate(text: str) -> list[float | str]:
+    return [each if each == "half" else float(each) for each in text.split(",")]
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(float(each)) for each in text.split(",")]

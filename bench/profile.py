@@ -1,0 +1,76 @@
+"""Where a message's time goes: py-spy on one server worker, and what Redis counts by command, during a closed run."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from bench.closed import closed
+from bench.contenders import Contenders
+from bench.runner import Say
+from bench.stack import Ours
+
+LINES: Final = 45
+_START_SECONDS: Final = 1.0
+
+
+async def profile(contenders: Contenders, options: argparse.Namespace, say: Say) -> None:
+    """Run, and tell. py-spy slows the worker it looks at by a few percent.
+
+    :raises FileNotFoundError: when py-spy is not installed
+    """
+    spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
+    if spy is None:
+        raise FileNotFoundError("py-spy is missing; `python3 run.py bench` installs it")
+    name = next((name for name in options.contenders if name.startswith("mini")), "mini-everysec")
+    venue = contenders.get(name)
+    assert isinstance(venue, Ours)  # noqa: S101 - for the type checker: options allow no URL with profile
+    await venue.prepare()
+    await venue.running.redis.config_resetstat()
+    worker = venue.processes()["server"][0]
+    stacks = (options.out or Path("bench-profile")).with_suffix(".stacks.txt")
+    command = [spy, "record", "--pid", str(worker), "--format", "raw", "--output", str(stacks)]
+    command += ["--duration", str(int(options.seconds)), "--rate", "200", "--nonblocking"]
+    spying = asyncio.create_task(_spy(command, options.warm_up + _START_SECONDS))
+    how = {"warm_up": options.warm_up, "seconds": options.seconds + 2 * _START_SECONDS}
+    result = await closed(venue, pairs=options.pairs, in_flight=options.in_flight, **how)
+    await spying
+    say(result.line())
+    say(f"\nOne worker, samples by function itself (whole stacks: {stacks}):\n{own_time(stacks.read_text())}")
+    commands: dict[str, Any] = await venue.running.redis.info("commandstats")
+    say(f"\nRedis, by command, for each of {result.ledger.sent} messages:\n{by_command(commands, result.ledger.sent)}")
+
+
+async def _spy(command: list[str], after: float) -> None:
+    await asyncio.sleep(after)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+    if await process.wait() != 0:
+        raise RuntimeError("py-spy failed; its words are above (tracing another process may be forbidden here)")
+
+
+def own_time(raw: str) -> str:
+    """The functions in which samples were taken, most frequent first. ``raw`` has ``frame;frame;… count`` a line."""
+    counts: dict[str, int] = {}
+    for line in raw.splitlines():
+        stack, _, count = line.rpartition(" ")
+        last = stack.rpartition(";")[2]
+        counts[last] = counts.get(last, 0) + int(count)
+    total = sum(counts.values()) or 1
+    ranked = sorted(counts.items(), key=lambda item: -item[1])[:LINES]
+    return "\n".join(f"{100 * count / total:6.1f} %  {name}" for name, count in ranked)
+
+
+def by_command(commands: dict[str, Any], messages: int) -> str:
+    """Calls and µs of each command for one message, dearest first. (What a script calls is counted in the script, and
+    once more by itself.)"""
+    ranked = sorted(commands.items(), key=lambda item: -item[1]["usec"])
+    lines = [f"{'command':<20}{'calls':>8}{'µs':>9}{'µs a call':>11}"]
+    for name, counted in ranked:
+        calls, usec = counted["calls"] / messages, counted["usec"] / messages
+        if usec >= 0.05:
+            lines.append(
+                f"{name.removeprefix('cmdstat_'):<20}{calls:>8.2f}{usec:>9.2f}{counted['usec_per_call']:>11.2f}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""From results to what people read: a table, and a file others can compute with."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.statistics import median
+from devstack.options import ROOT
+
+Record = Mapping[str, Any]
+HEADLINE = {
+    "closed": "messages_per_second",
+    "growth": "messages_per_second",
+    "open": "received_p99_ms",
+    "open-half": "received_p99_ms",
+    "offline": "connect_to_last_ms",
+    "idle": "server_kb_each",
+    "storm": "reconnects_per_second",
+}
+"""The figure of each mode that is set in relation to the others'."""
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    names = [line.partition(":")[2].strip() for line in _read("/proc/cpuinfo") if line.startswith("model name")]
+    memory = next((line.split()[1] for line in _read("/proc/meminfo") if line.startswith("MemTotal")), "0")
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(int(memory) / 2**20, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+def _read(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
+
+
+def commit() -> str:
+    """Which state of the code was measured; with a ``+`` when there were changes on top."""
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip()
+
+
+def document(records: Sequence[Record], load: Sequence[float]) -> dict[str, Any]:
+    """The whole file. ``load`` is the machine's load average before and after: others may have been using it."""
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"when": when, "commit": commit(), "machine": machine(), "load_average": list(load)}
+    return {**about, "summary": summary(records), "runs": list(records)}
+
+
+def write(path: Path, contents: Mapping[str, Any]) -> None:
+    """As JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+
+
+def summary(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """For each mode and contender: median, lowest and highest of each figure over the rounds.
+
+    Void rounds are counted, and their figures left out, unless there are no others: then all of it is void.
+    """
+    rows = []
+    for mode, contender in dict.fromkeys((each["mode"], each["contender"]) for each in records):
+        of_it = [each for each in records if (each["mode"], each["contender"]) == (mode, contender)]
+        good = [each for each in of_it if not each["void"]]
+        rows.append(
+            {
+                "mode": mode,
+                "contender": contender,
+                "rounds": len(of_it),
+                "void": len(of_it) - len(good),
+                "figures": _spread(each["figures"] for each in good or of_it),
+                "cpu_microseconds_each": _spread(each["cpu_microseconds_each"] for each in good or of_it),
+            }
+        )
+    return rows
+
+
+def _spread(figures: Iterable[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    gathered: dict[str, list[float]] = {}
+    for each in figures:
+        for name, value in each.items():
+            gathered.setdefault(name, []).append(value)
+    return {
+        name: {"median": median(values), "lowest": min(values), "highest": max(values)}
+        for name, values in gathered.items()
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: a table for each mode; each figure as median (lowest–highest)."""
+    parts = []
+    for mode in dict.fromkeys(row["mode"] for row in rows):
+        of_mode = [row for row in rows if row["mode"] == mode]
+        names = list(dict.fromkeys(name for row in of_mode for name in row["figures"]))
+        lines = [["contender", *names, "CPU µs each", "void"], ["---"] * (len(names) + 3)]
+        lines += [_cells(row, names) for row in of_mode]
+        parts.append(f"### {mode}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
+    return "\n\n".join(parts)
+
+
+def _cells(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    figures = [_cell(row["figures"].get(name)) for name in names]
+    each = ", ".join(f"{role} {spread['median']:g}" for role, spread in row["cpu_microseconds_each"].items())
+    return [row["contender"], *figures, each, f"{row['void']} of {row['rounds']}"]
+
+
+def _cell(spread: Mapping[str, float] | None) -> str:
+    if spread is None:
+        return ""
+    middle, low, high = spread["median"], spread["lowest"], spread["highest"]
+    return f"{middle:g}" if low == high else f"{middle:g} ({low:g}–{high:g})"

@@ -1,0 +1,50 @@
+"""A storm: everybody is cut off at once, and comes back at once."""
+
+import asyncio
+import time
+
+from bench.accounting import Ledger
+from bench.line import ConnectError, Ear
+from bench.meter import Meter
+from bench.pairs import connect_all
+from bench.result import Result
+from bench.statistics import milliseconds
+from bench.venue import Venue
+
+REST_SECONDS = 2.0
+
+
+async def storm(venue: Venue, *, connections: int) -> Result:
+    """Reconnects a second, from the first attempt to the last one that is ready: its identity checked, presence
+    claimed, and what waited read.
+
+    :raises ConnectError: when somebody cannot connect before the storm; in it, failures are counted
+    """
+    people = await venue.people(connections)
+    ledger = Ledger(0)
+    ears = [Ear(ledger) for _ in people]
+    lines = await connect_all(venue, people, ears)
+    for line in lines:
+        line.end()
+    await asyncio.sleep(REST_SECONDS)
+    for ear in ears:
+        ear.ended = False
+    times: list[float] = []
+    meter, began = Meter(venue), time.perf_counter()
+
+    async def again(number: int) -> None:
+        try:
+            lines[number] = await venue.connect(people[number], ears[number])
+        except ConnectError:
+            ledger.closed += 1
+        else:
+            times.append(time.perf_counter() - began)
+
+    await asyncio.gather(*map(again, range(connections)))
+    meter.stop()
+    for line in lines:
+        line.end()
+    ready = {**milliseconds("ready", times), "ready_last_ms": round(max(times) * 1000, 1)} if times else {}
+    figures = {"reconnects_per_second": round(len(times) / meter.seconds, 1), **ready}
+    setting = {"connections": connections}
+    return Result("storm", venue.name, setting, figures, ledger, meter.seconds, meter.used, per=connections)
