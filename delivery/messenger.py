@@ -74,12 +74,12 @@ class Messenger:
             await self.mailbox.settle(holder.mobile, holder.device, ids)
 
     async def mark_read(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> list[str]:
-        """The person read these chats; one receipt for those not marked yet. Returns their streamIds."""
+        """The person read these chats; one receipt for those not marked yet. Returns the streamIds of all of them:
+        what another device has marked already is settled here all the same."""
         unread = await self.mailbox.unread(holder.mobile, sender, message_ids)
-        if not unread:
-            return []
-        await self._receipt(sender, holder.mobile, "read", unread)
-        return await self.mailbox.mark_read(holder.mobile, holder.device, sender, unread)
+        if unread:
+            await self._receipt(sender, holder.mobile, "read", unread)
+        return await self.mailbox.mark_read(holder.mobile, holder.device, sender, message_ids)
 
     async def disconnect(self, holder: Holder, member: Member, age_ms: int) -> None:
         """The connection ended, ``age_ms`` after its last sign of life."""

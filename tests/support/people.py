@@ -128,6 +128,11 @@ async def sign_up(url: str, name: str = "Asha", device: str | None = None) -> Pe
         return Person(mobile, await login(url, mobile, device), name)
 
 
+async def on_device(url: str, person: Person, device: str) -> Person:
+    """The same person, logged in on a device."""
+    return Person(person.mobile, await login(url, person.mobile, device), person.name)
+
+
 async def login(url: str, mobile: str, device: str | None = None) -> str:
     """A token."""
     async with httpx.AsyncClient(base_url=url, timeout=15) as client:
