@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import websockets
 from redis.asyncio import Redis
 
+from devstack.postgres import Postgres
 from tests.support.people import PASSWORD, Frame, Person, Talk, on_device, request, sign_up
 from tests.support.stack import ServerGroup, Stack
 
@@ -273,3 +276,37 @@ async def test_the_device_is_told_to_who_logs_in_and_who_connects(servers: tuple
     talk = await ravi.open(servers[0].ws_url)
     assert talk.frames[0]["deviceId"] == "phone.2-a_B"
     await talk.end()
+
+
+async def five_devices(servers: tuple[ServerGroup, ServerGroup], v1: bool) -> tuple[list[Person], list[Talk]]:
+    """Ravi on as many devices as there may be, all connected."""
+    ravi = await sign_up(servers[0].url, "Ravi", "device-0")
+    people = [ravi, *[await on_device(servers[0].url, ravi, f"device-{n}") for n in range(1, 5)]]
+    return people, [await person.open(servers[n % 2].ws_url, v1) for n, person in enumerate(people)]
+
+
+@DIALECTS
+async def test_a_sixth_device_is_refused_at_the_door_and_at_the_socket(
+    servers: tuple[ServerGroup, ServerGroup], inside: "Redis", postgres_server: Postgres, v1: bool
+) -> None:
+    people, talks = await five_devices(servers, v1)
+    ravi, database = people[0], urlsplit(servers[0].env["DATABASE_URL"]).path[1:]
+    form = {"mobileNo": ravi.mobile, "password": PASSWORD, "deviceId": "device-5"}
+    async with httpx.AsyncClient(base_url=servers[0].url) as client:
+        refused = await client.post("/auth/login", json=form)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_devices")
+    # A session that is over makes room for a login, but its device is still waited for.
+    over = "UPDATE sessions SET expires_at = now() WHERE device_id = 'device-4' AND user_id = "
+    statement = f"{over} (SELECT id FROM users WHERE mobile_no = '{ravi.mobile}')"  # noqa: S608
+    await asyncio.to_thread(postgres_server.fetch, statement, database)
+    sixth = await on_device(servers[0].url, ravi, "device-5")
+    subprotocols = [websockets.Subprotocol("wm.v1")] if v1 else None
+    async with websockets.connect(f"{servers[0].ws_url}/?token={sixth.token}", subprotocols=subprotocols) as socket:
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket.recv()
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4504, "too many devices: log one out first")
+    assert await connected(inside, ravi)() == {f"device-{n}" for n in range(5)}
+    for talk in talks:
+        assert talk.socket.close_code is None
+        await talk.end()
