@@ -15,8 +15,6 @@ EVERYTHING = [*PRODUCT, *sorted((ROOT / "devstack").rglob("*.py")), ROOT / "app.
 ELSEWHERE = {
     # the journey, which means something only with sockets at both ends: tests/journeys, with real servers
     "delivery/connection.py": "tests/journeys/test_faults.py",
-    "delivery/inbound.py": "tests/journeys/test_bad_frames.py",
-    "delivery/messenger.py": "tests/journeys/test_talk.py",
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
     # tested with the mailbox it is claimed for
     "delivery/presence.py": "tests/delivery/test_mailbox.py",
