@@ -1,6 +1,7 @@
 """The post of one server, put together as app.py does it, on a real Redis; PostgreSQL is a dict."""
 
 import asyncio
+import inspect
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class OneServer:
 
 
 async def until(done: Callable[[], Any], seconds: float = 5) -> None:
-    """What is waited for comes true."""
+    """What is waited for comes true; ``done`` may have to be awaited."""
     async with asyncio.timeout(seconds):
-        while not done():
+        while not (await found if inspect.isawaitable(found := done()) else found):
             await asyncio.sleep(0.01)

@@ -11,7 +11,6 @@ import pytest
 from redis.asyncio import Redis
 
 from accounts.numbers import canonical_mobile
-from delivery import inbound as module
 from delivery.carrier import Carrier
 from delivery.inbound import Inbound
 from delivery.link import connect
@@ -90,7 +89,7 @@ async def carried(desk: Desk, ids: list[str]) -> None:
     running = asyncio.create_task(desk.carrier.run())
     desk.carrier.ring(ids[-1])
     async with asyncio.timeout(5):
-        while sum(map(len, desk.carrier.acked(ids))) < len(ids):
+        while sum(len(each) for each in desk.carrier.acked(ids)) < len(ids):
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -254,7 +253,7 @@ async def test_as_many_bad_frames_as_allowed_in_a_minute_are_too_many(
 ) -> None:
     desk = Desk(OneServer(redis, bad_frames_per_minute=3), V1())
     now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("delivery.inbound.time.monotonic", lambda: now[0])
     for at in (1000, 1030, 1061):  # never three within a minute
         now[0] = float(at)
         await desk.one(**chat(to="x"))
