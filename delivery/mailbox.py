@@ -131,7 +131,7 @@ class Mailbox:
     async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         """Mark chats read, settling those that still wait; returns their streamIds."""
         keys = self._people.keys(mobile)
-        names = [keys.mailbox, *keys.removal(), keys.bucket(-1), keys.bucket(1)]
+        names = [keys.mailbox, *keys.removal(), keys.bucket(-1), keys.bucket(1), keys.blocks]
         args: list[Arg] = [device, keys.bucket_seconds, sender, *message_ids]
         return [stream_id.decode() for stream_id in await self._link.call(MARK_READ, names, args)]
 

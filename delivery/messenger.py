@@ -67,14 +67,15 @@ class Messenger:
             await self.mailbox.settle(holder.mobile, holder.device, ids[start : start + MOST])
 
     async def mark_read(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> list[str]:
-        """The person read these chats; one receipt for those not marked yet. Returns their streamIds."""
+        """The person read these chats; one receipt for those not marked yet. Returns the streamIds of all of them:
+        what another device has marked already is settled here all the same."""
         settled: list[str] = []
         for start in range(0, len(message_ids), MOST):
             few = message_ids[start : start + MOST]
             unread = await self.mailbox.unread(holder.mobile, sender, few)
             if unread:
                 await self._receipt(sender, holder.mobile, "read", unread)
-                settled += await self.mailbox.mark_read(holder.mobile, holder.device, sender, unread)
+            settled += await self.mailbox.mark_read(holder.mobile, holder.device, sender, few)
         return settled
 
     async def disconnect(self, holder: Holder, member: Member, age_ms: int) -> None:

@@ -114,13 +114,21 @@ def postgres_dsn(postgres_server: Postgres) -> str:
     return postgres_server.dsn("postgres")
 
 
+@contextmanager
+def _database(server: Postgres) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    server.fetch(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+    try:
+        yield server.dsn(name)
+    finally:
+        server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def database_url(postgres_server: Postgres) -> Iterator[str]:
     """A migrated, empty database for one test."""
-    name = f"test_{secrets.token_hex(6)}"
-    postgres_server.fetch(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
-    yield postgres_server.dsn(name)
-    postgres_server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+    with _database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -142,6 +150,21 @@ def env(valkey_url: str, database_url: str) -> dict[str, str]:
     with BlockingRedis.from_url(valkey_url) as client:
         client.flushall()
     return _environment(valkey_url, database_url)
+
+
+@pytest.fixture(scope="module")
+def lasting_stack(
+    valkey_url: str, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The same for all tests of a module, on one database: for those whose people do not get in each other's way."""
+    with BlockingRedis.from_url(valkey_url) as client:
+        client.flushall()
+    with _database(postgres_server) as url:
+        made = Stack(_environment(valkey_url, url), tmp_path_factory.mktemp("logs"))
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 @pytest.fixture

@@ -13,10 +13,7 @@ PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 EVERYTHING = [*PRODUCT, *sorted((ROOT / "devstack").rglob("*.py")), ROOT / "app.py", ROOT / "run.py"]
 
 ELSEWHERE = {
-    # the journey, which means something only with sockets at both ends: tests/journeys, with real servers
-    "delivery/connection.py": "tests/journeys/test_faults.py",
-    "delivery/inbound.py": "tests/journeys/test_bad_frames.py",
-    "delivery/messenger.py": "tests/journeys/test_talk.py",
+    # means something only with sockets at both ends: tests/journeys, with real servers
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
     # tested with the mailbox it is claimed for
     "delivery/presence.py": "tests/delivery/test_mailbox.py",

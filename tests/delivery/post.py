@@ -106,7 +106,7 @@ class Post:
 
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
         k = self.keys
-        names = [k.mailbox, *k.removal(), k.bucket(-1), k.bucket(1)]
+        names = [k.mailbox, *k.removal(), k.bucket(-1), k.bucket(1), k.blocks]
         return await self.call(scripts.MARK_READ, names, device, k.bucket_seconds, sender, *message_ids)
 
     async def expire(self, *ids: str) -> Any:

@@ -205,6 +205,18 @@ async def test_with_two_devices_reading_on_one_leaves_it_for_the_other(post: Pos
     assert await post.states(post.keys.bucket()) == ["r"]
 
 
+async def test_what_a_blocked_sender_sent_is_not_marked_read(post: Post) -> None:
+    await post.claim()
+    await post.send("m0")
+    await post.collect()
+    await post.load(version=1, blocked=(ASHA,))
+    before = await post.snapshot()
+    assert await post.mark_read("m0") == []
+    assert await post.snapshot() == before
+    await post.load(version=2)
+    assert await post.unread("m0") == ["m0"]
+
+
 async def test_a_read_of_yesterdays_chat_stays_in_yesterdays_bucket(post: Post) -> None:
     sent = await filled(post, 1)
     yesterday = Post(post.redis, day=post.keys.day - 1)

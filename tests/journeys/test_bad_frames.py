@@ -4,16 +4,13 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
 import pytest
 import websockets
-from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
-from devstack.postgres import Postgres
 from tests.support.people import Frame, Person, Talk, sign_up
 from tests.support.stack import ServerGroup, Stack
 
@@ -23,26 +20,9 @@ FULL_WIDTH = "".join(chr(0xFF10 + int(digit)) for digit in "9100000001")
 
 
 @pytest.fixture(scope="module")
-def group(
-    valkey_url: str, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerGroup]:
+def group(lasting_stack: Stack) -> ServerGroup:
     """One server for all of these: what is wrong with one connection must not matter to the next."""
-    with BlockingRedis.from_url(valkey_url) as client:
-        client.flushall()
-    name = f"test_{secrets.token_hex(6)}"
-    postgres_server.fetch(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
-    env = {
-        "REDIS_URL": valkey_url,
-        "DATABASE_URL": postgres_server.dsn(name),
-        "JWT_SECRET": SECRET,
-        "BCRYPT_ROUNDS": "4",
-    }
-    stack = Stack(env, tmp_path_factory.mktemp("logs"))
-    try:
-        yield stack.start(workers=1)
-    finally:
-        stack.close()
-        postgres_server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+    return lasting_stack.start(workers=1, JWT_SECRET=SECRET)
 
 
 async def still_talks(talk: Talk, to: Person) -> None:

@@ -119,13 +119,23 @@ class Person:
         return talk
 
 
+def new_mobile() -> str:
+    """A number nobody has yet."""
+    return str(next(_numbers))
+
+
 async def sign_up(url: str, name: str = "Asha", device: str | None = None) -> Person:
     """A new person."""
-    mobile = str(next(_numbers))
+    mobile = new_mobile()
     async with httpx.AsyncClient(base_url=url, timeout=15) as client:
         form = {"name": name, "mobileNo": mobile, "password": PASSWORD}
         (await client.post("/auth/signin", json=form)).raise_for_status()
         return Person(mobile, await login(url, mobile, device), name)
+
+
+async def on_device(url: str, person: Person, device: str) -> Person:
+    """The same person, logged in on a device."""
+    return Person(person.mobile, await login(url, person.mobile, device), person.name)
 
 
 async def login(url: str, mobile: str, device: str | None = None) -> str:

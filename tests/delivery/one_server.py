@@ -1,0 +1,86 @@
+"""The post of one server, put together as app.py does it, on a real Redis; PostgreSQL is a dict."""
+
+import asyncio
+import inspect
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+
+from delivery.doorbell import Doorbell, Ears
+from delivery.hub import Hub
+from delivery.link import Link
+from delivery.mailbox import Mailbox
+from delivery.messenger import Messenger
+from delivery.people import People
+from delivery.presence import Presence
+from delivery.registry import Registry
+from settings import Settings
+
+RAVI, ASHA, EVE = "9100000001", "9200000001", "9300000001"
+
+
+def make_settings(**knobs: Any) -> Settings:
+    """For parts that are given their connections."""
+    needed = {
+        "redis_url": "unix://unused",
+        "database_url": "postgres://nobody@127.0.0.1/none",
+        "jwt_secret": secrets.token_urlsafe(48),
+    }
+    return Settings(**needed | knobs)
+
+
+@dataclass
+class Row:
+    """What PostgreSQL knows of a person."""
+
+    account_id: str
+    blocks_version: int = 0
+    blocked: list[str] = field(default_factory=list)
+    last_seen_ms: int | None = None
+
+
+def everybody() -> dict[str, Row]:
+    """Ravi, Asha and Eve have accounts."""
+    return {mobile: Row(f"account of {mobile}") for mobile in (RAVI, ASHA, EVE)}
+
+
+class OneServer:
+    """A server that hears its own rings at once; of those for others, only Redis knows."""
+
+    def __init__(self, redis: "Redis", server_id: str = "s1", rows: dict[str, Row] | None = None, **knobs: Any) -> None:
+        self.rows = everybody() if rows is None else rows
+        self.settings = make_settings(**knobs)
+        self.server_id = server_id
+        self.link = Link(redis)
+        self.people = People(self.link, self._find, self.settings.dedupe_hours)
+        self.mailbox = Mailbox(self.link, self.people, self.settings)
+        self.presence = Presence(self.link, self.people, self.settings)
+        self.hub = Hub(self.settings.lease_seconds)
+        self.rung: list[tuple[str, str]] = []
+        self.messenger = self.with_bell(Doorbell(redis, self.link, server_id, self.settings, self.ears()))
+
+    def ears(self) -> Ears:
+        """Notes rings, and passes everything on to the hub."""
+        return Ears(self._ring, self.hub.replaced, self.hub.close_session, self.hub.ring_all)
+
+    def with_bell(self, bell: Doorbell) -> Messenger:
+        """A messenger that rings this bell."""
+        registry = Registry(self.link, self.server_id, self.settings)
+        return Messenger(self.mailbox, self.presence, bell, registry, self.hub)
+
+    async def _find(self, mobile: str) -> Row | None:
+        return self.rows.get(mobile)
+
+    def _ring(self, mobile: str, stream_id: str) -> None:
+        self.rung.append((mobile, stream_id))
+        self.hub.ring(mobile, stream_id)
+
+
+async def until(done: Callable[[], Any], seconds: float = 5) -> None:
+    """What is waited for comes true; ``done`` may have to be awaited."""
+    async with asyncio.timeout(seconds):
+        while not (await found if inspect.isawaitable(found := done()) else found):
+            await asyncio.sleep(0.01)

@@ -1,0 +1,442 @@
+"""One connection between a socket made by hand and a real Redis: its beginning, its ends, and what it waits for."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from accounts.numbers import canonical_mobile
+from delivery.connection import QUEUE, UNSENT_BYTES, Connection
+from delivery.link import connect
+from delivery.presence import Holder
+from devstack.valkey import Valkey
+from protocol.dialects import V1, Seed
+from protocol.refusals import LOGGED_OUT, REPLACED, Close
+from tests.delivery.one_server import ASHA, RAVI, OneServer, make_settings, until
+from tests.delivery.test_messenger import mailbox_of, receipts
+
+Frame = dict[str, Any]
+LEASES = f"leases:{{{RAVI}}}"
+
+
+class HandSocket:
+    """Takes everything at once, unless told that the client does not read."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.messages = 0
+        self.closes: list[Close] = []
+        self.pings = 0
+        self.unsent = 0
+        self.reading = asyncio.Event()
+        self.reading.set()
+
+    def send(self, text: bytes) -> None:
+        said = msgspec.json.decode(text)
+        self.frames += said if isinstance(said, list) else [said]
+        self.messages += 1
+
+    def ping(self) -> int:
+        self.pings += 1
+        return self.pings
+
+    def close(self, close: Close) -> None:
+        self.closes.append(close)
+
+    async def drained(self) -> None:
+        await self.reading.wait()
+        self.unsent = 0
+
+    def stop_reading(self) -> None:
+        self.unsent = UNSENT_BYTES + 1
+        self.reading.clear()
+
+    def of(self, kind: str) -> list[Frame]:
+        return [frame for frame in self.frames if frame["type"] == kind]
+
+    def codes(self) -> list[int]:
+        return [close.code for close in self.closes]
+
+
+class Who:
+    """Ravi, from his token."""
+
+    account_id = f"account of {RAVI}"
+    mobile = RAVI
+    name = "Ravi"
+    device_id = "primary"
+    session_id = "session-1"
+
+    def __init__(self) -> None:
+        self.expires_at = int(time.time()) + 3600
+
+
+class Line:
+    """Ravi's connection and what stands around it."""
+
+    def __init__(self, redis: "Redis", dialect: V1 | Seed | None = None, who: Who | None = None, **knobs: Any) -> None:
+        self.server = OneServer(redis, **knobs)
+        self.socket, self.who = HandSocket(), who or Who()
+        self.events: list[tuple[str, str]] = []
+        self.bug: Exception | None = None
+        self.connection = Connection(
+            self.socket,
+            self.who,
+            dialect or V1(),
+            "s1",
+            self.server.messenger,
+            self.server.hub,
+            self.server.settings,
+            self.canonical,
+            lambda kind, _who, reason: self.events.append((kind, reason)),
+        )
+
+    def canonical(self, raw: str) -> str:
+        if self.bug is not None:
+            raise self.bug
+        return canonical_mobile(raw, "")
+
+    async def begin(self) -> "Line":
+        """Until the first frame is sent and the backlog is through."""
+        self.connection.start()
+        v1 = self.socket.of
+        await until(lambda: v1("synced") or v1("system"))
+        return self
+
+    async def over(self) -> None:
+        """Until it has left the hub and nothing of it runs."""
+        await until(lambda: len(self.server.hub) == 0)
+
+    def say(self, message_id: str, **changes: Any) -> None:
+        frame = {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
+        self.connection.received(json.dumps(frame))
+
+    def renew(self) -> None:
+        """The second in which a renewal is due: a pong came, and a ping period is over."""
+        self.connection.alive()
+        self.connection.tick(time.monotonic() + self.server.settings.ping_seconds)
+
+    async def has_waiting(self, count: int) -> bool:
+        """Whether so many entries are in Ravi's mailbox."""
+        return len(await mailbox_of(self.server, RAVI)) == count
+
+    async def hear(self, message_id: str, sender: str = ASHA) -> str:
+        """A chat for Ravi, until it has arrived; its streamId."""
+        deposit = await self.server.messenger.send(sender, RAVI, message_id, "hello")
+        await until(lambda: message_id in [frame["messageId"] for frame in self.socket.of("chat")])
+        return deposit.stream_id
+
+
+async def test_the_greeting_comes_first_then_the_backlog_then_the_rest(redis: "Redis") -> None:
+    line = Line(redis)
+    for n in range(3):
+        await line.server.messenger.send(ASHA, RAVI, f"m-{n}", "hello")
+    await line.begin()
+    await line.hear("m-3")
+    assert [frame["type"] for frame in line.socket.frames] == ["hello", "chat", "chat", "chat", "synced", "chat"]
+    assert [frame["mode"] for frame in line.socket.of("chat")] == ["offline"] * 3 + ["online"]
+    hello = line.socket.frames[0]
+    assert (hello["serverId"], hello["deviceId"], hello["mobileNo"]) == ("s1", "primary", RAVI)
+    assert hello["connectionId"] == line.connection.connection_id
+    assert (line.connection.mobile, line.connection.session_id) == (RAVI, "session-1")
+    assert line.server.hub.members() == [line.connection]
+    assert line.events == [("connect", "")]
+
+
+async def test_the_hub_is_entered_before_anything_is_awaited(redis: "Redis") -> None:
+    line = Line(redis)
+    line.connection.start()
+    assert line.server.hub.members() == [line.connection]
+    assert line.socket.frames == []
+
+
+async def test_a_full_queue_has_no_room_until_it_was_worked_on(redis: "Redis") -> None:
+    line = Line(redis)
+    line.connection.start()
+    for n in range(QUEUE - 1):
+        line.say(f"m-{n}")
+    await asyncio.wait_for(line.connection.room(), 0.01)
+    line.say(f"m-{QUEUE - 1}")
+    room = asyncio.ensure_future(line.connection.room())
+    await asyncio.sleep(0)
+    assert not room.done()
+    await asyncio.wait_for(room, 5)
+    await until(lambda: len(line.socket.of("sent")) == QUEUE)
+    assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(QUEUE)]
+
+
+async def test_who_waits_for_room_is_let_go_at_the_end(redis: "Redis") -> None:
+    line = Line(redis)
+    line.connection.start()
+    for n in range(QUEUE):
+        line.say(f"m-{n}")
+    room = asyncio.ensure_future(line.connection.room())
+    await asyncio.sleep(0)
+    line.connection.lost(1006, "")
+    await asyncio.wait_for(room, 0.1)
+    await line.over()
+
+
+async def test_a_client_that_does_not_read_is_waited_for(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.socket.stop_reading()
+    line.say("m-1")
+    line.say("m-2")
+    await until(lambda: line.socket.unsent)
+    await asyncio.sleep(0.1)
+    assert line.socket.of("sent") == []
+    assert len(await mailbox_of(line.server, ASHA)) == 1, "nor is more of what he says worked on"
+    line.socket.reading.set()
+    await until(lambda: len(line.socket.of("sent")) == 2)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "closes"),
+    [
+        (lambda one: one.lost(1000, "bye"), "1000 bye", []),
+        (lambda one: one.lost(1006, ""), "1006", []),
+        (lambda one: one.close(REPLACED), REPLACED.reason, [4508]),
+    ],
+    ids=["the client", "the network", "the server"],
+)
+async def test_an_end_is_told_once_with_its_reason(
+    redis: "Redis", end: Callable[[Connection], None], reason: str, closes: list[int]
+) -> None:
+    tasks = len(asyncio.all_tasks())
+    line = await Line(redis).begin()
+    end(line.connection)
+    assert line.connection.ended
+    line.connection.close(LOGGED_OUT)
+    line.connection.lost(1000, "later")
+    await line.over()
+    assert line.events == [("connect", ""), ("disconnect", reason)]
+    assert line.socket.codes() == closes
+    assert isinstance(await line.server.presence.last_seen(RAVI, ASHA), int)
+    assert not await redis.exists("people:s1")
+    await until(lambda: len(asyncio.all_tasks()) == tasks)
+
+
+async def test_what_was_received_before_the_end_is_worked_through_and_nothing_after_it(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    for n in range(3):
+        line.say(f"m-{n}")
+    line.connection.close(LOGGED_OUT)
+    line.say("m-3")
+    await line.over()
+    assert len(await mailbox_of(line.server, ASHA)) == 3
+
+
+async def test_after_the_end_nothing_more_is_collected(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.connection.lost(1000, "")
+    await line.over()
+    await line.server.messenger.send(ASHA, RAVI, "m-1", "hello")
+    line.connection.ring("")
+    await asyncio.sleep(0.1)
+    assert line.socket.of("chat") == []
+    groups = await redis.xinfo_groups(f"mailbox:{{{RAVI}}}")
+    assert [group["pending"] for group in groups] == [0]
+
+
+async def test_who_is_refused_the_lease_is_closed_and_never_was_connected(redis: "Redis", tmp_path: Path) -> None:
+    crowded = Line(redis, max_devices=1)
+    await crowded.server.messenger.connect(Holder(RAVI, "phone", "s2", "c2"), Who.account_id)
+    stranger = Who()
+    stranger.account_id = "another account"
+    away = connect(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}"))
+    for line, code in ((crowded, 4504), (Line(redis, who=stranger), 4509), (Line(away), 4004)):
+        line.connection.start()
+        await line.over()
+        assert (line.socket.codes(), line.socket.frames, line.events) == ([code], [], [])
+
+
+async def test_a_drain_waits_for_the_work_in_hand(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.socket.stop_reading()
+    for n in range(3):
+        line.say(f"m-{n}")
+    line.connection.drain(0.75)
+    await asyncio.sleep(0.1)
+    assert line.socket.codes() == []
+    line.socket.reading.set()
+    await line.over()
+    assert [frame["type"] for frame in line.socket.frames[-4:]] == ["sent"] * 3 + ["error"]
+    assert (line.socket.frames[-1]["code"], line.socket.frames[-1]["retryAfter"]) == ("draining", 0.75)
+    assert line.socket.codes() == [4012]
+
+
+async def test_who_has_ended_is_not_drained(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.connection.lost(1000, "")
+    line.connection.drain(0.5)
+    await line.over()
+    assert (line.socket.of("error"), line.socket.closes) == ([], [])
+
+
+async def test_an_expired_token_ends_the_connection(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.connection.tick(time.monotonic())
+    assert line.socket.closes == []
+    line.who.expires_at = int(time.time())
+    line.connection.tick(time.monotonic())
+    await line.over()
+    assert line.socket.codes() == [4501]
+
+
+async def changed(redis: "Redis", before: bytes) -> bool:
+    return bool(await redis.hget(LEASES, "primary") != before)  # type: ignore[misc]
+
+
+async def test_a_sign_of_life_carries_the_lease_on_and_silence_does_not(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    before = await redis.hget(LEASES, "primary")  # type: ignore[misc]
+    await asyncio.sleep(0.01)
+    line.connection.tick(time.monotonic() + 100)
+    await asyncio.sleep(0.1)
+    assert await redis.hget(LEASES, "primary") == before  # type: ignore[misc]
+    line.renew()
+    async with asyncio.timeout(5):
+        while await redis.hget(LEASES, "primary") == before:  # type: ignore[misc]
+            await asyncio.sleep(0.01)
+
+
+async def test_a_ring_that_was_lost_heals_with_the_next_renewal(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    await line.server.mailbox.deposit(RAVI, ASHA, "m-1", "hello")
+    await asyncio.sleep(0.1)
+    assert line.socket.of("chat") == []
+    line.renew()
+    await until(lambda: line.socket.of("chat"))
+
+
+async def test_a_newer_connection_is_found_at_the_next_renewal(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    newer = Holder(RAVI, "primary", "s2", "c2")
+    await line.server.presence.claim(newer, Who.account_id)
+    line.renew()
+    await line.over()
+    assert line.socket.codes() == [4508]
+    assert (await line.server.presence.renew(newer, 0))[0] == "ok"
+
+
+async def test_a_lease_that_ran_out_is_claimed_again_without_a_word(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    await redis.delete(LEASES)
+    line.renew()
+    async with asyncio.timeout(5):
+        while not await redis.exists(LEASES):
+            await asyncio.sleep(0.01)
+    await line.hear("m-1")
+    assert [frame["type"] for frame in line.socket.frames] == ["hello", "synced", "chat"]
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+async def test_a_storage_that_lost_everything_is_told_and_what_comes_then_arrives(
+    redis: "Redis", dialect: V1 | Seed
+) -> None:
+    line = await Line(redis, dialect).begin()
+    before = await redis.hget(f"person:{{{RAVI}}}", "epoch")  # type: ignore[misc]
+    await redis.flushall()
+    line.renew()
+    kind, field = ("resync", "reason") if dialect.joins_frames else ("system", "message")
+    await until(lambda: [frame for frame in line.socket.of(kind) if frame.get("epoch")])
+    told = line.socket.of(kind)[-1]
+    after = await redis.hget(f"person:{{{RAVI}}}", "epoch")  # type: ignore[misc]
+    assert (told["epoch"], told[field]) == (after.decode(), "storage lost something: send unanswered chats again")
+    assert told.get("code") == (None if dialect.joins_frames else "resync")
+    assert before != after
+    await line.hear("m-1")
+    assert line.socket.closes == []
+
+
+async def test_a_loss_is_found_at_the_next_ring_too(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    await redis.flushall()
+    line.connection.ring("")
+    await until(lambda: line.socket.of("resync"))
+
+
+async def test_receipts_of_a_seed_client_leave_when_a_pong_answers_a_later_ping(redis: "Redis") -> None:
+    line = await Line(redis, Seed()).begin()
+    deposits = []
+    for n in range(2):
+        deposits.append(await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", [f"x-{n}"]))
+        line.connection.ring("")
+        await until(lambda n=n: len(line.socket.of("ack")) == n + 1)  # type: ignore[misc]
+    assert line.socket.pings == 1, "one such ping at a time"
+    line.connection.ponged(0)
+    await asyncio.sleep(0.1)
+    assert len(await mailbox_of(line.server, RAVI)) == 2, "that pong answers an earlier ping"
+    line.connection.ponged(1)
+    await until(lambda: line.socket.pings == 2)
+    async with asyncio.timeout(5):
+        while len(await mailbox_of(line.server, RAVI)) > 1:
+            await asyncio.sleep(0.01)
+    assert deposits[1] is not None
+    assert [entry.stream_id for entry in await mailbox_of(line.server, RAVI)] == [deposits[1].stream_id]
+    line.connection.ponged(2)
+    async with asyncio.timeout(5):
+        while await mailbox_of(line.server, RAVI):
+            await asyncio.sleep(0.01)
+    assert line.socket.pings == 2
+    assert await receipts(line.server, ASHA) == []
+
+
+async def test_a_v1_client_acks_its_receipts_itself(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
+    line.connection.ring("")
+    await until(lambda: line.socket.of("ack"))
+    line.connection.ponged(5)
+    await asyncio.sleep(0.1)
+    assert line.socket.pings == 0
+    assert len(await mailbox_of(line.server, RAVI)) == 1
+
+
+async def test_receipts_that_could_not_be_settled_wait_for_the_next_pong(own_valkey: Valkey) -> None:
+    redis = connect(make_settings(redis_url=own_valkey.url))
+    line = await Line(redis, Seed()).begin()
+    await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
+    line.connection.ring("")
+    await until(lambda: line.socket.pings == 1)
+    await asyncio.to_thread(own_valkey.kill)
+    line.connection.ponged(1)
+    await until(lambda: line.socket.pings == 2)
+    await asyncio.to_thread(own_valkey.start)
+    assert len(await mailbox_of(line.server, RAVI)) == 1
+    line.connection.ponged(2)
+    async with asyncio.timeout(5):
+        while await mailbox_of(line.server, RAVI):
+            await asyncio.sleep(0.01)
+    line.connection.lost(1000, "")
+    await line.over()
+    await line.server.link.close()
+
+
+async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_dropped(redis: "Redis") -> None:
+    line = await Line(redis, bad_frames_per_minute=3).begin()
+    for _ in range(3):
+        line.connection.received("x")
+    line.say("m-1")
+    await line.over()
+    assert line.socket.codes() == [4503]
+    assert len(line.socket.of("error")) == 3
+    assert await mailbox_of(line.server, ASHA) == []
+
+
+async def test_our_own_failure_ends_it_as_such_and_releases_the_lease(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.bug = ValueError("a bug")
+    with capture_logs() as logs:
+        line.say("m-1")
+        await line.over()
+    assert line.socket.codes() == [1011]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("a connection failed", "error")]
+    assert not await redis.exists(LEASES)

@@ -1,0 +1,268 @@
+"""What a client says becomes calls of the post, on a real Redis: every refusal, batches, order, and bad frames."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from accounts.numbers import canonical_mobile
+from delivery.carrier import Carrier
+from delivery.inbound import Inbound
+from delivery.link import connect
+from delivery.presence import Holder
+from devstack.valkey import Valkey
+from protocol.dialects import V1, Seed
+from protocol.refusals import Close
+from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, make_settings
+from tests.delivery.test_messenger import mailbox_of, receipts
+
+HOLDER = Holder(RAVI, "primary", "s1", "c1")
+Frame = dict[str, Any]
+
+
+class Road:
+    """Nothing is sent here: what the carrier takes from the mailbox counts as in flight."""
+
+    async def carry(self, frames: Any) -> None: ...
+
+    def confirm(self, receipts: Any) -> None: ...
+
+    def close(self, close: Close) -> None:
+        raise AssertionError(close)
+
+    def lease_gone(self) -> None:
+        raise AssertionError
+
+
+class Desk:
+    """Ravi's connection as far as it listens."""
+
+    def __init__(self, server: OneServer, dialect: V1 | Seed) -> None:
+        self.server = server
+        self.dialect = dialect
+        self.carrier = Carrier(Road(), HOLDER, server.mailbox, dialect, server.settings)
+        canonical: Callable[[str], str] = lambda raw: canonical_mobile(raw, "")  # noqa: E731
+        self.inbound = Inbound(HOLDER, dialect, server.messenger, self.carrier, server.settings, canonical)
+
+    async def say(self, data: str | bytes) -> list[Frame]:
+        return [msgspec.json.decode(frame) for frame in await self.inbound.handle(data)]
+
+    async def one(self, **frame: Any) -> Frame:
+        answers = await self.say(json.dumps(frame))
+        assert len(answers) == 1
+        return answers[0]
+
+    async def nothing(self, **frame: Any) -> None:
+        assert await self.say(json.dumps(frame)) == []
+
+
+@pytest.fixture
+def desk(redis: "Redis") -> Desk:
+    return Desk(OneServer(redis), V1())
+
+
+@pytest.fixture
+def seed(redis: "Redis") -> Desk:
+    return Desk(OneServer(redis), Seed())
+
+
+def chat(message_id: str = "m-1", **changes: Any) -> Frame:
+    return {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
+
+
+async def fly(desk: Desk, *message_ids: str, sender: str = ASHA) -> list[str]:
+    """Chats for Ravi that his carrier has taken; their streamIds."""
+    claimed = await desk.server.messenger.connect(HOLDER, f"account of {RAVI}")
+    desk.carrier.begin(claimed.newest)
+    ids = [(await desk.server.messenger.send(sender, RAVI, name, "hello")).stream_id for name in message_ids]
+    await carried(desk, ids)
+    return ids
+
+
+async def carried(desk: Desk, ids: list[str]) -> None:
+    """Let the carrier work until these are in flight."""
+    running = asyncio.create_task(desk.carrier.run())
+    desk.carrier.ring(ids[-1])
+    async with asyncio.timeout(5):
+        while sum(len(each) for each in desk.carrier.acked(ids)) < len(ids):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_chat_is_stored_and_answered_with_its_time(desk: Desk, seed: Desk) -> None:
+    answer = await desk.one(**chat())
+    (entry,) = await mailbox_of(desk.server, ASHA)
+    assert answer == {"type": "sent", "messageId": "m-1", "to": ASHA, "timestamp": entry.timestamp}
+    assert entry.sender == RAVI
+    assert await desk.one(**chat()) == answer, "a retry gets the first answer again"
+    told = await seed.one(**chat())
+    assert (told["type"], told["status"], told["messageId"]) == ("system", "sent", "m-1")
+    assert told["timestamp"] == entry.timestamp
+    assert len(await mailbox_of(desk.server, ASHA)) == 1
+
+
+async def test_a_number_is_cleaned_and_the_answer_names_it_so(desk: Desk) -> None:
+    assert (await desk.one(**chat(to=f"+{ASHA[:2]} ({ASHA[2:]})")))["to"] == ASHA
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "component", "named"),
+    [
+        (chat(to="x"), "bad_mobile", "chat", "m-1"),
+        (chat("a b"), "bad_message_id", "chat", None),
+        (chat("a b", to="x"), "bad_mobile", "chat", None),
+        (chat(to=RAVI), "self_message", "chat", "m-1"),
+        (chat(message=""), "message_empty", "chat", "m-1"),
+        (chat(message="é" * 51), "message_too_large", "chat", "m-1"),
+        (chat(to="9999999999"), "no_such_person", "chat", "m-1"),
+        (chat(message=7), "bad_frame", "chat", "m-1"),
+        ({"type": "hello"}, "unknown_type", "frame", None),
+        ({"type": "ack", "ackType": "delivered"}, "bad_frame", "ack", None),
+        ({"type": "ack", "ackType": "delivered", "streamIds": ["5-0", "*"]}, "bad_stream_id", "ack", None),
+        ({"type": "ack", "ackType": "expired", "streamId": "5-0"}, "bad_frame", "ack", None),
+        ({"type": "ack", "ackType": "read", "to": ASHA}, "bad_frame", "ack", None),
+        ({"type": "ack", "ackType": "read", "messageId": "m"}, "bad_frame", "ack", "m"),
+        ({"type": "ack", "ackType": "read", "to": "x", "messageId": "m"}, "bad_mobile", "ack", None),
+        ({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m", "\0"]}, "bad_message_id", "ack", None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_refusals(redis: "Redis", frame: Frame, code: str, component: str, named: str | None) -> None:
+    desk = Desk(OneServer(redis, max_message_bytes=100), V1())
+    answer = await desk.one(**frame)
+    assert (answer["type"], answer["code"], answer["component"]) == ("error", code, component)
+    assert answer["retryable"] is False
+    assert answer.get("messageId") == (named if component == "chat" else None)
+    assert await mailbox_of(desk.server, ASHA) == []
+
+
+async def test_what_is_too_large_is_measured_in_utf8(redis: "Redis") -> None:
+    desk = Desk(OneServer(redis, max_message_bytes=100), V1())
+    assert (await desk.one(**chat(message="é" * 50)))["type"] == "sent"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"{}", "binary_frame"), ("hello", "bad_json"), ("[", "bad_json"), ("7", "bad_frame")]
+)
+async def test_what_is_no_frame_at_all(desk: Desk, data: str | bytes, code: str) -> None:
+    (answer,) = await desk.say(data)
+    assert (answer["code"], answer["component"]) == (code, "frame")
+
+
+async def test_what_may_be_repeated_is_said_to_be(redis: "Redis", tmp_path: Path) -> None:
+    desk = Desk(OneServer(redis, mailbox_limit=1), V1())
+    assert (await desk.one(**chat()))["type"] == "sent"
+    full = await desk.one(**chat("m-2"))
+    assert (full["code"], full["messageId"], full["retryable"]) == ("mailbox_full", "m-2", True)
+    assert full["retryAfter"] > 0
+    away = connect(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}"))
+    gone = await Desk(OneServer(away), V1()).one(**chat())
+    assert (gone["code"], gone["messageId"], gone["retryable"]) == ("unavailable", "m-1", True)
+
+
+async def test_a_batch_is_handled_in_order_and_one_bad_frame_spoils_no_other(desk: Desk) -> None:
+    batch = [chat("m-1"), chat("m-2", to="x"), chat("m-3"), 7, chat("m-4", to=EVE), chat("m-5")]
+    answers = await desk.say(json.dumps(batch))
+    assert [(each["type"], each.get("messageId")) for each in answers] == [
+        ("sent", "m-1"),
+        ("error", "m-2"),
+        ("sent", "m-3"),
+        ("error", None),
+        ("sent", "m-4"),
+        ("sent", "m-5"),
+    ]
+    hers = await desk.server.link.command("XRANGE", f"mailbox:{{{ASHA}}}", "-", "+")
+    assert [fields[5] for _, fields in hers] == [b"m-1", b"m-3", b"m-5"]
+    assert await desk.say("[]") == []
+
+
+async def test_the_seed_dialect_knows_no_batches(seed: Desk) -> None:
+    (answer,) = await seed.say(json.dumps([chat()]))
+    assert answer["code"] == "bad_frame"
+    assert await mailbox_of(seed.server, ASHA) == []
+
+
+async def test_an_ack_settles_what_is_in_flight_here_and_tells_its_sender(desk: Desk) -> None:
+    ids = await fly(desk, "m-1", "m-2", "m-3")
+    await desk.nothing(type="ack", ackType="delivered", streamId=ids[0], streamIds=[ids[1], ids[1], "5-0"])
+    assert [entry.stream_id for entry in await mailbox_of(desk.server, RAVI)] == [ids[2]]
+    told = await receipts(desk.server)
+    assert [(sender, kind, sorted(names)) for sender, kind, names in told] == [(RAVI, "delivered", ["m-1", "m-2"])]
+    await desk.nothing(type="ack", ackType="delivered", streamIds=ids[:2])
+    assert await receipts(desk.server) == told, "again is a silent no-op"
+
+
+async def test_an_ack_of_what_is_not_in_flight_here_changes_nothing(desk: Desk) -> None:
+    await desk.server.messenger.connect(HOLDER, f"account of {RAVI}")
+    deposit = await desk.server.messenger.send(ASHA, RAVI, "m-1", "hello")
+    await desk.nothing(type="ack", ackType="delivered", streamIds=[deposit.stream_id, f"{2**64 - 1}-{2**64 - 1}"])
+    assert len(await mailbox_of(desk.server, RAVI)) == 1
+    assert await receipts(desk.server) == []
+
+
+async def test_what_could_not_be_settled_is_refused_and_stays_in_flight(own_valkey: Valkey) -> None:
+    redis = connect(make_settings(redis_url=own_valkey.url))
+    desk = Desk(OneServer(redis), V1())
+    ids = await fly(desk, "m-1")
+    await asyncio.to_thread(own_valkey.kill)
+    refused = await desk.one(type="ack", ackType="delivered", streamIds=ids)
+    assert (refused["code"], refused["component"], refused["retryable"]) == ("unavailable", "ack", True)
+    assert not desk.inbound.too_many_bad
+    await asyncio.to_thread(own_valkey.start)
+    await desk.nothing(type="ack", ackType="delivered", streamIds=ids)
+    assert await mailbox_of(desk.server, RAVI) == []
+    assert await receipts(desk.server) == [(RAVI, "delivered", ["m-1"])]
+    await desk.server.link.close()
+
+
+async def test_a_read_is_told_once_and_settles_what_is_in_flight(desk: Desk) -> None:
+    ids = await fly(desk, "m-1", "m-2")
+    read = {"type": "ack", "ackType": "read", "to": f"+{ASHA}", "messageId": "m-2", "messageIds": ["m-1", "m-1"]}
+    for _ in range(2):
+        await desk.nothing(**read)
+    assert await receipts(desk.server) == [(RAVI, "read", ["m-1", "m-2"])]
+    assert await mailbox_of(desk.server, RAVI) == []
+    assert desk.carrier.acked(ids) == ([], [])
+
+
+async def test_a_read_of_what_nobody_sent_is_silent(desk: Desk) -> None:
+    await desk.nothing(type="ack", ackType="read", to=ASHA, messageIds=["m-1"])
+    await desk.nothing(type="ack", ackType="read", to="9999999999", messageIds=["m-1"])
+    assert await receipts(desk.server) == []
+
+
+async def test_receipts_the_socket_has_taken_are_settled(seed: Desk) -> None:
+    await seed.server.messenger.connect(HOLDER, f"account of {RAVI}")
+    seed.carrier.begin("")
+    deposit = await seed.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
+    assert deposit is not None
+    await carried(seed, [deposit.stream_id])
+    await seed.inbound.settle([deposit.stream_id])
+    assert await mailbox_of(seed.server, RAVI) == []
+    assert seed.carrier.acked([deposit.stream_id]) == ([], [])
+
+
+async def test_as_many_bad_frames_as_allowed_in_a_minute_are_too_many(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(OneServer(redis, bad_frames_per_minute=3), V1())
+    now = [1000.0]
+    monkeypatch.setattr("delivery.inbound.time.monotonic", lambda: now[0])
+    for at in (1000, 1030, 1061):  # never three within a minute
+        now[0] = float(at)
+        await desk.one(**chat(to="x"))
+        assert not desk.inbound.too_many_bad
+    now[0] = 1089.0
+    await desk.one(**chat(to="9999999999"))
+    await desk.one(**chat())
+    assert not desk.inbound.too_many_bad, "what is refused for another reason is no bad frame"
+    answers = await desk.say(json.dumps([chat(to="x"), chat("m-2")]))
+    assert [each["type"] for each in answers] == ["error"], "nothing after it is listened to"
+    assert desk.inbound.too_many_bad
+    assert len(await mailbox_of(desk.server, ASHA)) == 1

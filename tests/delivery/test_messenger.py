@@ -1,0 +1,353 @@
+"""The journey on a real Redis, and its three orders: what is left in Redis when it breaks in the middle."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis as BlockingRedis
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from delivery.doorbell import Doorbell
+from delivery.hub import Hub
+from delivery.link import Link, connect
+from delivery.messenger import Acked
+from delivery.presence import Holder
+from protocol.entries import Entry, Receipt
+from protocol.refusals import Close, Refusal
+from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, make_settings
+
+HOLDER = Holder(RAVI, "primary", "s1", "c1")
+ACCOUNT = f"account of {RAVI}"
+DENIED = "(?i)permission"
+
+
+class Somebody:
+    """A connection in the hub."""
+
+    def __init__(self, mobile: str = RAVI, connection_id: str = "c1") -> None:
+        self.mobile = mobile
+        self.connection_id = connection_id
+        self.session_id = "session"
+        self.closes: list[Close] = []
+
+    def ring(self, stream_id: str) -> None: ...
+
+    def close(self, close: Close) -> None:
+        self.closes.append(close)
+
+    def drain(self, retry_after: float) -> None: ...
+
+    def tick(self, now: float) -> None: ...
+
+
+@pytest.fixture
+def server(redis: "Redis") -> OneServer:
+    return OneServer(redis, max_devices=2)
+
+
+@contextlib.asynccontextmanager
+async def listening(redis: "Redis", server_id: str) -> AsyncIterator[list[bytes]]:
+    """What was said on another server's bell, read when the block ends."""
+    heard: list[bytes] = []
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(f"bell:{server_id}")
+        yield heard
+        deadline = time.monotonic() + 0.3
+        while time.monotonic() < deadline:
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.05)
+            if message is not None:
+                heard.append(message["data"])
+
+
+@contextlib.asynccontextmanager
+async def locked(redis: "Redis", keys: str) -> AsyncIterator[None]:
+    """Redis lets nobody touch any key but these, so that whoever works through several breaks in the middle."""
+    await redis.execute_command("ACL", "SETUSER", "default", "resetkeys", *keys.split())  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        await redis.execute_command("ACL", "SETUSER", "default", "allkeys")  # type: ignore[no-untyped-call]
+
+
+async def mailbox_of(server: OneServer, mobile: str) -> list[Entry]:
+    """Everything in a mailbox; of chats only what all entries have."""
+    entries: list[Entry] = []
+    for stream_id, fields in await server.link.command("XRANGE", f"mailbox:{{{mobile}}}", "-", "+"):
+        names = {key.decode(): value.decode() for key, value in zip(fields[::2], fields[1::2], strict=True)}
+        if names["k"] == "r":
+            entries.append(Receipt(stream_id.decode(), names["f"], names["a"], names["i"].split(" ")))
+        else:
+            entries.append(Entry(stream_id.decode(), names["f"]))
+    return entries
+
+
+async def receipts(server: OneServer, mobile: str = ASHA) -> list[tuple[str, str, list[str]]]:
+    """Who told this person what of which chats."""
+    found = [entry for entry in await mailbox_of(server, mobile) if isinstance(entry, Receipt)]
+    return [(receipt.sender, receipt.ack_type, receipt.message_ids) for receipt in found]
+
+
+async def given(server: OneServer, count: int, sender: str = ASHA) -> list[Acked]:
+    """So many chats, collected by Ravi's device."""
+    await server.messenger.connect(HOLDER, ACCOUNT)
+    names = [f"{sender}-{n}" for n in range(count)]
+    ids = [(await server.messenger.send(sender, RAVI, name, "hello")).stream_id for name in names]
+    await server.mailbox.collect(HOLDER, "new", 100)
+    return [Acked(stream_id, sender, name) for stream_id, name in zip(ids, names, strict=True)]
+
+
+async def test_who_connects_is_listed_and_holds_the_lease(server: OneServer, redis: "Redis") -> None:
+    claimed = await server.messenger.connect(HOLDER, ACCOUNT)
+    assert (claimed.before, claimed.newest) == (None, "")
+    assert await redis.smembers("people:s1") == {RAVI.encode()}  # type: ignore[misc]
+    assert await server.presence.last_seen(RAVI, ASHA) == "online"
+    deposit = await server.messenger.send(ASHA, RAVI, "m-1", "hello")
+    again = await server.messenger.connect(HOLDER, ACCOUNT)
+    assert (again.before, again.newest, again.epoch) == (None, deposit.stream_id, claimed.epoch)
+
+
+async def test_who_is_refused_holds_nothing(server: OneServer, redis: "Redis") -> None:
+    with pytest.raises(Refusal, match="session_revoked"):
+        await server.messenger.connect(HOLDER, "another account")
+    with pytest.raises(Refusal, match="no_such_person"):
+        await server.messenger.connect(Holder("9999999999", "primary", "s1", "c1"), ACCOUNT)
+    for device in ("phone", "tablet"):
+        await server.messenger.connect(Holder(RAVI, device, "s1", device), ACCOUNT)
+    with pytest.raises(Refusal, match="too_many_devices"):
+        await server.messenger.connect(HOLDER, ACCOUNT)
+    assert set(await redis.hkeys(f"leases:{{{RAVI}}}")) == {b"phone", b"tablet"}  # type: ignore[misc]
+
+
+async def test_the_list_of_a_server_is_written_before_the_claim(server: OneServer, redis: "Redis") -> None:
+    async with locked(redis, "~people:*"):
+        with pytest.raises(Exception, match=DENIED):
+            await server.messenger.connect(HOLDER, ACCOUNT)
+    assert await redis.smembers("people:s1") == {RAVI.encode()}  # type: ignore[misc]
+    await redis.flushall()
+    async with locked(redis, f"~*{{{RAVI}}}*"):
+        with pytest.raises(Exception, match=DENIED):
+            await server.messenger.connect(HOLDER, ACCOUNT)
+    assert not await redis.exists(f"leases:{{{RAVI}}}"), "a lease that no server's list leads to would never be swept"
+
+
+async def test_the_connection_before_is_told_on_its_own_server(server: OneServer, redis: "Redis") -> None:
+    other = OneServer(redis, "s2", server.rows)
+    await other.messenger.connect(Holder(RAVI, "primary", "s2", "c2"), ACCOUNT)
+    async with listening(redis, "s2") as heard:
+        claimed = await server.messenger.connect(HOLDER, ACCOUNT)
+    assert claimed.before == ("s2", "c2")
+    assert heard == [f"c {RAVI} c2".encode()]
+
+
+async def test_the_connection_before_on_the_same_server_is_closed(server: OneServer) -> None:
+    older = Somebody()
+    server.hub.enter(older)
+    await server.messenger.connect(HOLDER, ACCOUNT)
+    await server.messenger.connect(Holder(RAVI, "primary", "s1", "c2"), ACCOUNT)
+    assert [close.code for close in older.closes] == [4508]
+
+
+async def test_a_chat_rings_every_server_that_holds_its_recipient(server: OneServer, redis: "Redis") -> None:
+    await server.messenger.connect(HOLDER, ACCOUNT)
+    await server.messenger.connect(Holder(RAVI, "tablet", "s2", "c2"), ACCOUNT)
+    async with listening(redis, "s2") as heard:
+        first = await server.messenger.send(ASHA, RAVI, "m-1", "hello")
+        assert await server.messenger.send(ASHA, RAVI, "m-1", "hello") == first
+    assert server.rung == [(RAVI, first.stream_id)] * 2
+    assert heard == [f"r {RAVI} {first.stream_id}".encode()] * 2
+
+
+async def test_a_chat_to_nobody_or_into_a_full_mailbox_is_refused(redis: "Redis") -> None:
+    server = OneServer(redis, mailbox_limit=1)
+    with pytest.raises(Refusal, match="no_such_person"):
+        await server.messenger.send(ASHA, "9999999999", "m-1", "hello")
+    await server.messenger.send(ASHA, RAVI, "m-1", "hello")
+    with pytest.raises(Refusal, match="mailbox_full"):
+        await server.messenger.send(ASHA, RAVI, "m-2", "hello")
+    assert len(await mailbox_of(server, RAVI)) == 1
+
+
+async def test_a_lost_ring_is_no_refusal_of_what_is_stored(server: OneServer, redis: "Redis", tmp_path: Path) -> None:
+    away = connect(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}"))
+    mute = server.with_bell(Doorbell(away, Link(away), "s1", server.settings, server.ears()))
+    await server.messenger.connect(Holder(RAVI, "primary", "s2", "c2"), ACCOUNT)
+    with capture_logs() as logs:
+        deposit = await mute.send(ASHA, RAVI, "m-1", "hello")
+    assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [deposit.stream_id]
+    assert [(line["event"], line["log_level"]) for line in logs] == [("a ring was lost", "warning")]
+    await server.mailbox.collect(Holder(RAVI, "primary", "s2", "c2"), "new", 10)
+    await server.messenger.connect(Holder(ASHA, "primary", "s3", "c3"), f"account of {ASHA}")
+    await mute.acknowledge(HOLDER, [Acked(deposit.stream_id, ASHA, "m-1")], [])
+    assert await receipts(server) == [(RAVI, "delivered", ["m-1"])]
+    assert await mailbox_of(server, RAVI) == []
+
+
+async def test_acks_are_told_once_to_each_sender_and_settled(server: OneServer, redis: "Redis") -> None:
+    hers, eves = await given(server, 3), await given(server, 2, EVE)
+    await server.messenger.connect(Holder(EVE, "primary", "s2", "c2"), f"account of {EVE}")
+    async with listening(redis, "s2") as heard:
+        await server.messenger.acknowledge(HOLDER, [hers[0], eves[0], hers[1], eves[1]], [])
+    assert await receipts(server, ASHA) == [(RAVI, "delivered", [hers[0].message_id, hers[1].message_id])]
+    assert await receipts(server, EVE) == [(RAVI, "delivered", [chat.message_id for chat in eves])]
+    assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [hers[2].stream_id]
+    assert heard == [f"r {EVE} {(await mailbox_of(server, EVE))[0].stream_id}".encode()]
+
+
+async def test_a_receipt_is_settled_and_begets_none(server: OneServer) -> None:
+    chats = await given(server, 1)
+    deposit = await server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
+    assert deposit is not None
+    await server.mailbox.collect(HOLDER, "new", 10)
+    await server.messenger.acknowledge(HOLDER, [], [deposit.stream_id])
+    assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [chats[0].stream_id]
+    assert await receipts(server) == []
+
+
+async def test_no_ack_is_no_work(server: OneServer, redis: "Redis") -> None:
+    async with locked(redis, "~none"):
+        await server.messenger.acknowledge(HOLDER, [], [])
+
+
+async def test_the_ack_of_a_chat_whose_sender_is_gone_is_settled_all_the_same(server: OneServer) -> None:
+    chats = await given(server, 1)
+    del server.rows[ASHA]
+    await server.messenger.acknowledge(HOLDER, chats, [])
+    assert await mailbox_of(server, RAVI) == []
+    assert await mailbox_of(server, ASHA) == []
+
+
+async def test_a_break_before_the_receipt_settles_nothing(server: OneServer, redis: "Redis") -> None:
+    chats = await given(server, 2)
+    async with locked(redis, f"~*{{{RAVI}}}*"):
+        with pytest.raises(Exception, match=DENIED):
+            await server.messenger.acknowledge(HOLDER, chats, [])
+    assert len(await mailbox_of(server, RAVI)) == 2
+    assert await receipts(server) == []
+
+
+async def test_a_break_between_receipt_and_settling_repeats_the_receipt_and_loses_none(
+    server: OneServer, redis: "Redis"
+) -> None:
+    chats = await given(server, 2)
+    names = [chat.message_id for chat in chats]
+    async with locked(redis, f"~*{{{ASHA}}}*"):
+        with pytest.raises(Exception, match=DENIED):
+            await server.messenger.acknowledge(HOLDER, chats, [])
+    assert len(await mailbox_of(server, RAVI)) == 2
+    assert await receipts(server) == [(RAVI, "delivered", names)]
+    again = await server.mailbox.collect(HOLDER, "pending", 10)
+    assert [entry.stream_id for entry in again.entries] == [chat.stream_id for chat in chats]
+    await server.messenger.acknowledge(HOLDER, chats, [])
+    assert await mailbox_of(server, RAVI) == []
+    assert await receipts(server) == [(RAVI, "delivered", names)] * 2
+
+
+async def test_a_break_between_the_receipt_of_a_reading_and_its_mark_repeats_the_receipt(
+    server: OneServer, redis: "Redis"
+) -> None:
+    chats = await given(server, 1)
+    all_but_his_mailbox = f"~*{{{ASHA}}}* ~seen:* ~blockedUser:*"
+    async with locked(redis, all_but_his_mailbox):
+        with pytest.raises(Exception, match=DENIED):
+            await server.messenger.mark_read(HOLDER, ASHA, [chats[0].message_id])
+    for _ in range(2):
+        assert await server.messenger.mark_read(HOLDER, ASHA, [chats[0].message_id]) == [chats[0].stream_id]
+    assert await receipts(server) == [(RAVI, "read", [chats[0].message_id])] * 2
+    assert await mailbox_of(server, RAVI) == []
+
+
+async def test_reading_tells_of_those_not_read_yet_in_one_receipt(server: OneServer) -> None:
+    chats = await given(server, 4)
+    names, ids = [chat.message_id for chat in chats], [chat.stream_id for chat in chats]
+    await server.messenger.acknowledge(HOLDER, chats[:2], [])
+    assert await server.messenger.mark_read(HOLDER, ASHA, [names[0], "unknown"]) == [ids[0]]
+    assert sorted(await server.messenger.mark_read(HOLDER, ASHA, names[:3])) == ids[:3]
+    told = [(kind, names) for _, kind, names in await receipts(server)]
+    assert told == [("delivered", names[:2]), ("read", [names[0]]), ("read", names[1:3])]
+    assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [ids[3]]
+    assert await server.messenger.mark_read(HOLDER, EVE, names) == [], "they are not Eve's"
+    assert await receipts(server, EVE) == []
+
+
+async def test_reading_what_another_device_has_read_settles_it_without_another_receipt(server: OneServer) -> None:
+    tablet = Holder(RAVI, "tablet", "s2", "c2")
+    await server.messenger.connect(tablet, ACCOUNT)
+    chats = await given(server, 1)
+    await server.mailbox.collect(tablet, "new", 10)
+    for holder in (HOLDER, tablet):
+        assert len(await mailbox_of(server, RAVI)) == 1
+        assert await server.messenger.mark_read(holder, ASHA, [chats[0].message_id]) == [chats[0].stream_id]
+    assert await mailbox_of(server, RAVI) == []
+    assert await receipts(server) == [(RAVI, "read", [chats[0].message_id])]
+
+
+async def test_a_blocked_sender_is_told_of_no_reading(server: OneServer) -> None:
+    chats = await given(server, 1)
+    await server.people.replace_blocks(RAVI, ACCOUNT, 1, [ASHA])
+    assert await server.messenger.mark_read(HOLDER, ASHA, [chats[0].message_id]) == []
+    assert await receipts(server) == []
+
+
+async def test_who_disconnects_is_released_listed_no_more_and_out_of_the_hub(server: OneServer, redis: "Redis") -> None:
+    phone, tablet = Somebody(), Somebody(connection_id="c2")
+    for member in (phone, tablet):
+        server.hub.enter(member)
+    await server.messenger.connect(HOLDER, ACCOUNT)
+    before = int(time.time() * 1000)
+    await server.messenger.disconnect(HOLDER, phone, 5_000)
+    assert server.hub.members() == [tablet]
+    assert await redis.smembers("people:s1") == {RAVI.encode()}, "the tablet is still here"  # type: ignore[misc]
+    seen: Any = await server.presence.last_seen(RAVI, ASHA)
+    assert abs(seen - (before - 5_000)) < 1_000, "the last sign of life, not the end"
+    await server.messenger.disconnect(Holder(RAVI, "tablet", "s1", "c2"), tablet, 0)
+    assert (len(server.hub), await redis.exists("people:s1")) == (0, 0)
+
+
+async def test_a_late_disconnect_takes_no_newer_connection_offline(server: OneServer) -> None:
+    await server.messenger.connect(HOLDER, ACCOUNT)
+    newer = Holder(RAVI, "primary", "s2", "c2")
+    await server.messenger.connect(newer, ACCOUNT)
+    await server.messenger.disconnect(HOLDER, Somebody(), 0)
+    assert await server.presence.last_seen(RAVI, ASHA) == "online"
+    assert (await server.presence.renew(newer, 0))[0] == "ok"
+
+
+async def test_the_lease_is_released_before_the_hub_is_left(
+    server: OneServer, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    leave = Hub.leave
+
+    def noting(hub: Hub, member: Any) -> bool:
+        with BlockingRedis.from_url(valkey_url) as client:
+            seen.append(client.hlen(f"leases:{{{RAVI}}}"))
+        return leave(hub, member)
+
+    monkeypatch.setattr(Hub, "leave", noting)
+    await server.messenger.connect(HOLDER, ACCOUNT)
+    await server.messenger.disconnect(HOLDER, Somebody(), 0)
+    assert seen == [0], "the other way round, an entry rung for in between would find nobody"
+
+
+async def test_without_redis_everything_is_unavailable_and_a_disconnect_still_leaves_the_hub(tmp_path: Path) -> None:
+    away = OneServer(connect(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}")))
+    member = Somebody()
+    away.hub.enter(member)
+    post = away.messenger
+    for work in (
+        post.connect(HOLDER, ACCOUNT),
+        post.send(ASHA, RAVI, "m-1", "hello"),
+        post.acknowledge(HOLDER, [Acked("5-0", ASHA, "m-1")], []),
+        post.acknowledge(HOLDER, [], ["5-0"]),
+        post.mark_read(HOLDER, ASHA, ["m-1"]),
+    ):
+        with pytest.raises(Refusal, match="unavailable"):
+            await work
+    with capture_logs() as logs:
+        await post.disconnect(HOLDER, member, 0)
+    assert len(away.hub) == 0
+    assert [line["log_level"] for line in logs] == ["warning", "warning"]
