@@ -171,7 +171,7 @@ class Carrier:
     async def _deliver(self, entries: Sequence[Entry], *, again: bool) -> None:
         frames: list[bytes] = []
         receipts: list[str] = []
-        now = time.monotonic()
+        now, had_room = time.monotonic(), self._flights.room > 0
         for entry in entries:
             place = parse_stream_id(entry.stream_id)
             if not again and (entry.stream_id in self._flights or entry.stream_id in self._parked):
@@ -186,8 +186,8 @@ class Carrier:
             if isinstance(entry, Receipt) and not self._dialect.acks_receipts:
                 receipts.append(entry.stream_id)
             self._read = max(self._read, place)
-        if not self._flights.room:
-            self._progress = now
+        if had_room and not self._flights.room:
+            self._progress = now  # the window is full from now on; sending again is no progress
         if frames:
             await self._road.carry(frames)
         if receipts:

@@ -23,7 +23,7 @@ from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder
 from protocol.dialects import Dialect, Welcome
 from protocol.messages import pack
-from protocol.refusals import DRAINING, INTERNAL, TOKEN_EXPIRED, TOO_MANY_BAD_FRAMES, Close, Refusal
+from protocol.refusals import DRAINING, INTERNAL, LOGGED_OUT, TOKEN_EXPIRED, TOO_MANY_BAD_FRAMES, Close, Refusal
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -94,8 +94,11 @@ class Connection:
             self._carrier.ring(stream_id)
 
     def close(self, close: Close) -> None:
-        """End it. What was received before is still worked through."""
+        """End it. What was received before is still worked through, unless its sender may speak no more."""
         if self._ending is None:
+            if close in (LOGGED_OUT, TOKEN_EXPIRED):
+                self._outgoing.drop()
+                self._early = None if self._early is None else []
             self._end(close.reason)
             self._socket.close(close)
 

@@ -14,6 +14,8 @@ from settings import Settings
 
 MINUTE: Final = 60.0
 MALFORMED: Final = 400
+MOST_NAMES: Final = 1000
+"""In one ack: several windows' worth, and no more than the worker looks through in a millisecond."""
 Canonical = Callable[[str], str]
 """Cleans a mobile number; raises ``Refusal("bad_mobile")``."""
 
@@ -93,16 +95,18 @@ class Inbound:
         if frame.ack_type == "read":
             return self._read(frame)
         ids = [*frame.stream_ids, *([frame.stream_id] if frame.stream_id is not None else [])]
-        if not ids:
-            raise Refusal("bad_frame", [{"field": "streamIds", "message": "an ack names at least one streamId"}])
+        if not 0 < len(ids) <= MOST_NAMES:
+            errors = [{"field": "streamIds", "message": f"an ack names 1 to {MOST_NAMES} streamIds"}]
+            raise Refusal("bad_frame", errors)
         for stream_id in ids:
             parse_stream_id(stream_id)
         return self._acks.delivered(ids)
 
     def _read(self, frame: AckIn) -> None:
         ids = [*frame.message_ids, *([frame.message_id] if frame.message_id is not None else [])]
-        if not ids or frame.to is None:
-            errors = [{"field": "messageIds", "message": "a read ack names the chats' sender (to) and messageIds"}]
+        if not 0 < len(ids) <= MOST_NAMES or frame.to is None:
+            words = f"a read ack names the chats' sender (to) and 1 to {MOST_NAMES} messageIds"
+            errors = [{"field": "messageIds", "message": words}]
             raise Refusal("bad_frame", errors)
         sender = self._canonical(frame.to)
         if not all(is_message_id(message_id) for message_id in ids):

@@ -44,6 +44,12 @@ class Outgoing:
         self._queues[to] = [(message_id, message)]
         self._desk.spawn(self._work(to))
 
+    def drop(self) -> None:
+        """What is not on its way yet is neither stored nor answered."""
+        for queue in self._queues.values():
+            self.pending -= len(queue)
+            queue.clear()
+
     async def _work(self, to: str) -> None:
         queue = self._queues[to]
         try:
@@ -54,15 +60,16 @@ class Outgoing:
                     self._desk.say(await self._deposit(to, chats))
                 finally:
                     self.pending -= len(chats)
+        except Refusal as refusal:
+            # The same holds for all that wait behind: nobody waits for one timeout after the other.
+            chats += queue
+            self._desk.say([frame for name, _ in chats for frame in self._dialect.error(refusal, "chat", name)])
         finally:
             self.pending -= len(queue)
             del self._queues[to]
 
     async def _deposit(self, to: str, chats: Sequence[tuple[str, str]]) -> list[bytes]:
-        try:
-            stream_ids = await self._messenger.send(self._sender, to, chats)
-        except Refusal as refusal:
-            return [frame for message_id, _ in chats for frame in self._dialect.error(refusal, "chat", message_id)]
+        stream_ids = await self._messenger.send(self._sender, to, chats)
         return [
             frame
             for (message_id, _), stream_id in zip(chats, stream_ids, strict=True)

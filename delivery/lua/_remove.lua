@@ -1,19 +1,33 @@
+-- Those of these entries that are still there, {id, fields} each. Usually they are neighbours in the stream, and one
+-- read finds them all.
+local function entries_of(mailbox, ids)
+  if #ids == 1 then return redis.call('XRANGE', mailbox, ids[1], ids[1]) end
+  local found, wanted = {}, {}
+  for _, id in ipairs(ids) do wanted[id] = true end
+  for _, entry in ipairs(redis.call('XRANGE', mailbox, ids[1], ids[#ids], 'COUNT', #ids)) do
+    if wanted[entry[1]] then
+      found[#found + 1] = entry
+      wanted[entry[1]] = nil
+    end
+  end
+  for id in pairs(#found < #ids and wanted or {}) do
+    found[#found + 1] = redis.call('XRANGE', mailbox, id, id)[1]
+  end
+  return found
+end
+
 -- Entries leave, for whatever cause: out of every group's pending list first, then out of the stream (a bare
 -- XDEL would leave nil entries in pending lists), then out of the tally; their dedupe records retire.
 local function remove_entries(keys, groups, ids, state, ttl)
   if #ids == 0 then return 0 end
-  local gone, fields, theirs, sums, seen = {}, {}, {}, {}, {}
-  for _, id in ipairs(ids) do
-    local entry = not seen[id] and redis.call('XRANGE', keys.mailbox, id, id)[1]
-    seen[id] = true
-    if entry then
-      gone[#gone + 1] = id
-      local said = entry[2]
-      if said[2] == 'c' then
-        fields[#fields + 1], theirs[#theirs + 1] = record_field(said[4], said[6]), id
-        local sum = sums[said[4]] or {0, 0}
-        sums[said[4]] = {sum[1] + 1, sum[2] + #said[8]}
-      end
+  local gone, fields, theirs, sums = {}, {}, {}, {}
+  for _, entry in ipairs(entries_of(keys.mailbox, ids)) do
+    local id, said = entry[1], entry[2]
+    gone[#gone + 1] = id
+    if said[2] == 'c' then
+      fields[#fields + 1], theirs[#theirs + 1] = record_field(said[4], said[6]), id
+      local sum = sums[said[4]] or {0, 0}
+      sums[said[4]] = {sum[1] + 1, sum[2] + #said[8]}
     end
   end
   for _, group in ipairs(groups) do redis.call('XACK', keys.mailbox, group.name, unpack(ids)) end
