@@ -65,6 +65,7 @@ class House:
         self.doorbell = Doorbell(self.redis, self.link, self.server_id, settings, ears)
         mailbox, presence = Mailbox(self.link, people, settings), Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
+        self.messenger = Messenger(mailbox, presence, self.doorbell, self.registry, self.hub)
         self.sessions = Sessions(self.redis, settings, self._closed)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         return Services(
@@ -76,7 +77,7 @@ class House:
             blocks=Blocks(people.replace_blocks, settings.max_blocks),
             events=self.events,
             presence=presence,
-            messenger=Messenger(mailbox, presence, self.doorbell, self.registry, self.hub),
+            messenger=self.messenger,
             hub=self.hub,
             probes=self,
             record=partial(record_event, self.events),
@@ -156,6 +157,8 @@ class House:
     async def _closed(self, session: ClosedSession) -> None:
         self.hub.close_session(session.session_id)
         await self.doorbell.closed(session.session_id)
+        if session.last:
+            self.hub.spawn(self.messenger.forget(session.mobile, session.device_id))
 
 
 def create_app(settings: Settings | None = None) -> MiniSanic:

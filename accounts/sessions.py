@@ -26,12 +26,16 @@ from settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ClosedSession:
-    """What every server is told when a session ends before its time."""
+    """What every server is told when a session ends before its time.
+
+    :param last: whether no session of this device lives any more
+    """
 
     session_id: str
     account_id: str
     mobile: str
     device_id: str
+    last: bool
 
 
 OnClosed = Callable[[ClosedSession], Awaitable[None]]
@@ -148,9 +152,11 @@ class Sessions:
             if session.revoked_at is None:
                 session.revoked_at = datetime.now(UTC)
                 await session.save(update_fields=["revoked_at"])
+            user, now = session.user, datetime.now(UTC)
+            others = Session.filter(user_id=user.id, device_id=session.device_id, revoked_at=None, expires_at__gt=now)
+            last = not await others.exists()
         await self._memory.forget(session_id)
-        user = session.user
-        await self._on_closed(ClosedSession(session_id, str(user.id), user.mobile_no, session.device_id))
+        await self._on_closed(ClosedSession(session_id, str(user.id), user.mobile_no, session.device_id, last))
 
 
 _CLOSED_AMONG = """

@@ -7,13 +7,16 @@ from typing import Any, Literal
 from delivery.link import Arg, Link
 from delivery.people import People
 from delivery.presence import Holder, Verdict
-from delivery.scripts import COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD
+from delivery.scripts import COLLECT, FORGET, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD
 from protocol.entries import Chat, Entry, Receipt
 from protocol.refusals import Refusal
 from settings import Settings
 
 START = "0-0"
+EVER = 2**53
+"""Ms later than any clock tells, and exact in Lua."""
 Mode = Literal["pending", "new", "again"]
+Forgotten = Literal["unknown", "connected", "recent", "forgotten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,17 @@ class Mailbox:
         names = [keys.mailbox, *keys.removal(), keys.bucket(-1), keys.bucket(1), keys.blocks]
         args: list[Arg] = [device, keys.bucket_seconds, sender, *message_ids]
         return [stream_id.decode() for stream_id in await self._link.call(MARK_READ, names, args)]
+
+    async def forget(self, mobile: str, device: str, not_seen_since: int = EVER) -> Forgotten:
+        """Wait for this device no more: what only it had still to settle leaves, and another may take its place.
+
+        :param not_seen_since: ms; a device seen later is kept
+        """
+        keys = self._people.keys(mobile)
+        names = [keys.record, keys.mailbox, keys.leases, *keys.removal()]
+        verdict, _ = await self._link.call(FORGET, names, [device, keys.bucket_seconds, not_seen_since])
+        found: Forgotten = verdict.decode()
+        return found
 
     async def failed(self, mobile: str, stream_id: str) -> int:
         """Our own code failed on this entry; how often by now."""

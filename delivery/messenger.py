@@ -7,9 +7,10 @@ Three orders carry the guarantees (docs/decisions):
 3. acknowledge: deposit the receipt in the sender's mailbox, then settle the entry in one's own.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -21,6 +22,8 @@ from delivery.registry import Registry
 from protocol.refusals import Refusal
 
 logger = structlog.get_logger(__name__)
+FORGET_SECONDS: Final = 5.0
+FORGET_TRIES: Final = 50
 
 
 class Acked(NamedTuple):
@@ -91,6 +94,18 @@ class Messenger:
             last = self._hub.leave(member)
         if last:
             await self._forget_here(holder.mobile)
+
+    async def forget(self, mobile: str, device: str) -> None:
+        """The device was logged out: nothing waits for it any more, and another may take its place."""
+        try:
+            # Its connection, if there is one, was told just now and takes a moment to release the lease.
+            for _ in range(FORGET_TRIES):
+                if await self.mailbox.forget(mobile, device) != "connected":
+                    return
+                await asyncio.sleep(FORGET_SECONDS / FORGET_TRIES)
+        except Refusal:
+            pass
+        logger.warning("a device that was logged out is waited for until DEVICE_DAYS are over")
 
     async def _receipt(self, sender: str, reader: str, ack_type: str, message_ids: Sequence[str]) -> None:
         deposit = await self.mailbox.deposit_receipt(sender, reader, ack_type, message_ids)

@@ -12,7 +12,7 @@ import structlog
 
 from delivery import keys
 from delivery.doorbell import ring_command
-from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, FORGET, TIDY
+from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, TIDY
 from workers.chores import Chores
 
 logger = structlog.get_logger(__name__)
@@ -91,5 +91,4 @@ async def _forget_devices(chores: Chores, mobile: str) -> None:
     for name, seen in zip(fields[::2], fields[1::2], strict=True):
         if name.startswith(b"dev:") and int(seen) <= limit:
             device = name.removeprefix(b"dev:").decode()
-            names = [mine.record, mine.mailbox, mine.leases, *mine.removal()]
-            await chores.link.call(FORGET, names, [device, mine.bucket_seconds, limit])
+            await chores.mailbox.forget(mobile, device, limit)

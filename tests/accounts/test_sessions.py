@@ -62,6 +62,24 @@ async def test_a_closed_session_is_refused_and_everybody_is_told(
     assert (await Session.get(id=one)).revoked_at is not None
 
 
+async def test_the_last_session_of_a_device_is_told_to_be_the_last(
+    sessions: Sessions, asha: User, notes: Notes
+) -> None:
+    one, other, laptop = [await _open(sessions, asha, device) for device in ("phone", "phone", "laptop")]
+    for session in (one, other, other, laptop):
+        await sessions.close(session)
+    assert [(c.device_id, c.last) for c in notes.closed] == [
+        ("phone", False),
+        ("phone", True),
+        ("phone", True),
+        ("laptop", True),
+    ]
+    one, over = await _open(sessions, asha, "phone"), await _open(sessions, asha, "phone")
+    await Session.filter(id=over).update(expires_at=datetime.now(UTC))
+    await sessions.close(one)
+    assert notes.closed[-1].last, "the other one has expired"
+
+
 async def test_closing_again_is_fine_and_tells_again(sessions: Sessions, asha: User, notes: Notes) -> None:
     one = await _open(sessions, asha)
     await sessions.close(one)

@@ -1,5 +1,6 @@
 """The journey on a real Redis, and its three orders: what is left in Redis when it breaks in the middle."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -290,6 +291,37 @@ async def test_a_blocked_sender_is_told_of_no_reading(server: OneServer) -> None
     await server.people.replace_blocks(RAVI, ACCOUNT, 1, [ASHA])
     assert await server.messenger.mark_read(HOLDER, ASHA, [chats[0].message_id]) == []
     assert await receipts(server) == []
+
+
+async def test_a_device_logged_out_is_waited_for_no_more(server: OneServer) -> None:
+    phone, tablet = Holder(RAVI, "phone", "s1", "c1"), Holder(RAVI, "tablet", "s1", "c2")
+    for holder in (phone, tablet):
+        await server.messenger.connect(holder, ACCOUNT)
+    ids = [(await server.messenger.send(ASHA, RAVI, f"m-{n}", "hello")).stream_id for n in range(2)]
+    await server.mailbox.collect(phone, "new", 10)
+    await server.messenger.acknowledge(phone, [Acked(ids[0], ASHA, "m-0")], [])
+    assert len(await mailbox_of(server, RAVI)) == 2
+    forgetting = asyncio.create_task(server.messenger.forget(RAVI, "tablet"))
+    await asyncio.sleep(0.2)
+    assert not forgetting.done(), "its connection is still there"
+    await server.messenger.disconnect(tablet, Somebody(connection_id="c2"), 0)
+    await asyncio.wait_for(forgetting, 2)
+    assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [ids[1]]
+    await server.messenger.connect(Holder(RAVI, "laptop", "s1", "c3"), ACCOUNT)
+
+
+async def test_a_device_that_cannot_be_forgotten_is_told_of(
+    server: OneServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("delivery.messenger.FORGET_SECONDS", 0.1)
+    told = "a device that was logged out is waited for until DEVICE_DAYS are over"
+    await server.messenger.connect(HOLDER, ACCOUNT)
+    away = OneServer(connect(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}")))
+    for one in (server, away):
+        with capture_logs() as logs:
+            await one.messenger.forget(RAVI, "primary")
+        assert [(line["event"], line["log_level"]) for line in logs] == [(told, "warning")]
+    assert (await server.presence.renew(HOLDER, 0))[0] == "ok"
 
 
 async def test_who_disconnects_is_released_listed_no_more_and_out_of_the_hub(server: OneServer, redis: "Redis") -> None:
