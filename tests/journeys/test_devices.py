@@ -70,6 +70,16 @@ def connected(inside: "Redis", person: Person) -> Callable[[], Coroutine[Any, An
     return told
 
 
+def known(inside: "Redis", person: Person) -> Callable[[], Coroutine[Any, Any, set[str]]]:
+    """Which devices are waited for."""
+
+    async def told() -> set[str]:
+        fields = await inside.hkeys(f"person:{{{person.mobile}}}")  # type: ignore[misc]
+        return {name.removeprefix(b"dev:").decode() for name in fields if name.startswith(b"dev:")}
+
+    return told
+
+
 def said(talk: Talk) -> list[str]:
     return [frame["messageId"] for frame in talk.chats()]
 
@@ -309,4 +319,29 @@ async def test_a_sixth_device_is_refused_at_the_door_and_at_the_socket(
     assert await connected(inside, ravi)() == {f"device-{n}" for n in range(5)}
     for talk in talks:
         assert talk.socket.close_code is None
+        await talk.end()
+
+
+@DIALECTS
+async def test_a_device_logged_out_makes_room_for_another(
+    servers: tuple[ServerGroup, ServerGroup], inside: "Redis", v1: bool
+) -> None:
+    people, talks = await five_devices(servers, v1)
+    ravi = people[0]
+    form = {"mobileNo": ravi.mobile, "password": PASSWORD, "deviceId": "device-5"}
+    async with httpx.AsyncClient(base_url=servers[0].url) as client:
+        refused = await client.post("/auth/login", json=form)
+        assert (refused.status_code, refused.json()["code"]) == (409, "too_many_devices")
+    assert (await request(servers[1].url, people[4], "POST", "/auth/logout")).status_code == 200
+    assert await talks[4].closed() == 4509
+    await until(known(inside, ravi), {f"device-{n}" for n in range(4)})
+    sixth = await (await on_device(servers[0].url, ravi, "device-5")).open(servers[0].ws_url, v1)
+    asha = await sign_up(servers[0].url)
+    a = await asha.open(servers[0].ws_url, v1)
+    names = await send(a, ravi, 3)
+    for talk in (*talks[:4], sixth):
+        await all_chats(talk, 3)
+        assert said(talk) == names
+    await until(waiting(inside, ravi), 0)
+    for talk in (*talks[:4], sixth, a):
         await talk.end()
