@@ -54,8 +54,6 @@ class Connection:
         self._inbound = Inbound(self.holder, dialect, messenger, self._carrier, settings, canonical)
         self._queue: deque[str | bytes | list[str]] = deque()
         self._wake = asyncio.Event()
-        self._space = asyncio.Event()
-        self._space.set()
         self._ending: str | None = None
         self._busy = False
         self._unpinged: list[str] = []
@@ -108,9 +106,10 @@ class Connection:
         self._lease.sign_of_life()
         self._put(data)
 
-    async def room(self) -> None:
-        """Return when the queue has room."""
-        await self._space.wait()
+    @property
+    def full(self) -> bool:
+        """Whether the queue has no room."""
+        return len(self._queue) >= QUEUE
 
     def alive(self) -> None:
         """A pong."""
@@ -208,8 +207,8 @@ class Connection:
                 self._wake.clear()
                 await self._wake.wait()
             item = self._queue.popleft()
-            if len(self._queue) < QUEUE:
-                self._space.set()
+            if len(self._queue) == QUEUE // 2:
+                self._socket.resume()
             await self._take(item)
             if self._inbound.too_many_bad:
                 self._queue.clear()
@@ -255,12 +254,9 @@ class Connection:
     def _put(self, item: str | bytes | list[str]) -> None:
         if self._ending is None:
             self._queue.append(item)
-            if len(self._queue) >= QUEUE:
-                self._space.clear()
             self._wake.set()
 
     def _end(self, reason: str) -> None:
         if self._ending is None:
             self._ending = reason
-        self._space.set()
         self._wake.set()
