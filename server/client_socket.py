@@ -5,13 +5,14 @@ in :meth:`ClientSocket.data_received`, and the connection is called back from th
 """
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from protocol.refusals import DRAINING, INTERNAL, SLOW_CONSUMER, Close
 from protocol.websocket import writer
 from protocol.websocket.reader import Goodbye, Ping, Pong, Violation
+from server.farewell import GRACE_SECONDS, Farewell
 from server.incoming import Control, Incoming
 from server.outgoing import MARK_BYTES, Outgoing
 from server.socket import Listener, Socket
@@ -19,8 +20,6 @@ from server.sockets import Sockets
 
 logger = structlog.get_logger(__name__)
 
-GRACE_SECONDS: Final = 1.0
-"""How long the other side may take to read a last word and to close its half of TCP, before we cut."""
 ABNORMAL: Final = 1006
 
 
@@ -28,27 +27,30 @@ class ClientSocket(asyncio.Protocol):
     """:class:`server.socket.Socket` over one transport, which must be open."""
 
     __slots__ = (
-        "_closing", "_cut", "_ending", "_evidence", "_gone", "_incoming", "_listener", "_mark", "_outgoing", "_reading",
-        "_said", "_sockets", "_theirs", "_write_seconds", "address", "transport",
+        "_closing", "_connections", "_ending", "_evidence", "_farewell", "_gone", "_incoming", "_listener", "_mark",
+        "_outgoing", "_reading", "_sockets", "_theirs", "_write_seconds", "address", "transport",
     )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport, sockets: Sockets, address: str) -> None:
-        """:param address: the client's, as :class:`server.sockets.Sockets` counts it"""
+    def __init__(self, transport: asyncio.Transport, sockets: Sockets, connections: set[Any], address: str) -> None:
+        """
+        :param connections: Sanic's, of this worker: whom it waits for when it stops
+        :param address: the client's, as :class:`server.sockets.Sockets` counts it
+        """
         self.transport = transport
         self.address = address
         self._sockets = sockets
+        self._connections = connections
         self._write_seconds = sockets.settings.write_seconds
         self._incoming = Incoming(sockets.settings, self._heed)
         self._outgoing = Outgoing(transport, self._write_seconds, self._flushed, self._stuck)
+        self._farewell = Farewell(transport)
         self._listener: Listener | None = None
         self._mark = 0
         self._evidence = True
         self._reading = True
-        self._said = False
         self._closing: Close | None = None
         self._theirs: tuple[int, str] | None = None
         self._ending: tuple[int, str] | None = None
-        self._cut: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event | None = None
 
     # ---- what the connection calls: see server.socket.Socket
@@ -74,7 +76,7 @@ class ClientSocket(asyncio.Protocol):
             return
         self._closing = close
         self._incoming.mute()
-        self._cut_after(self._write_seconds)
+        self._farewell.cut_after(self._write_seconds)
         self._outgoing.flush_soon()
         self._read()
 
@@ -118,8 +120,8 @@ class ClientSocket(asyncio.Protocol):
         self._closing = self._closing or close
         self._outgoing.drop()
         self._incoming.mute()
-        self._say(self._closing.code, self._closing.reason)
-        self._cut_after(grace)
+        self._farewell.say(self._closing.code, self._closing.reason)
+        self._farewell.cut_after(grace)
         self._read()
 
     @property
@@ -149,7 +151,7 @@ class ClientSocket(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends nothing more; the transport closes itself, after what it has to write."""
-        self._cut_after(GRACE_SECONDS)
+        self._farewell.cut_after(GRACE_SECONDS)
         return False
 
     def pause_writing(self) -> None:
@@ -165,11 +167,11 @@ class ClientSocket(asyncio.Protocol):
         """TCP is gone."""
         self._outgoing.stop()
         self._sockets.closed(self)
+        self._connections.discard(self)
         ours = (self._closing.code, self._closing.reason) if self._closing is not None else (ABNORMAL, "")
         self._hand_over_rest()
         self._ending = self._theirs or ours
-        if self._cut is not None:
-            self._cut.cancel()
+        self._farewell.over()
         if self._gone is not None:
             self._gone.set()
         if self._listener is not None:
@@ -218,7 +220,7 @@ class ClientSocket(asyncio.Protocol):
 
     def _heed(self, frame: Control) -> None:
         if isinstance(frame, Ping):
-            if not self._said:
+            if not self._farewell.said:
                 self._outgoing.put(writer.pong(frame.payload))
         elif isinstance(frame, Pong):
             self._ponged(frame.payload)
@@ -236,49 +238,26 @@ class ClientSocket(asyncio.Protocol):
     def _bidden(self, goodbye: Goodbye) -> None:
         self._theirs = goodbye.code, goodbye.reason
         self._outgoing.flush()  # the answers to what it said before
-        self._say(goodbye.code, "")
-        self._finish()
+        self._farewell.say(goodbye.code, "")
+        self._incoming.stop()
+        self._farewell.finish()
 
     def _violated(self, violation: Violation) -> None:
         self._closing = self._closing or Close(violation.code, violation.reason)
         self._outgoing.drop()
-        self._say(violation.code, violation.reason)
-        self._finish()
+        self._farewell.say(violation.code, violation.reason)
+        self._incoming.stop()
+        self._farewell.finish()
 
     # ---- ending
 
     def _flushed(self) -> None:
         if self._closing is not None:
-            self._say(self._closing.code, self._closing.reason)
+            self._farewell.say(self._closing.code, self._closing.reason)
 
     def _stuck(self) -> None:
         self._closing = self._closing or SLOW_CONSUMER
         self.abort()
-
-    def _say(self, code: int, reason: str) -> None:
-        if not self._said and not self.transport.is_closing():
-            self._said = True
-            self.transport.write(writer.goodbye(code, reason))
-
-    def _finish(self) -> None:
-        # Closing both halves with bytes still arriving makes the kernel send a reset, which can overtake our goodbye.
-        self._incoming.stop()
-        self._cut_after(GRACE_SECONDS)
-        if self.transport.is_closing():
-            return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
-
-    def _cut_after(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        when = loop.time() + seconds
-        if self._cut is not None and self._cut.when() <= when:
-            return
-        if self._cut is not None:
-            self._cut.cancel()
-        self._cut = loop.call_at(when, self.abort)
 
 
 _: type[Socket] = ClientSocket  # the type checker holds it to the seam

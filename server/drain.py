@@ -11,7 +11,8 @@ from sanic import Request
 
 from protocol.refusals import DRAINING, Refusal
 from server.application import MiniSanic
-from server.client_socket import GRACE_SECONDS, ClientSocket
+from server.client_socket import ClientSocket
+from server.farewell import GRACE_SECONDS
 from server.loop import stop_accepting
 from settings import Settings
 

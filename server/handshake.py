@@ -57,7 +57,7 @@ class SocketProtocol(DeadlineProtocol):
         transport: asyncio.Transport | None = self.transport
         if transport is None:
             raise RuntimeError("the connection has no transport")
-        socket = ClientSocket(transport, sockets, address)
+        socket = ClientSocket(transport, sockets, self.connections, address)
         sockets.opened(socket)
         transport.set_protocol(socket)
         # From here on Sanic's object owns nothing: its close() finds no transport, its timeouts never come.

@@ -167,5 +167,6 @@ async def test_no_task_and_no_socket_outlives_its_client(house: House) -> None:
     await until(lambda: all(echo.ends for echo in house.echoes) and len(house.echoes) == 30)
     await until(lambda: len(asyncio.all_tasks()) <= before)
     assert house.app.ctx.heartbeat.sockets() == []
+    assert house.protocols == set()
     house.echoes.clear()
     gc.collect()
