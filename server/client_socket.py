@@ -237,16 +237,17 @@ class ClientSocket(asyncio.Protocol):
 
     def _bidden(self, goodbye: Goodbye) -> None:
         self._theirs = goodbye.code, goodbye.reason
-        self._outgoing.flush()  # the answers to what it said before
-        self._farewell.say(goodbye.code, "")
-        self._incoming.stop()
-        self._farewell.finish()
+        self._finish(goodbye.code, "")
 
     def _violated(self, violation: Violation) -> None:
         self._closing = self._closing or Close(violation.code, violation.reason)
-        self._outgoing.drop()
-        self._farewell.say(violation.code, violation.reason)
+        self._finish(violation.code, violation.reason)
+
+    def _finish(self, code: int, reason: str) -> None:
         self._incoming.stop()
+        self._outgoing.flush()  # the answers to what it said before
+        self._outgoing.drop()
+        self._farewell.say(code, reason)
         self._farewell.finish()
 
     # ---- ending

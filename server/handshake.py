@@ -8,7 +8,6 @@ and whatever hangs on it. None of that is needed for a socket that only waits; s
 import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 from sanic import Request
 from sanic.exceptions import SanicException
@@ -17,7 +16,7 @@ from websockets.datastructures import Headers
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from protocol.refusals import DRAINING, Refusal
+from protocol.refusals import DRAINING
 from server.client_socket import ClientSocket
 from server.http_protocol import DeadlineProtocol
 from server.sockets import Sockets
@@ -43,12 +42,11 @@ class SocketProtocol(DeadlineProtocol):
     async def websocket_handshake(self, request: Request, subprotocols: Sequence[str] | None = None) -> Upgraded:
         """Answer 101 and hand the connection over. No frame that came with the request is lost.
 
-        :raises Refusal: ``too_many_connections``, ``bad_request``
+        :raises Refusal: ``too_many_connections``
         :raises SanicException: 400 and the like, when the handshake is not as the standard says
         """
         sockets: Sockets = self.app.ctx.sockets
         answer = _accept(request, subprotocols)
-        _refuse_body(request.stream)
         sockets.admit(request.client_ip)
         await self.send(answer)  # type: ignore[no-untyped-call]
         return Upgraded(self._hand_over(sockets, request.client_ip))
@@ -79,10 +77,3 @@ def _accept(request: Request, subprotocols: Sequence[str] | None) -> bytes:
     if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         raise SanicException(bytes(answer.body), answer.status_code)
     return answer.serialize()
-
-
-def _refuse_body(http: Any) -> None:
-    # Sanic would look for the body after the handler, among the frames.
-    if http.request_body and (http.request_body == "chunked" or http.request_bytes_left):
-        raise Refusal("bad_request")
-    http.request_body = None

@@ -44,12 +44,14 @@ class Outgoing:
         self.mark_written = 0
 
     def put(self, frame: bytes) -> None:
-        """Queue a frame."""
+        """Queue a frame. It leaves at the end of the tick, or at once when much is queued by then."""
         if self._stopped:
             return
         self._frames.append(frame)
         self.unsent += len(frame)
-        if not self._scheduled:
+        if self.unsent >= PIECE_BYTES and not self.blocked:
+            self.flush()
+        elif not self._scheduled:
             self.flush_soon()
 
     def put_ping(self, mark: int) -> None:

@@ -107,6 +107,49 @@ async def test_a_polite_end_is_told_once_with_the_clients_code(house: House) -> 
     assert echo.ends == [(4000, "enough")]
 
 
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [(frame(CLOSE, (4000).to_bytes(2, "big")), 4000), (frame(3, b""), 1002)],
+    ids=["goodbye", "broken"],
+)
+async def test_what_was_said_before_the_last_frame_is_still_answered(house: House, last: bytes, code: int) -> None:
+    client = await RawClient.connect(house.port)
+    client.writer.write(frame(TEXT, b"one") + frame(PING, b"two") + last + frame(TEXT, b"not heard"))
+    assert [await client.receive(), await client.receive()] == [(TEXT, b"one"), (PONG, b"two")]
+    assert await client.close_code() == code
+    assert await client.reader.read() == b""
+    client.vanish()
+    echo = await house.echo()
+    await until(lambda: bool(echo.ends))
+    assert (echo.messages, [end[0] for end in echo.ends]) == (["one"], [code])
+
+
+async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the_close_frame() -> None:
+    async with serving(write_seconds=5) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        for _ in range(10):
+            echo.socket.send(b"x" * 2**16)
+        client.send(CLOSE, (4000).to_bytes(2, "big"))
+        await until(lambda: echo.socket.closing)
+        texts = 0
+        while (received := await client.receive())[0] == TEXT:
+            texts += 1
+        assert received == (CLOSE, (4000).to_bytes(2, "big"))
+        assert 0 < texts < 10
+        assert await client.reader.read() == b""
+        client.vanish()
+
+
+async def test_too_many_frames_close_with_1008() -> None:
+    async with serving(data_frames_burst=50, data_frames_per_second=1, control_frames_burst=20) as house:
+        for flood in (frame(TEXT, b"x") * 60, frame(PING, b"") * 30):
+            client = await RawClient.connect(house.port)
+            client.writer.write(flood)
+            assert await client.close_code() == 1008
+            client.vanish()
+
+
 async def test_a_vanished_client_is_told_once_as_1006(house: House) -> None:
     client = await RawClient.connect(house.port)
     echo = await house.echo()

@@ -91,7 +91,7 @@ async def test_drained_returns_when_the_socket_is_gone(house: House) -> None:
 
 
 async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -> None:
-    async with serving(write_seconds=0.5) as house:
+    async with serving(write_seconds=0.5, control_frames_per_second=10**6, control_frames_burst=10**6) as house:
         client = await RawClient.connect(house.port, receive_buffer=4096)
         echo = await house.echo()
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
@@ -108,7 +108,12 @@ async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -
         client.vanish()
 
 
-async def test_without_room_the_client_is_not_read_but_its_pongs_are(house: House) -> None:
+async def test_without_room_the_client_is_not_read_but_its_pongs_are() -> None:
+    async with serving(data_frames_burst=30_000) as house:
+        await _fill_up(house)
+
+
+async def _fill_up(house: House) -> None:
     client = await RawClient.connect(house.port)
     echo = await house.echo()
     echo.has_room = False
