@@ -170,7 +170,7 @@ def create_app(settings: Settings | None = None) -> MiniSanic:
     settings = settings or load()
     app = make_app("whatsapp_mini", settings)
     register(app)
-    register_socket(app, settings)
+    register_socket(app)
     register_tortoise(app, config=tortoise_orm(settings.database_url, settings.database_pool))
 
     async def open_house(app: MiniSanic) -> None:

@@ -65,7 +65,7 @@ class Connection:
         self._inbound = Inbound(self.mobile, dialect, self._outgoing, self._acks, settings, canonical)
         self._early: list[str | bytes] | None = []
         """What came before the lease was claimed; None since."""
-        self._waiting: list[asyncio.Future[None]] = []
+        self._held = False
         self._draining = False
         self._ending: str | None = None
         self._unpinged: list[str] = []
@@ -127,15 +127,12 @@ class Connection:
             self._early.append(data)
         else:
             self._hear(data)
+        self._held = self.full
 
-    async def room(self) -> None:
-        """Return when no more is in hand than should be, and the client reads what we say."""
-        while self._ending is None and self._full:
-            waiting = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiting)
-            await waiting
-        if self._socket.unsent > UNSENT_BYTES:
-            await self._socket.drained()
+    @property
+    def full(self) -> bool:
+        """Whether more is in hand than should be."""
+        return self._in_hand >= (IN_HAND if self._early is None else EARLY)
 
     def alive(self) -> None:
         """A pong."""
@@ -263,26 +260,16 @@ class Connection:
     def _in_hand(self) -> int:
         return self._outgoing.pending + self._acks.pending + len(self._early or ())
 
-    @property
-    def _full(self) -> bool:
-        return self._in_hand >= (IN_HAND if self._early is None else EARLY)
-
     def _worked(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a connection failed", exc_info=error)
             self.close(INTERNAL)
-        if self._waiting and not self._full:
-            self._relieve()
-
-    def _relieve(self) -> None:
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._waiting.clear()
+        if self._held and not self.full:
+            self._held = False
+            self._socket.resume()
 
     def _end(self, reason: str) -> None:
         if self._ending is None:
             self._ending = reason
-            self._relieve()
             if self._early is None:
                 self.spawn(self._leave())

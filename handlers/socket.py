@@ -8,15 +8,14 @@ from handlers.guards import authenticate_socket
 from handlers.services import services
 from protocol.dialects import V1, Dialect, Seed
 from server.application import MiniSanic
+from server.client_socket import ClientSocket
 from server.routes import add_sockets, is_socket, is_v1
-from server.stock_socket import StockSocket
-from settings import Settings
 
 
-def register_socket(app: MiniSanic, settings: Settings) -> None:
+def register_socket(app: MiniSanic) -> None:
     """Serve WebSockets on any path. A bad token gets a real 401 before the upgrade."""
     app.register_middleware(_authenticate, "request")
-    add_sockets(app, settings, _attend)
+    add_sockets(app, _attend)
 
 
 async def _authenticate(request: Request) -> None:
@@ -24,7 +23,7 @@ async def _authenticate(request: Request) -> None:
         request.ctx.claims = await authenticate_socket(request)
 
 
-async def _attend(request: Request, socket: StockSocket) -> None:
+async def _attend(request: Request, socket: ClientSocket) -> None:
     mine = services(request)
     dialect: Dialect = V1() if is_v1(request) else Seed()
     region = mine.settings.default_region
@@ -40,4 +39,4 @@ async def _attend(request: Request, socket: StockSocket) -> None:
         mine.record,
     )
     connection.start()
-    await socket.serve(connection)
+    socket.attach(connection)

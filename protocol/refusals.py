@@ -54,6 +54,7 @@ RULES: Final[dict[str, Rule]] = {
     "unsupported_media_type": Rule(415, False, "Send JSON, with Content-Type: application/json."),
     # later, perhaps
     "mailbox_full": Rule(429, True, "Too much is waiting for this person: try again later."),
+    "too_many_connections": Rule(429, True, "Too many connections from this address: close some, or try again later."),
     "too_many_requests": Rule(429, True, "Too many requests: try again later."),
     "unavailable": Rule(503, True, "A part of the service is away: try again in a moment."),
     "busy": Rule(503, True, "Too many are logging in at once: try again in a moment."),
@@ -121,6 +122,7 @@ TOO_MANY_BAD_FRAMES: Final = Close(4503, "too many bad frames")
 TOO_MANY_DEVICES: Final = Close(4504, "too many devices: log one out first")
 REPLACED: Final = Close(4508, "replaced by a newer connection of this device")
 LOGGED_OUT: Final = Close(4509, "logged out")
+TOO_MANY_FRAMES: Final = Close(1008, "too many frames: send fewer in a second")
 INTERNAL: Final = Close(1011, "internal error")
 
 CLOSES: Final = (
@@ -134,5 +136,6 @@ CLOSES: Final = (
     TOO_MANY_DEVICES,
     REPLACED,
     LOGGED_OUT,
+    TOO_MANY_FRAMES,
     INTERNAL,
 )

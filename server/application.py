@@ -10,10 +10,11 @@ from sanic.config import Config
 from sanic.server.async_server import AsyncioServer
 
 from server import watchdog
+from server.handshake import SocketProtocol
 from server.heartbeat import Heartbeat
-from server.http_protocol import DeadlineProtocol
 from server.identity import make_server_id
 from server.loop import ServerLoopPolicy
+from server.sockets import Sockets
 from settings import Settings
 from settings.logs import configure, log_config
 
@@ -43,13 +44,13 @@ class MiniSanic(Sanic[Config, Any]):
     @staticmethod
     def _ours(kwargs: dict[str, Any]) -> dict[str, Any]:
         return kwargs | {
-            "protocol": kwargs.get("protocol") or DeadlineProtocol,
+            "protocol": kwargs.get("protocol") or SocketProtocol,
             "backlog": kwargs.get("backlog") or BACKLOG,
         }
 
 
 def make_app(name: str, settings: Settings) -> MiniSanic:
-    """An application without routes. In each worker ``app.ctx.server_id`` and ``app.ctx.heartbeat`` exist.
+    """An application without routes. In each worker ``app.ctx.server_id``, ``.heartbeat`` and ``.sockets`` exist.
 
     sanic-ext is not switched on (AUTO_EXTEND): it would cost a fifth of the request rate for things not used here.
     """
@@ -65,6 +66,7 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     # Sanic's own stop listener cancels all sockets at once. Stop listeners run in reverse order, so it goes in first.
     app.enable_websocket()
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
+    app.ctx.sockets = Sockets(settings, app.ctx.heartbeat)
     app.before_server_start(_begin)
     app.after_server_stop(_finish)
     watchdog.install(app)
@@ -81,13 +83,10 @@ def _config(settings: Settings) -> Config:
             "KEEP_ALIVE_TIMEOUT": 10,
             "MOTD": False,
             "NO_COLOR": True,
+            "PROXIES_COUNT": settings.proxies or None,
             "REQUEST_MAX_SIZE": 64 * 1024,
             "REQUEST_TIMEOUT": 10,
             "RESPONSE_TIMEOUT": 10,
-            "WEBSOCKET_MAX_SIZE": 64 * 1024,
-            # Sanic drops a client at the first missed pong; the heartbeat here allows one.
-            "WEBSOCKET_PING_INTERVAL": None,
-            "WEBSOCKET_PING_TIMEOUT": None,
         }
     )
 

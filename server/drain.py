@@ -11,8 +11,9 @@ from sanic import Request
 
 from protocol.refusals import DRAINING, Refusal
 from server.application import MiniSanic
+from server.client_socket import ClientSocket
+from server.farewell import GRACE_SECONDS
 from server.loop import stop_accepting
-from server.stock_socket import GRACE_SECONDS, StockSocket
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ class Drain:
         await self._end_rest()
 
     async def _end_rest(self) -> None:
-        rest = [s for s in self._app.ctx.heartbeat.sockets() if isinstance(s, StockSocket)]
+        rest = [s for s in self._app.ctx.heartbeat.sockets() if isinstance(s, ClientSocket)]
         for socket in rest:
             socket.close(DRAINING)
         with contextlib.suppress(TimeoutError):

@@ -11,12 +11,11 @@ from typing import Any, Final
 import httptools
 import structlog
 from sanic import Request
-from sanic.server.websockets.impl import WebsocketImplProtocol
 
 from protocol.refusals import INTERNAL, Refusal
 from server.application import MiniSanic
-from server.stock_socket import StockSocket
-from settings import Settings
+from server.client_socket import ClientSocket
+from server.handshake import Upgraded
 
 logger = structlog.get_logger(__name__)
 
@@ -24,7 +23,7 @@ SEED_PATH: Final = "/_socket"
 V1_PATH: Final = "/_socket/v1"
 V1: Final = "wm.v1"
 
-SocketHandler = Callable[[Request, StockSocket], Awaitable[None]]
+SocketHandler = Callable[[Request, ClientSocket], Awaitable[None]]
 
 
 def is_socket(request: Request) -> bool:
@@ -37,11 +36,12 @@ def is_v1(request: Request) -> bool:
     return is_socket(request) and request.path == V1_PATH
 
 
-def add_sockets(app: MiniSanic, settings: Settings, handler: SocketHandler) -> None:
+def add_sockets(app: MiniSanic, handler: SocketHandler) -> None:
     """Serve every WebSocket with ``handler(request, socket)``.
 
-    The handler makes its connection and then awaits ``socket.serve(connection)``, with no await between making the
-    connection known to others and that call. When it raises, the client gets 1011.
+    The handler makes its connection, calls ``socket.attach(connection)``, with no await between making the connection
+    known to others and that call, and returns: connection and socket live on by themselves, and the request is freed.
+    When it raises, or returns without a connection, the client gets 1011.
 
     A refusal with a real HTTP status is possible only before the handshake, that is in request middleware. This works::
 
@@ -53,15 +53,10 @@ def add_sockets(app: MiniSanic, settings: Settings, handler: SocketHandler) -> N
     :raises Refusal: (to Sanic's error handler) ``bad_subprotocol``, ``not_found``
     """
 
-    async def attend(request: Request, _websocket: WebsocketImplProtocol) -> None:
-        await _attend(app, request.ctx.socket, handler, request)
-
-    async def adopt(request: Request, websocket: WebsocketImplProtocol) -> None:
-        # In the tick of the handshake, so that no frame goes the stock way.
-        request.ctx.socket = StockSocket(websocket, settings)
+    async def attend(request: Request, upgraded: Upgraded) -> None:
+        await _attend(request, upgraded.socket, handler)
 
     app.add_signal(_lead, "http.routing.before")
-    app.add_signal(adopt, "websocket.handler.before")
     app.register_middleware(_refuse_direct, "request", priority=1000)
     app.add_websocket_route(attend, SEED_PATH, name="socket")
     app.add_websocket_route(attend, V1_PATH, subprotocols=[V1], name="socket_v1")
@@ -87,14 +82,13 @@ async def _refuse_direct(request: Request) -> None:
         raise Refusal("not_found")
 
 
-async def _attend(app: MiniSanic, socket: StockSocket, handler: SocketHandler, request: Request) -> None:
-    app.ctx.heartbeat.add(socket)
+async def _attend(request: Request, socket: ClientSocket, handler: SocketHandler) -> None:
+    # Tasks copy the context they are made in: with the request in it, the connection's tasks would keep it for good.
+    Request._current.set(None)  # type: ignore[arg-type]
     try:
         await handler(request, socket)
     except Exception:
         logger.exception("the socket handler failed")
-    finally:
-        app.ctx.heartbeat.remove(socket)
-    # A handler returns when its socket is gone; with a client still there it failed. Sanic would now say 1000.
-    socket.close(INTERNAL)
-    await socket.gone()
+        socket.close(INTERNAL)
+    if not socket.attached:
+        socket.close(INTERNAL)

@@ -27,8 +27,13 @@ class Listener(Protocol):
         :param code: the client's close code; without one ours, when we closed; else 1006
         """
 
-    async def room(self) -> None:
-        """Return when another message may be given to :meth:`received`. Until then the client is not read."""
+    @property
+    def full(self) -> bool:
+        """Whether no message may be given to :meth:`received` for now. A few are then kept below, and more is not read.
+
+        Who was full calls :meth:`Socket.resume` when he has room again. At the end of the socket he gets what is left
+        even so.
+        """
 
 
 class Socket(Protocol):
@@ -48,6 +53,9 @@ class Socket(Protocol):
 
         The first close decides; nothing is received after it.
         """
+
+    def resume(self) -> None:
+        """The listener was full and has room again. May call it back at once."""
 
     @property
     def unsent(self) -> int:

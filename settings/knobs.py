@@ -66,6 +66,18 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         5, ge=0, le=600, description="Seconds a stopping worker may take to finish and say goodbye"
     )
+    data_frames_per_second: float = Field(
+        2_000, gt=0, description="Data frames one socket may send, on average; then close 1008"
+    )
+    data_frames_burst: int = Field(4_000, ge=1, description="Data frames one socket may send at once")
+    control_frames_per_second: float = Field(
+        20, gt=0, description="Pings and pongs one socket may send, on average; then close 1008"
+    )
+    control_frames_burst: int = Field(60, ge=8, description="Pings and pongs one socket may send at once")
+    sockets_per_address: int = Field(
+        0, ge=0, description="Sockets one IP address may have on one worker process; 0: no limit"
+    )
+    proxies: int = Field(0, ge=0, le=8, description="Proxies in front whose X-Forwarded-For is believed")
     write_seconds: float = Field(10, gt=0, description="Seconds one write to a socket may block; then close 4001")
 
     redis_connect_seconds: float = Field(2, gt=0, description="Seconds to reach Redis")

@@ -38,7 +38,7 @@ class Counted(Echo):
 async def handle(request, socket):
     echo = Counted(socket, request)
     open_.add(echo)
-    await socket.serve(echo)
+    socket.attach(echo)
 
 async def goodbye():
     await asyncio.sleep(float(os.environ.get("WORK", "0")))
@@ -64,7 +64,7 @@ async def slow_worker(app):
     await asyncio.sleep(float(os.environ.get("WORKER_START", "0")))
 
 add_drain(app, settings, goodbye)
-add_sockets(app, settings, handle)
+add_sockets(app, handle)
 """
 
 

@@ -17,8 +17,8 @@ from sanic.response import HTTPResponse, json
 
 from protocol.refusals import Close, Refusal
 from server.application import MiniSanic, make_app
+from server.client_socket import ClientSocket
 from server.routes import add_sockets
-from server.stock_socket import StockSocket
 from settings import Settings
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -33,15 +33,14 @@ def make_settings(**knobs: Any) -> Settings:
 class Echo:
     """A connection that sends back what it is told, and remembers all that happened to it."""
 
-    def __init__(self, socket: StockSocket, request: Request) -> None:
+    def __init__(self, socket: ClientSocket, request: Request) -> None:
         self.socket = socket
         self.request = request
         self.messages: list[str | bytes] = []
         self.marks: list[int] = []
         self.signs = 0
         self.ends: list[tuple[int, str]] = []
-        self.has_room = asyncio.Event()
-        self.has_room.set()
+        self.has_room = True
 
     def received(self, data: str | bytes) -> None:
         if data == "raise":
@@ -60,11 +59,16 @@ class Echo:
     def lost(self, code: int, reason: str) -> None:
         self.ends.append((code, reason))
 
-    async def room(self) -> None:
-        await self.has_room.wait()
+    @property
+    def full(self) -> bool:
+        return not self.has_room
+
+    def make_room(self) -> None:
+        self.has_room = True
+        self.socket.resume()
 
 
-Handler = Callable[[Request, StockSocket], Awaitable[None]]
+Handler = Callable[[Request, ClientSocket], Awaitable[None]]
 
 
 @dataclass
@@ -84,10 +88,10 @@ class House:
         await until(lambda: bool(self.echoes))
         return self.echoes[-1]
 
-    async def handle(self, request: Request, socket: StockSocket) -> None:
+    async def handle(self, request: Request, socket: ClientSocket) -> None:
         echo = Echo(socket, request)
         self.echoes.append(echo)
-        await socket.serve(echo)
+        socket.attach(echo)
 
 
 def patience(seconds: float) -> float:
@@ -114,7 +118,7 @@ async def serving(
     """A house on a free port; ``prepare`` may add to it before it opens."""
     settings = make_settings(**knobs)
     house = House(make_app(f"house-{uuid.uuid4().hex}", settings))
-    add_sockets(house.app, settings, handler or house.handle)
+    add_sockets(house.app, handler or house.handle)
     house.app.add_route(_pid, "/")
     house.app.exception(Refusal)(refused)
     if prepare is not None:

@@ -10,7 +10,7 @@ from sanic import Request
 from sanic.response import HTTPResponse, json
 
 from server.application import BACKLOG
-from server.http_protocol import DeadlineProtocol
+from server.handshake import SocketProtocol
 from tests.server.cli import running
 from tests.server.support import House, serving
 
@@ -79,5 +79,5 @@ async def test_connections_are_ours() -> None:
     async with serving() as house:
         _, writer = await asyncio.open_connection("127.0.0.1", house.port)
         await asyncio.sleep(0.05)
-        assert {type(protocol) for protocol in house.protocols} == {DeadlineProtocol}
+        assert {type(protocol) for protocol in house.protocols} == {SocketProtocol}
         writer.close()

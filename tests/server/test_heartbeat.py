@@ -67,12 +67,12 @@ async def test_a_client_whose_reading_we_stopped_is_not_called_unreachable() -> 
     async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
         client = await RawClient.connect(house.port)
         echo = await house.echo()
-        echo.has_room.clear()
+        echo.has_room = False
         for _ in range(100):
             client.send(TEXT, b"x")
         await asyncio.sleep(4 * PERIOD)
         assert echo.ends == []
-        echo.has_room.set()
+        echo.make_room()
         await until(lambda: len(echo.messages) == 100)
         client.vanish()
 

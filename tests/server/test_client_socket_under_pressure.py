@@ -91,7 +91,7 @@ async def test_drained_returns_when_the_socket_is_gone(house: House) -> None:
 
 
 async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -> None:
-    async with serving(write_seconds=0.5) as house:
+    async with serving(write_seconds=0.5, control_frames_per_second=10**6, control_frames_burst=10**6) as house:
         client = await RawClient.connect(house.port, receive_buffer=4096)
         echo = await house.echo()
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
@@ -108,10 +108,15 @@ async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -
         client.vanish()
 
 
-async def test_without_room_the_client_is_not_read_but_its_pongs_are(house: House) -> None:
+async def test_without_room_the_client_is_not_read_but_its_pongs_are() -> None:
+    async with serving(data_frames_burst=30_000) as house:
+        await _fill_up(house)
+
+
+async def _fill_up(house: House) -> None:
     client = await RawClient.connect(house.port)
     echo = await house.echo()
-    echo.has_room.clear()
+    echo.has_room = False
     client.send(TEXT, b"waits")
     mark = echo.socket.ping()
     assert await client.receive() == (PING, mark.to_bytes(8, "big"))
@@ -126,8 +131,8 @@ async def test_without_room_the_client_is_not_read_but_its_pongs_are(house: Hous
         flood()
         await asyncio.sleep(0.001)
     assert client.writer.transport.get_write_buffer_size() > 2**20  # it got stuck on the client's side
-    assert len(echo.socket._inbox._messages) < 1000
-    echo.has_room.set()
+    assert len(echo.socket._incoming._waiting) <= 32
+    echo.make_room()
     reading = asyncio.ensure_future(_read_all(client))
     await until(lambda: len(echo.messages) == 1 + 200 * 100, 20)
     reading.cancel()
@@ -139,11 +144,11 @@ async def test_reading_goes_on_when_there_is_room_again_though_nothing_is_sent()
         client = await RawClient.connect(house.port)
         echo = await house.echo()
         for round_ in (1, 2):
-            echo.has_room.clear()
+            echo.has_room = False
             for _ in range(100):
                 client.send(TEXT, b"quiet")
             await asyncio.sleep(0.1)
-            echo.has_room.set()
+            echo.make_room()
             await until(lambda so_far=round_ * 100: len(echo.messages) == so_far)  # type: ignore[misc]
         client.vanish()
 
@@ -167,5 +172,6 @@ async def test_no_task_and_no_socket_outlives_its_client(house: House) -> None:
     await until(lambda: all(echo.ends for echo in house.echoes) and len(house.echoes) == 30)
     await until(lambda: len(asyncio.all_tasks()) <= before)
     assert house.app.ctx.heartbeat.sockets() == []
+    assert house.protocols == set()
     house.echoes.clear()
     gc.collect()

@@ -7,7 +7,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from protocol.refusals import Close
-from server.stock_socket import StockSocket
+from server.client_socket import ClientSocket
 from tests.server.support import (
     CLOSE,
     GOODBYE,
@@ -18,7 +18,6 @@ from tests.server.support import (
     House,
     RawClient,
     frame,
-    make_settings,
     serving,
     until,
 )
@@ -77,16 +76,20 @@ async def test_a_broken_frame_closes_as_the_standard_says(house: House, data: by
     assert echo.messages == []
 
 
-async def test_a_handler_cancelled_by_the_server_says_4012(house: House) -> None:
-    async with connect(house.url()) as client:
-        echo = await house.echo()
+async def test_a_handler_cancelled_by_the_server_says_4012() -> None:
+    begun = asyncio.Event()
+
+    async def slow(_request: Request, _socket: ClientSocket) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    async with serving(slow) as house, connect(house.url()) as client:
+        await begun.wait()
         for task in house.app.websocket_tasks:
             task.cancel()
         with pytest.raises(ConnectionClosed):
             await client.recv()
         assert client.close_code == 4012
-        await until(lambda: bool(echo.ends))
-    assert [end[0] for end in echo.ends] == [4012]
 
 
 async def test_64_kib_are_taken(house: House) -> None:
@@ -104,6 +107,49 @@ async def test_a_polite_end_is_told_once_with_the_clients_code(house: House) -> 
     assert echo.ends == [(4000, "enough")]
 
 
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [(frame(CLOSE, (4000).to_bytes(2, "big")), 4000), (frame(3, b""), 1002)],
+    ids=["goodbye", "broken"],
+)
+async def test_what_was_said_before_the_last_frame_is_still_answered(house: House, last: bytes, code: int) -> None:
+    client = await RawClient.connect(house.port)
+    client.writer.write(frame(TEXT, b"one") + frame(PING, b"two") + last + frame(TEXT, b"not heard"))
+    assert [await client.receive(), await client.receive()] == [(TEXT, b"one"), (PONG, b"two")]
+    assert await client.close_code() == code
+    assert await client.reader.read() == b""
+    client.vanish()
+    echo = await house.echo()
+    await until(lambda: bool(echo.ends))
+    assert (echo.messages, [end[0] for end in echo.ends]) == (["one"], [code])
+
+
+async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the_close_frame() -> None:
+    async with serving(write_seconds=5) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        for _ in range(10):
+            echo.socket.send(b"x" * 2**16)
+        client.send(CLOSE, (4000).to_bytes(2, "big"))
+        await until(lambda: echo.socket.closing)
+        texts = 0
+        while (received := await client.receive())[0] == TEXT:
+            texts += 1
+        assert received == (CLOSE, (4000).to_bytes(2, "big"))
+        assert 0 < texts < 10
+        assert await client.reader.read() == b""
+        client.vanish()
+
+
+async def test_too_many_frames_close_with_1008() -> None:
+    async with serving(data_frames_burst=50, data_frames_per_second=1, control_frames_burst=20) as house:
+        for flood in (frame(TEXT, b"x") * 60, frame(PING, b"") * 30):
+            client = await RawClient.connect(house.port)
+            client.writer.write(flood)
+            assert await client.close_code() == 1008
+            client.vanish()
+
+
 async def test_a_vanished_client_is_told_once_as_1006(house: House) -> None:
     client = await RawClient.connect(house.port)
     echo = await house.echo()
@@ -116,13 +162,13 @@ async def test_a_vanished_client_is_told_once_as_1006(house: House) -> None:
 async def test_a_client_that_vanished_before_serve_is_told_all_the_same() -> None:
     echoes: list[Echo] = []
 
-    async def late(request: Request, socket: StockSocket) -> None:
+    async def late(request: Request, socket: ClientSocket) -> None:
         await asyncio.shield(asyncio.ensure_future(serve_late(request, socket)))
 
-    async def serve_late(request: Request, socket: StockSocket) -> None:
+    async def serve_late(request: Request, socket: ClientSocket) -> None:
         await socket.gone()
         echoes.append(Echo(socket, request))
-        await socket.serve(echoes[-1])
+        socket.attach(echoes[-1])
 
     async with serving(late) as house:
         client = await RawClient.connect(house.port)
@@ -190,7 +236,7 @@ async def test_an_exception_closes_with_1011(house: House) -> None:
 
 
 async def test_an_exception_before_serve_closes_with_1011_too() -> None:
-    async def broken(_request: Request, _socket: StockSocket) -> None:
+    async def broken(_request: Request, _socket: ClientSocket) -> None:
         raise RuntimeError("Redis is away")
 
     async with serving(broken) as house, connect(house.url()) as client:
@@ -235,13 +281,3 @@ async def test_everything_after_the_end_is_a_no_op(house: House) -> None:
     await asyncio.sleep(0.05)
     assert echo.socket.unsent == 0
     assert len(echo.ends) == 1
-
-
-def test_it_is_only_made_of_an_accepted_websocket() -> None:
-    async def make() -> None:
-        from sanic.server.websockets.impl import WebsocketImplProtocol  # noqa: PLC0415
-
-        with pytest.raises(RuntimeError):
-            StockSocket(WebsocketImplProtocol(None), make_settings())  # type: ignore[no-untyped-call]
-
-    asyncio.run(make())

@@ -1,0 +1,264 @@
+"""One accepted WebSocket: what the loop calls from below, and what the connection calls from above.
+
+It stands in the transport's place for a protocol, and no task lives for it: frames are read where they arrive,
+in :meth:`ClientSocket.data_received`, and the connection is called back from there.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import structlog
+
+from protocol.refusals import DRAINING, INTERNAL, SLOW_CONSUMER, Close
+from protocol.websocket import writer
+from protocol.websocket.reader import Goodbye, Ping, Pong, Violation
+from server.farewell import GRACE_SECONDS, Farewell
+from server.incoming import Control, Incoming
+from server.outgoing import MARK_BYTES, Outgoing
+from server.socket import Listener, Socket
+from server.sockets import Sockets
+
+logger = structlog.get_logger(__name__)
+
+ABNORMAL: Final = 1006
+
+
+class ClientSocket(asyncio.Protocol):
+    """:class:`server.socket.Socket` over one transport, which must be open."""
+
+    __slots__ = (
+        "_closing", "_connections", "_ending", "_evidence", "_farewell", "_gone", "_incoming", "_listener", "_mark",
+        "_outgoing", "_reading", "_sockets", "_theirs", "_write_seconds", "address", "transport",
+    )  # fmt: skip
+
+    def __init__(self, transport: asyncio.Transport, sockets: Sockets, connections: set[Any], address: str) -> None:
+        """
+        :param connections: Sanic's, of this worker: whom it waits for when it stops
+        :param address: the client's, as :class:`server.sockets.Sockets` counts it
+        """
+        self.transport = transport
+        self.address = address
+        self._sockets = sockets
+        self._connections = connections
+        self._write_seconds = sockets.settings.write_seconds
+        self._incoming = Incoming(sockets.settings, self._heed)
+        self._outgoing = Outgoing(transport, self._write_seconds, self._flushed, self._stuck)
+        self._farewell = Farewell(transport)
+        self._listener: Listener | None = None
+        self._mark = 0
+        self._evidence = True
+        self._reading = True
+        self._closing: Close | None = None
+        self._theirs: tuple[int, str] | None = None
+        self._ending: tuple[int, str] | None = None
+        self._gone: asyncio.Event | None = None
+
+    # ---- what the connection calls: see server.socket.Socket
+
+    def send(self, text: bytes) -> None:
+        """Queue one text message."""
+        if self.closing:
+            return
+        self._outgoing.put(writer.text(text))
+        if self._outgoing.overfull:
+            self.end(SLOW_CONSUMER, self._write_seconds)
+
+    def ping(self) -> int:
+        """Queue a ping and return its mark."""
+        self._mark += 1
+        if not self.closing:
+            self._outgoing.put_ping(self._mark)
+        return self._mark
+
+    def close(self, close: Close) -> None:
+        """Say goodbye after what is queued."""
+        if self.closing:
+            return
+        self._closing = close
+        self._incoming.mute()
+        self._farewell.cut_after(self._write_seconds)
+        self._outgoing.flush_soon()
+        self._read()
+
+    def resume(self) -> None:
+        """The connection has room again."""
+        if self._ending is None:
+            self._read()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes queued."""
+        return self._outgoing.unsent
+
+    async def drained(self) -> None:
+        """Return when little is queued, or the socket is gone."""
+        await self._outgoing.drained()
+
+    # ---- what this room needs besides
+
+    def attach(self, listener: Listener) -> None:
+        """From now on the listener hears all; until now nothing was read.
+
+        With no ``await`` between making the connection known and this call, its ``lost`` is called whatever happens.
+        """
+        self._listener = listener
+        if self._ending is not None:
+            listener.lost(*self._ending)
+            return
+        self._incoming.listener = listener
+        self._read()
+
+    @property
+    def attached(self) -> bool:
+        """Whether somebody listens."""
+        return self._listener is not None
+
+    def end(self, close: Close, grace: float = GRACE_SECONDS) -> None:
+        """Close at once: what is queued is dropped, the goodbye is written, and ``grace`` seconds later TCP is cut."""
+        if self._ending is not None:
+            return
+        self._closing = self._closing or close
+        self._outgoing.drop()
+        self._incoming.mute()
+        self._farewell.say(self._closing.code, self._closing.reason)
+        self._farewell.cut_after(grace)
+        self._read()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the end has begun, from our side or theirs."""
+        return self._closing is not None or self._theirs is not None or self._ending is not None
+
+    async def gone(self) -> None:
+        """Return when TCP is gone and the listener was told."""
+        if self._ending is None:
+            if self._gone is None:
+                self._gone = asyncio.Event()
+            await self._gone.wait()
+
+    def take_evidence(self) -> bool:
+        """Whether the client gave a sign of life since the last call; True while we do not read and cannot know."""
+        evidence, self._evidence = self._evidence, False
+        return evidence or not self._reading
+
+    # ---- what the loop calls
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client's."""
+        self._evidence = True
+        self._incoming.feed(data)
+        self._read()
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more; the transport closes itself, after what it has to write."""
+        self._farewell.cut_after(GRACE_SECONDS)
+        return False
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        self._outgoing.pause()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._outgoing.resume()
+        self._steer()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """TCP is gone."""
+        self._outgoing.stop()
+        self._sockets.closed(self)
+        self._connections.discard(self)
+        ours = (self._closing.code, self._closing.reason) if self._closing is not None else (ABNORMAL, "")
+        self._hand_over_rest()
+        self._ending = self._theirs or ours
+        self._farewell.over()
+        if self._gone is not None:
+            self._gone.set()
+        if self._listener is not None:
+            self._listener.lost(*self._ending)
+
+    # ---- what a stopping Sanic calls for each of its connections
+
+    def close_if_idle(self) -> bool:
+        """Say that this server goes down."""
+        self.end(DRAINING)
+        return True
+
+    def abort(self) -> None:
+        """Cut TCP. The transport then tells that the connection is lost."""
+        self.transport.abort()
+
+    # ---- reading
+
+    def _read(self) -> None:
+        try:
+            self._incoming.read()
+        except Violation as violation:
+            self._violated(violation)
+        except Exception:
+            logger.exception("a listener failed")
+            self.end(INTERNAL)
+        self._steer()
+
+    def _hand_over_rest(self) -> None:
+        try:
+            self._incoming.rest()
+        except Violation as violation:
+            logger.debug("the last bytes were no frames", code=violation.code)
+        except Exception:
+            logger.exception("a listener failed")
+
+    def _steer(self) -> None:
+        # A client that does not read what we answer is not read either.
+        reading = self._incoming.over or (self._incoming.room and not self._outgoing.blocked)
+        if reading != self._reading and not self.transport.is_closing():
+            self._reading = reading
+            if reading:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    def _heed(self, frame: Control) -> None:
+        if isinstance(frame, Ping):
+            if not self._farewell.said:
+                self._outgoing.put(writer.pong(frame.payload))
+        elif isinstance(frame, Pong):
+            self._ponged(frame.payload)
+        else:
+            self._bidden(frame)
+
+    def _ponged(self, payload: bytes) -> None:
+        if self._listener is None or self._closing is not None:
+            return
+        self._listener.alive()
+        mark = int.from_bytes(payload, "big") if len(payload) == MARK_BYTES else 0
+        if 0 < mark <= self._outgoing.mark_written:
+            self._listener.ponged(mark)
+
+    def _bidden(self, goodbye: Goodbye) -> None:
+        self._theirs = goodbye.code, goodbye.reason
+        self._finish(goodbye.code, "")
+
+    def _violated(self, violation: Violation) -> None:
+        self._closing = self._closing or Close(violation.code, violation.reason)
+        self._finish(violation.code, violation.reason)
+
+    def _finish(self, code: int, reason: str) -> None:
+        self._incoming.stop()
+        self._outgoing.flush()  # the answers to what it said before
+        self._outgoing.drop()
+        self._farewell.say(code, reason)
+        self._farewell.finish()
+
+    # ---- ending
+
+    def _flushed(self) -> None:
+        if self._closing is not None:
+            self._farewell.say(self._closing.code, self._closing.reason)
+
+    def _stuck(self) -> None:
+        self._closing = self._closing or SLOW_CONSUMER
+        self.abort()
+
+
+_: type[Socket] = ClientSocket  # the type checker holds it to the seam

@@ -1,0 +1,79 @@
+"""From HTTP to WebSocket: Sanic's protocol class makes the handshake, and then lets go of the connection.
+
+Sanic keeps per connection its protocol object, two events, buffers, a task in the middle of the handler, the request
+and whatever hangs on it. None of that is needed for a socket that only waits; so the transport is given to a
+:class:`server.client_socket.ClientSocket`, the handler returns, and all the rest is freed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from sanic import Request
+from sanic.exceptions import SanicException
+from websockets import http11
+from websockets.datastructures import Headers
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from protocol.refusals import DRAINING
+from server.client_socket import ClientSocket
+from server.http_protocol import DeadlineProtocol
+from server.sockets import Sockets
+
+
+class Upgraded:
+    """What a WebSocket handler gets, and what Sanic believes to be its WebSocket."""
+
+    def __init__(self, socket: ClientSocket) -> None:
+        self.socket = socket
+
+    async def close(self) -> None:
+        """Called by Sanic when the handler has returned. That ends nothing here."""
+
+    def end_connection(self, _code: int) -> None:
+        """Called by Sanic when the handler was cancelled: only a stopping server does that."""
+        self.socket.end(DRAINING)
+
+
+class SocketProtocol(DeadlineProtocol):
+    """Sanic's protocol for a TCP connection, up to the moment it becomes a WebSocket."""
+
+    async def websocket_handshake(self, request: Request, subprotocols: Sequence[str] | None = None) -> Upgraded:
+        """Answer 101 and hand the connection over. No frame that came with the request is lost.
+
+        :raises Refusal: ``too_many_connections``
+        :raises SanicException: 400 and the like, when the handshake is not as the standard says
+        """
+        sockets: Sockets = self.app.ctx.sockets
+        answer = _accept(request, subprotocols)
+        sockets.admit(request.client_ip)
+        await self.send(answer)  # type: ignore[no-untyped-call]
+        return Upgraded(self._hand_over(sockets, request.client_ip))
+
+    def _hand_over(self, sockets: Sockets, address: str) -> ClientSocket:
+        transport: asyncio.Transport | None = self.transport
+        if transport is None:
+            raise RuntimeError("the connection has no transport")
+        socket = ClientSocket(transport, sockets, self.connections, address)
+        sockets.opened(socket)
+        transport.set_protocol(socket)
+        # From here on Sanic's object owns nothing: its close() finds no transport, its timeouts never come.
+        if self._callback_check_timeouts is not None:
+            self._callback_check_timeouts.cancel()
+        self.transport = None
+        self.connections.discard(self)
+        self.connections.add(socket)
+        if self.recv_buffer:
+            socket.data_received(bytes(self.recv_buffer))
+        return socket
+
+
+def _accept(request: Request, subprotocols: Sequence[str] | None) -> bytes:
+    offered = None if subprotocols is None else [Subprotocol(each) for each in subprotocols]
+    answer = ServerProtocol(subprotocols=offered).accept(
+        http11.Request(path=request.path, headers=Headers(request.headers.items()))
+    )
+    if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        raise SanicException(bytes(answer.body), answer.status_code)
+    return answer.serialize()

@@ -1,0 +1,45 @@
+"""The cases of the Autobahn test suite, as `kosoku` runs them, against our protocol class and an echoing listener.
+
+Left out: 9.* (speed, with messages above our 64 KiB), 12.* and 13.* (compression, which is not offered).
+"""
+
+from collections import Counter
+
+from kosoku import FailureError, run_fuzzingclient
+from kosoku._kosoku import CaseResult
+from sanic import Request
+
+from protocol.websocket import writer
+from server.client_socket import ClientSocket
+from tests.server.support import Echo, serving
+
+EXCLUDED = ["9.*", "12.*", "13.*"]
+CASES = 247
+
+
+class Mirror(Echo):
+    """Sends back the same kind of message. The product itself never sends a binary one."""
+
+    def received(self, data: str | bytes) -> None:
+        if isinstance(data, str):
+            self.socket.send(data.encode())
+        else:
+            self.socket._outgoing.put(b"\x82" + writer.text(data)[1:])
+
+
+async def handle(request: Request, socket: ClientSocket) -> None:
+    socket.attach(Mirror(socket, request))
+
+
+async def test_the_autobahn_cases() -> None:
+    async with serving(handle, data_frames_burst=100_000) as house:
+        try:
+            results: list[CaseResult] = list(
+                await run_fuzzingclient(f"127.0.0.1:{house.port}", None, EXCLUDED, concurrency=8)
+            )
+        except FailureError as failure:
+            results = list(failure.results)
+    failed = {each.case_id: (each.result, each.result_close) for each in results if not each.passed}
+    print(Counter(each.behavior.value for each in results))
+    assert len(results) == CASES
+    assert failed == {}

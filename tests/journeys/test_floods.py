@@ -1,0 +1,170 @@
+"""What one hostile client may cost the others: memory stays flat, no descriptor stays, and everybody else is served."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import psutil
+import pytest
+from redis import Redis as BlockingRedis
+
+from devstack.postgres import Postgres
+from tests.server.support import PING, TEXT, RawClient, frame, until
+from tests.support.people import Person, sign_up
+from tests.support.stack import ServerGroup, Stack
+
+FLAT_BYTES = 5 * 2**20
+SECONDS = 1.0
+AT_A_TIME = 2**18
+DRIPPING = 300
+
+
+@pytest.fixture(scope="module")
+def group(
+    valkey_url: str, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerGroup]:
+    """One worker process whose rates are no protection, so that the floods get as far as they can."""
+    with BlockingRedis.from_url(valkey_url) as client:
+        client.flushall()
+    name = f"test_{secrets.token_hex(6)}"
+    postgres_server.fetch(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
+    env = {
+        "REDIS_URL": valkey_url,
+        "DATABASE_URL": postgres_server.dsn(name),
+        "JWT_SECRET": secrets.token_urlsafe(48),
+        "BCRYPT_ROUNDS": "4",
+        "BAD_FRAMES_PER_MINUTE": "100000000",
+        "DATA_FRAMES_BURST": "100000000",
+        "CONTROL_FRAMES_BURST": "100000000",
+        "WRITE_SECONDS": "1",
+        "SANIC_REQUEST_TIMEOUT": "1",
+    }
+    stack = Stack(env, tmp_path_factory.mktemp("logs"))
+    try:
+        yield stack.start(workers=1)
+    finally:
+        stack.close()
+        postgres_server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Watched:
+    """The worker process, before the flood and at its worst."""
+
+    def __init__(self, group: ServerGroup) -> None:
+        (pid,) = group.pids
+        self.process = psutil.Process(pid)
+        self.start = self.process.memory_info().rss
+        self.port = group.port
+        self.most = 0
+
+    def look(self) -> None:
+        self.most = max(self.most, self.process.memory_info().rss - self.start)
+
+    def connections(self) -> int:
+        """Of clients, open at the moment."""
+        mine = [each for each in self.process.net_connections("tcp") if each.laddr.port == self.port]
+        return len([each for each in mine if each.status != psutil.CONN_LISTEN])
+
+    async def is_as_before(self) -> None:
+        """Memory was flat, and no descriptor of a client's is left."""
+        self.look()
+        print(f"{self.most / 2**20:+.1f} MiB")
+        assert self.most <= FLAT_BYTES
+        await until(lambda: self.connections() == 0, 10)
+
+
+@pytest.fixture
+async def asha(group: ServerGroup) -> Person:
+    return await sign_up(group.url)
+
+
+@pytest.fixture
+async def watched(group: ServerGroup, asha: Person) -> AsyncIterator[Watched]:
+    """After one client has come and gone: what the first one costs is not the flood's."""
+    ravi = await sign_up(group.url, "Ravi")
+    for text in (b"", b"x" * 2**15):
+        client = await RawClient.connect(group.port, f"/?token={ravi.token}")
+        for _ in range(50):
+            client.send(TEXT, text)
+        await client.receive()
+        client.vanish()
+    await asyncio.sleep(0.3)
+    watched = Watched(group)
+    yield watched
+    talk = await ravi.open(group.ws_url)
+    assert (await talk.chat(asha, secrets.token_hex(4)))["type"] == "sent"
+    await talk.end()
+    await watched.is_as_before()
+
+
+async def flood(client: RawClient, frames: bytes, watched: Watched) -> int:
+    """As much as goes through in ``SECONDS``, or until we are cut; the bytes that were taken from us."""
+    transport = client.writer.transport
+    loop = asyncio.get_running_loop()
+    until, sent = loop.time() + SECONDS, 0
+    while loop.time() < until and not transport.is_closing():
+        if transport.get_write_buffer_size() < AT_A_TIME:
+            transport.write(frames)
+            sent += len(frames)
+        watched.look()
+        await asyncio.sleep(0.001)
+    return sent - transport.get_write_buffer_size()
+
+
+FLOODS = {
+    "pings": frame(PING, b"p" * 125) * 500,
+    "valid frames that make no sense": frame(TEXT, b'{"type":"?"}') * 1000,
+    "messages of one byte": frame(TEXT, b"1") * 10_000,
+    "empty fragments": frame(TEXT, b"", fin=False) + frame(0, b"", fin=False) * 10_000,
+    "fragments that fill the largest message": (frame(TEXT, b"x" * 65_000, fin=False) + frame(0, b"")) * 4,
+}
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["reads nothing", "reads"])
+@pytest.mark.parametrize("kind", FLOODS)
+async def test_a_flood(group: ServerGroup, asha: Person, watched: Watched, kind: str, reads: bool) -> None:
+    client = await RawClient.connect(group.port, f"/?token={asha.token}", receive_buffer=0 if reads else 4096)
+    reading = asyncio.ensure_future(client.reader.read(-1)) if reads else None
+    if not reads:
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    assert await flood(client, FLOODS[kind], watched) > 0
+    client.vanish()
+    if reading is not None:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def test_a_client_that_never_reads_what_others_send_him(
+    group: ServerGroup, asha: Person, watched: Watched
+) -> None:
+    ravi = await sign_up(group.url, "Ravi")
+    client = await RawClient.connect(group.port, f"/?token={asha.token}", receive_buffer=4096)
+    client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    talk = await ravi.open(group.ws_url)
+    for number in range(300):
+        await talk.say(type="chat", to=asha.mobile, messageId=f"m-{number}", message="x" * 15_000)
+        watched.look()
+    await talk.wait_all(lambda f: f["type"] == "sent", 300)
+    for _ in range(20):
+        watched.look()
+        await asyncio.sleep(0.1)
+    await talk.end()
+    client.vanish()
+
+
+async def test_heads_dripped_by_many(group: ServerGroup, watched: Watched) -> None:
+    open_ = [await asyncio.open_connection("127.0.0.1", group.port) for _ in range(DRIPPING)]
+    head = b"GET / HTTP/1.1\r\nX-Slow: "
+    cut = [asyncio.ensure_future(reader.read(-1)) for reader, _ in open_]
+    async with asyncio.timeout(10):
+        while not all(task.done() for task in cut):
+            for (_, writer), task in zip(open_, cut, strict=True):
+                if not task.done():
+                    writer.write(head)
+            head = b"x"
+            watched.look()
+            await asyncio.sleep(0.1)
+    answers = await asyncio.gather(*cut, return_exceptions=True)
+    assert {answer[:12] for answer in answers if isinstance(answer, bytes)} == {b"HTTP/1.1 408"}
+    for _, writer in open_:
+        writer.close()

@@ -1,0 +1,46 @@
+"""A server's frames, read back by the `websockets` package's client side."""
+
+import pytest
+from websockets.client import ClientProtocol
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.uri import parse_uri
+
+from protocol.websocket import writer
+
+
+def understood(data: bytes) -> list[Frame]:
+    client = ClientProtocol(parse_uri("ws://x/"), state=OPEN, max_size=None)
+    client.receive_data(data)
+    assert client.parser_exc is None
+    return [event for event in client.events_received() if isinstance(event, Frame)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 70_000])
+def test_texts_of_every_form_of_length(size: int) -> None:
+    (frame,) = understood(writer.text(b"x" * size))
+    assert (frame.opcode, frame.fin, bytes(frame.data)) == (Opcode.TEXT, True, b"x" * size)
+
+
+def test_pings_and_pongs() -> None:
+    ping, pong = understood(writer.ping(b"p" * 125) + writer.pong(b""))
+    assert (ping.opcode, bytes(ping.data)) == (Opcode.PING, b"p" * 125)
+    assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"")
+    assert writer.is_ping(writer.ping(b"x"))
+    assert not writer.is_ping(writer.pong(b"x"))
+    assert not writer.is_ping(writer.text(b"\x89"))
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4508, "replaced"), (1011, "ü")])
+def test_goodbyes(code: int, reason: str) -> None:
+    (frame,) = understood(writer.goodbye(code, reason))
+    assert Close.parse(bytes(frame.data)) == Close(code, reason)
+
+
+def test_a_goodbye_without_a_code_is_empty() -> None:
+    assert writer.goodbye(1005) == b"\x88\x00"
+
+
+def test_a_long_reason_is_cut_between_two_characters() -> None:
+    (frame,) = understood(writer.goodbye(1002, "ü" * 100))
+    assert Close.parse(bytes(frame.data)).reason == "ü" * 61

@@ -1,0 +1,45 @@
+import pytest
+
+from protocol.refusals import Close, Refusal
+from server.heartbeat import Heartbeat
+from server.sockets import Sockets
+from tests.server.support import make_settings
+
+
+class Counted:
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def ping(self) -> int:
+        return 0
+
+    def take_evidence(self) -> bool:
+        return True
+
+    def end(self, close: Close) -> None:
+        raise AssertionError(close)
+
+
+def test_one_address_has_its_limit_and_gets_its_place_back() -> None:
+    heartbeat = Heartbeat(20)
+    sockets = Sockets(make_settings(sockets_per_address=2), heartbeat)
+    first, second = Counted("10.0.0.1"), Counted("10.0.0.1")
+    for socket in (first, second):
+        sockets.admit("10.0.0.1")
+        sockets.opened(socket)
+    with pytest.raises(Refusal, match="too_many_connections"):
+        sockets.admit("10.0.0.1")
+    sockets.admit("10.0.0.2")
+    assert set(heartbeat.sockets()) == {first, second}
+    sockets.closed(first)
+    sockets.admit("10.0.0.1")
+    sockets.closed(second)
+    assert heartbeat.sockets() == []
+    assert sockets._of_address == {}
+
+
+def test_zero_means_no_limit() -> None:
+    sockets = Sockets(make_settings(sockets_per_address=0), Heartbeat(20))
+    for _ in range(1000):
+        sockets.admit("10.0.0.1")
+        sockets.opened(Counted("10.0.0.1"))
