@@ -17,7 +17,7 @@ from protocol.refusals import SLOW_CONSUMER, Close, Refusal
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
-BATCH: Final = 128
+BATCH: Final = 64
 RETRY_SECONDS: Final = 0.5
 NOTHING: Final = (0, 0)
 

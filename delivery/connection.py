@@ -29,6 +29,8 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 IN_HAND: Final = 256
 """Chats and acks in work above which the client is not read."""
+CHARACTERS_IN_HAND: Final = 256 * 1024
+"""The same for the texts of the chats."""
 EARLY: Final = 32
 """The same for messages that came before the lease was claimed."""
 UNSENT_BYTES: Final = 256 * 1024
@@ -132,7 +134,9 @@ class Connection:
     @property
     def full(self) -> bool:
         """Whether more is in hand than should be."""
-        return self._in_hand >= (IN_HAND if self._early is None else EARLY)
+        if self._early is not None:
+            return len(self._early) >= EARLY
+        return self._in_hand >= IN_HAND or self._outgoing.characters >= CHARACTERS_IN_HAND
 
     def alive(self) -> None:
         """A pong."""

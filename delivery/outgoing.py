@@ -23,7 +23,7 @@ class Outgoing:
     """For each recipient one deposit at a time, which keeps the chats of a pair in order; what comes meanwhile goes
     together in the next. Recipients do not wait for each other."""
 
-    __slots__ = ("_desk", "_dialect", "_messenger", "_queues", "_sender", "pending")
+    __slots__ = ("_desk", "_dialect", "_messenger", "_queues", "_sender", "characters", "pending")
 
     def __init__(self, desk: Desk, sender: str, dialect: Dialect, messenger: Messenger) -> None:
         self._desk = desk
@@ -33,10 +33,13 @@ class Outgoing:
         self._queues: dict[str, list[tuple[str, str]]] = {}
         self.pending = 0
         """Chats not answered yet."""
+        self.characters = 0
+        """Of their texts."""
 
     def put(self, to: str, message_id: str, message: str) -> None:
         """Deposit this chat and answer it."""
         self.pending += 1
+        self.characters += len(message)
         queue = self._queues.get(to)
         if queue is not None:
             queue.append((message_id, message))
@@ -47,7 +50,7 @@ class Outgoing:
     def drop(self) -> None:
         """What is not on its way yet is neither stored nor answered."""
         for queue in self._queues.values():
-            self.pending -= len(queue)
+            self._count_down(queue)
             queue.clear()
 
     async def _work(self, to: str) -> None:
@@ -59,14 +62,18 @@ class Outgoing:
                 try:
                     self._desk.say(await self._deposit(to, chats))
                 finally:
-                    self.pending -= len(chats)
+                    self._count_down(chats)
         except Refusal as refusal:
             # The same holds for all that wait behind: nobody waits for one timeout after the other.
             chats += queue
             self._desk.say([frame for name, _ in chats for frame in self._dialect.error(refusal, "chat", name)])
         finally:
-            self.pending -= len(queue)
+            self._count_down(queue)
             del self._queues[to]
+
+    def _count_down(self, chats: Sequence[tuple[str, str]]) -> None:
+        self.pending -= len(chats)
+        self.characters -= sum(len(message) for _, message in chats)
 
     async def _deposit(self, to: str, chats: Sequence[tuple[str, str]]) -> list[bytes]:
         stream_ids = await self._messenger.send(self._sender, to, chats)
