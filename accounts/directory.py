@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from tortoise.connection import get_connection
-from tortoise.exceptions import IntegrityError
 
 from accounts.database import read, transaction
 from accounts.finish import finish
@@ -82,13 +81,14 @@ class Directory:
         return _record(rows[0]) if rows else None
 
     async def _add(self, user: User) -> User:
-        try:
-            async with transaction():
-                await user.save()
-        except IntegrityError:
+        async with transaction():
+            # Not save(): PostgreSQL logs the number that a violated unique key names.
+            await User.bulk_create([user], ignore_conflicts=True)
+            added = await User.get_or_none(id=user.id)
+        if added is None:
             # Somebody enrolled the same number while this password was hashed.
-            raise Refusal("already_exists") from None
-        return user
+            raise Refusal("already_exists")
+        return added
 
 
 def _record(row: dict[str, Any]) -> PersonRecord:

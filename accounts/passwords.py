@@ -15,16 +15,22 @@ MAX_BYTES: Final = 72
 """What bcrypt can take, in UTF-8. More is refused: cutting would make two passwords one."""
 
 
+PATIENCE: Final = 3.0
+"""Half of the six seconds in which everything is answered: looking the person up and hashing take time, too."""
+
+
 class Passwords:
     """bcrypt behind an admission limit.
 
     :param rounds: cost; 12 is 240-460 ms of one core
     :param threads: hashes computed at once
     :param waiting: how many more may wait for a thread
+    :param patience: seconds one may wait for it: on a slow or loaded machine time is over before the places are
     """
 
-    def __init__(self, rounds: int, threads: int, waiting: int) -> None:
+    def __init__(self, rounds: int, threads: int, waiting: int, patience: float = PATIENCE) -> None:
         self._rounds = rounds
+        self._patience = patience
         self._limit = threads + waiting
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
         self._jobs: set[Future[Any]] = set()
@@ -55,7 +61,15 @@ class Passwords:
             raise Refusal("busy")
         job = self._pool.submit(work)
         self._jobs.add(job)
-        return await asyncio.wrap_future(job)
+        answer = asyncio.wrap_future(job)
+        try:
+            await asyncio.wait({answer}, timeout=self._patience)
+            if not answer.done() and job.cancel():  # a running one cannot be cancelled any more
+                raise Refusal("busy")
+            return await answer
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
 
 
 def fits(password: str) -> bool:

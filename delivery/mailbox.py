@@ -40,7 +40,7 @@ class Deposited:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a connection got. ``read`` counts also what was dropped because its sender is blocked by now."""
+    """What a connection got. ``read`` counts also what became a phantom: its sender is blocked by now."""
 
     verdict: Verdict
     cursor: str
@@ -103,7 +103,7 @@ class Mailbox:
     ) -> Collected:
         """The next entries for this connection, if it still holds the lease."""
         keys = self._people.keys(holder.mobile)
-        names = [keys.leases, keys.mailbox, keys.blocks, *keys.removal()]
+        names = [keys.leases, keys.mailbox, keys.blocks, *keys.removal(), keys.phantoms]
         args: list[Arg] = [
             holder.device,
             holder.server_id,

@@ -9,6 +9,7 @@ from devstack.binaries import MissingServerError
 from devstack.family import Family, take_over
 from devstack.options import Options
 from devstack.places import UnsafePlaceError, private_directory
+from devstack.probe import CannotListenError, require_address
 from devstack.process import ChildError
 from devstack.product import Product
 from devstack.runfile import NAME, AlreadyRunningError, RunFile, only_one, read_run
@@ -17,13 +18,14 @@ from devstack.signals import StopRequested, stop_on_signals
 from devstack.storage import SECRET_NAME, Storage, secret_of
 from devstack.terminal import complain, say
 
-TROUBLE = (AlreadyRunningError, ChildError, MissingServerError, UnsafePlaceError)
+TROUBLE = (AlreadyRunningError, CannotListenError, ChildError, MissingServerError, UnsafePlaceError)
 
 
 def main(options: Options) -> int:
     """Run until told to stop; the exit code."""
     try:
         with stop_on_signals():
+            require_address(options.host)
             join(options, options.join) if options.join else run(options)
     except StopRequested:
         say("Stopped. Everything is kept for the next start.")
@@ -72,9 +74,13 @@ def join(options: Options, data: Path) -> None:
     """More servers for a running instance.
 
     :raises AlreadyRunningError: when there is none, or it cannot be joined
+    :raises UnsafePlaceError: when it is not ours to read
     :raises StopRequested: the only good end
     """
-    running = read_run(data / NAME)
+    try:
+        running = read_run(data / NAME)
+    except OSError as error:
+        raise UnsafePlaceError(f"Cannot read what runs on {data}: {error.strerror}") from None
     if running is None:
         raise AlreadyRunningError(f"Nothing runs on {data}, so nothing can be joined. Start it first: python3 run.py")
     env = {**os.environ, "REDIS_URL": running["redis_url"], "DATABASE_URL": running["database_url"]}

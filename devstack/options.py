@@ -45,7 +45,10 @@ def _whole(lowest: int, highest: int) -> type[int]:
 
 
 def _directory(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"{text!r} names the home of nobody known here") from None
 
 
 def parse(arguments: list[str]) -> Options:

@@ -13,15 +13,18 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 class UnsafePlaceError(Exception):
-    """A directory that should be ours alone is not."""
+    """A directory is not ours alone, or of no use to us."""
 
 
 def private_directory(path: Path) -> Path:
     """Make or check a directory that nobody else can enter.
 
-    :raises UnsafePlaceError: when it is a link, or someone else's
+    :raises UnsafePlaceError: when it is a link, or someone else's, or cannot be made
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnsafePlaceError(f"{path} cannot be used as a directory: {error.strerror}") from None
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise UnsafePlaceError(f"{path} is not a directory of our own")

@@ -14,11 +14,11 @@ import asyncpg
 from devstack.home import postgres_home
 from devstack.places import fallback_name
 from devstack.process import Child, ChildError, wait_until
+from devstack.server import Server
 
 USER = "whatsapp"
 INIT_SECONDS = 60.0
 START_SECONDS = 30.0  # recovery after a kill
-STOP_SECONDS = 5.0
 _CONFIG = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -34,8 +34,10 @@ _CONFIG = {
 FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
-class Postgres:
+class Postgres(Server):
     """One cluster for the data directory ``data``. Start, stop, kill and start again as you like."""
+
+    name = "PostgreSQL"
 
     def __init__(self, data: Path, *, options: Mapping[str, str] | None = None) -> None:
         """``options`` are further settings, as in postgresql.conf."""
@@ -43,7 +45,6 @@ class Postgres:
         self.log = data / "logs" / "postgres.log"
         self._outside = Path("/var/tmp") / fallback_name(data)  # noqa: S108 - only removed, in destroy()
         self._options = {**_CONFIG, "unix_socket_directories": str(self.home.sockets), **(options or {})}
-        self.child: Child | None = None
 
     def dsn(self, database: str = USER) -> str:
         """The URL of one database, as Tortoise takes it."""
@@ -84,11 +85,11 @@ class Postgres:
         settings = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
         deadline = time.monotonic() + START_SECONDS
         while True:
-            self.child = self._child("PostgreSQL", [self.home.programs / "postgres", "-D", self.home.data, *settings])
+            self.child = self._child(self.name, [self.home.programs / "postgres", "-D", self.home.data, *settings])
             try:
                 self.child.await_ready(self._ready, START_SECONDS)
             except ChildError:
-                self.child.stop(STOP_SECONDS)
+                self.child.stop(self.stop_seconds)
                 if "is still in use" not in self.child.last_words() or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -133,29 +134,6 @@ class Postgres:
             return [tuple(row.values()) for row in await connection.fetch(sql)]
         finally:
             await connection.close()
-
-    def running(self) -> Child:
-        """The child.
-
-        :raises RuntimeError: when never started
-        """
-        if self.child is None:
-            raise RuntimeError("PostgreSQL was not started")
-        return self.child
-
-    @property
-    def pid(self) -> int:
-        """Of the postmaster."""
-        return self.running().pid
-
-    def stop(self) -> None:
-        """In peace."""
-        if self.child:
-            self.child.stop(STOP_SECONDS)
-
-    def kill(self) -> None:
-        """kill -9 of the postmaster; its sessions end when they notice, and the next start recovers."""
-        self.running().kill()
 
     def pause(self) -> None:
         """Freeze it, sessions too: connections stay open, nothing answers."""

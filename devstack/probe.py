@@ -18,6 +18,24 @@ def http_status(url: str, seconds: float = 5.0) -> int:
         connection.close()
 
 
+class CannotListenError(Exception):
+    """The address to listen on is none of this machine's."""
+
+
+def require_address(host: str) -> None:
+    """Find out before anything is started.
+
+    :raises CannotListenError: naming the address and the reason
+    """
+    try:
+        free_port(host)
+    except (OSError, UnicodeError) as error:  # a name may also be one that cannot be looked up at all
+        why = getattr(error, "strerror", None) or "it is no name of a machine"
+        raise CannotListenError(
+            f"Cannot listen on {host}: {why}. --host takes an address of this machine, or 0.0.0.0 for all of them."
+        ) from None
+
+
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -4,11 +4,13 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from devstack.places import UnsafePlaceError
 from devstack.process import birth
 
 NAME = "run.json"
@@ -34,7 +36,7 @@ def read_run(path: Path) -> dict[str, Any] | None:
     """What runs, or None when the file is missing or its launcher is dead."""
     try:
         run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return run if birth(int(run["pid"])) else None
 
@@ -44,8 +46,9 @@ def only_one(data: Path) -> Iterator[None]:
     """Hold the data directory. The kernel lets go of the lock when we die, however that happens.
 
     :raises AlreadyRunningError: naming the instance that runs
+    :raises UnsafePlaceError: when nothing can be written there
     """
-    with (data / "lock").open("a", encoding="utf-8") as file:
+    with _lock_file(data) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -53,9 +56,17 @@ def only_one(data: Path) -> Iterator[None]:
             where = f"{run['url']} (process {run['pid']})" if run else "it is just starting or stopping"
             raise AlreadyRunningError(
                 f"WhatsApp Mini already runs on {data}: {where}.\n"
-                f"Stop it first, or start another with --data DIR, or add servers to it with --join {data}"
+                "Stop it first, or start another with --data DIR, or add servers to it with "
+                f"--join {shlex.quote(str(data))}"
             ) from None
         yield
+
+
+def _lock_file(data: Path) -> TextIO:
+    try:
+        return (data / "lock").open("a", encoding="utf-8")
+    except OSError as error:
+        raise UnsafePlaceError(f"Cannot write in {data}: {error.strerror}") from None
 
 
 class RunFile:

@@ -1,6 +1,7 @@
 """One group of Sanic processes (and arq, unless we join others), from start to stop."""
 
 import os
+import shlex
 from typing import Any
 
 from devstack.family import Family
@@ -76,7 +77,7 @@ class Serving:
         say(f"\nWhatsApp Mini runs. Open it in two browser windows:\n\n    {self._url}/\n")
         if not self._joined:
             say(f"  data       {self._options.data} (survives restarts)")
-            say(f'  more       python3 run.py --join "{self._options.data}" adds a second server')
+            say(f"  more       python3 run.py --join {shlex.quote(str(self._options.data))} adds a second server")
         say(f"  logs       {self._product.logs}")
         say("  stop       Ctrl-C")
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from devstack.binaries import valkey_server
 from devstack.places import private_directory
 from devstack.process import Child
+from devstack.server import Server
 
 START_SECONDS = 20.0  # a big append-only file takes its time to load
-STOP_SECONDS = 5.0
 
 
-class Valkey:
+class Valkey(Server):
     """One server; ``data`` holds what it keeps, ``sockets`` its socket. Start, stop, kill, start again at will."""
+
+    name = "Valkey"
 
     def __init__(
         self, data: Path, sockets: Path, *, appendonly: bool, options: Mapping[str, str] | None = None
@@ -36,7 +38,6 @@ class Valkey:
             "daemonize": "no",
             **(options or {}),
         }
-        self.child: Child | None = None
 
     def start(self) -> None:
         """Start and wait until it answers.
@@ -44,7 +45,7 @@ class Valkey:
         :raises ChildError: when it does not come up
         """
         private_directory(self.data)
-        self.child = Child("Valkey", self._command(), log=self.log)
+        self.child = Child(self.name, self._command(), log=self.log)
         self.child.await_ready(self.answers, START_SECONDS)
 
     def _command(self) -> list[str | Path]:
@@ -61,29 +62,6 @@ class Valkey:
             connection.sendall(b"PING\r\n")
             return connection.recv(64).startswith(b"+PONG")
         return False
-
-    def running(self) -> Child:
-        """The child.
-
-        :raises RuntimeError: when never started
-        """
-        if self.child is None:
-            raise RuntimeError("Valkey was not started")
-        return self.child
-
-    @property
-    def pid(self) -> int:
-        """Of the server."""
-        return self.running().pid
-
-    def stop(self) -> None:
-        """In peace: everything is written and the socket removed."""
-        if self.child:
-            self.child.stop(STOP_SECONDS)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.running().kill()
 
     def pause(self) -> None:
         """Freeze it: connections stay open, nothing answers."""

@@ -37,7 +37,7 @@ class BlockOrder(msgspec.Struct, rename="camel"):
 
 
 _SENTENCES: Final = {
-    "name": "name takes 3 to 64 characters, none of them a control character",
+    "name": "name takes 3 to 64 characters, some of them visible and none a control character",
     "mobileNo": "mobileNo is a string of 10 to 15 digits",
     "password": "password is a string of at least 6 characters and at most 72 bytes in UTF-8",
     "deviceId": "deviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
@@ -46,7 +46,12 @@ _SENTENCES: Final = {
 }
 _FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)`")
 # Invisible, and able to turn the writing direction of everything around them.
-_BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters, marks and symbols by category that show nothing all the same: fillers, the empty Braille cell, joiners and
+# variation selectors.
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def body(request: Request, kind: type[T]) -> T:
@@ -74,7 +79,7 @@ def display_name(value: str) -> str:
     :raises Refusal: ``bad_request``
     """
     name = value.strip()
-    if not 3 <= len(name) <= 64 or not is_plain(name):
+    if not 3 <= len(name) <= 64 or not is_plain(name) or not _shows(name):
         raise misfit("name")
     return name
 
@@ -82,6 +87,11 @@ def display_name(value: str) -> str:
 def is_plain(text: str) -> bool:
     """No control characters, line separators, or marks that turn the writing direction."""
     return all(unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"} and c not in _BIDI for c in text)
+
+
+def _shows(text: str) -> bool:
+    """Whether anything can be seen of it. Format characters may join what is seen, and are nothing alone."""
+    return any(unicodedata.category(c)[0] in "LNPS" for c in _BLANK.sub("", text))
 
 
 def misfit(field: str) -> Refusal:

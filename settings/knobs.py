@@ -30,7 +30,7 @@ class Settings(BaseSettings):
 
     bcrypt_rounds: int = Field(12, ge=4, le=16, description="Cost of a password hash; 12 is 240-460 ms")
     bcrypt_threads: int = Field(2, ge=1, le=64, description="Hashes computed at once by one worker process")
-    bcrypt_waiting: int = Field(16, ge=0, description="Logins that may wait for a thread; the next gets 503 busy")
+    bcrypt_waiting: int = Field(8, ge=0, description="Logins that may wait for a thread; the next gets 503 busy")
     default_region: str = Field(
         "",
         pattern=r"^([A-Z]{2})?$",

@@ -6,6 +6,7 @@ A crash in between repeats a receipt.
 
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -17,6 +18,40 @@ from workers.chores import Chores
 
 logger = structlog.get_logger(__name__)
 BATCH: Final = 200
+PHANTOMS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What has waited too long.
+
+    :param time: of the chat, as (ms, sequence number)
+    :param id: its entry's, or its phantom's
+    :param chat: (sender, messageId); None for a receipt
+    """
+
+    time: tuple[int, int]
+    id: bytes
+    chat: tuple[str, str] | None
+    phantom: bool
+
+
+def time_of(stream_id: str) -> tuple[int, int]:
+    """A streamId as numbers, which compare as times do."""
+    ms, _, number = stream_id.partition("-")
+    return int(ms), int(number)
+
+
+def _due_entry(entry: tuple[bytes, list[bytes]]) -> Due:
+    stream_id, fields = entry
+    chat = (fields[3].decode(), fields[5].decode()) if fields[1] == b"c" else None
+    return Due(time_of(stream_id.decode()), stream_id, chat, phantom=False)
+
+
+def _due_phantom(phantom: tuple[bytes, list[bytes]]) -> Due:
+    phantom_id, fields = phantom
+    of_the_chat = fields[7] if len(fields) > 7 else phantom_id
+    return Due(time_of(of_the_chat.decode()), phantom_id, (fields[1].decode(), fields[3].decode()), phantom=True)
 
 
 async def cap_mailboxes(ctx: dict[str, Any]) -> int:
@@ -41,35 +76,48 @@ async def cap_mailboxes(ctx: dict[str, Any]) -> int:
 async def cap(chores: Chores, mobile: str) -> int:
     """One person's mailbox; returns how many entries expired."""
     before = f"{int((time.time() - chores.settings.mailbox_days * 86_400) * 1000)}-0"
-    expired = await _expire_entries(chores, mobile, before) + await _expire_phantoms(chores, mobile, before)
+    expired = await _expire(chores, mobile, before)
     await _forget_devices(chores, mobile)
     mine = chores.people.keys(mobile)
     await chores.link.call(TIDY, [mine.record, mine.mailbox, mine.leases])
     return expired
 
 
-async def _expire_entries(chores: Chores, mobile: str, before: str) -> int:
+async def _expire(chores: Chores, mobile: str, before: str) -> int:
+    """Entries and phantoms in the order of their times, in common batches: a blocked sender, of whose chats some may
+    be entries and some phantoms, gets the receipts he would get if they all waited."""
     mine, left = chores.people.keys(mobile), 0
+    phantoms = await _due_phantoms(chores, mobile, before)
     while True:
         entries = await chores.link.command("XRANGE", mine.mailbox, "-", f"({before}", "COUNT", BATCH)
-        if not entries:
+        due = sorted([*map(_due_entry, entries), *phantoms[:BATCH]], key=lambda each: each.time)[:BATCH]
+        if not due:
             return left
-        chats = [(fields[3].decode(), fields[5].decode()) for _, fields in entries if fields[1] == b"c"]
-        await _tell(chores, mobile, chats)
-        args = [mine.bucket_seconds, *(stream_id for stream_id, _ in entries)]
-        left += await chores.link.call(EXPIRE, [mine.mailbox, *mine.removal()], args)
+        await _tell(chores, mobile, [each.chat for each in due if each.chat])
+        leaving = [each.id for each in due if each.phantom]
+        phantoms = phantoms[len(leaving) :]
+        left += await _remove(chores, mobile, [each.id for each in due if not each.phantom], leaving)
 
 
-async def _expire_phantoms(chores: Chores, mobile: str, before: str) -> int:
-    mine, left = chores.people.keys(mobile), 0
+async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Due]:
+    """All of them, oldest first. Their ids do not tell: a chat that became a phantom carries its time in a field."""
+    mine, limit, start, due = chores.people.keys(mobile), time_of(before), "-", list[Due]()
     while True:
-        phantoms = await chores.link.command("XRANGE", mine.phantoms, "-", f"({before}", "COUNT", BATCH)
-        if not phantoms:
-            return left
-        await _tell(chores, mobile, [(fields[1].decode(), fields[3].decode()) for _, fields in phantoms])
+        phantoms = await chores.link.command("XRANGE", mine.phantoms, start, "+", "COUNT", PHANTOMS)
+        due += [each for each in map(_due_phantom, phantoms) if each.time < limit]
+        if len(phantoms) < PHANTOMS:
+            return sorted(due, key=lambda each: each.time)
+        start = f"({phantoms[-1][0].decode()}"
+
+
+async def _remove(chores: Chores, mobile: str, entries: list[bytes], phantoms: list[bytes]) -> int:
+    mine, left = chores.people.keys(mobile), 0
+    if entries:
+        left += await chores.link.call(EXPIRE, [mine.mailbox, *mine.removal()], [mine.bucket_seconds, *entries])
+    if phantoms:
         names = [mine.phantoms, mine.tally, mine.waiting, mine.bucket()]
-        args = [mine.bucket_seconds, *(phantom_id for phantom_id, _ in phantoms)]
-        left += await chores.link.call(EXPIRE_PHANTOMS, names, args)
+        left += await chores.link.call(EXPIRE_PHANTOMS, names, [mine.bucket_seconds, *phantoms])
+    return left
 
 
 async def _tell(chores: Chores, mobile: str, chats: list[tuple[str, str]]) -> None:

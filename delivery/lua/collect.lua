@@ -1,8 +1,10 @@
 #!lua flags=allow-oom
--- collect: the next entries for one connection, if its lease still names it and is not over. Chats whose sender is blocked by now
--- leave here, without a receipt. Modes: pending (claim what any consumer of the group left unsettled, from a cursor),
--- new (what the group has not read yet), again (these ids once more).
+-- collect: the next entries for one connection, if its lease still names it and is not over. Chats whose sender is
+-- blocked by now become phantoms here: they count for him, and expire, as if they waited on.
+-- Modes: pending (claim what any consumer of the group left unsettled, from a cursor), new (what the group has not
+-- read yet), again (these ids once more).
 -- KEYS[1] leases KEYS[2] mailbox KEYS[3] blocks KEYS[4] tally KEYS[5] waiting records KEYS[6] bucket now KEYS[7] parked
+-- KEYS[8] phantoms
 -- ARGV[1] device ARGV[2] serverId ARGV[3] connectionId ARGV[4] pending | new | again ARGV[5] most entries
 -- ARGV[6] seconds a bucket lives ARGV[7] cursor ARGV[8..] ids
 -- RETURNS {verdict: ok | gone | replaced, next cursor, entries read, {{streamId, {field, value, ...}}, ...}}
@@ -50,13 +52,31 @@ for _, entry in ipairs(found) do
     blocked[sender] = redis.call('SISMEMBER', KEYS[3], sender) == 1
   end
   if fields[2] == 'c' and blocked[sender] then
-    dropped[#dropped + 1] = entry[1]
+    dropped[#dropped + 1] = entry
   else
     entries[#entries + 1] = entry
   end
 end
+
+-- Of a chat that another device has, its sender was told so: it leaves. Of any other he believes that it waits. Its
+-- time is its own streamId, in a field: a stream takes no id below its last.
+local keys = {mailbox = KEYS[2], tally = KEYS[4], waiting = KEYS[5], bucket = KEYS[6], parked = KEYS[7]}
+local told, haunting = {}, {}
+for _, entry in ipairs(dropped) do
+  local id, said = entry[1], entry[2]
+  local field = record_field(said[4], said[6])
+  if RANK[string.sub(redis.call('HGET', keys.waiting, field) or 's', 1, 1)] > RANK.s then
+    told[#told + 1] = id
+  elseif not haunting[id] then
+    haunting[id], haunting[#haunting + 1] = true, id
+    redis.call('XADD', KEYS[8], '*', 'f', said[4], 'i', said[6], 'b', #said[8], 't', id)
+    redis.call('HSET', keys.waiting, field, 'p' .. id)
+    count_up(keys.tally, 'p', said[4], 1, #said[8])
+  end
+end
 if #dropped > 0 then
-  local keys = {mailbox = KEYS[2], tally = KEYS[4], waiting = KEYS[5], bucket = KEYS[6], parked = KEYS[7]}
-  remove_entries(keys, groups_of(KEYS[2]), dropped, 'x', ARGV[6])
+  local groups = groups_of(KEYS[2])
+  take_out(keys, groups, haunting)
+  remove_entries(keys, groups, told, 'x', ARGV[6])
 end
 return {'ok', cursor, #found, entries}

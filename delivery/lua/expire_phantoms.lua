@@ -12,7 +12,7 @@ for i = 2, #ARGV do
     local fields = phantom[2]
     redis.call('XDEL', KEYS[1], ARGV[i])
     count_down(KEYS[2], 'p', fields[2], 1, tonumber(fields[6]))
-    retire_records(KEYS[3], KEYS[4], ARGV[1], {record_field(fields[2], fields[4])}, {ARGV[i]}, 'p')
+    retire_records(KEYS[3], KEYS[4], ARGV[1], {record_field(fields[2], fields[4])}, {fields[8] or ARGV[i]}, 'p')
     left = left + 1
   end
 end

@@ -9,6 +9,7 @@ import pytest
 from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.passwords import Passwords
+from devstack.postgres import Postgres
 from models import EventKind, Session, SessionEvent, User
 from protocol.refusals import Refusal
 
@@ -41,6 +42,15 @@ async def test_a_number_is_taken_once_even_by_many_at_once(directory: Directory)
     assert sum(isinstance(answer, User) for answer in answers) == 1
     assert {answer.code for answer in answers if isinstance(answer, Refusal)} == {"already_exists"}
     assert await User.filter(mobile_no=A).count() == 1
+
+
+async def test_the_log_of_postgresql_does_not_name_who_signed_up_twice(
+    directory: Directory, postgres_server: Postgres
+) -> None:
+    mobile = "919800000077"
+    await asyncio.gather(*(directory.enrol("Asha", mobile, "correct horse") for _ in range(8)), return_exceptions=True)
+    assert await User.filter(mobile_no=mobile).count() == 1
+    assert mobile not in postgres_server.log.read_text()
 
 
 async def test_wrong_and_unknown_are_the_same_refusal(directory: Directory) -> None:

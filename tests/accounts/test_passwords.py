@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import threading
 import time
 
 import bcrypt
@@ -66,6 +67,43 @@ async def test_more_than_admitted_are_refused_and_room_comes_back() -> None:
     refused = [answer.code for answer in answers if isinstance(answer, Refusal)]
     assert refused == ["busy"] * 3
     assert await passwords.verify("anything", next(a for a in answers if isinstance(a, str)))
+    passwords.close()
+
+
+async def test_nobody_waits_longer_for_a_thread_than_he_may() -> None:
+    passwords = Passwords(4, 1, 16, patience=0.2)
+    hashed = await passwords.hash("anything")
+    free = threading.Event()
+    passwords._pool.submit(free.wait)
+    answers = [asyncio.create_task(passwords.verify("anything", known)) for known in (hashed, None)]
+    started = time.perf_counter()
+    await asyncio.wait(answers, timeout=5)
+    assert 0.15 < time.perf_counter() - started < 1
+    assert [str(answer.exception()) for answer in answers] == ["busy", "busy"]
+    free.set()
+    assert await passwords.verify("anything", hashed), "and the thread has not worked for those who were sent away"
+    assert passwords._pool._work_queue.empty()
+    passwords.close()
+
+
+async def test_one_whose_hash_is_being_computed_is_not_sent_away() -> None:
+    passwords = Passwords(10, 1, 0, patience=0.001)
+    assert await passwords.hash("takes longer than a millisecond")
+    passwords.close()
+
+
+async def test_who_hangs_up_while_he_waits_costs_no_thread_anything() -> None:
+    passwords = Passwords(4, 1, 16)
+    free = threading.Event()
+    passwords._pool.submit(free.wait)
+    waiting = asyncio.create_task(passwords.hash("anything"))
+    await asyncio.sleep(0.01)
+    (job,) = passwords._jobs
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    free.set()
+    assert job.cancelled()
     passwords.close()
 
 

@@ -92,7 +92,7 @@ class Post:
         ids: tuple[str, ...] = (),
     ) -> Any:
         k = self.keys
-        names = [k.leases, k.mailbox, k.blocks, *k.removal()]
+        names = [k.leases, k.mailbox, k.blocks, *k.removal(), k.phantoms]
         args: list[Arg] = [device, server, connection, mode, count, k.bucket_seconds, cursor, *ids]
         return await self.call(scripts.COLLECT, names, *args)
 

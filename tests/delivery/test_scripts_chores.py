@@ -47,6 +47,19 @@ async def test_phantoms_expire_as_chats_do(post: Post) -> None:
     assert not await post.redis.exists(post.keys.phantoms)
 
 
+async def test_a_dropped_chat_expires_under_its_own_id(post: Post) -> None:
+    await post.claim()
+    (sent,) = await stored(post, "m1")
+    await post.load(version=1, blocked=(ASHA,))
+    await post.collect()
+    ((phantom, _),) = await post.redis.xrange(post.keys.phantoms)
+    assert await post.expire_phantoms(phantom.decode()) == 1
+    assert await post.expire_phantoms(phantom.decode()) == 0
+    assert await post.tally() == {}
+    assert await post.states(post.keys.bucket()) == ["p"]
+    assert await post.send("m1") == ["stored", sent, []]
+
+
 async def test_leases_of_a_dead_server_end(post: Post) -> None:
     await post.claim("phone", "s1", "c1")
     await post.claim("tablet", "s2", "c2")

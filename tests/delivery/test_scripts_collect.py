@@ -65,7 +65,7 @@ async def test_again_gives_those_that_still_wait(post: Post) -> None:
         assert ids(await post.collect("again", ids=tuple(sent))) == sent[1:]
 
 
-async def test_chats_of_who_is_blocked_by_now_are_dropped_silently(post: Post) -> None:
+async def test_chats_of_who_is_blocked_by_now_become_phantoms(post: Post) -> None:
     await post.claim()
     sent = await filled(post, 2, ASHA)
     _, kept, _ = await post.send("m0", sender=RAVI)
@@ -76,11 +76,60 @@ async def test_chats_of_who_is_blocked_by_now_are_dropped_silently(post: Post) -
     assert [entry[1][3] for entry in found[3]] == [RAVI, ASHA]
     assert [entry[1][1] for entry in found[3]] == ["c", "r"]
     assert len(await post.waits()) == 2
-    assert await post.tally() == {"n": 1, "b": 5, f"n:{RAVI}": 1}
-    assert await post.states(post.keys.bucket()) == ["x", "x"]
+    assert await post.tally() == {"n": 1, "b": 5, f"n:{RAVI}": 1, "pn": 2, "pb": 10, f"pn:{ASHA}": 2}
+    assert await post.states(post.keys.waiting) == ["p", "p", "s"]
+    assert not await post.redis.exists(post.keys.bucket())
+    assert [phantom[b"t"].decode() for _, phantom in await post.redis.xrange(post.keys.phantoms)] == sent
     assert await post.send("m0", sender=ASHA) == ["stored", sent[0], []]
     assert kept in await post.waits()
     assert await post.collect() == ["ok", "0-0", 0, []]
+
+
+async def test_a_dropped_chat_takes_its_senders_room_as_if_it_waited(post: Post) -> None:
+    three: list[str | bytes | int] = [3, 100_000, 3]
+    await post.claim()
+    await filled(post, 2)
+    await post.load(version=1, blocked=(ASHA,))
+    await post.collect()
+    assert [(await post.send(f"b{n}", limits=three))[0] for n in range(2)] == ["stored", "full"]
+    assert [(await post.send(f"r{n}", "hello", RAVI, three))[0] for n in range(4)] == ["stored"] * 3 + ["full"]
+
+
+async def test_an_unblock_brings_no_dropped_chat_back(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 1)
+    await post.load(version=1, blocked=(ASHA,))
+    await post.collect()
+    await post.load(version=2)
+    assert await post.send("m0") == ["stored", sent[0], []]
+    assert await post.collect() == ["ok", "0-0", 0, []]
+    assert await post.unread("m0") == []
+    assert await post.mark_read("m0") == []
+
+
+async def test_what_another_device_has_leaves_without_a_phantom(post: Post) -> None:
+    await post.claim("phone", "s1", "c1")
+    await post.claim("tablet", "s2", "c2")
+    sent = await filled(post, 2)
+    await post.collect(device="phone")
+    await post.settle(sent[0], device="phone")
+    await post.load(version=1, blocked=(ASHA,))
+    assert ids(await post.collect("new", device="tablet", server="s2", connection="c2")) == []
+    assert await post.waits() == []
+    assert (await post.redis.xpending(post.keys.mailbox, "phone"))["pending"] == 0
+    assert await post.states(post.keys.bucket()) == ["d"]
+    assert await post.states(post.keys.waiting) == ["p"]
+    assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
+
+
+async def test_an_id_named_twice_is_one_phantom(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 1)
+    await post.collect()
+    await post.load(version=1, blocked=(ASHA,))
+    assert ids(await post.collect("again", ids=(sent[0], sent[0]))) == []
+    assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
+    assert await post.redis.xlen(post.keys.phantoms) == 1
 
 
 async def test_the_block_counts_also_for_what_is_pending_or_sent_again(post: Post) -> None:

@@ -30,6 +30,7 @@ class Story:
             self.expire_phantoms: 1,
             self.read: 2,
             self.block: 1,
+            self.quarrel: 1,
             self.connect: 2,
             self.forget: 1,
             self.receipt: 1,
@@ -75,12 +76,30 @@ class Story:
         blocked = tuple(sender for sender in SENDERS if self.dice.random() < 0.3)
         await self.post.load(version=self.version, blocked=blocked)
 
+    async def quarrel(self) -> None:
+        """What waits of somebody meets his block."""
+        device, sender = self.device(), self.dice.choice(SENDERS)
+        await self.post.send(f"q{self.version}", "é", sender, LIMITS)
+        self.version += 1
+        await self.post.load(version=self.version, blocked=(sender,))
+        await self.post.claim(device)
+        await self.take("new", device)
+
     async def connect(self) -> None:
         await self.post.claim(self.device())
 
     async def collect(self) -> None:
         mode, device = self.dice.choice(["new", "pending"]), self.device()
+        if self.dice.random() < 0.5:
+            await self.post.claim(device)
+        await self.take(mode, device)
+
+    async def take(self, mode: str, device: str) -> None:
+        before = await believed(self.post)
         await self.post.collect(mode, device=device, count=self.dice.randint(1, 6))
+        gone = before - await believed(self.post)
+        left = {record[1:]: record[:1] for record in await records(self.post, self.post.keys.bucket())}
+        assert all(left[stream_id] in "dr" for stream_id in gone)
 
     async def forget(self) -> None:
         await self.post.sweep("s1")
@@ -101,6 +120,19 @@ async def expected(post: Post) -> tuple[dict[str, int], int]:
     return dict(count), count["n"] + count["pn"]
 
 
+async def records(post: Post, key: str) -> list[str]:
+    """Dedupe records: a letter for the state, and the streamId."""
+    return [record.decode() for record in (await post.redis.hgetall(key)).values()]
+
+
+async def believed(post: Post) -> set[str]:
+    """The streamIds of what senders must think waits, as no receipt has told them anything else."""
+    chats = {at.decode() for at, entry in await post.redis.xrange(post.keys.mailbox) if entry[b"k"] == b"c"}
+    phantoms = {phantom.get(b"t", at).decode() for at, phantom in await post.redis.xrange(post.keys.phantoms)}
+    assert {record[1:] for record in await records(post, post.keys.waiting)} == chats | phantoms
+    return chats | phantoms
+
+
 async def nothing_dangles(post: Post) -> None:
     """No group holds an entry as pending that is not in the stream."""
     waits = set(await post.waits())
@@ -111,7 +143,7 @@ async def nothing_dangles(post: Post) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_the_tally_is_what_is_there(post: Post, seed: int) -> None:
-    story = Story(post, seed)
+    story, dropped = Story(post, seed), 0
     for _ in range(STEPS):
         await story.step()
         counted, chats = await expected(post)
@@ -120,4 +152,6 @@ async def test_the_tally_is_what_is_there(post: Post, seed: int) -> None:
         assert counted.get("n", 0) <= 12
         assert counted.get("b", 0) <= 400
         await nothing_dangles(post)
+        dropped += sum(b"t" in phantom for _, phantom in await post.redis.xrange(post.keys.phantoms))
+    assert dropped > 0
     assert len(story.first_answers) > 20

@@ -139,7 +139,7 @@ def test_a_second_instance_on_the_same_data_is_refused(running: Launched, start:
     second = start(data=running.run_file.parent)
     assert second.child.wait(20) == 1
     assert url in second.said()
-    assert "--join" in second.said()
+    assert f"--join '{running.run_file.parent}'" in second.said(), "the path has a space in it"
     assert http_status(f"{url}/ready") == 200, "the first does not mind"
 
 
@@ -176,6 +176,35 @@ def test_nothing_can_be_joined_where_nothing_runs(start: Launchers) -> None:
     launcher = start(join=start.directory / "nowhere")
     assert launcher.child.wait(20) == 1
     assert "Nothing runs on" in launcher.said()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no-such-host.invalid", "x" * 70])
+def test_an_address_of_another_machine_is_refused_in_a_sentence(start: Launchers, host: str) -> None:
+    launcher = start("--host", host)
+    assert launcher.child.wait(20) == 1
+    assert f"Cannot listen on {host}: " in launcher.said()
+    assert "Traceback" not in launcher.said()
+    assert not start.data.exists(), "nothing was begun"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/x", "locked"])
+@pytest.mark.parametrize("way", ["data", "join"])
+def test_a_place_that_cannot_be_used_is_refused_in_a_sentence(start: Launchers, place: str, way: str) -> None:
+    (start.directory / "file").touch()
+    (start.directory / "locked" / "lock").mkdir(parents=True)  # root may write everywhere, but not into a directory
+    path, run_file = start.directory / place, start.directory / "run.json"
+    launcher = Launched(start.directory / "log", f"--{way}", path, run_file=run_file)
+    assert launcher.child.wait(20) == 1
+    assert str(path) in launcher.said()
+    assert "Traceback" not in launcher.said()
+    assert len(launcher.said().strip().splitlines()) == 1
+
+
+def test_an_instance_that_cannot_be_read_is_not_joined(start: Launchers) -> None:
+    (start.directory / "run.json").mkdir()
+    launcher = start(join=start.directory)
+    assert launcher.child.wait(20) == 1
+    assert launcher.said().strip() == f"Cannot read what runs on {start.directory}: Is a directory"
 
 
 def test_a_taken_port_is_passed_over(running: Launched, start: Launchers) -> None:

@@ -33,6 +33,7 @@ def test_arguments_mean_the_same_in_another_directory(monkeypatch: pytest.Monkey
         ["--workers", "two"],
         ["--prot", "1"],
         ["--data", "a", "--join", "b"],
+        ["--data", "~nobody-of-this-name/here"],
         ["extra"],
     ],
 )

@@ -38,6 +38,16 @@ def _but(**changes: Any) -> bytes:
         (_but(name="a\u0000bc"), "bad_request"),
         (_but(name="a\nbc"), "bad_request"),
         (_but(name="abc\u202edef"), "bad_request"),
+        (_but(name="abc\u200e"), "bad_request"),
+        (_but(name="\u200fabc"), "bad_request"),
+        (_but(name="a\u061cbc"), "bad_request"),
+        (_but(name="\u200b\u200b\u200b"), "bad_request"),
+        (_but(name="\u200d\u200c\u2060\ufeff"), "bad_request"),
+        (_but(name="\u00ad\u00a0\u00ad"), "bad_request"),
+        (_but(name="\u3164\u3164\u3164"), "bad_request"),
+        (_but(name="\u2800\u115f\u1160\uffa0"), "bad_request"),
+        (_but(name="\ufe0f\ufe0f\u034f"), "bad_request"),
+        (_but(name="\U000e0061\U000e0062\U000e0063"), "bad_request"),
         (_but(name="  a  "), "bad_request"),
         (_but(name="x" * 65), "bad_request"),
         (_but(name=None), "bad_request"),
@@ -103,6 +113,25 @@ async def test_only_json_is_taken(api: Api, content_type: str | None) -> None:
 async def test_json_may_name_its_charset(api: Api) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     assert (await api.client.post("/auth/signin", content=_but(), headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "श्री\u200dमान",
+        "می\u200cخواهم",
+        "👩\u200d👩\u200d👧 Roy",
+        "❤\ufe0f❤\ufe0f❤\ufe0f",
+        "Zoe\u0301",
+        "O'Neil-Ñandú 3",
+        "愛子さん",
+    ],
+)
+async def test_names_of_any_script_and_emoji_are_taken(api: Api, name: str) -> None:
+    assert (await api.client.post("/auth/signin", content=_but(name=name), headers=JSON)).status_code == 200
+    found = await api.services.directory.find(A)
+    assert found is not None
+    assert found.name == name
 
 
 async def test_unknown_fields_are_ignored_and_72_bytes_are_taken(api: Api) -> None:

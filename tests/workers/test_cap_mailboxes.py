@@ -1,6 +1,7 @@
 """Capping: what waited for too long leaves and its sender is told; nothing else is touched."""
 
 import asyncio
+import sys
 import time
 from typing import Any
 
@@ -73,6 +74,46 @@ async def test_a_phantom_ends_as_a_chat_would(short: dict[str, Any], post: Post,
     assert await cap_all(short) == 1
     assert await cap_all(short) == 0
     assert await told(asha) == [(MOBILE, "expired", "old")]
+    assert await post.tally() == {}
+
+
+async def test_a_dropped_chat_expires_by_the_time_it_was_sent(short: dict[str, Any], post: Post, asha: Post) -> None:
+    await post.send("early")
+    await asyncio.sleep(LONG - 0.1)
+    await post.load(await account(post), version=1, blocked=(ASHA,))
+    await post.send("phantom")
+    await connected(post)
+    assert (await post.collect())[3] == []
+    await asyncio.sleep(0.15)
+    assert await cap_all(short) == 1
+    assert await told(asha) == [(MOBILE, "expired", "early")]
+    assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["offline", "blocked"])
+async def test_who_is_blocked_gets_the_receipts_of_who_waits(
+    short: dict[str, Any], post: Post, asha: Post, monkeypatch: pytest.MonkeyPatch, *, blocked: bool
+) -> None:
+    module = sys.modules["workers.cap_mailboxes"]
+    monkeypatch.setattr(module, "BATCH", 3)
+    monkeypatch.setattr(module, "PHANTOMS", 2)
+    for n in range(4):
+        await post.send(f"before-{n}")
+    if blocked:
+        await post.load(await account(post), version=1, blocked=(ASHA,))
+        await post.send("after-0")
+        await connected(post)
+        assert (await post.collect(count=2))[3] == []
+        await post.send("after-1")
+    else:
+        await post.send("after-0")
+        await post.send("after-1")
+    await asyncio.sleep(LONG + 0.05)
+    assert await cap_all(short) == 6
+    assert await told(asha) == [
+        (MOBILE, "expired", "before-0 before-1 before-2"),
+        (MOBILE, "expired", "before-3 after-0 after-1"),
+    ]
     assert await post.tally() == {}
 
 
