@@ -1,10 +1,11 @@
 """``python -m bench``: what ``run.py bench`` becomes once everything is installed."""
 
 import argparse
-import os
 import resource
 import sys
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import uvloop
 
@@ -43,7 +44,7 @@ def _raise_limits() -> None:
 async def session(options: argparse.Namespace) -> int:
     """All modes asked for, and the report."""
     contenders = Contenders(options.workers, options.data, options.url, options.ack_each)
-    bench, load = Bench(options, contenders, say), [os.getloadavg()[0]]
+    bench, start = Bench(options, contenders, say), report.about()
     modes = list(MODES) if options.mode == "all" else [options.mode]
     try:
         if options.mode == "profile":
@@ -57,12 +58,12 @@ async def session(options: argparse.Namespace) -> int:
     finally:
         await contenders.close()
         if bench.results:
-            _tell(options, bench, [*load, os.getloadavg()[0]])
+            _tell(options, bench, start)
     return 1 if any(result.void for result in bench.results if result.contender.startswith("mini")) else 0
 
 
-def _tell(options: argparse.Namespace, bench: Bench, load: list[float]) -> None:
-    contents = report.document([result.record() for result in bench.results], load)
+def _tell(options: argparse.Namespace, bench: Bench, start: Mapping[str, Any]) -> None:
+    contents = report.document(start, [result.record() for result in bench.results])
     text = report.table(contents["summary"])
     say(f"\n{text}")
     if options.out:

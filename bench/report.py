@@ -54,11 +54,15 @@ def commit() -> str:
     return asked.stdout.strip()
 
 
-def document(records: Sequence[Record], load: Sequence[float]) -> dict[str, Any]:
-    """The whole file. ``load`` is the machine's load average before and after: others may have been using it."""
+def about() -> dict[str, Any]:
+    """When, what and where; to be asked before anything is measured."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"when": when, "commit": commit(), "machine": machine(), "load_average": list(load)}
-    return {**about, "summary": summary(records), "runs": list(records)}
+    return {"when": when, "commit": commit(), "machine": machine(), "load_average_before": os.getloadavg()[0]}
+
+
+def document(start: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
+    """The whole file. ``start`` is what :func:`about` said."""
+    return {**start, "summary": summary(records), "runs": list(records)}
 
 
 def write(path: Path, contents: Mapping[str, Any]) -> None:

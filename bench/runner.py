@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from bench.accounting import Ledger
 from bench.contenders import Contenders
 from bench.growth import populate
+from bench.line import ConnectError
 from bench.result import Result
 from bench.stack import Ours
 from bench.venue import Absent, Venue
@@ -13,12 +15,12 @@ Say = Callable[[str], None]
 
 
 async def rounds(
-    contenders: Contenders, names: Sequence[str], mode: Mode, count: int, say: Say, *, fresh: bool = False
+    contenders: Contenders, label: str, names: Sequence[str], mode: Mode, count: int, say: Say, *, fresh: bool = False
 ) -> list[Result]:
     """``count`` alternating rounds of one mode.
 
+    :param label: what the mode is called in the record
     :param fresh: stop and start servers before each run
-    :raises ConnectError: when people cannot connect to a contender
     """
     results: list[Result] = []
     absent: set[str] = set()
@@ -33,11 +35,22 @@ async def rounds(
                 absent.add(name)
                 continue
             await venue.prepare()
-            result = await mode(venue)
-            result.round, result.facts = number + 1, await venue.facts()
+            try:
+                result = await mode(venue)
+            except ConnectError as trouble:
+                say(f"{'':<10}{name:<14}no figures: {trouble}")
+                result = _failed(label, name, str(trouble))
+            result.round, result.facts = number + 1, {**result.facts, **await venue.facts()}
             results.append(result)
             say(result.line())
     return results
+
+
+def _failed(label: str, name: str, trouble: str) -> Result:
+    """A run that gave no figures is void like one that lost something."""
+    ledger = Ledger(0)
+    ledger.closed = 1
+    return Result(label, name, {}, {}, ledger, 0.0, {}, per=0, facts={"trouble": trouble})
 
 
 async def grown(contenders: Contenders, sizes: Sequence[int], say: Say) -> list[str]:
