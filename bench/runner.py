@@ -61,7 +61,7 @@ async def grown(contenders: Contenders, sizes: Sequence[int], say: Say) -> list[
         venue = Ours(contenders.stack(), "everysec", name=name)
         contenders.add(venue)
         await venue.prepare()
-        await populate(venue, size)
+        await populate(venue, venue.running.mint, venue.running.redis, size)
         say(f"{'':<10}{name:<14}{size} people exist, each with a chat waiting")
         names.append(name)
     return names

@@ -130,7 +130,11 @@ async def open_line(url: str, account: Account, ear: Ear, *, ack_each: bool = Fa
             **how,
         )
         assert isinstance(listener, Talker)  # noqa: S101 - for the type checker: the factory made it
-        await asyncio.wait_for(listener.synced, CONNECT_SECONDS)
+        try:
+            await asyncio.wait_for(listener.synced, CONNECT_SECONDS)
+        except BaseException:
+            listener.end()
+            raise
     except (OSError, WSError, TimeoutError) as error:
         raise ConnectError(f"{type(error).__name__}: {error}") from error
     return listener

@@ -190,7 +190,11 @@ async def open_line(port: int, account: Account, ear: Ear) -> XmppTalker:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, talker = await loop.create_connection(lambda: XmppTalker(account, ear), "127.0.0.1", port)
-            await talker.ready
+            try:
+                await talker.ready
+            except BaseException:
+                talker.end()
+                raise
     except (OSError, TimeoutError) as error:
         raise ConnectError(f"{type(error).__name__}: {error}") from error
     return talker
