@@ -13,7 +13,7 @@ from bench import plot, report
 from bench.contenders import Contenders
 from bench.line import ConnectError
 from bench.modes import Bench
-from bench.options import MODES, parse
+from bench.options import parse
 from bench.profile import profile
 from devstack.process import ChildError
 from devstack.signals import StopRequested, stop_on_signals
@@ -45,12 +45,11 @@ async def session(options: argparse.Namespace) -> int:
     """All modes asked for, and the report."""
     contenders = Contenders(options.workers, options.data, options.url, options.ack_each)
     bench, start = Bench(options, contenders, say), report.about()
-    modes = list(MODES) if options.mode == "all" else [options.mode]
     try:
-        if options.mode == "profile":
+        if "profile" in options.mode:
             await profile(contenders, options, say)
             return 0
-        for mode in ["ceiling", *(mode for mode in modes if mode != "ceiling")]:
+        for mode in ["ceiling", *(mode for mode in options.mode if mode != "ceiling")]:
             try:
                 await bench.run(mode)
             finally:
