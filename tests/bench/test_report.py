@@ -46,16 +46,22 @@ def test_the_table_shows_median_and_range() -> None:
     assert text.splitlines() == [
         "### closed",
         "",
-        "| contender | messages_per_second | CPU µs each | void |",
-        "| --- | --- | --- | --- |",
-        "| mini | 20 (10–30) | server 2 | 0 of 3 |",
-        "| other | 5 | server 0.5 | 0 of 1 |",
+        "| contender | messages_per_second | × ejabberd | CPU µs each | void |",
+        "| --- | --- | --- | --- | --- |",
+        "| mini | 20 (10–30) |  | server 2 | 0 of 3 |",
+        "| other | 5 |  | server 0.5 | 0 of 1 |",
     ]
+
+
+def test_the_table_relates_the_headline_figure_to_ejabberds() -> None:
+    text = table(summary([run(50), run(20, contender="ejabberd")]))
+    assert "| mini | 50 | 2.50 | server 5 | 0 of 1 |" in text
+    assert "| ejabberd | 20 |  | server 2 | 0 of 1 |" in text
 
 
 def test_a_figure_that_one_contender_lacks_is_left_blank() -> None:
     other = {**run(1, contender="other"), "figures": {}}
-    assert "| other |  | server 0.1 | 0 of 1 |" in table(summary([run(1), other]))
+    assert "| other |  |  | server 0.1 | 0 of 1 |" in table(summary([run(1), other]))
 
 
 def test_the_file_says_where_and_what_was_measured(tmp_path: Path) -> None:
