@@ -37,7 +37,7 @@ class Bench:
         options = self._options
         names = options.contenders if names is None else names
         count = 1 if fresh else options.rounds
-        self.results += await rounds(self._contenders, label, names, mode, count, self._say, fresh=fresh)
+        await rounds(self.results, self._contenders, label, names, mode, count, self._say, fresh=fresh)
 
     def _closed_mode(self, name: str = "closed") -> Mode:
         options = self._options

@@ -15,14 +15,22 @@ Say = Callable[[str], None]
 
 
 async def rounds(
-    contenders: Contenders, label: str, names: Sequence[str], mode: Mode, count: int, say: Say, *, fresh: bool = False
-) -> list[Result]:
+    results: list[Result],
+    contenders: Contenders,
+    label: str,
+    names: Sequence[str],
+    mode: Mode,
+    count: int,
+    say: Say,
+    *,
+    fresh: bool = False,
+) -> None:
     """``count`` alternating rounds of one mode.
 
+    :param results: grows by each run as it ends, so that what comes to grief later does not take it along
     :param label: what the mode is called in the record
     :param fresh: stop and start servers before each run
     """
-    results: list[Result] = []
     absent: set[str] = set()
     for number in range(count):
         for name in [each for each in names if each not in absent]:
@@ -43,7 +51,6 @@ async def rounds(
             result.round, result.facts = number + 1, {**result.facts, **await venue.facts()}
             results.append(result)
             say(result.line())
-    return results
 
 
 def _failed(label: str, name: str, trouble: str) -> Result:
