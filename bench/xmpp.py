@@ -139,8 +139,9 @@ class XmppTalker(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
+        if self.ready.done():
+            self._ear.closed()
         self._fail(f"the server hung up: {exc}")
-        self._ear.closed()
 
     def _fail(self, why: str) -> None:
         if not self.ready.done():
