@@ -71,7 +71,7 @@ class Pairs:
 
 
 async def insist(venue: Venue, account: Account, ear: Ear) -> tuple[Line, int]:
-    """Connect; when the server cannot just now, try again a little later, as clients do. The line, and how often that was.
+    """Connect; turned away, try again a little later, as clients do. The line, and how often that was.
 
     :raises ConnectError: when it cannot for too long
     """
