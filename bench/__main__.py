@@ -1,10 +1,11 @@
 """``python -m bench``: what ``run.py bench`` becomes once everything is installed."""
 
 import argparse
-import os
 import resource
 import sys
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import uvloop
 
@@ -12,7 +13,7 @@ from bench import plot, report
 from bench.contenders import Contenders
 from bench.line import ConnectError
 from bench.modes import Bench
-from bench.options import MODES, parse
+from bench.options import parse
 from bench.profile import profile
 from devstack.process import ChildError
 from devstack.signals import StopRequested, stop_on_signals
@@ -43,13 +44,12 @@ def _raise_limits() -> None:
 async def session(options: argparse.Namespace) -> int:
     """All modes asked for, and the report."""
     contenders = Contenders(options.workers, options.data, options.url, options.ack_each)
-    bench, load = Bench(options, contenders, say), [os.getloadavg()[0]]
-    modes = list(MODES) if options.mode == "all" else [options.mode]
+    bench, start = Bench(options, contenders, say), report.about()
     try:
-        if options.mode == "profile":
+        if "profile" in options.mode:
             await profile(contenders, options, say)
             return 0
-        for mode in ["ceiling", *(mode for mode in modes if mode != "ceiling")]:
+        for mode in ["ceiling", *(mode for mode in options.mode if mode != "ceiling")]:
             try:
                 await bench.run(mode)
             finally:
@@ -57,12 +57,12 @@ async def session(options: argparse.Namespace) -> int:
     finally:
         await contenders.close()
         if bench.results:
-            _tell(options, bench, [*load, os.getloadavg()[0]])
+            _tell(options, bench, start)
     return 1 if any(result.void for result in bench.results if result.contender.startswith("mini")) else 0
 
 
-def _tell(options: argparse.Namespace, bench: Bench, load: list[float]) -> None:
-    contents = report.document([result.record() for result in bench.results], load)
+def _tell(options: argparse.Namespace, bench: Bench, start: Mapping[str, Any]) -> None:
+    contents = report.document(start, [result.record() for result in bench.results])
     text = report.table(contents["summary"])
     say(f"\n{text}")
     if options.out:

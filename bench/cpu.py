@@ -39,15 +39,25 @@ def seconds(pid: int) -> float:
 
 
 def spent(processes: Processes) -> dict[str, float]:
-    """CPU seconds used so far by each role, and by ourselves as ``client``."""
-    used = {role: sum(seconds(pid) for pid in pids) for role, pids in processes.items()}
+    """CPU seconds used so far by each role, and by ourselves as ``client``.
+
+    A process that has ended meanwhile is left out: its parent, which is in the same role, has its time by then.
+    """
+    used = {role: sum(_seconds_if_any(pid) for pid in pids) for role, pids in processes.items()}
     own = os.times()
     return {**used, "client": own.user + own.system}
 
 
+def _seconds_if_any(pid: int) -> float:
+    try:
+        return seconds(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+
+
 def difference(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     """CPU seconds used in between."""
-    return {role: round(after[role] - before[role], 3) for role in after}
+    return {role: round(after[role] - before.get(role, 0.0), 3) for role in after}
 
 
 def memory(pids: Iterable[int]) -> int:

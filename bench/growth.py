@@ -3,11 +3,13 @@
 import asyncio
 from typing import Final
 
+from redis.asyncio import Redis
+
 from bench.accounting import Ledger
 from bench.line import Ear
 from bench.pairs import connect_all
-from bench.people import EXISTING_NUMBER
-from bench.stack import Ours
+from bench.people import EXISTING_NUMBER, Mint
+from bench.venue import Venue
 
 BATCH: Final = 1_000
 _COPY: Final = """
@@ -21,8 +23,10 @@ end
 """
 
 
-async def populate(venue: Ours, count: int) -> None:
+async def populate(venue: Venue, mint: Mint, redis: Redis, count: int) -> None:
     """Make ``count`` people who have an account and one chat waiting.
+
+    :param redis: a client that answers in text
 
     One of them gets his chat through the product. The others' keys in Redis are copies of his: the same kinds and
     sizes, written a thousand times quicker. (They name his account, which nobody looks at as long as nobody of them
@@ -30,7 +34,6 @@ async def populate(venue: Ours, count: int) -> None:
 
     :raises RuntimeError: when the product stored no chat for the first of them
     """
-    mint, redis = venue.running.mint, venue.running.redis
     await mint.crowd(count)
     first = str(EXISTING_NUMBER)
     await _send_one(venue, first)
@@ -45,7 +48,7 @@ async def populate(venue: Ours, count: int) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _send_one(venue: Ours, to: str) -> None:
+async def _send_one(venue: Venue, to: str) -> None:
     ledger = Ledger(1)
     (line,) = await connect_all(venue, await venue.people(1), [Ear(ledger)])
     line.chat(to, ledger.next_id(0))

@@ -56,7 +56,6 @@ class Ear:
         self.ledger = ledger
         self._pairs, self._place_of = ledger.pairs, ledger.place
         self._on_arrived, self._on_receipt = on_arrived, on_receipt
-        self.synced = False
         self.ended = False
 
     def stored(self, message_id: str) -> None:

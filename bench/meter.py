@@ -14,12 +14,12 @@ class Meter:
     """
 
     def __init__(self, venue: Venue) -> None:
-        self._processes = venue.processes()
-        self._before, self._began = cpu.spent(self._processes), time.perf_counter()
+        self._venue = venue
+        self._before, self._began = cpu.spent(venue.processes()), time.perf_counter()
         self.seconds = 0.0
         self.used: dict[str, float] = {}
 
     def stop(self) -> None:
         """Enough."""
         self.seconds = time.perf_counter() - self._began
-        self.used = cpu.difference(self._before, cpu.spent(self._processes))
+        self.used = cpu.difference(self._before, cpu.spent(self._venue.processes()))

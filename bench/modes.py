@@ -33,11 +33,11 @@ class Bench:
         self._say(f"\n── {mode}")
         await getattr(self, f"_{mode}")()
 
-    async def _rounds(self, mode: Mode, names: Sequence[str] | None = None, *, fresh: bool = False) -> None:
+    async def _rounds(self, label: str, mode: Mode, names: Sequence[str] | None = None, *, fresh: bool = False) -> None:
         options = self._options
         names = options.contenders if names is None else names
         count = 1 if fresh else options.rounds
-        self.results += await rounds(self._contenders, names, mode, count, self._say, fresh=fresh)
+        await rounds(self.results, self._contenders, label, names, mode, count, self._say, fresh=fresh)
 
     def _closed_mode(self, name: str = "closed") -> Mode:
         options = self._options
@@ -66,17 +66,17 @@ class Bench:
         self._say(f"{result.line()}\n{'':<24}the client's ceiling, with a core of its own: {alone:,.0f} messages/s")
 
     async def _closed(self) -> None:
-        await self._rounds(self._closed_mode())
+        await self._rounds("closed", self._closed_mode())
 
     async def _open(self) -> None:
         options = self._options
         for rate in options.rate:
             if rate == "half":
                 if not any(result.mode == "closed" for result in self.results):
-                    await self._rounds(self._closed_mode())
-                await self._rounds(self._open_mode(self._half, "open-half"))
+                    await self._rounds("closed", self._closed_mode())
+                await self._rounds("open-half", self._open_mode(self._half, "open-half"))
             else:
-                await self._rounds(self._open_mode(_always(rate), "open"))
+                await self._rounds("open", self._open_mode(_always(rate), "open"))
 
     def _open_mode(self, rate: Callable[[Venue], float], name: str) -> Mode:
         options = self._options
@@ -94,7 +94,7 @@ class Bench:
         return round(reached / 2, 1)
 
     async def _offline(self) -> None:
-        await self._rounds(lambda venue: offline(venue, waiting=self._options.waiting))
+        await self._rounds("offline", lambda venue: offline(venue, waiting=self._options.waiting))
 
     async def _idle(self) -> None:
         """Each on fresh servers, and once: memory that was used before is not given back. How our Redis writes to disk
@@ -103,15 +103,15 @@ class Bench:
         connections = options.connections or 10_000
         names = [name for name in options.contenders if name != "mini-always"]
         await self._rounds(
-            lambda venue: idle(venue, connections=connections, seconds=options.seconds), names, fresh=True
+            "idle", lambda venue: idle(venue, connections=connections, seconds=options.seconds), names, fresh=True
         )
 
     async def _storm(self) -> None:
-        await self._rounds(lambda venue: storm(venue, connections=self._options.connections or 5_000))
+        await self._rounds("storm", lambda venue: storm(venue, connections=self._options.connections or 5_000))
 
     async def _growth(self) -> None:
         names = await grown(self._contenders, self._options.existing, self._say)
-        await self._rounds(self._closed_mode("growth"), names)
+        await self._rounds("growth", self._closed_mode("growth"), names)
 
 
 def _always(rate: float) -> Callable[[Venue], float]:

@@ -41,7 +41,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("mode", nargs="?", default="all", choices=[*MODES, "all", "ceiling", "profile"])
+    add("mode", nargs="*", type=_mode, default=["all"], help="one or several of the modes below")
     add("--contenders", type=_names, default=list(NAMES), metavar="A,B", help=f"default {','.join(NAMES)}")
     add("--rounds", type=int, default=3, help="alternating rounds (default 3)")
     add("--out", type=Path, metavar="PATH", help="write PATH.json, PATH.md and PATH.png")
@@ -59,11 +59,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     where.add_argument("--data", type=Path, metavar="DIR", help="measure the instance that runs on DIR (run.py --data)")
     where.add_argument("--url", metavar="URL", help="measure any servers (http://…): people sign up; no server CPU")
     found = parser.parse_args(arguments)
-    if (found.data or found.url) and found.mode in ("all", "idle", "growth", "profile"):
-        parser.error(f"{found.mode} needs stacks of its own: without --data and --url")
+    alone = {"all", "idle", "growth", "profile"} & set(found.mode)
+    if (found.data or found.url) and alone:
+        parser.error(f"{min(alone)} needs stacks of its own: without --data and --url")
+    if "all" in found.mode:
+        found.mode = list(MODES)
     if found.url:
         found.contenders = ["mini", *(name for name in found.contenders if not name.startswith("mini"))]
     return found
+
+
+def _mode(text: str) -> str:
+    if text not in (every := (*MODES, "all", "ceiling", "profile")):
+        raise argparse.ArgumentTypeError(f"no mode is called {text!r}; there are {', '.join(every)}")
+    return text
 
 
 def _names(text: str) -> list[str]:

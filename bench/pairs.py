@@ -1,6 +1,7 @@
 """Pairs of people who are connected: what the modes closed and open have in common."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -12,6 +13,9 @@ from bench.venue import Venue
 SETTLE_SECONDS: Final = 45.0
 """Longer than the 30 seconds after which an unacked entry comes again: a doubled chat has its chance to show."""
 GRACE_SECONDS: Final = 0.5
+TRIES: Final = 6
+PAUSE_SECONDS: Final = 0.25
+"""Before the second try; doubled before each further one."""
 CONNECTING: Final = 32
 """So many connect at once, so that no server's listen queue overflows."""
 
@@ -66,6 +70,22 @@ class Pairs:
         self._lines = []
 
 
+async def insist(venue: Venue, account: Account, ear: Ear) -> tuple[Line, int]:
+    """Connect; turned away, try again a little later, as clients do. The line, and how often that was.
+
+    :raises ConnectError: when it cannot for too long
+    """
+    failures = 0
+    while True:
+        try:
+            return await venue.connect(account, ear), failures
+        except ConnectError:
+            failures += 1
+            if failures == TRIES:
+                raise
+            await asyncio.sleep(random.uniform(0.5, 1) * PAUSE_SECONDS * 2**failures)  # noqa: S311 - no secret
+
+
 async def connect_all(venue: Venue, people: Sequence[Account], ears: Sequence[Ear]) -> list[Line]:
     """Connect everybody, a few at a time.
 
@@ -75,7 +95,8 @@ async def connect_all(venue: Venue, people: Sequence[Account], ears: Sequence[Ea
 
     async def one(account: Account, ear: Ear) -> Line:
         async with gate:
-            return await venue.connect(account, ear)
+            line, _ = await insist(venue, account, ear)
+            return line
 
     jobs = [asyncio.ensure_future(one(*each)) for each in zip(people, ears, strict=True)]
     done = await asyncio.gather(*jobs, return_exceptions=True)

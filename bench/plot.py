@@ -7,6 +7,8 @@ from typing import Any
 from bench.report import HEADLINE
 
 COLUMNS = 2
+WIDE = 30
+"""So many times the smallest bar, and a linear scale would hide it."""
 _OURS, _THEIRS, _VOID = "#128c7e", "#8a97a0", "#d9534f"
 
 
@@ -41,6 +43,8 @@ def _field(axes: Any, mode: str, rows: Sequence[Mapping[str, Any]]) -> None:
     colours = [_colour(row) for row in rows]
     bars = axes.barh(names, middles, xerr=[below, above], color=colours, error_kw={"ecolor": "#333", "capsize": 3})
     axes.bar_label(bars, labels=[f"{middle:,.5g}" for middle in middles], padding=4, fontsize=8)
+    if min(middles) > 0 and max(middles) / min(middles) > WIDE:
+        axes.set_xscale("log")
     axes.set_title(f"{mode}: {HEADLINE[mode].replace('_', ' ')}", fontsize=10, loc="left")
     axes.invert_yaxis()
     axes.margins(x=0.15)

@@ -32,13 +32,15 @@ async def profile(contenders: Contenders, options: argparse.Namespace, say: Say)
     worker = venue.processes()["server"][0]
     stacks = (options.out or Path("bench-profile")).with_suffix(".stacks.txt")
     command = [spy, "record", "--pid", str(worker), "--format", "raw", "--output", str(stacks)]
-    command += ["--duration", str(int(options.seconds)), "--rate", "200", "--nonblocking"]
+    command += ["--duration", str(int(options.seconds)), "--rate", "200", "--nonblocking", "--function"]
     spying = asyncio.create_task(_spy(command, options.warm_up + _START_SECONDS))
     how = {"warm_up": options.warm_up, "seconds": options.seconds + 2 * _START_SECONDS}
     result = await closed(venue, pairs=options.pairs, in_flight=options.in_flight, **how)
     await spying
     say(result.line())
-    say(f"\nOne worker, samples by function itself (whole stacks: {stacks}):\n{own_time(stacks.read_text())}")
+    raw = stacks.read_text(encoding="utf-8")
+    say(f"\nOne worker (whole stacks: {stacks}), time in functions themselves:\n{by_function(raw, inclusive=False)}")
+    say(f"\nwith all they call:\n{by_function(raw, inclusive=True)}")
     commands: dict[str, Any] = await venue.running.redis.info("commandstats")
     say(f"\nRedis, by command, for each of {result.ledger.sent} messages:\n{by_command(commands, result.ledger.sent)}")
 
@@ -50,16 +52,21 @@ async def _spy(command: list[str], after: float) -> None:
         raise RuntimeError("py-spy failed; its words are above (tracing another process may be forbidden here)")
 
 
-def own_time(raw: str) -> str:
-    """The functions in which samples were taken, most frequent first. ``raw`` has ``frame;frame;… count`` a line."""
+def by_function(raw: str, *, inclusive: bool) -> str:
+    """Functions by share of the samples, most frequent first. ``raw`` has ``frame;frame;… count`` a line.
+
+    :param inclusive: count a sample for every function on the stack, not for the innermost alone
+    """
     counts: dict[str, int] = {}
+    total = 0
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
-        last = stack.rpartition(";")[2]
-        counts[last] = counts.get(last, 0) + int(count)
-    total = sum(counts.values()) or 1
+        frames = stack.split(";")
+        total += int(count)
+        for frame in set(frames) if inclusive else frames[-1:]:
+            counts[frame] = counts.get(frame, 0) + int(count)
     ranked = sorted(counts.items(), key=lambda item: -item[1])[:LINES]
-    return "\n".join(f"{100 * count / total:6.1f} %  {name}" for name, count in ranked)
+    return "\n".join(f"{100 * count / (total or 1):6.1f} %  {name}" for name, count in ranked)
 
 
 def by_command(commands: dict[str, Any], messages: int) -> str:

@@ -21,7 +21,7 @@ modules_enabled = {{ "saslauth", "roster", "smacks", "offline", "blocklist", "pi
 modules_disabled = {{ "s2s", "posix" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
-network_settings = {{ tcp_backlog = 4096 }}
+network_settings = {{ tcp_backlog = 4096, nagle = false }}
 authentication = "internal_plain"
 storage = "internal"
 c2s_require_encryption = false

@@ -22,7 +22,8 @@ HEADLINE = {
     "idle": "server_kb_each",
     "storm": "reconnects_per_second",
 }
-"""The figure of each mode that is set in relation to the others'."""
+"""The figure of each mode that is drawn, and set in relation to the reference's."""
+REFERENCE = "ejabberd"
 
 
 def machine() -> dict[str, Any]:
@@ -54,11 +55,15 @@ def commit() -> str:
     return asked.stdout.strip()
 
 
-def document(records: Sequence[Record], load: Sequence[float]) -> dict[str, Any]:
-    """The whole file. ``load`` is the machine's load average before and after: others may have been using it."""
+def about() -> dict[str, Any]:
+    """When, what and where; to be asked before anything is measured."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"when": when, "commit": commit(), "machine": machine(), "load_average": list(load)}
-    return {**about, "summary": summary(records), "runs": list(records)}
+    return {"when": when, "commit": commit(), "machine": machine(), "load_average_before": os.getloadavg()[0]}
+
+
+def document(start: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
+    """The whole file. ``start`` is what :func:`about` said."""
+    return {**start, "summary": summary(records), "runs": list(records)}
 
 
 def write(path: Path, contents: Mapping[str, Any]) -> None:
@@ -106,16 +111,25 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     for mode in dict.fromkeys(row["mode"] for row in rows):
         of_mode = [row for row in rows if row["mode"] == mode]
         names = list(dict.fromkeys(name for row in of_mode for name in row["figures"]))
-        lines = [["contender", *names, "CPU µs each", "void"], ["---"] * (len(names) + 3)]
-        lines += [_cells(row, names) for row in of_mode]
+        lines = [["contender", *names, f"× {REFERENCE}", "CPU µs each", "void"], ["---"] * (len(names) + 4)]
+        lines += [_cells(row, names, _relation(row, of_mode)) for row in of_mode]
         parts.append(f"### {mode}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
     return "\n\n".join(parts)
 
 
-def _cells(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+def _relation(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The headline figure's median over that of the reference; blank where there is none."""
+    name = HEADLINE.get(row["mode"], "")
+    other = next((each for each in rows if each["contender"] == REFERENCE), row)
+    if other is row or name not in row["figures"] or not other["figures"].get(name, {}).get("median"):
+        return ""
+    return f"{row['figures'][name]['median'] / other['figures'][name]['median']:.2f}"
+
+
+def _cells(row: Mapping[str, Any], names: Sequence[str], relation: str) -> list[str]:
     figures = [_cell(row["figures"].get(name)) for name in names]
     each = ", ".join(f"{role} {spread['median']:g}" for role, spread in row["cpu_microseconds_each"].items())
-    return [row["contender"], *figures, each, f"{row['void']} of {row['rounds']}"]
+    return [row["contender"], *figures, relation, each, f"{row['void']} of {row['rounds']}"]
 
 
 def _cell(spread: Mapping[str, float] | None) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from bench.accounting import Ledger
 from bench.contenders import Contenders
 from bench.growth import populate
+from bench.line import ConnectError
 from bench.result import Result
 from bench.stack import Ours
 from bench.venue import Absent, Venue
@@ -13,14 +15,22 @@ Say = Callable[[str], None]
 
 
 async def rounds(
-    contenders: Contenders, names: Sequence[str], mode: Mode, count: int, say: Say, *, fresh: bool = False
-) -> list[Result]:
+    results: list[Result],
+    contenders: Contenders,
+    label: str,
+    names: Sequence[str],
+    mode: Mode,
+    count: int,
+    say: Say,
+    *,
+    fresh: bool = False,
+) -> None:
     """``count`` alternating rounds of one mode.
 
+    :param results: grows by each run as it ends, so that what comes to grief later does not take it along
+    :param label: what the mode is called in the record
     :param fresh: stop and start servers before each run
-    :raises ConnectError: when people cannot connect to a contender
     """
-    results: list[Result] = []
     absent: set[str] = set()
     for number in range(count):
         for name in [each for each in names if each not in absent]:
@@ -33,11 +43,21 @@ async def rounds(
                 absent.add(name)
                 continue
             await venue.prepare()
-            result = await mode(venue)
-            result.round, result.facts = number + 1, await venue.facts()
+            try:
+                result = await mode(venue)
+            except ConnectError as trouble:
+                say(f"{'':<10}{name:<14}no figures: {trouble}")
+                result = _failed(label, name, str(trouble))
+            result.round, result.facts = number + 1, {**result.facts, **await venue.facts()}
             results.append(result)
             say(result.line())
-    return results
+
+
+def _failed(label: str, name: str, trouble: str) -> Result:
+    """A run that gave no figures is void like one that lost something."""
+    ledger = Ledger(0)
+    ledger.closed = 1
+    return Result(label, name, {}, {}, ledger, 0.0, {}, per=0, facts={"trouble": trouble})
 
 
 async def grown(contenders: Contenders, sizes: Sequence[int], say: Say) -> list[str]:
@@ -48,7 +68,7 @@ async def grown(contenders: Contenders, sizes: Sequence[int], say: Say) -> list[
         venue = Ours(contenders.stack(), "everysec", name=name)
         contenders.add(venue)
         await venue.prepare()
-        await populate(venue, size)
+        await populate(venue, venue.running.mint, venue.running.redis, size)
         say(f"{'':<10}{name:<14}{size} people exist, each with a chat waiting")
         names.append(name)
     return names

@@ -6,7 +6,7 @@ import time
 from bench.accounting import Ledger
 from bench.line import ConnectError, Ear
 from bench.meter import Meter
-from bench.pairs import connect_all
+from bench.pairs import connect_all, insist
 from bench.result import Result
 from bench.statistics import milliseconds
 from bench.venue import Venue
@@ -16,9 +16,9 @@ REST_SECONDS = 2.0
 
 async def storm(venue: Venue, *, connections: int) -> Result:
     """Reconnects a second, from the first attempt to the last one that is ready: its identity checked, presence
-    claimed, and what waited read.
+    claimed, and what waited read. Who is turned away tries again after a pause; how often that was is told.
 
-    :raises ConnectError: when somebody cannot connect before the storm; in it, failures are counted
+    :raises ConnectError: when somebody cannot connect before the storm; in it, who gives up is counted
     """
     people = await venue.people(connections)
     ledger = Ledger(0)
@@ -30,14 +30,16 @@ async def storm(venue: Venue, *, connections: int) -> Result:
     for ear in ears:
         ear.ended = False
     times: list[float] = []
+    turned_away = [0]
     meter, began = Meter(venue), time.perf_counter()
 
     async def again(number: int) -> None:
         try:
-            lines[number] = await venue.connect(people[number], ears[number])
+            lines[number], failures = await insist(venue, people[number], ears[number])
         except ConnectError:
             ledger.closed += 1
         else:
+            turned_away[0] += failures
             times.append(time.perf_counter() - began)
 
     await asyncio.gather(*map(again, range(connections)))
@@ -45,6 +47,6 @@ async def storm(venue: Venue, *, connections: int) -> Result:
     for line in lines:
         line.end()
     ready = {**milliseconds("ready", times), "ready_last_ms": round(max(times) * 1000, 1)} if times else {}
-    figures = {"reconnects_per_second": round(len(times) / meter.seconds, 1), **ready}
+    figures = {"reconnects_per_second": round(len(times) / meter.seconds, 1), "turned_away": turned_away[0], **ready}
     setting = {"connections": connections}
     return Result("storm", venue.name, setting, figures, ledger, meter.seconds, meter.used, per=connections)

@@ -41,6 +41,7 @@ class Talker(WSListener):
         self._frames: list[str] = []
         self._acks: list[str] = []
         self._due = False
+        self._why = ""
         self.synced: asyncio.Future[None] = self._loop.create_future()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -54,6 +55,7 @@ class Talker(WSListener):
             for said in _MANY.decode(data) if data[0] == 0x5B else (_ONE.decode(data),):
                 self._hear(said)
         elif frame.msg_type == WSMsgType.CLOSE:
+            self._why = f": {frame.get_close_code()} {frame.get_close_reason()}"
             transport.send_close(frame.get_close_code())
             transport.disconnect()
         elif frame.msg_type != WSMsgType.PONG:
@@ -78,10 +80,11 @@ class Talker(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """It is gone."""
-        if not self.synced.done():
-            self.synced.set_exception(ConnectError("the server hung up before the first frames"))
+        if self.synced.done():
+            self._ear.closed()
+        else:
+            self.synced.set_exception(ConnectError(f"the server hung up before the first frames{self._why}"))
             self.synced.exception()  # told by open_line; asyncio need not complain as well
-        self._ear.closed()
 
     def chat(self, to: str, message_id: str) -> None:
         """Send a chat with the usual text."""
@@ -130,7 +133,11 @@ async def open_line(url: str, account: Account, ear: Ear, *, ack_each: bool = Fa
             **how,
         )
         assert isinstance(listener, Talker)  # noqa: S101 - for the type checker: the factory made it
-        await asyncio.wait_for(listener.synced, CONNECT_SECONDS)
+        try:
+            await asyncio.wait_for(listener.synced, CONNECT_SECONDS)
+        except BaseException:
+            listener.end()
+            raise
     except (OSError, WSError, TimeoutError) as error:
         raise ConnectError(f"{type(error).__name__}: {error}") from error
     return listener

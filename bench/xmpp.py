@@ -139,8 +139,9 @@ class XmppTalker(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
+        if self.ready.done():
+            self._ear.closed()
         self._fail(f"the server hung up: {exc}")
-        self._ear.closed()
 
     def _fail(self, why: str) -> None:
         if not self.ready.done():
@@ -190,7 +191,11 @@ async def open_line(port: int, account: Account, ear: Ear) -> XmppTalker:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, talker = await loop.create_connection(lambda: XmppTalker(account, ear), "127.0.0.1", port)
-            await talker.ready
+            try:
+                await talker.ready
+            except BaseException:
+                talker.end()
+                raise
     except (OSError, TimeoutError) as error:
         raise ConnectError(f"{type(error).__name__}: {error}") from error
     return talker

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("settings", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-EVERYTHING = [*PRODUCT, *sorted((ROOT / "devstack").rglob("*.py")), ROOT / "app.py", ROOT / "run.py"]
+DEVSTACK, BENCH = (sorted((ROOT / room).rglob("*.py")) for room in ("devstack", "bench"))
+EVERYTHING = [*PRODUCT, *DEVSTACK, *BENCH, ROOT / "app.py", ROOT / "run.py"]
 
 ELSEWHERE = {
     # means something only with sockets at both ends: tests/journeys, with real servers
@@ -65,6 +66,16 @@ def test_nobody_imports_app(path: Path) -> None:
 @pytest.mark.parametrize("path", [*PRODUCT, ROOT / "app.py"], ids=name)
 def test_the_product_never_imports_what_only_starts_or_tests_it(path: Path) -> None:
     assert not roots(path.read_text()) & {"devstack", "tests", "run", "bench", "pytest", "hypothesis"}
+
+
+@pytest.mark.parametrize("path", DEVSTACK, ids=name)
+def test_what_starts_the_product_does_not_know_what_measures_it(path: Path) -> None:
+    assert "bench" not in roots(path.read_text())
+
+
+@pytest.mark.parametrize("path", BENCH, ids=name)
+def test_the_benchmark_sees_the_product_from_outside(path: Path) -> None:
+    assert not roots(path.read_text()) & {"handlers", "workers", "delivery", "server", "tests", "pytest"}
 
 
 @pytest.mark.parametrize("path", PRODUCT, ids=name)

@@ -1,0 +1,45 @@
+"""The command line."""
+
+import pytest
+
+from bench.options import parse
+
+
+def test_everything_has_a_default() -> None:
+    found = parse([])
+    assert (found.pairs, found.in_flight, found.rounds) == (50, 8, 3)
+    assert found.mode == ["closed", "open", "offline", "idle", "storm", "growth"]
+    assert found.contenders == ["mini-everysec", "mini-always", "ejabberd", "prosody"]
+    assert found.rate == [500.0, "half"]
+    assert found.existing == [100, 10_000, 1_000_000]
+
+
+def test_several_modes_run_in_the_order_given() -> None:
+    assert parse(["storm", "closed", "--rounds", "1"]).mode == ["storm", "closed"]
+
+
+def test_lists_are_separated_by_commas() -> None:
+    found = parse(["open", "--rate", "half,250", "--contenders", "prosody,mini-always", "--existing", "10,1e3"])
+    assert (found.rate, found.contenders, found.existing) == (["half", 250.0], ["prosody", "mini-always"], [10, 1000])
+
+
+def test_servers_known_by_their_address_are_one_contender() -> None:
+    assert parse(["closed", "--url", "http://127.0.0.1:5000"]).contenders == ["mini", "ejabberd", "prosody"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["closed", "nonsense"],
+        ["--url", "http://x"],
+        ["closed", "--contenders", "nobody"],
+        ["idle", "--url", "http://x"],
+        ["growth", "--data", "x"],
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(arguments)
+    assert end.value.code == 2
+    assert "usage: run.py bench" in capsys.readouterr().err
