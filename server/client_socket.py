@@ -241,7 +241,7 @@ class ClientSocket(asyncio.Protocol):
 
     def _violated(self, violation: Violation) -> None:
         self._closing = self._closing or Close(violation.code, violation.reason)
-        self._finish(violation.code, violation.reason)
+        self._finish(self._closing.code, self._closing.reason)
 
     def _finish(self, code: int, reason: str) -> None:
         self._incoming.stop()

@@ -58,9 +58,7 @@ class SocketProtocol(DeadlineProtocol):
         socket = ClientSocket(transport, sockets, self.connections, address)
         sockets.opened(socket)
         transport.set_protocol(socket)
-        # From here on Sanic's object owns nothing: its close() finds no transport, its timeouts never come.
-        if self._callback_check_timeouts is not None:
-            self._callback_check_timeouts.cancel()
+        # From here on Sanic's object owns nothing, and its close(), which ends its task, finds nothing to close.
         self.transport = None
         self.connections.discard(self)
         self.connections.add(socket)

@@ -132,6 +132,7 @@ async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the
             echo.socket.send(b"x" * 2**16)
         client.send(CLOSE, (4000).to_bytes(2, "big"))
         await until(lambda: echo.socket.closing)
+        assert echo.socket.unsent == 0
         texts = 0
         while (received := await client.receive())[0] == TEXT:
             texts += 1
@@ -139,6 +140,46 @@ async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the
         assert 0 < texts < 10
         assert await client.reader.read() == b""
         client.vanish()
+
+
+@pytest.mark.parametrize("politely", [True, False])
+async def test_what_waits_for_a_busy_connection_is_handed_over_at_the_end(house: House, politely: bool) -> None:
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    echo.has_room = False
+    for number in range(10):
+        client.send(TEXT, b"%d" % number)
+    if politely:
+        client.send(CLOSE, (4000).to_bytes(2, "big"))
+        assert await client.close_code() == 4000
+    client.writer.close()
+    await until(lambda: bool(echo.ends))
+    assert echo.messages == [str(number) for number in range(10)]
+    assert [end[0] for end in echo.ends] == [4000 if politely else 1006]
+
+
+async def test_a_client_that_closes_its_half_and_does_not_read_is_cut() -> None:
+    async with serving(write_seconds=60) as house:
+        client = await RawClient.connect(house.port, receive_buffer=4096)
+        echo = await house.echo()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        for _ in range(30):  # until something stays in the transport, below the size at which it asks for a pause
+            echo.socket.send(b"x" * 4096)
+            await asyncio.sleep(0)
+        await until(lambda: echo.socket.transport.get_write_buffer_size() > 0)
+        client.writer.write_eof()
+        await until(lambda: bool(echo.ends), 4)
+        client.vanish()
+
+
+async def test_a_server_that_stops_without_a_drain_says_4012_too(house: House) -> None:
+    async with connect(house.url()) as client:
+        await house.echo()
+        for connection in list(house.protocols):  # as Sanic does after its stop listeners
+            connection.close_if_idle()
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert client.close_code == 4012
 
 
 async def test_too_many_frames_close_with_1008() -> None:
