@@ -233,6 +233,34 @@ async def test_a_break_between_receipt_and_settling_repeats_the_receipt_and_lose
     assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))] * 2
 
 
+async def test_after_a_failure_of_our_own_nothing_is_pending_and_the_next_ack_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await scene.fly(4)
+    opened = asyncio.Event()
+
+    async def fail(*_: Any) -> None:
+        await opened.wait()
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(scene.server.messenger, "acknowledge", fail)
+        scene.acks.delivered(ids[:1])
+        await asyncio.sleep(0)
+        scene.acks.delivered(ids[1:3])  # waits for the next round, which never comes
+        scene.acks.read(ASHA, ["m-2"])
+        opened.set()
+        with pytest.raises(ValueError, match="a bug"):
+            await scene.desk.idle()
+    assert scene.acks.pending == 0
+    scene.acks.delivered(ids[3:])  # heard before the connection is closed
+    async with asyncio.timeout(5):
+        await scene.acks.finish()
+    assert scene.acks.pending == 0
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(3))]
+    assert [entry.stream_id for entry in await mailbox_of(scene.server, RAVI)] == ids[:3], "for the next connection"
+
+
 # ---- reads
 
 
