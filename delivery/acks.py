@@ -98,7 +98,10 @@ class Acks:
                     await self._mark_read(sender, message_ids)
                 self.pending -= len(chats) + len(reads)
         finally:
-            self.pending = 0  # also when this failed: the connection ends then, and must not wait for it
+            # Also when this failed: the connection ends then, and must not wait for what nobody will tell any more.
+            self._chats.clear()
+            self._reads.clear()
+            self.pending = 0
 
     async def _tell_senders(self, chats: Sequence[Acked]) -> None:
         by_sender: defaultdict[str, list[Acked]] = defaultdict(list)

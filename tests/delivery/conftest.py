@@ -1,8 +1,14 @@
-"""One person's slot in an empty Redis."""
+"""One person's slot in an empty Redis, and links to a Redis that is one's own or not there at all."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from delivery.link import Link
+from devstack.valkey import Valkey
+from tests.delivery.one_server import make_settings
 from tests.delivery.post import Post
 
 
@@ -12,3 +18,19 @@ async def post(redis: "Redis") -> Post:
     made = Post(redis)
     assert await made.load() == ["created", "epoch-1"]
     return made
+
+
+@pytest.fixture
+async def away(tmp_path: Path) -> AsyncIterator[Link]:
+    """A link to where nobody listens; it gives up soon."""
+    link = Link(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}", redis_connect_seconds=0.2))
+    yield link
+    await link.close()
+
+
+@pytest.fixture
+async def own_link(own_valkey: Valkey) -> AsyncIterator[Link]:
+    """A link to the Valkey that this test may kill; it gives up soon."""
+    link = Link(make_settings(redis_url=own_valkey.url, redis_connect_seconds=0.2, redis_command_seconds=0.5))
+    yield link
+    await link.close()

@@ -18,6 +18,7 @@ from delivery.people import People
 from delivery.presence import Presence
 from delivery.registry import Registry
 from settings import Settings
+from tests.support.links import link_to
 
 RAVI, ASHA, EVE = "9100000001", "9200000001", "9300000001"
 
@@ -40,6 +41,7 @@ class Row:
     blocks_version: int = 0
     blocked: list[str] = field(default_factory=list)
     last_seen_ms: int | None = None
+    devices: list[str] = field(default_factory=list)
 
 
 def everybody() -> dict[str, Row]:
@@ -50,17 +52,19 @@ def everybody() -> dict[str, Row]:
 class OneServer:
     """A server that hears its own rings at once; of those for others, only Redis knows."""
 
-    def __init__(self, redis: "Redis", server_id: str = "s1", rows: dict[str, Row] | None = None, **knobs: Any) -> None:
+    def __init__(
+        self, redis: "Redis | Link", server_id: str = "s1", rows: dict[str, Row] | None = None, **knobs: Any
+    ) -> None:
         self.rows = everybody() if rows is None else rows
         self.settings = make_settings(**knobs)
         self.server_id = server_id
-        self.link = Link(redis)
+        self.link = redis if isinstance(redis, Link) else link_to(redis)
         self.people = People(self.link, self._find, self.settings.dedupe_hours)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds)
         self.rung: list[tuple[str, str]] = []
-        self.messenger = self.with_bell(Doorbell(redis, self.link, server_id, self.settings, self.ears()))
+        self.messenger = self.with_bell(Doorbell(self.link, server_id, self.settings, self.ears()))
 
     def ears(self) -> Ears:
         """Notes rings, and passes everything on to the hub."""
@@ -70,6 +74,12 @@ class OneServer:
         """A messenger that rings this bell."""
         registry = Registry(self.link, self.server_id, self.settings)
         return Messenger(self.mailbox, self.presence, bell, registry, self.hub)
+
+    async def send(self, sender: str, to: str, message_id: str) -> str:
+        """One chat that its recipient's mailbox has room for; its streamId."""
+        (stream_id,) = await self.messenger.send(sender, to, [(message_id, "hello")])
+        assert stream_id is not None
+        return stream_id
 
     async def _find(self, mobile: str) -> Row | None:
         return self.rows.get(mobile)

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from delivery import carrier as module
 from delivery.carrier import Carrier
 from delivery.flights import Flights
-from delivery.mailbox import Mailbox
+from delivery.mailbox import Collected, Mailbox, Mode
 from delivery.people import People
 from delivery.presence import Holder, Presence
 from protocol.dialects import V1, Dialect, Seed
@@ -134,6 +134,105 @@ async def test_no_more_than_a_window_is_in_flight(redis: "Redis") -> None:
         assert len(scene.road.chats()) == 4  # it waits until half the window is free
         await scene.ack("m-1")
         await until(lambda: len(scene.road.chats()) == 6)
+
+
+class Reads:
+    """Which reads of the mailbox were done; from :meth:`hold` to :meth:`release` their answers are kept back."""
+
+    def __init__(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.modes: list[str] = []
+        self._free = asyncio.Event()
+        self._free.set()
+        self._real = scene.mailbox.collect
+        monkeypatch.setattr(scene.mailbox, "collect", self._collect)
+
+    def hold(self) -> None:
+        self._free.clear()
+
+    def release(self) -> None:
+        self._free.set()
+
+    async def _collect(self, holder: Holder, mode: Mode, *args: Any) -> Collected:
+        found = await self._real(holder, mode, *args)
+        self.modes.append(mode)
+        await self._free.wait()
+        return found
+
+
+async def at_rest(scene: Scene) -> Scene:
+    """The backlog is through."""
+    await until(lambda: scene.road.frames != [] and all(task.done() for task in scene.road.tasks))
+    return scene
+
+
+async def test_a_ring_for_what_was_read_already_reads_nothing(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    async with carrying(redis) as scene:
+        reads = Reads(await at_rest(scene), monkeypatch)
+        ids = (await scene.mailbox.deposit(RAVI, ASHA, [(f"m-{n}", "hello") for n in range(5)])).stream_ids
+        for stream_id in ids:  # one ring after the other, before the first read
+            scene.carrier.ring(stream_id or "")
+        await until(lambda: len(scene.road.chats()) == 5)
+        await at_rest(scene)
+        assert reads.modes == ["new"]
+        for stream_id in ids:
+            scene.carrier.ring(stream_id or "")
+            await asyncio.sleep(0.01)
+        assert reads.modes == ["new"]
+        await scene.ack(*scene.road.chats())
+        await at_rest(scene)
+        assert reads.modes == ["new"], "nor does an ack, with nothing left to read"
+
+
+async def test_rings_during_a_read_lead_to_exactly_one_more(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    async with carrying(redis) as scene:
+        reads = Reads(await at_rest(scene), monkeypatch)
+        reads.hold()
+        await scene.send("m-0")
+        await until(lambda: reads.modes == ["new"])
+        for n in range(1, 4):
+            await scene.send(f"m-{n}")
+        reads.release()
+        await until(lambda: len(scene.road.chats()) == 4)
+        await at_rest(scene)
+        assert reads.modes == ["new", "new"]
+        assert scene.road.chats() == [f"m-{n}" for n in range(4)]
+
+
+async def test_a_ring_during_the_read_that_brings_its_entry_leads_to_none(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with carrying(redis) as scene:
+        reads = Reads(await at_rest(scene), monkeypatch)
+        first, second = (await scene.mailbox.deposit(RAVI, ASHA, [("m-0", "hello"), ("m-1", "hello")])).stream_ids
+        reads.hold()
+        scene.carrier.ring(first or "")
+        await until(lambda: reads.modes == ["new"])
+        scene.carrier.ring(second or "")
+        reads.release()
+        await until(lambda: scene.road.chats() == ["m-0", "m-1"])
+        await at_rest(scene)
+        assert reads.modes == ["new"]
+
+
+async def test_a_full_window_is_not_read_for_until_half_of_it_is_free(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with carrying(redis, window=4) as scene:
+        for n in range(4):
+            await scene.send(f"m-{n}")
+        await until(lambda: len(scene.road.chats()) == 4)
+        reads = Reads(await at_rest(scene), monkeypatch)
+        for n in range(4, 8):
+            await scene.send(f"m-{n}")
+        await scene.ack("m-3")
+        await asyncio.sleep(0.05)
+        assert reads.modes == []
+        await scene.ack("m-0")
+        await until(lambda: len(scene.road.chats()) == 6)
+        await at_rest(scene)
+        assert reads.modes == ["new"]
+        await scene.ack(*scene.road.chats())
+        await until(lambda: scene.road.chats() == [f"m-{n}" for n in range(8)])
 
 
 async def test_a_window_nobody_empties_ends_the_connection(redis: "Redis") -> None:

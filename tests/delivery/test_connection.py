@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,13 +12,14 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from accounts.numbers import canonical_mobile
-from delivery.connection import QUEUE, UNSENT_BYTES, Connection
-from delivery.link import connect
+from delivery.connection import EARLY, IN_HAND, UNSENT_BYTES, Connection
+from delivery.link import Link
 from delivery.presence import Holder
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import LOGGED_OUT, REPLACED, Close
-from tests.delivery.one_server import ASHA, RAVI, OneServer, make_settings, until
+from tests.delivery.desk import Gate
+from tests.delivery.one_server import ASHA, RAVI, OneServer, until
 from tests.delivery.test_messenger import mailbox_of, receipts
 
 Frame = dict[str, Any]
@@ -81,7 +81,9 @@ class Who:
 class Line:
     """Ravi's connection and what stands around it."""
 
-    def __init__(self, redis: "Redis", dialect: V1 | Seed | None = None, who: Who | None = None, **knobs: Any) -> None:
+    def __init__(
+        self, redis: "Redis | Link", dialect: V1 | Seed | None = None, who: Who | None = None, **knobs: Any
+    ) -> None:
         self.server = OneServer(redis, **knobs)
         self.socket, self.who = HandSocket(), who or Who()
         self.events: list[tuple[str, str]] = []
@@ -118,6 +120,10 @@ class Line:
         frame = {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
         self.connection.received(json.dumps(frame))
 
+    def read(self, message_id: str) -> None:
+        frame = {"type": "ack", "ackType": "read", "to": ASHA, "messageId": message_id}
+        self.connection.received(json.dumps(frame))
+
     def renew(self) -> None:
         """The second in which a renewal is due: a pong came, and a ping period is over."""
         self.connection.alive()
@@ -129,15 +135,21 @@ class Line:
 
     async def hear(self, message_id: str, sender: str = ASHA) -> str:
         """A chat for Ravi, until it has arrived; its streamId."""
-        deposit = await self.server.messenger.send(sender, RAVI, message_id, "hello")
+        stream_id = await self.server.send(sender, RAVI, message_id)
         await until(lambda: message_id in [frame["messageId"] for frame in self.socket.of("chat")])
-        return deposit.stream_id
+        return stream_id
+
+
+async def pending(redis: "Redis") -> int:
+    """How many entries Ravi's one device has taken and not settled."""
+    (group,) = await redis.xinfo_groups(f"mailbox:{{{RAVI}}}")
+    return int(group["pending"])
 
 
 async def test_the_greeting_comes_first_then_the_backlog_then_the_rest(redis: "Redis") -> None:
     line = Line(redis)
     for n in range(3):
-        await line.server.messenger.send(ASHA, RAVI, f"m-{n}", "hello")
+        await line.server.send(ASHA, RAVI, f"m-{n}")
     await line.begin()
     await line.hear("m-3")
     assert [frame["type"] for frame in line.socket.frames] == ["hello", "chat", "chat", "chat", "synced", "chat"]
@@ -157,44 +169,78 @@ async def test_the_hub_is_entered_before_anything_is_awaited(redis: "Redis") -> 
     assert line.socket.frames == []
 
 
-async def test_a_full_queue_has_no_room_until_it_was_worked_on(redis: "Redis") -> None:
+@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
+async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
     line = Line(redis)
-    line.connection.start()
-    for n in range(QUEUE - 1):
+    gate = Gate(monkeypatch, line.server.messenger, "connect" if early else "send")
+    if early:
+        line.connection.start()
+    else:
+        await line.begin()
+    most = EARLY if early else IN_HAND
+    for n in range(most - 1):
         line.say(f"m-{n}")
-    await asyncio.wait_for(line.connection.room(), 0.01)
-    line.say(f"m-{QUEUE - 1}")
+    await asyncio.wait_for(line.connection.room(), 1)
+    line.say(f"m-{most - 1}")
     room = asyncio.ensure_future(line.connection.room())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
     assert not room.done()
+    gate.open()
     await asyncio.wait_for(room, 5)
-    await until(lambda: len(line.socket.of("sent")) == QUEUE)
-    assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(QUEUE)]
+    await until(lambda: len(line.socket.of("sent")) == most)
+    assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(most)]
 
 
-async def test_who_waits_for_room_is_let_go_at_the_end(redis: "Redis") -> None:
+async def test_acks_in_work_are_in_hand_too(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    line = await Line(redis).begin()
+    gate = Gate(monkeypatch, line.server.messenger, "mark_read")
+    for n in range(IN_HAND):
+        line.read(f"x-{n}")
+    room = asyncio.ensure_future(line.connection.room())
+    await asyncio.sleep(0.05)
+    assert not room.done()
+    gate.open()
+    await asyncio.wait_for(room, 5)
+
+
+async def test_who_waits_for_room_is_let_go_at_the_end(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(redis)
+    gate = Gate(monkeypatch, line.server.messenger, "connect")
     line.connection.start()
-    for n in range(QUEUE):
+    for n in range(EARLY):
         line.say(f"m-{n}")
     room = asyncio.ensure_future(line.connection.room())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert not room.done()
     line.connection.lost(1006, "")
-    await asyncio.wait_for(room, 0.1)
+    await asyncio.wait_for(room, 1)
+    gate.open()
     await line.over()
+    assert len(await mailbox_of(line.server, ASHA)) == EARLY, "he said it before he left"
 
 
-async def test_a_client_that_does_not_read_is_waited_for(redis: "Redis") -> None:
+async def test_there_is_no_room_for_a_client_that_does_not_read(redis: "Redis") -> None:
     line = await Line(redis).begin()
     line.socket.stop_reading()
-    line.say("m-1")
-    line.say("m-2")
-    await until(lambda: line.socket.unsent)
-    await asyncio.sleep(0.1)
-    assert line.socket.of("sent") == []
-    assert len(await mailbox_of(line.server, ASHA)) == 1, "nor is more of what he says worked on"
+    room = asyncio.ensure_future(line.connection.room())
+    await asyncio.sleep(0.05)
+    assert not room.done()
     line.socket.reading.set()
-    await until(lambda: len(line.socket.of("sent")) == 2)
+    await asyncio.wait_for(room, 1)
+
+
+async def test_what_waits_for_a_client_that_does_not_read_stays_in_the_mailbox(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.socket.stop_reading()
+    for n in range(3):
+        await line.server.send(ASHA, RAVI, f"m-{n}")
+        await asyncio.sleep(0.05)
+    assert line.socket.of("chat") == []
+    assert await pending(redis) == 1, "no more than one read is taken into our own hands"
+    line.socket.reading.set()
+    await until(lambda: len(line.socket.of("chat")) == 3)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +273,7 @@ async def test_what_was_received_before_the_end_is_worked_through_and_nothing_af
     line = await Line(redis).begin()
     for n in range(3):
         line.say(f"m-{n}")
-    line.connection.close(LOGGED_OUT)
+    line.connection.close(REPLACED)
     line.say("m-3")
     await line.over()
     assert len(await mailbox_of(line.server, ASHA)) == 3
@@ -237,39 +283,68 @@ async def test_after_the_end_nothing_more_is_collected(redis: "Redis") -> None:
     line = await Line(redis).begin()
     line.connection.lost(1000, "")
     await line.over()
-    await line.server.messenger.send(ASHA, RAVI, "m-1", "hello")
+    await line.server.send(ASHA, RAVI, "m-1")
     line.connection.ring("")
     await asyncio.sleep(0.1)
     assert line.socket.of("chat") == []
-    groups = await redis.xinfo_groups(f"mailbox:{{{RAVI}}}")
-    assert [group["pending"] for group in groups] == [0]
+    assert await pending(redis) == 0
 
 
-async def test_who_is_refused_the_lease_is_closed_and_never_was_connected(redis: "Redis", tmp_path: Path) -> None:
+async def test_who_is_refused_the_lease_is_closed_and_never_was_connected(redis: "Redis", away: Link) -> None:
     crowded = Line(redis, max_devices=1)
     await crowded.server.messenger.connect(Holder(RAVI, "phone", "s2", "c2"), Who.account_id)
     stranger = Who()
     stranger.account_id = "another account"
-    away = connect(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}"))
     for line, code in ((crowded, 4504), (Line(redis, who=stranger), 4509), (Line(away), 4004)):
         line.connection.start()
+        line.say("m-1")
         await line.over()
         assert (line.socket.codes(), line.socket.frames, line.events) == ([code], [], [])
+    assert not await redis.exists(f"mailbox:{{{ASHA}}}")
 
 
-async def test_a_drain_waits_for_the_work_in_hand(redis: "Redis") -> None:
+async def test_a_drain_waits_for_the_work_in_hand_and_answers_nothing_that_comes_later(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = await Line(redis).begin()
-    line.socket.stop_reading()
+    ids = [await line.hear("x-1")]
+    chats = Gate(monkeypatch, line.server.messenger, "send")
+    acks = Gate(monkeypatch, line.server.messenger, "acknowledge")
     for n in range(3):
         line.say(f"m-{n}")
+    line.connection.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids}))
     line.connection.drain(0.75)
-    await asyncio.sleep(0.1)
-    assert line.socket.codes() == []
-    line.socket.reading.set()
+    line.say("m-3")
+    line.connection.received("no frame at all")
+    chats.open()
+    await until(lambda: len(line.socket.of("sent")) == 3)
+    await asyncio.sleep(0.05)
+    assert line.socket.codes() == [], "the ack is in hand"
+    acks.open()
     await line.over()
     assert [frame["type"] for frame in line.socket.frames[-4:]] == ["sent"] * 3 + ["error"]
     assert (line.socket.frames[-1]["code"], line.socket.frames[-1]["retryAfter"]) == ("draining", 0.75)
     assert line.socket.codes() == [4012]
+    assert [entry.sender for entry in await mailbox_of(line.server, ASHA)] == [RAVI] * 4, "three chats and a receipt"
+    assert await mailbox_of(line.server, RAVI) == [], "what was acked is settled before the end"
+
+
+async def test_a_drain_before_the_lease_is_claimed_waits_for_it(redis: "Redis") -> None:
+    line = Line(redis)
+    line.connection.start()
+    line.say("m-1")
+    line.connection.drain(0.5)
+    await line.over()
+    assert line.socket.codes() == [4012]
+    assert [frame["messageId"] for frame in line.socket.of("sent")] == ["m-1"]
+
+
+async def test_no_task_lives_as_long_as_a_connection(redis: "Redis") -> None:
+    tasks = len(asyncio.all_tasks())
+    line = await Line(redis).begin()
+    await line.hear("m-1")
+    await until(lambda: len(asyncio.all_tasks()) == tasks)
+    assert not line.connection.ended
 
 
 async def test_who_has_ended_is_not_drained(redis: "Redis") -> None:
@@ -309,7 +384,7 @@ async def test_a_sign_of_life_carries_the_lease_on_and_silence_does_not(redis: "
 
 async def test_a_ring_that_was_lost_heals_with_the_next_renewal(redis: "Redis") -> None:
     line = await Line(redis).begin()
-    await line.server.mailbox.deposit(RAVI, ASHA, "m-1", "hello")
+    await line.server.mailbox.deposit(RAVI, ASHA, [("m-1", "hello")])
     await asyncio.sleep(0.1)
     assert line.socket.of("chat") == []
     line.renew()
@@ -400,24 +475,22 @@ async def test_a_v1_client_acks_its_receipts_itself(redis: "Redis") -> None:
     assert len(await mailbox_of(line.server, RAVI)) == 1
 
 
-async def test_receipts_that_could_not_be_settled_wait_for_the_next_pong(own_valkey: Valkey) -> None:
-    redis = connect(make_settings(redis_url=own_valkey.url))
-    line = await Line(redis, Seed()).begin()
+async def test_receipts_that_could_not_be_settled_are_settled_when_redis_is_back(
+    own_link: Link, own_valkey: Valkey
+) -> None:
+    line = await Line(own_link, Seed()).begin()
     await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
     line.connection.ring("")
     await until(lambda: line.socket.pings == 1)
     await asyncio.to_thread(own_valkey.kill)
-    line.connection.ponged(1)
-    await until(lambda: line.socket.pings == 2)
+    with capture_logs() as logs:
+        line.connection.ponged(1)
+        await until(lambda: "acked entries could not be settled" in [entry["event"] for entry in logs])
     await asyncio.to_thread(own_valkey.start)
-    assert len(await mailbox_of(line.server, RAVI)) == 1
-    line.connection.ponged(2)
-    async with asyncio.timeout(5):
-        while await mailbox_of(line.server, RAVI):
-            await asyncio.sleep(0.01)
+    await until(lambda: line.has_waiting(0))
+    assert line.socket.closes == []
     line.connection.lost(1000, "")
     await line.over()
-    await line.server.link.close()
 
 
 async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_dropped(redis: "Redis") -> None:
@@ -434,6 +507,23 @@ async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_drop
 async def test_our_own_failure_ends_it_as_such_and_releases_the_lease(redis: "Redis") -> None:
     line = await Line(redis).begin()
     line.bug = ValueError("a bug")
+    with capture_logs() as logs:
+        line.say("m-1")
+        await line.over()
+    assert line.socket.codes() == [1011]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("a frame was not understood", "error")]
+    assert not await redis.exists(LEASES)
+
+
+async def test_a_failure_of_a_deposit_ends_it_too_and_holds_up_no_end(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = await Line(redis).begin()
+
+    async def fail(*_: Any) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(line.server.messenger, "send", fail)
     with capture_logs() as logs:
         line.say("m-1")
         await line.over()

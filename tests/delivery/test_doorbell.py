@@ -111,3 +111,25 @@ async def test_who_does_not_hear_himself_subscribes_anew(redis: "Redis", valkey_
     async with listening(redis, valkey_url, "s1", beat=False) as one:
         assert not one.bell.listening
         await until(lambda: one.heard.count(("gap",)) >= 2)
+
+
+async def test_the_rings_of_a_tick_for_a_server_are_one_message(redis: "Redis", valkey_url: str) -> None:
+    async with listening(redis, valkey_url, "s1") as one, redis.pubsub() as wire:
+        await wire.subscribe(keys.bell("s2"))
+        for n in range(3):
+            one.bell.ring(["s1", "s2"], "9100000001", f"{n}-0")
+        one.bell.ring(["s2"], "9200000001", "")
+        await asyncio.sleep(0.01)
+        one.bell.ring(["s2"], "9100000001", "9-0")
+        heard: list[bytes] = []
+        async with asyncio.timeout(5):
+            while len(heard) < 2:
+                message = await wire.get_message(ignore_subscribe_messages=True, timeout=0.1)
+                heard += [] if message is None else [message["data"]]
+        assert heard == [
+            b"r 9100000001 0-0 9100000001 1-0 9100000001 2-0 9200000001 ",
+            b"r 9100000001 9-0",
+        ]
+        await redis.publish(keys.bell("s1"), heard[0])
+        await one.hears("ring", "9200000001", "")
+        assert one.heard.count(("ring", "9100000001", "2-0")) == 2

@@ -2,63 +2,61 @@
 
 import asyncio
 import json
-from collections.abc import Callable
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 from redis.asyncio import Redis
 
 from accounts.numbers import canonical_mobile
+from delivery.acks import Acks
 from delivery.carrier import Carrier
+from delivery.flights import Flights
 from delivery.inbound import Inbound
-from delivery.link import connect
+from delivery.link import Link
+from delivery.outgoing import Outgoing
 from delivery.presence import Holder
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
-from protocol.refusals import Close
-from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, make_settings
+from tests.delivery import desk as hands
+from tests.delivery.desk import Frame
+from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
 from tests.delivery.test_messenger import mailbox_of, receipts
 
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
-Frame = dict[str, Any]
 
 
-class Road:
-    """Nothing is sent here: what the carrier takes from the mailbox counts as in flight."""
-
-    async def carry(self, frames: Any) -> None: ...
-
-    def confirm(self, receipts: Any) -> None: ...
-
-    def close(self, close: Close) -> None:
-        raise AssertionError(close)
-
-    def lease_gone(self) -> None:
-        raise AssertionError
-
-
-class Desk:
-    """Ravi's connection as far as it listens."""
+class Desk(hands.Desk):
+    """Ravi's connection with all its parts but the socket."""
 
     def __init__(self, server: OneServer, dialect: V1 | Seed) -> None:
+        super().__init__()
         self.server = server
-        self.dialect = dialect
-        self.carrier = Carrier(Road(), HOLDER, server.mailbox, dialect, server.settings)
-        canonical: Callable[[str], str] = lambda raw: canonical_mobile(raw, "")  # noqa: E731
-        self.inbound = Inbound(HOLDER, dialect, server.messenger, self.carrier, server.settings, canonical)
+        self.flights = Flights(server.settings.window)
+        self.carrier = Carrier(self, HOLDER, server.mailbox, dialect, self.flights, server.settings)
+        self.outgoing = Outgoing(self, RAVI, dialect, server.messenger)
+        self.acks = Acks(self, HOLDER, dialect, server.messenger, self.flights, self.carrier)
+        self.inbound = Inbound(RAVI, dialect, self.outgoing, self.acks, server.settings, self.canonical)
 
-    async def say(self, data: str | bytes) -> list[Frame]:
-        return [msgspec.json.decode(frame) for frame in await self.inbound.handle(data)]
+    def canonical(self, raw: str) -> str:
+        return canonical_mobile(raw, "")
+
+    async def hear(self, data: str | bytes) -> list[Frame]:
+        """What is answered to this, now and when the work is done."""
+        self.frames.clear()
+        self.say(self.inbound.hear(data))
+        while self.outgoing.pending:
+            await asyncio.sleep(0.005)
+        await self.acks.finish()
+        return [*self.frames]
 
     async def one(self, **frame: Any) -> Frame:
-        answers = await self.say(json.dumps(frame))
+        answers = await self.hear(json.dumps(frame))
         assert len(answers) == 1
         return answers[0]
 
     async def nothing(self, **frame: Any) -> None:
-        assert await self.say(json.dumps(frame)) == []
+        assert await self.hear(json.dumps(frame)) == []
 
 
 @pytest.fixture
@@ -75,24 +73,19 @@ def chat(message_id: str = "m-1", **changes: Any) -> Frame:
     return {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
 
 
-async def fly(desk: Desk, *message_ids: str, sender: str = ASHA) -> list[str]:
-    """Chats for Ravi that his carrier has taken; their streamIds."""
+async def fly(desk: Desk, *message_ids: str) -> list[str]:
+    """Asha's chats for Ravi, taken by his carrier; their streamIds."""
     claimed = await desk.server.messenger.connect(HOLDER, f"account of {RAVI}")
     desk.carrier.begin(claimed.newest)
-    ids = [(await desk.server.messenger.send(sender, RAVI, name, "hello")).stream_id for name in message_ids]
+    ids = [await desk.server.send(ASHA, RAVI, name) for name in message_ids]
     await carried(desk, ids)
     return ids
 
 
 async def carried(desk: Desk, ids: list[str]) -> None:
     """Let the carrier work until these are in flight."""
-    running = asyncio.create_task(desk.carrier.run())
     desk.carrier.ring(ids[-1])
-    async with asyncio.timeout(5):
-        while sum(len(each) for each in desk.carrier.acked(ids)) < len(ids):
-            await asyncio.sleep(0.01)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await until(lambda: all(stream_id in desk.flights for stream_id in ids))
 
 
 async def test_a_chat_is_stored_and_answered_with_its_time(desk: Desk, seed: Desk) -> None:
@@ -151,39 +144,35 @@ async def test_what_is_too_large_is_measured_in_utf8(redis: "Redis") -> None:
     ("data", "code"), [(b"{}", "binary_frame"), ("hello", "bad_json"), ("[", "bad_json"), ("7", "bad_frame")]
 )
 async def test_what_is_no_frame_at_all(desk: Desk, data: str | bytes, code: str) -> None:
-    (answer,) = await desk.say(data)
+    (answer,) = await desk.hear(data)
     assert (answer["code"], answer["component"]) == (code, "frame")
 
 
-async def test_what_may_be_repeated_is_said_to_be(redis: "Redis", tmp_path: Path) -> None:
+async def test_what_may_be_repeated_is_said_to_be(redis: "Redis", away: Link) -> None:
     desk = Desk(OneServer(redis, mailbox_limit=1), V1())
     assert (await desk.one(**chat()))["type"] == "sent"
     full = await desk.one(**chat("m-2"))
     assert (full["code"], full["messageId"], full["retryable"]) == ("mailbox_full", "m-2", True)
     assert full["retryAfter"] > 0
-    away = connect(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}"))
     gone = await Desk(OneServer(away), V1()).one(**chat())
     assert (gone["code"], gone["messageId"], gone["retryable"]) == ("unavailable", "m-1", True)
 
 
-async def test_a_batch_is_handled_in_order_and_one_bad_frame_spoils_no_other(desk: Desk) -> None:
+async def test_one_bad_frame_of_a_batch_spoils_no_other_and_each_pair_stays_in_order(desk: Desk) -> None:
     batch = [chat("m-1"), chat("m-2", to="x"), chat("m-3"), 7, chat("m-4", to=EVE), chat("m-5")]
-    answers = await desk.say(json.dumps(batch))
-    assert [(each["type"], each.get("messageId")) for each in answers] == [
-        ("sent", "m-1"),
-        ("error", "m-2"),
-        ("sent", "m-3"),
-        ("error", None),
-        ("sent", "m-4"),
-        ("sent", "m-5"),
-    ]
+    answers = await desk.hear(json.dumps(batch))
+    told = [(each["type"], each.get("messageId")) for each in answers]
+    assert told[:2] == [("error", "m-2"), ("error", None)], "what is wrong is known at once"
+    assert [name for kind, name in told if kind == "sent" and name != "m-4"] == ["m-1", "m-3", "m-5"]
+    assert told.count(("sent", "m-4")) == 1
+    assert len(told) == 6
     hers = await desk.server.link.command("XRANGE", f"mailbox:{{{ASHA}}}", "-", "+")
     assert [fields[5] for _, fields in hers] == [b"m-1", b"m-3", b"m-5"]
-    assert await desk.say("[]") == []
+    assert await desk.hear("[]") == []
 
 
 async def test_the_seed_dialect_knows_no_batches(seed: Desk) -> None:
-    (answer,) = await seed.say(json.dumps([chat()]))
+    (answer,) = await seed.hear(json.dumps([chat()]))
     assert answer["code"] == "bad_frame"
     assert await mailbox_of(seed.server, ASHA) == []
 
@@ -200,15 +189,14 @@ async def test_an_ack_settles_what_is_in_flight_here_and_tells_its_sender(desk: 
 
 async def test_an_ack_of_what_is_not_in_flight_here_changes_nothing(desk: Desk) -> None:
     await desk.server.messenger.connect(HOLDER, f"account of {RAVI}")
-    deposit = await desk.server.messenger.send(ASHA, RAVI, "m-1", "hello")
-    await desk.nothing(type="ack", ackType="delivered", streamIds=[deposit.stream_id, f"{2**64 - 1}-{2**64 - 1}"])
+    waiting = await desk.server.send(ASHA, RAVI, "m-1")
+    await desk.nothing(type="ack", ackType="delivered", streamIds=[waiting, f"{2**64 - 1}-{2**64 - 1}"])
     assert len(await mailbox_of(desk.server, RAVI)) == 1
     assert await receipts(desk.server) == []
 
 
-async def test_what_could_not_be_settled_is_refused_and_stays_in_flight(own_valkey: Valkey) -> None:
-    redis = connect(make_settings(redis_url=own_valkey.url))
-    desk = Desk(OneServer(redis), V1())
+async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_link: Link, own_valkey: Valkey) -> None:
+    desk = Desk(OneServer(own_link), V1())
     ids = await fly(desk, "m-1")
     await asyncio.to_thread(own_valkey.kill)
     refused = await desk.one(type="ack", ackType="delivered", streamIds=ids)
@@ -218,7 +206,6 @@ async def test_what_could_not_be_settled_is_refused_and_stays_in_flight(own_valk
     await desk.nothing(type="ack", ackType="delivered", streamIds=ids)
     assert await mailbox_of(desk.server, RAVI) == []
     assert await receipts(desk.server) == [(RAVI, "delivered", ["m-1"])]
-    await desk.server.link.close()
 
 
 async def test_a_read_is_told_once_and_settles_what_is_in_flight(desk: Desk) -> None:
@@ -228,7 +215,7 @@ async def test_a_read_is_told_once_and_settles_what_is_in_flight(desk: Desk) -> 
         await desk.nothing(**read)
     assert await receipts(desk.server) == [(RAVI, "read", ["m-1", "m-2"])]
     assert await mailbox_of(desk.server, RAVI) == []
-    assert desk.carrier.acked(ids) == ([], [])
+    assert not any(stream_id in desk.flights for stream_id in ids)
 
 
 async def test_a_read_of_what_nobody_sent_is_silent(desk: Desk) -> None:
@@ -237,23 +224,12 @@ async def test_a_read_of_what_nobody_sent_is_silent(desk: Desk) -> None:
     assert await receipts(desk.server) == []
 
 
-async def test_receipts_the_socket_has_taken_are_settled(seed: Desk) -> None:
-    await seed.server.messenger.connect(HOLDER, f"account of {RAVI}")
-    seed.carrier.begin("")
-    deposit = await seed.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
-    assert deposit is not None
-    await carried(seed, [deposit.stream_id])
-    await seed.inbound.settle([deposit.stream_id])
-    assert await mailbox_of(seed.server, RAVI) == []
-    assert seed.carrier.acked([deposit.stream_id]) == ([], [])
-
-
 async def test_as_many_bad_frames_as_allowed_in_a_minute_are_too_many(
     redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(OneServer(redis, bad_frames_per_minute=3), V1())
     now = [1000.0]
-    monkeypatch.setattr("delivery.inbound.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("delivery.inbound.time", SimpleNamespace(monotonic=lambda: now[0]))
     for at in (1000, 1030, 1061):  # never three within a minute
         now[0] = float(at)
         await desk.one(**chat(to="x"))
@@ -262,7 +238,7 @@ async def test_as_many_bad_frames_as_allowed_in_a_minute_are_too_many(
     await desk.one(**chat(to="9999999999"))
     await desk.one(**chat())
     assert not desk.inbound.too_many_bad, "what is refused for another reason is no bad frame"
-    answers = await desk.say(json.dumps([chat(to="x"), chat("m-2")]))
+    answers = await desk.hear(json.dumps([chat(to="x"), chat("m-2")]))
     assert [each["type"] for each in answers] == ["error"], "nothing after it is listened to"
     assert desk.inbound.too_many_bad
     assert len(await mailbox_of(desk.server, ASHA)) == 1

@@ -1,0 +1,62 @@
+"""Ravi's connection as the parts above it know it, and a hand that holds up what they ask for."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from protocol.refusals import Close
+
+Frame = dict[str, Any]
+
+
+class Desk:
+    """Fits delivery.outgoing.Desk and delivery.carrier.Road: notes what is said, runs what is to be done."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.ended = False
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+    def say(self, frames: Sequence[bytes]) -> None:
+        self.frames += [msgspec.json.decode(frame) for frame in frames]
+
+    async def carry(self, frames: Sequence[bytes]) -> None:
+        self.say(frames)
+
+    def confirm(self, receipts: Sequence[str]) -> None: ...
+
+    def close(self, close: Close) -> None:
+        raise AssertionError(close)
+
+    def lease_gone(self) -> None:
+        raise AssertionError
+
+    async def idle(self) -> None:
+        """Until all that was begun is over; its errors come up here."""
+        while self.tasks:
+            await self.tasks.pop(0)
+
+
+class Gate:
+    """Holds up every call of one asynchronous method until :meth:`open`; ``calls`` has the arguments of all."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, method: str) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self._opened = asyncio.Event()
+        self._real = getattr(owner, method)
+        monkeypatch.setattr(owner, method, self._held)
+
+    def open(self) -> None:
+        """Let those who wait through, and whoever comes."""
+        self._opened.set()
+
+    async def _held(self, *args: Any) -> Any:
+        self.calls.append(args)
+        await self._opened.wait()
+        return await self._real(*args)

@@ -1,0 +1,379 @@
+"""Acks on a real Redis: receipts in company and before settling, and what is left when it breaks in between."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
+
+from delivery import acks as module
+from delivery.acks import Acks
+from delivery.flights import Flights
+from delivery.link import Link
+from delivery.presence import Holder
+from devstack.valkey import Valkey
+from protocol.dialects import V1
+from tests.delivery.desk import Desk, Gate
+from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
+from tests.delivery.test_messenger import DENIED, locked, mailbox_of, receipts
+
+HOLDER = Holder(RAVI, "primary", "s1", "c1")
+UNSETTLED = "acked entries could not be settled"
+
+
+class Scene:
+    """What Ravi acks; nobody carries, so that entries are in flight as the test says."""
+
+    def __init__(self, redis: "Redis | Link") -> None:
+        self.server = OneServer(redis)
+        self.desk = Desk()
+        self.flights = Flights(100)
+        self.landings = 0
+        self.acks = Acks(self.desk, HOLDER, V1(), self.server.messenger, self.flights, self)
+
+    def landed(self) -> None:
+        self.landings += 1
+
+    async def fly(self, count: int, sender: str = ASHA) -> list[str]:
+        """So many chats of this sender, named m-0, m-1, ... and in flight; their streamIds."""
+        await self.server.messenger.connect(HOLDER, f"account of {RAVI}")
+        for n in range(count):
+            await self.server.send(sender, RAVI, f"m-{n}")
+        return await self.collect()
+
+    async def collect(self) -> list[str]:
+        """What is new for Ravi is in flight from now on."""
+        entries = (await self.server.mailbox.collect(HOLDER, "new", 100)).entries
+        for entry in entries:
+            self.flights.start(entry, time.monotonic())
+        return [entry.stream_id for entry in entries]
+
+    async def waits(self, count: int) -> bool:
+        return len(await mailbox_of(self.server, RAVI)) == count
+
+    async def told(self) -> bool:
+        return self.acks.pending == 0
+
+    def errors(self) -> list[tuple[str, str]]:
+        return [(frame["code"], frame["component"]) for frame in self.desk.frames]
+
+
+@pytest.fixture
+def scene(redis: "Redis") -> Scene:
+    return Scene(redis)
+
+
+def names(*numbers: int) -> list[str]:
+    return [f"m-{n}" for n in numbers]
+
+
+async def test_an_ack_is_told_and_makes_room_and_is_settled(scene: Scene) -> None:
+    ids = await scene.fly(3)
+    scene.acks.delivered(ids[:2])
+    assert scene.acks.pending == 2
+    await until(scene.told)
+    assert (len(scene.flights), scene.landings) == (1, 1)
+    await until(lambda: scene.waits(1))
+    await until(lambda: ids[0] not in scene.flights)
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))]
+    assert [entry.stream_id for entry in await mailbox_of(scene.server, RAVI)] == [ids[2]]
+    assert scene.desk.frames == []
+
+
+async def test_what_is_acked_while_a_receipt_is_on_its_way_goes_together_in_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await scene.fly(10)
+    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    for stream_id in ids:
+        scene.acks.delivered([stream_id])
+        await asyncio.sleep(0)
+    assert len(gate.calls) == 1
+    assert scene.acks.pending == 10
+    gate.open()
+    await until(scene.told)
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0)), (RAVI, "delivered", names(*range(1, 10)))]
+    await until(lambda: scene.waits(0))
+
+
+async def test_each_sender_gets_his_own_receipt_and_none_waits_for_another(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await scene.fly(2) + await scene.fly(3, EVE)
+    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    scene.acks.delivered(ids)
+    await until(lambda: len(gate.calls) == 2)
+    gate.open()
+    await until(scene.told)
+    assert await receipts(scene.server, ASHA) == [(RAVI, "delivered", names(0, 1))]
+    assert await receipts(scene.server, EVE) == [(RAVI, "delivered", names(0, 1, 2))]
+
+
+async def test_the_same_ack_twice_is_one_receipt_at_every_moment(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = await scene.fly(1)
+    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    scene.acks.delivered([ids[0], ids[0]])
+    await until(lambda: gate.calls)
+    scene.acks.delivered(ids)  # on its way
+    assert scene.acks.pending == 1
+    gate.open()
+    await until(scene.told)
+    scene.acks.delivered(ids)  # told and not settled
+    await until(lambda: scene.waits(0))
+    scene.acks.delivered(ids)  # settled
+    await scene.acks.finish()
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0))]
+
+
+async def test_an_ack_of_what_is_not_in_flight_is_no_work(scene: Scene) -> None:
+    await scene.fly(0)
+    waiting = await scene.server.send(ASHA, RAVI, "m-1")
+    scene.acks.delivered([waiting, "5-0"])
+    await scene.acks.finish()
+    assert (scene.acks.pending, scene.desk.tasks) == (0, [])
+    assert await scene.waits(1)
+    assert await receipts(scene.server) == []
+
+
+async def test_a_receipt_is_settled_and_begets_none(scene: Scene) -> None:
+    await scene.fly(0)
+    await scene.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
+    scene.acks.delivered(await scene.collect())
+    assert (scene.acks.pending, len(scene.flights), scene.landings) == (0, 0, 1)
+    await until(lambda: scene.waits(0))
+    assert await receipts(scene.server) == []
+
+
+async def test_the_ack_of_a_chat_whose_sender_is_gone_is_settled_all_the_same(scene: Scene) -> None:
+    ids = await scene.fly(1)
+    del scene.server.rows[ASHA]
+    await scene.server.link.command("DEL", f"person:{{{ASHA}}}")
+    scene.acks.delivered(ids)
+    await scene.acks.finish()
+    assert await scene.waits(0)
+    assert await mailbox_of(scene.server, ASHA) == []
+
+
+# ---- what breaks
+
+
+async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_link: Link, own_valkey: Valkey) -> None:
+    scene = Scene(own_link)
+    ids = await scene.fly(2)
+    await asyncio.to_thread(own_valkey.kill)
+    scene.acks.delivered(ids)
+    await until(scene.told)
+    assert scene.errors() == [("unavailable", "ack")]
+    assert (len(scene.flights), scene.landings) == (2, 0), "they are in flight as before"
+    await asyncio.to_thread(own_valkey.start)
+    await scene.acks.finish()
+    assert await scene.waits(2)
+    scene.acks.delivered(ids)
+    await scene.acks.finish()
+    assert await scene.waits(0)
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))]
+
+
+async def test_redis_killed_between_receipt_and_settling_loses_neither(
+    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(own_link)
+    ids = await scene.fly(2)
+    acknowledge = scene.server.messenger.acknowledge
+
+    async def and_then_killed(*args: Any) -> None:
+        await acknowledge(*args)
+        own_valkey.kill()
+
+    monkeypatch.setattr(scene.server.messenger, "acknowledge", and_then_killed)
+    with capture_logs() as logs:
+        scene.acks.delivered(ids)
+        await until(lambda: UNSETTLED in [line["event"] for line in logs])
+    assert all(stream_id in scene.flights for stream_id in ids), "pending in Redis, and not to be sent again"
+    await asyncio.to_thread(own_valkey.start)
+    await until(lambda: scene.waits(0))
+    await until(lambda: ids[0] not in scene.flights)
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))]
+
+
+async def test_a_break_before_the_receipt_settles_nothing(scene: Scene, redis: "Redis") -> None:
+    ids = await scene.fly(2)
+    async with locked(redis, f"~*{{{RAVI}}}*"):
+        scene.acks.delivered(ids)
+        with pytest.raises(ResponseError, match=DENIED):
+            await scene.desk.idle()
+        await scene.acks.finish()
+    assert scene.acks.pending == 0, "nobody waits for it at the end"
+    assert await scene.waits(2)
+    assert await receipts(scene.server) == []
+
+
+async def test_a_break_between_receipt_and_settling_repeats_the_receipt_and_loses_none(
+    scene: Scene, redis: "Redis"
+) -> None:
+    ids = await scene.fly(2)
+    async with locked(redis, f"~*{{{ASHA}}}*"):
+        scene.acks.delivered(ids)
+        await scene.desk.idle()
+        with pytest.raises(ResponseError, match=DENIED):
+            await scene.acks.finish()
+    assert await scene.waits(2)
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))]
+    later = Scene(redis)  # the next connection finds them pending
+    found = await later.server.mailbox.collect(HOLDER, "pending", 10)
+    assert [entry.stream_id for entry in found.entries] == ids
+    for entry in found.entries:
+        later.flights.start(entry, time.monotonic())
+    later.acks.delivered(ids)
+    await later.acks.finish()
+    assert await scene.waits(0)
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))] * 2
+
+
+async def test_after_a_failure_of_our_own_nothing_is_pending_and_the_next_ack_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await scene.fly(4)
+    opened = asyncio.Event()
+
+    async def fail(*_: Any) -> None:
+        await opened.wait()
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(scene.server.messenger, "acknowledge", fail)
+        scene.acks.delivered(ids[:1])
+        await asyncio.sleep(0)
+        scene.acks.delivered(ids[1:3])  # waits for the next round, which never comes
+        scene.acks.read(ASHA, ["m-2"])
+        opened.set()
+        with pytest.raises(ValueError, match="a bug"):
+            await scene.desk.idle()
+    assert scene.acks.pending == 0
+    scene.acks.delivered(ids[3:])  # heard before the connection is closed
+    async with asyncio.timeout(5):
+        await scene.acks.finish()
+    assert scene.acks.pending == 0
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(3))]
+    assert [entry.stream_id for entry in await mailbox_of(scene.server, RAVI)] == ids[:3], "for the next connection"
+
+
+# ---- reads
+
+
+async def test_a_read_is_told_once_and_settles_and_makes_room(scene: Scene) -> None:
+    ids = await scene.fly(2)
+    for _ in range(2):
+        scene.acks.read(ASHA, names(0, 1))
+        assert scene.acks.pending == 1
+        await until(scene.told)
+    assert await receipts(scene.server) == [(RAVI, "read", names(0, 1))]
+    assert await scene.waits(0)
+    assert (len(scene.flights), ids[0] in scene.flights) == (0, False)
+    assert scene.landings == 2
+
+
+async def test_reads_are_told_after_the_deliveries_before_them(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = await scene.fly(3)
+    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    scene.acks.delivered(ids[:1])
+    await until(lambda: gate.calls)
+    scene.acks.delivered(ids[1:2])
+    scene.acks.read(ASHA, names(0, 1))
+    scene.acks.delivered(ids[2:])
+    scene.acks.read(ASHA, names(2))
+    gate.open()
+    await scene.acks.finish()
+    assert [(kind, told) for _, kind, told in await receipts(scene.server)] == [
+        ("delivered", names(0)),
+        ("delivered", names(1, 2)),
+        ("read", names(0, 1)),
+        ("read", names(2)),
+    ]
+    assert await scene.waits(0)
+
+
+async def test_a_read_that_could_not_be_told_is_refused(own_link: Link, own_valkey: Valkey) -> None:
+    scene = Scene(own_link)
+    await scene.fly(1)
+    await asyncio.to_thread(own_valkey.kill)
+    scene.acks.read(ASHA, names(0))
+    await until(scene.told)
+    assert scene.errors() == [("unavailable", "ack")]
+    assert len(scene.flights) == 1
+    await asyncio.to_thread(own_valkey.start)
+    scene.acks.read(ASHA, names(0))
+    await scene.acks.finish()
+    assert await receipts(scene.server) == [(RAVI, "read", names(0))]
+    assert await scene.waits(0)
+
+
+# ---- settling
+
+
+async def test_settling_waits_for_company(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.2)
+    ids = await scene.fly(3)
+    gate = Gate(monkeypatch, scene.server.messenger, "settle")
+    gate.open()
+    for stream_id in ids:
+        scene.acks.delivered([stream_id])
+        await until(scene.told)
+    assert gate.calls == []
+    await until(lambda: scene.waits(0))
+    assert gate.calls == [(HOLDER, ids)]
+
+
+async def test_what_could_not_be_settled_is_tried_again_with_what_came_since(
+    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.5)
+    scene = Scene(own_link)
+    ids = await scene.fly(1)
+    await scene.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
+    receipt = await scene.collect()
+    scene.acks.delivered(ids)
+    await until(scene.told)
+    await asyncio.to_thread(own_valkey.kill)
+    gate = Gate(monkeypatch, scene.server.messenger, "settle")
+    gate.open()
+    with capture_logs() as logs:
+        await until(lambda: UNSETTLED in [line["event"] for line in logs])
+    scene.acks.delivered(receipt)
+    await asyncio.to_thread(own_valkey.start)
+    await until(lambda: scene.waits(0))
+    assert gate.calls[-1] == (HOLDER, ids + receipt)
+
+
+async def test_the_end_settles_at_once_what_was_acked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 60)
+    ids = await scene.fly(2)
+    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    scene.acks.delivered(ids)
+    finishing = asyncio.create_task(scene.acks.finish())
+    await asyncio.sleep(0.05)
+    assert not finishing.done(), "their sender is not told yet"
+    gate.open()
+    await asyncio.wait_for(finishing, 5)
+    assert await scene.waits(0)
+
+
+async def test_an_end_without_redis_waits_for_nobody(
+    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 60)
+    scene = Scene(own_link)
+    ids = await scene.fly(1)
+    scene.acks.delivered(ids)
+    await until(scene.told)
+    await asyncio.to_thread(own_valkey.kill)
+    with capture_logs() as logs:
+        await asyncio.wait_for(scene.acks.finish(), 3)
+        await asyncio.sleep(module.RETRY_SECONDS + 0.3)
+    told = [line for line in logs if line["event"] == UNSETTLED]
+    assert [(line["entries"], line["again"]) for line in told] == [(1, False)], "and tries no more"
+    await asyncio.to_thread(own_valkey.start)
+    assert await scene.waits(1)
