@@ -19,8 +19,8 @@ class Outgoing:
     """Frames, in order. What is queued between two departures is one write."""
 
     __slots__ = (
-        "_deadline", "_departures", "_flushed", "_frames", "_loop", "_low", "_mark", "_scheduled", "_stopped", "_stuck", "_transport",
-        "_write_seconds", "mark_written", "unsent",
+        "_deadline", "_departures", "_flushed", "_frames", "_loop", "_low", "_mark", "_scheduled", "_stopped", "_stuck",
+        "_transport", "_write_seconds", "mark_written", "unsent",
     )  # fmt: skip
 
     def __init__(

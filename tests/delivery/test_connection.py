@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from accounts.numbers import canonical_mobile
-from delivery.connection import EARLY, IN_HAND, UNSENT_BYTES, Connection
+from delivery.connection import CHARACTERS_IN_HAND, EARLY, IN_HAND, UNSENT_BYTES, Connection
 from delivery.link import Link
 from delivery.presence import Holder
 from devstack.valkey import Valkey
@@ -34,6 +34,7 @@ class HandSocket:
         self.messages = 0
         self.closes: list[Close] = []
         self.pings = 0
+        self.resumes = 0
         self.unsent = 0
         self.reading = asyncio.Event()
         self.reading.set()
@@ -49,6 +50,9 @@ class HandSocket:
 
     def close(self, close: Close) -> None:
         self.closes.append(close)
+
+    def resume(self) -> None:
+        self.resumes += 1
 
     async def drained(self) -> None:
         await self.reading.wait()
@@ -182,13 +186,13 @@ async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
     most = EARLY if early else IN_HAND
     for n in range(most - 1):
         line.say(f"m-{n}")
-    await asyncio.wait_for(line.connection.room(), 1)
+    assert not line.connection.full
     line.say(f"m-{most - 1}")
-    room = asyncio.ensure_future(line.connection.room())
     await asyncio.sleep(0.05)
-    assert not room.done()
+    assert (line.connection.full, line.socket.resumes) == (True, 0)
     gate.open()
-    await asyncio.wait_for(room, 5)
+    await until(lambda: line.socket.resumes)
+    assert not line.connection.full
     await until(lambda: len(line.socket.of("sent")) == most)
     assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(most)]
 
@@ -198,37 +202,40 @@ async def test_acks_in_work_are_in_hand_too(redis: "Redis", monkeypatch: pytest.
     gate = Gate(monkeypatch, line.server.messenger, "mark_read")
     for n in range(IN_HAND):
         line.read(f"x-{n}")
-    room = asyncio.ensure_future(line.connection.room())
     await asyncio.sleep(0.05)
-    assert not room.done()
+    assert (line.connection.full, line.socket.resumes) == (True, 0)
     gate.open()
-    await asyncio.wait_for(room, 5)
+    await until(lambda: line.socket.resumes)
+    assert not line.connection.full
 
 
-async def test_who_waits_for_room_is_let_go_at_the_end(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_texts_in_hand_count_by_their_length(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    line = await Line(redis).begin()
+    gate = Gate(monkeypatch, line.server.messenger, "send")
+    for n in range(CHARACTERS_IN_HAND // 16_000):
+        line.say(f"m-{n}", message="x" * 16_000)
+        assert not line.connection.full
+    line.say("last", message="x" * 16_000)
+    assert line.connection.full
+    gate.open()
+    await until(lambda: line.socket.resumes)
+    assert not line.connection.full
+
+
+async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_left(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = Line(redis)
     gate = Gate(monkeypatch, line.server.messenger, "connect")
     line.connection.start()
     for n in range(EARLY):
         line.say(f"m-{n}")
-    room = asyncio.ensure_future(line.connection.room())
     await asyncio.sleep(0.05)
-    assert not room.done()
+    assert line.connection.full
     line.connection.lost(1006, "")
-    await asyncio.wait_for(room, 1)
     gate.open()
     await line.over()
-    assert len(await mailbox_of(line.server, ASHA)) == EARLY, "he said it before he left"
-
-
-async def test_there_is_no_room_for_a_client_that_does_not_read(redis: "Redis") -> None:
-    line = await Line(redis).begin()
-    line.socket.stop_reading()
-    room = asyncio.ensure_future(line.connection.room())
-    await asyncio.sleep(0.05)
-    assert not room.done()
-    line.socket.reading.set()
-    await asyncio.wait_for(room, 1)
+    assert len(await mailbox_of(line.server, ASHA)) == EARLY
 
 
 async def test_what_waits_for_a_client_that_does_not_read_stays_in_the_mailbox(redis: "Redis") -> None:
