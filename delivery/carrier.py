@@ -66,7 +66,7 @@ class Carrier:
         self._dialect = dialect
         self._flights = flights
         self._settings = settings
-        self._parked: set[str] = set()
+        self._parked: dict[str, None] = {}  # smaller than an empty set
         self._cursor: str | None = START  # None: nothing pending is left to be claimed
         self._due = False
         self._more = True  # new entries may wait
@@ -207,7 +207,7 @@ class Carrier:
 
     async def _fail(self, stream_id: str) -> None:
         """Our own code cannot say this entry: the ones behind it must flow all the same."""
-        self._parked.add(stream_id)
+        self._parked[stream_id] = None
         logger.exception("an entry could not be said", stream_id=stream_id)
         try:
             count = await self._mailbox.failed(self._holder.mobile, stream_id)

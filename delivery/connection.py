@@ -13,6 +13,7 @@ import structlog
 
 from delivery.acks import Acks
 from delivery.carrier import Carrier
+from delivery.confirmations import Confirmations
 from delivery.flights import Flights
 from delivery.hub import Hub
 from delivery.inbound import Canonical, Inbound
@@ -39,6 +40,11 @@ UNSENT_BYTES: Final = 256 * 1024
 class Connection:
     """Fits server.socket.Listener below and delivery.hub.Member above; has a lease, a carrier and an ear."""
 
+    __slots__ = (
+        "_acks", "_carrier", "_confirmations", "_dialect", "_draining", "_early", "_ending", "_held", "_hub",
+        "_identity", "_inbound", "_lease", "_messenger", "_outgoing", "_record", "_settings", "_socket", "holder",
+    )  # fmt: skip
+
     def __init__(
         self,
         socket: Socket,
@@ -64,14 +70,13 @@ class Connection:
         self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, flights, settings)
         self._outgoing = Outgoing(self, self.mobile, dialect, messenger)
         self._acks = Acks(self, self.holder, dialect, messenger, flights, self._carrier)
+        self._confirmations = Confirmations(socket, self._acks)
         self._inbound = Inbound(self.mobile, dialect, self._outgoing, self._acks, settings, canonical)
         self._early: list[str | bytes] | None = []
         """What came before the lease was claimed; None since."""
         self._held = False
         self._draining = False
         self._ending: str | None = None
-        self._unpinged: list[str] = []
-        self._pinged: tuple[int, list[str]] | None = None
 
     # ---- Member
 
@@ -144,10 +149,7 @@ class Connection:
 
     def ponged(self, mark: int) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
-        if self._pinged is not None and mark >= self._pinged[0]:
-            self._acks.delivered(self._pinged[1])
-            self._pinged = None
-            self.confirm([])
+        self._confirmations.ponged(mark)
 
     def lost(self, code: int, reason: str) -> None:
         """The socket is gone."""
@@ -172,11 +174,8 @@ class Connection:
             self._socket.send(message)
 
     def confirm(self, receipts: Sequence[str]) -> None:
-        """Settle these receipts when a pong answers a ping sent after them; one such ping at a time."""
-        self._unpinged += receipts
-        if self._pinged is None and self._unpinged:
-            self._pinged = (self._socket.ping(), self._unpinged)
-            self._unpinged = []
+        """These receipts were sent to a client that does not ack them."""
+        self._confirmations.expect(receipts)
 
     def lease_gone(self) -> None:
         """The mailbox says that this connection holds the lease no more: find out, and claim again if nobody does."""

@@ -35,7 +35,7 @@ class Flights:
     def __init__(self, window: int) -> None:
         self.window = window
         self._flights: dict[str, _Flight] = {}
-        self._landed: set[str] = set()
+        self._landed: dict[str, None] = {}  # smaller than an empty set
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -81,13 +81,13 @@ class Flights:
         """These are through: they count no more. Until they are settled they are known."""
         for stream_id in ids:
             self._flights.pop(stream_id, None)
-            self._landed.add(stream_id)
+            self._landed[stream_id] = None
 
     def forget(self, ids: Iterable[str]) -> None:
         """These are settled, or gone from the mailbox."""
         for stream_id in ids:
             self._flights.pop(stream_id, None)
-            self._landed.discard(stream_id)
+            self._landed.pop(stream_id, None)
 
     def overdue(self, sent_before: float, times: int) -> list[str]:
         """Those sent before this moment, at most so many times, and not acked."""

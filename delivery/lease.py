@@ -35,6 +35,10 @@ class Tenant(Protocol):
 class Lease:
     """The lease of ``holder``. Times are monotonic seconds; Redis judges leases by its own clock."""
 
+    __slots__ = (
+        "_account_id", "_early", "_evidence", "_holder", "_messenger", "_renewed", "_renewing", "_tenant", "epoch",
+    )  # fmt: skip
+
     def __init__(
         self, tenant: Tenant, holder: Holder, account_id: str, messenger: Messenger, ping_seconds: float
     ) -> None:

@@ -1,5 +1,9 @@
 """The WebSocket: who opens it is settled before the upgrade, what is said on it is the connection's business."""
 
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
 from sanic import Request
 
 from accounts.numbers import canonical_mobile
@@ -10,6 +14,15 @@ from protocol.dialects import V1, Dialect, Seed
 from server.application import MiniSanic
 from server.client_socket import ClientSocket
 from server.routes import add_sockets, is_socket, is_v1
+
+# Ten thousand connections share what they need not have for themselves.
+SEED: Final[Dialect] = Seed()
+V1_DIALECT: Final[Dialect] = V1()
+
+
+@cache
+def _canonical(region: str) -> Callable[[str], str]:
+    return lambda raw: canonical_mobile(raw, region)
 
 
 def register_socket(app: MiniSanic) -> None:
@@ -25,17 +38,15 @@ async def _authenticate(request: Request) -> None:
 
 async def _attend(request: Request, socket: ClientSocket) -> None:
     mine = services(request)
-    dialect: Dialect = V1() if is_v1(request) else Seed()
-    region = mine.settings.default_region
     connection = Connection(
         socket,
         request.ctx.claims,
-        dialect,
+        V1_DIALECT if is_v1(request) else SEED,
         request.app.ctx.server_id,
         mine.messenger,
         mine.hub,
         mine.settings,
-        lambda raw: canonical_mobile(raw, region),
+        _canonical(mine.settings.default_region),
         mine.record,
     )
     connection.start()
