@@ -81,6 +81,7 @@ class Carrier:
     def begin(self, newest: str) -> None:
         """The lease was (re)claimed while ``newest`` was the last entry waiting: what is pending comes first."""
         self._boundary = max(self._boundary, parse_stream_id(newest) if newest else NOTHING)
+        self._rung = self._read = NOTHING  # if storage was lost, places may begin anew below what was read
         self._look()
 
     def ring(self, stream_id: str) -> None:

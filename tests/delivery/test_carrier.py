@@ -303,6 +303,19 @@ async def test_a_lease_lost_and_found_again_does_not_end_the_carrying(
         await until(lambda: scene.road.chats() == ["m-1"])
 
 
+async def test_a_storage_that_lost_everything_and_is_behind_in_time_is_listened_to(redis: "Redis") -> None:
+    async with carrying(redis) as scene:
+        await at_rest(scene)
+        tomorrow = f"{int((time.time() + 86_400) * 1000)}-0"
+        scene.carrier.ring(tomorrow)  # of an entry that is lost with the rest
+        await at_rest(scene)
+        await redis.flushall()
+        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}", again=True)).newest)
+        await at_rest(scene)
+        await scene.send("m-1")
+        await until(lambda: scene.road.chats() == ["m-1"])
+
+
 async def test_what_another_consumer_left_is_claimed(redis: "Redis") -> None:
     async with carrying(redis) as scene:
         await scene.presence.claim(OTHER, f"account of {RAVI}")
