@@ -81,6 +81,7 @@ class Carrier:
     def begin(self, newest: str) -> None:
         """The lease was (re)claimed while ``newest`` was the last entry waiting: what is pending comes first."""
         self._boundary = max(self._boundary, parse_stream_id(newest) if newest else NOTHING)
+        self._rung = self._read = NOTHING  # if storage was lost, places may begin anew below what was read
         self._look()
 
     def ring(self, stream_id: str) -> None:
@@ -174,7 +175,7 @@ class Carrier:
         now, had_room = time.monotonic(), self._flights.room > 0
         for entry in entries:
             place = parse_stream_id(entry.stream_id)
-            if not again and (entry.stream_id in self._flights or entry.stream_id in self._parked):
+            if not self._is_due(entry.stream_id, again=again):
                 continue
             said = await self._say(entry, place)
             if said is None:
@@ -192,6 +193,12 @@ class Carrier:
             await self._road.carry(frames)
         if receipts:
             self._road.confirm(receipts)
+
+    def _is_due(self, stream_id: str, *, again: bool) -> bool:
+        """What is fetched again may have been acked meanwhile; what is pending may be on its way already."""
+        if again:
+            return self._flights.unacked(stream_id)
+        return stream_id not in self._flights and stream_id not in self._parked
 
     async def _say(self, entry: Entry, place: tuple[int, int]) -> list[bytes] | None:
         try:

@@ -49,6 +49,11 @@ class Flights:
         """How many more may leave."""
         return max(0, self.window - len(self._flights))
 
+    def unacked(self, stream_id: str) -> bool:
+        """Whether it is on its way, and the client did not say yet that it has it."""
+        flight = self._flights.get(stream_id)
+        return flight is not None and not flight.acked
+
     def start(self, entry: Entry, now: float) -> None:
         """It was sent, perhaps not for the first time."""
         before = self._flights.pop(entry.stream_id, None)

@@ -266,6 +266,29 @@ async def test_what_stays_unacked_comes_again_so_many_times_and_then_rests(
         assert len(scene.road.chats()) == 3
 
 
+async def test_what_is_acked_while_it_is_fetched_again_is_not_said_again(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with carrying(redis, redeliver_seconds=0.05) as scene:
+        for name in ("m-0", "m-1", "m-2"):
+            await scene.send(name)
+        await until(lambda: len(scene.road.chats()) == 3)
+        reads = Reads(await at_rest(scene), monkeypatch)
+        ids = [frame["streamId"] for frame in scene.road.frames if frame["type"] == "chat"]
+        await asyncio.sleep(0.1)
+        reads.hold()
+        scene.carrier.tick(time.monotonic())
+        await until(lambda: reads.modes == ["again"])
+        scene.flights.ack(ids[:2])
+        scene.flights.land(ids[:1])  # its sender was told; the other one's is being told
+        reads.release()
+        await until(lambda: len(scene.road.chats()) > 3)
+        await at_rest(scene)
+        assert scene.road.chats()[3:] == ["m-2"]
+        assert len(scene.flights) == 2
+        assert scene.flights.ack(ids[:2]) == ([], []), "one ack is one receipt"
+
+
 async def test_a_lease_lost_and_found_again_does_not_end_the_carrying(
     redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +300,19 @@ async def test_a_lease_lost_and_found_again_does_not_end_the_carrying(
         assert scene.road.chats() == []
         await scene.presence.release(OTHER, 0)
         scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}")).newest)
+        await until(lambda: scene.road.chats() == ["m-1"])
+
+
+async def test_a_storage_that_lost_everything_and_is_behind_in_time_is_listened_to(redis: "Redis") -> None:
+    async with carrying(redis) as scene:
+        await at_rest(scene)
+        tomorrow = f"{int((time.time() + 86_400) * 1000)}-0"
+        scene.carrier.ring(tomorrow)  # of an entry that is lost with the rest
+        await at_rest(scene)
+        await redis.flushall()
+        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}", again=True)).newest)
+        await at_rest(scene)
+        await scene.send("m-1")
         await until(lambda: scene.road.chats() == ["m-1"])
 
 

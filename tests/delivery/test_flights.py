@@ -46,7 +46,9 @@ def test_an_ack_counts_once_and_only_for_what_is_in_flight() -> None:
 def test_after_a_failure_an_ack_counts_again() -> None:
     flights = flying(1, 2)
     flights.ack(["1-0", "2-0"])
+    assert not flights.unacked("1-0")
     flights.resume(["1-0", "9-0"])
+    assert [flights.unacked(stream_id) for stream_id in ("1-0", "2-0", "9-0")] == [True, False, False]
     assert flights.ack(["1-0", "2-0"]) == ([acked(1)], [])
 
 
