@@ -238,6 +238,25 @@ async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_le
     assert len(await mailbox_of(line.server, ASHA)) == EARLY
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
+async def test_who_may_speak_no_more_is_not_heard_though_he_spoke_before(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    line = Line(redis)
+    gate = Gate(monkeypatch, line.server.messenger, "connect" if early else "send")
+    if early:
+        line.connection.start()
+    else:
+        await line.begin()
+        line.say("m-0")
+        await until(lambda: gate.calls)
+    line.say("m-1")
+    line.connection.close(LOGGED_OUT)
+    gate.open()
+    await line.over()
+    assert len(await mailbox_of(line.server, ASHA)) == (0 if early else 1), "one was on its way"
+
+
 async def test_what_waits_for_a_client_that_does_not_read_stays_in_the_mailbox(redis: "Redis") -> None:
     line = await Line(redis).begin()
     line.socket.stop_reading()
