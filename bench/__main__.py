@@ -1,9 +1,10 @@
 """``python -m bench``: what ``run.py bench`` becomes once everything is installed."""
 
 import argparse
+import asyncio
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from bench.modes import Bench
 from bench.options import parse
 from bench.profile import profile
 from devstack.process import ChildError
-from devstack.signals import StopRequested, stop_on_signals
+from devstack.signals import STOPPING
 
 say = partial(print, flush=True)
 
@@ -25,14 +26,33 @@ def main(options: argparse.Namespace) -> int:
     """Measure; the exit code is 1 when a run of ours was void, or something did not work at all."""
     _raise_limits()
     try:
-        with stop_on_signals():
-            return uvloop.run(session(options))
-    except StopRequested:
+        return uvloop.run(until_stopped(session(options)))
+    except asyncio.CancelledError:
         say("Stopped.")
         return 130
     except (ChildError, ConnectError, FileNotFoundError) as trouble:
         say(f"\n{trouble}")
         return 1
+
+
+async def until_stopped(work: Coroutine[Any, Any, int]) -> int:
+    """Do it; Ctrl-C and its like cancel it once, so that servers are stopped and what was measured is told.
+
+    (An exception out of a signal handler would be lost in whatever callback the loop was just in.)
+
+    :raises asyncio.CancelledError: when it was stopped
+    """
+    task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+    asked: list[int] = []
+
+    def stop(number: int) -> None:
+        if not asked:
+            task.cancel()
+        asked.append(number)
+
+    for each in STOPPING:
+        loop.add_signal_handler(each, stop, each)
+    return await task
 
 
 def _raise_limits() -> None:

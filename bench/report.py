@@ -14,6 +14,7 @@ from devstack.options import ROOT
 
 Record = Mapping[str, Any]
 HEADLINE = {
+    "ceiling": "messages_per_second",
     "closed": "messages_per_second",
     "growth": "messages_per_second",
     "open": "received_p99_ms",
