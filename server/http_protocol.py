@@ -5,6 +5,8 @@ from typing import Any, Final
 from sanic.http import Stage
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
+from server.http_stream import AnsweringHttp
+
 LAST_WORD_SECONDS: Final = 1.0
 """How long a client may take to read that its time is over."""
 
@@ -16,6 +18,8 @@ class DeadlineProtocol(WebSocketProtocol):
     second is never cut. Sanic looks at the clock every half timeout: with 10 s a request is cut after 10 to 16 s,
     with 408 while the head is incomplete and 503 later.
     """
+
+    HTTP_CLASS = AnsweringHttp
 
     def data_received(self, data: bytes) -> None:
         """As Sanic's, but in the middle of a request the clock goes on."""

@@ -67,15 +67,23 @@ async def test_an_oversized_body_is_refused_before_it_is_read(api: Api) -> None:
         (b"nonsense\r\n\r\n", 400, "bad_request"),
         (b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400, "bad_request"),
         (b"GET /h\xe9alth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET /health\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET /he\talth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET http://[x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 413, "body_too_large"),
         (b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: tea\r\n\r\n", 400, "bad_request"),
     ],
 )
-async def test_broken_http_gets_the_same_body(api: Api, request_: bytes, status: int, code: str) -> None:
+async def test_broken_http_gets_the_same_body(
+    api: Api, log_lines: list[str], request_: bytes, status: int, code: str
+) -> None:
     seen, headers, body = await _raw(api, request_)
     assert seen == status
     assert headers["content-type"] == "application/json"
     _is_the_error_body(body, status, code)
+    assert log_lines == []
 
 
 class _Lines(logging.Handler):
