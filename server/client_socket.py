@@ -42,7 +42,7 @@ class ClientSocket(asyncio.Protocol):
         self._connections = connections
         self._write_seconds = sockets.settings.write_seconds
         self._incoming = Incoming(sockets.settings, self._heed)
-        self._outgoing = Outgoing(transport, sockets.departures, self._write_seconds, self._flushed, self._stuck)
+        self._outgoing = Outgoing(transport, self._write_seconds, self._flushed, self._stuck)
         self._farewell = Farewell(transport)
         self._listener: Listener | None = None
         self._mark = 0

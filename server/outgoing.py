@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 from protocol.websocket import writer
-from server.departures import Departures
 
 UNSENT_BYTES: Final = 2**20
 """More than this unsent, and the client is a slow consumer."""
@@ -16,17 +15,16 @@ MARK_BYTES: Final = 8
 
 
 class Outgoing:
-    """Frames, in order. What is queued between two departures is one write."""
+    """Frames, in order. What one tick of the loop queues is one write."""
 
     __slots__ = (
-        "_deadline", "_departures", "_flushed", "_frames", "_loop", "_low", "_mark", "_scheduled", "_stopped", "_stuck",
+        "_deadline", "_flushed", "_frames", "_loop", "_low", "_mark", "_scheduled", "_stopped", "_stuck",
         "_transport", "_write_seconds", "mark_written", "unsent",
     )  # fmt: skip
 
     def __init__(
         self,
         transport: asyncio.WriteTransport,
-        departures: Departures,
         write_seconds: float,
         flushed: Callable[[], None],
         stuck: Callable[[], None],
@@ -34,7 +32,6 @@ class Outgoing:
         """:param flushed: called each time all has been written; ``stuck``: after a write blocked too long."""
         self._loop = asyncio.get_running_loop()
         self._transport = transport
-        self._departures = departures
         self._write_seconds = write_seconds
         self._flushed, self._stuck = flushed, stuck
         self._frames: list[bytes] = []
@@ -47,11 +44,10 @@ class Outgoing:
         self.mark_written = 0
 
     def put(self, frame: bytes) -> None:
-        """Queue a frame. It leaves when it is time, or at once when much is queued by then."""
+        """Queue a frame. It leaves at the end of the tick, or at once when much is queued by then."""
         if self._stopped:
             return
         self._frames.append(frame)
-        self._departures.frames += 1
         self.unsent += len(frame)
         if self.unsent >= PIECE_BYTES and not self.blocked:
             self.flush()
@@ -94,10 +90,10 @@ class Outgoing:
             self._deadline.cancel()
 
     def flush_soon(self) -> None:
-        """Write when it is time, so that what is queued together leaves together."""
+        """Write at the end of this tick, so that what is queued together leaves together."""
         if not self._scheduled:
             self._scheduled = True
-            self._departures.add(self.flush)
+            self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write what waits, as far as the transport takes it."""

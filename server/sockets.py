@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from protocol.refusals import Refusal
-from server.departures import Departures
 from server.heartbeat import Beating, Heartbeat
 from settings import Settings
 
@@ -22,7 +21,6 @@ class Sockets:
     def __init__(self, settings: Settings, heartbeat: Heartbeat) -> None:
         self.settings = settings
         self._heartbeat = heartbeat
-        self.departures = Departures()
         self._of_address: dict[str, int] = {}
 
     def admit(self, address: str) -> None:

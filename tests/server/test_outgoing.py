@@ -1,7 +1,6 @@
 import asyncio
 
 from protocol.websocket import writer
-from server.departures import Departures
 from server.outgoing import LOW_BYTES, PIECE_BYTES, UNSENT_BYTES, Outgoing
 
 
@@ -25,7 +24,7 @@ class Transport:
 def make(write_seconds: float = 5) -> tuple[Transport, Outgoing, list[str]]:
     transport, told = Transport(), []
     flushed, stuck = (lambda: told.append("flushed")), (lambda: told.append("stuck"))
-    return transport, Outgoing(transport, Departures(), write_seconds, flushed, stuck), told  # type: ignore[arg-type]
+    return transport, Outgoing(transport, write_seconds, flushed, stuck), told  # type: ignore[arg-type]
 
 
 def ping(mark: int) -> bytes:
