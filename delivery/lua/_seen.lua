@@ -14,15 +14,18 @@ local function find_records(waiting, buckets, fields)
   local records, where, missing = {}, {}, fields
   for _, key in ipairs({waiting, buckets[1], buckets[2], buckets[3]}) do
     if #missing == 0 then break end
-    local found, still = redis.call('HMGET', key, unpack(missing)), {}
-    for i, field in ipairs(missing) do
-      if found[i] then
-        records[field], where[field] = found[i], key
-      else
-        still[#still + 1] = field
+    -- Most people have one bucket, and asking for many fields of none costs more than asking whether there is one.
+    if key == waiting or redis.call('EXISTS', key) == 1 then
+      local found, still = redis.call('HMGET', key, unpack(missing)), {}
+      for i, field in ipairs(missing) do
+        if found[i] then
+          records[field], where[field] = found[i], key
+        else
+          still[#still + 1] = field
+        end
       end
+      missing = still
     end
-    missing = still
   end
   return records, where
 end

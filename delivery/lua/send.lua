@@ -23,10 +23,8 @@ local records = find_records(KEYS[7], {KEYS[8], KEYS[9], KEYS[10]}, fields)
 local blocked = redis.call('SISMEMBER', KEYS[3], sender) == 1
 local waiting = redis.call('HMGET', KEYS[6], 'n', 'b', 'n:' .. sender, 'pn', 'pb', 'pn:' .. sender)
 for i = 1, 6 do waiting[i] = tonumber(waiting[i] or '0') end
-if blocked then
-  for i = 1, 3 do waiting[i] = waiting[i] + waiting[i + 3] end
-end
 local chats, bytes, mine = waiting[1], waiting[2], waiting[3]
+if blocked then chats, bytes, mine = chats + waiting[4], bytes + waiting[5], mine + waiting[6] end
 local most_chats, most_bytes, most_mine = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local opened = false
@@ -55,6 +53,9 @@ for n, field in ipairs(fields) do
 end
 if #fresh > 0 then
   redis.call('HSET', KEYS[7], unpack(fresh))
-  count_up(KEYS[6], blocked and 'p' or '', sender, chats - waiting[1], bytes - waiting[2])
+  local p, others = '', {0, 0, 0}
+  if blocked then p, others = 'p', waiting end
+  redis.call('HSET', KEYS[6], p .. 'n', chats - others[1], p .. 'b', bytes - others[2],
+    p .. 'n:' .. sender, mine - others[3])
 end
 return {'done', newest, newest ~= '' and live_servers(KEYS[5]) or {}, answers}
