@@ -49,12 +49,17 @@ def test_a_process_that_is_gone_is_an_error_and_not_a_zero() -> None:
 
 
 def test_the_time_of_a_child_that_ended_is_its_parents() -> None:
-    script = "python=$0; $python -c 'import time\nwhile time.process_time() < 0.3: pass' ; echo done; read wait"
+    script = (
+        "python=$0; read begin; $python -c 'import time\nwhile time.process_time() < 0.3: pass' ; echo done; read wait"
+    )
     with subprocess.Popen(
         ["sh", "-c", script, sys.executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as shell:
         before = cpu.spent({"server": cpu.tree(shell.pid)})
+        assert shell.stdin is not None
         assert shell.stdout is not None
+        shell.stdin.write("\n")
+        shell.stdin.flush()
         shell.stdout.readline()
         used = cpu.difference(before, cpu.spent({"server": cpu.tree(shell.pid)}))
         gone = cpu.spent({"server": [shell.pid, 2**22 + 1]})

@@ -305,6 +305,8 @@ async def test_a_read_that_could_not_be_told_is_refused(own_link: Link, own_valk
     assert scene.errors() == [("unavailable", "ack")]
     assert len(scene.flights) == 1
     await asyncio.to_thread(own_valkey.start)
+    await scene.acks.finish()
+    assert await scene.waits(1)
     scene.acks.read(ASHA, names(0))
     await scene.acks.finish()
     assert await receipts(scene.server) == [(RAVI, "read", names(0))]

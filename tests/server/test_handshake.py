@@ -96,22 +96,25 @@ async def test_after_the_upgrade_sanic_keeps_neither_task_nor_request_nor_protoc
         client.vanish()
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        "Content-Length: 0\r\n\r\n",
-        "Content-Length: 5\r\n\r\nhello",
-        "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-    ],
-)
-async def test_a_body_of_the_request_is_not_taken_for_frames(more: str) -> None:
+async def test_an_upgrade_that_says_it_has_no_body_is_one() -> None:
     async with serving() as house:
         reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-        writer.write((HEAD + more).encode() + frame(TEXT, b"x"))
+        writer.write((HEAD + "Content-Length: 0\r\n\r\n").encode() + frame(TEXT, b"x"))
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         client = RawClient(reader, writer)
         assert await client.receive() == (TEXT, b"x")
         client.vanish()
+
+
+@pytest.mark.parametrize(
+    "more", ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"]
+)
+async def test_an_upgrade_with_a_body_is_refused(more: str) -> None:
+    async with serving() as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write((HEAD + more).encode() + frame(TEXT, b"x"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400")
+        writer.close()
 
 
 async def test_an_address_with_its_full_number_is_refused_before_the_upgrade_and_served_again_later() -> None:
