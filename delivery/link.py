@@ -141,7 +141,8 @@ class Link:
                 except (OSError, RedisError) as error:
                     logger.warning("Redis is away", error=type(error).__name__)
                     await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - a spread, not a secret
-                    pause = min(2 * pause, LONGEST_PAUSE)
+                    # Whoever asks now shall see an attempt before his patience ends.
+                    pause = min(2 * pause, LONGEST_PAUSE, self._connect_seconds / 2)
         finally:
             self._dialling = None
 

@@ -50,7 +50,7 @@ def test_a_process_that_is_gone_is_an_error_and_not_a_zero() -> None:
 
 def test_the_time_of_a_child_that_ended_is_its_parents() -> None:
     script = (
-        "python=$0; read begin; $python -c 'import time\nwhile time.process_time() < 0.3: pass' ; echo done; read wait"
+        "python=$0; read begin; \"$python\" -c 'import time\nwhile time.process_time() < 0.3: pass'; echo; read wait"
     )
     with subprocess.Popen(
         ["sh", "-c", script, sys.executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

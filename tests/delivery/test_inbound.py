@@ -1,6 +1,7 @@
 """What a client says becomes calls of the post, on a real Redis: every refusal, batches, order, and bad frames."""
 
 import asyncio
+import contextlib
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from delivery.outgoing import Outgoing
 from delivery.presence import Holder
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
+from protocol.refusals import Refusal
 from tests.delivery import desk as hands
 from tests.delivery.desk import Frame
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
@@ -195,6 +197,15 @@ async def test_an_ack_of_what_is_not_in_flight_here_changes_nothing(desk: Desk) 
     assert await receipts(desk.server) == []
 
 
+async def answering(link: Link) -> None:
+    """Until Redis answers again: between two attempts to connect the link waits."""
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(Refusal):
+                await link.command("PING")
+                return
+
+
 async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_link: Link, own_valkey: Valkey) -> None:
     desk = Desk(OneServer(own_link), V1())
     ids = await fly(desk, "m-1")
@@ -203,6 +214,7 @@ async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_lin
     assert (refused["code"], refused["component"], refused["retryable"]) == ("unavailable", "ack", True)
     assert not desk.inbound.too_many_bad
     await asyncio.to_thread(own_valkey.start)
+    await answering(own_link)
     await desk.nothing(type="ack", ackType="delivered", streamIds=ids)
     assert await mailbox_of(desk.server, RAVI) == []
     assert await receipts(desk.server) == [(RAVI, "delivered", ["m-1"])]
