@@ -20,13 +20,15 @@ async def profile(contenders: Contenders, options: argparse.Namespace, say: Say)
     """Run, and tell. py-spy slows the worker it looks at by a few percent.
 
     :raises FileNotFoundError: when py-spy is not installed
+    :raises TypeError: for servers that are not of our own starting
     """
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
         raise FileNotFoundError("py-spy is missing; `python3 run.py bench` installs it")
     name = next((name for name in options.contenders if name.startswith("mini")), "mini-everysec")
     venue = contenders.get(name)
-    assert isinstance(venue, Ours)  # noqa: S101 - for the type checker: options allow no URL with profile
+    if not isinstance(venue, Ours):
+        raise TypeError("only a stack of our own can be looked into")
     await venue.prepare()
     await venue.running.redis.config_resetstat()
     worker = venue.processes()["server"][0]

@@ -1,7 +1,7 @@
 """A client of ``wm.v1``, on picows: everything happens in the callback of a frame, and leaves once per loop tick."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -126,13 +126,13 @@ async def open_line(url: str, account: Account, ear: Ear, *, ack_each: bool = Fa
     """
     how: dict[str, Any] = {"extra_headers": {"Sec-WebSocket-Protocol": "wm.v1"}}
     try:
-        _, listener = await ws_connect(
+        _, connected = await ws_connect(
             lambda: Talker(ear, ack_each=ack_each),
             f"{url}/?token={account.secret}",
             websocket_handshake_timeout=CONNECT_SECONDS,
             **how,
         )
-        assert isinstance(listener, Talker)  # noqa: S101 - for the type checker: the factory made it
+        listener = cast("Talker", connected)  # what the factory made
         try:
             await asyncio.wait_for(listener.synced, CONNECT_SECONDS)
         except BaseException:

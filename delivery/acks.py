@@ -9,8 +9,8 @@ import structlog
 
 from delivery.flights import Acked, Flights
 from delivery.messenger import Messenger
-from delivery.outgoing import Desk
 from delivery.presence import Holder
+from delivery.sends import Desk
 from protocol.dialects import Dialect
 from protocol.refusals import Refusal
 
@@ -74,7 +74,10 @@ class Acks:
         self._work_on(1)
 
     async def finish(self) -> None:
-        """Return when everything acked is settled, or could not be."""
+        """Return when every sender was told and what waited to be settled is, or could not be.
+
+        A settling that is under way already ends by itself.
+        """
         while self.pending:
             await asyncio.sleep(0.005)
         if self._timer is not None:

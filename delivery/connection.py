@@ -19,9 +19,9 @@ from delivery.hub import Hub
 from delivery.inbound import Canonical, Inbound
 from delivery.lease import Lease, close_for
 from delivery.messenger import Messenger
-from delivery.outgoing import Outgoing
 from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder
+from delivery.sends import Sends
 from protocol.dialects import Dialect, Welcome
 from protocol.messages import pack
 from protocol.refusals import DRAINING, INTERNAL, LOGGED_OUT, TOKEN_EXPIRED, TOO_MANY_BAD_FRAMES, Close, Refusal
@@ -41,8 +41,24 @@ class Connection:
     """Fits server.socket.Listener below and delivery.hub.Member above; has a lease, a carrier and an ear."""
 
     __slots__ = (
-        "_acks", "_carrier", "_confirmations", "_dialect", "_draining", "_early", "_ending", "_held", "_hub",
-        "_identity", "_inbound", "_lease", "_messenger", "_outgoing", "_record", "_settings", "_socket", "holder",
+        "_acks",
+        "_carrier",
+        "_confirmations",
+        "_dialect",
+        "_draining",
+        "_early",
+        "_ending",
+        "_held",
+        "_hub",
+        "_identity",
+        "_inbound",
+        "_lease",
+        "_messenger",
+        "_record",
+        "_sends",
+        "_settings",
+        "_socket",
+        "holder",
     )  # fmt: skip
 
     def __init__(
@@ -68,10 +84,10 @@ class Connection:
         self._lease = Lease(self, self.holder, identity.account_id, messenger, settings.ping_seconds)
         flights = Flights(settings.window)
         self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, flights, settings)
-        self._outgoing = Outgoing(self, self.mobile, dialect, messenger)
+        self._sends = Sends(self, self.mobile, dialect, messenger)
         self._acks = Acks(self, self.holder, dialect, messenger, flights, self._carrier)
         self._confirmations = Confirmations(socket, self._acks)
-        self._inbound = Inbound(self.mobile, dialect, self._outgoing, self._acks, settings, canonical)
+        self._inbound = Inbound(self.mobile, dialect, self._sends, self._acks, settings, canonical)
         self._early: list[str | bytes] | None = []
         """What came before the lease was claimed; None since."""
         self._held = False
@@ -104,7 +120,7 @@ class Connection:
         """End it. What was received before is still worked through, unless its sender may speak no more."""
         if self._ending is None:
             if close in (LOGGED_OUT, TOKEN_EXPIRED):
-                self._outgoing.drop()
+                self._sends.drop()
                 self._early = None if self._early is None else []
             self._end(close.reason)
             self._socket.close(close)
@@ -141,7 +157,7 @@ class Connection:
         """Whether more is in hand than should be."""
         if self._early is not None:
             return len(self._early) >= EARLY
-        return self._in_hand >= IN_HAND or self._outgoing.characters >= CHARACTERS_IN_HAND
+        return self._in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
 
     def alive(self) -> None:
         """A pong."""
@@ -243,7 +259,7 @@ class Connection:
 
     async def _leave(self) -> None:
         try:
-            while self._outgoing.pending:
+            while self._sends.pending:
                 await asyncio.sleep(0.005)
             await self._acks.finish()
         finally:
@@ -261,7 +277,7 @@ class Connection:
 
     @property
     def _in_hand(self) -> int:
-        return self._outgoing.pending + self._acks.pending + len(self._early or ())
+        return self._sends.pending + self._acks.pending + len(self._early or ())
 
     def _worked(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -15,6 +15,8 @@ logger = structlog.get_logger(__name__)
 LEAVING_SECONDS: Final = 5.0
 """How long the sockets of a device that was logged out may take to go."""
 EVER: Final = 2**53
+_DEVICE: Final = b"dev:"
+"""Begins a field of a person's record, as the scripts write it."""
 
 Forgotten = Literal["unknown", "connected", "recent", "forgotten"]
 
@@ -25,6 +27,15 @@ class Devices:
     def __init__(self, link: Link, people: People) -> None:
         self._link = link
         self._people = people
+
+    async def known(self, mobile: str) -> dict[str, int]:
+        """Each device, and when it was last claimed, in unix ms.
+
+        :raises Refusal: ``unavailable``
+        """
+        fields = await self._link.command("HGETALL", self._people.keys(mobile).record)
+        found = zip(fields[::2], fields[1::2], strict=True)
+        return {name.removeprefix(_DEVICE).decode(): int(seen) for name, seen in found if name.startswith(_DEVICE)}
 
     async def forget(self, mobile: str, device: str, unseen_since_ms: int | None = None) -> Forgotten:
         """Forget a device that is not connected, and was last claimed before ``unseen_since_ms`` (default: now).
@@ -45,9 +56,8 @@ class Devices:
         """
         found = await self._people.find(mobile)
         stay = set(found.devices) if found is not None else set()
-        names = await self._link.command("HKEYS", self._people.keys(mobile).record)
-        known = {name.removeprefix(b"dev:").decode() for name in names if name.startswith(b"dev:")}
-        return "forgotten" in [await self.forget(mobile, device) for device in known - stay]
+        known = await self.known(mobile)
+        return "forgotten" in [await self.forget(mobile, device) for device in known.keys() - stay]
 
     async def logged_out(self, mobile: str, device: str) -> None:
         """Forget a device as soon as its sockets are gone, unless it is still, or again, logged in."""

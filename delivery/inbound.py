@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from delivery.acks import Acks
-from delivery.outgoing import Outgoing
+from delivery.sends import Sends
 from protocol.dialects import Dialect
 from protocol.frames import AckIn, BadFrame, ChatIn, decode, split
 from protocol.identifiers import is_message_id, parse_stream_id
@@ -23,20 +23,20 @@ Canonical = Callable[[str], str]
 class Inbound:
     """The frames of one connection."""
 
-    __slots__ = ("_acks", "_bad", "_canonical", "_dialect", "_mobile", "_outgoing", "_settings")
+    __slots__ = ("_acks", "_bad", "_canonical", "_dialect", "_mobile", "_sends", "_settings")
 
     def __init__(
         self,
         mobile: str,
         dialect: Dialect,
-        outgoing: Outgoing,
+        sends: Sends,
         acks: Acks,
         settings: Settings,
         canonical: Canonical,
     ) -> None:
         self._mobile = mobile
         self._dialect = dialect
-        self._outgoing = outgoing
+        self._sends = sends
         self._acks = acks
         self._settings = settings
         self._canonical = canonical
@@ -89,7 +89,7 @@ class Inbound:
             raise Refusal("message_empty")
         if len(frame.message.encode()) > self._settings.max_message_bytes:
             raise Refusal("message_too_large")
-        self._outgoing.put(to, frame.message_id, frame.message)
+        self._sends.put(to, frame.message_id, frame.message)
 
     def _ack(self, frame: AckIn) -> None:
         if frame.ack_type == "read":

@@ -1,5 +1,6 @@
 """Real servers for every test that wants one: one Valkey and one PostgreSQL per pytest process."""
 
+import importlib
 import os
 import secrets
 import shutil
@@ -21,6 +22,10 @@ from tests.support.links import close_links
 from tests.support.stack import ROOT, Stack
 
 TEMPLATE = "migrated"
+
+# Its plugin imports it at the very end otherwise, deep in the stack, where CPython 3.11 has failed to parse it
+# ("AST constructor recursion depth mismatch").
+importlib.import_module("hypothesis")
 
 
 def _roomy() -> Path:

@@ -133,10 +133,7 @@ async def _tell(chores: Chores, mobile: str, chats: list[tuple[str, str]]) -> No
 
 
 async def _forget_devices(chores: Chores, mobile: str) -> None:
-    mine = chores.people.keys(mobile)
     limit = int((time.time() - chores.settings.device_days * 86_400) * 1000)
-    fields = await chores.link.command("HGETALL", mine.record)
-    for name, seen in zip(fields[::2], fields[1::2], strict=True):
-        if name.startswith(b"dev:") and int(seen) <= limit:
-            device = name.removeprefix(b"dev:").decode()
+    for device, seen in (await chores.devices.known(mobile)).items():
+        if seen <= limit:
             await chores.devices.forget(mobile, device, limit)

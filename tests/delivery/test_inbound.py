@@ -15,8 +15,8 @@ from delivery.carrier import Carrier
 from delivery.flights import Flights
 from delivery.inbound import Inbound
 from delivery.link import Link
-from delivery.outgoing import Outgoing
 from delivery.presence import Holder
+from delivery.sends import Sends
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import Refusal
@@ -36,9 +36,9 @@ class Desk(hands.Desk):
         self.server = server
         self.flights = Flights(server.settings.window)
         self.carrier = Carrier(self, HOLDER, server.mailbox, dialect, self.flights, server.settings)
-        self.outgoing = Outgoing(self, RAVI, dialect, server.messenger)
+        self.sends = Sends(self, RAVI, dialect, server.messenger)
         self.acks = Acks(self, HOLDER, dialect, server.messenger, self.flights, self.carrier)
-        self.inbound = Inbound(RAVI, dialect, self.outgoing, self.acks, server.settings, self.canonical)
+        self.inbound = Inbound(RAVI, dialect, self.sends, self.acks, server.settings, self.canonical)
 
     def canonical(self, raw: str) -> str:
         return canonical_mobile(raw, "")
@@ -47,7 +47,7 @@ class Desk(hands.Desk):
         """What is answered to this, now and when the work is done."""
         self.frames.clear()
         self.say(self.inbound.hear(data))
-        while self.outgoing.pending:
+        while self.sends.pending:
             await asyncio.sleep(0.005)
         await self.acks.finish()
         return [*self.frames]

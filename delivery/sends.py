@@ -19,7 +19,7 @@ class Desk(Protocol):
     def say(self, frames: Sequence[bytes]) -> None: ...
 
 
-class Outgoing:
+class Sends:
     """For each recipient one deposit at a time, which keeps the chats of a pair in order; what comes meanwhile goes
     together in the next. Recipients do not wait for each other."""
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from delivery import outgoing as module
+from delivery import sends as module
 from delivery.link import Link
-from delivery.outgoing import MOST, Outgoing
 from delivery.people import Record
+from delivery.sends import MOST, Sends
 from protocol.dialects import V1, Seed
 from tests.delivery.desk import Desk, Gate
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
@@ -24,11 +24,11 @@ class Scene:
     def __init__(self, redis: "Redis | Link", dialect: V1 | Seed | None = None, **knobs: Any) -> None:
         self.server = OneServer(redis, **knobs)
         self.desk = Desk()
-        self.outgoing = Outgoing(self.desk, RAVI, dialect or V1(), self.server.messenger)
+        self.sends = Sends(self.desk, RAVI, dialect or V1(), self.server.messenger)
 
     def put(self, to: str, *message_ids: str) -> None:
         for message_id in message_ids:
-            self.outgoing.put(to, message_id, "hello")
+            self.sends.put(to, message_id, "hello")
 
     async def waits(self, mobile: str) -> list[str]:
         """The messageIds in a mailbox, oldest first."""
@@ -51,12 +51,12 @@ def batches(gate: Gate) -> list[tuple[str, int]]:
 async def test_a_chat_is_stored_and_answered_with_its_time(redis: "Redis") -> None:
     scene = Scene(redis)
     scene.put(ASHA, "m-1")
-    assert scene.outgoing.pending == 1
+    assert scene.sends.pending == 1
     await scene.desk.idle()
     ((stream_id, _),) = await redis.xrange(f"mailbox:{{{ASHA}}}")
     timestamp = int(stream_id.partition(b"-")[0])
     assert scene.desk.frames == [{"type": "sent", "messageId": "m-1", "to": ASHA, "timestamp": timestamp}]
-    assert scene.outgoing.pending == 0
+    assert scene.sends.pending == 0
 
 
 async def test_a_pair_stays_in_order_when_the_first_deposit_is_slow_and_the_rest_goes_together(
@@ -68,13 +68,13 @@ async def test_a_pair_stays_in_order_when_the_first_deposit_is_slow_and_the_rest
         scene.put(ASHA, name)
         await asyncio.sleep(0)
     assert batches(gate) == [(ASHA, 1)], "one deposit at a time"
-    assert scene.outgoing.pending == 10
+    assert scene.sends.pending == 10
     gate.open()
     await scene.desk.idle()
     assert batches(gate) == [(ASHA, 1), (ASHA, 9)]
     assert await scene.waits(ASHA) == names(10)
     assert scene.answers() == [("sent", name) for name in names(10)]
-    assert scene.outgoing.pending == 0
+    assert scene.sends.pending == 0
 
 
 async def test_a_pair_stays_in_order_when_the_recipient_must_be_loaded_first(
@@ -109,7 +109,7 @@ async def test_recipients_do_not_wait_for_each_other(redis: "Redis", monkeypatch
     scene.put(EVE, "m-1", "m-2")
     await until(lambda: len(scene.answers()) == 2)
     assert scene.answers() == [("sent", "m-1"), ("sent", "m-2")]
-    assert (await scene.waits(ASHA), scene.outgoing.pending) == ([], 1)
+    assert (await scene.waits(ASHA), scene.sends.pending) == ([], 1)
     opened.set()
     await scene.desk.idle()
     assert await scene.waits(ASHA) == ["m-0"]
@@ -137,7 +137,7 @@ async def test_every_chat_is_answered_once_also_the_same_one_twice(redis: "Redis
     await scene.desk.idle()
     assert Counter(frame["messageId"] for frame in scene.desk.frames) == {"m-0": 3, "m-1": 2, "m-2": 1}
     assert (await scene.waits(ASHA), await scene.waits(EVE)) == (names(3), ["m-0"])
-    assert scene.outgoing.pending == 0
+    assert scene.sends.pending == 0
 
 
 async def test_a_full_mailbox_refuses_by_name_those_it_has_no_room_for(redis: "Redis") -> None:
@@ -149,7 +149,7 @@ async def test_a_full_mailbox_refuses_by_name_those_it_has_no_room_for(redis: "R
     assert [(frame["code"], frame["component"], frame["retryable"]) for frame in refused] == [
         ("mailbox_full", "chat", True)
     ] * 2
-    assert scene.outgoing.pending == 0
+    assert scene.sends.pending == 0
 
 
 async def test_chats_to_nobody_are_refused_by_name_and_spoil_no_others(redis: "Redis") -> None:
@@ -160,7 +160,7 @@ async def test_chats_to_nobody_are_refused_by_name_and_spoil_no_others(redis: "R
     refused = [frame for frame in scene.desk.frames if frame["type"] == "error"]
     assert [(frame["code"], frame["messageId"]) for frame in refused] == [("no_such_person", name) for name in names(3)]
     assert await scene.waits(ASHA) == ["m-9"]
-    assert scene.outgoing.pending == 0
+    assert scene.sends.pending == 0
 
 
 async def test_without_redis_every_chat_is_refused_by_name_and_one_that_comes_later_is_tried(
@@ -175,7 +175,7 @@ async def test_without_redis_every_chat_is_refused_by_name_and_one_that_comes_la
     assert [(frame["code"], frame["messageId"]) for frame in scene.desk.frames] == [
         ("unavailable", name) for name in names(4)
     ]
-    assert scene.outgoing.pending == 0
+    assert scene.sends.pending == 0
 
 
 async def test_nothing_is_pending_after_a_failure_of_our_own_and_the_next_chat_goes(
@@ -191,8 +191,8 @@ async def test_nothing_is_pending_after_a_failure_of_our_own_and_the_next_chat_g
         scene.put(ASHA, *names(MOST + 5))
         with pytest.raises(ValueError, match="a bug"):
             await scene.desk.idle()
-    assert (scene.outgoing.pending, scene.desk.frames) == (0, [])
+    assert (scene.sends.pending, scene.desk.frames) == (0, [])
     scene.put(ASHA, "m-1")
     await scene.desk.idle()
     assert scene.answers() == [("sent", "m-1")]
-    assert scene.outgoing.pending == 0
+    assert scene.sends.pending == 0
