@@ -1,6 +1,5 @@
 """``python -m devstack``: what ``run.py`` becomes, in a process of its own."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -29,9 +28,9 @@ class Launched:
         return self.run()
 
     def run(self) -> dict[str, Any]:
-        """What the run file tells."""
-        run: dict[str, Any] = json.loads(self.run_file.read_text(encoding="utf-8"))
-        assert read_run(self.run_file) == run
+        """What the run file tells. Read once: it may be written anew at any moment."""
+        run = read_run(self.run_file)
+        assert run is not None
         return run
 
     def said(self) -> str:
