@@ -60,7 +60,7 @@ class House:
         self.hub = Hub(settings.lease_seconds)
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
         directory = Directory(passwords)
-        people = People(self.link, directory.person, settings.dedupe_hours)
+        people = People(self.link, directory.person)
         self.registry = Registry(self.link, self.server_id, settings)
         ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
         self.doorbell = Doorbell(self.link, self.server_id, settings, ears)

@@ -3,21 +3,15 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
-
-import structlog
+from typing import Protocol
 
 from delivery.flights import Acked, Flights
 from delivery.messenger import Messenger
 from delivery.presence import Holder
 from delivery.sends import Desk
+from delivery.settles import Settles
 from protocol.dialects import Dialect
 from protocol.refusals import Refusal
-
-logger = structlog.get_logger(__name__)
-SETTLE_SECONDS: Final = 0.01
-"""Settling waits so long for company. A crash meanwhile shows an acked chat again, under the same streamId."""
-RETRY_SECONDS: Final = 0.5
 
 
 class Counter(Protocol):
@@ -34,28 +28,33 @@ class Acks:
         "_counter",
         "_desk",
         "_dialect",
-        "_done",
         "_flights",
         "_holder",
         "_messenger",
         "_reads",
-        "_timer",
+        "_settles",
         "pending",
     )
 
     def __init__(
-        self, desk: Desk, holder: Holder, dialect: Dialect, messenger: Messenger, flights: Flights, counter: Counter
+        self,
+        desk: Desk,
+        holder: Holder,
+        dialect: Dialect,
+        messenger: Messenger,
+        flights: Flights,
+        settles: Settles,
+        counter: Counter,
     ) -> None:
         self._desk = desk
         self._holder = holder
         self._dialect = dialect
         self._messenger = messenger
         self._flights = flights
+        self._settles = settles
         self._counter = counter
         self._chats: list[Acked] = []
         self._reads: list[tuple[str, list[str]]] = []
-        self._done: list[str] = []
-        self._timer: asyncio.TimerHandle | None = None
         self.pending = 0
         """Acks whose senders were not told yet."""
 
@@ -68,21 +67,19 @@ class Acks:
             self._chats += chats
             self._work_on(len(chats))
 
+    def unknown(self, ids: Iterable[str]) -> list[str]:
+        """Those of these that are not in flight here."""
+        return [stream_id for stream_id in ids if stream_id not in self._flights]
+
     def read(self, sender: str, message_ids: list[str]) -> None:
         """The person read these chats of this sender."""
         self._reads.append((sender, message_ids))
         self._work_on(1)
 
     async def finish(self) -> None:
-        """Return when every sender was told and what waited to be settled is, or could not be.
-
-        A settling that is under way already ends by itself.
-        """
+        """Return when every sender was told, or could not be."""
         while self.pending:
             await asyncio.sleep(0.005)
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._settle(last=True)
 
     # ---- receipts
 
@@ -110,7 +107,11 @@ class Acks:
         by_sender: defaultdict[str, list[Acked]] = defaultdict(list)
         for chat in chats:
             by_sender[chat.sender].append(chat)
-        await asyncio.gather(*(self._tell(sender, theirs) for sender, theirs in by_sender.items()))
+        tellings = [self._tell(sender, theirs) for sender, theirs in by_sender.items()]
+        if len(tellings) == 1:
+            await tellings[0]  # a gathering costs as much as the telling
+        else:
+            await asyncio.gather(*tellings)
 
     async def _tell(self, sender: str, chats: Sequence[Acked]) -> None:
         ids = [chat.stream_id for chat in chats]
@@ -131,30 +132,6 @@ class Acks:
             self._flights.forget(settled)
             self._counter.landed()
 
-    # ---- settling
-
     def _land(self, ids: Sequence[str]) -> None:
-        self._flights.land(ids)
+        self._settles.put(self._flights.land(ids))
         self._counter.landed()
-        self._done += ids
-        self._settle_in(SETTLE_SECONDS)
-
-    def _settle_in(self, seconds: float) -> None:
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(seconds, lambda: self._desk.spawn(self._settle()))
-
-    async def _settle(self, *, last: bool = False) -> None:
-        self._timer = None
-        ids, self._done = self._done, []
-        if not ids:
-            return
-        try:
-            await self._messenger.settle(self._holder, ids)
-        except Refusal:
-            logger.warning("acked entries could not be settled", entries=len(ids), again=not last)
-            if not last:
-                self._done = ids + self._done
-                self._settle_in(RETRY_SECONDS)
-        else:
-            self._flights.forget(ids)

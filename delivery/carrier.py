@@ -10,9 +10,10 @@ import structlog
 from delivery.flights import Flights
 from delivery.mailbox import START, Collected, Mailbox, Mode
 from delivery.presence import Holder
+from delivery.settles import Settles
 from protocol.dialects import Dialect
 from protocol.entries import Chat, Entry, Receipt
-from protocol.identifiers import parse_stream_id
+from protocol.identifiers import place_of
 from protocol.refusals import SLOW_CONSUMER, Close, Refusal
 from settings import Settings
 
@@ -53,18 +54,27 @@ class Carrier:
         "_rung",
         "_running",
         "_settings",
+        "_settles",
         "_synced",
         "_waited",
     )
 
     def __init__(
-        self, road: Road, holder: Holder, mailbox: Mailbox, dialect: Dialect, flights: Flights, settings: Settings
+        self,
+        road: Road,
+        holder: Holder,
+        mailbox: Mailbox,
+        dialect: Dialect,
+        flights: Flights,
+        settles: Settles,
+        settings: Settings,
     ) -> None:
         self._road = road
         self._holder = holder
         self._mailbox = mailbox
         self._dialect = dialect
         self._flights = flights
+        self._settles = settles
         self._settings = settings
         self._parked: dict[str, None] = {}  # smaller than an empty set
         self._cursor: str | None = START  # None: nothing pending is left to be claimed
@@ -80,7 +90,7 @@ class Carrier:
 
     def begin(self, newest: str) -> None:
         """The lease was (re)claimed while ``newest`` was the last entry waiting: what is pending comes first."""
-        self._boundary = max(self._boundary, parse_stream_id(newest) if newest else NOTHING)
+        self._boundary = max(self._boundary, place_of(newest) if newest else NOTHING)
         self._rung = self._read = NOTHING  # if storage was lost, places may begin anew below what was read
         self._look()
 
@@ -88,7 +98,7 @@ class Carrier:
         """Something waits. A ring for what was read already is ignored; "" claims the pending ones again too."""
         if not stream_id:
             self._look()
-        elif (place := parse_stream_id(stream_id)) > self._read:
+        elif (place := place_of(stream_id)) > self._read:
             self._rung = max(self._rung, place)
             self._more = True
             self._wake()
@@ -161,11 +171,17 @@ class Carrier:
         return min(BATCH, self._flights.room)
 
     async def _collect(self, mode: Mode, cursor: str = START, ids: Sequence[str] = ()) -> Collected:
-        found = await self._mailbox.collect(self._holder, mode, self._room or len(ids), cursor, ids)
-        if found.verdict != "ok":
-            # Whether another connection has it is for the lease to find out; it may be nobody's again by then.
-            self._road.lease_gone()
-            raise Refusal("unavailable")
+        landed = self._settles.take()
+        try:
+            found = await self._mailbox.collect(self._holder, mode, self._room or len(ids), cursor, ids, landed)
+            if found.verdict != "ok":
+                # Whether another connection has it is for the lease to find out; it may be nobody's again by then.
+                self._road.lease_gone()
+                raise Refusal("unavailable")
+        except Refusal:
+            self._settles.put_back(landed)
+            raise
+        self._settles.gone(landed)
         await self._deliver(found.entries, again=mode == "again")
         return found
 
@@ -174,7 +190,7 @@ class Carrier:
         receipts: list[str] = []
         now, had_room = time.monotonic(), self._flights.room > 0
         for entry in entries:
-            place = parse_stream_id(entry.stream_id)
+            place = entry.place
             if not self._is_due(entry.stream_id, again=again):
                 continue
             said = await self._say(entry, place)

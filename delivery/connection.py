@@ -22,6 +22,7 @@ from delivery.messenger import Messenger
 from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder
 from delivery.sends import Sends
+from delivery.settles import Settles
 from protocol.dialects import Dialect, Welcome
 from protocol.messages import pack
 from protocol.refusals import DRAINING, INTERNAL, LOGGED_OUT, TOKEN_EXPIRED, TOO_MANY_BAD_FRAMES, Close, Refusal
@@ -57,6 +58,7 @@ class Connection:
         "_record",
         "_sends",
         "_settings",
+        "_settles",
         "_socket",
         "holder",
     )  # fmt: skip
@@ -83,9 +85,10 @@ class Connection:
         self.holder = Holder(identity.mobile, identity.device_id, server_id, secrets.token_hex(8))
         self._lease = Lease(self, self.holder, identity.account_id, messenger, settings.ping_seconds)
         flights = Flights(settings.window)
-        self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, flights, settings)
+        self._settles = Settles(self, self.holder, messenger, flights)
+        self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, flights, self._settles, settings)
         self._sends = Sends(self, self.mobile, dialect, messenger)
-        self._acks = Acks(self, self.holder, dialect, messenger, flights, self._carrier)
+        self._acks = Acks(self, self.holder, dialect, messenger, flights, self._settles, self._carrier)
         self._confirmations = Confirmations(socket, self._acks)
         self._inbound = Inbound(self.mobile, dialect, self._sends, self._acks, settings, canonical)
         self._early: list[str | bytes] | None = []
@@ -262,6 +265,7 @@ class Connection:
             while self._sends.pending:
                 await asyncio.sleep(0.005)
             await self._acks.finish()
+            await self._settles.finish()
         finally:
             await self._messenger.disconnect(self.holder, self, self._lease.age_ms)
         if self._lease.epoch:

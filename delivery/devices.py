@@ -43,9 +43,9 @@ class Devices:
         :raises Refusal: ``unavailable``
         """
         keys = self._people.keys(mobile)
-        names = [keys.record, keys.mailbox, keys.leases, *keys.removal()]
+        names = [keys.record, keys.mailbox, keys.leases, keys.tally, keys.parked]
         limit = EVER if unseen_since_ms is None else unseen_since_ms
-        reply: list[Any] = await self._link.call(FORGET, names, [device, keys.bucket_seconds, limit])
+        reply: list[Any] = await self._link.call(FORGET, names, [device, limit])
         verdict: Forgotten = reply[0].decode()
         return verdict
 

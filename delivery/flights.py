@@ -14,14 +14,23 @@ class Acked(NamedTuple):
     message_id: str
 
 
+class Landed(NamedTuple):
+    """An entry that is through and to be settled: its chat's sender and bytes of text; a receipt has none."""
+
+    stream_id: str
+    sender: str
+    size: int
+
+
 class _Flight:
     """A receipt has no ``message_id``. ``acked``: the client has it, its sender is being told."""
 
-    __slots__ = ("acked", "message_id", "sender", "sent_at", "times")
+    __slots__ = ("acked", "message_id", "sender", "sent_at", "size", "times")
 
-    def __init__(self, sender: str, message_id: str, sent_at: float, times: int) -> None:
+    def __init__(self, sender: str, message_id: str, size: int, sent_at: float, times: int) -> None:
         self.sender = sender
         self.message_id = message_id
+        self.size = size
         self.sent_at = sent_at
         self.times = times
         self.acked = False
@@ -57,9 +66,12 @@ class Flights:
     def start(self, entry: Entry, now: float) -> None:
         """It was sent, perhaps not for the first time."""
         before = self._flights.pop(entry.stream_id, None)
-        message_id = entry.message_id if isinstance(entry, Chat) else ""
         times = 1 if before is None else before.times + 1
-        self._flights[entry.stream_id] = _Flight(entry.sender, message_id, now, times)
+        if isinstance(entry, Chat):
+            flight = _Flight(entry.sender, entry.message_id, entry.size, now, times)
+        else:
+            flight = _Flight("", "", 0, now, times)
+        self._flights[entry.stream_id] = flight
 
     def ack(self, ids: Iterable[str]) -> tuple[list[Acked], list[str]]:
         """Those of these entries that are in flight here and were not acked yet: chats, and streamIds of receipts.
@@ -82,11 +94,14 @@ class Flights:
             if (flight := self._flights.get(stream_id)) is not None:
                 flight.acked = False
 
-    def land(self, ids: Iterable[str]) -> None:
+    def land(self, ids: Iterable[str]) -> list[Landed]:
         """These are through: they count no more. Until they are settled they are known."""
+        landed = []
         for stream_id in ids:
-            self._flights.pop(stream_id, None)
-            self._landed[stream_id] = None
+            if (flight := self._flights.pop(stream_id, None)) is not None:
+                self._landed[stream_id] = None
+                landed.append(Landed(stream_id, flight.sender, flight.size))
+        return landed
 
     def forget(self, ids: Iterable[str]) -> None:
         """These are settled, or gone from the mailbox."""

@@ -98,7 +98,7 @@ class Inbound:
         if not 0 < len(ids) <= MOST_NAMES:
             errors = [{"field": "streamIds", "message": f"an ack names 1 to {MOST_NAMES} streamIds"}]
             raise Refusal("bad_frame", errors)
-        for stream_id in ids:
+        for stream_id in self._acks.unknown(ids):
             parse_stream_id(stream_id)
         return self._acks.delivered(ids)
 

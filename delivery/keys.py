@@ -5,8 +5,7 @@ the same code runs on a Redis Cluster. Keys of servers stand alone: no script jo
 """
 
 import re
-import time
-from dataclasses import dataclass
+from functools import cached_property
 
 SERVERS = "servers"
 """Sorted set: serverId -> its last heartbeat in ms."""
@@ -44,23 +43,11 @@ def bell(server_id: str) -> str:
     return f"bell:{server_id}"
 
 
-@dataclass(frozen=True, slots=True)
 class Person:
-    """All keys of one person, one slot.
+    """All keys of one person, one slot. ``mobile``: 10 to 15 ASCII digits, checked before."""
 
-    :param mobile: 10 to 15 ASCII digits, checked before
-    :param dedupe_seconds: width of a dedupe bucket
-    :param day: number of the current bucket
-    """
-
-    mobile: str
-    dedupe_seconds: int
-    day: int
-
-    @classmethod
-    def of(cls, mobile: str, dedupe_seconds: int) -> "Person":
-        """The keys as they are now; buckets follow the wall clock."""
-        return cls(mobile, dedupe_seconds, int(time.time()) // dedupe_seconds)
+    def __init__(self, mobile: str) -> None:
+        self.mobile = mobile
 
     @property
     def record(self) -> str:
@@ -103,18 +90,14 @@ class Person:
         return f"tally:{{{self.mobile}}}"
 
     @property
-    def waiting(self) -> str:
-        """Hash: dedupe records of chats that wait."""
+    def records(self) -> str:
+        """Hash: dedupe records since the last turn."""
         return f"seen:{{{self.mobile}}}"
 
-    def bucket(self, offset: int = 0) -> str:
-        """Hash: dedupe records of chats that left on this day; expires as a whole."""
-        return f"seen:{{{self.mobile}}}:{self.day + offset}"
-
     @property
-    def bucket_seconds(self) -> int:
-        """How long a bucket lives: to the end of its day, and the dedupe time on top; tomorrow's a day more."""
-        return 3 * self.dedupe_seconds
+    def records_before(self) -> str:
+        """Hash: dedupe records from before the last turn; ends by itself."""
+        return f"seen:{{{self.mobile}}}:before"
 
     def everything(self) -> list[str]:
         """The keys ``load`` may have to delete, in its order."""
@@ -127,14 +110,34 @@ class Person:
             self.parked,
             self.leases,
             self.tally,
-            self.waiting,
-            *self.buckets(),
+            self.records,
+            self.records_before,
         ]
 
-    def buckets(self) -> list[str]:
-        """Yesterday's, today's, and tomorrow's: another server's clock may be ahead."""
-        return [self.bucket(-1), self.bucket(), self.bucket(1)]
+    # What a script takes, for those that run for every message: spelled once and kept.
 
+    @cached_property
     def removal(self) -> list[str]:
-        """What an entry leaves behind when it goes."""
-        return [self.tally, self.waiting, self.bucket(), self.parked]
+        """The mailbox, and what an entry leaves behind elsewhere when it goes."""
+        return [self.mailbox, self.tally, self.parked]
+
+    @cached_property
+    def settling(self) -> list[str]:
+        """The same and the records: a chat may be known to be delivered to one of several devices."""
+        return [*self.removal, self.records, self.records_before]
+
+    @cached_property
+    def collecting(self) -> list[str]:
+        """The same and what tells whether, and which, entries may be handed out."""
+        return [*self.settling, self.leases, self.blocks, self.phantoms]
+
+    @cached_property
+    def sending(self) -> list[str]:
+        """What decides the fate of a chat, and where it is put."""
+        where = [self.record, self.mailbox, self.blocks, self.phantoms]
+        return [*where, self.leases, self.tally, self.records, self.records_before]
+
+    @cached_property
+    def telling(self) -> list[str]:
+        """Where a receipt is put."""
+        return [self.record, self.mailbox, self.leases]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from delivery.flights import Landed
 from delivery.link import Arg, Link
 from delivery.people import People
 from delivery.presence import Holder, Verdict
@@ -54,16 +55,19 @@ class Mailbox:
     def __init__(self, link: Link, people: People, settings: Settings) -> None:
         self._link = link
         self._people = people
-        self._limits: list[Arg] = [settings.mailbox_limit, settings.mailbox_bytes, settings.mailbox_per_sender]
+        self._limits: list[Arg] = [
+            settings.mailbox_limit,
+            settings.mailbox_bytes,
+            settings.mailbox_per_sender,
+            settings.records_seconds,
+        ]
 
     async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
         """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
 
         :raises Refusal: ``no_such_person``, ``unavailable``: for all of them
         """
-        keys = self._people.keys(to)
-        names = [keys.record, keys.mailbox, keys.blocks, keys.phantoms, keys.leases, keys.tally, keys.waiting]
-        names += keys.buckets()
+        names = self._people.keys(to).sending
         args: list[Arg] = [sender, *self._limits]
         for message_id, message in chats:
             args += (message_id, message)
@@ -83,11 +87,10 @@ class Mailbox:
 
         :raises Refusal: ``unavailable``
         """
-        keys = self._people.keys(to)
+        names = self._people.keys(to).telling
         args = [sender, ack_type, " ".join(message_ids)]
         for _ in range(2):
-            words = [keys.record, keys.mailbox, keys.leases]
-            verdict, stream_id, servers = await self._link.call(RECEIPT, words, args)
+            verdict, stream_id, servers = await self._link.call(RECEIPT, names, args)
             if verdict == b"stored":
                 return _deposit(stream_id, servers)
             try:
@@ -99,46 +102,59 @@ class Mailbox:
         raise Refusal("unavailable")
 
     async def collect(
-        self, holder: Holder, mode: Mode, count: int, cursor: str = START, ids: Sequence[str] = ()
+        self,
+        holder: Holder,
+        mode: Mode,
+        count: int,
+        cursor: str = START,
+        ids: Sequence[str] = (),
+        landed: Sequence[Landed] = (),
     ) -> Collected:
-        """The next entries for this connection, if it still holds the lease."""
-        keys = self._people.keys(holder.mobile)
-        names = [keys.leases, keys.mailbox, keys.blocks, *keys.removal(), keys.phantoms]
-        args: list[Arg] = [
-            holder.device,
-            holder.server_id,
-            holder.connection_id,
-            mode,
-            count,
-            keys.bucket_seconds,
-            cursor,
-            *ids,
-        ]
+        """The next entries for this connection, if it still holds the lease; then ``landed`` are settled on the way."""
+        names = self._people.keys(holder.mobile).collecting
+        whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
+        args = [*whose, mode, count, cursor, len(ids), len(landed), *ids, *_settled(landed)]
         verdict, after, read, entries = await self._link.call(COLLECT, names, args)
         return Collected(verdict.decode(), after.decode(), read, [_entry(*entry) for entry in entries])
 
-    async def settle(self, mobile: str, device: str, ids: Sequence[str]) -> None:
+    async def settle(self, mobile: str, device: str, landed: Sequence[Landed]) -> None:
         """This device has these entries. Again is as good as once."""
-        keys = self._people.keys(mobile)
-        await self._link.call(SETTLE, [keys.mailbox, *keys.removal()], [device, keys.bucket_seconds, *ids])
+        names = self._people.keys(mobile).settling
+        await self._link.call(SETTLE, names, [device, len(landed), *_settled(landed)])
 
     async def unread(self, mobile: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         """Which of this sender's chats are known here and not marked read."""
         keys = self._people.keys(mobile)
-        found = await self._link.call(UNREAD, [keys.blocks, keys.waiting, *keys.buckets()], [sender, *message_ids])
+        names = [keys.blocks, keys.records, keys.records_before]
+        found = await self._link.call(UNREAD, names, [sender, *message_ids])
         return [message_id.decode() for message_id in found]
 
     async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         """Mark chats read, settling those that still wait; returns their streamIds."""
         keys = self._people.keys(mobile)
-        names = [keys.mailbox, *keys.removal(), keys.bucket(-1), keys.bucket(1), keys.blocks]
-        args: list[Arg] = [device, keys.bucket_seconds, sender, *message_ids]
+        names = [*keys.settling, keys.blocks]
+        args = [device, sender, *message_ids]
         return [stream_id.decode() for stream_id in await self._link.call(MARK_READ, names, args)]
 
     async def failed(self, mobile: str, stream_id: str) -> int:
         """Our own code failed on this entry; how often by now."""
         count: int = await self._link.command("HINCRBY", self._people.keys(mobile).parked, stream_id, 1)
         return count
+
+
+def _settled(landed: Sequence[Landed]) -> list[Arg]:
+    """As the scripts take it: the ids, and how many chats and bytes of each sender they are."""
+    args: list[Arg] = []
+    sums: dict[str, list[int]] = {}
+    for stream_id, sender, size in landed:
+        args.append(stream_id)
+        if sender:
+            total = sums.setdefault(sender, [0, 0])
+            total[0] += 1
+            total[1] += size
+    for sender, total in sums.items():
+        args += (sender, *total)
+    return args
 
 
 def _deposit(stream_id: bytes, servers: list[bytes]) -> Deposit:

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from delivery.doorbell import Doorbell
+from delivery.flights import Landed
 from delivery.hub import Hub, Member
 from delivery.mailbox import Mailbox
 from delivery.presence import Claimed, Holder, Presence
@@ -61,10 +62,9 @@ class Messenger:
         """The device has these chats of this sender: he gets one receipt. Only then may they be settled."""
         await self._receipt(sender, holder.mobile, "delivered", message_ids)
 
-    async def settle(self, holder: Holder, ids: Sequence[str]) -> None:
+    async def settle(self, holder: Holder, landed: Sequence[Landed]) -> None:
         """The device needs these entries no more, and their senders know."""
-        for start in range(0, len(ids), MOST):
-            await self.mailbox.settle(holder.mobile, holder.device, ids[start : start + MOST])
+        await self.mailbox.settle(holder.mobile, holder.device, landed)
 
     async def mark_read(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> list[str]:
         """The person read these chats; one receipt for those not marked yet. Returns the streamIds of all of them:

@@ -5,7 +5,8 @@ PostgreSQL is the truth, Redis is rebuilt from it whenever it has forgotten.
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 
 from delivery.keys import Person
 from delivery.link import Link
@@ -28,24 +29,20 @@ class Record(Protocol):
     def devices(self) -> Sequence[str]: ...
 
 
+SPELLED: Final = 2048
+"""People whose keys stay spelled: those who talk just now."""
 FindPerson = Callable[[str], Awaitable[Record | None]]
 """Looks a person up in PostgreSQL by mobile; raises ``Refusal("unavailable")`` while that is away."""
 
 
 class People:
-    """Loads people into Redis, and spells their keys.
+    """Loads people into Redis, and spells their keys."""
 
-    :param dedupe_hours: hours a retry is recognised after its chat has left
-    """
-
-    def __init__(self, link: Link, find: FindPerson, dedupe_hours: float) -> None:
+    def __init__(self, link: Link, find: FindPerson) -> None:
         self._link = link
         self.find = find
-        self._dedupe_seconds = max(1, int(dedupe_hours * 3600))
-
-    def keys(self, mobile: str) -> Person:
-        """The person's keys, as of now."""
-        return Person.of(mobile, self._dedupe_seconds)
+        self.keys = lru_cache(maxsize=SPELLED)(Person)
+        """A person's keys, by his mobile."""
 
     async def load(self, mobile: str) -> None:
         """From PostgreSQL into Redis.

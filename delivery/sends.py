@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from delivery.messenger import Messenger
 from protocol.dialects import Dialect
-from protocol.identifiers import parse_stream_id
+from protocol.identifiers import place_of
 from protocol.refusals import Refusal
 
 MOST: Final = 64
@@ -86,5 +86,5 @@ class Sends:
     def _answer(self, to: str, message_id: str, stream_id: str | None) -> list[bytes]:
         if stream_id is None:
             return self._dialect.error(Refusal("mailbox_full"), "chat", message_id)
-        timestamp, _ = parse_stream_id(stream_id)
+        timestamp, _ = place_of(stream_id)
         return self._dialect.sent(message_id, to, timestamp)

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from protocol.identifiers import place_of
+
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """What chats and receipts have in common.
@@ -14,6 +16,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     sender: str
 
     @property
+    def place(self) -> tuple[int, int]:
+        """The streamId as numbers, which compare as places do."""
+        return place_of(self.stream_id)
+
+    @property
     def timestamp(self) -> int:
         """When it was stored, in ms."""
         return int(self.stream_id.partition("-")[0])
@@ -24,6 +31,11 @@ class Chat(Entry, frozen=True, gc=False):
 
     message_id: str
     message: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of its text in UTF-8."""
+        return len(self.message.encode())
 
 
 class Receipt(Entry, frozen=True):

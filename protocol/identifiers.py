@@ -48,6 +48,12 @@ def check_device(value: str) -> str:
     return value
 
 
+def place_of(stream_id: str) -> tuple[int, int]:
+    """:func:`parse_stream_id` of an id that Redis gave us."""
+    ms, _, seq = stream_id.partition("-")
+    return int(ms), int(seq)
+
+
 def parse_stream_id(value: str) -> tuple[int, int]:
     """``"<ms>-<seq>"`` as two numbers, so that ids compare as numbers.
 

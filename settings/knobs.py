@@ -134,6 +134,16 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def dedupe_seconds(self) -> int:
+        """:attr:`dedupe_hours` in whole seconds."""
+        return max(1, int(self.dedupe_hours * 3600))
+
+    @property
+    def records_seconds(self) -> int:
+        """How long a dedupe record may be needed: its chat waits, and then the dedupe time passes."""
+        return int(self.mailbox_days * 86_400) + self.dedupe_seconds
+
+    @property
     def jobs_redis_url(self) -> str:
         """Where arq keeps its queue."""
         return self.arq_redis_url or self.redis_url

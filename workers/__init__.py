@@ -33,7 +33,7 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     configure(settings.log_level)
     await Tortoise.init(config=tortoise_orm(settings.database_url, 2), _enable_global_fallback=True)
     link = Link(settings)
-    people = People(link, Directory(Passwords(4, 1, 0)).person, settings.dedupe_hours)
+    people = People(link, Directory(Passwords(4, 1, 0)).person)
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()
     ctx["chores"] = Chores(settings, link, people, Mailbox(link, people, settings), Devices(link, people), events)

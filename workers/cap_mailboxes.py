@@ -13,7 +13,8 @@ import structlog
 
 from delivery import keys
 from delivery.doorbell import ring_command
-from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, TIDY
+from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, TIDY, TURN
+from protocol.identifiers import place_of
 from workers.chores import Chores
 
 logger = structlog.get_logger(__name__)
@@ -36,22 +37,16 @@ class Due:
     phantom: bool
 
 
-def time_of(stream_id: str) -> tuple[int, int]:
-    """A streamId as numbers, which compare as times do."""
-    ms, _, number = stream_id.partition("-")
-    return int(ms), int(number)
-
-
 def _due_entry(entry: tuple[bytes, list[bytes]]) -> Due:
     stream_id, fields = entry
     chat = (fields[3].decode(), fields[5].decode()) if fields[1] == b"c" else None
-    return Due(time_of(stream_id.decode()), stream_id, chat, phantom=False)
+    return Due(place_of(stream_id.decode()), stream_id, chat, phantom=False)
 
 
 def _due_phantom(phantom: tuple[bytes, list[bytes]]) -> Due:
     phantom_id, fields = phantom
     of_the_chat = fields[7] if len(fields) > 7 else phantom_id
-    return Due(time_of(of_the_chat.decode()), phantom_id, (fields[1].decode(), fields[3].decode()), phantom=True)
+    return Due(place_of(of_the_chat.decode()), phantom_id, (fields[1].decode(), fields[3].decode()), phantom=True)
 
 
 async def cap_mailboxes(ctx: dict[str, Any]) -> int:
@@ -80,7 +75,16 @@ async def cap(chores: Chores, mobile: str) -> int:
     await _forget_devices(chores, mobile)
     mine = chores.people.keys(mobile)
     await chores.link.call(TIDY, [mine.record, mine.mailbox, mine.leases])
+    await _turn_records(chores, mobile)
     return expired
+
+
+async def _turn_records(chores: Chores, mobile: str) -> None:
+    mine, settings = chores.people.keys(mobile), chores.settings
+    names = [mine.records, mine.records_before, mine.mailbox, mine.phantoms]
+    args = [settings.dedupe_seconds, settings.records_seconds, BATCH]
+    while (await chores.link.call(TURN, names, args))[0] == b"more":
+        pass
 
 
 async def _expire(chores: Chores, mobile: str, before: str) -> int:
@@ -101,7 +105,7 @@ async def _expire(chores: Chores, mobile: str, before: str) -> int:
 
 async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Due]:
     """All of them, oldest first. Their ids do not tell: a chat that became a phantom carries its time in a field."""
-    mine, limit, start, due = chores.people.keys(mobile), time_of(before), "-", list[Due]()
+    mine, limit, start, due = chores.people.keys(mobile), place_of(before), "-", list[Due]()
     while True:
         phantoms = await chores.link.command("XRANGE", mine.phantoms, start, "+", "COUNT", PHANTOMS)
         due += [each for each in map(_due_phantom, phantoms) if each.time < limit]
@@ -113,10 +117,9 @@ async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Due]:
 async def _remove(chores: Chores, mobile: str, entries: list[bytes], phantoms: list[bytes]) -> int:
     mine, left = chores.people.keys(mobile), 0
     if entries:
-        left += await chores.link.call(EXPIRE, [mine.mailbox, *mine.removal()], [mine.bucket_seconds, *entries])
+        left += await chores.link.call(EXPIRE, mine.removal, entries)
     if phantoms:
-        names = [mine.phantoms, mine.tally, mine.waiting, mine.bucket()]
-        left += await chores.link.call(EXPIRE_PHANTOMS, names, [mine.bucket_seconds, *phantoms])
+        left += await chores.link.call(EXPIRE_PHANTOMS, [mine.phantoms, mine.tally], phantoms)
     return left
 
 

@@ -1,25 +1,34 @@
 -- The dedupe record of a chat: field = digest of (sender, messageId), value = state letter + streamId.
--- States: s stored, d delivered, r read, x expired or dropped, p phantom (its sender is blocked).
--- While the entry waits the record is in `waiting`; when it leaves it moves to the bucket of the day, which
--- expires as a whole: no timer and no key per message.
-local RANK = {s = 1, p = 1, x = 2, d = 3, r = 4}
+-- States: s stored, d delivered to a device, r read, p phantom (its sender is blocked).
+-- All records of a person are in two hashes, none in both that differs: those `since` the last turn, and those before
+-- it. A record stays where it is when its chat leaves the mailbox, so that this costs nothing; see turn.lua.
+local RANK = {s = 1, p = 1, d = 2, r = 3}
+local SINCE = 'since'
 
 local function record_field(sender, message_id)
   return string.sub(redis.sha1hex(sender .. ' ' .. message_id), 1, 20)
 end
 
--- For each of these fields its record and the key it is in, or nothing. Buckets: the day before, today, and tomorrow
--- (a clock may be ahead).
-local function find_records(waiting, buckets, fields)
-  local records, where, missing = {}, {}, fields
-  for _, key in ipairs({waiting, buckets[1], buckets[2], buckets[3]}) do
+-- Write {field, record, ...}. The hash knows when it was begun. Should nobody ever turn it, it ends by itself, but not
+-- before `least` seconds.
+local function write_records(records, fresh, least)
+  redis.call('HSET', records, unpack(fresh))
+  local left = redis.call('TTL', records)
+  if left < 0 then redis.call('HSET', records, SINCE, text(now_ms())) end
+  if left < tonumber(least) then redis.call('EXPIRE', records, math.floor(least * 1.5)) end
+end
+
+-- For each of these fields its record and the key it is in, or nothing.
+local function find_records(records, before, fields)
+  local found, where, missing = {}, {}, fields
+  for _, key in ipairs({records, before}) do
     if #missing == 0 then break end
-    -- Most people have one bucket, and asking for many fields of none costs more than asking whether there is one.
-    if key == waiting or redis.call('EXISTS', key) == 1 then
-      local found, still = redis.call('HMGET', key, unpack(missing)), {}
+    -- Asking for many fields of nothing costs more than asking whether there is something.
+    if key == records or redis.call('EXISTS', key) == 1 then
+      local values, still = redis.call('HMGET', key, unpack(missing)), {}
       for i, field in ipairs(missing) do
-        if found[i] then
-          records[field], where[field] = found[i], key
+        if values[i] then
+          found[field], where[field] = values[i], key
         else
           still[#still + 1] = field
         end
@@ -27,7 +36,7 @@ local function find_records(waiting, buckets, fields)
       missing = still
     end
   end
-  return records, where
+  return found, where
 end
 
 -- The state only rises.
@@ -36,13 +45,3 @@ local function raised(record, state)
   return state .. string.sub(record, 2)
 end
 
--- Entries leave their mailbox: their records move to today's bucket. `ids` are the streamIds by field.
-local function retire_records(waiting, bucket, ttl, fields, ids, state)
-  local found, retired = redis.call('HMGET', waiting, unpack(fields)), {}
-  for i, field in ipairs(fields) do
-    retired[#retired + 1] = field
-    retired[#retired + 1] = raised(found[i] or ('s' .. ids[i]), state)
-  end
-  redis.call('HDEL', waiting, unpack(fields))
-  if redis.call('HSET', bucket, unpack(retired)) == redis.call('HLEN', bucket) then redis.call('EXPIRE', bucket, ttl) end
-end

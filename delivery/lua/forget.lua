@@ -1,19 +1,18 @@
 #!lua flags=allow-oom
 -- forget: a device goes, and with it what only it had still to settle. The last group is never dropped: it becomes
 -- (or is replaced by) the placeholder `primary`, so that what waits goes on waiting for the next device.
--- KEYS[1] person KEYS[2] mailbox KEYS[3] leases KEYS[4] tally KEYS[5] waiting records KEYS[6] bucket now KEYS[7] parked
--- ARGV[1] device ARGV[2] seconds a bucket lives ARGV[3] forget only if not seen since, in ms
+-- KEYS[1] person KEYS[2] mailbox KEYS[3] leases KEYS[4] tally KEYS[5] parked
+-- ARGV[1] device ARGV[2] forget only if not seen since, in ms
 -- RETURNS {verdict: unknown | connected | recent | forgotten, number of entries that left}
 --@use _clock
 --@use _leases
 --@use _mailbox
---@use _seen
 --@use _tally
 --@use _remove
 local device = ARGV[1]
 local seen = redis.call('HGET', KEYS[1], 'dev:' .. device)
 if not seen then return {'unknown', 0} end
-if tonumber(seen) > tonumber(ARGV[3]) then return {'recent', 0} end
+if tonumber(seen) > tonumber(ARGV[2]) then return {'recent', 0} end
 local value = redis.call('HGET', KEYS[3], device)
 if value and lease_of(value).till > now_ms() then return {'connected', 0} end
 
@@ -31,7 +30,7 @@ if #groups == 0 then
   return {'forgotten', 0}
 end
 redis.call('XGROUP', 'DESTROY', KEYS[2], device)
-local keys = {mailbox = KEYS[2], tally = KEYS[4], waiting = KEYS[5], bucket = KEYS[6], parked = KEYS[7]}
+local keys = {mailbox = KEYS[2], tally = KEYS[4], parked = KEYS[5]}
 local leaving = {}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
   if passed_by_others(KEYS[2], groups, device, entry[1]) then
@@ -40,6 +39,6 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
 end
 local left = 0
 for i = 1, #leaving, 1000 do
-  left = left + remove_entries(keys, groups, {unpack(leaving, i, math.min(i + 999, #leaving))}, 'd', ARGV[2])
+  left = left + take_out(keys, groups, {unpack(leaving, i, math.min(i + 999, #leaving))})
 end
 return {'forgotten', left}

@@ -2,8 +2,9 @@
 -- send: chats of one sender into their recipient's mailbox, in order; all that decides their fate, in one step.
 -- Order for each: known -> seen -> full -> blocked -> store. Refusals are not remembered.
 -- KEYS[1] person KEYS[2] mailbox KEYS[3] blocks KEYS[4] phantoms KEYS[5] leases KEYS[6] tally
--- KEYS[7] waiting records KEYS[8] bucket before KEYS[9] bucket now KEYS[10] bucket after
--- ARGV[1] sender ARGV[2] most chats ARGV[3] most bytes ARGV[4] most of one sender ARGV[5..] messageId, text, ...
+-- KEYS[7] records KEYS[8] records before
+-- ARGV[1] sender ARGV[2] most chats ARGV[3] most bytes ARGV[4] most of one sender ARGV[5] least life of records in s
+-- ARGV[6..] messageId, text, ...
 -- RETURNS {verdict: unloaded | done, newest streamId that waits or '', {serverId of each live connection},
 --   {streamId | full, ...}}
 --@use _clock
@@ -15,8 +16,8 @@ local sender = ARGV[1]
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'unloaded', '', {}, {}} end
 
 local fields = {}
-for i = 5, #ARGV, 2 do fields[#fields + 1] = record_field(sender, ARGV[i]) end
-local records = find_records(KEYS[7], {KEYS[8], KEYS[9], KEYS[10]}, fields)
+for i = 6, #ARGV, 2 do fields[#fields + 1] = record_field(sender, ARGV[i]) end
+local records = find_records(KEYS[7], KEYS[8], fields)
 
 -- For a blocked sender his and others' phantoms count as if they waited, as they would if the person were offline;
 -- for everyone else they do not, or blocked people could fill a mailbox for good.
@@ -37,7 +38,7 @@ end
 
 local answers, fresh, newest = {}, {}, ''
 for n, field in ipairs(fields) do
-  local message_id, message = ARGV[3 + 2 * n], ARGV[4 + 2 * n]
+  local message_id, message = ARGV[4 + 2 * n], ARGV[5 + 2 * n]
   local record = records[field]
   if not record and chats < most_chats and bytes + #message <= most_bytes and mine < most_mine then
     local state, id = store(message_id, message)
@@ -52,7 +53,7 @@ for n, field in ipairs(fields) do
   end
 end
 if #fresh > 0 then
-  redis.call('HSET', KEYS[7], unpack(fresh))
+  write_records(KEYS[7], fresh, ARGV[5])
   local p, others = '', {0, 0, 0}
   if blocked then p, others = 'p', waiting end
   redis.call('HSET', KEYS[6], p .. 'n', chats - others[1], p .. 'b', bytes - others[2],

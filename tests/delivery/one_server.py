@@ -59,7 +59,7 @@ class OneServer:
         self.settings = make_settings(**knobs)
         self.server_id = server_id
         self.link = redis if isinstance(redis, Link) else link_to(redis)
-        self.people = People(self.link, self._find, self.settings.dedupe_hours)
+        self.people = People(self.link, self._find)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds)

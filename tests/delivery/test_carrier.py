@@ -98,7 +98,7 @@ async def carrying(redis: "Redis", dialect: Dialect | None = None, **knobs: Any)
         **knobs,
     )
     link = link_to(redis)
-    people = People(link, find, 24)
+    people = People(link, find)
     mailbox, presence, road = Mailbox(link, people, settings), Presence(link, people, settings), Road()
     flights = Flights(settings.window)
     carrier = Carrier(road, HOLDER, mailbox, dialect or V1(), flights, settings)

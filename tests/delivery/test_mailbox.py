@@ -55,7 +55,7 @@ def house(redis: "Redis") -> House:
         mailbox_limit=3,
         max_devices=1,
     )
-    people = People(link_to(redis), find, 24)
+    people = People(link_to(redis), find)
     return House(
         Mailbox(link_to(redis), people, settings), Presence(link_to(redis), people, settings), people, rows, asked
     )

@@ -28,7 +28,7 @@ def people(redis: "Redis", row: Row | None) -> People:
         assert mobile == MOBILE
         return row
 
-    return People(link_to(redis), find, 24)
+    return People(link_to(redis), find)
 
 
 async def test_what_is_known_of_a_person_is_loaded_and_again_changes_nothing(redis: "Redis") -> None:
