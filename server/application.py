@@ -1,6 +1,7 @@
 """The Sanic application, with every default of Sanic's that does not suit a public chat server changed."""
 
 import asyncio
+import gc
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from settings import Settings
 from settings.logs import configure, log_config
 
 BACKLOG: Final = 4096
+GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Connections the kernel holds for us. With Sanic's 100, a storm of reconnects waits for seconds in SYN retries."""
 
 
@@ -68,6 +70,7 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
     app.ctx.sockets = Sockets(settings, app.ctx.heartbeat)
     app.before_server_start(_begin)
+    app.after_server_start(_settle_memory)
     app.after_server_stop(_finish)
     watchdog.install(app)
     return app
@@ -96,6 +99,14 @@ async def _begin(app: MiniSanic) -> None:
     worker = app.m.name if hasattr(app, "multiplexer") else ""
     app.ctx.server_id = make_server_id(worker)
     app.ctx.heartbeat.start()
+
+
+async def _settle_memory(_app: MiniSanic) -> None:
+    """What stands now stands as long as we do: the collector need not look at it again, and seldom at the rest, since
+    hardly anything of ours forms cycles. Left alone it takes 5 % of a busy worker's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _finish(app: MiniSanic) -> None:
