@@ -189,18 +189,20 @@ class Carrier:
         frames: list[bytes] = []
         receipts: list[str] = []
         now, had_room = time.monotonic(), self._flights.room > 0
+        confirming = not self._dialect.acks_receipts
         for entry in entries:
-            place = entry.place
             if not self._is_due(entry.stream_id, again=again):
                 continue
-            said = await self._say(entry, place)
+            place = entry.place
+            said = self._say(entry, place)
             if said is None:
+                await self._fail(entry.stream_id)
                 continue
             frames += said
             self._flights.start(entry, now)
-            if not again and place <= self._boundary:
+            if place <= self._boundary and not again:
                 self._waited += 1
-            if isinstance(entry, Receipt) and not self._dialect.acks_receipts:
+            if confirming and isinstance(entry, Receipt):
                 receipts.append(entry.stream_id)
             self._read = max(self._read, place)
         if had_room and not self._flights.room:
@@ -216,7 +218,7 @@ class Carrier:
             return self._flights.unacked(stream_id)
         return stream_id not in self._flights and stream_id not in self._parked
 
-    async def _say(self, entry: Entry, place: tuple[int, int]) -> list[bytes] | None:
+    def _say(self, entry: Entry, place: tuple[int, int]) -> list[bytes] | None:
         try:
             if isinstance(entry, Chat):
                 mode: Literal["online", "offline"] = "offline" if place <= self._boundary else "online"
@@ -224,14 +226,13 @@ class Carrier:
             if isinstance(entry, Receipt):
                 return self._dialect.receipt(entry, self._holder.mobile)
             raise TypeError(type(entry).__name__)
-        except Exception:  # noqa: BLE001 - whatever our own code does with an entry, the next ones must flow
-            await self._fail(entry.stream_id)
+        except Exception:
+            logger.exception("an entry could not be said", stream_id=entry.stream_id)
             return None
 
     async def _fail(self, stream_id: str) -> None:
         """Our own code cannot say this entry: the ones behind it must flow all the same."""
         self._parked[stream_id] = None
-        logger.exception("an entry could not be said", stream_id=stream_id)
         try:
             count = await self._mailbox.failed(self._holder.mobile, stream_id)
         except Refusal:

@@ -7,6 +7,7 @@ from typing import Final
 from delivery.acks import Acks
 from delivery.sends import Sends
 from protocol.dialects import Dialect
+from protocol.entries import size_of
 from protocol.frames import AckIn, BadFrame, ChatIn, decode, split
 from protocol.identifiers import is_message_id, parse_stream_id
 from protocol.refusals import Refusal
@@ -58,25 +59,26 @@ class Inbound:
             return self._refuse(bad.refusal, bad.kind, bad.message_id)
         answers: list[bytes] = []
         for part in parts:
-            answers += self._one(part)
-            if self.too_many_bad:
-                break
+            if refused := self._one(part):
+                answers += refused
+                if self.too_many_bad:
+                    break
         return answers
 
     def _one(self, part: bytes) -> list[bytes]:
-        kind, message_id = "frame", None
         try:
             frame = decode(part)
-            if isinstance(frame, ChatIn):
-                kind, message_id = "chat", frame.message_id if is_message_id(frame.message_id) else None
-                self._chat(frame)
-            else:
-                kind = "ack"
-                self._ack(frame)
         except BadFrame as bad:
             return self._refuse(bad.refusal, bad.kind, bad.message_id)
+        try:
+            if isinstance(frame, ChatIn):
+                self._chat(frame)
+            else:
+                self._ack(frame)
         except Refusal as refusal:
-            return self._refuse(refusal, kind, message_id)
+            if isinstance(frame, ChatIn):
+                return self._refuse(refusal, "chat", frame.message_id if is_message_id(frame.message_id) else None)
+            return self._refuse(refusal, "ack", None)
         return []
 
     def _chat(self, frame: ChatIn) -> None:
@@ -87,7 +89,7 @@ class Inbound:
             raise Refusal("self_message")
         if not frame.message:
             raise Refusal("message_empty")
-        if len(frame.message.encode()) > self._settings.max_message_bytes:
+        if size_of(frame.message) > self._settings.max_message_bytes:
             raise Refusal("message_too_large")
         self._sends.put(to, frame.message_id, frame.message)
 

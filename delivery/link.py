@@ -8,11 +8,12 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import hiredis
 import structlog
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from delivery.line import Address, Line, Word, dial, pack
 from delivery.scripts import Script
@@ -32,11 +33,12 @@ _AWAY: Final = (
 
 
 class _Asked(NamedTuple):
-    """A command, who waits for its reply, and since when (loop time)."""
+    """A command, who waits for its reply, and since when (loop time). ``script``: what Redis may not know yet."""
 
     answer: asyncio.Future[Any]
     at: float
     packed: bytes
+    script: Script | None
 
 
 class Link:
@@ -56,16 +58,13 @@ class Link:
         self._dialling: asyncio.Task[None] | None = None
         self._checking: asyncio.TimerHandle | None = None
 
-    async def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> Any:
+    def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> "asyncio.Future[Any]":
         """Run a script by its SHA; a Redis that does not know it is given the source."""
-        try:
-            return await self._ask(pack("EVALSHA", script.sha, len(keys), *keys, *args))
-        except NoScriptError:
-            return await self._ask(pack("EVAL", script.text, len(keys), *keys, *args))
+        return self._ask(pack("EVALSHA", script.sha, len(keys), *keys, *args), script)
 
-    async def command(self, *words: Word) -> Any:
+    def command(self, *words: Word) -> "asyncio.Future[Any]":
         """One plain command."""
-        return await self._ask(pack(*words))
+        return self._ask(pack(*words))
 
     async def together(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several plain commands in one trip; not a transaction."""
@@ -92,11 +91,11 @@ class Link:
 
     # ---- asking
 
-    def _ask(self, packed: bytes) -> asyncio.Future[Any]:
+    def _ask(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
         if len(self._sent) + len(self._unsent) >= MOST_PENDING:
             raise Refusal("unavailable")
         loop = asyncio.get_running_loop()
-        asked = _Asked(loop.create_future(), loop.time(), packed)
+        asked = _Asked(loop.create_future(), loop.time(), packed, script)
         if self._line is not None:
             self._sent.append(asked)
             self._line.write(packed)
@@ -109,13 +108,24 @@ class Link:
         return asked.answer
 
     def _heard(self, reply: Any) -> None:
-        answer = self._sent.popleft().answer
-        if answer.done():
+        asked = self._sent.popleft()
+        if asked.answer.done():
             return  # whoever asked was cancelled
-        if isinstance(reply, hiredis.ReplyError):
-            answer.set_exception(_error(str(reply)))
+        if not isinstance(reply, hiredis.ReplyError):
+            asked.answer.set_result(reply)
+        elif asked.script is not None and str(reply).startswith("NOSCRIPT"):
+            self._teach(asked, asked.script)
         else:
-            answer.set_result(reply)
+            asked.answer.set_exception(_error(str(reply)))
+
+    def _teach(self, asked: _Asked, script: Script) -> None:
+        try:
+            self.tell("SCRIPT", "LOAD", script.text)
+            again = self._ask(asked.packed)
+        except Refusal as refusal:
+            asked.answer.set_exception(refusal)
+        else:
+            again.add_done_callback(partial(_hand_on, asked.answer))
 
     def _check(self) -> None:
         """A reply that does not come, or a connection that does not: nobody waits for longer than he was told."""
@@ -165,6 +175,14 @@ def _refuse(asked: Iterable[_Asked]) -> None:
             each.answer.set_exception(Refusal("unavailable"))
 
 
+def _hand_on(answer: asyncio.Future[Any], again: asyncio.Future[Any]) -> None:
+    if not answer.done():
+        if (error := again.exception()) is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(again.result())
+
+
 def _note(answer: asyncio.Future[Any]) -> None:
     if not answer.cancelled() and (error := answer.exception()) is not None:
         logger.warning("a command was lost", error=str(error))
@@ -172,6 +190,4 @@ def _note(answer: asyncio.Future[Any]) -> None:
 
 def _error(words: str) -> Exception:
     code = words.partition(" ")[0]
-    if code == "NOSCRIPT":
-        return NoScriptError(words)
     return Refusal("unavailable") if code in _AWAY else ResponseError(words)

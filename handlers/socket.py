@@ -1,7 +1,7 @@
 """The WebSocket: who opens it is settled before the upgrade, what is said on it is the connection's business."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from sanic import Request
@@ -20,9 +20,13 @@ SEED: Final[Dialect] = Seed()
 V1_DIALECT: Final[Dialect] = V1()
 
 
+SPELLED: Final = 4096
+"""Numbers that stay cleaned: those of people who are written to just now."""
+
+
 @cache
 def _canonical(region: str) -> Callable[[str], str]:
-    return lambda raw: canonical_mobile(raw, region)
+    return lru_cache(maxsize=SPELLED)(lambda raw: canonical_mobile(raw, region))
 
 
 def register_socket(app: MiniSanic) -> None:

@@ -5,6 +5,11 @@ import msgspec
 from protocol.identifiers import place_of
 
 
+def size_of(text: str) -> int:
+    """Bytes in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """What chats and receipts have in common.
 
@@ -35,7 +40,7 @@ class Chat(Entry, frozen=True, gc=False):
     @property
     def size(self) -> int:
         """Bytes of its text in UTF-8."""
-        return len(self.message.encode())
+        return size_of(self.message)
 
 
 class Receipt(Entry, frozen=True):

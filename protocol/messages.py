@@ -15,6 +15,10 @@ def pack(frames: Sequence[bytes], *, joined: bool) -> Iterator[bytes]:
     if not joined:
         yield from frames
         return
+    if sum(map(len, frames)) <= CHUNK_BYTES:
+        if frames:
+            yield _array(frames)
+        return
     chunk: list[bytes] = []
     size = 0
     for frame in frames:
@@ -27,5 +31,5 @@ def pack(frames: Sequence[bytes], *, joined: bool) -> Iterator[bytes]:
         yield _array(chunk)
 
 
-def _array(frames: list[bytes]) -> bytes:
+def _array(frames: Sequence[bytes]) -> bytes:
     return frames[0] if len(frames) == 1 else b"[" + b",".join(frames) + b"]"

@@ -1,7 +1,8 @@
--- The mailbox with a group for every known device, at 0; `primary` keeps the place of a person who has none yet.
--- A mailbox that was tidied away goes on where its ids ended, so that ids never go back.
-local function open_mailbox(person, mailbox)
-  if redis.call('EXISTS', mailbox) == 1 then return end
+-- Add an entry. A mailbox begins with a group for every known device, at 0; `primary` keeps the place of a person who
+-- has none yet. One that was tidied away goes on where its ids ended, so that ids never go back.
+local function put(person, mailbox, ...)
+  local id = redis.call('XADD', mailbox, 'NOMKSTREAM', '*', ...)
+  if id then return id end
   local last, devices = false, {}
   local fields = redis.call('HGETALL', person)
   for i = 1, #fields, 2 do
@@ -13,13 +14,14 @@ local function open_mailbox(person, mailbox)
     redis.call('XGROUP', 'CREATE', mailbox, device, '0', 'MKSTREAM')
   end
   if last then redis.call('XSETID', mailbox, last) end
+  return redis.call('XADD', mailbox, '*', ...)
 end
 
 -- Every group of the mailbox with the id it has read up to.
 local function groups_of(mailbox)
-  local groups = {}
-  if redis.call('EXISTS', mailbox) == 0 then return groups end
-  for _, info in ipairs(redis.call('XINFO', 'GROUPS', mailbox)) do
+  local groups, infos = {}, redis.pcall('XINFO', 'GROUPS', mailbox)
+  if infos.err then return groups end -- there is no mailbox
+  for _, info in ipairs(infos) do
     local group = {}
     for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
     groups[#groups + 1] = {name = group['name'], read = group['last-delivered-id'], pending = group['pending']}

@@ -7,6 +7,5 @@
 --@use _leases
 --@use _mailbox
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'unloaded', '', {}} end
-open_mailbox(KEYS[1], KEYS[2])
-local id = redis.call('XADD', KEYS[2], '*', 'k', 'r', 'f', ARGV[1], 'a', ARGV[2], 'i', ARGV[3])
+local id = put(KEYS[1], KEYS[2], 'k', 'r', 'f', ARGV[1], 'a', ARGV[2], 'i', ARGV[3])
 return {'stored', id, live_servers(KEYS[3])}

@@ -28,12 +28,9 @@ local chats, bytes, mine = waiting[1], waiting[2], waiting[3]
 if blocked then chats, bytes, mine = chats + waiting[4], bytes + waiting[5], mine + waiting[6] end
 local most_chats, most_bytes, most_mine = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local opened = false
 local function store(message_id, message)
   if blocked then return 'p', redis.call('XADD', KEYS[4], '*', 'f', sender, 'i', message_id, 'b', #message) end
-  if not opened then open_mailbox(KEYS[1], KEYS[2]) end
-  opened = true
-  return 's', redis.call('XADD', KEYS[2], '*', 'k', 'c', 'f', sender, 'i', message_id, 'm', message)
+  return 's', put(KEYS[1], KEYS[2], 'k', 'c', 'f', sender, 'i', message_id, 'm', message)
 end
 
 local answers, fresh, newest = {}, {}, ''
