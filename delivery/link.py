@@ -72,10 +72,7 @@ class Link:
 
     def tell(self, *words: Word) -> None:
         """A command whose outcome nothing depends on: a failure is a line in the log."""
-        try:
-            self._ask(pack(*words)).add_done_callback(_note)
-        except Refusal:
-            logger.warning("a command was not sent", command=words[0])
+        self._ask(pack(*words)).add_done_callback(_note)
 
     async def close(self) -> None:
         """End the connection. Whoever still waits is refused."""
@@ -92,10 +89,11 @@ class Link:
     # ---- asking
 
     def _ask(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
-        if len(self._sent) + len(self._unsent) >= MOST_PENDING:
-            raise Refusal("unavailable")
         loop = asyncio.get_running_loop()
         asked = _Asked(loop.create_future(), loop.time(), packed, script)
+        if len(self._sent) + len(self._unsent) >= MOST_PENDING:
+            _refuse([asked])
+            return asked.answer
         if self._line is not None:
             self._sent.append(asked)
             self._line.write(packed)
@@ -119,13 +117,8 @@ class Link:
             asked.answer.set_exception(_error(str(reply)))
 
     def _teach(self, asked: _Asked, script: Script) -> None:
-        try:
-            self.tell("SCRIPT", "LOAD", script.text)
-            again = self._ask(asked.packed)
-        except Refusal as refusal:
-            asked.answer.set_exception(refusal)
-        else:
-            again.add_done_callback(partial(_hand_on, asked.answer))
+        self.tell("SCRIPT", "LOAD", script.text)
+        self._ask(asked.packed).add_done_callback(partial(_hand_on, asked.answer))
 
     def _check(self) -> None:
         """A reply that does not come, or a connection that does not: nobody waits for longer than he was told."""

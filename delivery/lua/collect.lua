@@ -34,7 +34,9 @@ local function read()
     return redis.pcall('XREADGROUP', 'GROUP', device, server, 'COUNT', count, 'STREAMS', mailbox, '>')
   end
   local entries = {}
-  for i = 9, last_again do entries[#entries + 1] = redis.call('XRANGE', mailbox, ARGV[i], ARGV[i])[1] end
+  for _, id in ipairs({unpack(ARGV, 9, last_again)}) do
+    entries[#entries + 1] = redis.call('XRANGE', mailbox, id, id)[1]
+  end
   return {'0-0', entries}
 end
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- expire: entries leave unread; whoever calls has told their senders first.
 -- KEYS[1] mailbox KEYS[2] tally KEYS[3] parked
--- ARGV streamIds
+-- ARGV[1..] streamIds
 -- RETURNS number of entries that left
 --@use _mailbox
 --@use _tally

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- expire_phantoms: what a blocked sender believes to wait ends as a waiting chat would.
 -- KEYS[1] phantoms KEYS[2] tally
--- ARGV ids of phantoms
+-- ARGV[1..] ids of phantoms
 -- RETURNS number of phantoms that left
 --@use _tally
 local left = 0

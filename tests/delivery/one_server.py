@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from delivery.doorbell import Doorbell, Ears
+from delivery.flights import Landed
 from delivery.hub import Hub
 from delivery.link import Link
 from delivery.mailbox import Mailbox
@@ -17,6 +18,7 @@ from delivery.messenger import Messenger
 from delivery.people import People
 from delivery.presence import Presence
 from delivery.registry import Registry
+from protocol.entries import Chat, Entry
 from settings import Settings
 from tests.support.links import link_to
 
@@ -87,6 +89,14 @@ class OneServer:
     def _ring(self, mobile: str, stream_id: str) -> None:
         self.rung.append((mobile, stream_id))
         self.hub.ring(mobile, stream_id)
+
+
+def landed(*entries: Entry) -> list[Landed]:
+    """These, to be settled."""
+    return [
+        Landed(entry.stream_id, entry.sender, entry.size) if isinstance(entry, Chat) else Landed(entry.stream_id, "", 0)
+        for entry in entries
+    ]
 
 
 async def until(done: Callable[[], Any], seconds: float = 5) -> None:

@@ -1,6 +1,7 @@
 """The scripts of the post, called by their keys against a real Redis: what the classes above them do, without them."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from delivery.link import Arg
 from tests.support.links import link_to
 
 DAY = 86_400
+RECORDS_SECONDS = 31 * DAY
 MOBILE = "9100000001"
 ASHA = "9200000001"
 RAVI = "9200000002"
@@ -27,10 +29,10 @@ def text(reply: Any) -> Any:
 class Post:
     """One person's slot. Server and connection are ``s1``/``c1`` unless said otherwise."""
 
-    def __init__(self, redis: "Redis", mobile: str = MOBILE, day: int = 0) -> None:
+    def __init__(self, redis: "Redis", mobile: str = MOBILE) -> None:
         self.redis = redis
         self.link = link_to(redis)
-        self.keys = Person(mobile, DAY, day or int(time.time()) // DAY)
+        self.keys = Person(mobile)
 
     async def call(self, script: scripts.Script, keys: list[str], *args: Arg) -> Any:
         return text(await self.link.call(script, keys, args))
@@ -43,10 +45,8 @@ class Post:
     async def send(
         self, message_id: str, message: str = "hello", sender: str = ASHA, limits: list[Arg] | None = None
     ) -> Any:
-        k = self.keys
-        names = [k.record, k.mailbox, k.blocks, k.phantoms, k.leases, k.tally, k.waiting, *k.buckets()]
         verdict, _, servers, answers = await self.call(
-            scripts.SEND, names, sender, *(limits or LIMITS), message_id, message
+            scripts.SEND, self.keys.sending, sender, *(limits or LIMITS), RECORDS_SECONDS, message_id, message
         )
         if answers[:1] == ["full"]:
             return ["full", "", servers]
@@ -90,33 +90,51 @@ class Post:
         count: int = 100,
         cursor: str = "0-0",
         ids: tuple[str, ...] = (),
+        settle: tuple[str, ...] = (),
     ) -> Any:
-        k = self.keys
-        names = [k.leases, k.mailbox, k.blocks, *k.removal(), k.phantoms]
-        args: list[Arg] = [device, server, connection, mode, count, k.bucket_seconds, cursor, *ids]
-        return await self.call(scripts.COLLECT, names, *args)
+        whose: list[Arg] = [device, server, connection]
+        settled = [*settle, *await self.sums(settle)]
+        args = [*whose, mode, count, cursor, len(ids), len(settle), *ids, *settled]
+        return await self.call(scripts.COLLECT, self.keys.collecting, *args)
 
     async def settle(self, *ids: str, device: str = "primary") -> Any:
-        names = [self.keys.mailbox, *self.keys.removal()]
-        return await self.call(scripts.SETTLE, names, device, self.keys.bucket_seconds, *ids)
+        args = [device, len(ids), *ids, *await self.sums(ids)]
+        return await self.call(scripts.SETTLE, self.keys.settling, *args)
+
+    async def sums(self, ids: Sequence[str]) -> list[Arg]:
+        """What a server remembers of these entries, where they are: chats and bytes of each sender."""
+        sums: dict[str, list[int]] = {}
+        for stream_id in ids:
+            for _, fields in await self.redis.xrange(self.keys.mailbox, stream_id, stream_id):
+                if fields[b"k"] == b"c":
+                    total = sums.setdefault(fields[b"f"].decode(), [0, 0])
+                    total[0] += 1
+                    total[1] += len(fields[b"m"])
+        return [word for sender, total in sums.items() for word in (sender, *total)]
+
+    async def age_records(self) -> None:
+        """As if they had been begun long ago."""
+        if await self.redis.exists(self.keys.records):
+            await self.redis.hset(self.keys.records, "since", "1")
+
+    async def turn(self, kept_seconds: int = DAY, count: int = 100) -> Any:
+        k = self.keys
+        names = [k.records, k.records_before, k.mailbox, k.phantoms]
+        return (await self.call(scripts.TURN, names, kept_seconds, RECORDS_SECONDS, count))[0]
 
     async def unread(self, *message_ids: str, sender: str = ASHA) -> Any:
-        names = [self.keys.blocks, self.keys.waiting, *self.keys.buckets()]
+        names = [self.keys.blocks, self.keys.records, self.keys.records_before]
         return await self.call(scripts.UNREAD, names, sender, *message_ids)
 
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
-        k = self.keys
-        names = [k.mailbox, *k.removal(), k.bucket(-1), k.bucket(1), k.blocks]
-        return await self.call(scripts.MARK_READ, names, device, k.bucket_seconds, sender, *message_ids)
+        names = [*self.keys.settling, self.keys.blocks]
+        return await self.call(scripts.MARK_READ, names, device, sender, *message_ids)
 
     async def expire(self, *ids: str) -> Any:
-        names = [self.keys.mailbox, *self.keys.removal()]
-        return await self.call(scripts.EXPIRE, names, self.keys.bucket_seconds, *ids)
+        return await self.call(scripts.EXPIRE, self.keys.removal, *ids)
 
     async def expire_phantoms(self, *ids: str) -> Any:
-        k = self.keys
-        names = [k.phantoms, k.tally, k.waiting, k.bucket()]
-        return await self.call(scripts.EXPIRE_PHANTOMS, names, k.bucket_seconds, *ids)
+        return await self.call(scripts.EXPIRE_PHANTOMS, [self.keys.phantoms, self.keys.tally], *ids)
 
     async def sweep(self, gone: str = "", lease_ms: int = 60_000) -> Any:
         return await self.call(scripts.SWEEP, [self.keys.leases, self.keys.last_seen], lease_ms, gone)
@@ -127,8 +145,8 @@ class Post:
     async def forget(self, device: str, since_ms: int | None = None) -> Any:
         k = self.keys
         limit = int(time.time() * 1000) + 1000 if since_ms is None else since_ms
-        names = [k.record, k.mailbox, k.leases, *k.removal()]
-        return await self.call(scripts.FORGET, names, device, k.bucket_seconds, limit)
+        names = [k.record, k.mailbox, k.leases, k.tally, k.parked]
+        return await self.call(scripts.FORGET, names, device, limit)
 
     async def tidy(self) -> Any:
         return await self.call(scripts.TIDY, [self.keys.record, self.keys.mailbox, self.keys.leases])
@@ -147,7 +165,8 @@ class Post:
 
     async def states(self, key: str) -> list[str]:
         """The state letters of the dedupe records in a hash."""
-        return sorted(chr(record[0]) for record in (await self.redis.hgetall(key)).values())
+        found = await self.redis.hgetall(key)
+        return sorted(chr(record[0]) for field, record in found.items() if field not in (b"since", b"walk"))
 
     async def snapshot(self) -> dict[str, bytes | None]:
         """Everything there is, to be compared with later."""

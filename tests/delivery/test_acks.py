@@ -9,11 +9,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from delivery import acks as module
+from delivery import settles
 from delivery.acks import Acks
 from delivery.flights import Flights
 from delivery.link import Link
 from delivery.presence import Holder
+from delivery.settles import Settles
 from devstack.valkey import Valkey
 from protocol.dialects import V1
 from tests.delivery.desk import Desk, Gate
@@ -32,7 +33,8 @@ class Scene:
         self.desk = Desk()
         self.flights = Flights(100)
         self.landings = 0
-        self.acks = Acks(self.desk, HOLDER, V1(), self.server.messenger, self.flights, self)
+        self.settles = Settles(self.desk, HOLDER, self.server.messenger, self.flights)
+        self.acks = Acks(self.desk, HOLDER, V1(), self.server.messenger, self.flights, self.settles, self)
 
     def landed(self) -> None:
         self.landings += 1
@@ -50,6 +52,10 @@ class Scene:
         for entry in entries:
             self.flights.start(entry, time.monotonic())
         return [entry.stream_id for entry in entries]
+
+    async def finish(self) -> None:
+        await self.acks.finish()
+        await self.settles.finish()
 
     async def waits(self, count: int) -> bool:
         return len(await mailbox_of(self.server, RAVI)) == count
@@ -99,6 +105,28 @@ async def test_what_is_acked_while_a_receipt_is_on_its_way_goes_together_in_the_
     await until(lambda: scene.waits(0))
 
 
+async def test_after_a_round_of_receipts_the_next_waits_the_longer_the_longer_it_took(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await scene.fly(3)
+    acknowledge = scene.server.messenger.acknowledge
+
+    async def slowly(*args: Any) -> None:
+        await asyncio.sleep(0.004)
+        await acknowledge(*args)
+
+    monkeypatch.setattr(scene.server.messenger, "acknowledge", slowly)
+    scene.acks.delivered(ids[:1])
+    await until(scene.told)
+    began = time.monotonic()
+    scene.acks.delivered(ids[1:2])
+    await asyncio.sleep(0.002)
+    scene.acks.delivered(ids[2:])
+    await until(scene.told)
+    assert time.monotonic() - began > 0.01
+    assert await receipts(scene.server) == [(RAVI, "delivered", names(0)), (RAVI, "delivered", names(1, 2))]
+
+
 async def test_each_sender_gets_his_own_receipt_and_none_waits_for_another(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +152,7 @@ async def test_the_same_ack_twice_is_one_receipt_at_every_moment(scene: Scene, m
     scene.acks.delivered(ids)  # told and not settled
     await until(lambda: scene.waits(0))
     scene.acks.delivered(ids)  # settled
-    await scene.acks.finish()
+    await scene.finish()
     assert await receipts(scene.server) == [(RAVI, "delivered", names(0))]
 
 
@@ -132,7 +160,7 @@ async def test_an_ack_of_what_is_not_in_flight_is_no_work(scene: Scene) -> None:
     await scene.fly(0)
     waiting = await scene.server.send(ASHA, RAVI, "m-1")
     scene.acks.delivered([waiting, "5-0"])
-    await scene.acks.finish()
+    await scene.finish()
     assert (scene.acks.pending, scene.desk.tasks) == (0, [])
     assert await scene.waits(1)
     assert await receipts(scene.server) == []
@@ -152,7 +180,7 @@ async def test_the_ack_of_a_chat_whose_sender_is_gone_is_settled_all_the_same(sc
     del scene.server.rows[ASHA]
     await scene.server.link.command("DEL", f"person:{{{ASHA}}}")
     scene.acks.delivered(ids)
-    await scene.acks.finish()
+    await scene.finish()
     assert await scene.waits(0)
     assert await mailbox_of(scene.server, ASHA) == []
 
@@ -169,10 +197,10 @@ async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_lin
     assert scene.errors() == [("unavailable", "ack")]
     assert (len(scene.flights), scene.landings) == (2, 0), "they are in flight as before"
     await asyncio.to_thread(own_valkey.start)
-    await scene.acks.finish()
+    await scene.finish()
     assert await scene.waits(2)
     scene.acks.delivered(ids)
-    await scene.acks.finish()
+    await scene.finish()
     assert await scene.waits(0)
     assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))]
 
@@ -205,7 +233,7 @@ async def test_a_break_before_the_receipt_settles_nothing(scene: Scene, redis: "
         scene.acks.delivered(ids)
         with pytest.raises(ResponseError, match=DENIED):
             await scene.desk.idle()
-        await scene.acks.finish()
+        await scene.finish()
     assert scene.acks.pending == 0, "nobody waits for it at the end"
     assert await scene.waits(2)
     assert await receipts(scene.server) == []
@@ -219,7 +247,7 @@ async def test_a_break_between_receipt_and_settling_repeats_the_receipt_and_lose
         scene.acks.delivered(ids)
         await scene.desk.idle()
         with pytest.raises(ResponseError, match=DENIED):
-            await scene.acks.finish()
+            await scene.finish()
     assert await scene.waits(2)
     assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))]
     later = Scene(redis)  # the next connection finds them pending
@@ -228,7 +256,7 @@ async def test_a_break_between_receipt_and_settling_repeats_the_receipt_and_lose
     for entry in found.entries:
         later.flights.start(entry, time.monotonic())
     later.acks.delivered(ids)
-    await later.acks.finish()
+    await later.finish()
     assert await scene.waits(0)
     assert await receipts(scene.server) == [(RAVI, "delivered", names(0, 1))] * 2
 
@@ -255,7 +283,7 @@ async def test_after_a_failure_of_our_own_nothing_is_pending_and_the_next_ack_is
     assert scene.acks.pending == 0
     scene.acks.delivered(ids[3:])  # heard before the connection is closed
     async with asyncio.timeout(5):
-        await scene.acks.finish()
+        await scene.finish()
     assert scene.acks.pending == 0
     assert await receipts(scene.server) == [(RAVI, "delivered", names(3))]
     assert [entry.stream_id for entry in await mailbox_of(scene.server, RAVI)] == ids[:3], "for the next connection"
@@ -286,7 +314,7 @@ async def test_reads_are_told_after_the_deliveries_before_them(scene: Scene, mon
     scene.acks.delivered(ids[2:])
     scene.acks.read(ASHA, names(2))
     gate.open()
-    await scene.acks.finish()
+    await scene.finish()
     assert [(kind, told) for _, kind, told in await receipts(scene.server)] == [
         ("delivered", names(0)),
         ("delivered", names(1, 2)),
@@ -305,10 +333,10 @@ async def test_a_read_that_could_not_be_told_is_refused(own_link: Link, own_valk
     assert scene.errors() == [("unavailable", "ack")]
     assert len(scene.flights) == 1
     await asyncio.to_thread(own_valkey.start)
-    await scene.acks.finish()
+    await scene.finish()
     assert await scene.waits(1)
     scene.acks.read(ASHA, names(0))
-    await scene.acks.finish()
+    await scene.finish()
     assert await receipts(scene.server) == [(RAVI, "read", names(0))]
     assert await scene.waits(0)
 
@@ -317,7 +345,7 @@ async def test_a_read_that_could_not_be_told_is_refused(own_link: Link, own_valk
 
 
 async def test_settling_waits_for_company(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(settles, "SETTLE_SECONDS", 0.2)
     ids = await scene.fly(3)
     gate = Gate(monkeypatch, scene.server.messenger, "settle")
     gate.open()
@@ -326,13 +354,13 @@ async def test_settling_waits_for_company(scene: Scene, monkeypatch: pytest.Monk
         await until(scene.told)
     assert gate.calls == []
     await until(lambda: scene.waits(0))
-    assert gate.calls == [(HOLDER, ids)]
+    assert [[entry.stream_id for entry in landed] for _, landed in gate.calls] == [ids]
 
 
 async def test_what_could_not_be_settled_is_tried_again_with_what_came_since(
     own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(settles, "SETTLE_SECONDS", 0.5)
     scene = Scene(own_link)
     ids = await scene.fly(1)
     await scene.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
@@ -347,15 +375,15 @@ async def test_what_could_not_be_settled_is_tried_again_with_what_came_since(
     scene.acks.delivered(receipt)
     await asyncio.to_thread(own_valkey.start)
     await until(lambda: scene.waits(0))
-    assert gate.calls[-1] == (HOLDER, ids + receipt)
+    assert [entry.stream_id for entry in gate.calls[-1][1]] == ids + receipt
 
 
 async def test_the_end_settles_at_once_what_was_acked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 60)
+    monkeypatch.setattr(settles, "SETTLE_SECONDS", 60)
     ids = await scene.fly(2)
     gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
     scene.acks.delivered(ids)
-    finishing = asyncio.create_task(scene.acks.finish())
+    finishing = asyncio.create_task(scene.finish())
     await asyncio.sleep(0.05)
     assert not finishing.done(), "their sender is not told yet"
     gate.open()
@@ -366,15 +394,15 @@ async def test_the_end_settles_at_once_what_was_acked(scene: Scene, monkeypatch:
 async def test_an_end_without_redis_waits_for_nobody(
     own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 60)
+    monkeypatch.setattr(settles, "SETTLE_SECONDS", 60)
     scene = Scene(own_link)
     ids = await scene.fly(1)
     scene.acks.delivered(ids)
     await until(scene.told)
     await asyncio.to_thread(own_valkey.kill)
     with capture_logs() as logs:
-        await asyncio.wait_for(scene.acks.finish(), 3)
-        await asyncio.sleep(module.RETRY_SECONDS + 0.3)
+        await asyncio.wait_for(scene.finish(), 3)
+        await asyncio.sleep(settles.RETRY_SECONDS + 0.3)
     told = [line for line in logs if line["event"] == UNSETTLED]
     assert [(line["entries"], line["again"]) for line in told] == [(1, False)], "and tries no more"
     await asyncio.to_thread(own_valkey.start)

@@ -14,14 +14,17 @@ from redis.asyncio import Redis
 
 from delivery import carrier as module
 from delivery.carrier import Carrier
-from delivery.flights import Flights
+from delivery.flights import Flights, Landed
 from delivery.mailbox import Collected, Mailbox, Mode
 from delivery.people import People
 from delivery.presence import Holder, Presence
+from delivery.settles import Settles
 from protocol.dialects import V1, Dialect, Seed
 from protocol.entries import Chat
 from protocol.refusals import SLOW_CONSUMER, Close
 from settings import Settings
+from tests.delivery.desk import Desk
+from tests.delivery.one_server import OneServer
 from tests.delivery.test_mailbox import ASHA, RAVI, Row
 from tests.support.links import link_to
 
@@ -68,6 +71,7 @@ class Scene:
     mailbox: Mailbox
     presence: Presence
     flights: Flights
+    settles: Settles
 
     async def send(self, message_id: str) -> None:
         self.carrier.ring((await self.mailbox.deposit(RAVI, ASHA, [(message_id, "hello")])).newest)
@@ -75,7 +79,7 @@ class Scene:
     async def ack(self, *message_ids: str) -> None:
         ids = [frame["streamId"] for frame in self.road.frames if frame.get("messageId") in message_ids]
         settled = [chat.stream_id for chat in self.flights.ack(ids)[0]]
-        await self.mailbox.settle(RAVI, "primary", settled)
+        await self.mailbox.settle(RAVI, "primary", [Landed(stream_id, ASHA, len("hello")) for stream_id in settled])
         self.flights.forget(settled)
         self.carrier.landed()
 
@@ -101,8 +105,9 @@ async def carrying(redis: "Redis", dialect: Dialect | None = None, **knobs: Any)
     people = People(link, find)
     mailbox, presence, road = Mailbox(link, people, settings), Presence(link, people, settings), Road()
     flights = Flights(settings.window)
-    carrier = Carrier(road, HOLDER, mailbox, dialect or V1(), flights, settings)
-    scene = Scene(carrier, road, mailbox, presence, flights)
+    settles = Settles(Desk(), HOLDER, OneServer(redis).messenger, flights)
+    carrier = Carrier(road, HOLDER, mailbox, dialect or V1(), flights, settles, settings)
+    scene = Scene(carrier, road, mailbox, presence, flights, settles)
     scene.carrier.begin((await presence.claim(HOLDER, f"account of {RAVI}")).newest)
     try:
         yield scene
@@ -314,6 +319,35 @@ async def test_a_storage_that_lost_everything_and_is_behind_in_time_is_listened_
         await at_rest(scene)
         await scene.send("m-1")
         await until(lambda: scene.road.chats() == ["m-1"])
+
+
+async def test_what_is_through_leaves_with_the_next_read(redis: "Redis") -> None:
+    async with carrying(redis) as scene:
+        await scene.send("m-1")
+        await until(lambda: scene.road.chats() == ["m-1"])
+        ids = [frame["streamId"] for frame in scene.road.frames if frame["type"] == "chat"]
+        scene.flights.ack(ids)
+        scene.settles.put(scene.flights.land(ids))
+        await scene.send("m-2")
+        await until(lambda: scene.road.chats() == ["m-1", "m-2"])
+        assert await redis.xlen(f"mailbox:{{{RAVI}}}") == 1
+        assert ids[0] not in scene.flights
+
+
+async def test_what_is_through_is_kept_when_the_read_is_refused(redis: "Redis") -> None:
+    async with carrying(redis) as scene:
+        await scene.send("m-1")
+        await until(lambda: scene.road.chats() == ["m-1"])
+        ids = [frame["streamId"] for frame in scene.road.frames if frame["type"] == "chat"]
+        scene.flights.ack(ids)
+        landed = scene.flights.land(ids)
+        scene.settles.put(landed)
+        await scene.presence.claim(OTHER, f"account of {RAVI}")
+        await scene.send("m-2")
+        await until(lambda: scene.road.lost > 0)
+        scene.road.ended = True
+        assert await redis.xlen(f"mailbox:{{{RAVI}}}") == 2
+        assert scene.settles.take() == landed
 
 
 async def test_what_another_consumer_left_is_claimed(redis: "Redis") -> None:

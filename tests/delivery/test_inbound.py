@@ -17,6 +17,7 @@ from delivery.inbound import Inbound
 from delivery.link import Link
 from delivery.presence import Holder
 from delivery.sends import Sends
+from delivery.settles import Settles
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import Refusal
@@ -35,9 +36,10 @@ class Desk(hands.Desk):
         super().__init__()
         self.server = server
         self.flights = Flights(server.settings.window)
-        self.carrier = Carrier(self, HOLDER, server.mailbox, dialect, self.flights, server.settings)
+        self.settles = Settles(self, HOLDER, server.messenger, self.flights)
+        self.carrier = Carrier(self, HOLDER, server.mailbox, dialect, self.flights, self.settles, server.settings)
         self.sends = Sends(self, RAVI, dialect, server.messenger)
-        self.acks = Acks(self, HOLDER, dialect, server.messenger, self.flights, self.carrier)
+        self.acks = Acks(self, HOLDER, dialect, server.messenger, self.flights, self.settles, self.carrier)
         self.inbound = Inbound(RAVI, dialect, self.sends, self.acks, server.settings, self.canonical)
 
     def canonical(self, raw: str) -> str:
@@ -50,6 +52,7 @@ class Desk(hands.Desk):
         while self.sends.pending:
             await asyncio.sleep(0.005)
         await self.acks.finish()
+        await self.settles.finish()
         return [*self.frames]
 
     async def one(self, **frame: Any) -> Frame:

@@ -63,8 +63,8 @@ async def test_a_tick_of_commands_is_one_write_and_every_reply_finds_its_asker(l
 
 async def test_whoever_gives_up_waiting_leaves_the_replies_of_others_alone(link: Link) -> None:
     await link.command("PING")
-    gone = asyncio.create_task(link.command("ECHO", "mine"))
-    other = asyncio.create_task(link.command("ECHO", "other"))
+    gone = asyncio.ensure_future(link.command("ECHO", "mine"))
+    other = asyncio.ensure_future(link.command("ECHO", "other"))
     await asyncio.sleep(0)
     gone.cancel()
     assert await other == b"other"
@@ -106,7 +106,7 @@ async def test_silence_is_unavailable_within_the_limits() -> None:
 
 async def test_a_cut_refuses_who_waits_and_is_mended_for_who_comes(own: Link) -> None:
     mine = await own.command("CLIENT", "ID")
-    blocked = asyncio.create_task(own.command("BLPOP", "never", 0))
+    blocked = asyncio.ensure_future(own.command("BLPOP", "never", 0))
     await asyncio.sleep(0.05)
     killer = linked_to_same(own)
     await killer.command("CLIENT", "KILL", "ID", mine)
@@ -133,7 +133,7 @@ async def test_a_restart_is_survived(own: Link, own_valkey: Valkey) -> None:
 
 async def test_who_asks_before_redis_is_there_is_served_when_it_comes(own: Link, own_valkey: Valkey) -> None:
     own_valkey.kill()
-    early = [asyncio.create_task(own.command("RPUSH", "list", n)) for n in range(20)]
+    early = [asyncio.ensure_future(own.command("RPUSH", "list", n)) for n in range(20)]
     await asyncio.sleep(0.05)
     own_valkey.start()
     assert await asyncio.gather(*early) == list(range(1, 21))
@@ -172,7 +172,7 @@ async def test_memory_at_its_end_is_unavailable(link: Link, redis: "Redis") -> N
 
 async def test_after_the_end_nobody_waits(own: Link) -> None:
     await own.command("PING")
-    waiting = asyncio.create_task(own.command("BLPOP", "never", 0))
+    waiting = asyncio.ensure_future(own.command("BLPOP", "never", 0))
     await asyncio.sleep(0.05)
     await own.close()
     with pytest.raises(Refusal, match="unavailable"):

@@ -12,6 +12,7 @@ from delivery.presence import Holder, Presence
 from protocol.entries import Chat, Receipt
 from protocol.refusals import Refusal
 from settings import Settings
+from tests.delivery.one_server import landed
 from tests.support.links import link_to
 
 RAVI, ASHA = "9100000001", "9200000001"
@@ -99,7 +100,7 @@ async def test_entries_come_as_they_were_deposited(house: House) -> None:
     assert await house.mailbox.mark_read(RAVI, "primary", ASHA, ["m1"]) == [chat.newest]
     assert await house.mailbox.unread(RAVI, ASHA, ["m1"]) == []
     for _ in range(2):
-        await house.mailbox.settle(RAVI, "primary", [receipt.stream_id])
+        await house.mailbox.settle(RAVI, "primary", landed(found.entries[1]))
     assert (await house.mailbox.collect(HOLDER, "pending", 10)).entries == []
 
 

@@ -11,9 +11,8 @@ from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from delivery import messenger as module
 from delivery.doorbell import Doorbell
-from delivery.flights import Acked
+from delivery.flights import Acked, Landed
 from delivery.hub import Hub
 from delivery.link import Link
 from delivery.presence import Holder
@@ -24,6 +23,7 @@ from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
 ACCOUNT = f"account of {RAVI}"
 DENIED = "(?i)permission"
+TEXT_BYTES = len("hello")
 
 
 class Somebody:
@@ -219,21 +219,16 @@ async def test_a_chat_whose_sender_is_gone_can_be_acknowledged_all_the_same(serv
     assert await mailbox_of(server, ASHA) == []
 
 
-async def test_what_is_settled_leaves_and_tells_nobody(server: OneServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+async def test_what_is_settled_leaves_and_tells_nobody(server: OneServer) -> None:
     chats = await given(server, 4)
     deposit = await server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
     assert deposit is not None
     await server.mailbox.collect(HOLDER, "new", 10)
+    through = [Landed(chat.stream_id, ASHA, TEXT_BYTES) for chat in chats[:3]]
     for _ in range(2):  # again is as good as once
-        await server.messenger.settle(HOLDER, [*(chat.stream_id for chat in chats[:3]), deposit.stream_id])
+        await server.messenger.settle(HOLDER, [*through, Landed(deposit.stream_id, "", 0)])
         assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [chats[3].stream_id]
     assert await receipts(server) == []
-
-
-async def test_nothing_to_settle_is_no_work(server: OneServer, redis: "Redis") -> None:
-    async with locked(redis, "~none"):
-        await server.messenger.settle(HOLDER, [])
 
 
 async def test_a_break_between_the_receipt_of_a_reading_and_its_mark_repeats_the_receipt(
@@ -254,7 +249,7 @@ async def test_reading_tells_of_those_not_read_yet_in_one_receipt(server: OneSer
     chats = await given(server, 4)
     names, ids = [chat.message_id for chat in chats], [chat.stream_id for chat in chats]
     await server.messenger.acknowledge(HOLDER, ASHA, names[:2])
-    await server.messenger.settle(HOLDER, ids[:2])
+    await server.messenger.settle(HOLDER, [Landed(stream_id, ASHA, TEXT_BYTES) for stream_id in ids[:2]])
     assert await server.messenger.mark_read(HOLDER, ASHA, [names[0], "unknown"]) == [ids[0]]
     assert sorted(await server.messenger.mark_read(HOLDER, ASHA, names[:3])) == ids[:3]
     told = [(kind, names) for _, kind, names in await receipts(server)]
@@ -333,7 +328,7 @@ async def test_without_redis_everything_is_unavailable_and_a_disconnect_still_le
         post.connect(HOLDER, ACCOUNT),
         post.send(ASHA, RAVI, [("m-1", "hello")]),
         post.acknowledge(HOLDER, ASHA, ["m-1"]),
-        post.settle(HOLDER, ["5-0"]),
+        post.settle(HOLDER, [Landed("5-0", ASHA, TEXT_BYTES)]),
         post.mark_read(HOLDER, ASHA, ["m-1"]),
     )
     for answer in await asyncio.gather(*works, return_exceptions=True):

@@ -73,10 +73,3 @@ async def test_the_longest_block_list_fits(redis: "Redis") -> None:
     mine = people(redis, Row())
     await mine.replace_blocks(MOBILE, "account-1", 1, [str(9_200_000_000 + n) for n in range(50_000)])
     assert await redis.scard(mine.keys(MOBILE).blocks) == 50_000
-
-
-def test_hours_below_a_second_are_a_second(redis: "Redis") -> None:
-    async def find(_mobile: str) -> None:
-        return None
-
-    assert People(link_to(redis), find, 1e-9).keys(MOBILE).dedupe_seconds == 1

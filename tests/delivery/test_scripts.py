@@ -34,9 +34,16 @@ def named(header: str, what: str) -> tuple[list[int], bool]:
 
 
 def used(body: str, what: str) -> set[int]:
-    """The indexes a body spells out, and where its loops over the rest begin."""
+    """The indexes a body spells out, and where what it takes of the rest begins."""
     indexes = {int(index) for index in re.findall(rf"{what}\[(\d+)\]", body)}
-    return indexes | {int(start) for start in re.findall(rf"for i = (\d+), #{what}(?:, 2)? do", body)}
+    rest = re.findall(rf"for i = (\d+), #{what}(?:, 2)? do|unpack\({what}, (\d+)", body)
+    whole = {1} if re.search(rf"[ (]{what}\)", body) else set()
+    return indexes | {int(start) for starts in rest for start in starts if start} | whole
+
+
+def takes_the_rest(body: str, what: str) -> bool:
+    """Whether the body takes as many as there are."""
+    return re.search(rf"#{what}(?:, 2)? do|unpack\({what}, |[ (]{what}\)", body) is not None
 
 
 def complaints(source: str) -> list[str]:
@@ -48,12 +55,12 @@ def complaints(source: str) -> list[str]:
         spelled = used(body, what)
         if indexes != list(range(1, len(indexes) + 1)) or not indexes:
             wrong.append(f"{what}: {indexes} is not 1, 2, 3 …")
-        everything = f"unpack({what})" in body
+        everything = what == "KEYS" and f"unpack({what})" in body
         if not everything and max(indexes, default=0) != max(spelled, default=0):
             wrong.append(f"{what}: header ends at {max(indexes, default=0)}, body at {max(spelled, default=0)}")
         if not everything and set(indexes) - spelled:
             wrong.append(f"{what}: {sorted(set(indexes) - spelled)} named and not used")
-        if is_open != bool(re.search(rf"#{what}(?:, 2)? do", body)):
+        if not everything and is_open != takes_the_rest(body, what):
             wrong.append(f"{what}: an open end is named or used, not both")
     return [each for each in wrong if not (each.startswith("ARGV: []") and "ARGV" not in body)]
 
@@ -114,4 +121,4 @@ def test_no_command_destroys_what_nobody_received(path: Path) -> None:
 
 def test_load_is_given_as_many_keys_as_it_deletes() -> None:
     header, _ = split((scripts.FOLDER / "load.lua").read_text())
-    assert len(Person("9100000001", 86_400, 1).everything()) == max(named(header, "KEYS")[0])
+    assert len(Person("9100000001").everything()) == max(named(header, "KEYS")[0])

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from delivery.scripts import SETTLE
 from tests.delivery.post import ASHA, RAVI, Post
 
 
@@ -77,8 +78,7 @@ async def test_chats_of_who_is_blocked_by_now_become_phantoms(post: Post) -> Non
     assert [entry[1][1] for entry in found[3]] == ["c", "r"]
     assert len(await post.waits()) == 2
     assert await post.tally() == {"n": 1, "b": 5, f"n:{RAVI}": 1, "pn": 2, "pb": 10, f"pn:{ASHA}": 2}
-    assert await post.states(post.keys.waiting) == ["p", "p", "s"]
-    assert not await post.redis.exists(post.keys.bucket())
+    assert await post.states(post.keys.records) == ["p", "p", "s"]
     assert [phantom[b"t"].decode() for _, phantom in await post.redis.xrange(post.keys.phantoms)] == sent
     assert await post.send("m0", sender=ASHA) == ["stored", sent[0], []]
     assert kept in await post.waits()
@@ -117,8 +117,7 @@ async def test_what_another_device_has_leaves_without_a_phantom(post: Post) -> N
     assert ids(await post.collect("new", device="tablet", server="s2", connection="c2")) == []
     assert await post.waits() == []
     assert (await post.redis.xpending(post.keys.mailbox, "phone"))["pending"] == 0
-    assert await post.states(post.keys.bucket()) == ["d"]
-    assert await post.states(post.keys.waiting) == ["p"]
+    assert await post.states(post.keys.records) == ["d", "p"]
     assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
 
 
@@ -163,9 +162,7 @@ async def test_an_entry_leaves_with_all_that_counts_it(post: Post) -> None:
     assert await post.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
     assert not await post.redis.exists(post.keys.parked)
     assert (await post.redis.xpending(post.keys.mailbox, "primary"))["pending"] == 1
-    assert await post.states(post.keys.waiting) == ["s"]
-    assert await post.states(post.keys.bucket()) == ["d"]
-    assert 0 < await post.redis.ttl(post.keys.bucket()) <= post.keys.bucket_seconds
+    assert await post.states(post.keys.records) == ["s", "s"], "they stay, and are known"
     assert await post.settle(sent[1]) == 1
     assert await post.tally() == {}
 
@@ -178,7 +175,7 @@ async def test_with_two_devices_it_leaves_when_both_have_it(post: Post) -> None:
     for _ in range(2):
         assert await post.settle(*sent, device="phone") == 0
     assert await post.waits() == sent
-    assert await post.states(post.keys.waiting) == ["d"]
+    assert await post.states(post.keys.records) == ["d"]
     assert ids(await post.collect("pending", device="phone")) == []
     assert ids(await post.collect("new", device="tablet", server="s2", connection="c2")) == sent
     assert await post.settle(*sent, device="phone") == 0
@@ -192,7 +189,7 @@ async def test_a_receipt_settles_without_any_count(post: Post) -> None:
     assert await post.settle(stream_id) == 1
     assert await post.settle(stream_id) == 0
     assert await post.redis.hgetall(post.keys.tally) == {}
-    assert not await post.redis.exists(post.keys.bucket())
+    assert not await post.redis.exists(post.keys.records)
 
 
 async def test_unread_are_the_known_ones_not_read_yet(post: Post) -> None:
@@ -225,7 +222,7 @@ async def test_reading_what_waits_settles_it(post: Post) -> None:
     await post.collect()
     assert await post.mark_read("m0", "nothing") == [sent[0]]
     assert await post.waits() == [sent[1]]
-    assert await post.states(post.keys.bucket()) == ["r"]
+    assert await post.states(post.keys.records) == ["r", "s"]
     before = await post.snapshot()
     assert await post.mark_read("m0") == [sent[0]]
     assert await post.snapshot() == before
@@ -236,7 +233,7 @@ async def test_a_state_only_rises(post: Post) -> None:
     await post.mark_read("m0")
     await post.settle(*sent)
     await post.expire(*sent)
-    assert await post.states(post.keys.bucket()) == ["r"]
+    assert await post.states(post.keys.records) == ["r"]
     assert await post.send("m0") == ["stored", sent[0], []]
 
 
@@ -248,10 +245,10 @@ async def test_with_two_devices_reading_on_one_leaves_it_for_the_other(post: Pos
     for _ in range(2):
         assert await post.mark_read("m0", device="phone") == sent
     assert await post.waits() == sent
-    assert await post.states(post.keys.waiting) == ["r"]
+    assert await post.states(post.keys.records) == ["r"]
     await post.collect(device="tablet", server="s2", connection="c2")
     assert await post.settle(*sent, device="tablet") == 1
-    assert await post.states(post.keys.bucket()) == ["r"]
+    assert await post.states(post.keys.records) == ["r"]
 
 
 async def test_what_a_blocked_sender_sent_is_not_marked_read(post: Post) -> None:
@@ -266,13 +263,50 @@ async def test_what_a_blocked_sender_sent_is_not_marked_read(post: Post) -> None
     assert await post.unread("m0") == ["m0"]
 
 
-async def test_a_read_of_yesterdays_chat_stays_in_yesterdays_bucket(post: Post) -> None:
+async def test_what_is_read_after_a_turn_is_marked_where_it_is(post: Post) -> None:
     sent = await filled(post, 1)
-    yesterday = Post(post.redis, day=post.keys.day - 1)
-    await yesterday.settle(*sent)
+    await post.settle(*sent)
+    await post.age_records()
+    assert [await post.turn() for _ in range(2)] == ["more", "turned"]
     assert await post.mark_read("m0") == sent
-    assert await post.states(yesterday.keys.bucket()) == ["r"]
-    assert not await post.redis.exists(post.keys.bucket())
+    assert await post.states(post.keys.records_before) == ["r"]
+    assert not await post.redis.exists(post.keys.records)
+
+
+async def test_a_read_settles_what_it_brings_along(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 4)
+    await post.collect(count=3)
+    assert ids(await post.collect(settle=(sent[0], sent[2]))) == [sent[3]]
+    assert await post.waits() == [sent[1], sent[3]]
+    assert await post.tally() == {"n": 2, "b": 10, f"n:{ASHA}": 2}
+    assert ids(await post.collect("again", ids=(sent[1],), settle=(sent[3],))) == [sent[1]]
+    assert await post.waits() == [sent[1]]
+    assert ids(await post.collect("again", ids=(sent[1],), settle=(sent[1],))) == []
+    assert await post.tally() == {}
+
+
+async def test_who_does_not_hold_the_lease_settles_nothing_by_reading(post: Post) -> None:
+    await post.claim()
+    sent = await filled(post, 1)
+    await post.collect()
+    await post.claim(server="s2", connection="c2")
+    before = await post.snapshot()
+    assert await post.collect(settle=tuple(sent)) == ["replaced", "0-0", 0, []]
+    assert await post.snapshot() == before
+
+
+async def test_what_a_caller_remembers_wrongly_counts_only_while_all_is_there(post: Post) -> None:
+    """A settling whose answer was lost is sent again together with more: only what is still there is counted down."""
+    await post.claim()
+    sent = await filled(post, 3)
+    await post.collect()
+    sums = await post.sums(sent)
+    await post.settle(sent[0])
+    assert await post.call(SETTLE, post.keys.settling, "primary", 3, *sent, *sums) == 2
+    assert await post.tally() == {}
+    assert await post.call(SETTLE, post.keys.settling, "primary", 3, *sent, *sums) == 0
+    assert await post.tally() == {}
 
 
 async def test_a_hundred_settles_at_once_count_each_entry_once(post: Post) -> None:

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from delivery.link import Arg
 from delivery.scripts import SEND
-from tests.delivery.post import ASHA, RAVI, Post
+from tests.delivery.post import ASHA, RAVI, RECORDS_SECONDS, Post
 
 
 async def test_nothing_is_stored_for_who_is_not_loaded(redis: "Redis") -> None:
@@ -34,7 +34,7 @@ async def test_the_same_message_id_of_another_sender_is_another_chat(post: Post)
     verdict, second, _ = await post.send("m1", sender=RAVI)
     assert verdict == "stored"
     assert first != second
-    assert len(await post.redis.hgetall(post.keys.waiting)) == 2
+    assert await post.states(post.keys.records) == ["s", "s"]
 
 
 async def test_where_sender_ends_and_message_id_begins_is_not_guessed(post: Post) -> None:
@@ -123,15 +123,6 @@ async def test_who_is_unblocked_gets_no_second_life_for_a_phantom(post: Post) ->
     assert (await post.send("m2"))[0] == "stored"
 
 
-@pytest.mark.parametrize("shift", [-1, 1], ids=["yesterday's record", "the record of a server whose clock is ahead"])
-async def test_a_retry_is_known_over_midnight(post: Post, shift: int) -> None:
-    _, stream_id, _ = await post.send("m1")
-    other = Post(post.redis, day=post.keys.day + shift)
-    await other.settle(stream_id)
-    assert await post.send("m1") == ["stored", stream_id, []]
-    assert 0 < await post.redis.ttl(other.keys.bucket()) <= other.keys.bucket_seconds
-
-
 async def test_load_creates_then_keeps_then_takes_newer_blocks_only(redis: "Redis") -> None:
     post = Post(redis)
     assert await post.load(version=3, blocked=(ASHA,), seen=1234) == ["created", "epoch-1"]
@@ -158,11 +149,18 @@ async def test_another_account_finds_nothing_of_the_former_owners(post: Post) ->
     _, stream_id, _ = await post.send("m1")
     await post.send("m2")
     await post.settle(stream_id)
+    await post.age_records()
+    assert await post.turn() == "more"
+    await post.send("m4")
     await post.load(version=7, blocked=(RAVI,))
     await post.send("m3", sender=RAVI)
     await post.redis.set(post.keys.last_seen, "1234")
     await post.redis.hset(post.keys.parked, "1-1", "5")
-    assert {name.decode() for name in await post.redis.keys("*")} >= {post.keys.bucket(), post.keys.phantoms}
+    assert {name.decode() for name in await post.redis.keys("*")} >= {
+        post.keys.records,
+        post.keys.records_before,
+        post.keys.phantoms,
+    }
     assert await post.load("account-2", version=0) == ["created", "epoch-1"]
     assert await post.redis.keys("*") == [post.keys.record.encode()]
     assert await post.load("account-2", version=0) == ["kept", "epoch-1"]
@@ -177,7 +175,7 @@ async def test_a_receipt_is_taken_each_time_and_is_no_chat(post: Post) -> None:
     first, second = await post.redis.xrange(post.keys.mailbox)
     assert first[1] == second[1] == {b"k": b"r", b"f": ASHA.encode(), b"a": b"read", b"i": b"m1 m2"}
     assert await post.tally() == {}
-    assert await post.redis.hgetall(post.keys.waiting) == {}
+    assert not await post.redis.exists(post.keys.records)
 
 
 async def test_a_receipt_that_comes_first_opens_the_mailbox_for_every_device(post: Post) -> None:
@@ -203,9 +201,8 @@ async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post:
 
 async def send_all(post: Post, *chats: str, limits: list[Arg]) -> Any:
     """The script's own answer for several chats of ASHA, texts of five bytes."""
-    k = post.keys
-    names = [k.record, k.mailbox, k.blocks, k.phantoms, k.leases, k.tally, k.waiting, *k.buckets()]
-    return await post.call(SEND, names, ASHA, *limits, *(word for chat in chats for word in (chat, "12345")))
+    words = [ASHA, *limits, RECORDS_SECONDS]
+    return await post.call(SEND, post.keys.sending, *words, *(word for chat in chats for word in (chat, "12345")))
 
 
 async def test_chats_together_are_as_one_after_the_other(post: Post) -> None:

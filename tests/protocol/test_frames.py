@@ -111,6 +111,14 @@ def test_no_answer_repeats_what_the_client_said(frame: dict[str, Any]) -> None:
         assert SECRET not in str(refused)
 
 
+def test_a_wrong_word_is_refused_without_repeating_it() -> None:
+    word = f"a secret - at `$.nowhere` {SECRET}"
+    refused = bad(json.dumps({"type": "ack", "ackType": word}).encode())
+    assert refused is not None
+    (error,) = refused.refusal.body()["errors"]
+    assert error == {"field": "ack", "message": "Invalid enum value - at `$.ackType`"}
+
+
 def test_one_message_holds_one_frame_or_an_array_of_them() -> None:
     assert split(dumps(CHAT)) == [dumps(CHAT)]
     parts = split(b' \n[ {"type":"chat"} , 7 , [1] ]')

@@ -49,7 +49,6 @@ async def test_old_chats_leave_and_their_sender_is_told_once(short: dict[str, An
     assert await cap_all(short) == 4
     assert await post.waits() == [young]
     assert await post.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
-    assert await post.states(post.keys.bucket()) == ["x", "x", "x"]
     assert await told(asha) == [(MOBILE, "expired", "old-0 old-1 old-2")]
     assert await cap_all(short) == 0
     assert await told(asha) == [(MOBILE, "expired", "old-0 old-1 old-2")]
@@ -183,6 +182,20 @@ async def test_a_run_stops_at_its_budget_and_the_next_goes_on(short: dict[str, A
         runs.append(await cap_all(ctx))
     assert sum(runs) == 8
     assert max(runs) < 8
+
+
+async def test_the_records_of_who_is_looked_at_turn(ctx: dict[str, Any], post: Post) -> None:
+    _, gone, _ = await post.send("m1")
+    await post.settle(gone)
+    sent = [(await post.send(f"w{n}"))[1] for n in range(3)]
+    await cap_all(ctx)
+    assert not await post.redis.exists(post.keys.records_before), "it is not time yet"
+    await post.age_records()
+    await at_once(cap_all, ctx)
+    assert await post.redis.ttl(post.keys.records_before) > 0
+    assert await post.states(post.keys.records) == ["s"] * 3
+    assert await post.send("m1") == ["stored", gone, []]
+    assert [(await post.send(f"w{n}"))[1] for n in range(3)] == sent
 
 
 async def _id(mobile: str) -> str:
