@@ -64,7 +64,7 @@ class House:
         self.registry = Registry(self.link, self.server_id, settings)
         ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
         self.doorbell = Doorbell(self.link, self.server_id, settings, ears)
-        mailbox = Mailbox(self.link, people, settings)
+        mailbox = Mailbox(self.link, people, settings, self.server_id)
         self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
         self.sessions = Sessions(self.redis, settings, self._closed)

@@ -5,8 +5,7 @@ but the delay. The same wire tells of replaced connections and closed sessions.
 import asyncio
 import random
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +22,9 @@ CHANNELS = 2
 """A server's own, and everyone's."""
 
 
-def ring_command(server: str, *rings: tuple[str, str]) -> tuple[str, str, str]:
-    """The Redis command that rings one server for (mobile, streamId); with "" it looks whatever it has read."""
-    return "PUBLISH", keys.bell(server), " ".join(["r", *(word for ring in rings for word in ring)])
+def ring_command(server: str, mobile: str, stream_id: str) -> tuple[str, str, str]:
+    """The Redis command that rings one server; with "" for an id it looks whatever it has read."""
+    return "PUBLISH", keys.bell(server), f"r {mobile} {stream_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,6 @@ class Doorbell:
         self._heard: float | None = None
         self._confirmed = 0
         self._task: asyncio.Task[None] | None = None
-        self._rings: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
 
     @property
     def listening(self) -> bool:
@@ -74,15 +72,11 @@ class Doorbell:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def ring(self, servers: Iterable[str], mobile: str, stream_id: str) -> None:
-        """Something waits for this person. Never fails: the entry is stored, and a lost ring only costs time."""
-        for server in set(servers):
-            if server == self._server_id:
-                self._ears.ring(mobile, stream_id)
-                continue
-            if not self._rings:
-                asyncio.get_running_loop().call_soon(self._send_rings)
-            self._rings[server].append((mobile, stream_id))
+    def ring(self, servers: Collection[str], mobile: str, stream_id: str) -> None:
+        """Something waits for this person, whose connections these servers hold: the script that stored it rang the
+        others, and here is our own ring."""
+        if self._server_id in servers:
+            self._ears.ring(mobile, stream_id)
 
     async def replaced(self, server: str, mobile: str, connection_id: str) -> None:
         """The connection lost its device to a newer one."""
@@ -131,18 +125,11 @@ class Doorbell:
     def _understand(self, data: str) -> None:
         kind, *words = data.split(" ")
         if kind == "r":
-            for mobile, stream_id in zip(words[::2], words[1::2], strict=True):
-                self._ears.ring(mobile, stream_id)
+            self._ears.ring(words[0], words[1])
         elif kind == "c":
             self._ears.replaced(words[0], words[1])
         elif kind == "s":
             self._ears.closed(words[0])
-
-    def _send_rings(self) -> None:
-        """All rings of this tick for one server in one command."""
-        for server, rings in self._rings.items():
-            self._link.tell(*ring_command(server, *rings))
-        self._rings.clear()
 
 
 async def _either(event: asyncio.Event, seconds: float) -> None:

@@ -19,7 +19,7 @@ Mode = Literal["pending", "new", "again"]
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """A receipt has its place; ``servers`` hold live connections of its owner and are to be rung."""
+    """A receipt has its place; ``servers`` hold live connections of its owner and were rung, but for our own."""
 
     stream_id: str
     servers: list[str]
@@ -30,7 +30,7 @@ class Deposited:
     """What became of chats.
 
     :param newest: streamId of the newest that waits, or "": there is nothing to ring for
-    :param servers: they hold live connections of the owner
+    :param servers: they hold live connections of the owner and were rung, but for our own
     :param stream_ids: the place of each; None: the mailbox is full
     """
 
@@ -50,11 +50,12 @@ class Collected:
 
 
 class Mailbox:
-    """All mailboxes, seen from one server."""
+    """All mailboxes, seen from one server, whose own connections are not rung over the wire ("": from none)."""
 
-    def __init__(self, link: Link, people: People, settings: Settings) -> None:
+    def __init__(self, link: Link, people: People, settings: Settings, server_id: str = "") -> None:
         self._link = link
         self._people = people
+        self._server_id = server_id
         self._limits: list[Arg] = [
             settings.mailbox_limit,
             settings.mailbox_bytes,
@@ -68,7 +69,7 @@ class Mailbox:
         :raises Refusal: ``no_such_person``, ``unavailable``: for all of them
         """
         names = self._people.keys(to).sending
-        args: list[Arg] = [sender, *self._limits]
+        args: list[Arg] = [sender, *self._limits, self._server_id, to]
         for message_id, message in chats:
             args += (message_id, message)
         for _ in range(2):
@@ -88,7 +89,7 @@ class Mailbox:
         :raises Refusal: ``unavailable``
         """
         names = self._people.keys(to).telling
-        args = [sender, ack_type, " ".join(message_ids)]
+        args = [sender, ack_type, " ".join(message_ids), self._server_id, to]
         for _ in range(2):
             verdict, stream_id, servers = await self._link.call(RECEIPT, names, args)
             if verdict == b"stored":

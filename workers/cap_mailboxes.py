@@ -12,7 +12,6 @@ from typing import Any, Final
 import structlog
 
 from delivery import keys
-from delivery.doorbell import ring_command
 from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, TIDY, TURN
 from protocol.identifiers import place_of
 from workers.chores import Chores
@@ -128,11 +127,7 @@ async def _tell(chores: Chores, mobile: str, chats: list[tuple[str, str]]) -> No
     for sender, message_id in chats:
         by_sender[sender].append(message_id)
     for sender, message_ids in by_sender.items():
-        deposit = await chores.mailbox.deposit_receipt(sender, mobile, "expired", message_ids)
-        if deposit is None:
-            continue
-        for server in deposit.servers:
-            await chores.link.command(*ring_command(server, (sender, deposit.stream_id)))
+        await chores.mailbox.deposit_receipt(sender, mobile, "expired", message_ids)
 
 
 async def _forget_devices(chores: Chores, mobile: str) -> None:

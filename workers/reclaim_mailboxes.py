@@ -32,7 +32,7 @@ async def _ring_if_stuck(chores: Chores, mobile: str) -> int:
     servers = await chores.link.call(STUCK, [mine.leases, mine.mailbox], [too_long])
     for server in servers:
         # Without an id: look whatever you have read, and claim what others left.
-        await chores.link.command(*ring_command(server.decode(), (mobile, "")))
+        await chores.link.command(*ring_command(server.decode(), mobile, ""))
     return len(servers)
 
 

@@ -4,7 +4,7 @@
 -- KEYS[1] person KEYS[2] mailbox KEYS[3] blocks KEYS[4] phantoms KEYS[5] leases KEYS[6] tally
 -- KEYS[7] records KEYS[8] records before
 -- ARGV[1] sender ARGV[2] most chats ARGV[3] most bytes ARGV[4] most of one sender ARGV[5] least life of records in s
--- ARGV[6..] messageId, text, ...
+-- ARGV[6] serverId of the caller ARGV[7] whose mailbox ARGV[8..] messageId, text, ...
 -- RETURNS {verdict: unloaded | done, newest streamId that waits or '', {serverId of each live connection},
 --   {streamId | full, ...}}
 --@use _clock
@@ -12,11 +12,12 @@
 --@use _mailbox
 --@use _seen
 --@use _tally
+--@use _ring
 local sender = ARGV[1]
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'unloaded', '', {}, {}} end
 
 local fields = {}
-for i = 6, #ARGV, 2 do fields[#fields + 1] = record_field(sender, ARGV[i]) end
+for i = 8, #ARGV, 2 do fields[#fields + 1] = record_field(sender, ARGV[i]) end
 local records = find_records(KEYS[7], KEYS[8], fields)
 
 -- For a blocked sender his and others' phantoms count as if they waited, as they would if the person were offline;
@@ -35,7 +36,7 @@ end
 
 local answers, fresh, newest = {}, {}, ''
 for n, field in ipairs(fields) do
-  local message_id, message = ARGV[4 + 2 * n], ARGV[5 + 2 * n]
+  local message_id, message = ARGV[6 + 2 * n], ARGV[7 + 2 * n]
   local record = records[field]
   if not record and chats < most_chats and bytes + #message <= most_bytes and mine < most_mine then
     local state, id = store(message_id, message)
@@ -56,4 +57,4 @@ if #fresh > 0 then
   redis.call('HSET', KEYS[6], p .. 'n', chats - others[1], p .. 'b', bytes - others[2],
     p .. 'n:' .. sender, mine - others[3])
 end
-return {'done', newest, newest ~= '' and live_servers(KEYS[5]) or {}, answers}
+return {'done', newest, newest ~= '' and ring(KEYS[5], ARGV[6], ARGV[7], newest) or {}, answers}

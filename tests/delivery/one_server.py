@@ -62,7 +62,7 @@ class OneServer:
         self.server_id = server_id
         self.link = redis if isinstance(redis, Link) else link_to(redis)
         self.people = People(self.link, self._find)
-        self.mailbox = Mailbox(self.link, self.people, self.settings)
+        self.mailbox = Mailbox(self.link, self.people, self.settings, server_id)
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds)
         self.rung: list[tuple[str, str]] = []

@@ -45,16 +45,15 @@ class Post:
     async def send(
         self, message_id: str, message: str = "hello", sender: str = ASHA, limits: list[Arg] | None = None
     ) -> Any:
-        verdict, _, servers, answers = await self.call(
-            scripts.SEND, self.keys.sending, sender, *(limits or LIMITS), RECORDS_SECONDS, message_id, message
-        )
+        words: list[Arg] = [sender, *(limits or LIMITS), RECORDS_SECONDS, "s1", self.keys.mobile, message_id, message]
+        verdict, _, servers, answers = await self.call(scripts.SEND, self.keys.sending, *words)
         if answers[:1] == ["full"]:
             return ["full", "", servers]
         return ["stored", answers[0], servers] if answers else [verdict, "", servers]
 
     async def receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
-        k = self.keys
-        return await self.call(scripts.RECEIPT, [k.record, k.mailbox, k.leases], sender, kind, message_ids)
+        words = [sender, kind, message_ids, "s1", self.keys.mobile]
+        return await self.call(scripts.RECEIPT, self.keys.telling, *words)
 
     async def claim(
         self,

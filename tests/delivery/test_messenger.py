@@ -11,14 +11,13 @@ from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from delivery.doorbell import Doorbell
 from delivery.flights import Acked, Landed
 from delivery.hub import Hub
 from delivery.link import Link
 from delivery.presence import Holder
 from protocol.entries import Entry, Receipt
 from protocol.refusals import Close, Refusal
-from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
+from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer
 
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
 ACCOUNT = f"account of {RAVI}"
@@ -183,20 +182,6 @@ async def test_chats_to_nobody_are_refused_and_a_full_mailbox_takes_what_has_roo
     server.rung.clear()
     assert await server.messenger.send(ASHA, RAVI, [("m-2", "hello")]) == [None]
     assert server.rung == []
-
-
-async def test_a_lost_ring_is_no_refusal_of_what_is_stored(server: OneServer, away: Link) -> None:
-    mute = server.with_bell(Doorbell(away, "s1", server.settings, server.ears()))
-    await server.messenger.connect(Holder(RAVI, "primary", "s2", "c2"), ACCOUNT)
-    await server.messenger.connect(Holder(ASHA, "primary", "s3", "c3"), f"account of {ASHA}")
-    with capture_logs() as logs:
-        ids = await mute.send(ASHA, RAVI, [("m-1", "hello")])
-        await mute.acknowledge(HOLDER, ASHA, ["m-1"])
-        await until(
-            lambda: [line["log_level"] for line in logs if line["event"] == "a command was lost"] == ["warning"] * 2
-        )
-    assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == ids
-    assert await receipts(server) == [(RAVI, "delivered", ["m-1"])]
 
 
 async def test_an_acknowledgement_is_one_receipt_and_a_ring_and_settles_nothing(

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from delivery import keys
+from delivery.doorbell import ring_command
 from delivery.link import Arg
-from delivery.scripts import SEND
-from tests.delivery.post import ASHA, RAVI, RECORDS_SECONDS, Post
+from delivery.scripts import RECEIPT, SEND
+from tests.delivery.post import ASHA, LIMITS, MOBILE, RAVI, RECORDS_SECONDS, Post
 
 
 async def test_nothing_is_stored_for_who_is_not_loaded(redis: "Redis") -> None:
@@ -185,6 +187,37 @@ async def test_a_receipt_that_comes_first_opens_the_mailbox_for_every_device(pos
     assert await post.groups() == ["phone", "tablet"]
 
 
+@pytest.mark.parametrize("verb", ["send", "receipt"])
+async def test_the_script_rings_every_server_but_the_callers_once(post: Post, verb: str) -> None:
+    await post.claim("phone", "s1", "c1")
+    await post.claim("tablet", "s2", "c2")
+    await post.claim("watch", "s2", "c3")
+    await post.claim("lamp", "s3", "c4", lease_ms=-1)
+    async with post.redis.pubsub() as wire:
+        await wire.subscribe(*(keys.bell(server) for server in ("s1", "s2", "s3")))
+        for _ in range(3):
+            await wire.get_message(timeout=1)
+        if verb == "send":
+            words = [ASHA, *LIMITS, RECORDS_SECONDS, "s1", MOBILE, "m1", "hello"]
+            _, stream_id, servers, _ = await post.call(SEND, post.keys.sending, *words)
+        else:
+            _, stream_id, servers = await post.call(RECEIPT, post.keys.telling, ASHA, "read", "m1", "s1", MOBILE)
+        assert sorted(servers) == ["s1", "s2", "s2"]
+        told = await wire.get_message(ignore_subscribe_messages=True, timeout=1)
+        assert (told["channel"].decode(), told["data"].decode()) == ring_command("s2", MOBILE, stream_id)[1:]
+        assert await wire.get_message(ignore_subscribe_messages=True, timeout=0.1) is None
+
+
+async def test_a_blocked_senders_chat_rings_nobody(post: Post) -> None:
+    await post.claim("phone", "s2", "c2")
+    await post.load(version=1, blocked=(ASHA,))
+    async with post.redis.pubsub() as wire:
+        await wire.subscribe(keys.bell("s2"))
+        await wire.get_message(timeout=1)
+        assert (await post.send("m1"))[0] == "stored"
+        assert await wire.get_message(ignore_subscribe_messages=True, timeout=0.1) is None
+
+
 async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post: Post) -> None:
     _, stream_id, _ = await post.send("m1")
     await post.redis.config_set("maxmemory", "1")
@@ -201,7 +234,7 @@ async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post:
 
 async def send_all(post: Post, *chats: str, limits: list[Arg]) -> Any:
     """The script's own answer for several chats of ASHA, texts of five bytes."""
-    words = [ASHA, *limits, RECORDS_SECONDS]
+    words = [ASHA, *limits, RECORDS_SECONDS, "", MOBILE]
     return await post.call(SEND, post.keys.sending, *words, *(word for chat in chats for word in (chat, "12345")))
 
 
