@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final, Literal, Protocol
+from functools import partial
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import structlog
 
-from delivery.flights import Flights
+from delivery.flights import Flights, Landed
 from delivery.mailbox import START, Collected, Mailbox, Mode
 from delivery.presence import Holder
 from delivery.settles import Settles
@@ -20,6 +21,7 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 BATCH: Final = 64
 RETRY_SECONDS: Final = 0.5
+Place: TypeAlias = tuple[int, int]
 NOTHING: Final = (0, 0)
 
 
@@ -28,6 +30,10 @@ class Road(Protocol):
 
     @property
     def ended(self) -> bool: ...
+    @property
+    def slow(self) -> bool: ...
+    def say(self, frames: Sequence[bytes]) -> None: ...
+    def done(self, error: BaseException | None = None) -> None: ...
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
     async def carry(self, frames: Sequence[bytes]) -> None: ...
     def confirm(self, receipts: Sequence[str]) -> None: ...
@@ -132,19 +138,53 @@ class Carrier:
     def _wake(self) -> None:
         if not self._running:
             self._running = True
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Most reads are of what is new, and need no task; all else is a round."""
+        if not self._wanted or self._road.ended:
+            self._running = False
+        elif self._synced and self._cursor is None and not self._due:
+            asked, rung, landed = self._room, self._rung, self._settles.take()
+            self._mailbox.collect_soon(self._holder, asked, landed, partial(self._heard, asked, rung, landed))
+        else:
             self._road.spawn(self._run())
 
-    async def _run(self) -> None:
+    def _heard(self, asked: int, rung: Place, landed: list[Landed], found: Collected | Exception) -> None:
+        try:
+            collected = self._taken(found, landed)
+            frames, receipts, failed = self._said(collected.entries, again=False)
+            self._read_to(rung, everything=collected.read < asked)
+        except Refusal:
+            self._road.spawn(self._run(RETRY_SECONDS))
+        except Exception as error:  # noqa: BLE001 - the connection ends by it
+            self._road.done(error)
+        else:
+            if failed or self._road.slow:
+                self._road.spawn(self._go_on_after(frames, receipts, failed))
+            else:
+                self._road.say(frames)
+                self._road.confirm(receipts)
+                self._go_on()
+
+    async def _go_on_after(self, frames: list[bytes], receipts: list[str], failed: list[str]) -> None:
+        await self._hand_over(frames, receipts, failed)
+        self._go_on()
+
+    async def _run(self, pause: float = 0) -> None:
         """While Redis is away it tries again, and then looks at what may be pending first: a read whose answer was
         lost has been executed."""
         try:
             while self._wanted and not self._road.ended:
-                try:
-                    await self._round()
-                except Refusal:
+                if pause:
                     self._cursor = START
                     self._more = True
-                    await asyncio.sleep(RETRY_SECONDS)
+                    await asyncio.sleep(pause)
+                try:
+                    await self._round()
+                    pause = 0
+                except Refusal:
+                    pause = RETRY_SECONDS
         finally:
             self._running = False
 
@@ -162,7 +202,10 @@ class Carrier:
     async def _read_on(self) -> None:
         """A read that brings less than was asked for has seen everything up to the latest ring before it."""
         asked, rung = self._room, self._rung
-        if (await self._collect("new")).read < asked:
+        self._read_to(rung, everything=(await self._collect("new")).read < asked)
+
+    def _read_to(self, rung: Place, *, everything: bool) -> None:
+        if everything:
             self._read = max(self._read, rung)
             self._more = self._rung > self._read
 
@@ -172,22 +215,32 @@ class Carrier:
 
     async def _collect(self, mode: Mode, cursor: str = START, ids: Sequence[str] = ()) -> Collected:
         landed = self._settles.take()
+        found: Collected | Refusal
         try:
             found = await self._mailbox.collect(self._holder, mode, self._room or len(ids), cursor, ids, landed)
-            if found.verdict != "ok":
-                # Whether another connection has it is for the lease to find out; it may be nobody's again by then.
-                self._road.lease_gone()
-                raise Refusal("unavailable")
-        except Refusal:
-            self._settles.put_back(landed)
-            raise
-        self._settles.gone(landed)
-        await self._deliver(found.entries, again=mode == "again")
-        return found
+        except Refusal as refusal:
+            found = refusal
+        collected = self._taken(found, landed)
+        await self._hand_over(*self._said(collected.entries, again=mode == "again"))
+        return collected
 
-    async def _deliver(self, entries: Sequence[Entry], *, again: bool) -> None:
+    def _taken(self, found: Collected | Exception, landed: list[Landed]) -> Collected:
+        if isinstance(found, Collected) and found.verdict == "ok":
+            self._settles.gone(landed)
+            return found
+        self._settles.put_back(landed)
+        if isinstance(found, Exception):
+            raise found
+        # Whether another connection has it is for the lease to find out; it may be nobody's again by then.
+        self._road.lease_gone()
+        raise Refusal("unavailable")
+
+    def _said(self, entries: Sequence[Entry], *, again: bool) -> tuple[list[bytes], list[str], list[str]]:
+        """They are in flight from now on: their frames, which of them are receipts to be confirmed, and those our own
+        code could not say."""
         frames: list[bytes] = []
         receipts: list[str] = []
+        failed: list[str] = []
         now, had_room = time.monotonic(), self._flights.room > 0
         confirming = not self._dialect.acks_receipts
         for entry in entries:
@@ -196,7 +249,7 @@ class Carrier:
             place = entry.place
             said = self._say(entry, place)
             if said is None:
-                await self._fail(entry.stream_id)
+                failed.append(entry.stream_id)
                 continue
             frames += said
             self._flights.start(entry, now)
@@ -207,10 +260,14 @@ class Carrier:
             self._read = max(self._read, place)
         if had_room and not self._flights.room:
             self._progress = now  # the window is full from now on; sending again is no progress
+        return frames, receipts, failed
+
+    async def _hand_over(self, frames: Sequence[bytes], receipts: Sequence[str], failed: Sequence[str]) -> None:
+        for stream_id in failed:
+            await self._fail(stream_id)
         if frames:
             await self._road.carry(frames)
-        if receipts:
-            self._road.confirm(receipts)
+        self._road.confirm(receipts)
 
     def _is_due(self, stream_id: str, *, again: bool) -> bool:
         """What is fetched again may have been acked meanwhile; what is pending may be on its way already."""

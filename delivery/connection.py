@@ -155,6 +155,10 @@ class Connection:
             self._hear(data)
         self._held = self.full
 
+    def caught_up(self) -> None:
+        """All that came so far was handed over."""
+        self._sends.go()
+
     @property
     def full(self) -> bool:
         """Whether more is in hand than should be."""
@@ -177,7 +181,7 @@ class Connection:
     # ---- Road and Desk
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this beside all else. Our own bugs end the connection."""
+        """Do this beside all else; then it is :meth:`done`."""
         self._hub.spawn(work).add_done_callback(self._worked)
 
     def say(self, frames: Sequence[bytes]) -> None:
@@ -191,6 +195,11 @@ class Connection:
             if self._socket.unsent > UNSENT_BYTES:
                 await self._socket.drained()
             self._socket.send(message)
+
+    @property
+    def slow(self) -> bool:
+        """Whether more is unsent than should be; then :meth:`carry`."""
+        return self._socket.unsent > UNSENT_BYTES
 
     def confirm(self, receipts: Sequence[str]) -> None:
         """These receipts were sent to a client that does not ack them."""
@@ -231,6 +240,7 @@ class Connection:
             self._carrier.begin(claimed.newest)
             for data in self._early or []:
                 self._hear(data)
+            self._sends.go()
         finally:
             self._early = None
             if self._ending is not None:
@@ -262,6 +272,7 @@ class Connection:
 
     async def _leave(self) -> None:
         try:
+            self._sends.go()
             while self._sends.pending:
                 await asyncio.sleep(0.005)
             await self._acks.finish()
@@ -284,7 +295,11 @@ class Connection:
         return self._sends.pending + self._acks.pending + len(self._early or ())
 
     def _worked(self, task: asyncio.Task[Any]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        self.done(None if task.cancelled() else task.exception())
+
+    def done(self, error: BaseException | None = None) -> None:
+        """A piece of work is over. Our own bugs end the connection."""
+        if error is not None:
             logger.error("a connection failed", exc_info=error)
             self.close(INTERNAL)
         if self._held and not self.full:

@@ -7,7 +7,7 @@ script is made to be repeated by whoever knows what it meant.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -32,10 +32,14 @@ _AWAY: Final = (
 """Error codes of a Redis that cannot do its work now, rather than of a command of ours that is wrong."""
 
 
-class _Asked(NamedTuple):
-    """A command, who waits for its reply, and since when (loop time). ``script``: what Redis may not know yet."""
+Heard: TypeAlias = Callable[[Any], None]
+"""Is given a reply, or the exception that stands for it."""
 
-    answer: asyncio.Future[Any]
+
+class _Asked(NamedTuple):
+    """A command, who hears its reply, and since when (loop time). ``script``: what Redis may not know yet."""
+
+    heard: Heard
     at: float
     packed: bytes
     script: Script | None
@@ -58,21 +62,28 @@ class Link:
         self._dialling: asyncio.Task[None] | None = None
         self._checking: asyncio.TimerHandle | None = None
 
+    def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
+        """:meth:`call` for whoever cannot wait for the loop to come round: ``heard`` is called as the reply comes in.
+
+        Never before this returns. It gets the exceptions, too.
+        """
+        self._send(heard, pack("EVALSHA", script.sha, len(keys), *keys, *args), script)
+
     def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> "asyncio.Future[Any]":
         """Run a script by its SHA; a Redis that does not know it is given the source."""
-        return self._ask(pack("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        return self._promise(pack("EVALSHA", script.sha, len(keys), *keys, *args), script)
 
     def command(self, *words: Word) -> "asyncio.Future[Any]":
         """One plain command."""
-        return self._ask(pack(*words))
+        return self._promise(pack(*words))
 
     async def together(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several plain commands in one trip; not a transaction."""
-        return await asyncio.gather(*[self._ask(pack(*words)) for words in commands])
+        return await asyncio.gather(*[self._promise(pack(*words)) for words in commands])
 
     def tell(self, *words: Word) -> None:
         """A command whose outcome nothing depends on: a failure is a line in the log."""
-        self._ask(pack(*words)).add_done_callback(_note)
+        self._send(_note, pack(*words))
 
     async def close(self) -> None:
         """End the connection. Whoever still waits is refused."""
@@ -88,12 +99,17 @@ class Link:
 
     # ---- asking
 
-    def _ask(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
+    def _promise(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
+        answer = asyncio.get_running_loop().create_future()
+        self._send(partial(_fulfil, answer), packed, script)
+        return answer
+
+    def _send(self, heard: Heard, packed: bytes, script: Script | None = None) -> None:
         loop = asyncio.get_running_loop()
-        asked = _Asked(loop.create_future(), loop.time(), packed, script)
+        asked = _Asked(heard, loop.time(), packed, script)
         if len(self._sent) + len(self._unsent) >= MOST_PENDING:
-            _refuse([asked])
-            return asked.answer
+            loop.call_soon(_refuse, [asked])
+            return
         if self._line is not None:
             self._sent.append(asked)
             self._line.write(packed)
@@ -103,22 +119,16 @@ class Link:
                 self._dialling = loop.create_task(self._dial())
         if self._checking is None:
             self._checking = loop.call_later(CHECK_SECONDS, self._check)
-        return asked.answer
 
     def _heard(self, reply: Any) -> None:
         asked = self._sent.popleft()
-        if asked.answer.done():
-            return  # whoever asked was cancelled
         if not isinstance(reply, hiredis.ReplyError):
-            asked.answer.set_result(reply)
+            _tell(asked, reply)
         elif asked.script is not None and str(reply).startswith("NOSCRIPT"):
-            self._teach(asked, asked.script)
+            self.tell("SCRIPT", "LOAD", asked.script.text)
+            self._send(asked.heard, asked.packed)
         else:
-            asked.answer.set_exception(_error(str(reply)))
-
-    def _teach(self, asked: _Asked, script: Script) -> None:
-        self.tell("SCRIPT", "LOAD", script.text)
-        self._ask(asked.packed).add_done_callback(partial(_hand_on, asked.answer))
+            _tell(asked, _error(str(reply)))
 
     def _check(self) -> None:
         """A reply that does not come, or a connection that does not: nobody waits for longer than he was told."""
@@ -162,23 +172,30 @@ class Link:
         _refuse(lost)
 
 
+def _tell(asked: _Asked, reply: Any) -> None:
+    try:
+        asked.heard(reply)
+    except Exception:
+        logger.exception("whoever heard a reply failed")  # those behind him must hear theirs
+
+
 def _refuse(asked: Iterable[_Asked]) -> None:
     for each in asked:
-        if not each.answer.done():
-            each.answer.set_exception(Refusal("unavailable"))
+        _tell(each, Refusal("unavailable"))
 
 
-def _hand_on(answer: asyncio.Future[Any], again: asyncio.Future[Any]) -> None:
-    if not answer.done():
-        if (error := again.exception()) is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(again.result())
+def _fulfil(answer: asyncio.Future[Any], reply: Any) -> None:
+    if answer.done():
+        return  # whoever asked was cancelled
+    if isinstance(reply, Exception):
+        answer.set_exception(reply)
+    else:
+        answer.set_result(reply)
 
 
-def _note(answer: asyncio.Future[Any]) -> None:
-    if not answer.cancelled() and (error := answer.exception()) is not None:
-        logger.warning("a command was lost", error=str(error))
+def _note(reply: Any) -> None:
+    if isinstance(reply, Exception):
+        logger.warning("a command was lost", error=str(reply))
 
 
 def _error(words: str) -> Exception:

@@ -1,6 +1,6 @@
 """A person's waiting entries: deposit, collect, settle. Each step is one script; see ``lua/``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,10 @@ from settings import Settings
 
 START = "0-0"
 Mode = Literal["pending", "new", "again"]
+
+
+class Unloaded(Exception):
+    """Redis does not know the person: PostgreSQL must be asked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +72,32 @@ class Mailbox:
 
         :raises Refusal: ``no_such_person``, ``unavailable``: for all of them
         """
-        names = self._people.keys(to).sending
-        args: list[Arg] = [sender, *self._limits, self._server_id, to]
-        for message_id, message in chats:
-            args += (message_id, message)
+        names, args = self._people.keys(to).sending, self._sending(to, sender, chats)
         for _ in range(2):
-            verdict, newest, servers, answers = await self._link.call(SEND, names, args)
-            if verdict == b"done":
-                return Deposited(
-                    newest.decode(),
-                    [server.decode() for server in servers],
-                    [None if answer == b"full" else answer.decode() for answer in answers],
-                )
+            reply = await self._link.call(SEND, names, args)
+            if reply[0] == b"done":
+                return _deposited(reply)
             await self._people.load(to)
         raise Refusal("unavailable")
+
+    def deposit_soon(
+        self, to: str, sender: str, chats: Sequence[tuple[str, str]], then: Callable[[Deposited | Exception], None]
+    ) -> None:
+        """The same, told as the answer comes in; :class:`Unloaded` when it must be left to :meth:`deposit`."""
+
+        def heard(reply: Any) -> None:
+            if isinstance(reply, Exception):
+                then(reply)
+            else:
+                then(_deposited(reply) if reply[0] == b"done" else Unloaded())
+
+        self._link.ask(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
+
+    def _sending(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> list[Arg]:
+        args: list[Arg] = [sender, *self._limits, self._server_id, to]
+        for chat in chats:
+            args += chat
+        return args
 
     async def deposit_receipt(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> Deposit | None:
         """A receipt for the sender of chats; None when his account is gone.
@@ -112,11 +128,21 @@ class Mailbox:
         landed: Sequence[Landed] = (),
     ) -> Collected:
         """The next entries for this connection, if it still holds the lease; then ``landed`` are settled on the way."""
-        names = self._people.keys(holder.mobile).collecting
         whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
         args = [*whose, mode, count, cursor, len(ids), len(landed), *ids, *_settled(landed)]
-        verdict, after, read, entries = await self._link.call(COLLECT, names, args)
-        return Collected(verdict.decode(), after.decode(), read, [_entry(*entry) for entry in entries])
+        return _collected(await self._link.call(COLLECT, self._people.keys(holder.mobile).collecting, args))
+
+    def collect_soon(
+        self, holder: Holder, count: int, landed: Sequence[Landed], then: Callable[[Collected | Exception], None]
+    ) -> None:
+        """New entries, told as the answer comes in."""
+        whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
+        args = [*whose, "new", count, START, 0, len(landed), *_settled(landed)]
+
+        def heard(reply: Any) -> None:
+            then(reply if isinstance(reply, Exception) else _collected(reply))
+
+        self._link.ask(COLLECT, self._people.keys(holder.mobile).collecting, args, heard)
 
     async def settle(self, mobile: str, device: str, landed: Sequence[Landed]) -> None:
         """This device has these entries. Again is as good as once."""
@@ -156,6 +182,20 @@ def _settled(landed: Sequence[Landed]) -> list[Arg]:
     for sender, total in sums.items():
         args += (sender, *total)
     return args
+
+
+def _deposited(reply: list[Any]) -> Deposited:
+    _, newest, servers, answers = reply
+    return Deposited(
+        newest.decode(),
+        [server.decode() for server in servers],
+        [None if answer == b"full" else answer.decode() for answer in answers],
+    )
+
+
+def _collected(reply: list[Any]) -> Collected:
+    verdict, cursor, read, entries = reply
+    return Collected(verdict.decode(), cursor.decode(), read, [_entry(*entry) for entry in entries])
 
 
 def _deposit(stream_id: bytes, servers: list[bytes]) -> Deposit:

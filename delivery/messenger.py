@@ -7,7 +7,7 @@ Three orders carry the guarantees (docs/decisions):
 3. acknowledge: deposit the receipt in the sender's mailbox, then settle the entry in one's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from delivery.doorbell import Doorbell
 from delivery.flights import Landed
 from delivery.hub import Hub, Member
-from delivery.mailbox import Mailbox
+from delivery.mailbox import Deposited, Mailbox
 from delivery.presence import Claimed, Holder, Presence
 from delivery.registry import Registry
 from protocol.refusals import Refusal
@@ -57,6 +57,24 @@ class Messenger:
         deposited = await self.mailbox.deposit(to, sender, chats)
         self._doorbell.ring(deposited.servers, to, deposited.newest)
         return deposited.stream_ids
+
+    def send_soon(
+        self,
+        sender: str,
+        to: str,
+        chats: Sequence[tuple[str, str]],
+        then: Callable[[list[str | None] | Exception], None],
+    ) -> None:
+        """The same, told as the answer comes in; ``Unloaded`` when it must be left to :meth:`send`."""
+
+        def stored(deposited: Deposited | Exception) -> None:
+            if isinstance(deposited, Exception):
+                then(deposited)
+            else:
+                self._doorbell.ring(deposited.servers, to, deposited.newest)
+                then(deposited.stream_ids)
+
+        self.mailbox.deposit_soon(to, sender, chats, stored)
 
     async def acknowledge(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> None:
         """The device has these chats of this sender: he gets one receipt. Only then may they be settled."""

@@ -1,8 +1,10 @@
 """The chats of one connection on their way into mailboxes."""
 
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
+from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from protocol.dialects import Dialect
 from protocol.identifiers import place_of
@@ -16,6 +18,7 @@ class Desk(Protocol):
     """What is needed of the connection."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+    def done(self, error: BaseException | None = None) -> None: ...
     def say(self, frames: Sequence[bytes]) -> None: ...
 
 
@@ -23,7 +26,7 @@ class Sends:
     """For each recipient one deposit at a time, which keeps the chats of a pair in order; what comes meanwhile goes
     together in the next. Recipients do not wait for each other."""
 
-    __slots__ = ("_desk", "_dialect", "_messenger", "_queues", "_sender", "characters", "pending")
+    __slots__ = ("_desk", "_dialect", "_fresh", "_messenger", "_queues", "_sender", "characters", "pending")
 
     def __init__(self, desk: Desk, sender: str, dialect: Dialect, messenger: Messenger) -> None:
         self._desk = desk
@@ -31,13 +34,14 @@ class Sends:
         self._dialect = dialect
         self._messenger = messenger
         self._queues: dict[str, list[tuple[str, str]]] = {}
+        self._fresh: list[str] = []  # recipients of whose queue nothing is on its way
         self.pending = 0
         """Chats not answered yet."""
         self.characters = 0
         """Of their texts."""
 
     def put(self, to: str, message_id: str, message: str) -> None:
-        """Deposit this chat and answer it."""
+        """Take this chat, to be deposited and answered; :meth:`go` when there are no more for the moment."""
         self.pending += 1
         self.characters += len(message)
         queue = self._queues.get(to)
@@ -45,7 +49,14 @@ class Sends:
             queue.append((message_id, message))
             return
         self._queues[to] = [(message_id, message)]
-        self._desk.spawn(self._work(to))
+        self._fresh.append(to)
+
+    def go(self) -> None:
+        """Send what may leave."""
+        if self._fresh:
+            fresh, self._fresh = self._fresh, []
+            for to in fresh:
+                self._go_on(to)
 
     def drop(self) -> None:
         """What is not on its way yet is neither stored nor answered."""
@@ -53,35 +64,52 @@ class Sends:
             self._count_down(queue)
             queue.clear()
 
-    async def _work(self, to: str) -> None:
+    def _go_on(self, to: str) -> None:
         queue = self._queues[to]
-        try:
-            while queue:
-                chats = queue[:MOST]
-                del queue[:MOST]
-                try:
-                    self._desk.say(await self._deposit(to, chats))
-                finally:
-                    self._count_down(chats)
-        except Refusal as refusal:
-            # The same holds for all that wait behind: nobody waits for one timeout after the other.
-            chats += queue
-            self._desk.say([frame for name, _ in chats for frame in self._dialect.error(refusal, "chat", name)])
-        finally:
-            self._count_down(queue)
+        if not queue:
             del self._queues[to]
+            return
+        chats, self._queues[to] = queue[:MOST], queue[MOST:]
+        self._messenger.send_soon(self._sender, to, chats, partial(self._answered, to, chats))
+
+    def _answered(self, to: str, chats: list[tuple[str, str]], answer: list[str | None] | Exception) -> None:
+        if isinstance(answer, Unloaded):
+            self._desk.spawn(self._slowly(to, chats))
+            return
+        if isinstance(answer, Exception):
+            # The same holds for all that wait behind: nobody waits for one timeout after the other.
+            chats += self._queues[to]
+            self._queues[to] = []
+        error = answer if isinstance(answer, Exception) and not isinstance(answer, Refusal) else None
+        try:
+            self._desk.say(self._answers(to, chats, answer))
+        finally:
+            self._count_down(chats)
+            self._go_on(to)
+            self._desk.done(error)
+
+    async def _slowly(self, to: str, chats: list[tuple[str, str]]) -> None:
+        answer: list[str | None] | Exception
+        try:
+            answer = await self._messenger.send(self._sender, to, chats)
+        except Exception as error:  # noqa: BLE001 - told like any other answer
+            answer = error
+        self._answered(to, chats, answer)
+
+    def _answers(self, to: str, chats: Sequence[tuple[str, str]], answer: list[str | None] | Exception) -> list[bytes]:
+        if isinstance(answer, Refusal):
+            return [frame for name, _ in chats for frame in self._dialect.error(answer, "chat", name)]
+        if isinstance(answer, Exception):
+            return []
+        return [
+            frame
+            for (message_id, _), stream_id in zip(chats, answer, strict=True)
+            for frame in self._answer(to, message_id, stream_id)
+        ]
 
     def _count_down(self, chats: Sequence[tuple[str, str]]) -> None:
         self.pending -= len(chats)
         self.characters -= sum(len(message) for _, message in chats)
-
-    async def _deposit(self, to: str, chats: Sequence[tuple[str, str]]) -> list[bytes]:
-        stream_ids = await self._messenger.send(self._sender, to, chats)
-        return [
-            frame
-            for (message_id, _), stream_id in zip(chats, stream_ids, strict=True)
-            for frame in self._answer(to, message_id, stream_id)
-        ]
 
     def _answer(self, to: str, message_id: str, stream_id: str | None) -> list[bytes]:
         if stream_id is None:

@@ -192,7 +192,7 @@ class ClientSocket(asyncio.Protocol):
 
     def _read(self) -> None:
         try:
-            self._incoming.read()
+            self._hear()
         except Violation as violation:
             self._violated(violation)
         except Exception:
@@ -200,9 +200,24 @@ class ClientSocket(asyncio.Protocol):
             self.end(INTERNAL)
         self._steer()
 
+    def _hear(self) -> None:
+        anything = True
+        try:
+            anything = self._incoming.read()
+        finally:
+            if anything:
+                self._caught_up()
+
+    def _caught_up(self) -> None:
+        if self._listener is not None:
+            self._listener.caught_up()
+
     def _hand_over_rest(self) -> None:
         try:
-            self._incoming.rest()
+            try:
+                self._incoming.rest()
+            finally:
+                self._caught_up()
         except Violation as violation:
             logger.debug("the last bytes were no frames", code=violation.code)
         except Exception:

@@ -56,15 +56,18 @@ class Incoming:
         if not self._over:
             self._reader.feed(data)
 
-    def read(self) -> None:
+    def read(self) -> bool:
         """Hand over what waits and then frame after frame, until no more is there or no room is left.
+
+        :returns: whether there was anything
 
         :raises Violation: the client broke the protocol, or sends too many frames (1008)
         """
-        self._hand_over()
+        waited = self._hand_over()
         now = self._loop.time()
         while self.room and self._take(now):
-            pass
+            waited = True
+        return waited
 
     def mute(self) -> None:
         """Messages are thrown away from now on; control frames still count."""
@@ -119,9 +122,10 @@ class Incoming:
         else:
             listener.received(message)
 
-    def _hand_over(self) -> None:
-        listener = self.listener
+    def _hand_over(self) -> bool:
+        listener, waited = self.listener, bool(self._waiting)
         while self._waiting and listener is not None and not listener.full:
             message = self._waiting.pop(0)
             self._bytes -= len(message)
             listener.received(message)
+        return waited

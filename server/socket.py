@@ -15,6 +15,9 @@ class Listener(Protocol):
     def received(self, data: str | bytes) -> None:
         """One whole message. ``bytes`` means that it was a binary message."""
 
+    def caught_up(self) -> None:
+        """All that came so far was given to :meth:`received`: now is the time to do together what goes together."""
+
     def alive(self) -> None:
         """A pong came, any pong: evidence of life."""
 

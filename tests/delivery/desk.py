@@ -19,6 +19,7 @@ class Desk:
         self.frames: list[Frame] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.ended = False
+        self.errors: list[BaseException] = []
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work))
@@ -28,6 +29,13 @@ class Desk:
 
     async def carry(self, frames: Sequence[bytes]) -> None:
         self.say(frames)
+
+    def done(self, error: BaseException | None = None) -> None:
+        self.errors += [] if error is None else [error]
+
+    @property
+    def slow(self) -> bool:
+        return False
 
     def confirm(self, receipts: Sequence[str]) -> None: ...
 
@@ -60,3 +68,26 @@ class Gate:
         self.calls.append(args)
         await self._opened.wait()
         return await self._real(*args)
+
+
+class CallGate:
+    """The same for a method that is told how to go on instead of being awaited."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, method: str) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self._waiting: list[tuple[Any, ...]] | None = []
+        self._real = getattr(owner, method)
+        monkeypatch.setattr(owner, method, self._held)
+
+    def open(self) -> None:
+        """Let those who wait through, and whoever comes."""
+        waiting, self._waiting = self._waiting or [], None
+        for args in waiting:
+            self._real(*args)
+
+    def _held(self, *args: Any) -> None:
+        self.calls.append(args)
+        if self._waiting is None:
+            self._real(*args)
+        else:
+            self._waiting.append(args)

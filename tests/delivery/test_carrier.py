@@ -41,13 +41,23 @@ class Road:
     closes: list[Close] = field(default_factory=list)
     lost: int = 0
     ended: bool = False
+    slow: bool = False
+    carried: int = 0
+    errors: list[BaseException] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work))
 
-    async def carry(self, frames: Sequence[bytes]) -> None:
+    def say(self, frames: Sequence[bytes]) -> None:
         self.frames += [msgspec.json.decode(frame) for frame in frames]
+
+    async def carry(self, frames: Sequence[bytes]) -> None:
+        self.carried += 1
+        self.say(frames)
+
+    def done(self, error: BaseException | None = None) -> None:
+        self.errors += [] if error is None else [error]
 
     def confirm(self, receipts: Sequence[str]) -> None:
         self.confirmed += receipts
@@ -149,13 +159,28 @@ class Reads:
         self._free = asyncio.Event()
         self._free.set()
         self._real = scene.mailbox.collect
+        self._real_soon = scene.mailbox.collect_soon
+        self._kept: list[Callable[[], None]] = []
         monkeypatch.setattr(scene.mailbox, "collect", self._collect)
+        monkeypatch.setattr(scene.mailbox, "collect_soon", self._collect_soon)
 
     def hold(self) -> None:
         self._free.clear()
 
     def release(self) -> None:
         self._free.set()
+        while self._kept:
+            self._kept.pop(0)()
+
+    def _collect_soon(self, holder: Holder, count: int, landed: Any, then: Callable[[Any], None]) -> None:
+        def keep(found: Any) -> None:
+            self.modes.append("new")
+            if self._free.is_set():
+                then(found)
+            else:
+                self._kept.append(lambda: then(found))
+
+        self._real_soon(holder, count, landed, keep)
 
     async def _collect(self, holder: Holder, mode: Mode, *args: Any) -> Collected:
         found = await self._real(holder, mode, *args)
@@ -376,6 +401,35 @@ async def test_an_entry_our_own_code_fails_on_is_counted_and_holds_up_none_behin
         failures = await redis.hgetall(f"parked:{{{RAVI}}}")  # type: ignore[misc]
         assert list(failures.values()) == [b"1"]
         assert await redis.xlen(f"mailbox:{{{RAVI}}}") == 2
+
+
+async def test_the_same_on_the_short_road(redis: "Redis") -> None:
+    async with carrying(redis, _Clumsy()) as scene:
+        await at_rest(scene)
+        for message_id in ("poison", "fine", "poison", "finer"):
+            await scene.send(message_id)
+        await until(lambda: scene.road.chats() == ["fine", "finer"])
+        assert list((await redis.hgetall(f"parked:{{{RAVI}}}")).values()) == [b"1"]  # type: ignore[misc]
+
+
+async def test_a_slow_reader_is_waited_for_also_on_the_short_road(redis: "Redis") -> None:
+    async with carrying(redis) as scene:
+        await at_rest(scene)
+        scene.road.slow = True
+        carried = scene.road.carried
+        for n in range(3):
+            await scene.send(f"m-{n}")
+        await until(lambda: scene.road.chats() == ["m-0", "m-1", "m-2"])
+        assert scene.road.carried > carried
+
+
+async def test_a_bug_on_the_short_road_ends_the_connection(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    async with carrying(redis) as scene:
+        await at_rest(scene)
+        bug = ValueError("a bug")
+        monkeypatch.setattr(scene.mailbox, "collect_soon", lambda *args: args[-1](bug))
+        await scene.send("m-1")
+        assert scene.road.errors == [bug]
 
 
 async def test_receipts_of_a_seed_client_are_to_be_confirmed(redis: "Redis") -> None:

@@ -12,7 +12,7 @@ from delivery.link import Link
 from delivery.people import Record
 from delivery.sends import MOST, Sends
 from protocol.dialects import V1, Seed
-from tests.delivery.desk import Desk, Gate
+from tests.delivery.desk import CallGate, Desk, Gate
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
 
 NOBODY = "9999999999"
@@ -29,6 +29,11 @@ class Scene:
     def put(self, to: str, *message_ids: str) -> None:
         for message_id in message_ids:
             self.sends.put(to, message_id, "hello")
+        self.sends.go()
+
+    async def idle(self) -> None:
+        await until(lambda: self.sends.pending == 0)
+        await self.desk.idle()
 
     async def waits(self, mobile: str) -> list[str]:
         """The messageIds in a mailbox, oldest first."""
@@ -43,16 +48,16 @@ def names(count: int) -> list[str]:
     return [f"m-{n}" for n in range(count)]
 
 
-def batches(gate: Gate) -> list[tuple[str, int]]:
+def batches(gate: CallGate) -> list[tuple[str, int]]:
     """To whom, and how many chats, of each deposit asked for."""
-    return [(to, len(chats)) for _, to, chats in gate.calls]
+    return [(to, len(chats)) for _, to, chats, _ in gate.calls]
 
 
 async def test_a_chat_is_stored_and_answered_with_its_time(redis: "Redis") -> None:
     scene = Scene(redis)
     scene.put(ASHA, "m-1")
     assert scene.sends.pending == 1
-    await scene.desk.idle()
+    await scene.idle()
     ((stream_id, _),) = await redis.xrange(f"mailbox:{{{ASHA}}}")
     timestamp = int(stream_id.partition(b"-")[0])
     assert scene.desk.frames == [{"type": "sent", "messageId": "m-1", "to": ASHA, "timestamp": timestamp}]
@@ -63,14 +68,14 @@ async def test_a_pair_stays_in_order_when_the_first_deposit_is_slow_and_the_rest
     redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(redis)
-    gate = Gate(monkeypatch, scene.server.messenger, "send")
+    gate = CallGate(monkeypatch, scene.server.messenger, "send_soon")
     for name in names(10):
         scene.put(ASHA, name)
         await asyncio.sleep(0)
     assert batches(gate) == [(ASHA, 1)], "one deposit at a time"
     assert scene.sends.pending == 10
     gate.open()
-    await scene.desk.idle()
+    await scene.idle()
     assert batches(gate) == [(ASHA, 1), (ASHA, 9)]
     assert await scene.waits(ASHA) == names(10)
     assert scene.answers() == [("sent", name) for name in names(10)]
@@ -89,7 +94,7 @@ async def test_a_pair_stays_in_order_when_the_recipient_must_be_loaded_first(
     await asyncio.sleep(0.05)
     assert await scene.waits(ASHA) == []
     gate.open()
-    await scene.desk.idle()
+    await scene.idle()
     assert await scene.waits(ASHA) == names(3)
     assert scene.answers() == [("sent", name) for name in names(3)]
 
@@ -111,17 +116,17 @@ async def test_recipients_do_not_wait_for_each_other(redis: "Redis", monkeypatch
     assert scene.answers() == [("sent", "m-1"), ("sent", "m-2")]
     assert (await scene.waits(ASHA), scene.sends.pending) == ([], 1)
     opened.set()
-    await scene.desk.idle()
+    await scene.idle()
     assert await scene.waits(ASHA) == ["m-0"]
 
 
 async def test_no_more_than_so_many_go_together(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(redis)
-    gate = Gate(monkeypatch, scene.server.messenger, "send")
+    gate = CallGate(monkeypatch, scene.server.messenger, "send_soon")
     count = 2 * MOST + 3
     scene.put(ASHA, *names(count))
     gate.open()
-    await scene.desk.idle()
+    await scene.idle()
     assert batches(gate) == [(ASHA, MOST), (ASHA, MOST), (ASHA, 3)]
     assert await scene.waits(ASHA) == names(count)
     assert scene.answers() == [("sent", name) for name in names(count)]
@@ -134,7 +139,7 @@ async def test_every_chat_is_answered_once_also_the_same_one_twice(redis: "Redis
     await asyncio.sleep(0)
     scene.put(ASHA, "m-1", "m-2")
     scene.put(EVE, "m-0")
-    await scene.desk.idle()
+    await scene.idle()
     assert Counter(frame["messageId"] for frame in scene.desk.frames) == {"m-0": 3, "m-1": 2, "m-2": 1}
     assert (await scene.waits(ASHA), await scene.waits(EVE)) == (names(3), ["m-0"])
     assert scene.sends.pending == 0
@@ -143,7 +148,7 @@ async def test_every_chat_is_answered_once_also_the_same_one_twice(redis: "Redis
 async def test_a_full_mailbox_refuses_by_name_those_it_has_no_room_for(redis: "Redis") -> None:
     scene = Scene(redis, mailbox_limit=2)
     scene.put(ASHA, *names(4), "m-0")
-    await scene.desk.idle()
+    await scene.idle()
     assert scene.answers() == [("sent", "m-0"), ("sent", "m-1"), ("error", "m-2"), ("error", "m-3"), ("sent", "m-0")]
     refused = [frame for frame in scene.desk.frames if frame["type"] == "error"]
     assert [(frame["code"], frame["component"], frame["retryable"]) for frame in refused] == [
@@ -156,7 +161,7 @@ async def test_chats_to_nobody_are_refused_by_name_and_spoil_no_others(redis: "R
     scene = Scene(redis)
     scene.put(NOBODY, *names(3))
     scene.put(ASHA, "m-9")
-    await scene.desk.idle()
+    await scene.idle()
     refused = [frame for frame in scene.desk.frames if frame["type"] == "error"]
     assert [(frame["code"], frame["messageId"]) for frame in refused] == [("no_such_person", name) for name in names(3)]
     assert await scene.waits(ASHA) == ["m-9"]
@@ -169,30 +174,66 @@ async def test_without_redis_every_chat_is_refused_by_name_and_one_that_comes_la
     monkeypatch.setattr(module, "MOST", 2)
     scene = Scene(away)
     scene.put(ASHA, *names(3))
-    await scene.desk.idle()
+    await scene.idle()
     scene.put(ASHA, "m-3")
-    await scene.desk.idle()
+    await scene.idle()
     assert [(frame["code"], frame["messageId"]) for frame in scene.desk.frames] == [
         ("unavailable", name) for name in names(4)
     ]
     assert scene.sends.pending == 0
 
 
+@pytest.mark.parametrize("unloaded", [True, False], ids=["on the road through PostgreSQL", "on the short one"])
 async def test_nothing_is_pending_after_a_failure_of_our_own_and_the_next_chat_goes(
-    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, unloaded: bool
 ) -> None:
     scene = Scene(redis)
+    if not unloaded:
+        scene.put(ASHA, "m-0")
+        await scene.idle()
+        scene.desk.frames.clear()
+    bug = ValueError("a bug")
 
     async def fail(*_: Any) -> None:
-        raise ValueError("a bug")
+        raise bug
+
+    def fail_soon(*args: Any) -> None:
+        asyncio.get_running_loop().call_soon(args[-1], bug)
 
     with monkeypatch.context() as broken:
-        broken.setattr(scene.server.messenger, "send", fail)
+        if unloaded:
+            broken.setattr(scene.server.messenger, "send", fail)
+        else:
+            broken.setattr(scene.server.messenger, "send_soon", fail_soon)
         scene.put(ASHA, *names(MOST + 5))
-        with pytest.raises(ValueError, match="a bug"):
-            await scene.desk.idle()
+        await scene.idle()
+    assert scene.desk.errors == [bug], "the connection ends by it"
     assert (scene.sends.pending, scene.desk.frames) == (0, [])
     scene.put(ASHA, "m-1")
-    await scene.desk.idle()
+    await scene.idle()
     assert scene.answers() == [("sent", "m-1")]
     assert scene.sends.pending == 0
+
+
+async def test_nothing_leaves_before_it_is_told_to_go(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(redis)
+    gate = CallGate(monkeypatch, scene.server.messenger, "send_soon")
+    for name in names(3):
+        scene.sends.put(ASHA, name, "hello")
+    assert gate.calls == []
+    scene.sends.go()
+    scene.sends.go()
+    assert batches(gate) == [(ASHA, 3)]
+
+
+async def test_what_is_dropped_is_neither_stored_nor_answered(redis: "Redis") -> None:
+    scene = Scene(redis)
+    scene.put(ASHA, "m-0")
+    scene.sends.put(ASHA, "m-1", "hello")
+    scene.sends.put(EVE, "m-2", "hello")
+    scene.sends.drop()
+    scene.sends.go()
+    await scene.idle()
+    assert scene.answers() == [("sent", "m-0")]
+    assert (await scene.waits(ASHA), await scene.waits(EVE)) == (["m-0"], [])
+    assert (scene.sends.pending, scene.sends.characters) == (0, 0)

@@ -32,6 +32,9 @@ class Echo:
     def received(self, data: str | bytes) -> None:
         self.socket.send(data.encode() if isinstance(data, str) else data)
 
+    def caught_up(self) -> None:
+        return
+
     def alive(self) -> None:
         return
 

@@ -39,6 +39,7 @@ class Echo:
         self.messages: list[str | bytes] = []
         self.marks: list[int] = []
         self.signs = 0
+        self.catches: list[int] = []
         self.ends: list[tuple[int, str]] = []
         self.has_room = True
 
@@ -49,6 +50,9 @@ class Echo:
         if data == "quiet":
             return
         self.socket.send(data.encode() if isinstance(data, str) else b"(binary)")
+
+    def caught_up(self) -> None:
+        self.catches.append(len(self.messages))
 
     def alive(self) -> None:
         self.signs += 1

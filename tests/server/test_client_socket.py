@@ -47,6 +47,16 @@ async def test_a_message_in_fragments_with_a_ping_between_is_one_message(house: 
     client.vanish()
 
 
+@pytest.mark.parametrize("rest", [b"", frame(3, b"")], ids=["", "with a broken frame behind"])
+async def test_the_listener_is_told_when_all_that_came_was_handed_over(house: House, rest: bytes) -> None:
+    client = await RawClient.connect(house.port)
+    client.writer.write(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(TEXT, b"c") + rest)
+    echo = await house.echo()
+    await until(lambda: len(echo.messages) == 3)
+    assert echo.catches[:1] == [3]
+    client.vanish()
+
+
 async def test_a_binary_message_is_told_apart(house: House) -> None:
     async with connect(house.url()) as client:
         await client.send(b"\xff")
