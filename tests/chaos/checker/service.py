@@ -109,9 +109,13 @@ def _broken(event: Event, silent: Sequence[Span], limits: Limits) -> Iterator[Vi
         yield Violation("I11", f"{event.who} was closed with {event.code} {event.reason}", [event])
     elif event.kind.endswith(" answered") and event.status == 500:
         yield Violation("I11", f"{event.kind.removesuffix(' answered')} of {event.who} broke: HTTP 500", [event])
-    elif event.kind == "unanswered" or (event.kind.endswith(" answered") and event.seconds > limits.hang):
-        if not meets(silent, event.t - event.seconds, event.t):
-            yield Violation("I11", f"{event.who} waited {event.seconds:.1f} s for an answer", [event])
+    elif _hung(event, limits.hang) and not meets(silent, event.t - event.seconds, event.t):
+        yield Violation("I11", f"{event.who} waited {event.seconds:.1f} s for an answer", [event])
+
+
+def _hung(event: Event, hang: float) -> bool:
+    """A client that gave up a send has waited for so long, or it would not have."""
+    return event.kind == "unanswered" or (event.kind.endswith(" answered") and event.seconds > hang)
 
 
 def i12_told(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
