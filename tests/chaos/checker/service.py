@@ -54,6 +54,10 @@ def _without(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
         yield Span(begin, span.end)
 
 
+def _longest(span: Span, holes: Sequence[Span]) -> float:
+    return max((part.end - part.begin for part in _without(span, holes)), default=0.0)
+
+
 def outages(history: Sequence[Event], limits: Limits = USUAL) -> tuple[list[Outage], list[Outage]]:
     """Outside of faults and their healing, and within: every one, with its longest part."""
     troubled = [fault.span for fault in faults(history, limits.heal)]
@@ -61,10 +65,9 @@ def outages(history: Sequence[Event], limits: Limits = USUAL) -> tuple[list[Outa
     outside, within = [], []
     for begun, ended in gaps(history):
         span = Span(begun.t, ended.t)
-        left = [part.end - part.begin for part in _without(span, [*troubled, *absent[begun.who]])]
-        outside.append(Outage(max(left, default=0.0), begun, ended))
+        outside.append(Outage(_longest(span, [*troubled, *absent[begun.who]]), begun, ended))
         if meets(troubled, *span):
-            within.append(Outage(span.end - span.begin, begun, ended))
+            within.append(Outage(_longest(span, absent[begun.who]), begun, ended))
     return outside, within
 
 
