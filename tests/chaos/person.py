@@ -1,4 +1,4 @@
-"""Somebody who chats through everything that breaks, by the rules of docs/PROTOCOL.md: one device, a socket at a time."""
+"""Somebody who chats through everything that breaks, by the rules of docs/PROTOCOL.md; one device, one socket."""
 
 import asyncio
 import random

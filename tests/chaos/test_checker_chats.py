@@ -96,6 +96,11 @@ def test_i1_knows_that_a_seed_client_is_not_told_when_it_connects_anew() -> None
     assert not i1_kept(story.fault("flushall", 0, loses_storage=True).drained())
 
 
+def test_i1_does_not_excuse_who_could_have_been_told_and_was_not(story: Story) -> None:
+    lost(story)
+    assert i1_kept(story.fault("flushall", 0, loses_storage=True).drained())
+
+
 # ---- I1b, I2
 
 
@@ -152,6 +157,14 @@ def test_i2_catches_another_answer_to_a_repetition(story: Story) -> None:
     assert sentences(i2_once(story.drained())) == ["m1 from a to b was repeated and got another answer"]
 
 
+def test_i2_excuses_another_answer_after_a_loss_that_was_told(story: Story) -> None:
+    story.chat("a", "b", "m1")
+    story.note("resync", who="b", connection=story.connections["b"], epoch="e2")
+    story.send("a", "b", "m1", attempt=2)
+    story.sent("a", "b", "m1", timestamp=story.place("m1") + 7)
+    assert not i2_once(story.drained())
+
+
 def test_i2_catches_an_entry_that_is_not_the_one_sent_spoke_of(story: Story) -> None:
     story.send("a", "b", "m1")
     story.sent("a", "b", "m1", timestamp=story.place("m1") - 1)
@@ -199,6 +212,18 @@ def test_i3_finds_the_overtaken_one_among_many(story: Story) -> None:
     for number, message_id in enumerate(("m1", "m3", "m2", "m4")):
         story.came("a", "b", message_id, connection=100 + number)
     assert len(i3_order(story.drained())) == 1
+
+
+def test_i3_compares_with_the_one_that_was_seen_last(story: Story) -> None:
+    story.send("a", "b", "m1")
+    story.send("a", "b", "m2")
+    story.sent("a", "b", "m1")
+    story.sent("a", "b", "m2")
+    story.send("a", "b", "m3")
+    for number, message_id in enumerate(("m2", "m3", "m1")):
+        story.came("a", "b", message_id, connection=100 + number)
+    (violation,) = i3_order(story.drained())
+    assert "m3 was begun after m1" in violation.sentence
 
 
 def test_i3_does_not_compare_conversations(story: Story) -> None:

@@ -139,8 +139,12 @@ def test_i12_asks_for_seed_clients_only_if_they_stayed_connected() -> None:
 def test_i12_catches_the_news_of_a_loss_that_nothing_caused(story: Story) -> None:
     story.fault("kill redis", 1)
     resync(story, "a")
-    (violation,) = i12_told(story.drained())
-    assert violation.sentence == "a was told that storage lost something, and nothing had taken it"
+    story.fault("flushall", 1, loses_storage=True)
+    resync(story, "b")
+    assert [violation.sentence for violation in i12_told(story.drained())] == [
+        "a was told that storage lost something, and nothing had taken it",
+        "storage lost what it had (flushall), and a was never told",
+    ]
 
 
 # ---- I14
