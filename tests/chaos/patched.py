@@ -1,6 +1,6 @@
 """The product with something done to it that no knob of its own can do: ``sanic tests.chaos.patched:app``.
 
-``CHAOS_PATCHES`` names the patches, separated by commas. Nothing of this is in the product, or can be switched on in it.
+``CHAOS_PATCHES`` names the patches, separated by commas. Nothing of this is in the product.
 """
 
 import os

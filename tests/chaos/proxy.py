@@ -119,7 +119,7 @@ class Proxy:
 
     def forsake(self) -> None:
         """Every connection there is goes silent for good, and neither end is told; new ones pass."""
-        self._call(lambda: [wire.forsake() for wire in self._wires])
+        self._call(self._forsake)
 
     def retarget(self, back: Address) -> None:
         """Lead elsewhere from now on, as after a failover: every connection there is, is cut."""
@@ -163,6 +163,10 @@ class Proxy:
             for wire in list(self._wires):
                 if wire.kind in kinds:
                     wire.cut()
+
+    def _forsake(self) -> None:
+        for wire in self._wires:
+            wire.forsake()
 
     def _heal(self) -> None:
         self._modes = dict.fromkeys(KINDS, Mode.PASS)

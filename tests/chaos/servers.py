@@ -41,7 +41,8 @@ class Redis(Valkey):
         self._more = [f"{name}={value}" for name, value in (env or {}).items()]
 
     def _command(self) -> list[str | Path]:
-        return [shutil.which("env") or "env", *self._more, *super()._command()]
+        prefix: list[str | Path] = ["env", *self._more]
+        return [*prefix, *super()._command()]
 
     def client(self, seconds: float = 5.0) -> "Client":
         """A client that goes straight to it."""
@@ -67,7 +68,7 @@ class Redis(Valkey):
 class Group:
     """One ``sanic`` with its worker processes, on a port it keeps over restarts.
 
-    :param redis: who lives is asked there, not through a wire that may be broken
+    Who lives is asked of the Redis one names, not through a wire that may be broken.
     """
 
     def __init__(self, name: str, env: Mapping[str, str], workers: int, logs: Path) -> None:
@@ -80,10 +81,8 @@ class Group:
     def start(self) -> None:
         """Start it; see :meth:`ready`."""
         app = "tests.chaos.patched:app" if self._env.get("CHAOS_PATCHES") else "app"
-        command = [BIN / "sanic", app, "--host", "127.0.0.1", "--port", str(self.port)]
-        self.child = Child(
-            self.name, [*command, "--workers", str(self.workers)], log=self._log, env=self._env, cwd=ROOT
-        )
+        where: list[str] = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]
+        self.child = Child(self.name, [str(BIN / "sanic"), app, *where], log=self._log, env=self._env, cwd=ROOT)
 
     @property
     def pid(self) -> int:
