@@ -1,0 +1,103 @@
+"""What people do besides chatting: look each other up, block and unblock, log out, vanish."""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
+
+from tests.chaos.crowd import Crowd
+from tests.chaos.person import Person
+
+A_SECOND: Final = {"look": 5.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4}
+"""How often each happens among fifty people; among fewer in proportion."""
+BLOCKERS: Final = 10
+"""One person in so many blocks now and then: always the same one other, so that most pairs never know a block."""
+
+
+class Affairs:
+    """Starts them at random moments. ``blocked`` holds every (blocker, blocked) there ever was."""
+
+    def __init__(self, crowd: Crowd, people: Sequence[Person], rng: random.Random) -> None:
+        self._crowd, self._people, self._rng = crowd, people, rng
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._blocking: set[int] = set()
+        self.blocked: set[tuple[str, str]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is not finished."""
+        return bool(self._under_way)
+
+    def go_on(self, seconds: float) -> None:
+        """So much time has passed."""
+        for what, often in A_SECOND.items():
+            if self._rng.random() < often * seconds * len(self._people) / 50:
+                self._begin(what)
+
+    def look_after(self) -> None:
+        """Raises what failed in one of them."""
+        for task in [task for task in self._under_way if task.done()]:
+            self._under_way.discard(task)
+            task.result()
+
+    async def end(self) -> None:
+        """Stop what is under way."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _begin(self, what: str) -> None:
+        person = self._rng.choice(self._people)
+        match what:
+            case "look":
+                self._do(self._look(person, self._rng.choice([p for p in self._people if p is not person])))
+            case "log_out" if person.connected:
+                self._do(person.log_out())
+            case "vanish":
+                person.vanish()
+            case "block":
+                place = self._rng.randrange(0, max(1, len(self._people) // BLOCKERS)) * BLOCKERS % len(self._people)
+                if place not in self._blocking:
+                    self._blocking.add(place)
+                    self._do(self._block_for_a_while(place))
+
+    def _do(self, affair: Coroutine[Any, Any, None]) -> None:
+        self._under_way.add(asyncio.create_task(affair))
+
+    async def _look(self, person: Person, whom: Person) -> None:
+        ask, web, note = next(self._crowd.web.asks), self._crowd.web, self._crowd.history.note
+        told = {"who": person.mobile, "whom": whom.mobile, "ask": ask}
+        note("presence asked", **told)
+        reply = await web.ask("GET", "/profile/lastseen", person.token, params={"mobileNo": whom.mobile})
+        data = reply.body.get("data") or {}
+        seen = str(data.get("lastSeen", ""))
+        note("presence answered", **told, status=reply.status, seen=seen, seconds=round(reply.seconds, 3))
+
+    async def _block_for_a_while(self, place: int) -> None:
+        """An unanswered change may be made at any later time, so nothing further is changed after one."""
+        blocker, blocked = self._people[place], self._people[(place + 1) % len(self._people)]
+        self.blocked.add((blocker.mobile, blocked.mobile))
+        sure = await self._change("block", blocker, blocked)
+        if sure:
+            await asyncio.sleep(self._rng.uniform(0.1, 3))
+            sure = await self._change("unblock", blocker, blocked)
+        if sure:
+            self._blocking.discard(place)
+
+    async def _change(self, what: str, who: Person, whom: Person) -> bool:
+        """Until it is done. Whether every attempt was answered."""
+        how: dict[str, Any] = {"json": {"blockedUserMobileNo": whom.mobile}}
+        method, path = "POST", "/block-action/block"
+        if what == "unblock":
+            how, method, path = {"params": {"mobileNo": whom.mobile}}, "DELETE", "/block-action/unblock"
+        status, sure = -1, True
+        while status != 200:
+            told = {"who": who.mobile, "whom": whom.mobile, "ask": next(self._crowd.web.asks)}
+            self._crowd.history.note(f"{what} begun", **told)
+            reply = await self._crowd.web.ask(method, path, who.token, **how)
+            status, sure = reply.status, sure and reply.status != 0
+            seconds = round(reply.seconds, 3)
+            self._crowd.history.note(f"{what} answered", **told, status=status, seconds=seconds)
+            if status != 200:
+                await asyncio.sleep(self._rng.uniform(0.1, 1))
+        return sure

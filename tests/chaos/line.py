@@ -1,0 +1,110 @@
+"""One socket of a chaos client: opened, read and written until it ends, whatever happens to the other side."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.chaos.speech import V1, Frame, Heard, hear, pack
+
+OPEN_SECONDS: Final = 5.0
+"""For the upgrade, and again for the first frame."""
+PING_SECONDS: Final = 5.0
+"""A socket whose other side does not answer a ping for so long is half open."""
+
+
+class NoLine(Exception):
+    """A socket did not come about.
+
+    :param status: of the HTTP answer; 0: there was none
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Line:
+    """An open socket.
+
+    :param outgoing: asked for frames to write, each time it was woken
+    """
+
+    def __init__(
+        self, socket: ClientConnection, dialect: str, number: int, outgoing: Callable[[], Sequence[Frame]]
+    ) -> None:
+        self.number = number
+        self._socket, self._dialect, self._outgoing = socket, dialect, outgoing
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something to write."""
+        self._news.set()
+
+    def abort(self) -> None:
+        """Leave without a goodbye."""
+        self._socket.transport.abort()
+
+    async def welcome(self) -> list[Heard]:
+        """The first frames.
+
+        :raises NoLine: they did not come
+        """
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                return hear(await self._socket.recv())
+        except (TimeoutError, websockets.ConnectionClosed):
+            self.abort()
+            raise NoLine(self._socket.close_code or 0, "no first frame") from None
+
+    async def run(self, heard: Callable[[Sequence[Heard]], None]) -> tuple[int, str]:
+        """Read and write until the socket ends; the close code and its reason."""
+        writing = asyncio.create_task(self._write())
+        try:
+            while True:
+                heard(hear(await self._socket.recv()))
+        except websockets.ConnectionClosed as closed:
+            frame = closed.rcvd
+            return (frame.code, frame.reason) if frame else (1006, "")
+        finally:
+            self.abort()
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+
+    async def _write(self) -> None:
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                for message in pack(self._dialect, self._outgoing()):
+                    await self._socket.send(message)
+
+
+async def open_line(url: str, token: str, dialect: str, number: int, outgoing: Callable[[], Sequence[Frame]]) -> Line:
+    """Connect.
+
+    :param url: ``http://host:port``
+    :raises NoLine: it did not come about
+    """
+    subprotocols = [websockets.Subprotocol(V1)] if dialect == V1 else None
+    try:
+        socket = await connect(
+            f"{url.replace('http', 'ws', 1)}/?token={token}",
+            subprotocols=subprotocols,
+            compression=None,
+            open_timeout=OPEN_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
+            close_timeout=1,
+            proxy=None,
+        )
+    except websockets.InvalidStatus as refused:
+        raise NoLine(refused.response.status_code, "refused") from None
+    except (OSError, EOFError, websockets.WebSocketException) as error:
+        raise NoLine(0, type(error).__name__) from None
+    return Line(socket, dialect, number, outgoing)

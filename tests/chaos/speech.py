@@ -1,0 +1,111 @@
+"""The two dialects from the client's side: what is said becomes frames, frames become what was heard."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+SEED: Final = "seed"
+V1: Final = "wm.v1"
+Frame = dict[str, Any]
+
+
+class Heard(msgspec.Struct, rename="camel"):
+    """Any frame of the server's, in either dialect: the fields a client has a use for."""
+
+    type: str
+    sender: str = msgspec.field(name="from", default="")
+    to: str = ""
+    message_id: str = ""
+    message_ids: list[str] = []
+    message: str = ""
+    stream_id: str = ""
+    timestamp: int = 0
+    ack_type: str = ""
+    epoch: str = ""
+    status: str = ""
+    code: str = ""
+    component: str = ""
+    retryable: bool = False
+    retry_after: float | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The chats a receipt speaks of."""
+        return self.message_ids or [self.message_id]
+
+    @property
+    def kind(self) -> str:
+        """``sent``, ``chat``, ``receipt``, ``resync``, ``error``, ``welcome`` or the frame's type."""
+        if self.type == "system":
+            return "sent" if self.status == "sent" else self.code or "welcome"
+        return {"hello": "welcome", "ack": "receipt"}.get(self.type, self.type)
+
+
+class Entry(NamedTuple):
+    """What there is to be acked."""
+
+    sender: str
+    message_id: str
+    stream_id: str
+
+
+_ONE: Final = msgspec.json.Decoder(Heard)
+_MANY: Final = msgspec.json.Decoder(list[Heard])
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+def hear(message: str | bytes) -> list[Heard]:
+    """One WebSocket message as the frames it holds.
+
+    :raises msgspec.DecodeError: it is none of the protocol's
+    """
+    return _MANY.decode(message) if message[:1] in ("[", b"[") else [_ONE.decode(message)]
+
+
+def pack(dialect: str, frames: Sequence[Frame]) -> list[str]:
+    """Frames as WebSocket messages: together in ``wm.v1``, one each in the seed dialect."""
+    if dialect == V1 and len(frames) > 1:
+        return [_ENCODE(frames).decode()]
+    return [_ENCODE(frame).decode() for frame in frames]
+
+
+def chat(claimed: str, to: str, message_id: str, text: str) -> Frame:
+    """A chat. ``claimed``, time and place are what an original client writes; the server must not believe them."""
+    return {
+        "type": "chat",
+        "to": to,
+        "from": claimed,
+        "messageId": message_id,
+        "message": text,
+        "mode": "online",
+        "timestamp": 1,
+        "streamId": "1-1",
+    }
+
+
+def acks(dialect: str, me: str, entries: Sequence[Entry]) -> list[Frame]:
+    """The client has these."""
+    if dialect == V1:
+        return [{"type": "ack", "ackType": "delivered", "streamIds": [entry.stream_id for entry in entries]}]
+    return [seed_ack(me, entry) for entry in entries]
+
+
+def seed_ack(me: str, entry: Entry) -> Frame:
+    """As an original client writes it."""
+    return {
+        "type": "ack",
+        "ackType": "delivered",
+        "from": me,
+        "to": entry.sender,
+        "messageId": entry.message_id,
+        "streamId": entry.stream_id,
+        "timestamp": 1,
+    }
+
+
+def read(dialect: str, me: str, whom: str, message_ids: Sequence[str]) -> list[Frame]:
+    """The person read these of this one."""
+    if dialect == V1:
+        return [{"type": "ack", "ackType": "read", "to": whom, "messageIds": list(message_ids)}]
+    return [{"type": "ack", "ackType": "read", "from": me, "to": whom, "messageId": each} for each in message_ids]
