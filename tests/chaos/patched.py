@@ -16,8 +16,6 @@ from protocol.dialects import V1, Seed
 from protocol.entries import Chat
 from server.application import MiniSanic
 
-POISON: Final = "poison"
-"""A chat whose text begins with this cannot be said to its addressee (patch ``poison``)."""
 LONGEST_BLOCK: Final = 60.0
 
 
@@ -37,16 +35,16 @@ def block(app: MiniSanic) -> None:
 
 
 def poison(_app: MiniSanic) -> None:
-    """Our own code raises on a chat that begins with ``POISON``."""
+    """Our own code raises on a chat that begins with ``CHAOS_POISON``."""
     for dialect in (Seed, V1):
-        _poison(dialect)
+        _poison(dialect, os.environ["CHAOS_POISON"])
 
 
-def _poison(dialect: type[Seed] | type[V1]) -> None:
+def _poison(dialect: type[Seed] | type[V1], word: str) -> None:
     say = dialect.chat
 
     def chat(self: Seed | V1, chat: Chat, *rest: object) -> list[bytes]:
-        if chat.message.startswith(POISON):
+        if chat.message.startswith(word):
             raise ZeroDivisionError("a bug on purpose")
         return say(self, chat, *rest)  # type: ignore[arg-type]
 

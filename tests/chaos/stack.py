@@ -1,5 +1,6 @@
 """The stack of the campaign: the product on servers of its own, behind wires that can be broken."""
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -13,6 +14,7 @@ from typing import Final
 
 import redis
 
+from bench.people import Mint
 from devstack.postgres import FAST, Postgres
 from devstack.process import wait_until
 from settings import Settings
@@ -25,6 +27,8 @@ LEASE_SECONDS: Final = 4.0
 """T: for so long somebody who is gone may be shown online."""
 WAIT_KNOB: Final = "REPLICAS_ACKED"
 """How many replicas must have a chat before it is ``sent``."""
+POISON: Final = "poison"
+"""Our own code fails on a chat that begins with this (patch ``poison``)."""
 QUICK: Final = {
     "PING_SECONDS": f"{PING_SECONDS:g}",
     "LEASE_SECONDS": f"{LEASE_SECONDS:g}",
@@ -82,9 +86,11 @@ class Stack:
     """Everything of it, to be broken. ``redis`` is the master, whichever that is by now.
 
     :param home: a directory of its own
+    :param long: whether there is time for everything at its full length
     """
 
-    def __init__(self, home: Path, profile: Profile) -> None:
+    def __init__(self, home: Path, profile: Profile, *, long: bool = False) -> None:
+        self.long = long
         self.home, self.profile, self.logs = home, profile, home / "logs"
         self.disk = SmallDisk(home / "disk") if profile.small_disk else None
         self.redis_clock = Clock(home / "redis-clock") if profile.clocks else None
@@ -99,6 +105,7 @@ class Stack:
         self.groups = [Group("a", self.env, 2, self.logs), Group("b", self.env, 1, self.logs)]
         self.front = Proxy(("127.0.0.1", 0), ("127.0.0.1", self.groups[0].port))
         self._background: Background | None = None
+        self._mint = Mint(self.postgres.dsn(), self.env["JWT_SECRET"])
 
     def _new_redis(self) -> Redis:
         self._generation += 1
@@ -117,6 +124,7 @@ class Stack:
             "JWT_SECRET": secrets.token_urlsafe(48),
             "CHAOS_PATCHES": self.profile.patches,
             "CHAOS_BLOCK": str(self.block_flag),
+            "CHAOS_POISON": POISON,
         }
 
     # ---- life
@@ -195,6 +203,10 @@ class Stack:
     def client(self) -> "redis.Redis":
         """Straight to the master."""
         return self.redis.client()
+
+    def tokens(self, people: int) -> list[str]:
+        """Of so many people with accounts, the same ones each time."""
+        return [account.secret for account in asyncio.run(self._mint.people(people))]
 
     # ---- what takes more than one hand
 
