@@ -14,6 +14,10 @@ BLOCKERS: Final = 10
 """One person in so many blocks now and then: always the same one other, so that most pairs never know a block."""
 
 
+LONG: Final = 12.0
+"""Seconds somebody stays away, at most: where a lease is shorter, others must see that he is gone."""
+
+
 class Affairs:
     """Starts them at random moments. ``blocked`` holds every (blocker, blocked) there ever was."""
 
@@ -50,16 +54,22 @@ class Affairs:
         person = self._rng.choice(self._people)
         match what:
             case "look":
-                self._do(self._look(person, self._rng.choice([p for p in self._people if p is not person])))
+                self._do(self._look(person, self._interesting(person)))
             case "log_out" if person.connected:
                 self._do(person.log_out())
             case "vanish":
-                person.vanish()
+                person.vanish(self._rng.choice((0.0, 0.0, self._rng.uniform(1, LONG))))
             case "block":
                 place = self._rng.randrange(0, max(1, len(self._people) // BLOCKERS)) * BLOCKERS % len(self._people)
                 if place not in self._blocking:
                     self._blocking.add(place)
                     self._do(self._block_for_a_while(place))
+
+    def _interesting(self, person: Person) -> Person:
+        """Anybody else; rather somebody who is away."""
+        others = [other for other in self._people if other is not person]
+        away = [other for other in others if not other.connected]
+        return self._rng.choice(away if away and self._rng.random() < 0.5 else others)
 
     def _do(self, affair: Coroutine[Any, Any, None]) -> None:
         self._under_way.add(asyncio.create_task(affair))

@@ -12,6 +12,7 @@ login              who, session                              logged in; ``sessio
 connecting         who, connection, session, dialect         a socket is being opened (``seed`` or ``wm.v1``);
                                                              ``connection`` numbers the sockets of all
 connected          who, connection, session, epoch           the first frame came; ``epoch``: of hello, "" in seed
+away               who, seconds                              leaves, and means to stay away for so long
 disconnected       who, connection, code, reason, own        the socket is gone, or did not come about; ``own``:
                                                              the client left of its own will, without a goodbye
 resync             who, connection, epoch                    storage lost something, says the server
@@ -39,7 +40,8 @@ logout answered    who, session, ask, status, seconds
 fault begun        fault (its name)                          noted by the campaign. Optional: ``loses_storage``
                                                              (Redis loses what it had: everybody must be told),
                                                              ``outage_limit`` (seconds a send may take while it
-                                                             lasts; without it: any)
+                                                             lasts; without it: any), ``answers`` (the servers
+                                                             themselves go on: all is answered, if only refused)
 fault ended        fault                                     healed: from here everything has 10 s to be well
 drained            ok, waiting                               the last; ``waiting``: chats still on their way
 outage             who, seconds                              at the end: the longest time a client tried in vain
@@ -61,6 +63,7 @@ _NEEDED: Final = {
     "login": "who session",
     "connecting": "who connection session dialect",
     "connected": "who connection session epoch",
+    "away": "who seconds",
     "disconnected": "who connection code reason own",
     "resync": "who connection epoch",
     "send": "who whom message_id attempt digest connection session",
@@ -121,6 +124,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     fault: str = ""
     loses_storage: bool = False
     outage_limit: float | None = None
+    answers: bool = False
     ok: bool = False
     waiting: int = 0
 

@@ -68,13 +68,14 @@ class Person:
         self._tries = 0
         self._trouble_since = 0.0
         self._own = False
+        self._away_until = 0.0
         self._logged_out_at = 0.0
 
     # ---- what the population asks of him
 
     @property
     def connected(self) -> bool:
-        """Whether he has a socket he may go on with."""
+        """Whether he has a socket, and may go on with it."""
         return self.line is not None and not self._logged_out_at
 
     def say(self, whom: str, text: str) -> None:
@@ -100,11 +101,17 @@ class Person:
             self.line.abort()
         self.wake()
 
-    def vanish(self) -> None:
-        """Leave the socket without a goodbye."""
+    def vanish(self, seconds: float = 0.0) -> None:
+        """Leave the socket without a goodbye, and stay away for so long."""
         if self.line is not None:
+            self._note("away", seconds=round(seconds, 3))
             self._own = True
+            self._away_until = time.monotonic() + seconds
             self.line.abort()
+
+    def come_back(self) -> None:
+        """If he is away."""
+        self._away_until = 0.0
 
     async def log_out(self) -> None:
         """And let the server end the socket."""
@@ -141,6 +148,8 @@ class Person:
                 if none.status in (401, *LOGGED_OUT):
                     self.token = ""
             await self._pause()
+            while time.monotonic() < self._away_until:
+                await asyncio.sleep(0.1)
 
     async def log_in(self) -> None:
         """Until it works."""

@@ -101,6 +101,8 @@ class Population:
         """Nothing new; wait until everybody is connected, every chat answered, delivered and receipted. What a block
         may have withheld is not waited for; nor, once storage was told to have lost something, what stays away."""
         end = time.monotonic() + seconds
+        for person in self.people:
+            person.come_back()
         while not (done := await self._drained()) and time.monotonic() < end:
             self._look_after()
             await asyncio.sleep(5 * TICK)
