@@ -88,9 +88,9 @@ def main(options: argparse.Namespace) -> int:
     until = time.monotonic() + 60 * minutes
     campaign = Campaign(options.out, say, long=long, times=None if long or options.fault else CI_TIMES)
     say(f"seed {seed}\n{header()}")
-    for number in STOPPING:
-        if number != signal.SIGINT:
-            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))  # which asyncio knows how to take
+    for number in STOPPING:  # all of them as Ctrl-C, which asyncio knows how to take
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         campaign.run(plans(options, seed), until)
         if long and not options.fault:

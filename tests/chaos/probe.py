@@ -3,9 +3,12 @@
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+
+import redis
 
 from tests.chaos.stack import Stack
 
@@ -25,7 +28,7 @@ class Probe:
 
     :param megabytes: resident, of all workers together
     :param connections: to Redis
-    :param keys: in Redis, of nobody in person
+    :param keys: in Redis, of nobody in person, that do not expire by themselves
     :param waiting: entries in mailboxes
     :param pending: of these, handed to a connection and not acked
     :param dead: keys of servers that no longer live
@@ -59,13 +62,14 @@ def take(stack: Stack) -> Probe:
             with contextlib.suppress(Exception):  # it may go between the look and this
                 waiting += client.xlen(name)
                 pending += sum(group["pending"] for group in client.xinfo_groups(name))
+        keys = _lasting(client, [name for name in names if PERSONAL not in name])
         connections = int(client.info("clients")["connected_clients"]) - 1
     return Probe(
         workers=len(pids),
         megabytes=round(sum(map(_megabytes, pids)), 1),
         descriptors=sum(map(_descriptors, pids)),
         connections=connections,
-        keys=sum(PERSONAL not in name and not name.startswith("session") for name in names),
+        keys=keys,
         waiting=waiting,
         pending=pending,
         dead=len((people | listed) - alive),
@@ -97,6 +101,13 @@ def settle(stack: Stack, base: Probe, seconds: float = BACK_SECONDS) -> tuple[Pr
         if not said or time.monotonic() > deadline:
             return now, said
         time.sleep(0.5)
+
+
+def _lasting(client: "redis.Redis", names: Sequence[str]) -> int:
+    asked = client.pipeline(transaction=False)
+    for name in names:
+        asked.ttl(name)
+    return sum(seconds == -1 for seconds in asked.execute())
 
 
 def _megabytes(pid: int) -> float:
