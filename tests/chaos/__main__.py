@@ -110,11 +110,12 @@ def _sum_up(campaign: Campaign, out: Path) -> int:
     red = [outcome for outcome in campaign.outcomes if outcome.red]
     sent = sum(outcome.report.sent for outcome in campaign.outcomes)
     acknowledged = sum(outcome.report.acknowledged for outcome in campaign.outcomes)
-    say(f"\n{len(campaign.outcomes)} scenarios, {sent} sent, {acknowledged} acknowledged, {len(red)} red")
+    figures = f"{len(campaign.outcomes)} scenarios, {sent} sent, {acknowledged} acknowledged"
+    say(f"\n{figures}, {len(red)} red, {len(campaign.failed)} failed")
     say(f"all figures: {out}/result.json")
     for outcome in red:
         say(f"    again: python3 run.py chaos --seed {outcome.seed} {outcome.name}")
-    return 1 if red or not campaign.outcomes else 0
+    return 1 if red or campaign.failed or not campaign.outcomes else 0
 
 
 def _raise_limits() -> None:

@@ -6,6 +6,7 @@ import random
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -94,6 +95,8 @@ class Campaign:
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.skipped: list[str] = []
+        self.failed: list[str] = []
+        """Scenarios that could not be run to their end: nothing follows from them, and that is not good."""
         self._out, self._say, self._long, self._times = out, say, long, times or Times()
         self._stack: Stack | None = None
 
@@ -134,9 +137,13 @@ class Campaign:
         scenario = Scenario(stack, [kind() for kind in plan.kinds], plan.seed, self._times)
         try:
             outcome = asyncio.run(scenario.run())
-        except BaseException:
-            self._keep(stack, scenario.path, plan)
-            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the others are run all the same
+            self.failed.append(f"{plan.name} {plan.seed}: {error!r}")
+            self._say(f"{plan.name:<36} {plan.seed:>6}  FAILED")
+            self._say("    " + "    ".join(traceback.format_exception(error)[-12:]))
+            self._say(f"    history and logs: {self._keep(stack, scenario.path, plan)}")
+            self.close()
+            return
         self.outcomes.append(outcome)
         self._say(row(outcome))
         if outcome.red:
@@ -171,6 +178,7 @@ class Campaign:
             "long": self._long,
             "scenarios": [outcome.record() for outcome in self.outcomes],
             "skipped": self.skipped,
+            "failed": self.failed,
         }
         (self._out / "result.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

@@ -110,6 +110,7 @@ class Scenario:
                 async with asyncio.timeout(60):
                     await population.begin()
                 await population.talk(self.times.before)
+                await asyncio.to_thread(self.stack.await_ready, GREEN_SECONDS)
                 base = await asyncio.to_thread(probe.take, self.stack)
                 green = await self._break(population, history)
                 await population.talk(self.times.after)
@@ -145,12 +146,10 @@ class Scenario:
         if fault.outage_limit is not None and len(self.faults) == 1:
             told["outage_limit"] = fault.outage_limit
         history.note("fault begun", fault=fault.name, **told)
-        try:
-            await asyncio.to_thread(fault.strike, self.stack)
-            await asyncio.sleep((self.stack.long and fault.long_seconds) or fault.seconds)
-        finally:
-            await asyncio.to_thread(fault.heal, self.stack)
-            history.note("fault ended", fault=fault.name)
+        await asyncio.to_thread(fault.strike, self.stack)
+        await asyncio.sleep((self.stack.long and fault.long_seconds) or fault.seconds)
+        await asyncio.to_thread(fault.heal, self.stack)
+        history.note("fault ended", fault=fault.name)
 
     def _until_green(self) -> float:
         began = time.monotonic()

@@ -14,7 +14,7 @@ from redis import Redis as Client
 
 from devstack.places import socket_directory
 from devstack.probe import free_port, http_status
-from devstack.process import Child, wait_until
+from devstack.process import Child, birth, wait_until
 from devstack.registry import living_servers
 from devstack.valkey import Valkey
 
@@ -77,12 +77,14 @@ class Group:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.child: Child | None = None
+        self._known: list[int] = []
 
     def start(self) -> None:
         """Start it; see :meth:`ready`."""
         app = "tests.chaos.patched:app" if self._env.get("CHAOS_PATCHES") else "app"
-        where: list[str] = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]
-        self.child = Child(self.name, [str(BIN / "sanic"), app, *where], log=self._log, env=self._env, cwd=ROOT)
+        command: list[str | Path] = [BIN / "sanic", app, "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--workers", str(self.workers)]
+        self.child = Child(self.name, command, log=self._log, env=self._env, cwd=ROOT)
 
     @property
     def pid(self) -> int:
@@ -96,7 +98,13 @@ class Group:
 
     def pids(self, redis_url: str) -> list[int]:
         """Of the living workers, the ones that have registered."""
-        return sorted(server.pid for server in living_servers(redis_url, self.pid))
+        self._known = sorted(server.pid for server in living_servers(redis_url, self.pid))
+        return self._known
+
+    @property
+    def victims(self) -> list[int]:
+        """Of the workers that had registered when somebody last looked, and live: this asks no Redis."""
+        return [pid for pid in self._known if birth(pid)]
 
     def ready(self, redis_url: str) -> bool:
         """Whether all of it serves."""
@@ -130,7 +138,7 @@ class Background:
 
     def another(self) -> Child:
         """One more arq worker, which nobody supervises."""
-        command = [BIN / "arq", "workers.WorkerSettings"]
+        command: list[str | Path] = [BIN / "arq", "workers.WorkerSettings"]
         return Child("arq", command, log=self._log, env=self._env, cwd=ROOT)
 
     def _supervise(self) -> None:

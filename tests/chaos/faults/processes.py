@@ -20,7 +20,7 @@ class KillWorker(Fault):
     outage_limit = 5.0
 
     def strike(self, stack: Stack) -> None:
-        os.kill(stack.groups[0].pids(stack.redis.url)[0], signal.SIGKILL)
+        os.kill(stack.groups[0].victims[0], signal.SIGKILL)
 
 
 class KillBothWorkers(Fault):
@@ -30,7 +30,7 @@ class KillBothWorkers(Fault):
     outage_limit = 8.0
 
     def strike(self, stack: Stack) -> None:
-        for pid in stack.groups[0].pids(stack.redis.url):
+        for pid in stack.groups[0].victims:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -40,7 +40,7 @@ class KillAllWorkers(Fault):
     name, what, touches, seconds = "kill-all-workers", "kill -9 of every worker of both servers", WORKERS, 1.0
 
     def strike(self, stack: Stack) -> None:
-        for pid in stack.pids:
+        for pid in [pid for group in stack.groups for pid in group.victims]:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -51,7 +51,7 @@ class KillManager(Fault):
     outage_limit = 8.0
 
     def strike(self, stack: Stack) -> None:
-        self._orphans = stack.groups[0].pids(stack.redis.url)
+        self._orphans = stack.groups[0].victims
         stack.groups[0].kill_manager()
 
     def heal(self, stack: Stack) -> None:
@@ -67,7 +67,7 @@ class FreezeWorker(Fault):
     name, what, touches, seconds = "freeze-worker", "SIGSTOP of a worker for 2 x T, then SIGCONT", WORKERS, TWICE_T
 
     def strike(self, stack: Stack) -> None:
-        self._pid = stack.groups[0].pids(stack.redis.url)[0]
+        self._pid = stack.groups[0].victims[0]
         os.kill(self._pid, signal.SIGSTOP)
 
     def heal(self, stack: Stack) -> None:
@@ -92,7 +92,7 @@ class BlockLoop(Fault):
 
     def strike(self, stack: Stack) -> None:
         stack.block_flag.touch()
-        os.kill(stack.groups[0].pids(stack.redis.url)[0], signal.SIGUSR2)
+        os.kill(stack.groups[0].victims[0], signal.SIGUSR2)
 
     def heal(self, stack: Stack) -> None:
         stack.block_flag.unlink()

@@ -1,6 +1,7 @@
 """Redis that dies, forgets, is full, or is another one now."""
 
 import time
+from typing import Any
 
 import redis
 
@@ -237,8 +238,8 @@ class ClockOfProductBack(ClockOfProduct):
 
 
 def _milliseconds(client: "redis.Redis") -> int:
-    seconds, micro = client.time()
-    return int(seconds) * 1000 + int(micro) // 1000
+    now: Any = client.time()
+    return int(now[0]) * 1000 + int(now[1]) // 1000
 
 
 FAULTS: list[type[Fault]] = [
