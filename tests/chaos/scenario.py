@@ -4,10 +4,11 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from tests.chaos import probe
 from tests.chaos.checker import Limits, Report, check
@@ -16,6 +17,8 @@ from tests.chaos.history import History, read
 from tests.chaos.population import Population
 from tests.chaos.stack import LEASE_SECONDS, Stack
 
+P = ParamSpec("P")
+T = TypeVar("T")
 GREEN_SECONDS: Final = 10.0
 """After healing everything serves again within."""
 LOOK_SECONDS: Final = 0.1
@@ -110,16 +113,16 @@ class Scenario:
                 async with asyncio.timeout(60):
                     await population.begin()
                 await population.talk(self.times.before)
-                await asyncio.to_thread(self.stack.await_ready, GREEN_SECONDS)
-                base = await asyncio.to_thread(probe.take, self.stack)
+                await self._by_hand(self.stack.await_ready, GREEN_SECONDS)
+                base = await self._by_hand(probe.take, self.stack)
                 green = await self._break(population, history)
                 await population.talk(self.times.after)
                 await population.drain(self.times.drain)
-                now, complaints = await asyncio.to_thread(probe.settle, self.stack, base)
+                now, complaints = await self._by_hand(probe.settle, self.stack, base)
             finally:
                 await population.end()
-        report = await asyncio.to_thread(lambda: check(read(self.path), limits=LIMITS))
-        complaints += [each for fault in self.faults for each in await asyncio.to_thread(fault.after, self.stack)]
+        report = await self._by_hand(lambda: check(read(self.path), limits=LIMITS))
+        complaints += [each for fault in self.faults for each in await self._by_hand(fault.after, self.stack)]
         complaints += errors(self.stack, read_to)
         if green > GREEN_SECONDS:
             complaints.append(f"green only after {green:.1f} s")
@@ -134,11 +137,15 @@ class Scenario:
             await population.talk(LOOK_SECONDS)
         return breaking.result()
 
+    async def _by_hand(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What blocks."""
+        return await asyncio.get_running_loop().run_in_executor(self.stack.hands, partial(work, *args, **kwargs))
+
     async def _strike_and_heal(self, history: History) -> float:
         async with asyncio.TaskGroup() as together:
             for n, fault in enumerate(self.faults):
                 together.create_task(self._one(fault, history, self._rng.uniform(0, 2) if n else 0))
-        return await asyncio.to_thread(self._until_green)
+        return await self._by_hand(self._until_green)
 
     async def _one(self, fault: Fault, history: History, wait: float) -> None:
         await asyncio.sleep(wait)
@@ -146,9 +153,9 @@ class Scenario:
         if fault.outage_limit is not None and len(self.faults) == 1:
             told["outage_limit"] = fault.outage_limit
         history.note("fault begun", fault=fault.name, **told)
-        await asyncio.to_thread(fault.strike, self.stack)
+        await self._by_hand(fault.strike, self.stack)
         await asyncio.sleep((self.stack.long and fault.long_seconds) or fault.seconds)
-        await asyncio.to_thread(fault.heal, self.stack)
+        await self._by_hand(fault.heal, self.stack)
         history.note("fault ended", fault=fault.name)
 
     def _until_green(self) -> float:

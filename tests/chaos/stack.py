@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -95,6 +96,8 @@ class Stack:
         self.disk = SmallDisk(home / "disk") if profile.small_disk else None
         self.redis_clock = Clock(home / "redis-clock") if profile.clocks else None
         self.product_clock = Clock(home / "product-clock") if profile.clocks else None
+        # A child is told when the thread that started it ends: what breaks and mends must be threads that stay.
+        self.hands = ThreadPoolExecutor(8, thread_name_prefix="hand")
         self._generation = 0
         self.redis = self._new_redis()
         self.replica: Redis | None = self._new_redis() if profile.replica else None
@@ -163,6 +166,7 @@ class Stack:
         self.postgres.destroy()
         if self.disk:
             self.disk.remove()
+        self.hands.shutdown()
 
     @property
     def background(self) -> Background:
