@@ -222,12 +222,12 @@ class Proxy:
                     if self._judge(wire, side, said):
                         late = self._late if self._modes[wire.kind] is Mode.DELAY else 0.0
                         await queue.put((self._loop.time() + late, said))
-                if wire.forsaken or side in _SWALLOWS.get(self._modes[wire.kind], ()):
-                    wire.gone = True  # its end is swallowed, too
-                    return
-                while not queue.empty() and not writing.done():
-                    await asyncio.sleep(0.005)
-                wire.cut()
+            if wire.forsaken or side in _SWALLOWS.get(self._modes[wire.kind], ()):
+                wire.gone = True  # its end is swallowed, too
+                return
+            while not queue.empty() and not writing.done():
+                await asyncio.sleep(0.005)
+            wire.cut()
         finally:
             writing.cancel()
 

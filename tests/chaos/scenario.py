@@ -26,8 +26,10 @@ LIMITS: Final = Limits(lease=LEASE_SECONDS, heal=GREEN_SECONDS)
 EXPECTED_ERRORS: Final = (
     *("worker died", "the manager is gone", "this process stood still for longer than a lease"),
     *("an entry is parked", "an entry could not be said"),
+    *("failed, Refusal: unavailable", "Resetting connection with an active transaction"),
 )
-"""Lines of level error that tell of what we did, not of a bug."""
+"""Lines of level error that tell of what we did, not of a bug: a job while Redis was away, a pool's connection on which
+PostgreSQL froze."""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,24 @@ def test_an_end_is_passed_on(proxy: Proxy, direct: "Redis") -> None:
     assert not proxy.count()
 
 
+def test_a_reset_is_passed_on(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET) as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        proxy = Proxy(tmp_path / "r.sock", server.getsockname())
+        proxy.start()
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(proxy.front))
+                client.sendall(b"anybody there?")
+                time.sleep(0.2)
+                server.close()  # with a connection it never accepted
+                client.settimeout(2)
+                assert client.recv(64) == b"", "an end is an end, whichever way it came"
+        finally:
+            proxy.stop()
+
+
 def test_cut_ends_what_stands_and_takes_nothing_new(proxy: Proxy, direct: "Redis") -> None:
     asks, listens = through(proxy), listener(proxy)
     proxy.set(Mode.CUT, "commands")
