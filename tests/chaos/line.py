@@ -34,10 +34,7 @@ class Line:
     :param outgoing: asked for frames to write, each time it was woken
     """
 
-    def __init__(
-        self, socket: ClientConnection, dialect: str, number: int, outgoing: Callable[[], Sequence[Frame]]
-    ) -> None:
-        self.number = number
+    def __init__(self, socket: ClientConnection, dialect: str, outgoing: Callable[[], Sequence[Frame]]) -> None:
         self._socket, self._dialect, self._outgoing = socket, dialect, outgoing
         self._news = asyncio.Event()
 
@@ -85,7 +82,7 @@ class Line:
                     await self._socket.send(message)
 
 
-async def open_line(url: str, token: str, dialect: str, number: int, outgoing: Callable[[], Sequence[Frame]]) -> Line:
+async def open_line(url: str, token: str, dialect: str, outgoing: Callable[[], Sequence[Frame]]) -> Line:
     """Connect.
 
     :param url: ``http://host:port``
@@ -107,4 +104,4 @@ async def open_line(url: str, token: str, dialect: str, number: int, outgoing: C
         raise NoLine(refused.response.status_code, "refused") from None
     except (OSError, EOFError, websockets.WebSocketException) as error:
         raise NoLine(0, type(error).__name__) from None
-    return Line(socket, dialect, number, outgoing)
+    return Line(socket, dialect, outgoing)

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from tests.chaos import speech
 from tests.chaos.affairs import Affairs
+from tests.chaos.conversation import Manners
 from tests.chaos.crowd import Crowd
 from tests.chaos.history import History
-from tests.chaos.person import Manners, Person
+from tests.chaos.person import Person
 
 TICK: Final = 0.02
 FRIENDS: Final = 6
@@ -107,7 +108,7 @@ class Population:
             self._look_after()
             await asyncio.sleep(5 * TICK)
         for person in self.people:
-            self._history.note("outage", who=person.mobile, seconds=round(person.longest_outage, 3))
+            self._history.note("outage", who=person.mobile, seconds=round(person.conversation.longest_outage, 3))
         self._history.note("drained", ok=done, waiting=self._waiting())
         return done
 
@@ -162,8 +163,11 @@ class Population:
 
     def _waiting(self) -> int:
         """Chats that are not answered, or answered and neither receipted nor perhaps withheld by a block."""
-        return sum(len(person.outbox) for person in self.people) + sum(
-            (whom, person.mobile) not in self._affairs.blocked for person in self.people for whom, _ in person.awaiting
+        unanswered = sum(len(person.outbox) for person in self.people)
+        return unanswered + sum(
+            (whom, person.mobile) not in self._affairs.blocked
+            for person in self.people
+            for whom, _ in person.conversation.awaiting
         )
 
     async def _drained(self) -> bool:

@@ -156,7 +156,7 @@ def i8_authentic(history: Sequence[Event], _limits: Limits = USUAL) -> list[Viol
     for event in history:
         if event.kind == "send":
             written[event.message_id].append(event)
-    found = []
+    found: list[Violation] = []
     for event in history:
         if event.kind == "delivery":
             theirs = [send for send in written[event.message_id] if send.n < event.n and send.whom == event.who]

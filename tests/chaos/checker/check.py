@@ -1,9 +1,7 @@
-"""All invariants over one history. ``python -m tests.chaos.checker.check FILE`` prints what it finds."""
+"""All invariants over one history."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from tests.chaos.checker.chats import i1_kept, i1b_at_most_once, i2_once, i3_order, i8_authentic, missing
@@ -12,7 +10,7 @@ from tests.chaos.checker.people import i5_blocks, i6_presence, i9_logout
 from tests.chaos.checker.receipts import i4_receipts
 from tests.chaos.checker.report import USUAL, Limits, Report, Violation
 from tests.chaos.checker.service import i11_available, i12_told, i14_window, outages
-from tests.chaos.history import Event, read
+from tests.chaos.history import Event
 
 INVARIANTS: Final[dict[str, Callable[[Sequence[Event], Limits], list[Violation]]]] = {
     "I1": i1_kept,
@@ -54,9 +52,3 @@ def check(history: Sequence[Event], *, limits: Limits = USUAL) -> Report:
         drained=drained[-1].ok,
         violations=violations,
     )
-
-
-if __name__ == "__main__":
-    report = check(read(Path(sys.argv[1])))
-    print(report)
-    sys.exit(0 if report.ok else 1)

@@ -20,7 +20,7 @@ def i5_blocks(history: Sequence[Event], limits: Limits = USUAL) -> list[Violatio
     ``limits.in_flight``, and at any time while a fault lasts (a frozen server lets out what it had in hand)."""
     standing, struck = blocks(history).surely, [fault.span for fault in faults(history)]
     opened = {event.connection: event for event in history if event.kind == "connecting"}
-    found = []
+    found: list[Violation] = []
     for key, fate in fates(history).items():
         for span in standing.get((key.recipient, key.sender), []):
             if fate.deliveries and fate.sends:
@@ -88,7 +88,7 @@ def _connections(
             may[event.who].append(Span(event.t, end))
         elif event.kind == "connected":
             end = min(end, left.get((event.who, event.session), inf))
-            surely[event.who].append((Span(event.t, end), event))
+            surely[event.who].append((Span(event.t, min(end, history[-1].t)), event))
     return may, surely
 
 
@@ -101,7 +101,8 @@ def _last_of(history: Sequence[Event], who: str, before: Event) -> list[Event]:
 def i9_logout(history: Sequence[Event], limits: Limits = USUAL) -> list[Violation]:
     """A second after a logout was answered nothing is accepted from that session or handed to it, and it opens no
     socket; ``limits.logout_cut`` after it, and after the fault, if one may have cut the bus."""
-    struck, dead = faults(history, limits.heal), {}
+    struck = faults(history, limits.heal)
+    dead: dict[tuple[str, int], tuple[float, Event]] = {}
     for event in history:
         if event.kind == "logout answered" and event.status == 200:
             dead.setdefault((event.who, event.session), (_dead_from(event, struck, limits), event))

@@ -54,6 +54,10 @@ def _without(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
         yield Span(begin, span.end)
 
 
+def _longest(span: Span, holes: Sequence[Span]) -> float:
+    return max((part.end - part.begin for part in _without(span, holes)), default=0.0)
+
+
 def outages(history: Sequence[Event], limits: Limits = USUAL) -> tuple[list[Outage], list[Outage]]:
     """Outside of faults and their healing, and within: every one, with its longest part."""
     troubled = [fault.span for fault in faults(history, limits.heal)]
@@ -61,10 +65,9 @@ def outages(history: Sequence[Event], limits: Limits = USUAL) -> tuple[list[Outa
     outside, within = [], []
     for begun, ended in gaps(history):
         span = Span(begun.t, ended.t)
-        left = [part.end - part.begin for part in _without(span, [*troubled, *absent[begun.who]])]
-        outside.append(Outage(max(left, default=0.0), begun, ended))
+        outside.append(Outage(_longest(span, [*troubled, *absent[begun.who]]), begun, ended))
         if meets(troubled, *span):
-            within.append(Outage(span.end - span.begin, begun, ended))
+            within.append(Outage(_longest(span, absent[begun.who]), begun, ended))
     return outside, within
 
 
@@ -109,9 +112,13 @@ def _broken(event: Event, silent: Sequence[Span], limits: Limits) -> Iterator[Vi
         yield Violation("I11", f"{event.who} was closed with {event.code} {event.reason}", [event])
     elif event.kind.endswith(" answered") and event.status == 500:
         yield Violation("I11", f"{event.kind.removesuffix(' answered')} of {event.who} broke: HTTP 500", [event])
-    elif event.kind == "unanswered" or (event.kind.endswith(" answered") and event.seconds > limits.hang):
-        if not meets(silent, event.t - event.seconds, event.t):
-            yield Violation("I11", f"{event.who} waited {event.seconds:.1f} s for an answer", [event])
+    elif _hung(event, limits.hang) and not meets(silent, event.t - event.seconds, event.t):
+        yield Violation("I11", f"{event.who} waited {event.seconds:.1f} s for an answer", [event])
+
+
+def _hung(event: Event, hang: float) -> bool:
+    """A client that gave up a send has waited for so long, or it would not have."""
+    return event.kind == "unanswered" or (event.kind.endswith(" answered") and event.seconds > hang)
 
 
 def i12_told(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
