@@ -4,8 +4,9 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -120,7 +121,7 @@ class Scenario:
                 green = await self._break(population, history)
                 await population.talk(self.times.after)
                 await population.drain(self.times.drain)
-                now, complaints = await self._by_hand(probe.settle, self.stack, base)
+                now, complaints = await self._by_hand(probe.settle, self.stack, self._allowed(base))
             finally:
                 await population.end()
         report = await self._by_hand(lambda: check(read(self.path), limits=LIMITS))
@@ -139,6 +140,13 @@ class Scenario:
             await population.talk(LOOK_SECONDS)
         return breaking.result()
 
+    def _allowed(self, base: probe.Probe) -> probe.Probe:
+        """What it must come back to."""
+        more = Counter[str]()
+        for fault in self.faults:
+            more.update(fault.keeps)
+        return replace(base, **{name: getattr(base, name) + count for name, count in more.items()})
+
     async def _by_hand(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What blocks."""
         return await asyncio.get_running_loop().run_in_executor(self.stack.hands, partial(work, *args, **kwargs))
@@ -151,7 +159,8 @@ class Scenario:
 
     async def _one(self, fault: Fault, history: History, wait: float) -> None:
         await asyncio.sleep(wait)
-        told: dict[str, Any] = {"loses_storage": True} if fault.loses_storage else {}
+        told: dict[str, Any] = {"loses_storage": fault.loses_storage}
+        told["answers"] = all(each.answers for each in self.faults)
         if fault.outage_limit is not None and len(self.faults) == 1:
             told["outage_limit"] = fault.outage_limit
         history.note("fault begun", fault=fault.name, **told)

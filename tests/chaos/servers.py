@@ -55,6 +55,11 @@ class Redis(Valkey):
             if not wait_until(lambda: client.info("replication").get("master_link_status") == "up", READY_SECONDS):
                 raise TimeoutError("the replica did not catch up")
 
+    def lose_master(self) -> None:
+        """Stay a replica, cut off from its master."""
+        with self.client() as client:
+            client.replicaof("127.0.0.1", free_port())
+
     def lead(self) -> None:
         """Be a master from now on."""
         with self.client() as client:

@@ -70,7 +70,7 @@ class Profile:
     def missing(self) -> str:
         """What it needs and is not to be had here; empty: nothing."""
         if self.acked and WAIT_KNOB.lower() not in Settings.model_fields:
-            return f"the product has no {WAIT_KNOB}"
+            return f"a product with {WAIT_KNOB}"
         if self.clocks and not (sys.platform == "linux" and shutil.which("cc")):
             return "Linux and a C compiler"
         if self.small_disk and not _may_mount():

@@ -13,6 +13,7 @@ BACKGROUND = frozenset({"background"})
 class KillBackground(Fault):
     """Its supervisor starts it again."""
 
+    answers = True
     name, what, touches, seconds = "kill-arq", "kill -9 of the arq worker", BACKGROUND, 1.0
     outage_limit = 5.0
 
@@ -23,6 +24,7 @@ class KillBackground(Fault):
 class FreezeBackground(Fault):
     """It wakes in the middle of a job that another may have done."""
 
+    answers = True
     name, what = "freeze-arq", "SIGSTOP of the arq worker for 2 x T (long: 35 s), a second one beside it"
     touches, seconds = BACKGROUND, TWICE_T
     long_seconds = 35.0  # beyond job_timeout + 10 s: the job runs twice
@@ -42,6 +44,7 @@ class FreezeBackground(Fault):
 class DoubleBackground(Fault):
     """Somebody started it on two machines."""
 
+    answers = True
     name, what, touches, seconds = "double-arq", "a second arq worker", BACKGROUND, 5.0
     outage_limit = 5.0
 
@@ -55,6 +58,7 @@ class DoubleBackground(Fault):
 class BackgroundFirst(Fault):
     """arq ends when there is no Redis, and must be there when there is one."""
 
+    answers = True
     name, what, seconds = "arq-before-redis", "Redis away, the arq worker started meanwhile", 2.0
     touches = frozenset({"background", "redis"})
 

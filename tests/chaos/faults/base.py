@@ -1,5 +1,6 @@
 """What every fault has in common."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from tests.chaos.stack import LEASE_SECONDS, Profile, Stack
@@ -31,6 +32,10 @@ class Fault:
     """Redis forgets: everybody must be told (``resync``)."""
     outage_limit: ClassVar[float | None] = None
     """Seconds a send may take while it lasts; None: any."""
+    answers: ClassVar[bool] = False
+    """No server process is harmed: all of them answer within six seconds, if only to refuse."""
+    keeps: ClassVar[Mapping[str, int]] = {}
+    """What need not come back to base (names of :class:`tests.chaos.probe.Probe`), and how much of it may stay."""
 
     def strike(self, stack: Stack) -> None:
         """Break it."""

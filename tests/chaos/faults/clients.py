@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -61,6 +61,7 @@ def upgrade(url: str, person: Person, receive_bytes: int) -> socket.socket:
 class NeverRead(Fault):
     """What waits for him stays in his mailbox: nobody holds it in memory for him."""
 
+    answers = True
     name, what, touches, seconds = "never-read", "a client with 3 MB waiting that never reads", CLIENTS, 6.0
     outage_limit = 5.0
     chats: ClassVar[int] = 400
@@ -75,8 +76,8 @@ class NeverRead(Fault):
         return self._url.replace("http", "ws", 1)
 
     async def _prepare(self) -> Person:
-        deaf, talker = await sign_up(self._url), await sign_up(self._url)
-        talk = await talker.open(self._ws())
+        deaf, self._talker = await sign_up(self._url), await sign_up(self._url)
+        talk = await self._talker.open(self._ws())
         for n in range(self.chats):
             await talk.say(type="chat", to=deaf.mobile, messageId=f"m-{n}", message=f"{n} " + "x" * 8000)
         await talk.wait_all(lambda frame: frame["type"] == "sent", self.chats, 30)
@@ -105,7 +106,9 @@ class NeverRead(Fault):
         await talk.wait_all(lambda frame: frame["type"] == "chat", self.chats, 20)
         if [frame["messageId"] for frame in talk.chats()] != [f"m-{n}" for n in range(self.chats)]:
             self._complaints.append("what waited for who never read did not come whole and in order")
-        await asyncio.sleep(0.5)
+        told = await self._talker.open(self._ws())  # his receipts must not wait for ever
+        await asyncio.sleep(1)
+        await told.end()
         await talk.end()
 
     def after(self, stack: Stack) -> list[str]:
@@ -115,6 +118,7 @@ class NeverRead(Fault):
 class Trickle(Fault):
     """Sockets that are busy without doing anything."""
 
+    answers = True
     name, what, touches, seconds = "trickle", "30 clients that send or read a few bytes a second", CLIENTS, 6.0
     outage_limit = 5.0
 
@@ -153,6 +157,8 @@ async def _person(url: str) -> Person:
 class Herd(Fault):
     """A network that comes back: everybody at once."""
 
+    keeps: ClassVar[Mapping[str, int]] = {"connections": 200, "descriptors": 200}
+    """The pools of three workers grow to REDIS_POOL (64), and do not shrink."""
     name, what, touches, seconds = "herd", "1,000 (long: 5,000) people reconnect at once", CLIENTS, 0.0
     people: ClassVar[int] = 1_000
     long_people: ClassVar[int] = 5_000

@@ -9,6 +9,7 @@ DATABASE = frozenset({"postgres"})
 class StopPostgres(Fault):
     """Who is known to Redis goes on chatting."""
 
+    answers = True
     name, what, touches, seconds = "postgres-down", "PostgreSQL stopped for 5 s", DATABASE, 5.0
     outage_limit = 6.0
 
@@ -31,6 +32,7 @@ class KillPostgres(StopPostgres):
 class FreezePostgres(Fault):
     """Connections stand, nothing answers."""
 
+    answers = True
     name, what, touches, seconds = "postgres-frozen", "SIGSTOP of PostgreSQL and its sessions for 6 s", DATABASE, 6.0
     outage_limit = 6.0
 

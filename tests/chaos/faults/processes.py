@@ -106,7 +106,7 @@ class RollingRestart(Fault):
     """Every deployment."""
 
     name, what, touches, seconds = "rolling-restart", "each server stopped with SIGTERM and started again", WORKERS, 0.0
-    outage_limit = 8.0
+    outage_limit = 10.0
 
     def strike(self, stack: Stack) -> None:
         for group in stack.groups:

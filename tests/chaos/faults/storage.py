@@ -15,6 +15,7 @@ REDIS = frozenset({"redis", "background"})
 class KillRedis(Fault):
     """A crash, and a supervisor that is quick."""
 
+    answers = True
     name, what, touches, seconds = "kill-redis", "kill -9 of Redis (always), back after 0.5 s", REDIS, 0.5
 
     def strike(self, stack: Stack) -> None:
@@ -47,6 +48,7 @@ class KillRedisEverysecForLong(KillRedisForLong):
 class FreezeRedis(Fault):
     """It takes connections and commands, and answers none."""
 
+    answers = True
     name, what, touches, seconds = "freeze-redis", "SIGSTOP of Redis for 5 s, then SIGCONT", REDIS, 5.0
 
     def strike(self, stack: Stack) -> None:
@@ -59,6 +61,7 @@ class FreezeRedis(Fault):
 class Flush(Fault):
     """Somebody's mistake."""
 
+    answers = True
     name, what, touches, seconds = "flushall", "FLUSHALL: everybody gets resync, blocks hold", REDIS, 2.0
     loses_storage = True
 
@@ -70,6 +73,7 @@ class Flush(Fault):
 class LoseFile(Fault):
     """A disk that was replaced."""
 
+    answers = True
     name, what, touches, seconds = (
         "aof-deleted",
         "kill -9 of Redis, its append-only file gone, started empty",
@@ -89,6 +93,7 @@ class LoseFile(Fault):
 class OutOfMemory(Fault):
     """maxmemory with noeviction: sends are refused, acks and leases go on."""
 
+    answers = True
     name, what, touches, seconds = "maxmemory", "Redis at maxmemory, then allowed more", frozenset({"redis"}), 4.0
 
     def strike(self, stack: Stack) -> None:
@@ -103,6 +108,7 @@ class OutOfMemory(Fault):
 class DiskFull(Fault):
     """With ``always`` Redis ends itself rather than promise what it cannot keep."""
 
+    answers = True
     name, what, touches, seconds = "disk-full", "the disk of Redis' append-only file full, then freed", REDIS, 4.0
     profile = Profile(small_disk=True)
 
@@ -132,35 +138,31 @@ class DiskFullEverysec(DiskFull):
 class FailOver(Fault):
     """The replica copies later than the sender is answered: what it does not have yet is lost, and nobody is told."""
 
+    answers = True
     name, what, touches, seconds = "failover", "kill -9 of the master, its replica leads (no WAIT)", REDIS, 1.0
     profile = Profile(replica=True)
-    excuses = frozenset({"I1"})
+    excuses = frozenset({"I1", "I4"})
 
     def strike(self, stack: Stack) -> None:
         self.before_the_end(stack)
         stack.redis.kill()
 
     def heal(self, stack: Stack) -> None:
-        self._resume(stack)
         stack.fail_over()
         stack.new_replica()
 
     def before_the_end(self, stack: Stack) -> None:
         """What is done to the replica while the master still lives."""
 
-    def _resume(self, stack: Stack) -> None:
-        assert stack.replica is not None
-        stack.replica.resume()
-
 
 class FailOverLate(FailOver):
     """The replica was behind when the master ended."""
 
-    name, what = "failover-lagging", "the same with a replica that was frozen for 2 s before (no WAIT)"
+    name, what = "failover-lagging", "the same with a replica that was cut off for 2 s before (no WAIT)"
 
     def before_the_end(self, stack: Stack) -> None:
         assert stack.replica is not None
-        stack.replica.pause()
+        stack.replica.lose_master()
         time.sleep(2)
 
 
@@ -177,7 +179,7 @@ class FailOverAckedLate(FailOverLate):
 
     name, what = (
         "failover-wait-lagging",
-        "the same with a replica that was frozen for 2 s before (the send waits for it)",
+        "the same with a replica that was cut off for 2 s before (the send waits for it)",
     )
     profile = Profile(replica=True, acked=1)
     excuses = frozenset()
@@ -186,6 +188,7 @@ class FailOverAckedLate(FailOverLate):
 class ClockOfRedis(Fault):
     """Leases and places in mailboxes follow its clock."""
 
+    answers = True
     name, what, seconds = "redis-clock-ahead", "Redis' wall clock jumps 1 h ahead, and back", 5.0
     touches = frozenset({"clock"})
     profile = Profile(clocks=True)

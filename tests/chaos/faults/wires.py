@@ -13,7 +13,7 @@ WIRE = frozenset({"wire", "background"})
 class WireFault(Fault):
     """One mode for some kinds of connection."""
 
-    touches = WIRE
+    touches, answers = WIRE, True
     mode: ClassVar[Mode]
     kinds: ClassVar[tuple[Kind, ...]]
 
@@ -59,6 +59,7 @@ HALVES = [
 class RepliesCutOff(Fault):
     """What was asked was done, and who asked does not know: again and again."""
 
+    answers = True
     name, what, touches, seconds = (
         "replies-cut-off",
         "a command ran and its reply was cut off, ten times a second",
