@@ -1,14 +1,15 @@
-"""What people do besides chatting: look each other up, block and unblock, log out, vanish."""
+"""What people do besides chatting: look each other up, block and unblock, log out, vanish, repeat themselves."""
 
 import asyncio
 import random
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from tests.chaos.crowd import Crowd
 from tests.chaos.person import Person
 
-A_SECOND: Final = {"look": 5.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4}
+A_SECOND: Final = {"look": 8.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4, "cut": 1.0, "switch": 0.5, "repeat": 1.0}
 """How often each happens among fifty people; among fewer in proportion."""
 BLOCKERS: Final = 10
 """One person in so many blocks now and then: always the same one other, so that most pairs never know a block."""
@@ -16,6 +17,10 @@ BLOCKERS: Final = 10
 
 LONG: Final = 12.0
 """Seconds somebody stays away, at most: where a lease is shorter, others must see that he is gone."""
+
+
+NEWS: Final = 0.5
+"""Seconds for which it is news that somebody has come."""
 
 
 class Affairs:
@@ -59,6 +64,12 @@ class Affairs:
                 self._do(person.log_out())
             case "vanish":
                 person.vanish(self._rng.choice((0.0, 0.0, self._rng.uniform(1, LONG))))
+            case "cut":
+                person.cut()
+            case "switch":
+                person.switch()
+            case "repeat":
+                person.conversation.repeat()
             case "block":
                 place = self._rng.randrange(0, max(1, len(self._people) // BLOCKERS)) * BLOCKERS % len(self._people)
                 if place not in self._blocking:
@@ -66,10 +77,11 @@ class Affairs:
                     self._do(self._block_for_a_while(place))
 
     def _interesting(self, person: Person) -> Person:
-        """Anybody else; rather somebody who is away."""
+        """Anybody else; rather somebody who is away, or has only just come."""
         others = [other for other in self._people if other is not person]
-        away = [other for other in others if not other.connected]
-        return self._rng.choice(away if away and self._rng.random() < 0.5 else others)
+        news = time.monotonic() - NEWS
+        special = [other for other in others if not other.connected or other.connected_at > news]
+        return self._rng.choice(special if special and self._rng.random() < 0.7 else others)
 
     def _do(self, affair: Coroutine[Any, Any, None]) -> None:
         self._under_way.add(asyncio.create_task(affair))

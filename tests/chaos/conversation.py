@@ -52,6 +52,7 @@ class Conversation:
         self._acks: deque[tuple[float, Entry]] = deque()
         self._reads: deque[tuple[float, str, str]] = deque()
         self._lies: list[Entry] = []
+        self._answered: deque[Letter] = deque(maxlen=50)
         self._written = 0
 
     def note(self, kind: str, **fields: object) -> None:
@@ -62,6 +63,14 @@ class Conversation:
         """One more chat for the outbox."""
         self._written += 1
         self.outbox.put(Letter(whom, f"{self.mobile[-4:]}-{self._written}", text, digest(text)))
+
+    def repeat(self) -> None:
+        """One more time a chat that had its answer, as a client that forgot it: there is nothing new in it."""
+        if self._answered:
+            letter = self._rng.choice(self._answered)
+            if self.outbox.find(letter.message_id) is None:
+                letter.begun = letter.resting = 0.0
+                self.outbox.put(letter)
 
     # ---- sockets come and go
 
@@ -146,9 +155,13 @@ class Conversation:
 
     def _hear_sent(self, frame: Heard) -> None:
         self._answer(frame, "sent", timestamp=frame.timestamp)
-        if self.outbox.answered(frame.message_id) is None:
+        letter = self.outbox.answered(frame.message_id)
+        if letter is None:
             return
-        self._crowd.count["acknowledged"] += 1
+        if not letter.acknowledged:
+            letter.acknowledged = True
+            self._crowd.count["acknowledged"] += 1
+            self._answered.append(letter)
         if (frame.to, frame.message_id) not in self._receipted:
             self.awaiting.add((frame.to, frame.message_id))
         now = time.monotonic()

@@ -37,6 +37,8 @@ class Line:
     def __init__(self, socket: ClientConnection, dialect: str, outgoing: Callable[[], Sequence[Frame]]) -> None:
         self._socket, self._dialect, self._outgoing = socket, dialect, outgoing
         self._news = asyncio.Event()
+        self._running: asyncio.Task[object] | None = None
+        self._abandoned = False
 
     def wake(self) -> None:
         """There may be something to write."""
@@ -45,6 +47,13 @@ class Line:
     def abort(self) -> None:
         """Leave without a goodbye."""
         self._socket.transport.abort()
+
+    def abandon(self, seconds: float) -> None:
+        """Read and write no more, as a phone that changes its network; the socket itself ends so much later."""
+        if self._running is not None and not self._abandoned:
+            self._abandoned = True
+            asyncio.get_running_loop().call_later(seconds, self.abort)
+            self._running.cancel()
 
     async def welcome(self) -> list[Heard]:
         """The first frames.
@@ -59,16 +68,21 @@ class Line:
             raise NoLine(self._socket.close_code or 0, "no first frame") from None
 
     async def run(self, heard: Callable[[Sequence[Heard]], None]) -> tuple[int, str]:
-        """Read and write until the socket ends; the close code and its reason."""
-        writing = asyncio.create_task(self._write())
+        """Read and write until the socket ends, or is abandoned; the close code and its reason."""
+        self._running, writing = asyncio.current_task(), asyncio.create_task(self._write())
         try:
             while True:
                 heard(hear(await self._socket.recv()))
         except websockets.ConnectionClosed as closed:
             frame = closed.rcvd
             return (frame.code, frame.reason) if frame else (1006, "")
+        except asyncio.CancelledError:
+            if not self._abandoned or self._running is None or self._running.uncancel():
+                raise
+            return 1006, "abandoned"
         finally:
-            self.abort()
+            if not self._abandoned:
+                self.abort()
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writing

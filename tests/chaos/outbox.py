@@ -10,6 +10,7 @@ class Letter:
     """A chat on its way to the server.
 
     :param resting: monotonic seconds before which it is not tried again
+    :param acknowledged: it got ``sent`` before
     :param begun: monotonic seconds of the attempt that is under way; 0: none is
     """
 
@@ -20,6 +21,7 @@ class Letter:
     attempts: int = 0
     resting: float = 0.0
     begun: float = 0.0
+    acknowledged: bool = False
 
 
 @dataclass(slots=True)

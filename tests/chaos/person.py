@@ -10,7 +10,7 @@ from tests.chaos.conversation import Conversation, Manners
 from tests.chaos.crowd import Crowd
 from tests.chaos.line import Line, NoLine, open_line
 from tests.chaos.outbox import Outbox
-from tests.chaos.speech import Heard
+from tests.chaos.speech import Frame, Heard
 
 PASSWORD: Final = "correct horse"
 PATIENCE: Final = 6.0
@@ -27,10 +27,12 @@ class Person:
     def __init__(self, mobile: str, crowd: Crowd, manners: Manners, rng: random.Random) -> None:
         self.conversation = Conversation(mobile, crowd, manners, rng)
         self.token = ""
+        self.connected_at = 0.0
         self._crowd, self._manners, self._rng = crowd, manners, rng
         self._line: Line | None = None
         self._tries = 0
         self._own = False
+        self._cut = False
         self._away_until = 0.0
         self._logged_out_at = 0.0
 
@@ -78,6 +80,18 @@ class Person:
             self._away_until = time.monotonic() + seconds
             self._line.abort()
 
+    def cut(self) -> None:
+        """With the next chat the socket ends: whether it got through, nobody knows."""
+        self._cut = self._line is not None
+
+    def switch(self) -> None:
+        """Open another socket while the server still has this one."""
+        if self._line is not None:
+            self.conversation.note("away", seconds=0.0)
+            self.conversation.left()
+            self._own = True
+            self._line.abandon(self._rng.uniform(0, 1))
+
     def come_back(self) -> None:
         """If he is away."""
         self._away_until = 0.0
@@ -91,6 +105,13 @@ class Person:
         self._crowd.history.note("logout answered", **told, session=session, **answer)
         if reply.status == 200 and session == self.conversation.session:
             self._logged_out_at = time.monotonic()
+
+    def _outgoing(self) -> list[Frame]:
+        frames = self.conversation.outgoing()
+        if self._cut and self._line is not None and any(frame["type"] == "chat" for frame in frames):
+            self._cut, self._own = False, True
+            asyncio.get_running_loop().call_later(self._rng.uniform(0, 0.003), self._line.abort)
+        return frames
 
     # ---- his life
 
@@ -116,6 +137,8 @@ class Person:
             except NoLine as none:
                 if none.status in (401, *LOGGED_OUT):
                     self.token = ""
+            if self._own and not self._away_until:
+                self._tries = 0
             await self._pause()
             while time.monotonic() < self._away_until:
                 await asyncio.sleep(0.1)
@@ -143,7 +166,7 @@ class Person:
         mine.note("connecting", session=mine.session, dialect=self._manners.dialect, address=address)
         code, reason = 0, ""
         try:
-            line = await open_line(address, self.token, self._manners.dialect, mine.outgoing)
+            line = await open_line(address, self.token, self._manners.dialect, self._outgoing)
             self._begin(line, await line.welcome())
             code, reason = await line.run(self._hear)
         except NoLine as none:
@@ -160,7 +183,7 @@ class Person:
 
     def _begin(self, line: Line, first: Sequence[Heard]) -> None:
         self.conversation.connected(first[0].epoch)
-        self._line = line
+        self._line, self.connected_at = line, time.monotonic()
         self._hear(first[1:])
 
     def _hear(self, frames: Sequence[Heard]) -> None:

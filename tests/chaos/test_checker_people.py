@@ -77,6 +77,16 @@ def test_i5_ends_with_the_unblock_but_never_for_what_was_stored_under_the_block(
     assert violation.sentence == "m2 from a to b was stored while a block stood, and came after it"
 
 
+def test_i5_lets_a_chat_be_repeated_after_the_block_when_storage_told_that_it_forgot(story: Story) -> None:
+    story.ask("block", "b", whom="a")
+    story.send("a", "b", "m1")
+    story.sent("a", "b", "m1")
+    story.note("resync", who="b", connection=story.connections["b"], epoch="e2")
+    story.ask("unblock", "b", whom="a")
+    story.came("a", "b", "m1")
+    assert not i5_blocks(story.drained())
+
+
 @pytest.mark.parametrize("status", [0, 503])
 def test_i5_is_not_sure_of_a_block_that_was_not_confirmed(story: Story, status: int) -> None:
     story.ask("block", "b", whom="a", status=status)
@@ -130,7 +140,10 @@ def test_i6_catches_somebody_connected_and_not_online(story: Story, seen: str) -
 
 
 def test_i6_knows_who_comes_goes_logs_out_or_hides(story: Story) -> None:
-    story.ask("presence", "a", whom="b", seen="")  # only just connected
+    story.leave("b")
+    ask = story.note("presence asked", who="a", whom="b", ask=story.number()).ask
+    story.connect("b")
+    story.note("presence answered", who="a", whom="b", ask=ask, status=200, seen="", seconds=0.02)
     story.wait(3)
     story.ask("logout", "b", session=story.sessions["b"])
     story.ask("presence", "a", whom="b", seen="")

@@ -5,43 +5,49 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Final
 
-from tests.chaos.checker.circumstances import Fault, Span, blocks, faults, meets
+from tests.chaos.checker.circumstances import Fault, Span, blocks, faults, losses, meets
 from tests.chaos.checker.fates import Fate, Key, fates
 from tests.chaos.checker.report import USUAL, Limits, Violation
 from tests.chaos.history import Event
 
 SURE: Final = 1.0
-"""Seconds a connection must have stood, and stand on, for its owner to be online beyond doubt."""
+"""Seconds a connection must stand on for its owner to have been online beyond doubt: it may just be ending."""
 
 
 def i5_blocks(history: Sequence[Event], limits: Limits = USUAL) -> list[Violation]:
     """Once a block is answered, nothing of that sender's is newly handed over while it stands; what was stored under it
     never is. Allowed: what a connection older than the block had collected before may still arrive within
-    ``limits.in_flight``, and at any time while a fault lasts (a frozen server lets out what it had in hand)."""
-    standing, struck = blocks(history).surely, [fault.span for fault in faults(history)]
+    ``limits.in_flight``, and at any time while a fault lasts (a frozen server lets out what it had in hand); a chat that
+    storage forgot, and told so, may be repeated after the block."""
+    standing, lost, struck = blocks(history).surely, losses(history), [fault.span for fault in faults(history)]
     opened = {event.connection: event for event in history if event.kind == "connecting"}
     found: list[Violation] = []
     for key, fate in fates(history).items():
-        for span in standing.get((key.recipient, key.sender), []):
-            if fate.deliveries and fate.sends:
-                found += _through(key, fate, span, opened.get(fate.deliveries[0].connection), struck, limits)
+        for span in standing.get((key.recipient, key.sender), []) if fate.deliveries and fate.sends else ():
+            if fate.began <= span.begin:
+                found += _waited(key, fate, span, opened.get(fate.deliveries[0].connection), struck, limits)
+            else:
+                found += _stored_under(key, fate, span, told=lost.excuse(key.recipient, fate.began))
     return found
 
 
-def _through(
+def _waited(
     key: Key, fate: Fate, span: Span, opened: Event | None, struck: Sequence[Span], limits: Limits
 ) -> Iterator[Violation]:
-    copy, events = fate.deliveries[0], [fate.sends[0], fate.deliveries[0]]
-    if fate.began > span.begin:
-        if copy.t < span.end:
-            yield Violation("I5", f"{key} was sent after the block was answered, and came", events)
-        elif fate.sent is not None and fate.sent.t < span.end:
-            yield Violation("I5", f"{key} was stored while a block stood, and came after it", [*events, fate.sent])
-    elif span.begin < copy.t < span.end:
-        if opened is not None and opened.t > span.begin:
-            yield Violation("I5", f"{key} waited when the block was answered, and came later", [*events, opened])
-        elif copy.t > span.begin + limits.in_flight and not meets(struck, span.begin, copy.t):
-            yield Violation("I5", f"{key} waited when the block was answered, and came later", events)
+    copy = fate.deliveries[0]
+    late = copy.t > span.begin + limits.in_flight and not meets(struck, span.begin, copy.t)
+    newer = opened is not None and opened.t > span.begin
+    if span.begin < copy.t < span.end and (late or newer):
+        events = [fate.sends[0], *([opened] if newer and opened is not None else []), copy]
+        yield Violation("I5", f"{key} waited when the block was answered, and came later", events)
+
+
+def _stored_under(key: Key, fate: Fate, span: Span, *, told: bool) -> Iterator[Violation]:
+    events = [fate.sends[0], fate.deliveries[0]]
+    if fate.deliveries[0].t < span.end:
+        yield Violation("I5", f"{key} was sent after the block was answered, and came", events)
+    elif fate.sent is not None and fate.sent.t < span.end and not told:
+        yield Violation("I5", f"{key} was stored while a block stood, and came after it", [*events, fate.sent])
 
 
 def i6_presence(history: Sequence[Event], limits: Limits = USUAL) -> list[Violation]:
@@ -60,14 +66,14 @@ def i6_presence(history: Sequence[Event], limits: Limits = USUAL) -> list[Violat
             if not meets(may[whom], since, event.t):
                 sentence = f"{whom} was shown online, without a connection for {limits.lease:g} s"
                 found.append(Violation("I6", sentence, [*_last_of(history, whom, begun), begun, event]))
-        elif not meets(troubled, begun.t - SURE, event.t) and not meets(hidden.may(whom, event.who), begun.t, event.t):
+        elif not meets(troubled, begun.t, event.t) and not meets(hidden.may(whom, event.who), begun.t, event.t):
             found += _overlooked(surely[whom], begun, event)
     return found
 
 
 def _overlooked(connections: Sequence[tuple[Span, Event]], begun: Event, answered: Event) -> Iterator[Violation]:
     for span, connected in connections:
-        if span.begin <= begun.t - SURE and span.end >= answered.t + SURE:
+        if span.begin <= begun.t and span.end >= answered.t + SURE:
             yield Violation("I6", f"{answered.whom} was connected, and not shown online", [connected, begun, answered])
 
 
