@@ -12,6 +12,8 @@ from tests.chaos.speech import V1, Frame, Heard, hear, pack
 
 OPEN_SECONDS: Final = 5.0
 """For the upgrade, and again for the first frame."""
+LAST_WORDS: Final = 0.05
+"""Seconds in which a client hears what had come when it left its socket."""
 PING_SECONDS: Final = 5.0
 """A socket whose other side does not answer a ping for so long is half open."""
 
@@ -38,6 +40,7 @@ class Line:
         self._socket, self._dialect, self._outgoing = socket, dialect, outgoing
         self._news = asyncio.Event()
         self._running: asyncio.Task[object] | None = None
+        self._leaving: asyncio.TimerHandle | None = None
         self._abandoned = False
 
     def wake(self) -> None:
@@ -49,11 +52,17 @@ class Line:
         self._socket.transport.abort()
 
     def abandon(self, seconds: float) -> None:
-        """Read and write no more, as a phone that changes its network; the socket itself ends so much later."""
+        """Leave the socket as a phone that changes its network; it ends so much later, and until then nobody reads it.
+
+        Nobody at all: a library that went on answering pings would tell the server that the frames before them had
+        arrived. What it has taken in already is still heard.
+        """
         if self._running is not None and not self._abandoned:
             self._abandoned = True
-            asyncio.get_running_loop().call_later(seconds, self.abort)
-            self._running.cancel()
+            self._socket.transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._leaving = loop.call_later(LAST_WORDS, self._running.cancel)
+            loop.call_later(LAST_WORDS + seconds, self.abort)
 
     async def welcome(self) -> list[Heard]:
         """The first frames.
@@ -81,7 +90,9 @@ class Line:
                 raise
             return 1006, "abandoned"
         finally:
-            if not self._abandoned:
+            if self._leaving is not None:
+                self._leaving.cancel()
+            else:
                 self.abort()
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -17,8 +17,8 @@ SURE: Final = 1.0
 def i5_blocks(history: Sequence[Event], limits: Limits = USUAL) -> list[Violation]:
     """Once a block is answered, nothing of that sender's is newly handed over while it stands; what was stored under it
     never is. Allowed: what a connection older than the block had collected before may still arrive within
-    ``limits.in_flight``, and at any time while a fault lasts (a frozen server lets out what it had in hand); a chat that
-    storage forgot, and told so, may be repeated after the block."""
+    ``limits.in_flight``, and at any time while a fault lasts (a frozen server lets out what it had in hand); a chat
+    that storage forgot, and told so, may be repeated after the block."""
     standing, lost, struck = blocks(history).surely, losses(history), [fault.span for fault in faults(history)]
     opened = {event.connection: event for event in history if event.kind == "connecting"}
     found: list[Violation] = []
