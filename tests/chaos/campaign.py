@@ -137,7 +137,7 @@ class Campaign:
         scenario = Scenario(stack, [kind() for kind in plan.kinds], plan.seed, self._times)
         try:
             outcome = asyncio.run(scenario.run())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the others are run all the same
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it is told, and the others are run all the same
             self.failed.append(f"{plan.name} {plan.seed}: {error!r}")
             self._say(f"{plan.name:<36} {plan.seed:>6}  FAILED")
             self._say("    " + "    ".join(traceback.format_exception(error)[-12:]))

@@ -141,7 +141,7 @@ class FailOver(Fault):
     answers = True
     name, what, touches, seconds = "failover", "kill -9 of the master, its replica leads (no WAIT)", REDIS, 1.0
     profile = Profile(replica=True)
-    excuses = frozenset({"I1", "I4"})
+    excuses = frozenset({"I1", "I2", "I4"})
 
     def strike(self, stack: Stack) -> None:
         self.before_the_end(stack)
