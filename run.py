@@ -1,6 +1,7 @@
 """One command: set up what is missing, then run WhatsApp Mini, its tests or its checks.
 
-    python3 run.py [--help]     python3 run.py test [ARGS]     python3 run.py check     python3 run.py bench [ARGS]
+    python3 run.py [--help]          python3 run.py test [ARGS]     python3 run.py check
+    python3 run.py bench [ARGS]      python3 run.py chaos [ARGS]
 
 Needs Python 3.11 or newer with pip, nothing else. Standard library only. What runs then lives in ``devstack/``.
 """
@@ -53,6 +54,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(run_checks(ready_python()))
     elif command == "bench":
         become(ready_python(bench=True), "-m", "bench", *arguments[1:])
+    elif command == "chaos":
+        become(ready_python(), "-m", "tests.chaos", *arguments[1:])
     else:
         refuse(f"{' '.join(arguments)!r} is not a command; see: python3 run.py --help")
 

@@ -16,6 +16,7 @@ other commands:
   run.py test [ARGS]    run the tests (ARGS go to pytest)
   run.py check          format, lint, types, floors and tests, as CI does
   run.py bench [ARGS]   measure it, on a stack of its own; see: run.py bench --help
+  run.py chaos [ARGS]   break it, on a stack of its own, and check that nothing is lost; see: run.py chaos --help
 """
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any, ClassVar
 
 import structlog
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis, RedisSettings
 from arq.cron import CronJob, cron
 from tortoise import Tortoise
 
@@ -36,7 +36,17 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     people = People(link, Directory(Passwords(4, 1, 0)).person)
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()
+    await bound_waits(ctx["redis"], settings.redis_command_seconds)
     ctx["chores"] = Chores(settings, link, people, Mailbox(link, people, settings), Devices(link, people), events)
+
+
+async def bound_waits(redis: "ArqRedis", seconds: float) -> None:
+    """Let no command of arq's own wait for longer: it sets no limit, and over a line that went half open it would wait
+    for ever, unseen. This way it ends with an error, and its supervisor starts it again."""
+    redis.connection_pool.connection_kwargs["socket_timeout"] = seconds
+    await redis.connection_pool.disconnect()
+    # Those it has were made without a limit, and would connect again without one.
+    redis.connection_pool.reset()  # type: ignore[no-untyped-call]
 
 
 async def close_chores(ctx: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Line:
     def __init__(self, socket: ClientConnection, dialect: str, outgoing: Callable[[], Sequence[Frame]]) -> None:
         self._socket, self._dialect, self._outgoing = socket, dialect, outgoing
         self._news = asyncio.Event()
-        self._running: asyncio.Task[object] | None = None
+        self._reading: asyncio.Task[tuple[int, str]] | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._abandoned = False
 
@@ -57,11 +57,11 @@ class Line:
         Nobody at all: a library that went on answering pings would tell the server that the frames before them had
         arrived. What it has taken in already is still heard.
         """
-        if self._running is not None and not self._abandoned:
+        if self._reading is not None and not self._abandoned:
             self._abandoned = True
             self._socket.transport.pause_reading()
             loop = asyncio.get_running_loop()
-            self._leaving = loop.call_later(LAST_WORDS, self._running.cancel)
+            self._leaving = loop.call_later(LAST_WORDS, self._reading.cancel)
             loop.call_later(LAST_WORDS + seconds, self.abort)
 
     async def welcome(self) -> list[Heard]:
@@ -78,25 +78,30 @@ class Line:
 
     async def run(self, heard: Callable[[Sequence[Heard]], None]) -> tuple[int, str]:
         """Read and write until the socket ends, or is abandoned; the close code and its reason."""
-        self._running, writing = asyncio.current_task(), asyncio.create_task(self._write())
+        self._reading, writing = asyncio.create_task(self._read(heard)), asyncio.create_task(self._write())
+        try:
+            await asyncio.wait([self._reading])
+            return (1006, "abandoned") if self._reading.cancelled() else self._reading.result()
+        finally:
+            if self._leaving is not None:
+                self._leaving.cancel()
+            else:
+                self.abort()
+            for task in (self._reading, writing):
+                task.cancel()
+            await asyncio.wait([self._reading, writing])
+            if not writing.cancelled():
+                writing.result()
+
+    async def _read(self, heard: Callable[[Sequence[Heard]], None]) -> tuple[int, str]:
+        # A task of its own, for it is cancelled to abandon the socket: the person's own would be hit by that at
+        # whatever he does next, when the socket ends in the same moment.
         try:
             while True:
                 heard(hear(await self._socket.recv()))
         except websockets.ConnectionClosed as closed:
             frame = closed.rcvd
             return (frame.code, frame.reason) if frame else (1006, "")
-        except asyncio.CancelledError:
-            if not self._abandoned or self._running is None or self._running.uncancel():
-                raise
-            return 1006, "abandoned"
-        finally:
-            if self._leaving is not None:
-                self._leaving.cancel()
-            else:
-                self.abort()
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writing
 
     async def _write(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):

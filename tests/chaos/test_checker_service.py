@@ -63,6 +63,16 @@ def test_i11_holds_a_fault_to_the_limit_it_names(story: Story) -> None:
     assert violation.sentence == "a sent in vain for 7.0 s while one of two workers lasted"
 
 
+def test_i11_does_not_count_for_a_fault_the_time_a_client_was_away(story: Story) -> None:
+    story.note("fault begun", fault="one of two workers", outage_limit=5.0)
+    story.send("a", "b", "m1")
+    story.note("away", who="a", seconds=4.0)
+    story.leave("a", own=True).wait(8).connect("a")
+    story.sent("a", "b", "m1")
+    story.note("fault ended", fault="one of two workers")
+    assert not i11_available(story.drained())
+
+
 def test_i11_does_not_miss_who_left_by_himself_but_for_a_while(story: Story) -> None:
     story.send("a", "b", "m1")
     story.note("away", who="a", seconds=4.0)

@@ -19,10 +19,11 @@ async def ctx(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         monkeypatch.setenv(name, env[name])
     workers = importlib.import_module("workers")
     monkeypatch.setattr(workers, "configure", lambda _level: None)
-    made: dict[str, Any] = {}
-    await workers.open_chores(made)
-    yield made
-    await workers.close_chores(made)
+    async with Redis.from_url(env["REDIS_URL"]) as redis:
+        made: dict[str, Any] = {"redis": redis}  # arq's own
+        await workers.open_chores(made)
+        yield made
+        await workers.close_chores(made)
 
 
 @pytest.fixture

@@ -97,9 +97,11 @@ def i11_available(history: Sequence[Event], limits: Limits = USUAL) -> list[Viol
 
 def _too_long_in(history: Sequence[Event]) -> Iterator[Violation]:
     limited = [fault for fault in faults(history) if fault.begun.outage_limit is not None]
+    absent = _absences(history)
     for begun, ended in gaps(history) if limited else ():
         for fault in limited:
-            part = min(ended.t, fault.span.end) - max(begun.t, fault.span.begin)
+            span = Span(max(begun.t, fault.span.begin), min(ended.t, fault.span.end))
+            part = _longest(span, absent[begun.who])
             if part > (fault.begun.outage_limit or 0.0):
                 sentence = f"{begun.who} sent in vain for {part:.1f} s while {fault.begun.fault} lasted"
                 yield Violation("I11", sentence, [fault.begun, begun, ended])

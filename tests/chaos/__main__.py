@@ -1,0 +1,136 @@
+"""``python -m tests.chaos``: what ``run.py chaos`` becomes once everything is installed."""
+
+import argparse
+import random
+import resource
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from devstack.signals import STOPPING
+from tests.chaos.campaign import Campaign, Plan, header
+from tests.chaos.faults import FAULTS
+from tests.chaos.scenario import Times
+from tests.chaos.servers import ROOT
+
+say = partial(print, flush=True)
+CI_SEED: Final = 1
+CI_LEAVES_OUT: Final = frozenset(
+    {
+        "kill-redis-10s",
+        "kill-redis-everysec-10s",
+        "delay-pubsub",
+        "no-commands",
+        "no-subscribe",
+        "kill-all-workers",
+        "product-clock-behind",
+        "postgres-restart",
+        "double-arq",
+        "trickle",
+        "freeze-redis",
+        "hole-pubsub",
+        "failover",
+        "redis-clock-ahead",
+        "product-clock-ahead",
+        "disk-full-everysec",
+        "kill-arq",
+        "postgres-down",
+    }
+)
+"""Close relatives of others, for the sake of ten minutes."""
+CI_PAIRS: Final = (("kill-worker", "no-replies"), ("kill-redis", "freeze-worker"), ("flushall", "kill-both-workers"))
+CI_TIMES: Final = Times(before=1.0, after=1.0, drain=20.0)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line.
+
+    :raises SystemExit: with the usage, when it makes no sense
+    """
+    parser = argparse.ArgumentParser(
+        prog="run.py chaos",
+        description="Break the product on a stack of its own while people talk, and check that nothing is lost.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("fault", nargs="*", help="names from --list; a+b for two at once (default: all, each alone, then pairs)")
+    add("--seed", type=int, help=f"of everything random (ci: {CI_SEED}; else a new one, which is printed)")
+    add("--minutes", type=float, help="begin nothing after so long; with --part long, go on with pairs until then")
+    add("--part", choices=["ci", "long"], default="ci", help="short faults (default), or long ones and random pairs")
+    add("--list", action="store_true", help="what can be broken")
+    add("--out", type=Path, default=ROOT / ".data" / "chaos", help="for results, and histories of red scenarios")
+    options = parser.parse_args(arguments)
+    for name in options.fault:
+        for each in name.split("+"):
+            if each not in FAULTS:
+                parser.error(f"there is no fault {each!r}; see --list")
+    return options
+
+
+def plans(options: argparse.Namespace, seed: int) -> list[Plan]:
+    """What is asked for, before any random pairs."""
+    if options.fault:
+        names = [tuple(name.split("+")) for name in options.fault]
+    elif options.part == "ci":
+        names = [*((name,) for name in FAULTS if name not in CI_LEAVES_OUT), *CI_PAIRS]
+    else:
+        names = [(name,) for name in FAULTS]
+    return [Plan(tuple(FAULTS[each] for each in some), seed + n) for n, some in enumerate(names)]
+
+
+def main(options: argparse.Namespace) -> int:
+    """The exit code is 1 when a promise was broken."""
+    if options.list:
+        for name, fault in FAULTS.items():
+            missing = f"  (not here: needs {fault.profile.missing})" if fault.profile.missing else ""
+            say(f"{name:<26} {fault.what}{missing}")
+        return 0
+    _raise_limits()
+    long = options.part == "long"
+    seed = options.seed if options.seed is not None else random.randrange(10**6) if long else CI_SEED  # noqa: S311
+    minutes = options.minutes if options.minutes is not None else 60.0 if long else 1000.0
+    until = time.monotonic() + 60 * minutes
+    campaign = Campaign(options.out, say, long=long, times=None if long or options.fault else CI_TIMES)
+    say(f"seed {seed}\n{header()}")
+    for number in STOPPING:  # all of them as Ctrl-C, which asyncio knows how to take
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        campaign.run(plans(options, seed), until)
+        if long and not options.fault:
+            campaign.run_pairs(random.Random(seed), until)  # noqa: S311
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 130
+    finally:
+        campaign.close()
+        campaign.write(seed)
+    return _sum_up(campaign, options.out)
+
+
+def _sum_up(campaign: Campaign, out: Path) -> int:
+    for line in dict.fromkeys(campaign.skipped):
+        say(f"skipped  {line}")
+    red = [outcome for outcome in campaign.outcomes if outcome.red]
+    sent = sum(outcome.report.sent for outcome in campaign.outcomes)
+    acknowledged = sum(outcome.report.acknowledged for outcome in campaign.outcomes)
+    figures = f"{len(campaign.outcomes)} scenarios, {sent} sent, {acknowledged} acknowledged"
+    say(f"\n{figures}, {len(red)} red, {len(campaign.failed)} failed")
+    say(f"all figures: {out}/result.json")
+    for outcome in red:
+        say(f"    again: python3 run.py chaos --seed {outcome.seed} {outcome.name}")
+    return 1 if red or campaign.failed or not campaign.outcomes else 0
+
+
+def _raise_limits() -> None:
+    """Thousands of sockets, here and in the servers, who inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse(sys.argv[1:])))

@@ -1,0 +1,13 @@
+"""Everything that can be broken, by name."""
+
+from typing import Final
+
+from tests.chaos.faults import background, clients, database, processes, storage, wires
+from tests.chaos.faults.base import Fault
+
+__all__ = ["FAULTS", "Fault"]
+
+FAULTS: Final[dict[str, type[Fault]]] = {
+    fault.name: fault for room in (processes, storage, wires, database, background, clients) for fault in room.FAULTS
+}
+"""In the order of a full run."""

@@ -1,0 +1,77 @@
+"""The arq worker."""
+
+import os
+import signal
+import time
+
+from tests.chaos.faults.base import TWICE_T, Fault
+from tests.chaos.stack import Stack
+
+BACKGROUND = frozenset({"background"})
+
+
+class KillBackground(Fault):
+    """Its supervisor starts it again."""
+
+    answers = True
+    name, what, touches, seconds = "kill-arq", "kill -9 of the arq worker", BACKGROUND, 1.0
+    outage_limit = 5.0
+
+    def strike(self, stack: Stack) -> None:
+        stack.background.child.kill()
+
+
+class FreezeBackground(Fault):
+    """It wakes in the middle of a job that another may have done."""
+
+    answers = True
+    name, what = "freeze-arq", "SIGSTOP of the arq worker for 2 x T (long: 35 s), a second one beside it"
+    touches, seconds = BACKGROUND, TWICE_T
+    long_seconds = 35.0  # beyond job_timeout + 10 s: the job runs twice
+    outage_limit = 5.0
+
+    def strike(self, stack: Stack) -> None:
+        self._pid = stack.background.child.pid
+        os.kill(self._pid, signal.SIGSTOP)
+        self._other = stack.background.another()
+
+    def heal(self, stack: Stack) -> None:
+        os.kill(self._pid, signal.SIGCONT)
+        time.sleep(1)
+        self._other.stop(5)
+
+
+class DoubleBackground(Fault):
+    """Somebody started it on two machines."""
+
+    answers = True
+    name, what, touches, seconds = "double-arq", "a second arq worker", BACKGROUND, 5.0
+    outage_limit = 5.0
+
+    def strike(self, stack: Stack) -> None:
+        self._other = stack.background.another()
+
+    def heal(self, stack: Stack) -> None:
+        self._other.stop(5)
+
+
+class BackgroundFirst(Fault):
+    """arq ends when there is no Redis, and must be there when there is one."""
+
+    answers = True
+    name, what, seconds = "arq-before-redis", "Redis away, the arq worker started meanwhile", 2.0
+    touches = frozenset({"background", "redis"})
+
+    def strike(self, stack: Stack) -> None:
+        stack.redis.kill()
+        stack.background.child.kill()
+
+    def heal(self, stack: Stack) -> None:
+        stack.redis.start()
+
+    def after(self, stack: Stack) -> list[str]:
+        with stack.client() as client:
+            return [] if client.exists("arq:queue:health-check") else ["no arq worker has told of its health"]
+
+
+FAULTS: list[type[Fault]] = [KillBackground, FreezeBackground, DoubleBackground, BackgroundFirst]

@@ -1,0 +1,257 @@
+"""A wire that can be broken: a proxy between the product and Redis (or between clients and the product).
+
+It runs in a thread with an event loop of its own, so that whoever breaks the wire need not be asyncio, and a busy
+campaign does not slow it. Every connection is of a *kind*: it is ``commands`` until it says SUBSCRIBE, and ``pubsub``
+from then on; each kind has its own :class:`Mode`.
+
+A connection that lost bytes is dead for good, whatever becomes of the mode: no later byte of it would make sense. It
+stays open and silent, as after a firewall that forgot it, until one end gives it up.
+"""
+
+import asyncio
+import contextlib
+import enum
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+Kind: TypeAlias = Literal["commands", "pubsub"]
+Address: TypeAlias = Path | tuple[str, int]
+"""Of a Unix socket, or host and port."""
+Side: TypeAlias = Literal["client", "server"]
+"""Who said it."""
+T = TypeVar("T")
+
+KINDS: Final[tuple[Kind, ...]] = ("commands", "pubsub")
+CHUNK: Final = 64 * 1024
+CALL_SECONDS: Final = 5.0
+_SUBSCRIBE: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n[PS]?SUBSCRIBE\r\n", re.IGNORECASE)
+
+
+class Mode(enum.Enum):
+    """What becomes of what is said."""
+
+    PASS = "pass"
+    CUT = "cut"
+    DELAY = "delay"
+    BLACK_HOLE = "black hole"
+    NO_REPLIES = "replies swallowed"
+    NO_COMMANDS = "commands swallowed"
+    CUT_AFTER_NEXT = "cut after the next command ran"
+
+
+_SWALLOWS: Final[dict[Mode, tuple[Side, ...]]] = {
+    Mode.BLACK_HOLE: ("client", "server"),
+    Mode.NO_REPLIES: ("server",),
+    Mode.NO_COMMANDS: ("client",),
+}
+
+
+@dataclass(eq=False)
+class _Wire:
+    """One client, and the server behind the proxy."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    kind: Kind = "commands"
+    deaf: set[Side] = field(default_factory=set)
+    """Sides whose words are swallowed for ever."""
+    doomed: bool = False
+    """A command of its went through: its reply will cut it."""
+    forsaken: bool = False
+    """Silent whatever the mode is; not even its end is told."""
+    gone: bool = False
+    """One end has left, and the other does not know."""
+
+    def forsake(self) -> None:
+        self.forsaken = True
+        self.deaf.update(("client", "server"))
+
+    def cut(self) -> None:
+        for writer in (self.client, self.server):
+            writer.transport.abort()
+
+
+class Proxy:
+    """Listens at ``front``, leads to ``back``.
+
+    :param front: ``(host, 0)`` takes any free port
+    """
+
+    def __init__(self, front: Address, back: Address) -> None:
+        self.front, self._back = front, back
+        self._modes: dict[Kind, Mode] = dict.fromkeys(KINDS, Mode.PASS)
+        self._late = 0.0
+        self._wires: set[_Wire] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._server: asyncio.Server | None = None
+
+    # ---- from any thread
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+        self._await(self._listen())
+
+    def stop(self) -> None:
+        """Cut everything and end."""
+        self._await(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CALL_SECONDS)
+        self._loop.close()
+
+    def set(self, mode: Mode, *kinds: Kind, seconds: float = 0.2) -> None:
+        """From now on, for these kinds (none named: for all).
+
+        :param seconds: how much later a reply comes with ``DELAY``
+        """
+        self._call(lambda: self._set(mode, kinds or KINDS, seconds))
+
+    def heal(self) -> None:
+        """Everything passes again; connections that lost bytes stay dead, but now an end of one is told."""
+        self._call(self._heal)
+
+    def forsake(self) -> None:
+        """Every connection there is goes silent for good, and neither end is told; new ones pass."""
+        self._call(self._forsake)
+
+    def retarget(self, back: Address) -> None:
+        """Lead elsewhere from now on, as after a failover: every connection there is, is cut."""
+        self._call(lambda: self._retarget(back))
+
+    def count(self) -> Counter[Kind]:
+        """How many connections of each kind stand."""
+        return self._call(lambda: Counter(wire.kind for wire in self._wires))
+
+    def _call(self, work: Callable[[], T]) -> T:
+        async def do() -> T:
+            return work()
+
+        return self._await(do())
+
+    def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_SECONDS)
+
+    # ---- in the loop
+
+    async def _listen(self) -> None:
+        if isinstance(self.front, Path):
+            self._server = await asyncio.start_unix_server(self._accept, self.front, limit=CHUNK, backlog=1024)
+        else:
+            self._server = await asyncio.start_server(self._accept, *self.front, limit=CHUNK, backlog=8192)
+            self.front = self._server.sockets[0].getsockname()[:2]
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self._retarget(self._back)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if isinstance(self.front, Path):
+            self.front.unlink(missing_ok=True)
+
+    def _set(self, mode: Mode, kinds: tuple[Kind, ...], seconds: float) -> None:
+        self._late = seconds / 2  # on the way there, and on the way back
+        for kind in kinds:
+            self._modes[kind] = mode
+        if mode is Mode.CUT:
+            for wire in list(self._wires):
+                if wire.kind in kinds:
+                    wire.cut()
+
+    def _forsake(self) -> None:
+        for wire in self._wires:
+            wire.forsake()
+
+    def _heal(self) -> None:
+        self._modes = dict.fromkeys(KINDS, Mode.PASS)
+        for wire in list(self._wires):
+            wire.forsaken = False
+            if wire.gone:
+                wire.cut()
+
+    def _retarget(self, back: Address) -> None:
+        self._back = back
+        for wire in list(self._wires):
+            wire.cut()
+
+    async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._carry(reader, client)
+        finally:
+            client.transport.abort()
+            self._tasks.discard(task)
+
+    async def _carry(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        if all(mode is Mode.CUT for mode in self._modes.values()):
+            return
+        try:
+            back, server = await self._dial()
+        except OSError:
+            return
+        wire = _Wire(client, server)
+        self._wires.add(wire)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(wire, "client", reader, server))
+                both.create_task(self._pump(wire, "server", back, client))
+        finally:
+            wire.cut()
+            self._wires.discard(wire)
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._back, Path):
+            return await asyncio.open_unix_connection(self._back, limit=CHUNK)
+        return await asyncio.open_connection(*self._back, limit=CHUNK)
+
+    async def _pump(self, wire: _Wire, side: Side, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Everything one side says, at its time and in order, until one of them goes."""
+        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
+        writing = asyncio.create_task(_write(queue, writer))
+        try:
+            with contextlib.suppress(OSError):
+                while not writing.done() and (said := await reader.read(CHUNK)):
+                    if self._judge(wire, side, said):
+                        late = self._late if self._modes[wire.kind] is Mode.DELAY else 0.0
+                        await queue.put((self._loop.time() + late, said))
+            if wire.forsaken or side in _SWALLOWS.get(self._modes[wire.kind], ()):
+                wire.gone = True  # its end is swallowed, too
+                return
+            while not queue.empty() and not writing.done():
+                await asyncio.sleep(0.005)
+            wire.cut()
+        finally:
+            writing.cancel()
+
+    def _judge(self, wire: _Wire, side: Side, said: bytes) -> bool:
+        """Whether it passes."""
+        if side == "client" and _SUBSCRIBE.match(said):
+            wire.kind = "pubsub"
+        mode = self._modes[wire.kind]
+        if side in _SWALLOWS.get(mode, ()):
+            wire.deaf.add(side)
+        if mode is Mode.CUT or (wire.doomed and side == "server"):
+            wire.cut()
+            return False
+        if mode is Mode.CUT_AFTER_NEXT and side == "client" and not wire.deaf:
+            self._modes[wire.kind] = Mode.PASS  # once
+            wire.doomed = True
+        return side not in wire.deaf
+
+
+async def _write(queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError):
+        while True:
+            due, said = await queue.get()
+            await asyncio.sleep(due - loop.time())  # one after another: nothing overtakes
+            writer.write(said)
+            await writer.drain()
