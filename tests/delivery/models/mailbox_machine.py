@@ -1,0 +1,353 @@
+"""People send, collect, acknowledge, block and leave in any order, while replies are lost and clocks jump."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from delivery.mailbox import Deposited, Mode
+from delivery.presence import Holder
+from protocol.entries import Chat, Entry, Receipt
+from tests.delivery.models.clocks import Clocks
+from tests.delivery.models.rough_link import Breakage, Fault, Ran
+from tests.delivery.models.rough_machine import FAULTS, HOUR_MS, PICK, RoughMachine
+from tests.delivery.models.slot import Slot, counted
+from tests.delivery.models.truth import Id, Truth, named, place
+from tests.delivery.one_server import ASHA, EVE, RAVI
+
+PAIRS = st.sampled_from([(ASHA, RAVI), (EVE, RAVI), (ASHA, RAVI), (RAVI, ASHA), (EVE, ASHA)])
+"""Who says something to whom."""
+TO = st.sampled_from([RAVI, RAVI, ASHA])
+NAMES = st.lists(st.sampled_from([f"m{n}" for n in range(8)]), min_size=1, max_size=3)
+TEXTS = st.sampled_from(["x", "hello", "ü" * 6])
+DEVICES = st.sampled_from(["primary", "tablet", "primary", "tablet", "desk", "watch", "car", "fridge"])
+SERVERS = st.sampled_from(["s1", "s2"])
+
+
+class MailboxMachine(RoughMachine):
+    """Mailboxes, with all that is around them."""
+
+    knobs: ClassVar[dict[str, Any]] = {"mailbox_limit": 6, "mailbox_bytes": 40, "mailbox_per_sender": 4}
+
+    def __init__(self, url: str, clocks: Clocks, breakage: Breakage | None = None) -> None:
+        super().__init__(url, clocks, breakage)
+        self.flying: dict[Holder, dict[str, Entry]] = {}
+        self.newest: dict[Holder, Id] = {}
+        self.cursors: dict[Holder, str] = {}
+        self.before_ms = 0
+        self.stored: dict[tuple[str, Id], tuple[str, str]] = {}
+        """(addressee, place) -> (sender, messageId) of every chat that got an answer."""
+        self.acked: set[tuple[str, Id]] = set()
+        self.expired: set[tuple[str, str, str]] = set()
+        """(sender, addressee, messageId) of whom was told that his chat expired."""
+        self.standing: dict[str, set[str]] = {mobile: set() for mobile in self.rows}
+        """Blocks that were answered and not taken back."""
+
+    def forgotten(self, mobile: str) -> None:
+        self.stored = {key: said for key, said in self.stored.items() if key[0] != mobile}
+        self.acked = {key for key in self.acked if key[0] != mobile}
+        self.expired = {told for told in self.expired if told[1] != mobile}
+        self.newest = {holder: at for holder, at in self.newest.items() if holder.mobile != mobile}
+
+    def aside(self, ran: Ran) -> None:
+        slot = self.slots[self.owner(ran)]
+        match ran.name:
+            case "receipt":
+                self.receipt(slot, ran)
+            case "expire":
+                slot.expire(self.before_ms)
+            case "expire_phantoms":
+                slot.expire_phantoms(self.before_ms)
+            case "tidy":
+                assert ran.reply == [slot.tidy().encode()]
+            case _:
+                super().aside(ran)
+
+    def receipt(self, slot: Slot, ran: Ran) -> Id | None:
+        sender, kind, names = (str(arg) for arg in ran.args)
+        at = slot.receive_receipt(sender, kind, names.split(" "))
+        if at is not None:
+            assert ran.reply[:2] == [b"stored", named(at).encode()]
+            if kind == "expired":
+                self.expired |= {(slot.mobile, sender, name) for name in names.split(" ")}
+        return at
+
+    # ---- sending
+
+    @rule(pair=PAIRS, names=NAMES, text=TEXTS, fault=FAULTS)
+    def send(self, pair: tuple[str, str], names: list[str], text: str, fault: Fault) -> None:
+        sender, to = pair
+        slot, chats = self.slots[to], [(name, text) for name in names]
+
+        def model(ran: Ran) -> list[Id | None] | None:
+            for name, answer in zip(names, ran.reply[3], strict=False):
+                record = slot.records.get((sender, name))
+                if record is not None and record.old and answer.decode() != named(record.at):
+                    del slot.records[sender, name]
+            return slot.deposit(sender, chats)
+
+        deposited, places = self.perform(
+            "send", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault
+        )
+        assert deposited.stream_ids == [at and named(at) for at in places]
+        self.check_rings(slot, deposited, slot.must_ring_for(sender, chats))
+        self.stored |= {(to, at): (sender, name) for at, name in zip(places, names, strict=True) if at}
+
+    @staticmethod
+    def check_rings(slot: Slot, deposited: Deposited, must: Id) -> None:
+        if must > (0, 0):
+            assert place(deposited.newest) >= must
+            assert sorted(deposited.servers) == slot.book.servers()
+        if deposited.newest:
+            assert deposited.newest in deposited.stream_ids
+
+    # ---- connections
+
+    @rule(mobile=TO, device=DEVICES, server=SERVERS, fault=FAULTS)
+    def connects(self, mobile: str, device: str, server: str, fault: Fault) -> None:
+        holder = self.connect(mobile, device, server, fault)
+        self.flying[holder], self.newest[holder], self.cursors[holder] = {}, (0, 0), "0-0"
+
+    @precondition(lambda self: self.holders)
+    @rule(number=PICK, mode=st.sampled_from(["new", "pending", "again"]), count=st.integers(1, 4), fault=FAULTS)
+    def collect(self, number: int, mode: Mode, count: int, fault: Fault) -> None:
+        holder = self.pick(number)
+        slot, flying = self.slots[holder.mobile], self.flying[holder]
+        cursor, ids = self.cursors[holder], list(flying)[:count] if mode == "again" else []
+        if mode == "again" and not ids:
+            return
+        handed: dict[Id, Entry] = {}
+
+        def model(_: Ran) -> tuple[str, Id, int, list[Entry]]:
+            before = self.entries(slot)
+            verdict, after, read, places = slot.collect(holder, mode, count, place(cursor), [*map(place, ids)])
+            handed.update((at, before[at]) for at in places)
+            return verdict, after, read, [before[at] for at in places]
+
+        (verdict, after, read, entries), modelled = self.perform(
+            "collect", lambda: self.office.collect(holder, mode, count, cursor, ids), model, fault
+        )
+        assert (verdict, place(after), read, entries) == modelled
+        assert not self.standing[holder.mobile] & {entry.sender for entry in entries if isinstance(entry, Chat)}
+        self.check_order(holder, mode, [entry.stream_id for entry in entries])
+        flying.update((entry.stream_id, entry) for entry in entries)
+        if mode == "pending":
+            self.cursors[holder] = after
+
+    @staticmethod
+    def entries(slot: Slot) -> dict[Id, Entry]:
+        """As a client would get them."""
+        return {
+            at: Receipt(named(at), entry.sender, entry.ack, list(entry.names))
+            if entry.ack
+            else Chat(named(at), entry.sender, entry.names[0], entry.text)
+            for at, entry in slot.entries.items()
+        }
+
+    def check_order(self, holder: Holder, mode: Mode, ids: Sequence[str]) -> None:
+        places = [place(each) for each in ids]
+        assert mode == "again" or places == sorted(set(places))
+        if mode == "new" and places:
+            assert places[0] > self.newest.get(holder, (0, 0))
+            self.newest[holder] = places[-1]
+
+    @precondition(lambda self: any(self.flying.values()))
+    @rule(number=PICK, which=st.integers(1, 15), crash=st.booleans(), fault=FAULTS, second=FAULTS)
+    def ack(self, number: int, which: int, crash: bool, fault: Fault, second: Fault) -> None:  # noqa: FBT001
+        """Receipts first. After a crash in between the client acks once more."""
+        holders = [holder for holder in self.holders if self.flying.get(holder)]
+        holder = holders[-1 - number % len(holders)]
+        flying = self.flying[holder]
+        entries = [entry for n, entry in enumerate(flying.values()) if which >> n & 1]
+        for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
+            self.tell(holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault)
+        if not crash and entries:
+            ids = [place(entry.stream_id) for entry in entries]
+            slot = self.slots[holder.mobile]
+            self.acked |= {(holder.mobile, at) for at in ids}
+            self.perform(
+                "settle",
+                lambda: self.office.settle(holder, entries),
+                lambda _: slot.settle(holder.device, ids),
+                second,
+            )
+            for entry in entries:
+                del flying[entry.stream_id]
+
+    def tell(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
+        slot = self.slots[sender]
+        deposit, at = self.perform(
+            "receipt",
+            lambda: self.office.mailbox.deposit_receipt(sender, holder.mobile, "delivered", names),
+            lambda ran: self.receipt(slot, ran),
+            fault,
+        )
+        assert deposit is not None
+        assert deposit.stream_id == named(at)
+        assert sorted(deposit.servers) == slot.book.servers()
+
+    @precondition(lambda self: self.holders)
+    @rule(number=PICK, sender=st.sampled_from([ASHA, EVE]), names=NAMES, fault=FAULTS)
+    def read(self, number: int, sender: str, names: list[str], fault: Fault) -> None:
+        holder = self.pick(number)
+        slot = self.slots[holder.mobile]
+        known = {name: slot.records.get((sender, name)) for name in names}
+        names = [name for name, record in known.items() if record is None or not record.old]
+        if not names or sender == holder.mobile:
+            return
+        unread, modelled = self.perform(
+            "unread",
+            lambda: self.office.mailbox.unread(holder.mobile, sender, names),
+            lambda _: slot.unread(sender, names),
+        )
+        assert unread == modelled
+        self.acked |= {(holder.mobile, record.at) for record in known.values() if record is not None}
+        ids, places = self.perform(
+            "mark_read",
+            lambda: self.office.mailbox.mark_read(holder.mobile, holder.device, sender, names),
+            lambda _: slot.mark_read(holder.device, sender, names),
+            fault,
+        )
+        assert ids == [named(at) for at in places]
+
+    @precondition(lambda self: self.slots[RAVI].entries)
+    @rule(number=PICK)
+    def our_code_fails(self, number: int) -> None:
+        slot = self.slots[RAVI]
+        at = list(slot.entries)[number % len(slot.entries)]
+        count, _ = self.perform("", lambda: self.office.mailbox.failed(RAVI, named(at)), lambda _: None)
+        slot.parked[at] = slot.parked.get(at, 0) + 1
+        assert count == slot.parked[at]
+
+    # ---- blocks
+
+    @rule(blocker=TO, other=st.sampled_from([ASHA, EVE]), told=st.sampled_from([True, True, False]), fault=FAULTS)
+    def blocks_or_unblocks(self, blocker: str, other: str, told: bool, fault: Fault) -> None:  # noqa: FBT001
+        """``told``: the server lives to tell Redis after PostgreSQL."""
+        row = self.rows[blocker]
+        row.blocked = sorted({*row.blocked} ^ {other})
+        row.blocks_version += 1
+        if other not in row.blocked:
+            self.standing[blocker].discard(other)
+        if told:
+            self.replace_blocks(blocker, row.blocks_version, row.blocked, fault)
+            self.standing[blocker] = {*row.blocked}
+
+    @precondition(lambda self: self.rows[RAVI].blocks_version)
+    @rule(back=st.integers(0, 2), fault=FAULTS)
+    def old_blocks_come_late(self, back: int, fault: Fault) -> None:
+        version = self.rows[RAVI].blocks_version - back
+        if version <= self.slots[RAVI].version or not back:
+            blocked = self.rows[RAVI].blocked if not back else [EVE]
+            self.replace_blocks(RAVI, version, blocked, fault)
+
+    def replace_blocks(self, mobile: str, version: int, blocked: list[str], fault: Fault) -> None:
+        account = self.rows[mobile].account_id
+
+        async def told() -> str:
+            await self.office.people.replace_blocks(mobile, account, version, blocked)
+            return "told"
+
+        self.perform("", told, lambda _: None, fault)
+
+    # ---- devices and chores
+
+    @rule(mobile=TO, device=DEVICES)
+    def logs_out(self, mobile: str, device: str) -> None:
+        """PostgreSQL knows; the device is forgotten when its room is needed, or by :meth:`forget`."""
+        row = self.rows[mobile]
+        row.devices = [each for each in row.devices if each != device]
+
+    @rule(mobile=TO, device=DEVICES, ago=st.sampled_from([None, None, -1, 0, 30_000]), fault=FAULTS)
+    def forget(self, mobile: str, device: str, ago: int | None, fault: Fault) -> None:
+        slot = self.slots[mobile]
+        limit = [] if ago is None else [slot.devices.get(device, 0) + ago]
+        verdict, modelled = self.perform(
+            "forget",
+            lambda: self.office.presence.devices.forget(mobile, device, *limit),
+            lambda _: slot.forget(device, *limit),
+            fault,
+        )
+        assert verdict == modelled
+
+    @rule(mobile=TO, gone=st.sampled_from(["", "s1"]), fault=FAULTS)
+    def sweeps(self, mobile: str, gone: str, fault: Fault) -> None:
+        self.sweep(mobile, gone, fault)
+
+    @rule(mobile=TO, too_long=st.sampled_from([0, 10**12]), fault=FAULTS)
+    def reclaims(self, mobile: str, too_long: int, fault: Fault) -> None:
+        servers, modelled = self.perform(
+            "stuck", lambda: self.office.stuck(mobile, too_long), lambda _: self.slots[mobile].stuck(too_long), fault
+        )
+        assert servers == modelled
+
+    @rule(mobile=TO, number=PICK, extra=st.integers(0, 1), at=st.integers(1, 5), fault=FAULTS)
+    def caps(self, mobile: str, number: int, extra: int, at: int, fault: Fault) -> None:
+        """What is older than the ``number``-th waiting leaves; its senders are told."""
+        slot = self.slots[mobile]
+        waiting = slot.due(2**52)
+        limit = waiting[number % len(waiting)][0][0] + extra if waiting else 0
+        days, self.before_ms = self.office.before(limit)
+        due = slot.due(self.before_ms)
+        self.perform("", lambda: self.office.cap(mobile, days), lambda _: None, fault._replace(at=at))
+        for _, said in due:
+            assert said is None or (said[0], mobile, said[1]) in self.expired
+
+    @precondition(lambda self: self.steps >= 12)
+    @rule()
+    def days_pass(self) -> None:
+        """What has left may be forgotten; what waits may not."""
+        self.clocks.advance(30 * HOUR_MS)
+        for slot in self.slots.values():
+            for record in slot.records.values():
+                record.old = not record.waits
+
+    @precondition(lambda self: self.steps >= 12)
+    @rule(mobile=TO)
+    def the_number_gets_another_owner(self, mobile: str) -> None:
+        row = self.rows[mobile]
+        row.account_id += "'"
+        row.blocked, row.blocks_version, row.devices = [], 0, []
+        self.standing[mobile] = set()
+        self.connects(mobile, "primary", "s1", Fault("none"))
+        self.forgotten(mobile)
+
+    @rule(mobile=TO, asker=st.sampled_from([ASHA, EVE]), fault=FAULTS)
+    def asks(self, mobile: str, asker: str, fault: Fault) -> None:
+        self.ask(mobile, asker, fault)
+
+    # ---- what must hold after every step
+
+    def compare(self, slot: Slot, truth: Truth) -> None:
+        super().compare(slot, truth)
+        self.check_by_itself(slot, truth)
+        assert truth.mailbox == (list(slot.entries) if slot.exists else None)
+        assert truth.groups == slot.groups
+        assert truth.phantoms == list(slot.phantoms)
+        assert truth.tally == slot.tally()
+        assert truth.parked == slot.parked
+
+    def check_by_itself(self, slot: Slot, truth: Truth) -> None:
+        """What the contract says of Redis, whatever the model does."""
+        there = set(truth.mailbox or ())
+        assert truth.tally == counted("", truth.texts) | counted("p", truth.believed), "I7: counts are not the truth"
+        for name, group in truth.groups.items():
+            assert group.pending.keys() <= there, f"{name}: nil entries"
+            assert all(at <= group.read for at in group.pending)
+        passed = [
+            at for at in there if all(at <= group.read and at not in group.pending for group in truth.groups.values())
+        ]
+        assert not passed, "every device has passed it and it is still there"
+        if truth.mailbox is not None:
+            assert truth.groups.keys() == (truth.devices or {"primary"})
+        if "seen" in truth.lasting:
+            assert truth.texts or truth.believed, "records that never end, of nothing that waits"
+        self.check_nothing_is_lost(slot.mobile, there | {*truth.places})
+
+    def check_nothing_is_lost(self, mobile: str, there: set[Id]) -> None:
+        """I1: what got an answer waits, or a device acked it, or its sender was told that it expired."""
+        for (to, at), (sender, name) in self.stored.items():
+            if to == mobile and at not in there and (to, at) not in self.acked:
+                assert (sender, to, name) in self.expired, f"lost: {sender} {name} {named(at)}"
+

@@ -1,0 +1,61 @@
+"""One person's devices come and go, with their ends late, doubled or never, while clocks jump."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, rule
+
+from tests.delivery.models.clocks import Clocks
+from tests.delivery.models.rough_link import Breakage, Fault, NONE
+from tests.delivery.models.rough_machine import FAULTS, RoughMachine
+from tests.delivery.models.slot import Slot
+from tests.delivery.models.truth import Truth
+from tests.delivery.one_server import ASHA, EVE, RAVI
+
+
+class PresenceMachine(RoughMachine):
+    """I6: nobody is shown online for longer than a lease after his last sign of life."""
+
+    def __init__(self, url: str, clocks: Clocks, breakage: Breakage | None = None) -> None:
+        super().__init__(url, clocks, breakage)
+        self.ghosts = False
+        """Redis' clock went back, and nobody has swept since: leases are too long."""
+
+    @rule(device=st.sampled_from(["primary", "tablet"]), server=st.sampled_from(["s1", "s2"]), fault=FAULTS)
+    def connects(self, device: str, server: str, fault: Fault) -> None:
+        self.connect(RAVI, device, server, fault)
+
+    @rule(gone=st.sampled_from(["", "", "s1", "s2"]), fault=FAULTS)
+    def sweeps(self, gone: str, fault: Fault) -> None:
+        self.sweep(RAVI, gone, fault)
+        self.ghosts = False
+        assert all(lease.till - self.clocks.redis_ms <= 60_000 for lease in self.slots[RAVI].book.leases.values())
+
+    def jumped(self, hours: int) -> None:
+        self.ghosts = self.ghosts or hours < 0
+
+    @rule(told=st.booleans())
+    def blocks_eve(self, told: bool) -> None:  # noqa: FBT001
+        row = self.rows[RAVI]
+        row.blocked, row.blocks_version = ([] if row.blocked else [EVE]), row.blocks_version + 1
+        if told:
+
+            async def replace() -> str:
+                await self.office.people.replace_blocks(RAVI, row.account_id, row.blocks_version, row.blocked)
+                return "told"
+
+            self.perform("", replace, lambda _: None)
+
+    @rule(asker=st.sampled_from([ASHA, EVE]), fault=FAULTS)
+    def asks(self, asker: str, fault: Fault) -> None:
+        self.ask(RAVI, asker, fault)
+
+    @invariant()
+    def nobody_is_a_ghost(self) -> None:
+        book = self.slots[RAVI].book
+        alive = [lease for lease in book.leases.values() if lease.over > self.clocks.passed]
+        shown = self.ask(RAVI, ASHA, NONE)
+        if shown == "online" and not self.ghosts:
+            assert alive, "a ghost"
+
+    def compare(self, slot: Slot, truth: Truth) -> None:
+        super().compare(slot, truth)
+        assert truth.mailbox is None
