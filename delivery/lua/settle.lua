@@ -23,7 +23,7 @@ end
 
 local leaving = {}
 for i = 3, #ARGV do
-  if #groups > 1 and not passed_by_others(KEYS[1], groups, ARGV[1], ARGV[i]) then
+  if not passed_by_others(KEYS[1], groups, ARGV[1], ARGV[i]) then
     passed_by_me_alone(ARGV[i])
   else
     leaving[#leaving + 1] = ARGV[i]
