@@ -43,7 +43,7 @@ class Devices:
         :raises Refusal: ``unavailable``
         """
         keys = self._people.keys(mobile)
-        names = [keys.record, keys.mailbox, keys.leases, *keys.removal()]
+        names = [keys.record, keys.mailbox, keys.leases, *keys.removal(), keys.last_seen]
         limit = EVER if unseen_since_ms is None else unseen_since_ms
         reply: list[Any] = await self._link.call(FORGET, names, [device, keys.bucket_seconds, limit])
         verdict: Forgotten = reply[0].decode()

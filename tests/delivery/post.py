@@ -127,7 +127,7 @@ class Post:
     async def forget(self, device: str, since_ms: int | None = None) -> Any:
         k = self.keys
         limit = int(time.time() * 1000) + 1000 if since_ms is None else since_ms
-        names = [k.record, k.mailbox, k.leases, *k.removal()]
+        names = [k.record, k.mailbox, k.leases, *k.removal(), k.last_seen]
         return await self.call(scripts.FORGET, names, device, k.bucket_seconds, limit)
 
     async def tidy(self) -> Any:
