@@ -287,7 +287,7 @@ class MailboxMachine(RoughMachine):
         """What is older than the ``number``-th waiting leaves; its senders are told."""
         slot = self.slots[mobile]
         waiting = slot.due(2**52)
-        limit = waiting[number % len(waiting)][0][0] + extra if waiting else 0
+        limit = waiting[number % len(waiting)][0][0] + extra if waiting else 1_000
         days, self.before_ms = self.office.before(limit)
         due = slot.due(self.before_ms)
         self.perform("", lambda: self.office.cap(mobile, days), lambda _: None, fault._replace(at=at))

@@ -54,8 +54,6 @@ class RoughMachine(RuleBasedStateMachine):
         self, main: str, work: Callable[[], Awaitable[T]], model: Callable[[Ran], Any], fault: Fault = NONE
     ) -> tuple[T, Any]:
         """Do it until it is answered. The model does what ran, as often as it ran; the answer, and the model's."""
-        self.clocks.advance(1)
-        self.steps += 1
         expected: Any = None
         for attempt in range(3):
             answer, log = self.office.run(work, fault if attempt == 0 else NONE)
@@ -212,6 +210,8 @@ class RoughMachine(RuleBasedStateMachine):
         assert strange == set(), "keys that are nobody's"
         for mobile, slot in self.slots.items():
             self.compare(slot, found[mobile])
+        self.clocks.advance(1)
+        self.steps += 1
 
     def compare(self, slot: Slot, truth: Truth) -> None:
         assert truth.leases == {device: str(lease) for device, lease in slot.book.leases.items()}

@@ -115,5 +115,5 @@ def _note_mailbox(truth: Truth, facts: dict[str, Any]) -> None:
     truth.texts = [(fields[3].decode(), len(fields[7])) for _, fields in facts["entries"] if fields[1] == b"c"]
     for words in facts["groups"]:
         group = _pairs(words)
-        pending = {place(each[0]): each[1].decode() for each in group["pel"]}
+        pending = {place(each[0]): each[1].decode() for each in group["pending"]}
         truth.groups[group["name"].decode()] = Group(place(group["last-delivered-id"]), pending)
