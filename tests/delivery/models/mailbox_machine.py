@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 
 from delivery.mailbox import Deposited, Mode
 from delivery.presence import Holder
 from protocol.entries import Chat, Entry, Receipt
 from tests.delivery.models.clocks import Clocks
-from tests.delivery.models.rough_link import Breakage, Fault, Ran
-from tests.delivery.models.rough_machine import FAULTS, HOUR_MS, PICK, RoughMachine
+from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran
+from tests.delivery.models.rough_machine import FAULTS, HOUR_MS, PICK, RoughMachine, deed
 from tests.delivery.models.slot import Slot, counted
 from tests.delivery.models.truth import Id, Truth, named, place
 from tests.delivery.one_server import ASHA, EVE, RAVI
@@ -19,9 +18,10 @@ from tests.delivery.one_server import ASHA, EVE, RAVI
 PAIRS = st.sampled_from([(ASHA, RAVI), (EVE, RAVI), (ASHA, RAVI), (RAVI, ASHA), (EVE, ASHA)])
 """Who says something to whom."""
 TO = st.sampled_from([RAVI, RAVI, ASHA])
-NAMES = st.lists(st.sampled_from([f"m{n}" for n in range(8)]), min_size=1, max_size=3)
+COUNT = st.integers(1, 3)
 TEXTS = st.sampled_from(["x", "hello", "ü" * 6])
 DEVICES = st.sampled_from(["primary", "tablet", "primary", "tablet", "desk", "watch", "car", "fridge"])
+SETS = [["primary"], ["primary", "tablet"], ["tablet", "desk", "car"], ["primary", "tablet", "desk", "watch", "car"]]
 SERVERS = st.sampled_from(["s1", "s2"])
 
 
@@ -36,6 +36,7 @@ class MailboxMachine(RoughMachine):
         self.newest: dict[Holder, Id] = {}
         self.cursors: dict[Holder, str] = {}
         self.before_ms = 0
+        self.names = 0
         self.stored: dict[tuple[str, Id], tuple[str, str]] = {}
         """(addressee, place) -> (sender, messageId) of every chat that got an answer."""
         self.acked: set[tuple[str, Id]] = set()
@@ -75,8 +76,29 @@ class MailboxMachine(RoughMachine):
 
     # ---- sending
 
-    @rule(pair=PAIRS, names=NAMES, text=TEXTS, fault=FAULTS)
-    def send(self, pair: tuple[str, str], names: list[str], text: str, fault: Fault) -> None:
+    def settle_in(self, data: st.DataObject) -> None:
+        for device in data.draw(st.sampled_from(SETS), label="devices"):
+            self.connects(RAVI, device, "s1", NONE)
+        self.connects(ASHA, "primary", "s2", NONE)
+
+    @deed(8, pair=PAIRS, count=COUNT, text=TEXTS, fault=FAULTS)
+    def send(self, pair: tuple[str, str], count: int, text: str, fault: Fault) -> None:
+        self.names += count
+        self.deposit(pair, [f"m{self.names - n}" for n in range(count)], text, fault)
+
+    @deed(2, pair=PAIRS, number=PICK, count=COUNT, text=TEXTS, fault=FAULTS)
+    def send_again(self, pair: tuple[str, str], number: int, count: int, text: str, fault: Fault) -> None:
+        """What was answered long ago, and what is new, and twice the same."""
+        names = self.known(pair[1], pair[0], number, count)
+        self.names += 1
+        self.deposit(pair, [*names, f"m{self.names}", *names[:1]], text, fault)
+
+    def known(self, to: str, sender: str, number: int, count: int) -> list[str]:
+        """Some messageIds that this sender used, the newest if ``number`` is small."""
+        names = [name for who, name in self.slots[to].records if who == sender]
+        return names[-count - number : -number or None]
+
+    def deposit(self, pair: tuple[str, str], names: list[str], text: str, fault: Fault) -> None:
         sender, to = pair
         slot, chats = self.slots[to], [(name, text) for name in names]
 
@@ -87,9 +109,7 @@ class MailboxMachine(RoughMachine):
                     del slot.records[sender, name]
             return slot.deposit(sender, chats)
 
-        deposited, places = self.perform(
-            "send", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault
-        )
+        deposited, places = self.perform("send", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault)
         assert deposited.stream_ids == [at and named(at) for at in places]
         self.check_rings(slot, deposited, slot.must_ring_for(sender, chats))
         self.stored |= {(to, at): (sender, name) for at, name in zip(places, names, strict=True) if at}
@@ -104,19 +124,26 @@ class MailboxMachine(RoughMachine):
 
     # ---- connections
 
-    @rule(mobile=TO, device=DEVICES, server=SERVERS, fault=FAULTS)
+    @deed(4, mobile=TO, device=DEVICES, server=SERVERS, fault=FAULTS)
     def connects(self, mobile: str, device: str, server: str, fault: Fault) -> None:
         holder = self.connect(mobile, device, server, fault)
         self.flying[holder], self.newest[holder], self.cursors[holder] = {}, (0, 0), "0-0"
 
-    @precondition(lambda self: self.holders)
-    @rule(number=PICK, mode=st.sampled_from(["new", "pending", "again"]), count=st.integers(1, 4), fault=FAULTS)
-    def collect(self, number: int, mode: Mode, count: int, fault: Fault) -> None:
-        holder = self.pick(number)
+    @deed(10, lambda self: self.holders, number=PICK, count=st.integers(1, 4), fault=FAULTS)
+    def collect_new(self, number: int, count: int, fault: Fault) -> None:
+        self.collect(self.pick(number), "new", count, fault)
+
+    @deed(5, lambda self: self.holders, number=PICK, count=st.integers(1, 4), fault=FAULTS)
+    def collect_pending(self, number: int, count: int, fault: Fault) -> None:
+        self.collect(self.pick(number), "pending", count, fault)
+
+    @deed(2, lambda self: any(self.flying.values()), number=PICK, count=st.integers(1, 4), fault=FAULTS)
+    def collect_again(self, number: int, count: int, fault: Fault) -> None:
+        self.collect(self.pick_flying(number), "again", count, fault)
+
+    def collect(self, holder: Holder, mode: Mode, count: int, fault: Fault) -> None:
         slot, flying = self.slots[holder.mobile], self.flying[holder]
         cursor, ids = self.cursors[holder], list(flying)[:count] if mode == "again" else []
-        if mode == "again" and not ids:
-            return
         handed: dict[Id, Entry] = {}
 
         def model(_: Ran) -> tuple[str, Id, int, list[Entry]]:
@@ -152,16 +179,24 @@ class MailboxMachine(RoughMachine):
             assert places[0] > self.newest.get(holder, (0, 0))
             self.newest[holder] = places[-1]
 
-    @precondition(lambda self: any(self.flying.values()))
-    @rule(number=PICK, which=st.integers(1, 15), crash=st.booleans(), fault=FAULTS, second=FAULTS)
+    @deed(
+        8,
+        lambda self: any(self.flying.values()),
+        number=PICK,
+        which=st.integers(1, 15),
+        crash=st.booleans(),
+        fault=FAULTS,
+        second=FAULTS,
+    )
     def ack(self, number: int, which: int, crash: bool, fault: Fault, second: Fault) -> None:  # noqa: FBT001
         """Receipts first. After a crash in between the client acks once more."""
-        holders = [holder for holder in self.holders if self.flying.get(holder)]
-        holder = holders[-1 - number % len(holders)]
+        holder = self.pick_flying(number)
         flying = self.flying[holder]
         entries = [entry for n, entry in enumerate(flying.values()) if which >> n & 1]
         for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
-            self.tell(holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault)
+            self.tell(
+                holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault
+            )
         if not crash and entries:
             ids = [place(entry.stream_id) for entry in entries]
             slot = self.slots[holder.mobile]
@@ -175,6 +210,11 @@ class MailboxMachine(RoughMachine):
             for entry in entries:
                 del flying[entry.stream_id]
 
+    def pick_flying(self, number: int) -> Holder:
+        """One with entries in flight, also if others hold its device by now."""
+        holders = [holder for holder in self.holders if self.flying.get(holder)]
+        return holders[-1 - number % len(holders)]
+
     def tell(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
         slot = self.slots[sender]
         deposit, at = self.perform(
@@ -187,15 +227,21 @@ class MailboxMachine(RoughMachine):
         assert deposit.stream_id == named(at)
         assert sorted(deposit.servers) == slot.book.servers()
 
-    @precondition(lambda self: self.holders)
-    @rule(number=PICK, sender=st.sampled_from([ASHA, EVE]), names=NAMES, fault=FAULTS)
-    def read(self, number: int, sender: str, names: list[str], fault: Fault) -> None:
+    @deed(
+        3,
+        lambda self: self.holders,
+        number=PICK,
+        sender=st.sampled_from([ASHA, EVE]),
+        back=PICK,
+        count=COUNT,
+        fault=FAULTS,
+    )
+    def read(self, number: int, sender: str, back: int, count: int, fault: Fault) -> None:
         holder = self.pick(number)
         slot = self.slots[holder.mobile]
+        names = [*self.known(holder.mobile, sender, back, count), "never sent"]
         known = {name: slot.records.get((sender, name)) for name in names}
         names = [name for name, record in known.items() if record is None or not record.old]
-        if not names or sender == holder.mobile:
-            return
         unread, modelled = self.perform(
             "unread",
             lambda: self.office.mailbox.unread(holder.mobile, sender, names),
@@ -211,18 +257,9 @@ class MailboxMachine(RoughMachine):
         )
         assert ids == [named(at) for at in places]
 
-    @precondition(lambda self: self.slots[RAVI].entries)
-    @rule(number=PICK)
-    def our_code_fails(self, number: int) -> None:
-        slot = self.slots[RAVI]
-        at = list(slot.entries)[number % len(slot.entries)]
-        count, _ = self.perform("", lambda: self.office.mailbox.failed(RAVI, named(at)), lambda _: None)
-        slot.parked[at] = slot.parked.get(at, 0) + 1
-        assert count == slot.parked[at]
-
     # ---- blocks
 
-    @rule(blocker=TO, other=st.sampled_from([ASHA, EVE]), told=st.sampled_from([True, True, False]), fault=FAULTS)
+    @deed(2, blocker=TO, other=st.sampled_from([ASHA, EVE]), told=st.sampled_from([True, True, False]), fault=FAULTS)
     def blocks_or_unblocks(self, blocker: str, other: str, told: bool, fault: Fault) -> None:  # noqa: FBT001
         """``told``: the server lives to tell Redis after PostgreSQL."""
         row = self.rows[blocker]
@@ -234,8 +271,7 @@ class MailboxMachine(RoughMachine):
             self.replace_blocks(blocker, row.blocks_version, row.blocked, fault)
             self.standing[blocker] = {*row.blocked}
 
-    @precondition(lambda self: self.rows[RAVI].blocks_version)
-    @rule(back=st.integers(0, 2), fault=FAULTS)
+    @deed(2, lambda self: self.rows[RAVI].blocks_version, back=st.integers(0, 2), fault=FAULTS)
     def old_blocks_come_late(self, back: int, fault: Fault) -> None:
         version = self.rows[RAVI].blocks_version - back
         if version <= self.slots[RAVI].version or not back:
@@ -253,15 +289,15 @@ class MailboxMachine(RoughMachine):
 
     # ---- devices and chores
 
-    @rule(mobile=TO, device=DEVICES)
-    def logs_out(self, mobile: str, device: str) -> None:
-        """PostgreSQL knows; the device is forgotten when its room is needed, or by :meth:`forget`."""
-        row = self.rows[mobile]
-        row.devices = [each for each in row.devices if each != device]
-
-    @rule(mobile=TO, device=DEVICES, ago=st.sampled_from([None, None, -1, 0, 30_000]), fault=FAULTS)
-    def forget(self, mobile: str, device: str, ago: int | None, fault: Fault) -> None:
-        slot = self.slots[mobile]
+    @deed(3, mobile=TO, number=PICK, logged_out=st.booleans(), ago=st.sampled_from([None, None, -1, 0]), fault=FAULTS)
+    def forget(self, mobile: str, number: int, logged_out: bool, ago: int | None, fault: Fault) -> None:  # noqa: FBT001
+        """``logged_out`` is known to PostgreSQL alone at first: the device goes when its room is needed."""
+        slot, row = self.slots[mobile], self.rows[mobile]
+        devices = sorted(slot.devices, key=slot.book.live) or ["never seen"]
+        device = devices[number % 4 % len(devices)]
+        if logged_out:
+            row.devices = [each for each in row.devices if each != device]
+            return
         limit = [] if ago is None else [slot.devices.get(device, 0) + ago]
         verdict, modelled = self.perform(
             "forget",
@@ -271,18 +307,33 @@ class MailboxMachine(RoughMachine):
         )
         assert verdict == modelled
 
-    @rule(mobile=TO, gone=st.sampled_from(["", "s1"]), fault=FAULTS)
+    @deed(2, mobile=TO, gone=st.sampled_from(["", "s1"]), fault=FAULTS)
     def sweeps(self, mobile: str, gone: str, fault: Fault) -> None:
         self.sweep(mobile, gone, fault)
 
-    @rule(mobile=TO, too_long=st.sampled_from([0, 10**12]), fault=FAULTS)
-    def reclaims(self, mobile: str, too_long: int, fault: Fault) -> None:
+    @deed(
+        2,
+        mobile=TO,
+        too_long=st.sampled_from([0, 10**12]),
+        number=PICK,
+        asker=st.sampled_from([ASHA, EVE]),
+        fault=FAULTS,
+    )
+    def looks(self, mobile: str, too_long: int, number: int, asker: str, fault: Fault) -> None:
+        """The job looks for what is stuck; somebody asks who is online; our own code fails on an entry."""
         servers, modelled = self.perform(
             "stuck", lambda: self.office.stuck(mobile, too_long), lambda _: self.slots[mobile].stuck(too_long), fault
         )
         assert servers == modelled
+        self.ask(mobile, asker, fault)
+        slot = self.slots[mobile]
+        if slot.entries:
+            at = list(slot.entries)[number % len(slot.entries)]
+            count, _ = self.perform("", lambda: self.office.mailbox.failed(mobile, named(at)), lambda _: None)
+            slot.parked[at] = slot.parked.get(at, 0) + 1
+            assert count == slot.parked[at]
 
-    @rule(mobile=TO, number=PICK, extra=st.integers(0, 1), at=st.integers(1, 5), fault=FAULTS)
+    @deed(3, mobile=TO, number=PICK, extra=st.integers(0, 1), at=st.integers(1, 5), fault=FAULTS)
     def caps(self, mobile: str, number: int, extra: int, at: int, fault: Fault) -> None:
         """What is older than the ``number``-th waiting leaves; its senders are told."""
         slot = self.slots[mobile]
@@ -294,8 +345,7 @@ class MailboxMachine(RoughMachine):
         for _, said in due:
             assert said is None or (said[0], mobile, said[1]) in self.expired
 
-    @precondition(lambda self: self.steps >= 12)
-    @rule()
+    @deed(1, lambda self: self.steps >= 25)
     def days_pass(self) -> None:
         """What has left may be forgotten; what waits may not."""
         self.clocks.advance(30 * HOUR_MS)
@@ -303,19 +353,14 @@ class MailboxMachine(RoughMachine):
             for record in slot.records.values():
                 record.old = not record.waits
 
-    @precondition(lambda self: self.steps >= 12)
-    @rule(mobile=TO)
+    @deed(1, lambda self: self.steps >= 25, mobile=TO)
     def the_number_gets_another_owner(self, mobile: str) -> None:
         row = self.rows[mobile]
         row.account_id += "'"
         row.blocked, row.blocks_version, row.devices = [], 0, []
         self.standing[mobile] = set()
-        self.connects(mobile, "primary", "s1", Fault("none"))
+        self.connects(mobile, "primary", "s1", NONE)
         self.forgotten(mobile)
-
-    @rule(mobile=TO, asker=st.sampled_from([ASHA, EVE]), fault=FAULTS)
-    def asks(self, mobile: str, asker: str, fault: Fault) -> None:
-        self.ask(mobile, asker, fault)
 
     # ---- what must hold after every step
 
@@ -350,4 +395,3 @@ class MailboxMachine(RoughMachine):
         for (to, at), (sender, name) in self.stored.items():
             if to == mobile and at not in there and (to, at) not in self.acked:
                 assert (sender, to, name) in self.expired, f"lost: {sender} {name} {named(at)}"
-

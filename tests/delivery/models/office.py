@@ -139,7 +139,9 @@ class Office:
     async def stuck(self, mobile: str, too_long_ms: int) -> list[str]:
         """The servers to ring."""
         keys = self.people.keys(mobile)
-        return sorted(server.decode() for server in await self.link.call(STUCK, [keys.leases, keys.mailbox], [too_long_ms]))
+        return sorted(
+            server.decode() for server in await self.link.call(STUCK, [keys.leases, keys.mailbox], [too_long_ms])
+        )
 
     def before(self, limit_ms: int) -> tuple[float, int]:
         """How many days a chat may wait for what is older than ``limit_ms`` to expire, and what that comes to."""

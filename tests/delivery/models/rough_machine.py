@@ -1,14 +1,14 @@
 """What all machines do: perform a step as the product would, keep the model in step, compare with Redis."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from delivery.keys import mobile_of
 from delivery.presence import Holder
-from tests.delivery.models.clocks import Clocks
+from tests.delivery.models.clocks import START_MS, Clocks
 from tests.delivery.models.office import Office
 from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran
 from tests.delivery.models.slot import Limits, Slot
@@ -21,7 +21,28 @@ LEASE_MS = 60_000
 FARTHEST_MS = 6 * HOUR_MS
 FAULTS = st.sampled_from([NONE, NONE, NONE, *(Fault(kind, 1) for kind in ("twice", "cut", "lost")), Fault("cut", 2)])
 PICK = st.integers(0, 11)
+OFF = 3
+EVENTS = st.sampled_from([1_000, 20_000, 61_000, (1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1), "flush", "cut"])
 AGES = st.sampled_from([0, 0, 5_000, 59_999, 70_000])
+
+
+class Deed(NamedTuple):
+    """Something that may happen: how often in proportion, what with, and whether it can just now."""
+
+    weight: int
+    arguments: st.SearchStrategy[dict[str, Any]]
+    possible: Callable[[Any], bool]
+
+
+def deed(weight: int = 2, when: Callable[[Any], bool] = bool, **arguments: st.SearchStrategy[Any]) -> Callable[[T], T]:
+    """Like hypothesis' ``rule``. That switches rules off at random, half of them in an average example: few would get
+    as far as an ack. Here at most :data:`OFF` are."""
+
+    def mark(method: T) -> T:
+        method.deed = Deed(weight, st.fixed_dictionaries(arguments), when)  # type: ignore[attr-defined]
+        return method
+
+    return mark
 
 
 class RoughMachine(RuleBasedStateMachine):
@@ -44,6 +65,25 @@ class RoughMachine(RuleBasedStateMachine):
         self.holders: list[Holder] = []
         self.steps = 0
         self.lost = 0
+        methods = {name: getattr(type(self), name, None) for name in dir(type(self))}
+        self.deeds: dict[str, Deed] = {n: method.deed for n, method in methods.items() if hasattr(method, "deed")}
+
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        """Who is there at the start, and what does not happen this time."""
+        self.settle_in(data)
+        for name in data.draw(st.sets(st.sampled_from(sorted(self.deeds)), max_size=OFF), label="never"):
+            del self.deeds[name]
+
+    def settle_in(self, data: st.DataObject) -> None:
+        """Before the first deed."""
+
+    @rule(data=st.data())
+    def something(self, data: st.DataObject) -> None:
+        """The next deed."""
+        names = [name for name, deed in self.deeds.items() if deed.possible(self) for _ in range(deed.weight)]
+        name = data.draw(st.sampled_from(names), label="deed")
+        getattr(self, name)(**data.draw(self.deeds[name].arguments, label=name))
 
     def teardown(self) -> None:
         self.office.close()
@@ -113,15 +153,17 @@ class RoughMachine(RuleBasedStateMachine):
         return verdict
 
     def pick(self, number: int) -> Holder:
-        return self.holders[-1 - number % len(self.holders)]
+        """Mostly one that holds its lease; sometimes one that lost it and has not noticed."""
+        books = {mobile: slot.book for mobile, slot in self.slots.items()}
+        live = [each for each in self.holders if books[each.mobile].held(each) == "ok"]
+        among = live if live and number < 9 else self.holders
+        return among[-1 - number % len(among)]
 
-    @precondition(lambda self: self.holders)
-    @rule(number=PICK, fault=FAULTS)
+    @deed(2, lambda self: self.holders, number=PICK, fault=FAULTS)
     def claim_again(self, number: int, fault: Fault) -> None:
         self.claim(self.pick(number), fault, again=True)
 
-    @precondition(lambda self: self.holders)
-    @rule(number=PICK, age=AGES, fault=FAULTS)
+    @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def renew(self, number: int, age: int, fault: Fault) -> None:
         holder = self.pick(number)
         slot = self.slots[holder.mobile]
@@ -134,8 +176,7 @@ class RoughMachine(RuleBasedStateMachine):
         assert verdict == modelled
         assert newest == (named(max(slot.entries)) if slot.entries and verdict == "ok" else "")
 
-    @precondition(lambda self: self.holders)
-    @rule(number=PICK, age=AGES, fault=FAULTS)
+    @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def release(self, number: int, age: int, fault: Fault) -> None:
         holder = self.pick(number)
         verdict, modelled = self.perform(
@@ -167,31 +208,30 @@ class RoughMachine(RuleBasedStateMachine):
 
     # ---- the world
 
-    @rule(ms=st.sampled_from([1_000, 20_000, 61_000]))
-    def time_passes(self, ms: int) -> None:
-        self.clocks.advance(ms)
+    @deed(2, event=EVENTS)
+    def the_world_turns(self, event: str | int | tuple[int, int]) -> None:
+        """Time passes, clocks jump, Redis forgets its scripts, connections break."""
+        match event:
+            case int():
+                self.clocks.advance(event)
+            case (redis, servers):
+                self.jump("redis_ms", redis)
+                self.jump("server_ms", servers)
+                self.jumped(redis)
+            case "flush":
+                self.office.admin("SCRIPT", "FLUSH")
+            case "cut":
+                self.office.admin("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-    @rule(redis=st.sampled_from([1, -1, 0]), servers=st.sampled_from([0, 1, -1]))
-    def clocks_jump(self, redis: int, servers: int) -> None:
-        for name, hours in (("redis_ms", redis), ("server_ms", servers)):
-            jumped = getattr(self.clocks, name) + hours * HOUR_MS
-            if abs(jumped - self.clocks.passed - Clocks().redis_ms) <= FARTHEST_MS:
-                setattr(self.clocks, name, jumped)
-        self.jumped(redis)
+    def jump(self, clock: str, hours: int) -> None:
+        jumped = getattr(self.clocks, clock) + hours * HOUR_MS
+        if abs(jumped - self.clocks.passed - START_MS) <= FARTHEST_MS:
+            setattr(self.clocks, clock, jumped)
 
     def jumped(self, hours: int) -> None:
         """Redis' clock did."""
 
-    @rule()
-    def scripts_are_flushed(self) -> None:
-        self.office.admin("SCRIPT", "FLUSH")
-
-    @rule()
-    def connections_are_cut(self) -> None:
-        self.office.admin("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    @precondition(lambda self: self.steps >= 12 and self.lost < 2)
-    @rule()
+    @deed(1, lambda self: self.steps >= 25 and self.lost < 2)
     def redis_loses_everything(self) -> None:
         self.office.admin("FLUSHALL")
         self.lost += 1

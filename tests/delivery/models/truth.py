@@ -30,7 +30,7 @@ class Group:
 
 @dataclass
 class Truth:
-    """One person's slot. 
+    """One person's slot.
 
     :param texts: (sender, bytes) of the chats in the mailbox
     :param believed: the same of the phantoms, and ``places`` are the streamIds their senders were told
