@@ -94,9 +94,10 @@ class MailboxMachine(RoughMachine):
         self.deposit(pair, [*names, f"m{self.names}", *names[:1]], text, fault)
 
     def known(self, to: str, sender: str, number: int, count: int) -> list[str]:
-        """Some messageIds that this sender used, the newest if ``number`` is small."""
+        """Some messageIds that this sender used, not long ago."""
         names = [name for who, name in self.slots[to].records if who == sender]
-        return names[-count - number : -number or None]
+        back = number % 4
+        return names[-count - back : -back or None]
 
     def deposit(self, pair: tuple[str, str], names: list[str], text: str, fault: Fault) -> None:
         sender, to = pair
@@ -188,7 +189,7 @@ class MailboxMachine(RoughMachine):
         fault=FAULTS,
         second=FAULTS,
     )
-    def ack(self, number: int, which: int, crash: bool, fault: Fault, second: Fault) -> None:  # noqa: FBT001
+    def ack(self, number: int, which: int, crash: bool, fault: Fault, second: Fault) -> None:
         """Receipts first. After a crash in between the client acks once more."""
         holder = self.pick_flying(number)
         flying = self.flying[holder]
@@ -209,6 +210,8 @@ class MailboxMachine(RoughMachine):
             )
             for entry in entries:
                 del flying[entry.stream_id]
+                if isinstance(entry, Chat) and slot.remembers(entry.sender, entry.message_id):
+                    self.check_unread(slot, entry.sender, [entry.message_id])
 
     def pick_flying(self, number: int) -> Holder:
         """One with entries in flight, also if others hold its device by now."""
@@ -239,16 +242,11 @@ class MailboxMachine(RoughMachine):
     def read(self, number: int, sender: str, back: int, count: int, fault: Fault) -> None:
         holder = self.pick(number)
         slot = self.slots[holder.mobile]
-        names = [*self.known(holder.mobile, sender, back, count), "never sent"]
-        known = {name: slot.records.get((sender, name)) for name in names}
-        names = [name for name, record in known.items() if record is None or not record.old]
-        unread, modelled = self.perform(
-            "unread",
-            lambda: self.office.mailbox.unread(holder.mobile, sender, names),
-            lambda _: slot.unread(sender, names),
-        )
-        assert unread == modelled
-        self.acked |= {(holder.mobile, record.at) for record in known.values() if record is not None}
+        names = self.known(holder.mobile, sender, back, count)
+        known = [slot.records.get((sender, name)) for name in names]
+        names = [*(name for name in names if slot.remembers(sender, name)), "never sent"]
+        self.check_unread(slot, sender, names)
+        self.acked |= {(holder.mobile, record.at) for record in known if record is not None}
         ids, places = self.perform(
             "mark_read",
             lambda: self.office.mailbox.mark_read(holder.mobile, holder.device, sender, names),
@@ -256,11 +254,21 @@ class MailboxMachine(RoughMachine):
             fault,
         )
         assert ids == [named(at) for at in places]
+        self.check_unread(slot, sender, names)
+
+    def check_unread(self, slot: Slot, sender: str, names: list[str]) -> None:
+        """Which are known, and not read yet."""
+        unread, modelled = self.perform(
+            "unread",
+            lambda: self.office.mailbox.unread(slot.mobile, sender, names),
+            lambda _: slot.unread(sender, names),
+        )
+        assert unread == modelled
 
     # ---- blocks
 
     @deed(2, blocker=TO, other=st.sampled_from([ASHA, EVE]), told=st.sampled_from([True, True, False]), fault=FAULTS)
-    def blocks_or_unblocks(self, blocker: str, other: str, told: bool, fault: Fault) -> None:  # noqa: FBT001
+    def blocks_or_unblocks(self, blocker: str, other: str, told: bool, fault: Fault) -> None:
         """``told``: the server lives to tell Redis after PostgreSQL."""
         row = self.rows[blocker]
         row.blocked = sorted({*row.blocked} ^ {other})
@@ -290,7 +298,7 @@ class MailboxMachine(RoughMachine):
     # ---- devices and chores
 
     @deed(3, mobile=TO, number=PICK, logged_out=st.booleans(), ago=st.sampled_from([None, None, -1, 0]), fault=FAULTS)
-    def forget(self, mobile: str, number: int, logged_out: bool, ago: int | None, fault: Fault) -> None:  # noqa: FBT001
+    def forget(self, mobile: str, number: int, logged_out: bool, ago: int | None, fault: Fault) -> None:
         """``logged_out`` is known to PostgreSQL alone at first: the device goes when its room is needed."""
         slot, row = self.slots[mobile], self.rows[mobile]
         devices = sorted(slot.devices, key=slot.book.live) or ["never seen"]

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
 from tests.delivery.models.clocks import Clocks
-from tests.delivery.models.rough_link import Breakage, Fault, NONE
+from tests.delivery.models.rough_link import NONE, Breakage, Fault
 from tests.delivery.models.rough_machine import FAULTS, RoughMachine, deed
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Truth
@@ -33,7 +33,7 @@ class PresenceMachine(RoughMachine):
         self.ghosts = self.ghosts or hours < 0
 
     @deed(2, told=st.booleans())
-    def blocks_eve(self, told: bool) -> None:  # noqa: FBT001
+    def blocks_eve(self, told: bool) -> None:
         row = self.rows[RAVI]
         row.blocked, row.blocks_version = ([] if row.blocked else [EVE]), row.blocks_version + 1
         if told:

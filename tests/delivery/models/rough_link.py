@@ -54,13 +54,17 @@ class Ran:
 
 @lru_cache(maxsize=256)
 def dressed(script: Script, breakage: Breakage | None) -> Script:
-    """The script at model time, broken if it is one of those to break."""
+    """The script at model time, broken if it is one of those to break.
+
+    :raises LookupError: the text to be replaced is not in it
+    """
     broken = breakage if breakage is not None and script.name in breakage.scripts else None
     prelude = PRELUDE.replace("--TAPS", broken.tap if broken else "")
     first, _, rest = script.text.partition("\n")
     if broken and broken.replace:
         before, after = broken.replace
-        assert before in rest, f"{script.name} does not say {before!r} any more"
+        if before not in rest:
+            raise LookupError(f"{script.name} does not say {before!r} any more")
         rest = rest.replace(before, after)
     text = first + prelude + rest
     return Script(script.name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -257,6 +257,11 @@ class Slot:
             elif not self.entries[at].ack:
                 self._raise(self.entries[at].said, state)
 
+    def remembers(self, sender: str, name: str) -> bool:
+        """Whether it must: a chat that waits, or left not long ago."""
+        record = self.records.get((sender, name))
+        return record is not None and not record.old
+
     def unread(self, sender: str, names: Sequence[str]) -> list[str]:
         known = {name for name in names if (sender, name) in self.records and sender not in self.blocked}
         return [name for name in names if name in known and self.records[sender, name].state not in "rp"]
