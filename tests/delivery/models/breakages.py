@@ -46,7 +46,9 @@ OF_MAILBOXES: Final = {
         "send",
         lua="""
     if command == 'XADD' and string.sub(said[1], 1, 8) == 'mailbox:' then
-      return run('XADD', said[1], 'MAXLEN', 3, next_id(said[1]), unpack(said, 3, most))
+      local id = run(command, unpack(said, 1, most))
+      run('XTRIM', said[1], 'MAXLEN', 3)
+      return id
     end""",
     ),
     "phantoms are stored as chats": _instead("send", "if blocked then return 'p'", "if false then return 'p'"),

@@ -33,12 +33,15 @@ end
 local function at_model_time(run)
   return function(command, ...)
     local said, most = {...}, select('#', ...)
-    --TAPS
     if command == 'TIME' then
       local ms = tonumber(model_ms())
       return {string.format('%.0f', math.floor(ms / 1000)), string.format('%.0f', ms % 1000 * 1000)}
     end
-    if command == 'XADD' and said[2] == '*' then said[2] = next_id(said[1]) end
+    if command == 'XADD' then
+      local at = said[2] == 'NOMKSTREAM' and 3 or 2
+      if said[at] == '*' then said[at] = next_id(said[1]) end
+    end
+    --TAPS
     return run(command, unpack(said, 1, most))
   end
 end

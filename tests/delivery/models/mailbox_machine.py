@@ -66,7 +66,7 @@ class MailboxMachine(RoughMachine):
                 super().aside(ran)
 
     def receipt(self, slot: Slot, ran: Ran) -> Id | None:
-        sender, kind, names = (str(arg) for arg in ran.args)
+        sender, kind, names = (str(arg) for arg in ran.args[:3])
         at = slot.receive_receipt(sender, kind, names.split(" "))
         if at is not None:
             assert ran.reply[:2] == [b"stored", named(at).encode()]
@@ -361,7 +361,7 @@ class MailboxMachine(RoughMachine):
             for record in slot.records.values():
                 record.old = not record.waits
 
-    @deed(1, lambda self: self.steps >= 25, mobile=TO)
+    @deed(2, lambda self: self.steps >= 25, mobile=TO)
     def the_number_gets_another_owner(self, mobile: str) -> None:
         row = self.rows[mobile]
         row.account_id += "'"
