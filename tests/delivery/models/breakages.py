@@ -37,7 +37,9 @@ OF_MAILBOXES: Final = {
         "send", lua="if command == 'HMGET' and string.sub(said[1], 1, 5) == 'seen:' then return {} end"
     ),
     "a send leaves no record": _tap("send", lua=NO_WRITING_RECORDS),
-    "a settled chat leaves no record": _tap("settle", lua=NO_WRITING_RECORDS),
+    "a settled chat takes the records along": _tap(
+        "settle", lua="if command == 'XDEL' then run('DEL', 'seen:' .. string.sub(said[1], 9)) end"
+    ),
     "a read chat is not marked": _tap("mark_read", lua=NO_WRITING_RECORDS),
     "the number of chats has no limit": _instead("send", "chats < most_chats", "true"),
     "the bytes have no limit": _instead("send", "bytes + #message <= most_bytes", "true"),

@@ -22,13 +22,14 @@ COUNT = st.integers(1, 3)
 TEXTS = st.sampled_from(["x", "hello", "ü" * 6])
 DEVICES = st.sampled_from(["primary", "tablet", "primary", "tablet", "desk", "watch", "car", "fridge"])
 SETS = [["primary"], ["primary", "tablet"], ["tablet", "desk", "car"], ["primary", "tablet", "desk", "watch", "car"]]
+WHEN = st.sampled_from(["gone", "gone", "at any time", "logged out"])
 SERVERS = st.sampled_from(["s1", "s2"])
 
 
 class MailboxMachine(RoughMachine):
     """Mailboxes, with all that is around them."""
 
-    knobs: ClassVar[dict[str, Any]] = {"mailbox_limit": 6, "mailbox_bytes": 40, "mailbox_per_sender": 4}
+    knobs: ClassVar[dict[str, Any]] = {"mailbox_limit": 5, "mailbox_bytes": 40, "mailbox_per_sender": 4}
 
     def __init__(self, url: str, clocks: Clocks, breakage: Breakage | None = None) -> None:
         super().__init__(url, clocks, breakage)
@@ -193,25 +194,26 @@ class MailboxMachine(RoughMachine):
         """Receipts first. After a crash in between the client acks once more."""
         holder = self.pick_flying(number)
         flying = self.flying[holder]
-        entries = [entry for n, entry in enumerate(flying.values()) if which >> n & 1]
+        entries = [entry for n, entry in enumerate(flying.values()) if which >> n & 1] or list(flying.values())
         for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
             self.tell(
                 holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault
             )
-        if not crash and entries:
-            ids = [place(entry.stream_id) for entry in entries]
-            slot = self.slots[holder.mobile]
-            self.acked |= {(holder.mobile, at) for at in ids}
-            self.perform(
-                "settle",
-                lambda: self.office.settle(holder, entries),
-                lambda _: slot.settle(holder.device, ids),
-                second,
-            )
+        if not crash:
+            self.acked |= {(holder.mobile, place(entry.stream_id)) for entry in entries}
             for entry in entries:
                 del flying[entry.stream_id]
-                if isinstance(entry, Chat) and slot.remembers(entry.sender, entry.message_id):
-                    self.check_unread(slot, entry.sender, [entry.message_id])
+            self.settle(holder, entries, second)
+
+    def settle(self, holder: Holder, entries: Sequence[Entry], fault: Fault) -> None:
+        """What was acked is still remembered."""
+        slot, ids = self.slots[holder.mobile], [place(entry.stream_id) for entry in entries]
+        self.perform(
+            "settle", lambda: self.office.settle(holder, entries), lambda _: slot.settle(holder.device, ids), fault
+        )
+        for entry in entries:
+            if isinstance(entry, Chat) and slot.remembers(entry.sender, entry.message_id):
+                self.check_unread(slot, entry.sender, [entry.message_id])
 
     def pick_flying(self, number: int) -> Holder:
         """One with entries in flight, also if others hold its device by now."""
@@ -297,15 +299,17 @@ class MailboxMachine(RoughMachine):
 
     # ---- devices and chores
 
-    @deed(3, mobile=TO, number=PICK, logged_out=st.booleans(), ago=st.sampled_from([None, None, -1, 0]), fault=FAULTS)
-    def forget(self, mobile: str, number: int, logged_out: bool, ago: int | None, fault: Fault) -> None:
-        """``logged_out`` is known to PostgreSQL alone at first: the device goes when its room is needed."""
+    @deed(4, mobile=TO, number=PICK, when=WHEN, ago=st.sampled_from([None, None, -1, 0]), fault=FAULTS)
+    def forget(self, mobile: str, number: int, when: str, ago: int | None, fault: Fault) -> None:
+        """``logged out`` is known to PostgreSQL alone at first: the device goes when its room is needed."""
         slot, row = self.slots[mobile], self.rows[mobile]
         devices = sorted(slot.devices, key=slot.book.live) or ["never seen"]
         device = devices[number % 4 % len(devices)]
-        if logged_out:
+        if when == "logged out":
             row.devices = [each for each in row.devices if each != device]
             return
+        if when == "gone" and device in slot.book.leases:
+            self.let_go(slot.book.leases[device].holder, 0, fault)
         limit = [] if ago is None else [slot.devices.get(device, 0) + ago]
         verdict, modelled = self.perform(
             "forget",

@@ -97,7 +97,11 @@ class Office:
 
     def admin(self, *words: str) -> None:
         """A command from aside."""
-        self._runner.run(self._plain.command(*words))
+
+        async def said() -> None:
+            await self._plain.command(*words)
+
+        self._runner.run(said())
 
     def look(self, mobiles: Sequence[str]) -> tuple[dict[str, Truth], set[str]]:
         """What Redis really holds."""

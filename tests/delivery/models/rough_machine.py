@@ -34,12 +34,14 @@ class Deed(NamedTuple):
     possible: Callable[[Any], bool]
 
 
-def deed(weight: int = 2, when: Callable[[Any], bool] = bool, **arguments: st.SearchStrategy[Any]) -> Callable[[T], T]:
+def deed(
+    weight: int = 2, possible: Callable[[Any], bool] = bool, /, **arguments: st.SearchStrategy[Any]
+) -> Callable[[T], T]:
     """Like hypothesis' ``rule``. That switches rules off at random, half of them in an average example: few would get
     as far as an ack. Here at most :data:`OFF` are."""
 
     def mark(method: T) -> T:
-        method.deed = Deed(weight, st.fixed_dictionaries(arguments), when)  # type: ignore[attr-defined]
+        method.deed = Deed(weight, st.fixed_dictionaries(arguments), possible)  # type: ignore[attr-defined]
         return method
 
     return mark
@@ -155,7 +157,8 @@ class RoughMachine(RuleBasedStateMachine):
     def pick(self, number: int) -> Holder:
         """Mostly one that holds its lease; sometimes one that lost it and has not noticed."""
         books = {mobile: slot.book for mobile, slot in self.slots.items()}
-        live = [each for each in self.holders if books[each.mobile].held(each) == "ok"]
+        held = [each for each in self.holders if books[each.mobile].held(each) == "ok"]
+        live = [each for each in held if books[each.mobile].live(each.device)]
         among = live if live and number < 9 else self.holders
         return among[-1 - number % len(among)]
 
@@ -178,7 +181,9 @@ class RoughMachine(RuleBasedStateMachine):
 
     @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def release(self, number: int, age: int, fault: Fault) -> None:
-        holder = self.pick(number)
+        self.let_go(self.pick(number), age, fault)
+
+    def let_go(self, holder: Holder, age: int, fault: Fault) -> None:
         verdict, modelled = self.perform(
             "release",
             lambda: self.office.presence.release(holder, age),
