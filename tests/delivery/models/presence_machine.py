@@ -1,6 +1,5 @@
 """One person's devices come and go, with their ends late, doubled or never, while clocks jump."""
 
-from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
 from tests.delivery.models.clocks import Clocks
@@ -19,11 +18,11 @@ class PresenceMachine(RoughMachine):
         self.ghosts = False
         """Redis' clock went back, and nobody has swept since: leases are too long."""
 
-    @deed(2, device=st.sampled_from(["primary", "tablet"]), server=st.sampled_from(["s1", "s2"]), fault=FAULTS)
+    @deed(2, device=["primary", "tablet"], server=["s1", "s2"], fault=FAULTS)
     def connects(self, device: str, server: str, fault: Fault) -> None:
         self.connect(RAVI, device, server, fault)
 
-    @deed(2, gone=st.sampled_from(["", "", "s1", "s2"]), fault=FAULTS)
+    @deed(2, gone=["", "", "s1", "s2"], fault=FAULTS)
     def sweeps(self, gone: str, fault: Fault) -> None:
         self.sweep(RAVI, gone, fault)
         self.ghosts = False
@@ -32,7 +31,7 @@ class PresenceMachine(RoughMachine):
     def jumped(self, hours: int) -> None:
         self.ghosts = self.ghosts or hours < 0
 
-    @deed(2, told=st.booleans())
+    @deed(2, told=[True, False])
     def blocks_eve(self, told: bool) -> None:
         row = self.rows[RAVI]
         row.blocked, row.blocks_version = ([] if row.blocked else [EVE]), row.blocks_version + 1
@@ -44,7 +43,7 @@ class PresenceMachine(RoughMachine):
 
             self.perform("", replace, lambda _: None)
 
-    @deed(2, asker=st.sampled_from([ASHA, EVE]), fault=FAULTS)
+    @deed(2, asker=[ASHA, EVE], fault=FAULTS)
     def asks(self, asker: str, fault: Fault) -> None:
         self.ask(RAVI, asker, fault)
 

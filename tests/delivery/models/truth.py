@@ -6,6 +6,8 @@ from typing import Any
 
 from delivery.link import Link
 
+DIGEST = 20
+"""Letters of the digest that a dedupe record is found by."""
 Id = tuple[int, int]
 
 
@@ -48,6 +50,8 @@ class Truth:
     last_seen: int = 0
     devices: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
+    remembered: set[str] = field(default_factory=set)
+    """The digests in the dedupe records."""
     lasting: set[str] = field(default_factory=set)
     """First words of the keys that never expire."""
 
@@ -106,6 +110,8 @@ def _note(truth: Truth, word: str, content: Any) -> None:
             truth.tally = {name: int(count) for name, count in _pairs(content).items()}
         case "parked":
             truth.parked = {place(name): int(count) for name, count in _pairs(content).items()}
+        case "seen":
+            truth.remembered |= {name for name in _pairs(content) if len(name) == DIGEST}
         case "leases":
             truth.leases = {device: lease.decode() for device, lease in _pairs(content).items()}
 
