@@ -2,6 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(f"tests.delivery.models.{room}" for room in ("rough_machine", "mailbox_machine", "presence_machine"))
-)
+ROOMS = ("rough_machine", "lease_machine", "post_machine", "mailbox_machine", "presence_machine")
+pytest.register_assert_rewrite(*(f"tests.delivery.models.{room}" for room in ROOMS))

@@ -3,14 +3,15 @@
 from hypothesis.stateful import invariant
 
 from tests.delivery.models.clocks import Clocks
+from tests.delivery.models.deeds import FAULTS, deed
+from tests.delivery.models.lease_machine import LeaseMachine
 from tests.delivery.models.rough_link import NONE, Breakage, Fault
-from tests.delivery.models.rough_machine import FAULTS, RoughMachine, deed
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Truth
 from tests.delivery.one_server import ASHA, EVE, RAVI
 
 
-class PresenceMachine(RoughMachine):
+class PresenceMachine(LeaseMachine):
     """I6: nobody is shown online for longer than a lease after his last sign of life."""
 
     def __init__(self, url: str, clocks: Clocks, breakage: Breakage | None = None) -> None:

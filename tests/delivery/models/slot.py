@@ -1,93 +1,14 @@
 """One person's slot in plain Python: what the contract says of it, and nothing of how the scripts do it."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from delivery.presence import Holder
-from tests.delivery.models.clocks import Clocks
-from tests.delivery.models.lease_book import LeaseBook
+from tests.delivery.models.shelf import NEVER, Entry, Record, Said, Shelf
 from tests.delivery.models.truth import Group, Id
-from tests.delivery.one_server import Row
-
-NEVER = 2**53
-Said = tuple[str, str]
-"""Sender and messageId."""
 
 
-class Limits(NamedTuple):
-    """What may wait for one person."""
-
-    chats: int
-    size: int
-    of_one: int
-    devices: int
-
-
-@dataclass
-class Entry:
-    """A chat, or a receipt: then ``ack`` is its kind and ``names`` are its messageIds."""
-
-    sender: str
-    names: tuple[str, ...]
-    text: str = ""
-    ack: str = ""
-
-    @property
-    def size(self) -> int:
-        return len(self.text.encode())
-
-    @property
-    def said(self) -> Said:
-        return self.sender, self.names[0]
-
-
-@dataclass
-class Record:
-    """What is remembered of a chat. ``at``: its streamId, ``old``: it left so long ago that it may be forgotten."""
-
-    at: Id
-    state: str
-    waits: bool = True
-    old: bool = False
-
-
-class Phantom(NamedTuple):
-    """What a blocked sender believes to wait; ``at`` is the place he was told."""
-
-    sender: str
-    name: str
-    size: int
-    at: Id
-
-
-@dataclass
-class Slot:
-    """``row`` is what PostgreSQL knows; everything else is Redis'."""
-
-    mobile: str
-    row: Row
-    clocks: Clocks
-    limits: Limits
-    lease_ms: int
-    account: str = ""
-    epoch: str = ""
-    version: int = -1
-    blocked: set[str] = field(default_factory=set)
-    devices: dict[str, int] = field(default_factory=dict)
-    last: Id = (0, 0)
-    exists: bool = False
-    entries: dict[Id, Entry] = field(default_factory=dict)
-    groups: dict[str, Group] = field(default_factory=dict)
-    phantoms: dict[Id, Phantom] = field(default_factory=dict)
-    last_phantom: Id = (0, 0)
-    records: dict[Said, Record] = field(default_factory=dict)
-    parked: dict[Id, int] = field(default_factory=dict)
-    book: LeaseBook = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.book = LeaseBook(self.clocks, self.lease_ms)
+class Slot(Shelf):
+    """What happens to it."""
 
     # ---- what Redis is told of the person
 
@@ -134,31 +55,14 @@ class Slot:
 
     def _store(self, sender: str, name: str, text: str) -> Record:
         if sender in self.blocked:
-            record = Record(self._haunt(sender, name, len(text.encode()), None), "p")
+            record = Record(self.haunt(sender, name, len(text.encode()), None), "p")
         else:
-            record = Record(self._append(Entry(sender, (name,), text)), "s")
+            record = Record(self.append(Entry(sender, (name,), text)), "s")
         self.records[sender, name] = record
         return record
 
-    def _haunt(self, sender: str, name: str, size: int, at: Id | None) -> Id:
-        self.last_phantom = self._next(self.last_phantom if self.phantoms else (0, 0))
-        self.phantoms[self.last_phantom] = Phantom(sender, name, size, at or self.last_phantom)
-        return at or self.last_phantom
-
-    def _append(self, entry: Entry) -> Id:
-        if not self.exists:
-            self.exists = True
-            self.groups = {device: Group() for device in self.devices or ("primary",)}
-        self.last = self._next(self.last)
-        self.entries[self.last] = entry
-        return self.last
-
-    def _next(self, last: Id) -> Id:
-        now = self.clocks.redis_ms
-        return (now, 0) if now > last[0] else (last[0], last[1] + 1)
-
     def receive_receipt(self, sender: str, kind: str, names: Sequence[str]) -> Id | None:
-        return self._append(Entry(sender, tuple(names), ack=kind)) if self.account else None
+        return self.append(Entry(sender, tuple(names), ack=kind)) if self.account else None
 
     # ---- devices and leases
 
@@ -194,8 +98,8 @@ class Slot:
         self.book.drop(device)
         if self.groups.keys() - {device}:
             self.groups.pop(device, None)
-            for at in [at for at in self.entries if self._passed(at)]:
-                self._remove(at, "d")
+            for at in [at for at in self.entries if self.passed(at)]:
+                self.remove(at, "d")
         elif self.groups and device != "primary":
             self.groups = {"primary": Group()}
         return "forgotten"
@@ -239,10 +143,10 @@ class Slot:
             if entry.ack or entry.sender not in self.blocked:
                 admitted.append(at)
             elif self.records[entry.said].state != "s":
-                self._remove(at, "")
+                self.remove(at, "")
             else:
-                self._haunt(entry.sender, entry.names[0], entry.size, at)
-                self._remove(at, "p")
+                self.haunt(entry.sender, entry.names[0], entry.size, at)
+                self.remove(at, "p")
                 self.records[entry.said].waits = True
         return admitted
 
@@ -252,10 +156,10 @@ class Slot:
                 self.groups[device].pending.pop(at, None)
             if at not in self.entries:
                 continue
-            if self._passed(at, but=device):
-                self._remove(at, state)
+            if self.passed(at, but=device):
+                self.remove(at, state)
             elif not self.entries[at].ack:
-                self._raise(self.entries[at].said, state)
+                self.raise_to(self.entries[at].said, state)
 
     def remembers(self, sender: str, name: str) -> bool:
         """Whether it must: a chat that waits, or left not long ago."""
@@ -277,25 +181,6 @@ class Slot:
                 marked.append(record.at)
         return marked
 
-    def _passed(self, at: Id, but: str = "") -> bool:
-        others = [group for name, group in self.groups.items() if name != but]
-        return all(at <= group.read and at not in group.pending for group in others)
-
-    def _remove(self, at: Id, state: str) -> None:
-        entry = self.entries.pop(at)
-        for group in self.groups.values():
-            group.pending.pop(at, None)
-        self.parked.pop(at, None)
-        if not entry.ack:
-            self._raise(entry.said, state)
-            self.records[entry.said].waits = False
-
-    def _raise(self, said: Said, state: str) -> None:
-        order = " spdr"
-        record = self.records[said]
-        if order.find(state) > order.find(record.state):
-            record.state = state
-
     # ---- chores
 
     def due(self, before_ms: int) -> list[tuple[Id, Said | None]]:
@@ -306,7 +191,7 @@ class Slot:
 
     def expire(self, before_ms: int) -> None:
         for at in [at for at in self.entries if at < (before_ms, 0)]:
-            self._remove(at, "")
+            self.remove(at, "")
 
     def expire_phantoms(self, before_ms: int) -> None:
         for key, phantom in list(self.phantoms.items()):
@@ -325,31 +210,3 @@ class Slot:
                 if unread or left or (group.pending and too_long_ms == 0):
                     servers.append(server)
         return sorted(servers)
-
-    # ---- what must be in Redis
-
-    def tally(self) -> dict[str, int]:
-        chats = [(entry.sender, entry.size) for entry in self.entries.values() if not entry.ack]
-        return counted("", chats) | counted("p", [(each.sender, each.size) for each in self.phantoms.values()])
-
-    def lasting(self) -> set[str]:
-        """Keys that never expire, by their first words. That of dedupe records may be one, while something waits."""
-        parts = {
-            "person": self.account,
-            "mailbox": self.exists,
-            "blockedUser": self.blocked,
-            "phantoms": self.phantoms,
-            "parked": self.parked,
-            "leases": self.book.leases,
-            "lastseen": self.book.last_seen,
-            "tally": self.tally(),
-        }
-        return {word for word, there in parts.items() if there}
-
-
-def counted(prefix: str, texts: Sequence[tuple[str, int]]) -> dict[str, int]:
-    """What the tally must say of these (sender, bytes)."""
-    if not texts:
-        return {}
-    each = Counter(f"{prefix}n:{sender}" for sender, _ in texts)
-    return {f"{prefix}n": len(texts), f"{prefix}b": sum(size for _, size in texts), **each}
