@@ -11,6 +11,8 @@ NO_COUNTING_DOWN: Final = """
 NO_BLOCKS: Final = "if command == 'SISMEMBER' then return 0 end"
 NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(said[1], 1, 5) == 'seen:' then return 1 end"
 
+PASSED: Final = "local function passed_by_others(mailbox, groups, mine, id)"
+
 
 def _tap(*scripts: str, lua: str) -> Breakage:
     return Breakage(scripts, tap=lua)
@@ -24,6 +26,12 @@ OF_MAILBOXES: Final = {
     "an entry leaves and stays in pending lists": _tap(*REMOVAL, lua="if command == 'XACK' then return 0 end"),
     "settling counts for devices that have not read": _instead(
         "settle", "if compare_ids(id, group.read) > 0 then return false end", ""
+    ),
+    "a lease that is over outlives its device": _tap(
+        "forget", lua="if command == 'HDEL' and string.sub(said[1], 1, 7) == 'leases:' then return 0 end"
+    ),
+    "a forgotten device settles for the one that is left": _instead(
+        "settle", PASSED, f"{PASSED} if #groups == 1 then return true end"
     ),
     "settling counts for devices that have not acked": _tap(
         "settle", lua="if command == 'XPENDING' then return {} end"

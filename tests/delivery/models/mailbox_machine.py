@@ -46,9 +46,10 @@ class MailboxMachine(PostMachine):
 
     # ---- devices and chores
 
-    @deed(4, mobile=TO, number=PICK, when=WHEN, ago=[None, None, -1, 0], fault=FAULTS)
-    def forget(self, mobile: str, number: int, when: str, ago: int | None, fault: Fault) -> None:
-        """``logged out`` is known to PostgreSQL alone at first: the device goes when its room is needed."""
+    @deed(4, mobile=TO, number=PICK, when=WHEN, ago=[None, None, -1, 0], late=[True, False], fault=FAULTS)
+    def forget(self, mobile: str, number: int, when: str, ago: int | None, late: bool, fault: Fault) -> None:
+        """``logged out`` is known to PostgreSQL alone at first: the device goes when its room is needed.
+        ``late``: what its connections had in flight is acked all the same."""
         slot, row = self.slots[mobile], self.rows[mobile]
         devices = sorted(slot.devices, key=slot.book.live) or ["never seen"]
         device = devices[number % 4 % len(devices)]
@@ -65,6 +66,9 @@ class MailboxMachine(PostMachine):
             fault,
         )
         assert verdict == modelled
+        zombies = [each for each in self.holders if (each.mobile, each.device) == (mobile, device)]
+        for holder in zombies if late and verdict == "forgotten" else ():
+            self.acknowledge(holder, list(self.flying[holder].values()), fault, NONE, crash=False)
 
     @deed(2, mobile=TO, gone=["", "s1"], fault=FAULTS)
     def sweeps(self, mobile: str, gone: str, fault: Fault) -> None:
@@ -92,7 +96,7 @@ class MailboxMachine(PostMachine):
             slot.parked[at] = slot.parked.get(at, 0) + 1
             assert count == slot.parked[at]
 
-    @deed(3, mobile=TO, number=PICK, extra=range(0, 2), at=range(1, 6), fault=FAULTS)
+    @deed(2, mobile=TO, number=PICK, extra=range(0, 2), at=range(1, 6), fault=FAULTS)
     def caps(self, mobile: str, number: int, extra: int, at: int, fault: Fault) -> None:
         """What is older than the ``number``-th waiting leaves; its senders are told."""
         slot = self.slots[mobile]

@@ -125,12 +125,12 @@ class PostMachine(LeaseMachine):
 
     # ---- connections
 
-    @deed(4, mobile=TO, device=DEVICES, server=SERVERS, fault=FAULTS)
+    @deed(3, mobile=TO, device=DEVICES, server=SERVERS, fault=FAULTS)
     def connects(self, mobile: str, device: str, server: str, fault: Fault) -> None:
         holder = self.connect(mobile, device, server, fault)
         self.flying[holder], self.newest[holder], self.cursors[holder] = {}, (0, 0), "0-0"
 
-    @deed(10, lambda self: self.holders, number=PICK, count=range(1, 5), fault=FAULTS)
+    @deed(12, lambda self: self.holders, number=PICK, count=range(1, 5), fault=FAULTS)
     def collect_new(self, number: int, count: int, fault: Fault) -> None:
         self.collect(self.pick(number), "new", count, fault)
 
@@ -181,19 +181,25 @@ class PostMachine(LeaseMachine):
             self.newest[holder] = places[-1]
 
     @deed(
-        8,
+        14,
         lambda self: any(self.flying.values()),
         number=PICK,
         which=range(1, 16),
-        crash=[True, False],
+        crash=[False, False, False, True],
         fault=FAULTS,
         second=FAULTS,
     )
     def ack(self, number: int, which: int, crash: bool, fault: Fault, second: Fault) -> None:
-        """Receipts first. After a crash in between the client acks once more."""
         holder = self.pick_flying(number)
+        flying = list(self.flying[holder].values())
+        entries = [entry for n, entry in enumerate(flying) if which >> n & 1]
+        self.acknowledge(holder, entries or flying, fault, second, crash=crash)
+
+    def acknowledge(
+        self, holder: Holder, entries: Sequence[Entry], fault: Fault, second: Fault, *, crash: bool
+    ) -> None:
+        """Receipts first. After a crash in between the client acks once more."""
         flying = self.flying[holder]
-        entries = [entry for n, entry in enumerate(flying.values()) if which >> n & 1] or list(flying.values())
         for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
             self.tell(
                 holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault
