@@ -43,7 +43,7 @@ class Devices:
         :raises Refusal: ``unavailable``
         """
         keys = self._people.keys(mobile)
-        names = [keys.record, keys.mailbox, keys.leases, keys.tally, keys.parked]
+        names = [keys.record, keys.mailbox, keys.leases, keys.tally, keys.parked, keys.last_seen]
         limit = EVER if unseen_since_ms is None else unseen_since_ms
         reply: list[Any] = await self._link.call(FORGET, names, [device, limit])
         verdict: Forgotten = reply[0].decode()

@@ -2,6 +2,7 @@
 -- forget: a device goes, and with it what only it had still to settle. The last group is never dropped: it becomes
 -- (or is replaced by) the placeholder `primary`, so that what waits goes on waiting for the next device.
 -- KEYS[1] person KEYS[2] mailbox KEYS[3] leases KEYS[4] tally KEYS[5] parked
+-- KEYS[6] last seen
 -- ARGV[1] device ARGV[2] forget only if not seen since, in ms
 -- RETURNS {verdict: unknown | connected | recent | forgotten, number of entries that left}
 --@use _clock
@@ -14,7 +15,14 @@ local seen = redis.call('HGET', KEYS[1], 'dev:' .. device)
 if not seen then return {'unknown', 0} end
 if tonumber(seen) > tonumber(ARGV[2]) then return {'recent', 0} end
 local value = redis.call('HGET', KEYS[3], device)
-if value and lease_of(value).till > now_ms() then return {'connected', 0} end
+local lease = value and lease_of(value)
+if lease and lease.till > now_ms() then return {'connected', 0} end
+if lease then
+  -- Over, and not swept yet: left there, a late renewal or release of its connection would bring the device back.
+  local before = tonumber(redis.call('GET', KEYS[6]) or '0')
+  redis.call('HDEL', KEYS[3], device)
+  if lease.evidence > before then redis.call('SET', KEYS[6], text(lease.evidence)) end
+end
 
 redis.call('HDEL', KEYS[1], 'dev:' .. device)
 local groups, mine = {}, false

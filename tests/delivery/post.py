@@ -144,7 +144,7 @@ class Post:
     async def forget(self, device: str, since_ms: int | None = None) -> Any:
         k = self.keys
         limit = int(time.time() * 1000) + 1000 if since_ms is None else since_ms
-        names = [k.record, k.mailbox, k.leases, k.tally, k.parked]
+        names = [k.record, k.mailbox, k.leases, k.tally, k.parked, k.last_seen]
         return await self.call(scripts.FORGET, names, device, limit)
 
     async def tidy(self) -> Any:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.delivery.post import ASHA, RAVI, Post
 
 
@@ -173,6 +175,29 @@ async def test_primary_forgotten_as_the_last_becomes_the_placeholder(post: Post)
     assert await post.waits() == sent
     await post.claim("tablet", "s2", "c2")
     assert await post.groups() == ["tablet"]
+
+
+@pytest.mark.parametrize("late", ["renew", "release"])
+async def test_a_late_word_of_a_forgotten_devices_connection_does_not_bring_it_back(post: Post, late: str) -> None:
+    await post.claim("tablet", "s2", "c2")
+    await post.claim("primary", "s1", "c1", lease_ms=20)
+    await stored(post, "m1")
+    await asyncio.sleep(0.04)
+    assert await post.presence() == ["online", ""]
+    assert (await post.forget("primary"))[0] == "forgotten"
+    assert (await (post.renew() if late == "renew" else post.release()))[0] == "gone"
+    assert (await post.collect())[0] == "gone"
+    assert await post.groups() == ["tablet"]
+    assert not await post.redis.hexists(post.keys.record, "dev:primary")
+
+
+async def test_a_forgotten_device_was_last_seen_at_its_last_sign_of_life(post: Post) -> None:
+    await post.claim(lease_ms=20)
+    await asyncio.sleep(0.04)
+    before = await post.presence()
+    assert before[0] == "seen"
+    assert await post.forget("primary") == ["forgotten", 0]
+    assert await post.presence() == before
 
 
 async def test_a_device_without_a_mailbox_is_forgotten(post: Post) -> None:

@@ -184,6 +184,17 @@ async def test_with_two_devices_it_leaves_when_both_have_it(post: Post) -> None:
     assert await post.tally() == {}
 
 
+async def test_a_forgotten_devices_late_settling_takes_nothing_from_the_one_that_is_left(post: Post) -> None:
+    await post.claim("primary", "s1", "c1")
+    await post.claim("tablet", "s2", "c2")
+    sent = await filled(post, 1)
+    await post.collect(device="primary")
+    await post.release()
+    assert (await post.forget("primary"))[0] == "forgotten"
+    assert await post.settle(*sent, device="primary") == 0
+    assert ids(await post.collect(device="tablet", server="s2", connection="c2")) == sent
+
+
 async def test_a_receipt_settles_without_any_count(post: Post) -> None:
     _, stream_id, _ = await post.receipt("x1")
     assert await post.settle(stream_id) == 1

@@ -1,0 +1,98 @@
+"""Faults put into the scripts on purpose. Most are taps, which outlive a script's rewriting; a replaced text that is
+not there any more is an error, never a fault that nobody misses."""
+
+from typing import Final
+
+from tests.delivery.models.rough_link import Breakage
+
+REMOVAL: Final = ("settle", "collect", "mark_read", "expire", "forget")
+NO_COUNTING_DOWN: Final = """
+  if (command == 'HSET' or command == 'HDEL') and string.sub(said[1], 1, 6) == 'tally:' then return 0 end"""
+NO_BLOCKS: Final = "if command == 'SISMEMBER' then return 0 end"
+NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(said[1], 1, 5) == 'seen:' then return 1 end"
+
+PASSED: Final = "local function passed_by_others(mailbox, groups, mine, id)"
+
+
+def _tap(*scripts: str, lua: str) -> Breakage:
+    return Breakage(scripts, tap=lua)
+
+
+def _instead(script: str, before: str, after: str) -> Breakage:
+    return Breakage((script,), replace=(before, after))
+
+
+OF_MAILBOXES: Final = {
+    "an entry leaves and stays in pending lists": _tap(*REMOVAL, lua="if command == 'XACK' then return 0 end"),
+    "settling counts for devices that have not read": _instead(
+        "settle", "if compare_ids(id, group.read) > 0 then return false end", ""
+    ),
+    "a lease that is over outlives its device": _tap(
+        "forget", lua="if command == 'HDEL' and string.sub(said[1], 1, 7) == 'leases:' then return 0 end"
+    ),
+    "a forgotten device settles for the one that is left": _instead(
+        "settle", PASSED, f"{PASSED} if #groups == 1 then return true end"
+    ),
+    "settling counts for devices that have not acked": _tap(
+        "settle", lua="if command == 'XPENDING' then return {} end"
+    ),
+    "counters are not lowered": _tap(*REMOVAL, lua=NO_COUNTING_DOWN),
+    "phantoms are not counted down": _tap("expire_phantoms", lua=NO_COUNTING_DOWN),
+    "a send does not look at blocks": _tap("send", lua=NO_BLOCKS),
+    "a collection does not look at blocks": _tap("collect", lua=NO_BLOCKS),
+    "a blocked sender's chats are read": _tap("unread", "mark_read", lua=NO_BLOCKS),
+    "a send does not look for a record": _tap(
+        "send", lua="if command == 'HMGET' and string.sub(said[1], 1, 5) == 'seen:' then return {} end"
+    ),
+    "a send leaves no record": _tap("send", lua=NO_WRITING_RECORDS),
+    "a settled chat takes the records along": _tap(
+        "settle", lua="if command == 'XDEL' then run('DEL', 'seen:' .. string.sub(said[1], 9)) end"
+    ),
+    "a read chat is not marked": _tap("mark_read", lua=NO_WRITING_RECORDS),
+    "the number of chats has no limit": _instead("send", "chats < most_chats", "true"),
+    "the bytes have no limit": _instead("send", "bytes + #message <= most_bytes", "true"),
+    "one sender has no limit": _instead("send", "mine < most_mine", "true"),
+    "a cap drops what is oldest": _tap(
+        "send",
+        lua="""
+    if command == 'XADD' and string.sub(said[1], 1, 8) == 'mailbox:' then
+      local id = run(command, unpack(said, 1, most))
+      run('XTRIM', said[1], 'MAXLEN', 3)
+      return id
+    end""",
+    ),
+    "phantoms are stored as chats": _instead("send", "if blocked then return 'p'", "if false then return 'p'"),
+    "a chat expires and nobody is told": _tap(
+        "receipt", lua="if command == 'XADD' and ARGV[2] == 'expired' then return '1-0' end"
+    ),
+    "anybody collects": _instead("collect", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}} end", ""),
+    "a lease that is over collects": _instead("collect", "lease.till <= now_ms()", "false"),
+    "a new device gets no place": _tap("claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then return 0 end"),
+    "a new device does not get what waits": _tap(
+        "claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then said[4] = '$' end"
+    ),
+    "old blocks undo newer ones": _instead("load", "tonumber(ARGV[3]) > version", "true"),
+    "a new owner finds the former one's": _instead("load", "redis.call('DEL', unpack(KEYS))", ""),
+    "a mailbox is tidied away from those connected": _instead("tidy", "#live_servers(KEYS[3]) > 0", "false"),
+    "the last device takes what waits with it": _tap(
+        "forget", lua="if command == 'XGROUP' and said[1] == 'CREATE' then said[4] = '$' end"
+    ),
+    "nobody is rung for what is stuck": _instead("stuck", "if stuck then", "if false then"),
+}
+"""Name -> what the machine of mailboxes must find."""
+
+OF_PRESENCE: Final = {
+    "anybody releases": _instead("release", "if verdict ~= 'ok'", "if verdict == 'gone'"),
+    "a renewal takes a replaced lease back": _instead("renew", "if verdict ~= 'ok'", "if verdict == 'gone'"),
+    "a renewal counts from now": _instead("renew", "now_ms() - tonumber(ARGV[5])", "now_ms()"),
+    "a lost lease is claimed from a newer connection": _instead("claim", "ARGV[7] == 'again'", "false"),
+    "a claim does not tell whom it replaces": _instead(
+        "claim", "if held == 'replaced' then before", "if false then before"
+    ),
+    "a lease that is over is shown": _instead("presence", "if lease.till > now then", "if true then"),
+    "the blocked see presence": _tap("presence", lua=NO_BLOCKS),
+    "a sweep leaves ghosts": _instead("sweep", "elseif lease.till - now > longest then", "elseif false then"),
+    "a sweep ends everyone's lease": _instead("sweep", "lease.till <= now or", "true or"),
+    "a release is not written down": _tap("release", lua="if command == 'SET' then return 'OK' end"),
+}
+"""Name -> what the machine of presence must find."""

@@ -1,0 +1,162 @@
+"""People send, collect, acknowledge, block and leave in any order, while replies are lost and clocks jump."""
+
+from tests.delivery.models.deeds import FAULTS, HOUR_MS, PICK, deed
+from tests.delivery.models.post_machine import TO, PostMachine
+from tests.delivery.models.rough_link import NONE, Fault
+from tests.delivery.models.shelf import counted
+from tests.delivery.models.slot import Slot
+from tests.delivery.models.truth import Id, Truth, named
+from tests.delivery.one_server import ASHA, EVE, RAVI
+
+WHEN = ["gone", "gone", "at any time", "logged out"]
+
+
+class MailboxMachine(PostMachine):
+    """Mailboxes, with all that is around them."""
+
+    # ---- blocks
+
+    @deed(2, blocker=TO, other=[ASHA, EVE], told=[True, True, False], fault=FAULTS)
+    def blocks_or_unblocks(self, blocker: str, other: str, told: bool, fault: Fault) -> None:
+        """``told``: the server lives to tell Redis after PostgreSQL."""
+        row = self.rows[blocker]
+        row.blocked = sorted({*row.blocked} ^ {other})
+        row.blocks_version += 1
+        if other not in row.blocked:
+            self.standing[blocker].discard(other)
+        if told:
+            self.replace_blocks(blocker, row.blocks_version, row.blocked, fault)
+            self.standing[blocker] = {*row.blocked}
+
+    @deed(2, lambda self: self.rows[RAVI].blocks_version, back=range(0, 3), fault=FAULTS)
+    def old_blocks_come_late(self, back: int, fault: Fault) -> None:
+        version = self.rows[RAVI].blocks_version - back
+        if version <= self.slots[RAVI].version or not back:
+            blocked = self.rows[RAVI].blocked if not back else [EVE]
+            self.replace_blocks(RAVI, version, blocked, fault)
+
+    def replace_blocks(self, mobile: str, version: int, blocked: list[str], fault: Fault) -> None:
+        account = self.rows[mobile].account_id
+
+        async def told() -> str:
+            await self.office.people.replace_blocks(mobile, account, version, blocked)
+            return "told"
+
+        self.perform("", told, lambda _: None, fault)
+
+    # ---- devices and chores
+
+    @deed(4, mobile=TO, number=PICK, when=WHEN, ago=[None, None, -1, 0], late=[True, False], fault=FAULTS)
+    def forget(self, mobile: str, number: int, when: str, ago: int | None, late: bool, fault: Fault) -> None:
+        """``logged out`` is known to PostgreSQL alone at first: the device goes when its room is needed.
+        ``late``: what its connections had in flight is acked all the same."""
+        slot, row = self.slots[mobile], self.rows[mobile]
+        devices = sorted(slot.devices, key=slot.book.live) or ["never seen"]
+        device = devices[number % 4 % len(devices)]
+        if when == "logged out":
+            row.devices = [each for each in row.devices if each != device]
+            return
+        if when == "gone" and device in slot.book.leases:
+            self.let_go(slot.book.leases[device].holder, 0, fault)
+        limit = [] if ago is None else [slot.devices.get(device, 0) + ago]
+        verdict, modelled = self.perform(
+            "forget",
+            lambda: self.office.presence.devices.forget(mobile, device, *limit),
+            lambda _: slot.forget(device, *limit),
+            fault,
+        )
+        assert verdict == modelled
+        zombies = [each for each in self.holders if (each.mobile, each.device) == (mobile, device)]
+        for holder in zombies if late and verdict == "forgotten" else ():
+            self.acknowledge(holder, list(self.flying[holder].values()), fault, NONE, crash=False)
+
+    @deed(2, mobile=TO, gone=["", "s1"], fault=FAULTS)
+    def sweeps(self, mobile: str, gone: str, fault: Fault) -> None:
+        self.sweep(mobile, gone, fault)
+
+    @deed(
+        2,
+        mobile=TO,
+        too_long=[0, 10**12],
+        number=PICK,
+        asker=[ASHA, EVE],
+        fault=FAULTS,
+    )
+    def looks(self, mobile: str, too_long: int, number: int, asker: str, fault: Fault) -> None:
+        """The job looks for what is stuck; somebody asks who is online; our own code fails on an entry."""
+        servers, modelled = self.perform(
+            "stuck", lambda: self.office.stuck(mobile, too_long), lambda _: self.slots[mobile].stuck(too_long), fault
+        )
+        assert servers == modelled
+        self.ask(mobile, asker, fault)
+        slot = self.slots[mobile]
+        if slot.entries:
+            at = list(slot.entries)[number % len(slot.entries)]
+            count, _ = self.perform("", lambda: self.office.mailbox.failed(mobile, named(at)), lambda _: None)
+            slot.parked[at] = slot.parked.get(at, 0) + 1
+            assert count == slot.parked[at]
+
+    @deed(2, mobile=TO, number=PICK, extra=range(0, 2), at=range(1, 6), fault=FAULTS)
+    def caps(self, mobile: str, number: int, extra: int, at: int, fault: Fault) -> None:
+        """What is older than the ``number``-th waiting leaves; its senders are told."""
+        slot = self.slots[mobile]
+        waiting = slot.due(2**52)
+        limit = waiting[number % len(waiting)][0][0] + extra if waiting else 1_000
+        days, self.before_ms = self.office.before(limit)
+        due = slot.due(self.before_ms)
+        self.perform("", lambda: self.office.cap(mobile, days), lambda _: None, fault._replace(at=at))
+        for _, said in due:
+            assert said is None or (said[0], mobile, said[1]) in self.expired
+
+    @deed(1, lambda self: self.steps >= 25)
+    def days_pass(self) -> None:
+        """What has left may be forgotten; what waits may not."""
+        self.clocks.advance(30 * HOUR_MS)
+        for slot in self.slots.values():
+            for record in slot.records.values():
+                record.old = not record.waits
+
+    @deed(2, lambda self: self.steps >= 25, mobile=TO)
+    def the_number_gets_another_owner(self, mobile: str) -> None:
+        row = self.rows[mobile]
+        row.account_id += "'"
+        row.blocked, row.blocks_version, row.devices = [], 0, []
+        self.standing[mobile] = set()
+        self.connects(mobile, "primary", "s1", NONE)
+        self.forgotten(mobile)
+
+    # ---- what must hold after every step
+
+    def compare(self, slot: Slot, truth: Truth) -> None:
+        super().compare(slot, truth)
+        self.check_by_itself(slot, truth)
+        assert truth.mailbox == (list(slot.entries) if slot.exists else None)
+        assert truth.groups == slot.groups
+        assert truth.phantoms == list(slot.phantoms)
+        assert truth.tally == slot.tally()
+        assert truth.parked == slot.parked
+
+    def check_by_itself(self, slot: Slot, truth: Truth) -> None:
+        """What the contract says of Redis, whatever the model does."""
+        there = set(truth.mailbox or ())
+        assert truth.tally == counted("", truth.texts) | counted("p", truth.believed), "I7: counts are not the truth"
+        for name, group in truth.groups.items():
+            assert group.pending.keys() <= there, f"{name}: nil entries"
+            assert all(at <= group.read for at in group.pending)
+        passed = [
+            at for at in there if all(at <= group.read and at not in group.pending for group in truth.groups.values())
+        ]
+        assert not passed, "every device has passed it and it is still there"
+        if truth.mailbox is not None:
+            assert truth.groups.keys() == (truth.devices or {"primary"})
+        if "seen" in truth.lasting:
+            assert truth.texts or truth.believed, "records that never end, of nothing that waits"
+        must = sum(not record.old for record in slot.records.values())
+        assert len(truth.remembered) >= must, "I2: a retry would not be recognised"
+        self.check_nothing_is_lost(slot.mobile, there | {*truth.places})
+
+    def check_nothing_is_lost(self, mobile: str, there: set[Id]) -> None:
+        """I1: what got an answer waits, or a device acked it, or its sender was told that it expired."""
+        for (to, at), (sender, name) in self.stored.items():
+            if to == mobile and at not in there and (to, at) not in self.acked:
+                assert (sender, to, name) in self.expired, f"lost: {sender} {name} {named(at)}"

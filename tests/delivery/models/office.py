@@ -1,0 +1,159 @@
+"""The product as the models use it: two servers' classes on a rough link, PostgreSQL a dict.
+
+Whatever takes other arguments in the product takes them here; the machines do not know.
+"""
+
+import asyncio
+import importlib
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from delivery.link import Link
+from delivery.mailbox import START, Mailbox, Mode
+from delivery.people import People
+from delivery.presence import Holder, Presence, Superseded
+from delivery.scripts import STUCK, SWEEP
+from protocol.entries import Entry
+from protocol.refusals import Refusal
+from settings import Settings
+from tests.delivery.models.clocks import KEY, Clocks
+from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran, RoughLink
+from tests.delivery.models.truth import Truth, look
+from tests.delivery.one_server import Row, make_settings
+
+T = TypeVar("T")
+DAY = 86_400
+
+
+@cache
+def cap() -> Callable[[Any, str], Awaitable[int]]:
+    """``workers.cap_mailboxes.cap``; that package reads the environment when it is imported."""
+    needed = {"REDIS_URL": "unix://unused", "DATABASE_URL": "postgres://nobody@127.0.0.1/none"}
+    before = dict(os.environ)
+    os.environ.update(needed, JWT_SECRET=os.urandom(32).hex())
+    try:
+        found: Callable[[Any, str], Awaitable[int]] = importlib.import_module("workers.cap_mailboxes").cap
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return found
+
+
+@dataclass
+class Chores:
+    """What ``cap`` asks of ``workers.chores.Chores``."""
+
+    settings: Settings
+    link: Link
+    people: People
+    mailbox: Mailbox
+    devices: Any
+
+
+class Office:
+    """Runs the product's coroutines to their end, one after the other."""
+
+    def __init__(self, url: str, rows: dict[str, Row], clocks: Clocks, breakage: Breakage | None, **knobs: Any) -> None:
+        self.rows, self.clocks = rows, clocks
+        # Smaller than anybody could configure, so that the limits are reached.
+        self.settings = make_settings(redis_url=url).model_copy(update=knobs)
+        self._runner = asyncio.Runner()
+        self._runner.run(self._open(breakage))
+
+    async def _open(self, breakage: Breakage | None) -> None:
+        self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), Link(self.settings)
+        self.people = People(self.link, self._find, 24)
+        self.mailbox = Mailbox(self.link, self.people, self.settings)
+        self.presence = Presence(self.link, self.people, self.settings)
+
+    async def _find(self, mobile: str) -> Row | None:
+        return self.rows.get(mobile)
+
+    def close(self) -> None:
+        """End the connections."""
+        self._runner.run(self._close())
+        self._runner.close()
+
+    async def _close(self) -> None:
+        await self.link.close()
+        await self._plain.close()
+
+    def run(self, work: Callable[[], Awaitable[T]], fault: Fault = NONE) -> tuple[T | None, list[Ran]]:
+        """Do something once; its answer, None if it was refused as ``unavailable``, and the scripts that ran."""
+        self.link.begin(fault)
+
+        async def once() -> T | None:
+            try:
+                return await work()
+            except Refusal as refusal:
+                if refusal.code != "unavailable":
+                    raise
+                return None
+
+        return self._runner.run(once()), list(self.link.log)
+
+    def admin(self, *words: str) -> None:
+        """A command from aside."""
+
+        async def said() -> None:
+            await self._plain.command(*words)
+
+        self._runner.run(said())
+
+    def look(self, mobiles: Sequence[str]) -> tuple[dict[str, Truth], set[str]]:
+        """What Redis really holds."""
+        found, strange = self._runner.run(look(self._plain, mobiles))
+        return found, strange - {KEY}
+
+    # ---- the product's own words
+
+    async def claim(self, holder: Holder, *, again: bool) -> tuple[str, tuple[str, str] | None, str, str]:
+        """Verdict, connection before, newest streamId, epoch."""
+        try:
+            claimed = await self.presence.claim(holder, self.rows[holder.mobile].account_id, again=again)
+        except Superseded:
+            return "replaced", None, "", ""
+        except Refusal as refusal:
+            if refusal.code == "unavailable":
+                raise
+            return refusal.code, None, "", ""
+        return "claimed", claimed.before, claimed.newest, claimed.epoch
+
+    async def settle(self, holder: Holder, entries: Sequence[Entry]) -> str:
+        """The device has these."""
+        await self.mailbox.settle(holder.mobile, holder.device, [entry.stream_id for entry in entries])
+        return "settled"
+
+    async def collect(
+        self, holder: Holder, mode: Mode, count: int, cursor: str = START, ids: Sequence[str] = ()
+    ) -> tuple[str, str, int, list[Entry]]:
+        """Verdict, cursor, how many were read, and the entries."""
+        found = await self.mailbox.collect(holder, mode, count, cursor, ids)
+        return found.verdict, found.cursor, found.read, found.entries
+
+    async def sweep(self, mobile: str, gone: str) -> list[str]:
+        """The devices whose leases ended."""
+        keys, lease_ms = self.people.keys(mobile), int(self.settings.lease_seconds * 1000)
+        ended = await self.link.call(SWEEP, [keys.leases, keys.last_seen], [lease_ms, gone])
+        return sorted(device.decode() for device, *_ in ended)
+
+    async def stuck(self, mobile: str, too_long_ms: int) -> list[str]:
+        """The servers to ring."""
+        keys = self.people.keys(mobile)
+        return sorted(
+            server.decode() for server in await self.link.call(STUCK, [keys.leases, keys.mailbox], [too_long_ms])
+        )
+
+    def before(self, limit_ms: int) -> tuple[float, int]:
+        """How many days a chat may wait for what is older than ``limit_ms`` to expire, and what that comes to."""
+        days = (self.clocks.server_ms - limit_ms) / 1000 / DAY
+        return days, int((self.clocks.time() - days * DAY) * 1000)
+
+    async def cap(self, mobile: str, days: float) -> str:
+        """The chore of one person."""
+        settings = self.settings.model_copy(update={"mailbox_days": days, "device_days": 100_000})
+        await cap()(Chores(settings, self.link, self.people, self.mailbox, self.presence.devices), mobile)
+        return "capped"

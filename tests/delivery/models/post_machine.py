@@ -1,0 +1,273 @@
+"""People send, collect, acknowledge and read."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any, ClassVar
+
+from delivery.mailbox import Deposited, Mode
+from delivery.presence import Holder
+from protocol.entries import Chat, Entry, Receipt
+from tests.delivery.models.clocks import Clocks
+from tests.delivery.models.deeds import FAULTS, PICK, deed
+from tests.delivery.models.lease_machine import LeaseMachine
+from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran
+from tests.delivery.models.slot import Slot
+from tests.delivery.models.truth import Id, named, place
+from tests.delivery.one_server import ASHA, EVE, RAVI
+
+PAIRS = [(ASHA, RAVI), (EVE, RAVI), (ASHA, RAVI), (RAVI, ASHA), (EVE, ASHA)]
+"""Who says something to whom."""
+TO = [RAVI, RAVI, ASHA]
+COUNT = range(1, 4)
+TEXTS = ["x", "hello", "ü" * 6]
+DEVICES = ["primary", "tablet", "primary", "tablet", "desk", "watch", "car", "fridge"]
+SETS = [["primary"], ["primary", "tablet"], ["tablet", "desk", "car"], ["primary", "tablet", "desk", "watch", "car"]]
+SERVERS = ["s1", "s2"]
+
+
+class PostMachine(LeaseMachine):
+    """Sending, collecting, acknowledging, reading."""
+
+    knobs: ClassVar[dict[str, Any]] = {"mailbox_limit": 5, "mailbox_bytes": 40, "mailbox_per_sender": 4}
+
+    def __init__(self, url: str, clocks: Clocks, breakage: Breakage | None = None) -> None:
+        super().__init__(url, clocks, breakage)
+        self.flying: dict[Holder, dict[str, Entry]] = {}
+        self.newest: dict[Holder, Id] = {}
+        self.cursors: dict[Holder, str] = {}
+        self.before_ms = 0
+        self.names = 0
+        self.stored: dict[tuple[str, Id], tuple[str, str]] = {}
+        """(addressee, place) -> (sender, messageId) of every chat that got an answer."""
+        self.acked: set[tuple[str, Id]] = set()
+        self.expired: set[tuple[str, str, str]] = set()
+        """(sender, addressee, messageId) of whom was told that his chat expired."""
+        self.standing: dict[str, set[str]] = {mobile: set() for mobile in self.rows}
+        """Blocks that were answered and not taken back."""
+
+    def forgotten(self, mobile: str) -> None:
+        self.stored = {key: said for key, said in self.stored.items() if key[0] != mobile}
+        self.acked = {key for key in self.acked if key[0] != mobile}
+        self.expired = {told for told in self.expired if told[1] != mobile}
+        self.newest = {holder: at for holder, at in self.newest.items() if holder.mobile != mobile}
+
+    def aside(self, ran: Ran) -> None:
+        slot = self.slots[self.owner(ran)]
+        match ran.name:
+            case "receipt":
+                self.receipt(slot, ran)
+            case "expire":
+                slot.expire(self.before_ms)
+            case "expire_phantoms":
+                slot.expire_phantoms(self.before_ms)
+            case "tidy":
+                assert ran.reply == [slot.tidy().encode()]
+            case _:
+                super().aside(ran)
+
+    def receipt(self, slot: Slot, ran: Ran) -> Id | None:
+        sender, kind, names = (str(arg) for arg in ran.args[:3])
+        at = slot.receive_receipt(sender, kind, names.split(" "))
+        if at is not None:
+            assert ran.reply[:2] == [b"stored", named(at).encode()]
+            if kind == "expired":
+                self.expired |= {(slot.mobile, sender, name) for name in names.split(" ")}
+        return at
+
+    # ---- sending
+
+    def settle_in(self, dice: Random) -> None:
+        for device in dice.choice(SETS):
+            self.connects(RAVI, device, "s1", NONE)
+        self.connects(ASHA, "primary", "s2", NONE)
+
+    @deed(8, pair=PAIRS, count=COUNT, text=TEXTS, fault=FAULTS)
+    def send(self, pair: tuple[str, str], count: int, text: str, fault: Fault) -> None:
+        self.names += count
+        self.deposit(pair, [f"m{self.names - n}" for n in range(count)], text, fault)
+
+    @deed(2, pair=PAIRS, number=PICK, count=COUNT, text=TEXTS, fault=FAULTS)
+    def send_again(self, pair: tuple[str, str], number: int, count: int, text: str, fault: Fault) -> None:
+        """What was answered long ago, and what is new, and twice the same."""
+        names = self.known(pair[1], pair[0], number, count)
+        self.names += 1
+        self.deposit(pair, [*names, f"m{self.names}", *names[:1]], text, fault)
+
+    def known(self, to: str, sender: str, number: int, count: int) -> list[str]:
+        """Some messageIds that this sender used, not long ago."""
+        names = [name for who, name in self.slots[to].records if who == sender]
+        back = number % 4
+        return names[-count - back : -back or None]
+
+    def deposit(self, pair: tuple[str, str], names: list[str], text: str, fault: Fault) -> None:
+        sender, to = pair
+        slot, chats = self.slots[to], [(name, text) for name in names]
+
+        def model(ran: Ran) -> list[Id | None] | None:
+            for name, answer in zip(names, ran.reply[3], strict=False):
+                record = slot.records.get((sender, name))
+                if record is not None and record.old and answer.decode() != named(record.at):
+                    del slot.records[sender, name]
+            return slot.deposit(sender, chats)
+
+        deposited, places = self.perform("send", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault)
+        assert deposited.stream_ids == [at and named(at) for at in places]
+        self.check_rings(slot, deposited, slot.must_ring_for(sender, chats))
+        self.stored |= {(to, at): (sender, name) for at, name in zip(places, names, strict=True) if at}
+
+    @staticmethod
+    def check_rings(slot: Slot, deposited: Deposited, must: Id) -> None:
+        if must > (0, 0):
+            assert place(deposited.newest) >= must
+            assert sorted(deposited.servers) == slot.book.servers()
+        if deposited.newest:
+            assert deposited.newest in deposited.stream_ids
+
+    # ---- connections
+
+    @deed(3, mobile=TO, device=DEVICES, server=SERVERS, fault=FAULTS)
+    def connects(self, mobile: str, device: str, server: str, fault: Fault) -> None:
+        holder = self.connect(mobile, device, server, fault)
+        self.flying[holder], self.newest[holder], self.cursors[holder] = {}, (0, 0), "0-0"
+
+    @deed(12, lambda self: self.holders, number=PICK, count=range(1, 5), fault=FAULTS)
+    def collect_new(self, number: int, count: int, fault: Fault) -> None:
+        self.collect(self.pick(number), "new", count, fault)
+
+    @deed(5, lambda self: self.holders, number=PICK, count=range(1, 5), fault=FAULTS)
+    def collect_pending(self, number: int, count: int, fault: Fault) -> None:
+        self.collect(self.pick(number), "pending", count, fault)
+
+    @deed(2, lambda self: any(self.flying.values()), number=PICK, count=range(1, 5), fault=FAULTS)
+    def collect_again(self, number: int, count: int, fault: Fault) -> None:
+        self.collect(self.pick_flying(number), "again", count, fault)
+
+    def collect(self, holder: Holder, mode: Mode, count: int, fault: Fault) -> None:
+        slot, flying = self.slots[holder.mobile], self.flying[holder]
+        cursor, ids = self.cursors[holder], list(flying)[:count] if mode == "again" else []
+        handed: dict[Id, Entry] = {}
+
+        def model(_: Ran) -> tuple[str, Id, int, list[Entry]]:
+            before = self.entries(slot)
+            verdict, after, read, places = slot.collect(holder, mode, count, place(cursor), [*map(place, ids)])
+            handed.update((at, before[at]) for at in places)
+            return verdict, after, read, [before[at] for at in places]
+
+        (verdict, after, read, entries), modelled = self.perform(
+            "collect", lambda: self.office.collect(holder, mode, count, cursor, ids), model, fault
+        )
+        assert (verdict, place(after), read, entries) == modelled
+        assert not self.standing[holder.mobile] & {entry.sender for entry in entries if isinstance(entry, Chat)}
+        self.check_order(holder, mode, [entry.stream_id for entry in entries])
+        flying.update((entry.stream_id, entry) for entry in entries)
+        if mode == "pending":
+            self.cursors[holder] = after
+
+    @staticmethod
+    def entries(slot: Slot) -> dict[Id, Entry]:
+        """As a client would get them."""
+        return {
+            at: Receipt(named(at), entry.sender, entry.ack, list(entry.names))
+            if entry.ack
+            else Chat(named(at), entry.sender, entry.names[0], entry.text)
+            for at, entry in slot.entries.items()
+        }
+
+    def check_order(self, holder: Holder, mode: Mode, ids: Sequence[str]) -> None:
+        places = [place(each) for each in ids]
+        assert mode == "again" or places == sorted(set(places))
+        if mode == "new" and places:
+            assert places[0] > self.newest.get(holder, (0, 0))
+            self.newest[holder] = places[-1]
+
+    @deed(
+        14,
+        lambda self: any(self.flying.values()),
+        number=PICK,
+        which=range(1, 16),
+        crash=[False, False, False, True],
+        fault=FAULTS,
+        second=FAULTS,
+    )
+    def ack(self, number: int, which: int, crash: bool, fault: Fault, second: Fault) -> None:
+        holder = self.pick_flying(number)
+        flying = list(self.flying[holder].values())
+        entries = [entry for n, entry in enumerate(flying) if which >> n & 1]
+        self.acknowledge(holder, entries or flying, fault, second, crash=crash)
+
+    def acknowledge(
+        self, holder: Holder, entries: Sequence[Entry], fault: Fault, second: Fault, *, crash: bool
+    ) -> None:
+        """Receipts first. After a crash in between the client acks once more."""
+        flying = self.flying[holder]
+        for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
+            self.tell(
+                holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault
+            )
+        if not crash:
+            self.acked |= {(holder.mobile, place(entry.stream_id)) for entry in entries}
+            for entry in entries:
+                del flying[entry.stream_id]
+            self.settle(holder, entries, second)
+
+    def settle(self, holder: Holder, entries: Sequence[Entry], fault: Fault) -> None:
+        """What was acked is still remembered."""
+        slot, ids = self.slots[holder.mobile], [place(entry.stream_id) for entry in entries]
+        self.perform(
+            "settle", lambda: self.office.settle(holder, entries), lambda _: slot.settle(holder.device, ids), fault
+        )
+        for entry in entries:
+            if isinstance(entry, Chat) and slot.remembers(entry.sender, entry.message_id):
+                self.check_unread(slot, entry.sender, [entry.message_id])
+
+    def pick_flying(self, number: int) -> Holder:
+        """One with entries in flight, also if others hold its device by now."""
+        holders = [holder for holder in self.holders if self.flying.get(holder)]
+        return holders[-1 - number % len(holders)]
+
+    def tell(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
+        slot = self.slots[sender]
+        deposit, at = self.perform(
+            "receipt",
+            lambda: self.office.mailbox.deposit_receipt(sender, holder.mobile, "delivered", names),
+            lambda ran: self.receipt(slot, ran),
+            fault,
+        )
+        assert deposit is not None
+        assert deposit.stream_id == named(at)
+        assert sorted(deposit.servers) == slot.book.servers()
+
+    @deed(
+        3,
+        lambda self: self.holders,
+        number=PICK,
+        sender=[ASHA, EVE],
+        back=PICK,
+        count=COUNT,
+        fault=FAULTS,
+    )
+    def read(self, number: int, sender: str, back: int, count: int, fault: Fault) -> None:
+        holder = self.pick(number)
+        slot = self.slots[holder.mobile]
+        names = self.known(holder.mobile, sender, back, count)
+        known = [slot.records.get((sender, name)) for name in names]
+        names = [*(name for name in names if slot.remembers(sender, name)), "never sent"]
+        self.check_unread(slot, sender, names)
+        self.acked |= {(holder.mobile, record.at) for record in known if record is not None}
+        ids, places = self.perform(
+            "mark_read",
+            lambda: self.office.mailbox.mark_read(holder.mobile, holder.device, sender, names),
+            lambda _: slot.mark_read(holder.device, sender, names),
+            fault,
+        )
+        assert ids == [named(at) for at in places]
+        self.check_unread(slot, sender, names)
+
+    def check_unread(self, slot: Slot, sender: str, names: list[str]) -> None:
+        """Which are known, and not read yet."""
+        unread, modelled = self.perform(
+            "unread",
+            lambda: self.office.mailbox.unread(slot.mobile, sender, names),
+            lambda _: slot.unread(sender, names),
+        )
+        assert unread == modelled
