@@ -68,7 +68,7 @@ class MailboxMachine(PostMachine):
         assert verdict == modelled
         zombies = [each for each in self.holders if (each.mobile, each.device) == (mobile, device)]
         for holder in zombies if late and verdict == "forgotten" else ():
-            self.acknowledge(holder, list(self.flying[holder].values()), fault, NONE, crash=False)
+            self.acknowledge(holder, list(self.flying[holder].values()), fault, NONE, then="settle")
 
     @deed(2, mobile=TO, gone=["", "s1"], fault=FAULTS)
     def sweeps(self, mobile: str, gone: str, fault: Fault) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
+from delivery.flights import Landed
 from delivery.link import Link
-from delivery.mailbox import START, Mailbox, Mode
+from delivery.mailbox import Mailbox, Mode
 from delivery.people import People
 from delivery.presence import Holder, Presence, Superseded
 from delivery.scripts import STUCK, SWEEP
-from protocol.entries import Entry
+from protocol.entries import Chat, Entry
 from protocol.refusals import Refusal
 from settings import Settings
 from tests.delivery.models.clocks import KEY, Clocks
@@ -53,6 +54,16 @@ class Chores:
     devices: Any
 
 
+def landed(entries: Sequence[Entry]) -> list[Landed]:
+    """As the product remembers them."""
+    return [
+        Landed(entry.stream_id, entry.sender, len(entry.message.encode()))
+        if isinstance(entry, Chat)
+        else Landed(entry.stream_id, "", 0)
+        for entry in entries
+    ]
+
+
 class Office:
     """Runs the product's coroutines to their end, one after the other."""
 
@@ -65,7 +76,7 @@ class Office:
 
     async def _open(self, breakage: Breakage | None) -> None:
         self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), Link(self.settings)
-        self.people = People(self.link, self._find, 24)
+        self.people = People(self.link, self._find)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
         self.presence = Presence(self.link, self.people, self.settings)
 
@@ -101,6 +112,7 @@ class Office:
         async def said() -> None:
             await self._plain.command(*words)
 
+        self.link.told = -1
         self._runner.run(said())
 
     def look(self, mobiles: Sequence[str]) -> tuple[dict[str, Truth], set[str]]:
@@ -124,14 +136,14 @@ class Office:
 
     async def settle(self, holder: Holder, entries: Sequence[Entry]) -> str:
         """The device has these."""
-        await self.mailbox.settle(holder.mobile, holder.device, [entry.stream_id for entry in entries])
+        await self.mailbox.settle(holder.mobile, holder.device, landed(entries))
         return "settled"
 
     async def collect(
-        self, holder: Holder, mode: Mode, count: int, cursor: str = START, ids: Sequence[str] = ()
+        self, holder: Holder, mode: Mode, count: int, cursor: str, ids: Sequence[str], through: Sequence[Entry]
     ) -> tuple[str, str, int, list[Entry]]:
-        """Verdict, cursor, how many were read, and the entries."""
-        found = await self.mailbox.collect(holder, mode, count, cursor, ids)
+        """Verdict, cursor, how many were read, and the entries; those that are ``through`` are settled on the way."""
+        found = await self.mailbox.collect(holder, mode, count, cursor, ids, landed(through))
         return found.verdict, found.cursor, found.read, found.entries
 
     async def sweep(self, mobile: str, gone: str) -> list[str]:

@@ -35,6 +35,8 @@ class PostMachine(LeaseMachine):
         self.flying: dict[Holder, dict[str, Entry]] = {}
         self.newest: dict[Holder, Id] = {}
         self.cursors: dict[Holder, str] = {}
+        self.through: dict[Holder, list[Entry]] = {}
+        """Acked, their senders told, and not settled yet."""
         self.before_ms = 0
         self.names = 0
         self.stored: dict[tuple[str, Id], tuple[str, str]] = {}
@@ -62,6 +64,8 @@ class PostMachine(LeaseMachine):
                 slot.expire_phantoms(self.before_ms)
             case "tidy":
                 assert ran.reply == [slot.tidy().encode()]
+            case "turn":
+                pass  # what is remembered, and for how long, shows in the answers
             case _:
                 super().aside(ran)
 
@@ -129,6 +133,7 @@ class PostMachine(LeaseMachine):
     def connects(self, mobile: str, device: str, server: str, fault: Fault) -> None:
         holder = self.connect(mobile, device, server, fault)
         self.flying[holder], self.newest[holder], self.cursors[holder] = {}, (0, 0), "0-0"
+        self.through[holder] = []
 
     @deed(12, lambda self: self.holders, number=PICK, count=range(1, 5), fault=FAULTS)
     def collect_new(self, number: int, count: int, fault: Fault) -> None:
@@ -145,20 +150,24 @@ class PostMachine(LeaseMachine):
     def collect(self, holder: Holder, mode: Mode, count: int, fault: Fault) -> None:
         slot, flying = self.slots[holder.mobile], self.flying[holder]
         cursor, ids = self.cursors[holder], list(flying)[:count] if mode == "again" else []
-        handed: dict[Id, Entry] = {}
+        through = self.through[holder]
+        done = [place(entry.stream_id) for entry in through]
 
         def model(_: Ran) -> tuple[str, Id, int, list[Entry]]:
+            if slot.book.held(holder) == "ok" and slot.book.live(holder.device):
+                slot.settle(holder.device, done)
             before = self.entries(slot)
             verdict, after, read, places = slot.collect(holder, mode, count, place(cursor), [*map(place, ids)])
-            handed.update((at, before[at]) for at in places)
             return verdict, after, read, [before[at] for at in places]
 
         (verdict, after, read, entries), modelled = self.perform(
-            "collect", lambda: self.office.collect(holder, mode, count, cursor, ids), model, fault
+            "collect", lambda: self.office.collect(holder, mode, count, cursor, ids, through), model, fault
         )
         assert (verdict, place(after), read, entries) == modelled
         assert not self.standing[holder.mobile] & {entry.sender for entry in entries if isinstance(entry, Chat)}
         self.check_order(holder, mode, [entry.stream_id for entry in entries])
+        if verdict == "ok":
+            self.through[holder] = []
         flying.update((entry.stream_id, entry) for entry in entries)
         if mode == "pending":
             self.cursors[holder] = after
@@ -185,37 +194,39 @@ class PostMachine(LeaseMachine):
         lambda self: any(self.flying.values()),
         number=PICK,
         which=range(1, 16),
-        crash=[False, False, False, True],
+        then=["settle", "settle", "wait", "wait", "wait", "crash"],
         fault=FAULTS,
         second=FAULTS,
     )
-    def ack(self, number: int, which: int, crash: bool, fault: Fault, second: Fault) -> None:
+    def ack(self, number: int, which: int, then: str, fault: Fault, second: Fault) -> None:
         holder = self.pick_flying(number)
         flying = list(self.flying[holder].values())
         entries = [entry for n, entry in enumerate(flying) if which >> n & 1]
-        self.acknowledge(holder, entries or flying, fault, second, crash=crash)
+        self.acknowledge(holder, entries or flying, fault, second, then=then)
 
-    def acknowledge(
-        self, holder: Holder, entries: Sequence[Entry], fault: Fault, second: Fault, *, crash: bool
-    ) -> None:
+    def acknowledge(self, holder: Holder, entries: Sequence[Entry], fault: Fault, second: Fault, *, then: str) -> None:
         """Receipts first. After a crash in between the client acks once more."""
         flying = self.flying[holder]
         for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
             self.tell(
                 holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault
             )
-        if not crash:
+        if then != "crash":
             self.acked |= {(holder.mobile, place(entry.stream_id)) for entry in entries}
+            self.through[holder] += entries
             for entry in entries:
                 del flying[entry.stream_id]
-            self.settle(holder, entries, second)
+        if then == "settle":
+            self.settle(holder, second)
 
-    def settle(self, holder: Holder, entries: Sequence[Entry], fault: Fault) -> None:
-        """What was acked is still remembered."""
-        slot, ids = self.slots[holder.mobile], [place(entry.stream_id) for entry in entries]
+    def settle(self, holder: Holder, fault: Fault) -> None:
+        """Without a collection; what was acked is still remembered."""
+        slot, entries = self.slots[holder.mobile], self.through[holder]
+        ids = [place(entry.stream_id) for entry in entries]
         self.perform(
             "settle", lambda: self.office.settle(holder, entries), lambda _: slot.settle(holder.device, ids), fault
         )
+        self.through[holder] = []
         for entry in entries:
             if isinstance(entry, Chat) and slot.remembers(entry.sender, entry.message_id):
                 self.check_unread(slot, entry.sender, [entry.message_id])

@@ -6,7 +6,6 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, Literal, NamedTuple
 
-from delivery.line import pack
 from delivery.link import Arg, Link
 from delivery.scripts import Script
 from protocol.refusals import Refusal
@@ -79,6 +78,8 @@ class RoughLink(Link):
         self._breakage = breakage
         self._fault, self._calls = NONE, 0
         self.log: list[Ran] = []
+        self.told = -1
+        """The time that Redis has been told."""
 
     def begin(self, fault: Fault) -> None:
         """The next operation, and what happens to it."""
@@ -104,8 +105,9 @@ class RoughLink(Link):
         raise Refusal("unavailable")
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
-        told = self._ask(pack("SET", KEY, self._clocks.redis_ms))
+        if self.told != self._clocks.redis_ms:
+            await self.command("SET", KEY, self._clocks.redis_ms)
+            self.told = self._clocks.redis_ms
         reply = await super().call(dressed(script, self._breakage), keys, args)
-        await told
         self.log.append(Ran(script.name, keys, args, reply))
         return reply
