@@ -67,7 +67,7 @@ class House:
         mailbox = Mailbox(self.link, people, settings, self.server_id)
         self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
-        self.sessions = Sessions(self.redis, settings, self._closed)
+        self.sessions = Sessions(self.redis, settings, self._closed, self._values)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         return Services(
             settings=settings,
@@ -155,6 +155,10 @@ class House:
         for session_id in closed:
             self.hub.close_session(session_id)
         return True
+
+    async def _values(self, names: list[str]) -> list[bytes | None]:
+        found: list[bytes | None] = await self.link.command("MGET", *names)
+        return found
 
     async def _closed(self, session: ClosedSession) -> None:
         self.hub.close_session(session.session_id)

@@ -1,10 +1,10 @@
 """What Redis remembers of sessions, so that PostgreSQL is not asked at every request."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from redis.asyncio import Redis
@@ -26,6 +26,8 @@ RECALL_SECONDS: Final = 1.0
 """How long Redis may take to remember. PostgreSQL can tell as well, and more may be asked of Redis in one request:
 together they must stay within the six seconds in which everybody gets an answer."""
 
+Values: TypeAlias = Callable[[list[str]], Awaitable[list[bytes | None]]]
+
 _ALIVE: Final = b"1"
 _CLOSED: Final = b"0"
 
@@ -44,17 +46,22 @@ async def redis_answering() -> AsyncIterator[None]:
 
 
 class SessionMemory:
-    """Session ids and whether they live."""
+    """Session ids and whether they live.
 
-    def __init__(self, redis: "Redis") -> None:
+    :param values: asks Redis for the values of keys, and raises ``Refusal("unavailable")`` or what ``redis`` raises; by
+        default it is ``redis`` itself. When thousands connect at once a pool of clients is too narrow a door.
+    """
+
+    def __init__(self, redis: "Redis", values: Values | None = None) -> None:
         self._redis = redis
+        self._values: Values = values or redis.mget
         self._renewed = monotonic()
 
     async def recall(self, session_ids: list[str]) -> dict[str, bool] | None:
         """What is known; None when Redis is away: then PostgreSQL is to be asked, and nothing written down."""
         try:
             async with redis_answering(), asyncio.timeout(RECALL_SECONDS):
-                values = await self._redis.mget([keys.session(session_id) for session_id in session_ids])
+                values = await self._values([keys.session(session_id) for session_id in session_ids])
         except Refusal:
             return None
         known = zip(session_ids, values, strict=True)

@@ -8,7 +8,7 @@ from delivery.flights import Landed
 from delivery.link import Arg, Link
 from delivery.people import People
 from delivery.presence import Holder, Verdict
-from delivery.scripts import COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD
+from delivery.scripts import COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
 from protocol.entries import Chat, Entry, Receipt
 from protocol.refusals import Refusal
 from settings import Settings
@@ -154,6 +154,12 @@ class Mailbox:
         keys = self._people.keys(mobile)
         names = [keys.blocks, keys.records, keys.records_before]
         found = await self._link.call(UNREAD, names, [sender, *message_ids])
+        return [message_id.decode() for message_id in found]
+
+    async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> list[str]:
+        """Of which of these chats that wait here its sender was told nothing yet: no device of this person has them."""
+        keys = self._people.keys(mobile)
+        found = await self._link.call(UNTOLD, [keys.records, keys.records_before], [sender, *message_ids])
         return [message_id.decode() for message_id in found]
 
     async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from settings import Settings
 from settings.logs import configure, log_config
 
 BACKLOG: Final = 4096
-GC_THRESHOLDS: Final = (50_000, 20, 50)
+GC_THRESHOLDS: Final = (10_000, 10, 20)
 """Connections the kernel holds for us. With Sanic's 100, a storm of reconnects waits for seconds in SYN retries."""
 
 

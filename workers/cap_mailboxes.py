@@ -127,7 +127,9 @@ async def _tell(chores: Chores, mobile: str, chats: list[tuple[str, str]]) -> No
     for sender, message_id in chats:
         by_sender[sender].append(message_id)
     for sender, message_ids in by_sender.items():
-        await chores.mailbox.deposit_receipt(sender, mobile, "expired", message_ids)
+        # To whom a chat was delivered on one device, it is not expired on another: ticks only move forward.
+        if untold := await chores.mailbox.untold(mobile, sender, message_ids):
+            await chores.mailbox.deposit_receipt(sender, mobile, "expired", untold)
 
 
 async def _forget_devices(chores: Chores, mobile: str) -> None:

@@ -66,6 +66,19 @@ async def test_several_workers_at_once_expire_each_chat_once(short: dict[str, An
     assert named == {f"old-{n}" for n in range(20)}
 
 
+async def test_what_one_device_has_is_not_expired_on_another(short: dict[str, Any], post: Post, asha: Post) -> None:
+    await post.claim("phone", "s1", "c1")
+    await post.claim("tablet", "s2", "c2")
+    sent = [(await post.send(f"old-{n}"))[1] for n in range(3)]
+    await post.collect(device="phone")
+    await post.settle(sent[0], device="phone")
+    await post.mark_read("old-1", device="phone")
+    await asyncio.sleep(LONG + 0.05)
+    assert await cap_all(short) == 3
+    assert await post.waits() == []
+    assert await told(asha) == [(MOBILE, "expired", "old-2")]
+
+
 async def test_a_phantom_ends_as_a_chat_would(short: dict[str, Any], post: Post, asha: Post) -> None:
     await post.load(await account(post), version=1, blocked=(ASHA,))
     await post.send("old")

@@ -104,9 +104,14 @@ class MailboxMachine(PostMachine):
         limit = waiting[number % len(waiting)][0][0] + extra if waiting else 1_000
         days, self.before_ms = self.office.before(limit)
         due = slot.due(self.before_ms)
+        known = {said: slot.records[said].state for _, said in due if said is not None}
+        before = set(self.expired)
         self.perform("", lambda: self.office.cap(mobile, days), lambda _: None, fault._replace(at=at))
         for _, said in due:
-            assert said is None or (said[0], mobile, said[1]) in self.expired
+            if said is not None:
+                news = (said[0], mobile, said[1])
+                assert news in self.expired or known[said] in "dr", "its sender knows nothing"
+                assert news not in self.expired - before or known[said] not in "dr", "I4: delivered, and then expired"
 
     @deed(1, lambda self: self.steps >= 25)
     def days_pass(self) -> None:

@@ -64,7 +64,7 @@ class PostMachine(LeaseMachine):
                 slot.expire_phantoms(self.before_ms)
             case "tidy":
                 assert ran.reply == [slot.tidy().encode()]
-            case "turn":
+            case "turn" | "untold":
                 pass  # what is remembered, and for how long, shows in the answers
             case _:
                 super().aside(ran)

@@ -8,7 +8,7 @@ from tests.delivery.models.mailbox_machine import MailboxMachine
 from tests.delivery.models.presence_machine import PresenceMachine
 from tests.delivery.models.running import break_and_run
 
-MOST = 200
+MOST = 1000
 """Examples before a fault counts as missed; the first few find most."""
 
 
