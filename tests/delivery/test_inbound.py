@@ -49,6 +49,7 @@ class Desk(hands.Desk):
         """What is answered to this, now and when the work is done."""
         self.frames.clear()
         self.say(self.inbound.hear(data))
+        self.sends.go()
         while self.sends.pending:
             await asyncio.sleep(0.005)
         await self.acks.finish()
