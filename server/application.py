@@ -20,6 +20,7 @@ from settings import Settings
 from settings.logs import configure, log_config
 
 BACKLOG: Final = 4096
+SETTLE_SECONDS: Final = 1.0
 GC_THRESHOLDS: Final = (10_000, 10, 20)
 """Connections the kernel holds for us. With Sanic's 100, a storm of reconnects waits for seconds in SYN retries."""
 
@@ -70,7 +71,7 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
     app.ctx.sockets = Sockets(settings, app.ctx.heartbeat)
     app.before_server_start(_begin)
-    app.after_server_start(_settle_memory)
+    app.after_server_start(_settle_memory_soon)
     app.after_server_stop(_finish)
     watchdog.install(app)
     return app
@@ -101,7 +102,12 @@ async def _begin(app: MiniSanic) -> None:
     app.ctx.heartbeat.start()
 
 
-async def _settle_memory(_app: MiniSanic) -> None:
+async def _settle_memory_soon(_app: MiniSanic) -> None:
+    # Not at once: Sanic counts a worker as up only after this, and a stop that comes before waits for it for long.
+    asyncio.get_running_loop().call_later(SETTLE_SECONDS, _settle_memory)
+
+
+def _settle_memory() -> None:
     """What stands now stands as long as we do: the collector need not look at it again, and seldom at the rest, since
     hardly anything of ours forms cycles. Left alone it takes 5 % of a busy worker's time."""
     gc.collect()
