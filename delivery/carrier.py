@@ -131,8 +131,7 @@ class Carrier:
         return self._due or (self._flights.room > 0 and (self._more or self._cursor is not None))
 
     def _look(self) -> None:
-        self._cursor = START
-        self._more = True
+        self._doubt()
         self._wake()
 
     def _wake(self) -> None:
@@ -156,6 +155,7 @@ class Carrier:
             frames, receipts, failed = self._said(collected.entries, again=False)
             self._read_to(rung, everything=collected.read < asked)
         except Refusal:
+            self._doubt()
             self._road.spawn(self._run(RETRY_SECONDS))
         except Exception as error:  # noqa: BLE001 - the connection ends by it
             self._road.done(error)
@@ -172,21 +172,24 @@ class Carrier:
         self._go_on()
 
     async def _run(self, pause: float = 0) -> None:
-        """While Redis is away it tries again, and then looks at what may be pending first: a read whose answer was
-        lost has been executed."""
+        """While Redis is away it tries again."""
         try:
             while self._wanted and not self._road.ended:
                 if pause:
-                    self._cursor = START
-                    self._more = True
                     await asyncio.sleep(pause)
                 try:
                     await self._round()
                     pause = 0
                 except Refusal:
+                    self._doubt()
                     pause = RETRY_SECONDS
         finally:
             self._running = False
+
+    def _doubt(self) -> None:
+        """A read whose answer was lost has been executed: look at what may be pending first."""
+        self._cursor = START
+        self._more = True
 
     async def _round(self) -> None:
         if self._due:

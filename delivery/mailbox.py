@@ -128,20 +128,18 @@ class Mailbox:
         landed: Sequence[Landed] = (),
     ) -> Collected:
         """The next entries for this connection, if it still holds the lease; then ``landed`` are settled on the way."""
-        whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
-        args = [*whose, mode, count, cursor, len(ids), len(landed), *ids, *_settled(landed)]
+        args = _collecting(holder, mode, count, cursor, ids, landed)
         return _collected(await self._link.call(COLLECT, self._people.keys(holder.mobile).collecting, args))
 
     def collect_soon(
         self, holder: Holder, count: int, landed: Sequence[Landed], then: Callable[[Collected | Exception], None]
     ) -> None:
         """New entries, told as the answer comes in."""
-        whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
-        args = [*whose, "new", count, START, 0, len(landed), *_settled(landed)]
 
         def heard(reply: Any) -> None:
             then(reply if isinstance(reply, Exception) else _collected(reply))
 
+        args = _collecting(holder, "new", count, START, (), landed)
         self._link.ask(COLLECT, self._people.keys(holder.mobile).collecting, args, heard)
 
     async def settle(self, mobile: str, device: str, landed: Sequence[Landed]) -> None:
@@ -173,6 +171,13 @@ class Mailbox:
         """Our own code failed on this entry; how often by now."""
         count: int = await self._link.command("HINCRBY", self._people.keys(mobile).parked, stream_id, 1)
         return count
+
+
+def _collecting(
+    holder: Holder, mode: Mode, count: int, cursor: str, ids: Sequence[str], landed: Sequence[Landed]
+) -> list[Arg]:
+    whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
+    return [*whose, mode, count, cursor, len(ids), len(landed), *ids, *_settled(landed)]
 
 
 def _settled(landed: Sequence[Landed]) -> list[Arg]:

@@ -21,7 +21,7 @@ from delivery.presence import Holder, Presence
 from delivery.settles import Settles
 from protocol.dialects import V1, Dialect, Seed
 from protocol.entries import Chat
-from protocol.refusals import SLOW_CONSUMER, Close
+from protocol.refusals import SLOW_CONSUMER, Close, Refusal
 from settings import Settings
 from tests.delivery.desk import Desk
 from tests.delivery.one_server import OneServer
@@ -421,6 +421,29 @@ async def test_a_slow_reader_is_waited_for_also_on_the_short_road(redis: "Redis"
             await scene.send(f"m-{n}")
         await until(lambda: scene.road.chats() == ["m-0", "m-1", "m-2"])
         assert scene.road.carried > carried
+
+
+async def test_after_a_refused_round_what_may_be_pending_comes_first(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with carrying(redis, redeliver_seconds=0.1) as scene:
+        await scene.send("m-1")
+        await until(lambda: scene.road.chats() == ["m-1"])
+        await at_rest(scene)
+        modes: list[str] = []
+        collect = scene.mailbox.collect
+
+        async def refused_once(holder: Holder, mode: Mode, *args: Any) -> Collected:
+            modes.append(mode)
+            if len(modes) == 1:
+                raise Refusal("unavailable")
+            return await collect(holder, mode, *args)
+
+        monkeypatch.setattr(scene.mailbox, "collect", refused_once)
+        await asyncio.sleep(0.15)
+        scene.carrier.tick(time.monotonic())
+        await until(lambda: "pending" in modes)
+        assert modes[0] == "again"
 
 
 async def test_a_bug_on_the_short_road_ends_the_connection(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
