@@ -156,9 +156,8 @@ class House:
             self.hub.close_session(session_id)
         return True
 
-    async def _values(self, names: list[str]) -> list[bytes | None]:
-        found: list[bytes | None] = await self.link.command("MGET", *names)
-        return found
+    def _values(self, names: list[str]) -> "asyncio.Future[list[bytes | None]]":
+        return self.link.command("MGET", *names)
 
     async def _closed(self, session: ClosedSession) -> None:
         self.hub.close_session(session.session_id)

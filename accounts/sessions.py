@@ -60,6 +60,13 @@ class Sessions:
         """
         return await finish(self._open(user, device_id, device_name))
 
+    def recall(self, session_id: str, told: Callable[[bool], None]) -> None:
+        """Tell whether Redis remembers that the session lives; when it does not, only :meth:`check` can say.
+
+        For whoever has no task to wait in. ``told`` is called once, later.
+        """
+        self._memory.recall_one(session_id, told)
+
     async def check(self, session_id: str) -> None:
         """Return if the session lives.
 

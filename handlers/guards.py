@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 from sanic import Request
 from sanic.response import HTTPResponse
 
 from accounts.tokens import Claims
-from handlers.queries import query
-from handlers.services import services
+from handlers.queries import read_query
+from handlers.services import Services, services
 from protocol.refusals import Refusal
+from server.upgrade import Upgrade
 
 Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse]]
 PersonalHandler = Callable[[Request, Claims], Coroutine[Any, Any, HTTPResponse]]
@@ -24,7 +25,7 @@ def authenticated(handler: PersonalHandler) -> Handler:
 
     @wraps(handler)
     async def guarded(request: Request) -> HTTPResponse:
-        token = _bearer(request)
+        token = _bearer(request.headers.getall("authorization", []))
         if token is None:
             raise Refusal("token_missing")
         return await handler(request, await _checked(request, token))
@@ -37,15 +38,36 @@ async def authenticate_socket(request: Request) -> Claims:
 
     :raises Refusal: as :func:`authenticated`, and ``ticket_invalid``, ``bad_request``
     """
-    token = _bearer(request)
+    kind, secret = _secret(request.headers.getall("authorization", []), request.query_string)
+    if kind == "ticket":
+        return await services(request).sessions.redeem_ticket(secret)
+    return await _checked(request, secret)
+
+
+def judge_socket(mine: Services, upgrade: Upgrade, judged: Callable[[Claims | None], None]) -> None:
+    """The same where it can be told without asking PostgreSQL, or using up anything. None is no refusal: ask again with
+    :func:`authenticate_socket`."""
+    try:
+        kind, secret = _secret(upgrade.authorization, upgrade.query)
+        claims = mine.tokens.verify(secret) if kind == "token" else None
+    except Refusal:
+        claims = None
+    if claims is None:
+        judged(None)
+    else:
+        mine.sessions.recall(claims.session_id, lambda lives: judged(claims if lives else None))
+
+
+def _secret(authorization: list[str], query: str) -> tuple[Literal["token", "ticket"], str]:
+    token = _bearer(authorization)
     if token is None:
-        given = query(request)
+        given = read_query(query)
         if "ticket" in given:
-            return await services(request).sessions.redeem_ticket(given["ticket"])
+            return "ticket", given["ticket"]
         token = given.get("token")
     if token is None:
         raise Refusal("token_missing")
-    return await _checked(request, token)
+    return "token", token
 
 
 async def _checked(request: Request, token: str) -> Claims:
@@ -55,9 +77,8 @@ async def _checked(request: Request, token: str) -> Claims:
     return claims
 
 
-def _bearer(request: Request) -> str | None:
+def _bearer(headers: list[str]) -> str | None:
     """The token of the Authorization header; None without such a header."""
-    headers: list[str] = request.headers.getall("authorization", [])
     if not headers:
         return None
     scheme, _, token = headers[0].partition(" ")

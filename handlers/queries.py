@@ -9,13 +9,13 @@ from handlers.services import services
 from protocol.refusals import Refusal
 
 
-def query(request: Request) -> dict[str, str]:
-    """The query, each name once, without control characters.
+def read_query(text: str) -> dict[str, str]:
+    """What comes after the question mark: each name once, without control characters.
 
     :raises Refusal: ``bad_request``
     """
     try:
-        pairs = parse_qsl(request.query_string, keep_blank_values=True, errors="strict", max_num_fields=32)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=32)
     except ValueError:  # not UTF-8, or too many
         raise Refusal("bad_request") from None
     found = dict(pairs)
@@ -29,7 +29,7 @@ def query_mobile(request: Request) -> str:
 
     :raises Refusal: ``bad_request``, ``bad_mobile``
     """
-    raw = query(request).get("mobileNo")
+    raw = read_query(request.query_string).get("mobileNo")
     if raw is None:
         raise Refusal("bad_request", [{"field": "mobileNo", "message": "mobileNo is missing"}])
     # A plus that was not written as %2B arrives as a space.

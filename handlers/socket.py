@@ -1,19 +1,22 @@
 """The WebSocket: who opens it is settled before the upgrade, what is said on it is the connection's business."""
 
 from collections.abc import Callable
-from functools import cache, lru_cache
-from typing import Final
+from functools import cache, lru_cache, partial
+from typing import Any, Final
 
 from sanic import Request
 
 from accounts.numbers import canonical_mobile
+from accounts.tokens import Claims
 from delivery.connection import Connection
-from handlers.guards import authenticate_socket
-from handlers.services import services
+from handlers.guards import authenticate_socket, judge_socket
+from handlers.services import Services
 from protocol.dialects import V1, Dialect, Seed
 from server.application import MiniSanic
 from server.client_socket import ClientSocket
+from server.door import Judged
 from server.routes import add_sockets, is_socket, is_v1
+from server.upgrade import Upgrade
 
 # Ten thousand connections share what they need not have for themselves.
 SEED: Final[Dialect] = Seed()
@@ -32,7 +35,7 @@ def _canonical(region: str) -> Callable[[str], str]:
 def register_socket(app: MiniSanic) -> None:
     """Serve WebSockets on any path. A bad token gets a real 401 before the upgrade."""
     app.register_middleware(_authenticate, "request")
-    add_sockets(app, _attend)
+    add_sockets(app, _attend, partial(_judge, app))
 
 
 async def _authenticate(request: Request) -> None:
@@ -40,13 +43,24 @@ async def _authenticate(request: Request) -> None:
         request.ctx.claims = await authenticate_socket(request)
 
 
+def _judge(app: MiniSanic, upgrade: Upgrade, judged: Judged) -> None:
+    def known(claims: Claims | None) -> None:
+        judged(None if claims is None else partial(_enter, app.ctx, claims, upgrade.v1))
+
+    judge_socket(app.ctx.services, upgrade, known)
+
+
 async def _attend(request: Request, socket: ClientSocket) -> None:
-    mine = services(request)
+    _enter(request.app.ctx, request.ctx.claims, is_v1(request), socket)
+
+
+def _enter(ctx: Any, claims: Claims, v1: bool, socket: ClientSocket) -> None:
+    mine: Services = ctx.services
     connection = Connection(
         socket,
-        request.ctx.claims,
-        V1_DIALECT if is_v1(request) else SEED,
-        request.app.ctx.server_id,
+        claims,
+        V1_DIALECT if v1 else SEED,
+        ctx.server_id,
         mine.messenger,
         mine.hub,
         mine.settings,

@@ -11,7 +11,7 @@ from sanic.config import Config
 from sanic.server.async_server import AsyncioServer
 
 from server import watchdog
-from server.handshake import SocketProtocol
+from server.door import Door
 from server.heartbeat import Heartbeat
 from server.identity import make_server_id
 from server.loop import ServerLoopPolicy
@@ -20,9 +20,9 @@ from settings import Settings
 from settings.logs import configure, log_config
 
 BACKLOG: Final = 4096
+"""Connections the kernel holds for us. With Sanic's 100, a storm of reconnects waits for seconds in SYN retries."""
 SETTLE_SECONDS: Final = 1.0
 GC_THRESHOLDS: Final = (10_000, 10, 20)
-"""Connections the kernel holds for us. With Sanic's 100, a storm of reconnects waits for seconds in SYN retries."""
 
 
 class MiniSanic(Sanic[Config, Any]):
@@ -47,7 +47,7 @@ class MiniSanic(Sanic[Config, Any]):
     @staticmethod
     def _ours(kwargs: dict[str, Any]) -> dict[str, Any]:
         return kwargs | {
-            "protocol": kwargs.get("protocol") or SocketProtocol,
+            "protocol": kwargs.get("protocol") or Door,
             "backlog": kwargs.get("backlog") or BACKLOG,
         }
 
@@ -70,6 +70,7 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     app.enable_websocket()
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
     app.ctx.sockets = Sockets(settings, app.ctx.heartbeat)
+    app.ctx.judge = None
     app.before_server_start(_begin)
     app.after_server_start(_settle_memory_soon)
     app.after_server_stop(_finish)

@@ -60,6 +60,7 @@ class Drain:
         """Drain. Sanic may call its stop listeners twice (when a signal comes in between): once counts."""
         if self._task is None:
             _ignore_signals()
+            self._app.ctx.sockets.shut()
             self._task = asyncio.get_running_loop().create_task(self._drain())
         await asyncio.shield(self._task)
 

@@ -6,9 +6,12 @@ and whatever hangs on it. None of that is needed for a socket that only waits; s
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 
+import structlog
 from sanic import Request
 from sanic.exceptions import SanicException
 from websockets import http11
@@ -16,10 +19,13 @@ from websockets.datastructures import Headers
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from protocol.refusals import DRAINING
+from protocol.refusals import DRAINING, INTERNAL
 from server.client_socket import ClientSocket
 from server.http_protocol import DeadlineProtocol
+from server.outgoing import PIECE_BYTES
 from server.sockets import Sockets
+
+logger = structlog.get_logger(__name__)
 
 
 class Upgraded:
@@ -49,22 +55,43 @@ class SocketProtocol(DeadlineProtocol):
         answer = _accept(request, subprotocols)
         sockets.admit(request.client_ip)
         await self.send(answer)  # type: ignore[no-untyped-call]
-        return Upgraded(self._hand_over(sockets, request.client_ip))
-
-    def _hand_over(self, sockets: Sockets, address: str) -> ClientSocket:
         transport: asyncio.Transport | None = self.transport
         if transport is None:
             raise RuntimeError("the connection has no transport")
-        socket = ClientSocket(transport, sockets, self.connections, address)
-        sockets.opened(socket)
-        transport.set_protocol(socket)
         # From here on Sanic's object owns nothing, and its close(), which ends its task, finds nothing to close.
         self.transport = None
         self.connections.discard(self)
-        self.connections.add(socket)
-        if self.recv_buffer:
-            socket.data_received(bytes(self.recv_buffer))
-        return socket
+        return Upgraded(take_over(transport, sockets, self.connections, request.client_ip, bytes(self.recv_buffer)))
+
+
+def take_over(
+    transport: asyncio.Transport, sockets: Sockets, connections: set[Any], address: str, came: bytes
+) -> ClientSocket:
+    """From now on the connection is a WebSocket.
+
+    :param connections: Sanic's, of this worker
+    :param came: what came of it behind the handshake
+    """
+    socket = ClientSocket(transport, sockets, connections, address)
+    sockets.opened(socket)
+    transport.set_write_buffer_limits(high=PIECE_BYTES)
+    transport.set_protocol(socket)
+    connections.add(socket)
+    if came:
+        socket.data_received(came)
+    return socket
+
+
+@contextmanager
+def introducing(socket: ClientSocket) -> Iterator[None]:
+    """Within this the socket gets its listener; without one, and when something fails, it is closed (1011)."""
+    try:
+        yield
+    except Exception:
+        logger.exception("the socket handler failed")
+        socket.close(INTERNAL)
+    if not socket.attached:
+        socket.close(INTERNAL)
 
 
 def _accept(request: Request, subprotocols: Sequence[str] | None) -> bytes:

@@ -9,19 +9,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import httptools
-import structlog
 from sanic import Request
 
-from protocol.refusals import INTERNAL, Refusal
+from protocol.refusals import Refusal
 from server.application import MiniSanic
 from server.client_socket import ClientSocket
-from server.handshake import Upgraded
-
-logger = structlog.get_logger(__name__)
+from server.door import Judge
+from server.handshake import Upgraded, introducing
+from server.upgrade import V1
 
 SEED_PATH: Final = "/_socket"
 V1_PATH: Final = "/_socket/v1"
-V1: Final = "wm.v1"
 
 SocketHandler = Callable[[Request, ClientSocket], Awaitable[None]]
 
@@ -36,8 +34,8 @@ def is_v1(request: Request) -> bool:
     return is_socket(request) and request.path == V1_PATH
 
 
-def add_sockets(app: MiniSanic, handler: SocketHandler) -> None:
-    """Serve every WebSocket with ``handler(request, socket)``.
+def add_sockets(app: MiniSanic, handler: SocketHandler, judge: Judge | None = None) -> None:
+    """Serve every WebSocket with ``handler(request, socket)``, or, where ``judge`` says so, without a request.
 
     The handler makes its connection, calls ``socket.attach(connection)``, with no await between making the connection
     known to others and that call, and returns: connection and socket live on by themselves, and the request is freed.
@@ -56,6 +54,7 @@ def add_sockets(app: MiniSanic, handler: SocketHandler) -> None:
     async def attend(request: Request, upgraded: Upgraded) -> None:
         await _attend(request, upgraded.socket, handler)
 
+    app.ctx.judge = judge
     app.add_signal(_lead, "http.routing.before")
     app.register_middleware(_refuse_direct, "request", priority=1000)
     app.add_websocket_route(attend, SEED_PATH, name="socket")
@@ -85,10 +84,5 @@ async def _refuse_direct(request: Request) -> None:
 async def _attend(request: Request, socket: ClientSocket, handler: SocketHandler) -> None:
     # Tasks copy the context they are made in: with the request in it, the connection's tasks would keep it for good.
     Request._current.set(None)  # type: ignore[arg-type]
-    try:
+    with introducing(socket):
         await handler(request, socket)
-    except Exception:
-        logger.exception("the socket handler failed")
-        socket.close(INTERNAL)
-    if not socket.attached:
-        socket.close(INTERNAL)

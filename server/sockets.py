@@ -22,12 +22,21 @@ class Sockets:
         self.settings = settings
         self._heartbeat = heartbeat
         self._of_address: dict[str, int] = {}
+        self._shut = False
+        self.counts_forwarded = bool(settings.proxies and settings.sockets_per_address)
+        """Whether an address is what a proxy says it is. Sanic knows how to read that."""
+
+    def shut(self) -> None:
+        """This server goes down: nobody comes in any more."""
+        self._shut = True
 
     def admit(self, address: str) -> None:
         """May one more come from there?
 
-        :raises Refusal: ``too_many_connections``
+        :raises Refusal: ``too_many_connections``, ``draining``
         """
+        if self._shut:
+            raise Refusal("draining")
         limit = self.settings.sockets_per_address
         if limit and self._of_address.get(address, 0) >= limit:
             raise Refusal("too_many_connections")

@@ -1,5 +1,6 @@
 """Who opens a socket: header, ticket, token, in this order. (For routes, see test_auth.)"""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 
@@ -7,7 +8,9 @@ import pytest
 from sanic import Request
 from sanic.response import HTTPResponse, json
 
-from handlers.guards import authenticate_socket
+from accounts.tokens import Claims
+from handlers.guards import authenticate_socket, judge_socket
+from server.upgrade import Upgrade
 from tests.support.api import Api, make_settings, serve
 
 A, B = "919800000001", "919800000002"
@@ -90,3 +93,34 @@ async def test_the_key_before_opens_doors_after_a_rotation(redis: object, valkey
         knobs = {"jwt_secret": new, "jwt_previous_secret": previous}
         async with serve(make_settings(valkey_url, database_url, **knobs)) as after:
             assert (await after.client.get("/block-action/list", headers=headers)).status_code == status
+
+
+async def _judge(api: Api, query: str, authorization: list[str] | None = None) -> str | None:
+    """Whom the door lets in without a request."""
+    answer: asyncio.Future[Claims | None] = asyncio.get_running_loop().create_future()
+    judge_socket(api.services, Upgrade(query, authorization or [], False, b"", 0), answer.set_result)
+    claims = await asyncio.wait_for(answer, 5)
+    return None if claims is None else claims.mobile
+
+
+async def test_the_door_knows_whom_redis_remembers(door: Api) -> None:
+    a, b = await _token(door, A), await _token(door, B)
+    assert await _judge(door, f"token={a}") is None  # nobody has asked PostgreSQL yet
+    assert (await door.client.get(f"/who?token={a}")).status_code == 200
+    assert await _judge(door, f"token={a}") == A
+    assert await _judge(door, f"token={b}", [f"Bearer {a}"]) == A
+    assert await _judge(door, f"token={a}", ["Bearer spoiled"]) is None
+    await door.client.post("/auth/logout", headers={"Authorization": f"Bearer {a}"})
+    assert await _judge(door, f"token={a}") is None
+
+
+async def test_the_door_uses_up_no_ticket(door: Api) -> None:
+    token = await _token(door, A)
+    ticket = await _ticket(door, token)
+    assert await _judge(door, f"ticket={ticket}&token={token}") is None
+    assert (await door.client.get(f"/who?ticket={ticket}")).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "token=", "token=a.b.c", "token=a&token=b", "token=%00", "ticket="])
+async def test_the_door_lets_nobody_else_in(door: Api, query: str) -> None:
+    assert await _judge(door, query) is None

@@ -10,6 +10,7 @@ from sanic import Request
 from sanic.response import HTTPResponse, json
 
 from server.application import BACKLOG
+from server.door import Door
 from server.handshake import SocketProtocol
 from tests.server.cli import running
 from tests.server.support import House, serving
@@ -78,6 +79,9 @@ async def test_two_applications_can_follow_each_other_in_a_process() -> None:
 async def test_connections_are_ours() -> None:
     async with serving() as house:
         _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        await asyncio.sleep(0.05)
+        assert {type(protocol) for protocol in house.protocols} == {Door}
+        writer.write(b"GET /")
         await asyncio.sleep(0.05)
         assert {type(protocol) for protocol in house.protocols} == {SocketProtocol}
         writer.close()

@@ -1,0 +1,129 @@
+"""The first protocol of every TCP connection: lets plain upgrades in, and leaves all else to Sanic.
+
+A request of Sanic's, with its task, its router and its middleware, costs more than all the rest of a reconnect. So a
+WebSocket that asks for nothing unusual, and that those who judge (handlers) have no doubt about, is let in from here.
+Nothing is refused here: whatever is not let in goes on as if this room did not exist, and gets its answer there.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from protocol.refusals import Refusal
+from server.client_socket import ClientSocket
+from server.handshake import SocketProtocol, introducing, take_over
+from server.sockets import Sockets
+from server.upgrade import MOST_BYTES, Upgrade, read_upgrade
+
+PATIENCE_SECONDS: Final = 1.0
+"""After which a client that said nothing, or a judge that did, is left to Sanic and its timeouts."""
+
+Enter: TypeAlias = Callable[[ClientSocket], None]
+Judged: TypeAlias = Callable[[Enter | None], None]
+Judge: TypeAlias = Callable[[Upgrade, Judged], None]
+"""Says who may come in: calls back, at once or later, with how he enters; None: let Sanic see to it."""
+
+
+class Door(asyncio.Protocol):
+    """Made by Sanic's server for each connection, with what it gives to its own protocol."""
+
+    __slots__ = ("_asked", "_came", "_connections", "_sanic", "_timer", "_transport")
+
+    def __init__(self, **sanic: Any) -> None:
+        self._sanic = sanic
+        self._connections: set[Any] = sanic["connections"]
+        self._transport: asyncio.Transport | None = None
+        self._came = b""
+        self._asked: Upgrade | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ---- what the loop calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there."""
+        self._transport = transport
+        self._connections.add(self)
+        self._timer = self._sanic["loop"].call_later(PATIENCE_SECONDS, self._leave_to_sanic)
+
+    def data_received(self, data: bytes) -> None:
+        """What he wants; or, while he is judged, the first frames of a client in a hurry."""
+        self._came += data
+        if self._asked is None:
+            self._ask()
+        elif len(self._came) > 2 * MOST_BYTES:
+            self._leave_to_sanic()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """He went."""
+        self._let_go()
+
+    # ---- what a stopping Sanic calls for each of its connections
+
+    def close_if_idle(self) -> bool:
+        """Whoever is still at the door comes too late."""
+        self.abort()
+        return True
+
+    def abort(self) -> None:
+        """Cut TCP. The transport then tells that the connection is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- letting in
+
+    def _ask(self) -> None:
+        ctx = self._sanic["app"].ctx
+        judge: Judge | None = ctx.judge
+        if judge is not None and not ctx.sockets.counts_forwarded:
+            self._asked = read_upgrade(self._came)
+        if judge is None or self._asked is None:
+            self._leave_to_sanic()
+        else:
+            judge(self._asked, self._judged)
+
+    def _judged(self, enter: Enter | None) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return  # gone, or Sanic's by now
+        if enter is None:
+            self._leave_to_sanic()
+            return
+        try:
+            self._let_in(enter)
+        except Refusal:
+            self._leave_to_sanic()
+
+    def _let_in(self, enter: Enter) -> None:
+        """:raises Refusal: there is no place for one more"""
+        transport, asked = self._transport, self._asked
+        if transport is None or asked is None:
+            return
+        sockets: Sockets = self._sanic["app"].ctx.sockets
+        address = _address(transport)
+        sockets.admit(address)
+        self._let_go()
+        transport.write(asked.answer)
+        socket = take_over(transport, sockets, self._connections, address, self._came[asked.size :])
+        with introducing(socket):
+            enter(socket)
+
+    def _leave_to_sanic(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._let_go()
+        protocol = SocketProtocol(**self._sanic)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)  # type: ignore[no-untyped-call]
+        if self._came:
+            protocol.data_received(self._came)
+
+    def _let_go(self) -> None:
+        self._transport = None
+        self._connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _address(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""

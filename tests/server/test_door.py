@@ -1,0 +1,213 @@
+"""Who is let in without a request, and that all others are served as ever."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from server import door
+from server.client_socket import ClientSocket
+from server.door import Door, Judged
+from server.upgrade import Upgrade
+from tests.server.support import TEXT, Echo, House, RawClient, frame, serving, until
+from tests.server.test_handshake import HEAD
+
+
+class Porter:
+    """Judges: at once, or when told to."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.asked: list[Upgrade] = []
+        self.waiting: list[Judged] = []
+        self.thinks = False
+
+    def judge(self, upgrade: Upgrade, judged: Judged) -> None:
+        self.asked.append(upgrade)
+        if self.thinks:
+            self.waiting.append(judged)
+        else:
+            judged(None if "sanic" in upgrade.query else self.enter)
+
+    def enter(self, socket: ClientSocket) -> None:
+        echo = Echo(socket, None)  # type: ignore[arg-type]
+        self.house.echoes.append(echo)
+        socket.attach(echo)
+
+
+@contextlib.asynccontextmanager
+async def guarded(**knobs: Any) -> AsyncIterator[tuple[House, Porter]]:
+    porters: list[Porter] = []
+
+    def prepare(house: House) -> None:
+        porters.append(Porter(house))
+        house.app.ctx.judge = porters[0].judge
+
+    async with serving(prepare=prepare, **knobs) as house:
+        yield house, porters[0]
+
+
+async def _raw(house: House, data: bytes) -> RawClient:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(data)
+    return RawClient(reader, writer)
+
+
+def _doors(house: House) -> list[Door]:
+    return [each for each in house.protocols if isinstance(each, Door)]
+
+
+async def test_who_is_let_in_never_was_a_request() -> None:
+    async with guarded() as (house, _), connect(house.url(), subprotocols=["wm.v1"]) as client:  # type: ignore[list-item]
+        assert client.subprotocol == "wm.v1"
+        await client.send("hello")
+        assert await client.recv() == "hello"
+        assert (await house.echo()).request is None
+        assert {type(each) for each in house.protocols} == {ClientSocket}
+        assert len(house.app.ctx.heartbeat.sockets()) == 1
+
+
+async def test_of_whom_the_judge_says_nothing_good_sanic_sees_the_request() -> None:
+    async with guarded() as (house, _), connect(house.url("/?sanic=1")) as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+        assert (await house.echo()).request.args.get("sanic") == "1"
+        assert not _doors(house)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 60])
+async def test_however_a_request_comes_it_is_answered(pieces: int) -> None:
+    async with guarded() as (house, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        data = (HEAD + "\r\n").encode() + frame(TEXT, b"early")
+        step = -(-len(data) // pieces)
+        for start in range(0, len(data), step):
+            writer.write(data[start : start + step])
+            await asyncio.sleep(0.002)
+        assert b" 101 " in (await reader.readuntil(b"\r\n\r\n")).splitlines()[0]
+        client = RawClient(reader, writer)
+        assert await client.receive() == (TEXT, b"early")
+        client.vanish()
+
+
+async def test_frames_that_come_while_he_is_judged_are_not_lost() -> None:
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        client = await _raw(house, (HEAD + "\r\n").encode() + frame(TEXT, b"one") + frame(TEXT, b"two")[:4])
+        await until(lambda: bool(porter.waiting))
+        client.writer.write(frame(TEXT, b"two")[4:])
+        await asyncio.sleep(0.05)
+        porter.waiting[0](porter.enter)
+        await client.reader.readuntil(b"\r\n\r\n")
+        assert [await client.receive(), await client.receive()] == [(TEXT, b"one"), (TEXT, b"two")]
+        client.vanish()
+
+
+async def test_who_says_too_much_before_he_is_in_is_left_to_sanic() -> None:
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        client = await _raw(house, (HEAD + "\r\n").encode() + frame(TEXT, b"x" * 60_000))
+        await client.reader.readuntil(b"\r\n\r\n")
+        porter.waiting[0](porter.enter)  # comes too late
+        assert await client.receive() == (TEXT, b"x" * 60_000)
+        assert (await house.echo()).request is not None
+        assert len(house.echoes) == 1
+        client.vanish()
+
+
+async def test_a_judge_that_says_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "PATIENCE_SECONDS", 0.1)
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        async with connect(house.url()) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+            porter.waiting[0](porter.enter)
+            await client.send("still here")
+            assert await client.recv() == "still here"
+            assert len(house.echoes) == 1
+
+
+async def test_who_says_nothing_is_sanics_and_under_its_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "PATIENCE_SECONDS", 0.05)
+    async with guarded() as (house, _):
+        client = await _raw(house, b"")
+        await until(lambda: bool(_doors(house)))
+        await until(lambda: bool(house.protocols) and not _doors(house))
+        client.vanish()
+        await until(lambda: not house.protocols)
+
+
+async def test_who_leaves_while_he_is_judged_does_not_come_in() -> None:
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        client = await _raw(house, (HEAD + "\r\n").encode())
+        await until(lambda: bool(porter.waiting))
+        client.vanish()
+        await until(lambda: not house.protocols)
+        porter.waiting[0](porter.enter)
+        assert house.echoes == []
+        assert house.app.ctx.sockets._of_address == {}
+
+
+def _raise(_socket: ClientSocket) -> None:
+    raise RuntimeError("the house is broken")
+
+
+@pytest.mark.parametrize("enter", [_raise, lambda _socket: None])
+async def test_who_finds_nobody_inside_is_told_1011(enter: Callable[[ClientSocket], None]) -> None:
+    async with guarded() as (house, porter):
+        porter.enter = enter  # type: ignore[method-assign]
+        client = await _raw(house, (HEAD + "\r\n").encode())
+        await client.reader.readuntil(b"\r\n\r\n")
+        assert await client.close_code() == 1011
+        client.vanish()
+        await until(lambda: not house.protocols)
+
+
+async def test_the_door_counts_like_the_house() -> None:
+    async with guarded(sockets_per_address=2) as (house, porter), connect(house.url()), connect(house.url("/?sanic")):
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(house.url())
+        assert caught.value.response.status_code == 429
+        assert len(porter.asked) == 3
+
+
+async def test_an_address_that_only_a_proxy_knows_is_read_by_sanic() -> None:
+    async with guarded(sockets_per_address=1, proxies=1) as (house, porter):
+        async with connect(house.url(), additional_headers={"X-Forwarded-For": "10.0.0.1"}):
+            assert house.app.ctx.sockets._of_address == {"10.0.0.1": 1}
+        assert porter.asked == []
+
+
+async def test_while_the_house_shuts_nobody_comes_in() -> None:
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        client = await _raw(house, (HEAD + "\r\n").encode())
+        await until(lambda: bool(porter.waiting))
+        house.app.ctx.sockets.shut()
+        porter.waiting[0](porter.enter)
+        assert b" 503 " in await client.reader.readline()
+        client.vanish()
+
+
+async def test_a_stopping_server_sends_away_who_stands_at_the_door() -> None:
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        client = await _raw(house, (HEAD + "\r\n").encode())
+        await until(lambda: bool(porter.waiting))
+    porter.waiting[0](porter.enter)
+    assert await client.reader.read() == b""
+    assert house.echoes == []
+
+
+async def test_pages_are_served_as_ever() -> None:
+    async with guarded() as (house, porter), httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+        assert (await client.get("/")).status_code == 200
+        assert (await client.get("/")).status_code == 200
+        assert porter.asked == []

@@ -1,0 +1,84 @@
+"""Which requests are plain upgrades."""
+
+import pytest
+
+from server.upgrade import MOST_BYTES, read_upgrade
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+HEAD = {
+    "Host": "x",
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": KEY,
+    "Sec-WebSocket-Version": "13",
+}
+
+
+def head(line: str = "GET /any?token=a%20b HTTP/1.1", more: str = "", **changes: str | None) -> bytes:
+    """A good head but for the changes; a None leaves the header out."""
+    named = {name.replace("_", "-"): value for name, value in changes.items()}
+    lines = [f"{name}: {value}" for name, value in (HEAD | named).items() if value is not None]
+    return ("\r\n".join([line, *lines]) + "\r\n" + more + "\r\n").encode("latin-1")
+
+
+def test_a_plain_one_is_read_and_answered_as_rfc_6455_wants_it() -> None:
+    upgrade = read_upgrade(head() + b"\x81\x80\0\0\0\0")
+    assert upgrade is not None
+    assert (upgrade.query, upgrade.authorization, upgrade.v1) == ("token=a%20b", [], False)
+    assert upgrade.size == len(head())
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in upgrade.answer
+    assert b"Sec-WebSocket-Protocol" not in upgrade.answer
+
+
+@pytest.mark.parametrize("more", ["Sec-WebSocket-Protocol: a, wm.v1\r\n", "sec-websocket-protocol: wm.v1\r\n"])
+def test_who_offers_our_subprotocol_gets_it(more: str) -> None:
+    upgrade = read_upgrade(head(more=more))
+    assert upgrade is not None
+    assert upgrade.v1
+    assert upgrade.answer.endswith(b"\r\nSec-WebSocket-Protocol: wm.v1\r\n\r\n")
+
+
+def test_what_a_browser_sends_besides_does_not_matter() -> None:
+    more = "Authorization: Bearer t\r\nOrigin: http://x\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"
+    upgrade = read_upgrade(head("GET / HTTP/1.1", more, Connection="keep-alive, Upgrade", Upgrade="WebSocket"))
+    assert upgrade is not None
+    assert (upgrade.query, upgrade.authorization) == ("", ["Bearer t"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        head()[:-1],
+        b"\x16\x03\x01\x02\0" * 9,
+        head("POST / HTTP/1.1"),
+        head("GET / HTTP/1.0"),
+        head("GET http://x/ HTTP/1.1"),
+        head("GET * HTTP/1.1"),
+        head("GET /\xfc HTTP/1.1"),
+        head(Host=None),
+        head(more="Host: y\r\n"),
+        head(Upgrade="h2c"),
+        head(Upgrade=None),
+        head(Connection="close"),
+        head(Connection=None),
+        head(Sec_WebSocket_Version="8"),
+        head(Sec_WebSocket_Version=None),
+        head(more="Sec-WebSocket-Version: 13\r\n"),
+        head(Sec_WebSocket_Key=None),
+        head(Sec_WebSocket_Key="short"),
+        head(Sec_WebSocket_Key="AAAA"),
+        head(Sec_WebSocket_Key="*" * 24),
+        head(more=f"Sec-WebSocket-Key: {KEY}\r\n"),
+        head(more="Content-Length: 0\r\n"),
+        head(more="Transfer-Encoding: chunked\r\n"),
+        head(more="Expect: 100-continue\r\n"),
+        head(more="Sec-WebSocket-Protocol: wm.v2\r\n"),
+        head(more="Sec-WebSocket-Protocol: \r\n"),
+        head(more="Authorization: Bearer \xfc\r\n"),
+        head(more="bad header\r\n"),
+        head(more=f"X: {'x' * MOST_BYTES}\r\n"),
+    ],
+)
+def test_whatever_is_not_plain_is_for_somebody_else_to_look_at(data: bytes) -> None:
+    assert read_upgrade(data) is None
