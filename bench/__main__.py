@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import resource
 import sys
 from collections.abc import Coroutine, Mapping
@@ -25,6 +26,7 @@ say = partial(print, flush=True)
 def main(options: argparse.Namespace) -> int:
     """Measure; the exit code is 1 when a run of ours was void, or something did not work at all."""
     _raise_limits()
+    gc.disable()  # or it looks at ten thousand connections again and again, and its time is taken from the servers
     try:
         return uvloop.run(until_stopped(session(options)))
     except asyncio.CancelledError:
