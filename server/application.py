@@ -11,7 +11,8 @@ from sanic.config import Config
 from sanic.server.async_server import AsyncioServer
 
 from server import watchdog
-from server.door import Door
+from server.door import JUDGED_AT_ONCE, Door
+from server.gate import Gate
 from server.heartbeat import Heartbeat
 from server.identity import make_server_id
 from server.loop import ServerLoopPolicy
@@ -71,6 +72,7 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
     app.ctx.sockets = Sockets(settings, app.ctx.heartbeat)
     app.ctx.judge = None
+    app.ctx.gate = Gate(JUDGED_AT_ONCE)
     app.before_server_start(_begin)
     app.after_server_start(_settle_memory_soon)
     app.after_server_stop(_finish)

@@ -15,8 +15,10 @@ from server.handshake import SocketProtocol, introducing, take_over
 from server.sockets import Sockets
 from server.upgrade import MOST_BYTES, Upgrade, read_upgrade
 
-PATIENCE_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 2.0
 """After which a client that said nothing, or a judge that did, is left to Sanic and its timeouts."""
+
+JUDGED_AT_ONCE: Final = 64
 
 Enter: TypeAlias = Callable[[ClientSocket], None]
 Judged: TypeAlias = Callable[[Enter | None], None]
@@ -27,10 +29,11 @@ Judge: TypeAlias = Callable[[Upgrade, Judged], None]
 class Door(asyncio.Protocol):
     """Made by Sanic's server for each connection, with what it gives to its own protocol."""
 
-    __slots__ = ("_asked", "_came", "_connections", "_sanic", "_timer", "_transport")
+    __slots__ = ("_asked", "_came", "_connections", "_ctx", "_sanic", "_timer", "_transport")
 
     def __init__(self, **sanic: Any) -> None:
         self._sanic = sanic
+        self._ctx = sanic["app"].ctx
         self._connections: set[Any] = sanic["connections"]
         self._transport: asyncio.Transport | None = None
         self._came = b""
@@ -43,7 +46,7 @@ class Door(asyncio.Protocol):
         """Somebody is there."""
         self._transport = transport
         self._connections.add(self)
-        self._timer = self._sanic["loop"].call_later(PATIENCE_SECONDS, self._leave_to_sanic)
+        self._wait(self._leave_to_sanic)
 
     def data_received(self, data: bytes) -> None:
         """What he wants; or, while he is judged, the first frames of a client in a hurry."""
@@ -72,14 +75,35 @@ class Door(asyncio.Protocol):
     # ---- letting in
 
     def _ask(self) -> None:
-        ctx = self._sanic["app"].ctx
-        judge: Judge | None = ctx.judge
-        if judge is not None and not ctx.sockets.counts_forwarded:
+        if self._ctx.judge is not None and not self._ctx.sockets.counts_forwarded:
             self._asked = read_upgrade(self._came)
-        if judge is None or self._asked is None:
+        if self._asked is None:
             self._leave_to_sanic()
         else:
-            judge(self._asked, self._judged)
+            self._wait(None)
+            self._ctx.gate.come(self)
+
+    def pass_gate(self) -> None:
+        """It is this one's turn to be judged."""
+        if self._transport is None or self._asked is None:
+            self._ctx.gate.passed(self)
+            return
+        self._wait(self._out_of_patience)
+        judge: Judge = self._ctx.judge
+        judge(self._asked, self._judged)
+
+    def leave_gate(self) -> None:
+        """Nobody is judged just now."""
+        self._leave_to_sanic()
+
+    def _out_of_patience(self) -> None:
+        self._leave_to_sanic()
+        self._ctx.gate.disperse()
+
+    def _wait(self, then: Callable[[], None] | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if then is None else self._sanic["loop"].call_later(PATIENCE_SECONDS, then)
 
     def _judged(self, enter: Enter | None) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -97,7 +121,7 @@ class Door(asyncio.Protocol):
         transport, asked = self._transport, self._asked
         if transport is None or asked is None:
             return
-        sockets: Sockets = self._sanic["app"].ctx.sockets
+        sockets: Sockets = self._ctx.sockets
         address = _address(transport)
         sockets.admit(address)
         self._let_go()
@@ -120,8 +144,8 @@ class Door(asyncio.Protocol):
     def _let_go(self) -> None:
         self._transport = None
         self._connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._wait(None)
+        self._ctx.gate.passed(self)
 
 
 def _address(transport: asyncio.Transport) -> str:

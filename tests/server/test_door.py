@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from server import door
 from server.client_socket import ClientSocket
-from server.door import Door, Judged
+from server.door import JUDGED_AT_ONCE, Door, Judged
 from server.upgrade import Upgrade
 from tests.server.support import TEXT, Echo, House, RawClient, frame, serving, until
 from tests.server.test_handshake import HEAD
@@ -211,3 +211,32 @@ async def test_pages_are_served_as_ever() -> None:
         assert (await client.get("/")).status_code == 200
         assert (await client.get("/")).status_code == 200
         assert porter.asked == []
+
+
+async def test_few_are_judged_at_once_and_all_come_in() -> None:
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        clients = [await _raw(house, (HEAD + "\r\n").encode()) for _ in range(JUDGED_AT_ONCE + 20)]
+        await until(lambda: len(porter.waiting) == JUDGED_AT_ONCE)
+        clients[0].vanish()
+        await until(lambda: len(porter.waiting) == JUDGED_AT_ONCE + 1)
+        clients[-1].vanish()  # waits, and leaves
+        await until(lambda: len(house.protocols) == JUDGED_AT_ONCE + 18)
+        porter.thinks = False
+        for judged in list(porter.waiting):
+            judged(porter.enter)
+        await until(lambda: len(house.echoes) == JUDGED_AT_ONCE + 18)
+        for client in clients:
+            client.vanish()
+        await until(lambda: not house.protocols)
+
+
+async def test_when_one_waits_in_vain_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "PATIENCE_SECONDS", 0.2)
+    async with guarded() as (house, porter):
+        porter.thinks = True
+        clients = [await _raw(house, (HEAD + "\r\n").encode()) for _ in range(3 * JUDGED_AT_ONCE)]
+        await until(lambda: len(house.echoes) == len(clients))
+        assert len(porter.asked) <= 2 * JUDGED_AT_ONCE
+        for client in clients:
+            client.vanish()
