@@ -67,6 +67,7 @@ class OneServer:
         self.settings = make_settings(**knobs)
         self.server_id = server_id
         self.link = redis if isinstance(redis, Link) else link_to(redis)
+        self.durable = durable
         self.people = People(self.link, self._find, durable)
         self.mailbox = Mailbox(self.link, self.people, self.settings, server_id, durable)
         self.presence = Presence(self.link, self.people, self.settings)

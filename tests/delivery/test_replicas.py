@@ -92,6 +92,12 @@ async def open_server(pair: Pair) -> AsyncIterator[Open]:
         await end.close()
 
 
+def command(server: OneServer, *words: str) -> Any:
+    """A single command that waits."""
+    assert isinstance(server.durable, Replicated)
+    return server.durable.command(*words)
+
+
 async def refused_in_time(answer: Any) -> None:
     """It is refused as ``unavailable``, and soon."""
     began = time.monotonic()
@@ -174,9 +180,37 @@ async def test_nothing_is_handed_out_that_a_failover_could_take_back(pair: Pair,
     await refused_in_time(server.mailbox.collect(HOLDER, "new", 10))
     await refused_in_time(server.messenger.acknowledge(HOLDER, ASHA, ["before"]))
     await refused_in_time(server.people.replace_blocks(RAVI, server.rows[RAVI].account_id, 1, [EVE]))
+    await refused_in_time(command(server, "SET", "session:1", "0"))
     pair.join()
     found = await server.mailbox.collect(HOLDER, "pending", 10)
     assert [entry.message_id for entry in found.entries] == ["before", "meanwhile"]  # type: ignore[union-attr]
+
+
+async def test_a_master_that_was_demoted_says_nothing(pair: Pair, open_server: Open) -> None:
+    """What it stored is gone when it has followed the new one, whose replicas know nothing of it."""
+    server = open_server()
+    await server.send(ASHA, RAVI, "before")
+    pair.cut()
+    answer = asyncio.ensure_future(server.send(ASHA, RAVI, "mine"))
+    await asyncio.sleep(WAIT_SECONDS / 4)
+    pair.client(pair.master).replicaof("127.0.0.1", free_port())
+    await refused_in_time(answer)
+    await refused_in_time(server.send(ASHA, RAVI, "mine"))
+
+
+async def test_a_connection_that_breaks_in_a_round_refuses_it_and_the_next_has_a_new_one(
+    pair: Pair, open_server: Open
+) -> None:
+    server = open_server()
+    await server.send(ASHA, RAVI, "before")
+    pair.replica.pause()
+    answer = asyncio.ensure_future(server.send(ASHA, RAVI, "mine"))
+    await until(lambda: waiting(pair, pair.master) == 2)
+    pair.client(pair.master).client_kill_filter(_type="normal", skipme=True)
+    await refused_in_time(answer)
+    pair.replica.resume()
+    await server.send(ASHA, RAVI, "mine")
+    assert waiting(pair, pair.replica) == 2
 
 
 async def test_leases_and_loading_need_no_replica(pair: Pair, open_server: Open) -> None:
@@ -199,6 +233,32 @@ async def test_a_script_that_redis_forgot_is_answered_when_the_replica_has_it(pa
         await refused_in_time(server.send(ASHA, RAVI, "meanwhile"))
     finally:
         pair.replica.resume()
+
+
+async def test_what_one_connection_brought_no_wait_on_another_speaks_for(
+    pair: Pair, open_server: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one may lead to another Redis."""
+    server = open_server()
+    await server.send(ASHA, RAVI, "before")
+    assert isinstance(server.durable, Replicated)
+    link = server.durable._link
+    ask = link.ask
+
+    def ask_and_lose(script: Any, keys: Any, args: Any, heard: Callable[[Any], None]) -> None:
+        def lose(reply: Any) -> None:
+            assert link._line is not None
+            link._line.abort()
+            heard(reply)
+
+        ask(script, keys, args, lose)
+
+    pair.client(pair.master).script_flush()  # so that the reply comes after its round's WAIT, and wants another
+    with monkeypatch.context() as patched:
+        patched.setattr(link, "ask", ask_and_lose)
+        await refused_in_time(server.send(ASHA, RAVI, "mine"))
+    await server.send(ASHA, RAVI, "mine")
+    assert waiting(pair, pair.replica) == 2
 
 
 async def test_without_waiting_a_failover_loses_what_was_sent(pair: Pair, open_server: Open) -> None:
