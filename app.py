@@ -24,6 +24,7 @@ from delivery.people import People
 from delivery.ports import Identity
 from delivery.presence import Presence
 from delivery.registry import Registry
+from delivery.replicas import Replicated
 from handlers import register
 from handlers.services import Services
 from handlers.socket import register_socket
@@ -57,17 +58,19 @@ class House:
         settings = self.settings
         self.redis = redis_client(settings)
         self.link = Link(settings)
+        self.replicated = Replicated(settings) if settings.replicas_acked else None
         self.hub = Hub(settings.lease_seconds)
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
         directory = Directory(passwords)
-        people = People(self.link, directory.person)
+        people = People(self.link, directory.person, self.replicated)
         self.registry = Registry(self.link, self.server_id, settings)
         ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
         self.doorbell = Doorbell(self.link, self.server_id, settings, ears)
-        mailbox = Mailbox(self.link, people, settings, self.server_id)
+        mailbox = Mailbox(self.link, people, settings, self.server_id, self.replicated)
         self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
-        self.sessions = Sessions(self.redis, settings, self._closed, self._values)
+        write = self.replicated.command if self.replicated else None
+        self.sessions = Sessions(self.redis, settings, self._closed, self._values, write)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         return Services(
             settings=settings,
@@ -101,6 +104,8 @@ class House:
             await self.registry.withdraw()
         except Refusal:
             logger.warning("could not withdraw from the registry; it forgets by itself")
+        if self.replicated:
+            await self.replicated.close()
         await self.link.close()
         await self.redis.connection_pool.disconnect()
 

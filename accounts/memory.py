@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 from redis.asyncio import Redis
@@ -27,6 +27,7 @@ RECALL_SECONDS: Final = 1.0
 together they must stay within the six seconds in which everybody gets an answer."""
 
 Values: TypeAlias = Callable[[list[str]], Awaitable[list[bytes | None]]]
+Write: TypeAlias = Callable[..., Awaitable[Any]]
 
 _ALIVE: Final = b"1"
 _CLOSED: Final = b"0"
@@ -50,11 +51,13 @@ class SessionMemory:
 
     :param values: asks Redis for the values of keys, and raises ``Refusal("unavailable")`` or what ``redis`` raises; by
         default it is ``redis`` itself. When thousands connect at once a pool of clients is too narrow a door.
+    :param write: runs a command that somebody is told the outcome of, raising the same; by default ``redis``, too
     """
 
-    def __init__(self, redis: "Redis", values: Values | None = None) -> None:
+    def __init__(self, redis: "Redis", values: Values | None = None, write: Write | None = None) -> None:
         self._redis = redis
         self._values: Values = values or redis.mget
+        self._write: Write = write or redis.execute_command
         self._renewed = monotonic()
 
     async def recall(self, session_ids: list[str]) -> dict[str, bool] | None:
@@ -103,4 +106,4 @@ class SessionMemory:
         :raises Refusal: ``unavailable``
         """
         async with redis_answering():
-            await self._redis.set(keys.session(session_id), _CLOSED, ex=BELIEVED_SECONDS)
+            await self._write("SET", keys.session(session_id), _CLOSED, "EX", BELIEVED_SECONDS)

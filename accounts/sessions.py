@@ -16,7 +16,7 @@ from tortoise.connection import get_connection
 
 from accounts.database import read, transaction
 from accounts.finish import finish
-from accounts.memory import SessionMemory, Values
+from accounts.memory import SessionMemory, Values, Write
 from accounts.tickets import Tickets
 from accounts.tokens import Claims
 from models import Session, User
@@ -42,12 +42,20 @@ class Sessions:
 
     :param redis: a client that answers in bytes and has timeouts
     :param values: how to look sessions up in Redis, see :class:`SessionMemory`
+    :param write: how to write down there that one was closed
     :param on_closed: tells all servers, so that the session's sockets close within a second; what it raises, the
         caller of ``close`` gets
     """
 
-    def __init__(self, redis: "Redis", settings: Settings, on_closed: OnClosed, values: Values | None = None) -> None:
-        self._memory = SessionMemory(redis, values)
+    def __init__(
+        self,
+        redis: "Redis",
+        settings: Settings,
+        on_closed: OnClosed,
+        values: Values | None = None,
+        write: Write | None = None,
+    ) -> None:
+        self._memory = SessionMemory(redis, values, write)
         self._tickets = Tickets(redis, settings.ticket_seconds)
         self._lifetime = timedelta(hours=settings.token_hours)
         self._max_devices = settings.max_devices

@@ -1,9 +1,10 @@
 """Who takes part: venues by name, started when they are needed, stopped at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.copied import ACKED, Copied
 from bench.ejabberd import Ejabberd
 from bench.prosody import Prosody
 from bench.relay import Relay
@@ -13,6 +14,8 @@ from bench.venue import Venue
 PACKAGED: dict[str, Callable[[], Venue]] = {"ejabberd": Ejabberd, "prosody": Prosody, "relay": Relay}
 FSYNC = {"mini-everysec": "everysec", "mini-always": "always"}
 NAMES = (*FSYNC, "ejabberd", "prosody")
+ON_REQUEST = ("mini", *ACKED)
+"""Those that take part only when they are named."""
 
 
 @dataclass
@@ -47,16 +50,18 @@ class Contenders:
             return start()
         if self.url:
             return Elsewhere(self.url, ack_each=self.ack_each)
+        if name in ACKED:
+            return Copied(self.stack({"REPLICAS_ACKED": ACKED[name]}), name, ack_each=self.ack_each)
         if self._running is None:
             self._running = Running(self.data) if self.data else self.stack()
         return Ours(self._running, FSYNC.get(name), name=name, ack_each=self.ack_each)
 
-    def stack(self) -> Running:
-        """Another stack of our own.
+    def stack(self, env: Mapping[str, str] | None = None) -> Running:
+        """Another stack of our own, with these knobs.
 
         :raises ChildError: when it does not come up
         """
-        stack = Stack(self.workers)
+        stack = Stack(self.workers, env)
         self._stacks.append(stack)
         return stack.start()
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.contenders import NAMES
+from bench.contenders import NAMES, ON_REQUEST
 
 MODES = ("closed", "open", "offline", "idle", "storm", "growth")
 DESCRIPTION = """\
@@ -77,8 +77,9 @@ def _mode(text: str) -> str:
 
 def _names(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := [name for name in names if name not in (*NAMES, "mini")]:
-        raise argparse.ArgumentTypeError(f"no contender is called {unknown[0]!r}; there are {', '.join(NAMES)}, mini")
+    every = (*NAMES, *ON_REQUEST)
+    if unknown := [name for name in names if name not in every]:
+        raise argparse.ArgumentTypeError(f"no contender is called {unknown[0]!r}; there are {', '.join(every)}")
     return names
 
 

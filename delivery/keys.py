@@ -21,6 +21,9 @@ _RECORD = re.compile(rb"person:\{([0-9]{10,15})\}\Z")
 EVERYONE = "bell"
 """Channel every server listens to."""
 
+REPLICAS = "replicas"
+"""Channel nobody listens to: what is said there is one place more in the history that replicas copy."""
+
 
 def server(server_id: str) -> str:
     """String with a time to live: what a server tells of itself, as JSON."""

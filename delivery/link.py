@@ -61,6 +61,8 @@ class Link:
         self._unsent: deque[_Asked] = deque()
         self._dialling: asyncio.Task[None] | None = None
         self._checking: asyncio.TimerHandle | None = None
+        self.connections = 0
+        """How many there have been."""
 
     def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
         """:meth:`call` for whoever cannot wait for the loop to come round: ``heard`` is called as the reply comes in.
@@ -81,9 +83,13 @@ class Link:
         """Several plain commands in one trip; not a transaction."""
         return await asyncio.gather(*[self._promise(pack(*words)) for words in commands])
 
+    def then(self, heard: Heard, *words: Word) -> None:
+        """:meth:`command` for whoever cannot wait for the loop to come round, as :meth:`ask` is to :meth:`call`."""
+        self._send(heard, pack(*words))
+
     def tell(self, *words: Word) -> None:
         """A command whose outcome nothing depends on: a failure is a line in the log."""
-        self._send(_note, pack(*words))
+        self.then(_note, *words)
 
     async def close(self) -> None:
         """End the connection. Whoever still waits is refused."""
@@ -101,7 +107,7 @@ class Link:
 
     def _promise(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
-        self._send(partial(_fulfil, answer), packed, script)
+        self._send(partial(fulfil, answer), packed, script)
         return answer
 
     def _send(self, heard: Heard, packed: bytes, script: Script | None = None) -> None:
@@ -161,6 +167,7 @@ class Link:
 
     def _begin(self, line: Line) -> None:
         self._line = line
+        self.connections += 1
         while self._unsent:
             asked = self._unsent.popleft()
             self._sent.append(asked)
@@ -184,7 +191,8 @@ def _refuse(asked: Iterable[_Asked]) -> None:
         _tell(each, Refusal("unavailable"))
 
 
-def _fulfil(answer: asyncio.Future[Any], reply: Any) -> None:
+def fulfil(answer: asyncio.Future[Any], reply: Any) -> None:
+    """The reply is the answer's result, or its exception."""
     if answer.done():
         return  # whoever asked was cancelled
     if isinstance(reply, Exception):

@@ -8,6 +8,7 @@ from delivery.flights import Landed
 from delivery.link import Arg, Link
 from delivery.people import People
 from delivery.presence import Holder, Verdict
+from delivery.replicas import Scripts
 from delivery.scripts import COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
 from protocol.entries import Chat, Entry, Receipt
 from protocol.refusals import Refusal
@@ -54,10 +55,16 @@ class Collected:
 
 
 class Mailbox:
-    """All mailboxes, seen from one server, whose own connections are not rung over the wire ("": from none)."""
+    """All mailboxes, seen from one server, whose own connections are not rung over the wire ("": from none).
 
-    def __init__(self, link: Link, people: People, settings: Settings, server_id: str = "") -> None:
+    :param durable: runs what somebody is told of or given; None: the link
+    """
+
+    def __init__(
+        self, link: Link, people: People, settings: Settings, server_id: str = "", durable: Scripts | None = None
+    ) -> None:
         self._link = link
+        self._durable: Scripts = durable or link
         self._people = people
         self._server_id = server_id
         self._limits: list[Arg] = [
@@ -74,7 +81,7 @@ class Mailbox:
         """
         names, args = self._people.keys(to).sending, self._sending(to, sender, chats)
         for _ in range(2):
-            reply = await self._link.call(SEND, names, args)
+            reply = await self._durable.call(SEND, names, args)
             if reply[0] == b"done":
                 return _deposited(reply)
             await self._people.load(to)
@@ -91,7 +98,7 @@ class Mailbox:
             else:
                 then(_deposited(reply) if reply[0] == b"done" else Unloaded())
 
-        self._link.ask(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
+        self._durable.ask(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
 
     def _sending(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> list[Arg]:
         args: list[Arg] = [sender, *self._limits, self._server_id, to]
@@ -107,7 +114,7 @@ class Mailbox:
         names = self._people.keys(to).telling
         args = [sender, ack_type, " ".join(message_ids), self._server_id, to]
         for _ in range(2):
-            verdict, stream_id, servers = await self._link.call(RECEIPT, names, args)
+            verdict, stream_id, servers = await self._durable.call(RECEIPT, names, args)
             if verdict == b"stored":
                 return _deposit(stream_id, servers)
             try:
@@ -129,7 +136,7 @@ class Mailbox:
     ) -> Collected:
         """The next entries for this connection, if it still holds the lease; then ``landed`` are settled on the way."""
         args = _collecting(holder, mode, count, cursor, ids, landed)
-        return _collected(await self._link.call(COLLECT, self._people.keys(holder.mobile).collecting, args))
+        return _collected(await self._durable.call(COLLECT, self._people.keys(holder.mobile).collecting, args))
 
     def collect_soon(
         self, holder: Holder, count: int, landed: Sequence[Landed], then: Callable[[Collected | Exception], None]
@@ -140,7 +147,7 @@ class Mailbox:
             then(reply if isinstance(reply, Exception) else _collected(reply))
 
         args = _collecting(holder, "new", count, START, (), landed)
-        self._link.ask(COLLECT, self._people.keys(holder.mobile).collecting, args, heard)
+        self._durable.ask(COLLECT, self._people.keys(holder.mobile).collecting, args, heard)
 
     async def settle(self, mobile: str, device: str, landed: Sequence[Landed]) -> None:
         """This device has these entries. Again is as good as once."""

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from delivery.keys import Person
-from delivery.link import Link
+from delivery.link import Arg, Link
+from delivery.replicas import Scripts
 from delivery.scripts import LOAD
 from protocol.refusals import Refusal
 
@@ -36,10 +37,14 @@ FindPerson = Callable[[str], Awaitable[Record | None]]
 
 
 class People:
-    """Loads people into Redis, and spells their keys."""
+    """Loads people into Redis, and spells their keys.
 
-    def __init__(self, link: Link, find: FindPerson) -> None:
+    :param durable: runs what somebody is told of; None: the link
+    """
+
+    def __init__(self, link: Link, find: FindPerson, durable: Scripts | None = None) -> None:
         self._link = link
+        self._durable: Scripts = durable or link
         self.find = find
         self.keys = lru_cache(maxsize=SPELLED)(Person)
         """A person's keys, by his mobile."""
@@ -52,17 +57,17 @@ class People:
         found = await self.find(mobile)
         if found is None:
             raise Refusal("no_such_person")
-        await self._store(mobile, found.account_id, found.blocks_version, found.blocked, found.last_seen_ms)
+        args = _record(found.account_id, found.blocks_version, found.blocked, found.last_seen_ms)
+        await self._link.call(LOAD, self.keys(mobile).everything(), args)
 
     async def replace_blocks(self, mobile: str, account_id: str, version: int, blocked: Sequence[str]) -> None:
         """Take a person's whole block set, unless Redis has a newer one. It counts for every send after this.
 
         :raises Refusal: ``unavailable``
         """
-        await self._store(mobile, account_id, version, blocked, None)
+        args = _record(account_id, version, blocked, None)
+        await self._durable.call(LOAD, self.keys(mobile).everything(), args)
 
-    async def _store(
-        self, mobile: str, account_id: str, version: int, blocked: Sequence[str], last_seen: int | None
-    ) -> None:
-        args = [account_id, secrets.token_hex(8), version, "" if last_seen is None else last_seen, *blocked]
-        await self._link.call(LOAD, self.keys(mobile).everything(), args)
+
+def _record(account_id: str, version: int, blocked: Sequence[str], last_seen: int | None) -> list[Arg]:
+    return [account_id, secrets.token_hex(8), version, "" if last_seen is None else last_seen, *blocked]

@@ -83,6 +83,12 @@ class Settings(BaseSettings):
     redis_connect_seconds: float = Field(2, gt=0, description="Seconds to reach Redis")
     redis_command_seconds: float = Field(3, gt=0, description="Seconds one Redis command may take")
     redis_pool: int = Field(64, ge=2, description="Redis connections of one worker process")
+    replicas_acked: int = Field(
+        0, ge=0, le=16, description="Replicas of Redis that must have a chat before it is `sent`; 0: wait for none"
+    )
+    replicas_seconds: float = Field(
+        1, ge=0.01, description="Seconds to wait for them; then the sender gets `unavailable`"
+    )
     database_pool: int = Field(10, ge=1, description="PostgreSQL connections of one worker process")
     event_buffer: int = Field(10_000, ge=1, description="Session events that may wait to be written in bulk")
 
@@ -131,6 +137,10 @@ class Settings(BaseSettings):
             raise ValueError("LEASE_SECONDS must be at least twice PING_SECONDS, or people flicker offline")
         if self.bell_silence_seconds < 2 * self.bell_seconds:
             raise ValueError("BELL_SILENCE_SECONDS must be at least twice BELL_SECONDS")
+        if self.replicas_acked and self.replicas_seconds >= self.redis_command_seconds:
+            raise ValueError(
+                "REPLICAS_SECONDS must be less than REDIS_COMMAND_SECONDS, or every wait looks like an outage"
+            )
         return self
 
     @property

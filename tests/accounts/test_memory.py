@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -40,6 +41,24 @@ async def test_a_closing_always_wins(redis: "Redis") -> None:
     await memory.forget("one")
     await memory.remember({"one": True})
     assert await memory.recall(["one"]) == {"one": False}
+
+
+async def test_a_closing_is_written_by_whoever_is_given_for_it(redis: "Redis") -> None:
+    """He may wait for replicas, and what he refuses is not told as done."""
+    written: list[tuple[object, ...]] = []
+
+    async def write(*words: Any) -> None:
+        await redis.execute_command(*words)
+        written.append(words)
+        raise Refusal("unavailable")
+
+    memory = SessionMemory(redis, write=write)
+    await memory.remember({"one": True})
+    with pytest.raises(Refusal, match="unavailable"):
+        await memory.forget("one")
+    assert len(written) == 1
+    assert await memory.recall(["one"]) == {"one": False}
+    assert BELIEVED_SECONDS - 5 < await redis.ttl(keys.session("one")) <= BELIEVED_SECONDS
 
 
 async def test_only_news_is_written(redis: "Redis") -> None:

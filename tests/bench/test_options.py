@@ -23,6 +23,13 @@ def test_lists_are_separated_by_commas() -> None:
     assert (found.rate, found.contenders, found.existing) == (["half", 250.0], ["prosody", "mini-always"], [10, 1000])
 
 
+def test_a_replica_takes_part_when_it_is_named() -> None:
+    assert parse(["closed", "--contenders", "mini-replica-wait,mini-replica"]).contenders == [
+        "mini-replica-wait",
+        "mini-replica",
+    ]
+
+
 def test_servers_known_by_their_address_are_one_contender() -> None:
     assert parse(["closed", "--url", "http://127.0.0.1:5000"]).contenders == ["mini", "ejabberd", "prosody"]
 

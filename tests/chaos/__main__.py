@@ -34,6 +34,8 @@ CI_LEAVES_OUT: Final = frozenset(
         "freeze-redis",
         "hole-pubsub",
         "failover",
+        "failover-wait",
+        "replica-frozen",
         "redis-clock-ahead",
         "product-clock-ahead",
         "disk-full-everysec",

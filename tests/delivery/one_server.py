@@ -18,6 +18,7 @@ from delivery.messenger import Messenger
 from delivery.people import People
 from delivery.presence import Presence
 from delivery.registry import Registry
+from delivery.replicas import Scripts
 from protocol.entries import Chat, Entry
 from settings import Settings
 from tests.support.links import link_to
@@ -55,14 +56,20 @@ class OneServer:
     """A server that hears its own rings at once; of those for others, only Redis knows."""
 
     def __init__(
-        self, redis: "Redis | Link", server_id: str = "s1", rows: dict[str, Row] | None = None, **knobs: Any
+        self,
+        redis: "Redis | Link",
+        server_id: str = "s1",
+        rows: dict[str, Row] | None = None,
+        durable: Scripts | None = None,
+        **knobs: Any,
     ) -> None:
         self.rows = everybody() if rows is None else rows
         self.settings = make_settings(**knobs)
         self.server_id = server_id
         self.link = redis if isinstance(redis, Link) else link_to(redis)
-        self.people = People(self.link, self._find)
-        self.mailbox = Mailbox(self.link, self.people, self.settings, server_id)
+        self.durable = durable
+        self.people = People(self.link, self._find, durable)
+        self.mailbox = Mailbox(self.link, self.people, self.settings, server_id, durable)
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds)
         self.rung: list[tuple[str, str]] = []

@@ -90,6 +90,8 @@ def test_a_url_of_another_kind_is_refused(env: pytest.MonkeyPatch, url: str) -> 
         {"LEASE_SECONDS": "30"},
         {"PING_SECONDS": "31"},
         {"BELL_SILENCE_SECONDS": "9"},
+        {"REPLICAS_ACKED": "1", "REPLICAS_SECONDS": "3"},
+        {"REPLICAS_SECONDS": "0"},
         {"SWEEP_SECONDS": "7"},
         {"CAP_MINUTES": "7"},
     ],

@@ -185,6 +185,36 @@ class FailOverAckedLate(FailOverLate):
     excuses = frozenset()
 
 
+class ReplicaAway(Fault):
+    """Chats are refused in time, and sent when it is back."""
+
+    answers = True
+    name, what, touches, seconds = "replica-cut", "the replica that sends wait for is cut off, then back", REDIS, 4.0
+    profile = Profile(replica=True, acked=1)
+
+    def strike(self, stack: Stack) -> None:
+        assert stack.replica is not None
+        stack.replica.lose_master()
+
+    def heal(self, stack: Stack) -> None:
+        assert stack.replica is not None
+        stack.replica.follow(stack.redis)
+
+
+class ReplicaFrozen(ReplicaAway):
+    """The same, and the master does not know."""
+
+    name, what = "replica-frozen", "SIGSTOP of the replica that sends wait for, then SIGCONT"
+
+    def strike(self, stack: Stack) -> None:
+        assert stack.replica is not None
+        stack.replica.pause()
+
+    def heal(self, stack: Stack) -> None:
+        assert stack.replica is not None
+        stack.replica.resume()
+
+
 class ClockOfRedis(Fault):
     """Leases and places in mailboxes follow its clock."""
 
@@ -260,6 +290,8 @@ FAULTS: list[type[Fault]] = [
     FailOverLate,
     FailOverAcked,
     FailOverAckedLate,
+    ReplicaAway,
+    ReplicaFrozen,
     ClockOfRedis,
     ClockOfRedisBack,
     ClockOfProduct,
