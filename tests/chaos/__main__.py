@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from devstack.signals import STOPPING
-from tests.chaos.campaign import Campaign, Plan, header
+from tests.chaos.bugs import BUGS, hunt
+from tests.chaos.campaign import NOTHING, Campaign, Plan, header
 from tests.chaos.faults import FAULTS
 from tests.chaos.scenario import Times
 from tests.chaos.servers import ROOT
@@ -64,12 +65,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--minutes", type=float, help="begin nothing after so long; with --part long, go on with pairs until then")
     add("--part", choices=["ci", "long"], default="ci", help="short faults (default), or long ones and random pairs")
     add("--list", action="store_true", help="what can be broken")
+    add("--bugs", nargs="*", metavar="BUG", help="put bugs into the product on purpose: each must be found (default: all)")
+    add("--without", action="store_true", help="with --bugs: their scenarios without them, which must be green")
     add("--out", type=Path, default=ROOT / ".data" / "chaos", help="for results, and histories of red scenarios")
     options = parser.parse_args(arguments)
     for name in options.fault:
         for each in name.split("+"):
-            if each not in FAULTS:
+            if each not in FAULTS and name != NOTHING:
                 parser.error(f"there is no fault {each!r}; see --list")
+    for name in options.bugs or ():
+        if name not in BUGS:
+            parser.error(f"there is no bug {name!r}; see --list")
     return options
 
 
@@ -78,10 +84,11 @@ def plans(options: argparse.Namespace, seed: int) -> list[Plan]:
     if options.fault:
         names = [tuple(name.split("+")) for name in options.fault]
     elif options.part == "ci":
-        names = [*((name,) for name in FAULTS if name not in CI_LEAVES_OUT), *CI_PAIRS]
+        names = [(NOTHING,), *((name,) for name in FAULTS if name not in CI_LEAVES_OUT), *CI_PAIRS]
     else:
-        names = [(name,) for name in FAULTS]
-    return [Plan(tuple(FAULTS[each] for each in some), seed + n) for n, some in enumerate(names)]
+        names = [(NOTHING,), *((name,) for name in FAULTS)]
+    kinds = [tuple(FAULTS[name] for name in some if name != NOTHING) for some in names]
+    return [Plan(some, seed + n) for n, some in enumerate(kinds)]
 
 
 def main(options: argparse.Namespace) -> int:
@@ -90,17 +97,22 @@ def main(options: argparse.Namespace) -> int:
         for name, fault in FAULTS.items():
             missing = f"  (not here: needs {fault.profile.missing})" if fault.profile.missing else ""
             say(f"{name:<26} {fault.what}{missing}")
+        say(f"{NOTHING:<26} nothing: what must hold outside of faults\n\nBugs on purpose, for --bugs:")
+        for name, bug in BUGS.items():
+            say(f"{name:<26} {bug.what}")
         return 0
     _raise_limits()
+    for number in STOPPING:  # all of them as Ctrl-C, which asyncio knows how to take
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if options.bugs is not None:
+        return _hunt(options)
     long = options.part == "long"
     seed = options.seed if options.seed is not None else random.randrange(10**6) if long else CI_SEED  # noqa: S311
     minutes = options.minutes if options.minutes is not None else 60.0 if long else 1000.0
     until = time.monotonic() + 60 * minutes
     campaign = Campaign(options.out, say, long=long, times=None if long or options.fault else CI_TIMES)
     say(f"seed {seed}\n{header()}")
-    for number in STOPPING:  # all of them as Ctrl-C, which asyncio knows how to take
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         campaign.run(plans(options, seed), until)
         if long and not options.fault:
@@ -112,6 +124,22 @@ def main(options: argparse.Namespace) -> int:
         campaign.close()
         campaign.write(seed)
     return _sum_up(campaign, options.out)
+
+
+def _hunt(options: argparse.Namespace) -> int:
+    bugs = [BUGS[name] for name in options.bugs or BUGS]
+    run = hunt.Hunt(options.out, say, sound=options.without)
+    say(hunt.header())
+    try:
+        run.run(bugs)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 130
+    missed = [finding.bug.name for finding in run.findings if not finding.good]
+    wrong = "red without their bugs" if options.without else "not caught"
+    say(f"\n{len(run.findings)} bugs, {len(missed)} {wrong}" + (f": {' '.join(missed)}" if missed else ""))
+    say(f"histories and logs: {options.out}/bugs" if missed else "")
+    return 1 if missed else 0
 
 
 def _sum_up(campaign: Campaign, out: Path) -> int:

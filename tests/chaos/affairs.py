@@ -3,16 +3,23 @@
 import asyncio
 import random
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from tests.chaos.crowd import Crowd
 from tests.chaos.person import Person
 
-A_SECOND: Final = {"look": 8.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4, "cut": 1.0, "switch": 0.5, "repeat": 1.0}
+A_SECOND: Final = {
+    **{"look": 8.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4, "tunnel": 0.2},
+    **{"cut": 1.0, "switch": 0.5, "repeat": 1.0},
+}
 """How often each happens among fifty people; among fewer in proportion."""
 BLOCKERS: Final = 10
 """One person in so many blocks now and then: always the same one other, so that most pairs never know a block."""
+
+
+BLOCK_SECONDS: Final = (3.0, 3.0, 10.0)
+"""How long a block stands, at most: one of these. Some outlast a fault."""
 
 
 LONG: Final = 12.0
@@ -24,10 +31,16 @@ NEWS: Final = 0.5
 
 
 class Affairs:
-    """Starts them at random moments. ``blocked`` holds every (blocker, blocked) there ever was."""
+    """Starts them at random moments. ``blocked`` holds every (blocker, blocked) there ever was.
 
-    def __init__(self, crowd: Crowd, people: Sequence[Person], rng: random.Random) -> None:
+    :param often: what differs from :data:`A_SECOND`
+    """
+
+    def __init__(
+        self, crowd: Crowd, people: Sequence[Person], rng: random.Random, often: Mapping[str, float]
+    ) -> None:
         self._crowd, self._people, self._rng = crowd, people, rng
+        self._often = {**A_SECOND, **often}
         self._under_way: set[asyncio.Task[None]] = set()
         self._blocking: set[int] = set()
         self.blocked: set[tuple[str, str]] = set()
@@ -39,7 +52,7 @@ class Affairs:
 
     def go_on(self, seconds: float) -> None:
         """So much time has passed."""
-        for what, often in A_SECOND.items():
+        for what, often in self._often.items():
             if self._rng.random() < often * seconds * len(self._people) / 50:
                 self._begin(what)
 
@@ -64,6 +77,8 @@ class Affairs:
                 self._do(person.log_out())
             case "vanish":
                 person.vanish(self._rng.choice((0.0, 0.0, self._rng.uniform(1, LONG))))
+            case "tunnel":
+                person.lose_signal(self._rng.uniform(1, LONG))
             case "cut":
                 person.cut()
             case "switch":
@@ -101,7 +116,7 @@ class Affairs:
         self.blocked.add((blocker.mobile, blocked.mobile))
         sure = await self._change("block", blocker, blocked)
         if sure:
-            await asyncio.sleep(self._rng.uniform(0.1, 3))
+            await asyncio.sleep(self._rng.uniform(0.1, self._rng.choice(BLOCK_SECONDS)))
             sure = await self._change("unblock", blocker, blocked)
         if sure:
             self._blocking.discard(place)

@@ -18,6 +18,8 @@ from tests.chaos.scenario import Outcome, Scenario, Times
 from tests.chaos.stack import Profile, Stack
 
 Kinds = tuple[type[Fault], ...]
+NOTHING: Final = "nothing"
+"""The name of a scenario without a fault: what must hold outside of faults."""
 COLUMNS: Final = (
     *("sent", "acknowledged", "lost", "doubled", "reordered", "ghosts"),
     *("told", "withheld", "outage", "outage_in_faults"),
@@ -34,7 +36,7 @@ class Plan:
     @property
     def name(self) -> str:
         """As in the table."""
-        return "+".join(kind.name for kind in self.kinds)
+        return "+".join(kind.name for kind in self.kinds) or NOTHING
 
     @property
     def profile(self) -> Profile:
@@ -43,13 +45,13 @@ class Plan:
 
 
 def union(profiles: Sequence[Profile]) -> Profile:
-    """A stack on which all of these can be run.
+    """A stack on which all of these can be run; the plain one for none.
 
     :raises ValueError: there is none
     """
-    made = Profile(fsync=profiles[0].fsync, acked=profiles[0].acked)
+    made = Profile(*profiles[0].must) if profiles else Profile()
     for each in profiles:
-        if (each.fsync, each.acked) != (made.fsync, made.acked):
+        if each.must != made.must:
             raise ValueError("these cannot be had on one stack")
         made = replace(
             made,
@@ -67,7 +69,7 @@ def pairs() -> list[Kinds]:
         (one, other)
         for one, other in combinations(FAULTS.values(), 2)
         if not one.touches & other.touches
-        and (one.profile.fsync, one.profile.acked) == (other.profile.fsync, other.profile.acked)
+        and one.profile.must == other.profile.must
         and not (one.profile.missing or other.profile.missing)
     ]
 
@@ -78,8 +80,8 @@ def grouped(plans: Sequence[Plan]) -> Iterator[tuple[Profile, list[Plan]]]:
     if plain:
         yield Profile(), plain
     special = [plan for plan in plans if plan.profile != Profile()]
-    for key in dict.fromkeys((plan.profile.fsync, plan.profile.acked) for plan in special):
-        same = [plan for plan in special if (plan.profile.fsync, plan.profile.acked) == key]
+    for key in dict.fromkeys(plan.profile.must for plan in special):
+        same = [plan for plan in special if plan.profile.must == key]
         yield union([plan.profile for plan in same]), same
 
 

@@ -1,6 +1,7 @@
 """The product with something done to it that no knob of its own can do: ``sanic tests.chaos.patched:app``.
 
-``CHAOS_PATCHES`` names the patches, separated by commas. Nothing of this is in the product.
+``CHAOS_PATCHES`` names the patches, separated by commas; ``CHAOS_BUG`` one of the bugs on purpose. Nothing of this is
+in the product.
 """
 
 import os
@@ -15,6 +16,7 @@ from app import app
 from protocol.dialects import V1, Seed
 from protocol.entries import Chat
 from server.application import MiniSanic
+from tests.chaos.bugs import put_in
 
 LONGEST_BLOCK: Final = 60.0
 
@@ -56,3 +58,5 @@ PATCHES: Final[dict[str, Callable[[MiniSanic], None]]] = {"block": block, "poiso
 for _name in os.environ.get("CHAOS_PATCHES", "").split(","):
     if _name:
         PATCHES[_name](app)
+
+put_in(os.environ.get("CHAOS_BUG", ""))

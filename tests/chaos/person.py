@@ -92,6 +92,18 @@ class Person:
             self._own = True
             self._line.abandon(self._rng.uniform(0, 1))
 
+    def lose_signal(self, seconds: float) -> None:
+        """Stay away for so long without the server being told: TCP stands, nobody is at its end, and it is closed late.
+
+        Nothing but the missing answers to its pings tells the server that he is gone.
+        """
+        if self._line is not None:
+            self.conversation.note("away", seconds=round(seconds, 3))
+            self.conversation.left()
+            self._own = True
+            self._away_until = time.monotonic() + seconds
+            self._line.abandon(seconds)
+
     def come_back(self) -> None:
         """If he is away."""
         self._away_until = 0.0

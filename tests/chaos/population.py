@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -33,17 +33,25 @@ class Population:
     :param history: everything is noted there; it stays open
     :param addresses: HTTP base URLs of the server groups
     :param rate: chats a second of all together
+    :param often: what people do more or less often than ``affairs.A_SECOND`` says
     """
 
     def __init__(
-        self, history: History, addresses: Sequence[str], *, people: int = 50, rate: float = 200.0, seed: int = 0
+        self,
+        history: History,
+        addresses: Sequence[str],
+        *,
+        people: int = 50,
+        rate: float = 200.0,
+        seed: int = 0,
+        often: Mapping[str, float] | None = None,
     ) -> None:
         self._rng = random.Random(seed)  # noqa: S311 - a seed that can be repeated
         self._history, self._rate = history, rate
         self._crowd = Crowd(history, addresses, self._rng)
         self.people = [Person(self._crowd.number(), self._crowd, self._manners(n), self._rng) for n in range(people)]
         self._friends: dict[str, list[str]] = {}
-        self._affairs = Affairs(self._crowd, self.people, self._rng)
+        self._affairs = Affairs(self._crowd, self.people, self._rng, often or {})
         self._lives: list[asyncio.Task[None]] = []
         self._debt = 0.0
 

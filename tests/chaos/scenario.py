@@ -5,7 +5,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -35,13 +35,19 @@ PostgreSQL froze."""
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of talk before and after, patience at the end; how many people and chats a second."""
+    """Seconds of talk before and after, patience at the end; how many people and chats a second.
+
+    :param settle: seconds in which the stack must come back to base
+    :param often: how often people do what, where it differs from ``affairs.A_SECOND``
+    """
 
     before: float = 2.0
     after: float = 2.0
     drain: float = 25.0
     people: int = 50
     rate: float = 200.0
+    settle: float = probe.BACK_SECONDS
+    often: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -93,11 +99,14 @@ class Outcome:
 class Scenario:
     """Some faults, at once, on a running stack.
 
+    :param faults: none: what must hold outside of faults
     :param seed: of the people and of the moments at which a second fault strikes
     """
 
-    def __init__(self, stack: Stack, faults: Sequence[Fault], seed: int, times: Times) -> None:
-        self.stack, self.faults, self.seed, self.times = stack, faults, seed, times
+    def __init__(
+        self, stack: Stack, faults: Sequence[Fault], seed: int, times: Times, limits: Limits = LIMITS
+    ) -> None:
+        self.stack, self.faults, self.seed, self.times, self.limits = stack, faults, seed, times, limits
         self.name = "+".join(fault.name for fault in faults) or "nothing"
         self._rng = random.Random(seed)  # noqa: S311 - a seed that can be repeated
         self.path = stack.home / f"{self.name}-{seed}.jsonl"
@@ -109,8 +118,9 @@ class Scenario:
         """
         began, read_to = time.monotonic(), _sizes(self.stack)
         with History(self.path) as history:
+            times = self.times
             population = Population(
-                history, self.stack.addresses, people=self.times.people, rate=self.times.rate, seed=self.seed
+                history, self.stack.addresses, people=times.people, rate=times.rate, seed=self.seed, often=times.often
             )
             try:
                 async with asyncio.timeout(60):
@@ -121,10 +131,12 @@ class Scenario:
                 green = await self._break(population, history)
                 await population.talk(self.times.after)
                 await population.drain(self.times.drain)
-                now, complaints = await self._by_hand(probe.settle, self.stack, self._allowed(base))
+                now, complaints = await self._by_hand(
+                    probe.settle, self.stack, self._allowed(base), self.times.settle
+                )
             finally:
                 await population.end()
-        report = await self._by_hand(lambda: check(read(self.path), limits=LIMITS))
+        report = await self._by_hand(lambda: check(read(self.path), limits=self.limits))
         complaints += [each for fault in self.faults for each in await self._by_hand(fault.after, self.stack)]
         complaints += errors(self.stack, read_to)
         if green > GREEN_SECONDS:

@@ -86,7 +86,8 @@ class Group:
 
     def start(self) -> None:
         """Start it; see :meth:`ready`."""
-        app = "tests.chaos.patched:app" if self._env.get("CHAOS_PATCHES") else "app"
+        patched = self._env.get("CHAOS_PATCHES") or self._env.get("CHAOS_BUG")
+        app = "tests.chaos.patched:app" if patched else "app"
         command: list[str | Path] = [BIN / "sanic", app, "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--workers", str(self.workers)]
         self.child = Child(self.name, command, log=self._log, env=self._env, cwd=ROOT)
@@ -143,7 +144,8 @@ class Background:
 
     def another(self) -> Child:
         """One more arq worker, which nobody supervises."""
-        command: list[str | Path] = [BIN / "arq", "workers.WorkerSettings"]
+        room = "tests.chaos.patched_jobs" if self._env.get("CHAOS_BUG") else "workers"
+        command: list[str | Path] = [BIN / "arq", f"{room}.WorkerSettings"]
         return Child("arq", command, log=self._log, env=self._env, cwd=ROOT)
 
     def _supervise(self) -> None:

@@ -52,19 +52,28 @@ class Profile:
     """How a stack is made. Faults that want another one are run on another stack.
 
     :param fsync: of Redis' append-only file
-    :param replica: whether Redis has one
     :param acked: how many replicas a send waits for
+    :param knobs: of the product, as (name, value), on top of :data:`QUICK`
+    :param replica: whether Redis has one
     :param small_disk: whether Redis writes to a disk that can be filled
     :param clocks: whether the wall clocks of Redis and of the product can be moved
     :param patches: what is done to the product, see ``patched.py``
+    :param bug: one of ``bugs/``, put into the product on purpose
     """
 
     fsync: str = "always"
-    replica: bool = False
     acked: int = 0
+    knobs: tuple[tuple[str, str], ...] = ()
+    replica: bool = False
     small_disk: bool = False
     clocks: bool = False
     patches: str = ""
+    bug: str = ""
+
+    @property
+    def must(self) -> tuple[str, int, tuple[tuple[str, str], ...]]:
+        """What cannot be added to a stack that is without it, for it changes what all others meet: the first three."""
+        return self.fsync, self.acked, self.knobs
 
     @property
     def missing(self) -> str:
@@ -120,12 +129,14 @@ class Stack:
         return {
             **ours,
             **QUICK,
+            **dict(self.profile.knobs),
             **({WAIT_KNOB: str(self.profile.acked)} if self.profile.acked else {}),
             **(self.product_clock.env if self.product_clock else {}),
             "REDIS_URL": f"unix://{self.wire.front}?db=0",
             "DATABASE_URL": self.postgres.dsn(),
             "JWT_SECRET": secrets.token_urlsafe(48),
             "CHAOS_PATCHES": self.profile.patches,
+            "CHAOS_BUG": self.profile.bug,
             "CHAOS_BLOCK": str(self.block_flag),
             "CHAOS_POISON": POISON,
         }

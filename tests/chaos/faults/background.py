@@ -1,11 +1,17 @@
 """The arq worker."""
 
+import asyncio
+import json
 import os
 import signal
+import threading
 import time
 
+from arq import create_pool
+from arq.connections import RedisSettings
+
 from tests.chaos.faults.base import TWICE_T, Fault
-from tests.chaos.stack import Stack
+from tests.chaos.stack import Profile, Stack
 
 BACKGROUND = frozenset({"background"})
 
@@ -74,4 +80,33 @@ class BackgroundFirst(Fault):
             return [] if client.exists("arq:queue:health-check") else ["no arq worker has told of its health"]
 
 
-FAULTS: list[type[Fault]] = [KillBackground, FreezeBackground, DoubleBackground, BackgroundFirst]
+class Expiry(Fault):
+    """Who is away for longer misses chats, and their senders are told."""
+
+    answers = True
+    name, what, touches, seconds = "expiry", "chats may wait for 3 s, and the cap runs every half second", BACKGROUND, 8.0
+    profile = Profile(knobs=(("MAILBOX_DAYS", f"{3 / 86_400:.8f}"),))
+    outage_limit = 5.0
+
+    def strike(self, stack: Stack) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, args=(stack.redis.url,))
+        self._thread.start()
+
+    def _go_on(self, url: str) -> None:
+        while not self._over.wait(0.5):
+            asyncio.run(_cap(url))
+
+    def heal(self, stack: Stack) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+async def _cap(url: str) -> None:
+    """Have the arq worker look at all mailboxes, as it does every few minutes."""
+    pool = await create_pool(RedisSettings.from_dsn(url), job_serializer=lambda job: json.dumps(job).encode())
+    await pool.enqueue_job("cron:cap_mailboxes")
+    await pool.aclose()
+
+
+FAULTS: list[type[Fault]] = [KillBackground, FreezeBackground, DoubleBackground, BackgroundFirst, Expiry]

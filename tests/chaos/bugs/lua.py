@@ -1,0 +1,66 @@
+"""Scripts that are broken on purpose, in the product's own processes."""
+
+from collections.abc import Callable
+from hashlib import sha1
+from typing import Final
+
+from delivery import scripts
+from delivery.scripts import Script
+from tests.delivery.models.rough_link import Breakage
+
+PRELUDE: Final = """
+local plain = redis
+local function tapped(run)
+  return function(command, ...)
+    local said, most = {...}, select('#', ...)
+    --TAPS
+    return run(command, unpack(said, 1, most))
+  end
+end
+local redis = setmetatable({call = tapped(plain.call), pcall = tapped(plain.pcall)}, {__index = plain})
+"""
+
+
+def script(name: str) -> Script:
+    """The one that everybody imported.
+
+    :raises AttributeError: there is none of this name
+    """
+    made: Script = getattr(scripts, name.upper())
+    return made
+
+
+def broken(*breakages: Breakage) -> Callable[[], None]:
+    """A patch that does all this to the scripts. A text that is not there any more is an error when it is put in."""
+
+    def patch() -> None:
+        for breakage in breakages:
+            for name in breakage.scripts:
+                _replace(script(name), breakage)
+
+    return patch
+
+
+def tap(*names: str, lua: str) -> Breakage:
+    """Lua that sees each ``command`` with what was ``said``, and may answer in Redis' place."""
+    return Breakage(names, tap=lua)
+
+
+def instead(name: str, before: str, after: str) -> Breakage:
+    """Other words in a script."""
+    return Breakage((name,), replace=(before, after))
+
+
+def _replace(script: Script, breakage: Breakage) -> None:
+    text = script.text
+    if breakage.replace:
+        before, after = breakage.replace
+        if before not in text:
+            raise LookupError(f"{script.name} does not say {before!r} any more")
+        text = text.replace(before, after)
+    if breakage.tap:
+        first, _, rest = text.partition("\n")
+        text = first + PRELUDE.replace("--TAPS", breakage.tap) + "\n" + rest
+    # The object is changed, not replaced: who imported it has it already.
+    for field, value in {"text": text, "sha": sha1(text.encode(), usedforsecurity=False).hexdigest()}.items():
+        object.__setattr__(script, field, value)
