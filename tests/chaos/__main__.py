@@ -65,7 +65,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--minutes", type=float, help="begin nothing after so long; with --part long, go on with pairs until then")
     add("--part", choices=["ci", "long"], default="ci", help="short faults (default), or long ones and random pairs")
     add("--list", action="store_true", help="what can be broken")
-    add("--bugs", nargs="*", metavar="BUG", help="put bugs into the product on purpose: each must be found (default: all)")
+    add(
+        "--bugs",
+        nargs="*",
+        metavar="BUG",
+        help="put bugs into the product on purpose: each must be found (default: all)",
+    )
     add("--without", action="store_true", help="with --bugs: their scenarios without them, which must be green")
     add("--out", type=Path, default=ROOT / ".data" / "chaos", help="for results, and histories of red scenarios")
     options = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from tests.chaos.person import Person
 
 A_SECOND: Final = {
     **{"look": 8.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4, "tunnel": 0.2},
-    **{"cut": 1.0, "switch": 0.5, "repeat": 1.0},
+    **{"cut": 1.0, "switch": 0.5, "repeat": 1.0, "burst": 0.5},
 }
 """How often each happens among fifty people; among fewer in proportion."""
 BLOCKERS: Final = 10
@@ -20,6 +20,10 @@ BLOCKERS: Final = 10
 
 BLOCK_SECONDS: Final = (3.0, 3.0, 10.0)
 """How long a block stands, at most: one of these. Some outlast a fault."""
+
+
+BURST: Final = 6
+"""Chats that somebody writes to one other at once."""
 
 
 LONG: Final = 12.0
@@ -36,9 +40,7 @@ class Affairs:
     :param often: what differs from :data:`A_SECOND`
     """
 
-    def __init__(
-        self, crowd: Crowd, people: Sequence[Person], rng: random.Random, often: Mapping[str, float]
-    ) -> None:
+    def __init__(self, crowd: Crowd, people: Sequence[Person], rng: random.Random, often: Mapping[str, float]) -> None:
         self._crowd, self._people, self._rng = crowd, people, rng
         self._often = {**A_SECOND, **often}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -83,6 +85,10 @@ class Affairs:
                 person.cut()
             case "switch":
                 person.switch()
+            case "burst":
+                whom = self._rng.choice([other for other in self._people if other is not person])
+                for n in range(BURST):
+                    person.say(whom.mobile, f"{n} of {BURST}")
             case "repeat":
                 person.conversation.repeat()
             case "block":

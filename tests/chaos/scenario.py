@@ -103,9 +103,7 @@ class Scenario:
     :param seed: of the people and of the moments at which a second fault strikes
     """
 
-    def __init__(
-        self, stack: Stack, faults: Sequence[Fault], seed: int, times: Times, limits: Limits = LIMITS
-    ) -> None:
+    def __init__(self, stack: Stack, faults: Sequence[Fault], seed: int, times: Times, limits: Limits = LIMITS) -> None:
         self.stack, self.faults, self.seed, self.times, self.limits = stack, faults, seed, times, limits
         self.name = "+".join(fault.name for fault in faults) or "nothing"
         self._rng = random.Random(seed)  # noqa: S311 - a seed that can be repeated
@@ -131,9 +129,7 @@ class Scenario:
                 green = await self._break(population, history)
                 await population.talk(self.times.after)
                 await population.drain(self.times.drain)
-                now, complaints = await self._by_hand(
-                    probe.settle, self.stack, self._allowed(base), self.times.settle
-                )
+                now, complaints = await self._by_hand(probe.settle, self.stack, self._allowed(base), self.times.settle)
             finally:
                 await population.end()
         report = await self._by_hand(lambda: check(read(self.path), limits=self.limits))

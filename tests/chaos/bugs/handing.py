@@ -126,7 +126,7 @@ BUGS: Final = [
         "settle-first",
         "An acked chat leaves the mailbox before its sender's receipt is stored.",
         *("I4", "no receipt ever came", settle_first),
-        Scene(("delay-commands", "kill-worker"), before=1.0),
+        Scene(("replies-cut-off",), before=1.0),
     ),
     Bug(
         "settle-on-writing",
@@ -158,7 +158,7 @@ BUGS: Final = [
         "no-window",
         "Everything that waits is sent at once, however little is acked.",
         *("I14", "unacked on connection", no_window),
-        Scene(before=5.0, knobs={"WINDOW": "8"}, window=8, often={"vanish": 6.0}),
+        Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, often={"tunnel": 2.5}),
     ),
     Bug(
         "gap-ignored",

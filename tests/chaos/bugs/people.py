@@ -140,6 +140,6 @@ BUGS: Final = [
         "expiry-untold",
         "What waited for too long leaves, and its sender is not told.",
         *("I1", "never came", broken(OF_MAILBOXES["a chat expires and nobody is told"])),
-        Scene(("expiry",), before=1.0, often={"vanish": 6.0}),
+        Scene(("expiry",), before=1.0, often={"tunnel": 2.5}),
     ),
 ]

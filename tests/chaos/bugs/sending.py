@@ -5,7 +5,6 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Final
 
 import hiredis
@@ -78,15 +77,17 @@ def ring_first() -> None:
     """The servers are rung, and then the chats are stored."""
     broken(tap("send", lua="if command == 'PUBLISH' then return 0 end"))()
 
-    async def ring_and_store(self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any) -> None:
-        link = self.mailbox._link
+    async def ring_and_store(
+        self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any
+    ) -> None:
+        link, place = self.mailbox._link, f"{time.time() * 1000:.0f}-0"
         try:
             held = await link.command("HVALS", self.mailbox._people.keys(to).leases)
             for server in {value.decode().split()[0] for value in held}:
                 if server == self._doorbell._server_id:
-                    self._doorbell._ears.ring(to, "")
+                    self._doorbell._ears.ring(to, place)
                 else:
-                    await link.command(*ring_command(server, to, ""))
+                    await link.command(*ring_command(server, to, place))
         except Refusal as refusal:
             then(refusal)
             return
@@ -129,7 +130,7 @@ MAKE_ROOM: Final = """
     redis.call('XTRIM', KEYS[2], 'MAXLEN', chats)
   end
 """
-AWAY: Final = Scene(before=5.0, often={"vanish": 6.0})
+AWAY: Final = Scene(before=8.0, rate=120.0, often={"tunnel": 2.5})
 
 BUGS: Final = [
     Bug(
@@ -148,8 +149,8 @@ BUGS: Final = [
     Bug(
         "order-raced",
         "Chats of one connection to one person are stored at once, not one after the other.",
-        *("I3", "was begun before", race),
-        Scene(before=3.0),
+        *("I3", "on one connection", race),
+        Scene(before=4.0, often={"burst": 8.0}),
     ),
     Bug(
         "ring-first",
@@ -180,7 +181,7 @@ BUGS: Final = [
         "cap-drops",
         "A full mailbox drops its oldest chat instead of refusing the newest.",
         *("I1", "never came", broken(instead("send", LOOK, LOOK + MAKE_ROOM))),
-        Scene(before=7.0, knobs={"MAILBOX_LIMIT": "12"}, often={"vanish": 6.0}),
+        Scene(before=8.0, rate=120.0, knobs={"MAILBOX_LIMIT": "12"}, often={"tunnel": 2.5}),
     ),
     Bug(
         "counters-stay",

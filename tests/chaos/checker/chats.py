@@ -92,13 +92,14 @@ def _other_answers(key: Key, fate: Fate, sent: Event) -> Iterator[Violation]:
 
 
 def i3_order(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
-    """If a chat was begun after an earlier one of the same conversation had got ``sent``, it is not seen before it; on
-    one connection streamIds of entries that are new to the client rise."""
+    """If a chat was begun after an earlier one of the same conversation had got ``sent``, it is not seen before it, and
+    if both were begun on one connection, where the earlier got ``sent`` and no refusal, neither; on one connection
+    streamIds of entries that are new to the client rise."""
     conversations: defaultdict[tuple[str, str], list[Fate]] = defaultdict(list)
     for key, fate in fates(history).items():
         if fate.sends:
             conversations[key.sender, key.recipient].append(fate)
-    found = [violation for chats in conversations.values() for violation in _overtaken(chats)]
+    found = [violation for chats in conversations.values() for violation in (*_overtaken(chats), *_raced(chats))]
     return [*found, *_falling(history)]
 
 
@@ -116,6 +117,42 @@ def _overtaken(chats: Sequence[Fate]) -> Iterator[Violation]:
             place += 1
         if latest is not None and fate.deliveries and fate.deliveries[0].n < latest.deliveries[0].n:
             yield _order_broken(latest, fate)
+
+
+def _raced(chats: Sequence[Fate]) -> Iterator[Violation]:
+    """The later one is begun there for the first time: before, it may have been stored by another way. That the earlier
+    one had got ``sent`` by then is :func:`_overtaken`'s business."""
+    by_connection: defaultdict[int, list[tuple[Event, Fate]]] = defaultdict(list)
+    for fate in chats:
+        for send in fate.sends:
+            by_connection[send.connection].append((send, fate))
+    for begun in by_connection.values():
+        latest: Fate | None = None
+        for send, fate in sorted(begun, key=lambda item: item[0].n):
+            if not fate.deliveries:
+                continue
+            if latest is not None and send.attempt == 1 and _seen_before(fate, latest) and not _had_sent(latest, send):
+                sentence = f"{send.message_id} was begun after {latest.sends[0].message_id} on one connection"
+                events = [latest.sends[0], send, fate.deliveries[0], latest.deliveries[0]]
+                yield Violation("I3", f"from {send.who} to {send.whom}: {sentence}, and was seen before it", events)
+            if _taken(send, fate) and (latest is None or _seen_before(latest, fate)):
+                latest = fate
+
+
+def _seen_before(one: Fate, other: Fate) -> bool:
+    return one.deliveries[0].n < other.deliveries[0].n
+
+
+def _had_sent(fate: Fate, send: Event) -> bool:
+    return fate.sent is not None and fate.sent.n < send.n
+
+
+def _taken(send: Event, fate: Fate) -> bool:
+    """Whether this send had its place by when the next on its connection was looked at: it got ``sent`` there, no
+    refusal, and the chat was not begun anew before it came (what storage forgot is then stored again)."""
+    here = {answer.result for answer in fate.answers if answer.connection == send.connection}
+    again = any(send.n < other.n < fate.deliveries[0].n for other in fate.sends)
+    return here == {"sent"} and not again
 
 
 def _order_broken(earlier: Fate, later: Fate) -> Violation:

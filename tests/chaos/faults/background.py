@@ -84,7 +84,12 @@ class Expiry(Fault):
     """Who is away for longer misses chats, and their senders are told."""
 
     answers = True
-    name, what, touches, seconds = "expiry", "chats may wait for 3 s, and the cap runs every half second", BACKGROUND, 8.0
+    name, what, touches, seconds = (
+        "expiry",
+        "chats may wait for 3 s, and the cap runs every half second",
+        BACKGROUND,
+        8.0,
+    )
     profile = Profile(knobs=(("MAILBOX_DAYS", f"{3 / 86_400:.8f}"),))
     outage_limit = 5.0
 
