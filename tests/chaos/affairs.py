@@ -1,6 +1,7 @@
 """What people do besides chatting: look each other up, block and unblock, log out, vanish, repeat themselves."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -45,6 +46,7 @@ class Affairs:
         self._often = {**A_SECOND, **often}
         self._under_way: set[asyncio.Task[None]] = set()
         self._blocking: set[int] = set()
+        self._ending = asyncio.Event()
         self.blocked: set[tuple[str, str]] = set()
 
     @property
@@ -64,6 +66,10 @@ class Affairs:
             self._under_way.discard(task)
             task.result()
 
+    def wind_up(self) -> None:
+        """Nothing new comes: what would go on for a while ends now."""
+        self._ending.set()
+
     async def end(self) -> None:
         """Stop what is under way."""
         for task in self._under_way:
@@ -77,6 +83,22 @@ class Affairs:
                 self._do(self._look(person, self._interesting(person)))
             case "log_out" if person.connected:
                 self._do(person.log_out())
+            case "block":
+                place = self._rng.randrange(0, max(1, len(self._people) // BLOCKERS)) * BLOCKERS % len(self._people)
+                if place not in self._blocking:
+                    self._blocking.add(place)
+                    self._do(self._block_for_a_while(place))
+            case "burst":
+                whom = self._rng.choice([other for other in self._people if other is not person])
+                for n in range(BURST):
+                    person.say(whom.mobile, f"{n} of {BURST}")
+            case "repeat":
+                person.conversation.repeat()
+            case _:
+                self._leave(person, what)
+
+    def _leave(self, person: Person, what: str) -> None:
+        match what:
             case "vanish":
                 person.vanish(self._rng.choice((0.0, 0.0, self._rng.uniform(1, LONG))))
             case "tunnel":
@@ -85,17 +107,6 @@ class Affairs:
                 person.cut()
             case "switch":
                 person.switch()
-            case "burst":
-                whom = self._rng.choice([other for other in self._people if other is not person])
-                for n in range(BURST):
-                    person.say(whom.mobile, f"{n} of {BURST}")
-            case "repeat":
-                person.conversation.repeat()
-            case "block":
-                place = self._rng.randrange(0, max(1, len(self._people) // BLOCKERS)) * BLOCKERS % len(self._people)
-                if place not in self._blocking:
-                    self._blocking.add(place)
-                    self._do(self._block_for_a_while(place))
 
     def _interesting(self, person: Person) -> Person:
         """Anybody else; rather somebody who is away, or has only just come."""
@@ -122,10 +133,15 @@ class Affairs:
         self.blocked.add((blocker.mobile, blocked.mobile))
         sure = await self._change("block", blocker, blocked)
         if sure:
-            await asyncio.sleep(self._rng.uniform(0.1, self._rng.choice(BLOCK_SECONDS)))
+            await self._wait(self._rng.uniform(0.1, self._rng.choice(BLOCK_SECONDS)))
             sure = await self._change("unblock", blocker, blocked)
         if sure:
             self._blocking.discard(place)
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
 
     async def _change(self, what: str, who: Person, whom: Person) -> bool:
         """Until it is done. Whether every attempt was answered."""

@@ -20,6 +20,8 @@ from tests.chaos.stack import Profile, Stack
 Kinds = tuple[type[Fault], ...]
 NOTHING: Final = "nothing"
 """The name of a scenario without a fault: what must hold outside of faults."""
+CALM_SECONDS: Final = 8.0
+"""It lasts so long: while faults last, and until all is healed, much is excused."""
 COLUMNS: Final = (
     *("sent", "acknowledged", "lost", "doubled", "reordered", "ghosts"),
     *("told", "withheld", "outage", "outage_in_faults"),
@@ -136,7 +138,8 @@ class Campaign:
 
     def _run_one(self, plan: Plan, profile: Profile) -> None:
         stack = self._ready_stack(profile)
-        scenario = Scenario(stack, [kind() for kind in plan.kinds], plan.seed, self._times)
+        times = self._times if plan.kinds else replace(self._times, before=CALM_SECONDS)
+        scenario = Scenario(stack, [kind() for kind in plan.kinds], plan.seed, times)
         try:
             outcome = asyncio.run(scenario.run())
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it is told, and the others are run all the same

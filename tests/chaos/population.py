@@ -110,6 +110,7 @@ class Population:
         """Nothing new; wait until everybody is connected, every chat answered, delivered and receipted. What a block
         may have withheld is not waited for; nor, once storage was told to have lost something, what stays away."""
         end = time.monotonic() + seconds
+        self._affairs.wind_up()
         for person in self.people:
             person.come_back()
         while not (done := await self._drained()) and time.monotonic() < end:

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from tests.chaos.bugs import handing, people, sending
+from tests.chaos.bugs import handing, people, processes, sending
 from tests.chaos.bugs.base import Bug, Scene
 
 __all__ = ["BUGS", "Bug", "Scene", "put_in"]
 
-BUGS: Final[dict[str, Bug]] = {bug.name: bug for room in (sending, handing, people) for bug in room.BUGS}
+BUGS: Final[dict[str, Bug]] = {bug.name: bug for room in (sending, handing, people, processes) for bug in room.BUGS}
 """By name."""
 
 

@@ -1,9 +1,10 @@
 """Bugs on the way from a mailbox to its owner's client, and back with his ack."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any, Final
+
+import msgspec
 
 from delivery.acks import Acks
 from delivery.carrier import Carrier
@@ -79,6 +80,11 @@ def no_gap() -> None:
     Hub.ring_all = lambda _self: None  # type: ignore[method-assign]
 
 
+def send_once() -> None:
+    """What is not acked is never overdue."""
+    Flights.overdue = lambda *_: []  # type: ignore[method-assign]
+
+
 def never_park() -> None:
     """What our own code cannot say is tried again, soon and for ever."""
 
@@ -99,7 +105,7 @@ def believe_acks() -> None:
         await acks._messenger.settle(holder, [landed])
 
     def believing(self: Inbound, part: bytes) -> list[bytes]:
-        said = json.loads(part)
+        said = msgspec.json.decode(part)
         if said.get("ackType") == "delivered" and said.get("from", self._mobile) != self._mobile:
             self._acks._desk.spawn(settle(self._acks, said))
             return []
@@ -120,6 +126,7 @@ REQUEUE: Final = """
       return {reply[1], {}}
     end"""
 RESTLESS: Final = Scene(before=3.0, often={"cut": 6.0, "switch": 6.0, "vanish": 3.0})
+VERY_RESTLESS: Final = Scene(before=6.0, rate=120.0, often={"cut": 12.0, "switch": 12.0, "vanish": 6.0})
 
 BUGS: Final = [
     Bug(
@@ -139,7 +146,7 @@ BUGS: Final = [
         "confirm-on-writing",
         "A receipt to a seed client leaves the mailbox when it is written, not when a pong says that it has arrived.",
         *("I4", "no receipt ever came", confirm_on_writing),
-        RESTLESS,
+        VERY_RESTLESS,
     ),
     Bug(
         "pending-forgotten",
@@ -165,6 +172,12 @@ BUGS: Final = [
         "A server that was cut off from its bell subscribes anew, and does not look into the mailboxes.",
         *("I1", "never came", no_gap),
         Scene(("cut-pubsub",), before=1.0, people=40, rate=20.0, knobs=SLOW_HEALING, often=QUIET),
+    ),
+    Bug(
+        "redelivery-forgotten",
+        "An ack that could not be heeded is not asked for again: the entry is sent once on a connection.",
+        *("I4", "no receipt ever came", send_once),
+        Scene(("replies-cut-off",), before=1.0, drain=10.0, people=40, rate=200.0),
     ),
     Bug(
         "poison-loops",

@@ -16,7 +16,7 @@ from tests.chaos.bugs.base import Bug, Scene
 from tests.chaos.bugs.lua import broken, tap
 from tests.delivery.models.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
 
-STALE_SECONDS: Final = 2.0
+STALE_SECONDS: Final = 5.0
 
 
 def tcp_is_life() -> None:
@@ -95,7 +95,7 @@ async def _later(work: Callable[..., None], *args: Any) -> None:
     work(*args)  # never before the caller has returned
 
 
-BLOCKING: Final = {"block": 8.0, "log_out": 0.0, "vanish": 0.0, "tunnel": 0.0}
+BLOCKING: Final = {"block": 20.0, "log_out": 0.0, "vanish": 0.0, "tunnel": 0.0}
 
 BUGS: Final = [
     Bug(
@@ -126,15 +126,15 @@ BUGS: Final = [
     ),
     Bug(
         "blocks-stale",
-        "Whether a block stands is asked before the chat is stored, and remembered for two seconds.",
+        "Whether a block stands is asked before the chat is stored, and remembered for five seconds.",
         *("I5", "was sent after the block was answered, and came", ask_blocks_before),
-        Scene(before=6.0, rate=150.0, often=BLOCKING),
+        Scene(before=8.0, people=40, rate=200.0, often=BLOCKING),
     ),
     Bug(
         "blocks-fail-open",
         "When Redis has forgotten a person, he is loaded without his blocks.",
         *("I5", "was sent after the block was answered, and came", load_no_blocks),
-        Scene(("flushall",), before=3.0, rate=150.0, often=BLOCKING),
+        Scene(("flushall",), before=3.0, people=60, rate=200.0, often=BLOCKING),
     ),
     Bug(
         "expiry-untold",

@@ -1,13 +1,13 @@
 """Bugs on the way from a client's chat to its place in a mailbox, and back to its single tick."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 import hiredis
+import msgspec
 
 from delivery.doorbell import ring_command
 from delivery.inbound import Inbound
@@ -29,7 +29,7 @@ def believe_from() -> None:
     one = Inbound._one
 
     def believing(self: Inbound, part: bytes) -> list[bytes]:
-        said = json.loads(part)
+        said = msgspec.json.decode(part)
         if said.get("type") == "chat":
             self._sends._sender = said.get("from") or self._mobile
         return one(self, part)
