@@ -95,16 +95,21 @@ def test_faults_that_lay_hands_on_the_same_are_no_pair() -> None:
 
 def test_plans_share_stacks_that_have_what_they_need() -> None:
     some = [
-        Plan((FAULTS[name],), 0) for name in ("kill-worker", "disk-full", "kill-redis-everysec", "redis-clock-ahead")
+        *(Plan((FAULTS[name],), 0) for name in ("kill-worker", "disk-full", "kill-redis-everysec")),
+        *(Plan((FAULTS[name],), 0) for name in ("redis-clock-ahead", "expiry")),
+        Plan((), 0),
     ]
     found = {profile: [plan.name for plan in plans] for profile, plans in grouped(some)}
     assert found == {
-        Profile(): ["kill-worker"],
+        Profile(): ["kill-worker", "nothing"],
         Profile(small_disk=True, clocks=True): ["disk-full", "redis-clock-ahead"],
         Profile(fsync="everysec"): ["kill-redis-everysec"],
+        FAULTS["expiry"].profile: ["expiry"],
     }
     with pytest.raises(ValueError, match="one stack"):
         union([Profile(), Profile(fsync="everysec")])
+    with pytest.raises(ValueError, match="one stack"):
+        union([Profile(), Profile(knobs=(("WINDOW", "8"),))])
 
 
 def test_what_cannot_be_had_here_is_skipped_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,8 +126,10 @@ def test_the_command_line() -> None:
         "flushall+kill-worker",
     ]
     ci, long = plans(parse([]), 1), plans(parse(["--part", "long"]), 1)
-    assert {plan.name for plan in long} == set(FAULTS)
-    assert 30 <= len(ci) <= 33, "more does not fit into ten minutes"
+    assert {plan.name for plan in long} == {"nothing", *FAULTS}
+    assert ci[-1].name == "nothing"
+    assert [plan.name for plan in plans(parse(["nothing"]), 5)] == ["nothing"]
+    assert 30 <= len(ci) <= 34, "more does not fit into ten minutes"
     assert len({plan.seed for plan in ci}) == len(ci)
     with pytest.raises(SystemExit):
         parse(["no-such-fault"])
