@@ -73,7 +73,7 @@ class Story:
     def sent(self, who: str, whom: str, message_id: str, **change: Any) -> Event:
         """The single tick."""
         said = {"result": "sent", "retryable": False, "timestamp": self.place(message_id)}
-        return self.note("answer", **self._chat(who, whom, message_id), **(said | change))
+        return self.note("answer", **(self._chat(who, whom, message_id) | said | change))
 
     def refused(self, who: str, whom: str, message_id: str, code: str = "unavailable") -> Event:
         """A refusal that is worth another try."""

@@ -74,6 +74,17 @@ async def test_only_a_sign_of_life_makes_a_renewal_due(kept: tuple[Lease, Tenant
     assert not lease.due(time.monotonic() + 10)
 
 
+async def test_a_renewal_counts_from_the_sign_of_life_and_not_from_now(
+    kept: tuple[Lease, Tenant], redis: "Redis"
+) -> None:
+    lease, _ = kept
+    before = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+    lease._evidence -= 30
+    await lease.renew()
+    evidence = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+    assert 29_000 < before - evidence < 35_000
+
+
 async def test_a_renewal_tells_what_waits(kept: tuple[Lease, Tenant], house: House) -> None:
     lease, tenant = kept
     await lease.renew()

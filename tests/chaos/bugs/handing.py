@@ -140,7 +140,6 @@ BUGS: Final = [
         "A chat leaves the mailbox when it is written to a socket, not when it is acked.",
         *("I1", "never came", settle_on_writing),
         RESTLESS,
-        quick=True,
     ),
     Bug(
         "confirm-on-writing",

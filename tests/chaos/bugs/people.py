@@ -116,7 +116,6 @@ BUGS: Final = [
         "A logout ends the session and leaves its sockets open.",
         *("I9", "had logged out", keep_sockets),
         Scene(before=3.0, drain=1.0, often={"log_out": 4.0}),
-        quick=True,
     ),
     Bug(
         "epoch-untold",

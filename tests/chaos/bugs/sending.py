@@ -138,7 +138,6 @@ BUGS: Final = [
         "The sender of a chat is who its frame says, not who logged in.",
         *("I8", "came to", believe_from),
         Scene(before=2.0),
-        quick=True,
     ),
     Bug(
         "sent-early",
@@ -150,7 +149,7 @@ BUGS: Final = [
         "order-raced",
         "Chats of one connection to one person are stored at once, not one after the other.",
         *("I3", "on one connection", race),
-        Scene(before=4.0, often={"burst": 8.0}),
+        Scene(before=4.0, rate=30.0, often={"burst": 16.0}),
     ),
     Bug(
         "ring-first",

@@ -93,8 +93,8 @@ def _other_answers(key: Key, fate: Fate, sent: Event) -> Iterator[Violation]:
 
 def i3_order(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
     """If a chat was begun after an earlier one of the same conversation had got ``sent``, it is not seen before it, and
-    if both were begun on one connection, where the earlier got ``sent`` and no refusal, neither; on one connection
-    streamIds of entries that are new to the client rise."""
+    if both were begun on one connection, where the earlier got ``sent`` and was not begun again, neither; on one
+    connection streamIds of entries that are new to the client rise."""
     conversations: defaultdict[tuple[str, str], list[Fate]] = defaultdict(list)
     for key, fate in fates(history).items():
         if fate.sends:
@@ -148,11 +148,11 @@ def _had_sent(fate: Fate, send: Event) -> bool:
 
 
 def _taken(send: Event, fate: Fate) -> bool:
-    """Whether this send had its place by when the next on its connection was looked at: it got ``sent`` there, no
-    refusal, and the chat was not begun anew before it came (what storage forgot is then stored again)."""
-    here = {answer.result for answer in fate.answers if answer.connection == send.connection}
+    """Whether this send had its place by when the next on its connection was looked at: it got ``sent`` there, and the
+    chat was not begun anew before it came (because it was refused, or storage forgot it)."""
     again = any(send.n < other.n < fate.deliveries[0].n for other in fate.sends)
-    return here == {"sent"} and not again
+    here = any(answer.connection == send.connection and answer.result == "sent" for answer in fate.answers)
+    return here and not again
 
 
 def _order_broken(earlier: Fate, later: Fate) -> Violation:
