@@ -116,10 +116,7 @@ class Scenario:
         """
         began, read_to = time.monotonic(), _sizes(self.stack)
         with History(self.path) as history:
-            times = self.times
-            population = Population(
-                history, self.stack.addresses, people=times.people, rate=times.rate, seed=self.seed, often=times.often
-            )
+            population = self._population(history)
             try:
                 async with asyncio.timeout(60):
                     await population.begin()
@@ -140,6 +137,14 @@ class Scenario:
         excuses = frozenset[str]().union(*(fault.excuses for fault in self.faults))
         seconds = time.monotonic() - began
         return Outcome(self.name, self.seed, report, green, base, now, excuses, self.path, complaints, seconds)
+
+    def _population(self, history: History) -> Population:
+        times, often = self.times, dict(self.times.often)
+        for fault in self.faults:
+            often.update(fault.often)
+        return Population(
+            history, self.stack.addresses, people=times.people, rate=times.rate, seed=self.seed, often=often
+        )
 
     async def _break(self, population: Population, history: History) -> float:
         """While people go on talking; the seconds until all was well again."""

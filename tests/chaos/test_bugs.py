@@ -66,6 +66,15 @@ def test_every_bug_says_what_it_breaks_and_plays_in_a_scene_that_there_is() -> N
     assert 3 <= len(QUICK) <= 5, "all of these together must stay below a minute"
 
 
+def test_the_table_for_readers_has_every_bug_with_its_scenario_and_check() -> None:
+    text = (ROOT / "docs" / "RELIABILITY.md").read_text(encoding="utf-8")
+    for name, bug in BUGS.items():
+        check = bug.check if bug.check.startswith("I") else "complaint"
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        assert f"| {bug.what} | {'+'.join(bug.scene.faults) or 'nothing'} | {check}: " in row
+    assert f"{len(BUGS)} bugs in the running product" in text
+
+
 def test_a_bug_goes_into_one_stack_and_its_scene_into_another_without_it() -> None:
     bug = Bug("x", "Something.", "I1", "never came", lambda: None, Scene(("poison",), knobs={"WINDOW": "8"}, window=8))
     ill, sound = hunt.profile(bug, sound=False), hunt.profile(bug, sound=True)

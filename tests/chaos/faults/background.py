@@ -4,14 +4,16 @@ import asyncio
 import json
 import os
 import signal
-import threading
 import time
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from arq import create_pool
 from arq.connections import RedisSettings
 
 from tests.chaos.faults.base import TWICE_T, Fault
 from tests.chaos.stack import Profile, Stack
+from tests.support.people import sign_up
 
 BACKGROUND = frozenset({"background"})
 
@@ -81,30 +83,38 @@ class BackgroundFirst(Fault):
 
 
 class Expiry(Fault):
-    """Who is away for longer misses chats, and their senders are told."""
+    """Chats nobody comes for: their sender is told. (Nobody is told of receipts that nobody comes for: so nobody else
+    is away for so long.)"""
 
     answers = True
-    name, what, touches, seconds = (
-        "expiry",
-        "chats may wait for 3 s, and the cap runs every half second",
-        BACKGROUND,
-        8.0,
-    )
-    profile = Profile(knobs=(("MAILBOX_DAYS", f"{3 / 86_400:.8f}"),))
+    name, what = "expiry", "chats may wait for 5 s, and the cap runs every half second; three are for nobody"
+    touches, seconds = BACKGROUND, 0.0
+    profile = Profile(knobs=(("MAILBOX_DAYS", f"{5 / 86_400:.8f}"),))
     outage_limit = 5.0
+    often: ClassVar[Mapping[str, float]] = {"vanish": 0.0, "tunnel": 0.0, "log_out": 0.0}
+    chats: ClassVar[Sequence[str]] = ("m-0", "m-1", "m-2")
 
     def strike(self, stack: Stack) -> None:
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, args=(stack.redis.url,))
-        self._thread.start()
+        self._ticks = asyncio.run(self._play(stack.groups[1].url, stack.redis.url))
 
-    def _go_on(self, url: str) -> None:
-        while not self._over.wait(0.5):
-            asyncio.run(_cap(url))
+    async def _play(self, url: str, redis_url: str) -> list[list[str]]:
+        asha, ravi = await sign_up(url), await sign_up(url)
+        talk = await asha.open(url.replace("http", "ws", 1))
+        for message_id in self.chats:
+            await talk.chat(ravi, message_id)
+        for _ in range(20):
+            await asyncio.sleep(0.5)
+            await _cap(redis_url)
+        ticks = [talk.ticks(message_id) for message_id in self.chats]
+        await talk.end()
+        return ticks
 
     def heal(self, stack: Stack) -> None:
-        self._over.set()
-        self._thread.join()
+        """It is over with the last look."""
+
+    def after(self, stack: Stack) -> list[str]:
+        told = [set(ticks) == {"expired"} for ticks in self._ticks]
+        return [] if all(told) else [f"of chats that waited for too long their sender was told {self._ticks}"]
 
 
 async def _cap(url: str) -> None:
