@@ -176,11 +176,13 @@ class Scenario:
         told["answers"] = all(each.answers for each in self.faults)
         if fault.outage_limit is not None and len(self.faults) == 1:
             told["outage_limit"] = fault.outage_limit
-        history.note("fault begun", fault=fault.name, **told)
+        if not fault.mild:
+            history.note("fault begun", fault=fault.name, **told)
         await self._by_hand(fault.strike, self.stack)
         await asyncio.sleep((self.stack.long and fault.long_seconds) or fault.seconds)
         await self._by_hand(fault.heal, self.stack)
-        history.note("fault ended", fault=fault.name)
+        if not fault.mild:
+            history.note("fault ended", fault=fault.name)
 
     def _until_green(self) -> float:
         began = time.monotonic()

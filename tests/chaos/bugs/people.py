@@ -102,7 +102,7 @@ BUGS: Final = [
         "release-unfenced",
         "A connection that ends releases its device's lease without looking whether a newer one holds it.",
         *("I6", "not shown online", broken(OF_PRESENCE["anybody releases"])),
-        Scene(before=4.0, often={"switch": 8.0, "look": 30.0}),
+        Scene(("delay-pubsub",), before=0.5, often={"switch": 12.0, "look": 40.0}),
         quick=True,
     ),
     Bug(
@@ -133,7 +133,7 @@ BUGS: Final = [
         "blocks-fail-open",
         "When Redis has forgotten a person, he is loaded without his blocks.",
         *("I5", "was sent after the block was answered, and came", load_no_blocks),
-        Scene(("flushall",), before=3.0, people=60, rate=200.0, often=BLOCKING),
+        Scene(("flushall",), before=3.0, after=3.0, people=60, rate=200.0, often=BLOCKING),
     ),
     Bug(
         "expiry-untold",

@@ -28,6 +28,8 @@ class Fault:
     """What it lays hands on: two faults that share something are no pair."""
     excuses: ClassVar[frozenset[str]] = frozenset()
     """Invariants that it may break, with the reason said in docs/RELIABILITY.md."""
+    mild: ClassVar[bool] = False
+    """While it lasts everything must be as if there were no fault: the history is not told of it."""
     loses_storage: ClassVar[bool] = False
     """Redis forgets: everybody must be told (``resync``)."""
     outage_limit: ClassVar[float | None] = None
