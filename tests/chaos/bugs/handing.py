@@ -176,7 +176,7 @@ BUGS: Final = [
         "redelivery-forgotten",
         "An ack that could not be heeded is not asked for again: the entry is sent once on a connection.",
         *("I4", "no receipt ever came", send_once),
-        Scene(("replies-cut-off",), before=1.0, drain=10.0, people=40, rate=200.0),
+        Scene(("cut-commands",), before=1.0, drain=10.0),
     ),
     Bug(
         "poison-loops",
