@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from bench.closed import closed
 from bench.contenders import Contenders
+from bench.floods import flood, flooded
 from bench.idle import idle
 from bench.offline import offline
 from bench.open import open_loop
@@ -12,10 +13,12 @@ from bench.relay import Relay
 from bench.report import summary
 from bench.result import Result
 from bench.runner import Mode, Say, grown, rounds
+from bench.stack import Ours
 from bench.storm import storm
 from bench.venue import Venue
 
 CEILING_SECONDS = 3.0
+FLOODED_RATE = 500.0
 
 
 class Bench:
@@ -112,6 +115,20 @@ class Bench:
     async def _growth(self) -> None:
         names = await grown(self._contenders, self._options.existing, self._say)
         await self._rounds("growth", self._closed_mode("growth"), names)
+
+    async def _floods(self) -> None:
+        options = self._options
+        venues = flooded(self._contenders.stack(), ack_each=options.ack_each)
+        for venue in venues:
+            self._contenders.add(venue)
+
+        async def run(venue: Venue) -> Result:
+            if not isinstance(venue, Ours):
+                raise TypeError("only a stack of our own is flooded")
+            how = {"warm_up": options.warm_up, "seconds": options.seconds}
+            return await flood(venue, pairs=options.pairs, rate=FLOODED_RATE, **how)
+
+        await self._rounds("floods", run, [venue.name for venue in venues])
 
 
 def _always(rate: float) -> Callable[[Venue], float]:

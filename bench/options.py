@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.contenders import NAMES, ON_REQUEST
 
-MODES = ("closed", "open", "offline", "idle", "storm", "growth")
+MODES = ("closed", "open", "offline", "idle", "storm", "growth", "floods")
 DESCRIPTION = """\
 Measure WhatsApp Mini from outside, on a stack of its own that is started for it and removed afterwards, beside ejabberd
 and Prosody where Debian's packages of them are installed. See bench/README.md for what the figures mean.
@@ -18,6 +18,7 @@ modes:
   idle      memory of a connection
   storm     everybody reconnects at once
   growth    closed, with 100, 10,000 and 1,000,000 people in the databases
+  floods    open, while one hostile client does his worst
   all       all of these, in this order (the default)
   ceiling   the client alone, against a server that does nothing
   profile   a closed run, and where its time goes (py-spy, Redis' command statistics)
@@ -59,7 +60,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     where.add_argument("--data", type=Path, metavar="DIR", help="measure the instance that runs on DIR (run.py --data)")
     where.add_argument("--url", metavar="URL", help="measure any servers (http://…): people sign up; no server CPU")
     found = parser.parse_args(arguments)
-    alone = {"all", "idle", "growth", "profile"} & set(found.mode)
+    alone = {"all", "idle", "growth", "floods", "profile"} & set(found.mode)
     if (found.data or found.url) and alone:
         parser.error(f"{min(alone)} needs stacks of its own: without --data and --url")
     if "all" in found.mode:

@@ -8,7 +8,7 @@ from bench.options import parse
 def test_everything_has_a_default() -> None:
     found = parse([])
     assert (found.pairs, found.in_flight, found.rounds) == (50, 8, 3)
-    assert found.mode == ["closed", "open", "offline", "idle", "storm", "growth"]
+    assert found.mode == ["closed", "open", "offline", "idle", "storm", "growth", "floods"]
     assert found.contenders == ["mini-everysec", "mini-always", "ejabberd", "prosody"]
     assert found.rate == [500.0, "half"]
     assert found.existing == [100, 10_000, 1_000_000]
