@@ -21,6 +21,8 @@ from server.sockets import Sockets
 logger = structlog.get_logger(__name__)
 
 ABNORMAL: Final = 1006
+LATE_BYTES: Final = 2**23
+"""Who writes on for longer than this after our goodbye does not wait for it: TCP is cut."""
 
 
 class ClientSocket(asyncio.Protocol):
@@ -147,7 +149,10 @@ class ClientSocket(asyncio.Protocol):
         """Bytes of the client's."""
         self._evidence = True
         self._incoming.feed(data)
-        self._read()
+        if self._incoming.late > LATE_BYTES:
+            self.abort()
+        else:
+            self._read()
 
     def eof_received(self) -> bool:
         """The client sends nothing more; the transport closes itself, after what it has to write."""
@@ -170,6 +175,7 @@ class ClientSocket(asyncio.Protocol):
         self._connections.discard(self)
         ours = (self._closing.code, self._closing.reason) if self._closing is not None else (ABNORMAL, "")
         self._hand_over_rest()
+        self._incoming.stop()
         self._ending = self._theirs or ours
         self._farewell.over()
         if self._gone is not None:

@@ -23,7 +23,9 @@ class Incoming:
     A few messages are read ahead of a listener without room, so that pongs do not queue behind them.
     """
 
-    __slots__ = ("_bytes", "_control", "_data", "_heed", "_loop", "_muted", "_over", "_reader", "_waiting", "listener")
+    __slots__ = (
+        "_bytes", "_control", "_data", "_heed", "_loop", "_muted", "_over", "_reader", "_waiting", "late", "listener",
+    )  # fmt: skip
 
     def __init__(self, settings: Settings, heed: Callable[[Control], None]) -> None:
         """:param heed: called with each control frame, at once"""
@@ -37,6 +39,8 @@ class Incoming:
         self._bytes = 0
         self._muted = False
         self._over = False
+        self.late = 0
+        """Bytes that came after the end."""
         self.listener: Listener | None = None
 
     @property
@@ -53,7 +57,9 @@ class Incoming:
 
     def feed(self, data: bytes) -> None:
         """Take what came; it is read by :meth:`read`."""
-        if not self._over:
+        if self._over:
+            self.late += len(data)
+        else:
             self._reader.feed(data)
 
     def read(self) -> bool:
@@ -75,8 +81,9 @@ class Incoming:
         self._waiting.clear()
 
     def stop(self) -> None:
-        """Read nothing more."""
+        """Read nothing more, and keep nothing: a flood leaves hundreds of sockets behind that are not yet gone."""
         self._over = True
+        self._reader.forget()
 
     def rest(self) -> None:
         """At the end: give the listener what is there, whether he has room or not. The client spoke before he left.

@@ -88,6 +88,10 @@ class Reader:
         self._data = self._data[self._at :] + data if left else data
         self._at = 0
 
+    def forget(self) -> None:
+        """Keep nothing of what came."""
+        self._data, self._at, self._parts = b"", 0, None
+
     def next(self) -> Event | None:
         """The next frame's meaning; None when the rest of it has not come.
 

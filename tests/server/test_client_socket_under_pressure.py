@@ -1,10 +1,13 @@
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator
 
 import pytest
 
 from protocol.refusals import SLOW_CONSUMER
+from server import farewell
+from server.client_socket import LATE_BYTES
 from tests.server.support import (
     BINARY,
     CLOSE,
@@ -30,6 +33,23 @@ async def test_a_client_in_full_flow_still_hears_why_it_is_closed(house: House) 
     client.writer.write(frame(TEXT, b"x" * 2**22))
     await client.writer.drain()
     assert await client.close_code() == 1009
+    client.vanish()
+
+
+async def test_who_writes_on_and_on_after_our_goodbye_is_cut(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(farewell, "GRACE_SECONDS", 60.0)
+    client = await RawClient.connect(house.port)
+    echo = await house.echo()
+    client.send(3, b"no such opcode")
+    await until(lambda: echo.socket.closing)
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while not echo.ends:
+            client.writer.write(b"x" * 2**16)
+            sent += 2**16
+            await client.writer.drain()
+    assert sent >= LATE_BYTES
+    assert [code for code, _ in echo.ends] == [1002]
     client.vanish()
 
 

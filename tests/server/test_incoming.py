@@ -131,3 +131,13 @@ async def test_a_listener_that_fills_up_in_the_middle_keeps_the_order() -> None:
         listener.space = 7
         incoming.read()
     assert listener.messages == [str(number) for number in range(200)]
+
+
+async def test_at_the_end_nothing_is_kept_of_what_came_and_what_comes_is_only_counted() -> None:
+    incoming, _ = make(Listener())
+    hear(incoming, frame(TEXT, b"x" * 30_000, fin=False) + frame(0, b"y" * 30_000)[:20_000])
+    incoming.stop()
+    assert (incoming._reader._data, incoming._reader._parts) == (b"", None)
+    hear(incoming, frame(TEXT, b"late"))
+    assert incoming.late == len(frame(TEXT, b"late"))
+    assert incoming._reader._data == b""
