@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 
+from accounts.database import read
 from accounts.events import Event
 from delivery import keys
 from delivery.scripts import SWEEP
@@ -50,9 +51,10 @@ async def mend_blocks(chores: Chores) -> int:
     """Compare the versions of everyone's blocks who ever blocked somebody; Redis may have missed the last change.
 
     :returns: how many block sets were written anew
+    :raises Refusal: ``unavailable``; the next sweep compares them
     """
     mended = 0
-    rows = await User.filter(blocks_version__gt=0).values_list("mobile_no", "blocks_version")
+    rows = await read(lambda: User.filter(blocks_version__gt=0).values_list("mobile_no", "blocks_version"))
     for start in range(0, len(rows), 500):
         batch = rows[start : start + 500]
         words = [("HGET", chores.people.keys(mobile).record, "blocks") for mobile, _ in batch]

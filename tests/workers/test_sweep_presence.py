@@ -3,8 +3,14 @@
 import asyncio
 from typing import Any
 
+import pytest
+from tortoise.context import TortoiseContext
+
 from delivery import keys
+from devstack.postgres import Postgres
 from models import Block, SessionEvent, User
+from protocol.refusals import Refusal
+from settings.database import tortoise_orm
 from tests.delivery.post import ASHA, MOBILE, Post
 from tests.workers.support import account, at_once, connected, enrol
 
@@ -84,6 +90,24 @@ async def test_who_is_not_loaded_is_not_loaded_by_the_sweep(ctx: dict[str, Any],
     await enrol(ASHA, await User.get(mobile_no=MOBILE), version=1)
     await sweep(ctx)
     assert await post.redis.exists(f"person:{{{ASHA}}}") == 0
+
+
+@pytest.mark.parametrize("fault", ["stop", "pause"])
+async def test_without_postgresql_presence_is_swept_and_blocks_wait(
+    own_postgres: Postgres, ctx: dict[str, Any], post: Post, fault: str
+) -> None:
+    await connected(post, alive=False)
+    async with TortoiseContext() as context:
+        await context.init(config=tortoise_orm(own_postgres.dsn(), 2))
+        await User.filter(blocks_version__gt=0).count()
+        getattr(own_postgres, fault)()
+        try:
+            with pytest.raises(Refusal, match="unavailable"):
+                await sweep(ctx)
+        finally:
+            own_postgres.resume()
+    assert (await post.presence())[0] == "seen"
+    assert await ends(ctx) == [(MOBILE, "s1", "server gone")]
 
 
 async def _block(user: User, other: User) -> None:
