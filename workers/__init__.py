@@ -1,5 +1,6 @@
 """The background chores, run by ``arq workers.WorkerSettings``. Each bears being run twice, at once or in a row."""
 
+import asyncio
 import json
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from settings.database import tortoise_orm
 from settings.logs import configure
 from workers.cap_mailboxes import cap_mailboxes
 from workers.chores import Chores
+from workers.clock import ClockWatch
 from workers.reclaim_mailboxes import reclaim_mailboxes
 from workers.sweep_presence import sweep_presence
 
@@ -37,6 +39,7 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()
     await bound_waits(ctx["redis"], settings.redis_command_seconds)
+    ctx["watching"] = asyncio.create_task(ClockWatch(WorkerSettings.cron_jobs).run())
     ctx["chores"] = Chores(settings, link, people, Mailbox(link, people, settings), Devices(link, people), events)
 
 
@@ -52,6 +55,7 @@ async def bound_waits(redis: "ArqRedis", seconds: float) -> None:
 async def close_chores(ctx: dict[str, Any]) -> None:
     """arq's ``on_shutdown``."""
     chores: Chores = ctx["chores"]
+    ctx["watching"].cancel()
     await chores.events.stop()
     await chores.link.close()
     await Tortoise.close_connections()

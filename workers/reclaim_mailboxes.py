@@ -1,5 +1,6 @@
 """People who are connected and have entries that nobody carries are rung; their connection does the rest."""
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -18,9 +19,9 @@ async def reclaim_mailboxes(ctx: dict[str, Any]) -> int:
     for server_id, alive in await chores.servers():
         if not alive:
             continue
-        async for mobile in chores.people_of(server_id):
-            rung += await _ring_if_stuck(chores, mobile)
-            parked += await _report_parked(chores, mobile)
+        async for mobiles in chores.people_of(server_id):
+            rung += sum(await asyncio.gather(*[_ring_if_stuck(chores, mobile) for mobile in mobiles]))
+            parked += sum(await asyncio.gather(*[_report_parked(chores, mobile) for mobile in mobiles]))
     if rung or parked:
         logger.info("mailboxes reclaimed", rung=rung, parked=parked)
     return rung

@@ -1,5 +1,6 @@
 """Leases that are over, or whose server is gone, become last seen; block sets unlike PostgreSQL's are mended."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +21,9 @@ async def sweep_presence(ctx: dict[str, Any]) -> int:
     chores: Chores = ctx["chores"]
     ended = 0
     for server_id, alive in await chores.servers():
-        async for mobile in chores.people_of(server_id):
-            ended += await _sweep(chores, mobile, "" if alive else server_id)
+        gone = "" if alive else server_id
+        async for mobiles in chores.people_of(server_id):
+            ended += sum(await asyncio.gather(*[_sweep(chores, mobile, gone) for mobile in mobiles]))
         if not alive:
             await chores.link.together([("DEL", keys.people(server_id)), ("ZREM", keys.SERVERS, server_id)])
     mended = await mend_blocks(chores)

@@ -5,9 +5,11 @@ from typing import Any
 
 import redis
 
+from devstack.process import wait_until
 from tests.chaos.faults.base import Fault
 from tests.chaos.stack import LEASE_SECONDS, Profile, Stack
 
+CHORE_SECONDS = 10.0
 REDIS = frozenset({"redis", "background"})
 """arq ends whenever Redis does."""
 
@@ -264,6 +266,16 @@ class ClockOfProduct(ClockOfRedis):
     def heal(self, stack: Stack) -> None:
         assert stack.product_clock is not None
         stack.product_clock.move(0)
+
+    def after(self, stack: Stack) -> list[str]:
+        """Chores are still done. (arq goes by the wall clock.)"""
+        log = stack.logs / "arq.log"
+        seen = log.stat().st_size
+
+        def swept() -> bool:
+            return b"cron:sweep_presence" in log.read_bytes()[seen:]
+
+        return [] if wait_until(swept, CHORE_SECONDS) else ["the chores are not done any more"]
 
 
 class ClockOfProductBack(ClockOfProduct):

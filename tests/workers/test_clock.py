@@ -1,0 +1,67 @@
+"""A wall clock that jumps, and chores that go on."""
+
+import asyncio
+import importlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from arq.cron import CronJob, cron
+
+JUMP = 5.0
+
+
+@pytest.fixture
+def clock(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module; its package needs the environment."""
+    for name in ("REDIS_URL", "DATABASE_URL", "JWT_SECRET"):
+        monkeypatch.setenv(name, env[name])
+    return importlib.import_module("workers.clock")
+
+
+async def chore(_ctx: dict[str, Any]) -> None:
+    """Nothing."""
+
+
+class Clocks:
+    """Two clocks by hand."""
+
+    def __init__(self, clock: Any) -> None:
+        self.jobs: list[CronJob] = [cron(chore, second=set(range(60)))]
+        self.jobs[0].next_run = datetime.now(UTC) + timedelta(seconds=1)
+        self.ahead = self.now = 1_000.0
+        self.watch = clock.ClockWatch(self.jobs, lambda: self.now + self.ahead, lambda: self.now)
+
+    def pass_(self, seconds: float, jump: float = 0.0) -> bool:
+        """Look after so much time; whether the jobs begin anew."""
+        self.now += seconds
+        self.ahead += jump
+        self.watch.look()
+        return self.jobs[0].next_run is None
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0, -JUMP - 1])
+def test_after_a_jump_chores_begin_anew_once(clock: Any, jump: float) -> None:
+    clocks = Clocks(clock)
+    assert clocks.pass_(1, jump)
+    clocks.jobs[0].next_run = datetime.now(UTC)  # as arq does
+    assert not clocks.pass_(1)
+
+
+def test_a_process_that_stood_still_and_a_clock_that_is_nudged_are_no_jump(clock: Any) -> None:
+    clocks = Clocks(clock)
+    assert not clocks.pass_(3600)
+    for _ in range(100):
+        assert not clocks.pass_(1, 0.9)
+    assert not clocks.pass_(1, -JUMP + 1)
+
+
+async def test_it_looks_by_itself(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "LOOK_SECONDS", 0.01)
+    clocks = Clocks(clock)
+    running = asyncio.create_task(clocks.watch.run())
+    clocks.ahead -= 3600
+    async with asyncio.timeout(5):
+        while clocks.jobs[0].next_run is not None:
+            await asyncio.sleep(0.01)
+    running.cancel()
