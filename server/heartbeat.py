@@ -41,6 +41,9 @@ class Heartbeat:
         self._next = itertools.cycle(self._buckets)
         self._task: asyncio.Task[None] | None = None
 
+    def __len__(self) -> int:
+        return len(self._where)
+
     def add(self, socket: Beating) -> None:
         """Watch a socket. Its first ping goes out within a period."""
         bucket = next(self._next)

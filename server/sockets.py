@@ -1,10 +1,18 @@
 """The open sockets of one worker, and how many of them one address may have."""
 
-from typing import Protocol
+import asyncio
+import gc
+from typing import Final, Protocol
 
 from protocol.refusals import Refusal
 from server.heartbeat import Beating, Heartbeat
 from settings import Settings
+
+COLLECTED_TOGETHER: Final = 1000
+"""So many that are gone, or half of those that are there: then Python's collector is called. A connection and its
+parts know each other, so only the collector frees them, and by itself it comes seldom (see server.application)."""
+COLLECT_SECONDS: Final = 2.0
+"""By then they have left."""
 
 
 class Counted(Beating, Protocol):
@@ -22,6 +30,7 @@ class Sockets:
         self.settings = settings
         self._heartbeat = heartbeat
         self._of_address: dict[str, int] = {}
+        self._gone = 0
         self._shut = False
         self.counts_forwarded = bool(settings.proxies and settings.sockets_per_address)
         """Whether an address is what a proxy says it is. Sanic knows how to read that."""
@@ -54,3 +63,7 @@ class Sockets:
             self._of_address[socket.address] = left
         else:
             del self._of_address[socket.address]
+        self._gone += 1
+        if self._gone >= max(COLLECTED_TOGETHER, len(self._heartbeat) // 2):
+            self._gone = 0
+            asyncio.get_running_loop().call_later(COLLECT_SECONDS, gc.collect)

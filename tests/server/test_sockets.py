@@ -1,5 +1,9 @@
+import asyncio
+import gc
+
 import pytest
 
+import server.sockets
 from protocol.refusals import Close, Refusal
 from server.heartbeat import Heartbeat
 from server.sockets import Sockets
@@ -43,3 +47,21 @@ def test_zero_means_no_limit() -> None:
     for _ in range(1000):
         sockets.admit("10.0.0.1")
         sockets.opened(Counted("10.0.0.1"))
+
+
+async def test_when_many_are_gone_what_they_left_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.sockets, "COLLECTED_TOGETHER", 4)
+    monkeypatch.setattr(server.sockets, "COLLECT_SECONDS", 0.0)
+    collected: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
+    sockets = Sockets(make_settings(), Heartbeat(20))
+    there = [Counted("10.0.0.1") for _ in range(20)]
+    for socket in there:
+        sockets.opened(socket)
+    steps = []
+    for socket in there:
+        sockets.closed(socket)
+        await asyncio.sleep(0.001)
+        steps.append(len(collected))
+    assert steps.index(1) == 6  # the seventh is half of the thirteen that are left, and more
+    assert [steps.index(number) + 1 for number in range(1, steps[-1] + 1)] == [7, 11, 15, 19]
