@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 import structlog
-from tortoise.connection import get_connection
+from tortoise.connection import get_connection, get_connections
 from tortoise.exceptions import TransactionManagementError
 from tortoise.transactions import in_transaction
 
@@ -76,6 +76,7 @@ async def transaction() -> AsyncIterator[None]:
     :raises Refusal: ``unavailable``; then it is unknown whether a commit under way was done
     """
     async with answering(), AsyncExitStack() as stack:
+        stack.callback(_back_to, get_connection("default"))
         try:
             context = await _begin()
         except _BROKEN:
@@ -83,6 +84,14 @@ async def transaction() -> AsyncIterator[None]:
             context = await _begin()
         stack.push_async_exit(context)
         yield
+
+
+def _back_to(client: Any) -> None:
+    """Cut off while it gives its connection back to the pool, Tortoise leaves the transaction behind as the current
+    one, and a task that lives on can never begin another."""
+    connections = get_connections()
+    if connections.get("default") is not client:
+        connections.set("default", client)
 
 
 async def _begin() -> Any:

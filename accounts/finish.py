@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+import structlog
+
+logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _running: Final[set[asyncio.Task[Any]]] = set()  # the event loop itself keeps only weak references
@@ -17,4 +20,14 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.create_task(work)
     _running.add(task)
     task.add_done_callback(_running.discard)
-    return await asyncio.shield(task)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_note)
+        raise
+
+
+def _note(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.warning("work that nobody waits for any more failed", error=type(error).__name__, detail=str(error))

@@ -7,17 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
+from asyncpg.pool import Pool
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError, OperationalError
 
+from accounts import database
 from accounts.database import read, transaction
 from devstack.postgres import Postgres
 from models import User
 from protocol.refusals import Refusal
 from settings.database import tortoise_orm
 
-A = "919800000001"
+A, B = "919800000001", "919800000002"
 POOL = 3
 END_ALL = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()
@@ -64,6 +66,24 @@ async def test_a_block_that_raises_leaves_nothing(orm: str) -> None:
     with pytest.raises(KeyError):
         await fail_half_way()
     assert await _count() == 0
+
+
+async def test_a_transaction_cut_off_at_its_very_end_does_not_stand_in_the_way_of_the_next(
+    orm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, cut = Pool.release, [True]
+
+    async def slow(self: Pool, connection: object, **how: float) -> None:
+        await release(self, connection, **how)
+        if cut:
+            cut.clear()
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(Pool, "release", slow)
+    monkeypatch.setattr(database, "DEADLINE", 0.3)
+    await _refused_in(lambda: _add(A))
+    await _add(B)
+    assert await _count() == 2
 
 
 async def test_faults_of_our_own_are_not_called_absence(orm: str) -> None:
