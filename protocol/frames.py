@@ -131,7 +131,7 @@ _DECODER: Final = msgspec.json.Decoder(FrameIn)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(dict[str, Any])
 _TYPES: Final = ("chat", "ack")
-_WRONG_WORD: Final = "Invalid enum value"
+_QUOTE: Final = " '"
 
 
 class BadFrame(Exception):
@@ -172,8 +172,8 @@ def decode(data: msgspec.Raw | bytes) -> FrameIn:
 
 
 def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
-    """What can be said of what is no frame of ours. msgspec's sentences hold a value of the client's in two cases: the
-    unknown type, which is not passed on, and the wrong word where few are allowed, which is cut out."""
+    """What can be said of what is no frame of ours. Where msgspec's sentence quotes a value of the client's (a word where
+    few are allowed; the first of two types, of which the second is known), the value is cut out."""
     try:
         found = _ANY.decode(data)
     except msgspec.ValidationError:
@@ -185,8 +185,8 @@ def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
         return BadFrame("unknown_type")
     message_id = found.get("messageId")
     named = message_id if isinstance(message_id, str) and len(message_id) <= 64 else None
-    if detail.startswith(_WRONG_WORD):
-        detail = f"{_WRONG_WORD} - at {detail.rpartition(' - at ')[2]}"
+    if _QUOTE in detail:
+        detail = f"{detail.partition(_QUOTE)[0]} - at {detail.rpartition(' - at ')[2]}"
     return BadFrame("bad_frame", str(kind), named, detail)
 
 

@@ -119,6 +119,12 @@ def test_a_wrong_word_is_refused_without_repeating_it() -> None:
     assert error == {"field": "ack", "message": "Invalid enum value - at `$.ackType`"}
 
 
+def test_two_types_in_one_frame_are_refused_without_repeating_the_first() -> None:
+    refused = bad(f'{{"type":"{SECRET}","to":"9","type":"chat"}}'.encode())
+    assert refused is not None
+    assert SECRET not in str(refused.refusal.body())
+
+
 def test_one_message_holds_one_frame_or_an_array_of_them() -> None:
     assert split(dumps(CHAT)) == [dumps(CHAT)]
     parts = split(b' \n[ {"type":"chat"} , 7 , [1] ]')
