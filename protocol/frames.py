@@ -131,7 +131,8 @@ _DECODER: Final = msgspec.json.Decoder(FrameIn)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(dict[str, Any])
 _TYPES: Final = ("chat", "ack")
-_QUOTE: Final = " '"
+_OWN_WORDS: Final = ("Expected `", "Object missing required field `")
+"""So begin msgspec's sentences that hold nothing of the client's."""
 
 
 class BadFrame(Exception):
@@ -172,8 +173,8 @@ def decode(data: msgspec.Raw | bytes) -> FrameIn:
 
 
 def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
-    """What can be said of what is no frame of ours. Where msgspec's sentence quotes a value of the client's (a word where
-    few are allowed; the first of two types, of which the second is known), the value is cut out."""
+    """What can be said of what is no frame of ours. msgspec's other sentences quote a value of the client's, a word where
+    few are allowed or the first of two types of which the second is known: of them only the place is told."""
     try:
         found = _ANY.decode(data)
     except msgspec.ValidationError:
@@ -185,8 +186,8 @@ def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
         return BadFrame("unknown_type")
     message_id = found.get("messageId")
     named = message_id if isinstance(message_id, str) and len(message_id) <= 64 else None
-    if _QUOTE in detail:
-        detail = f"{detail.partition(_QUOTE)[0]} - at {detail.rpartition(' - at ')[2]}"
+    if not detail.startswith(_OWN_WORDS):
+        detail = f"Invalid value - at {detail.rpartition(' - at ')[2]}"
     return BadFrame("bad_frame", str(kind), named, detail)
 
 

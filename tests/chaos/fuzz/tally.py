@@ -44,6 +44,8 @@ class Tally:
         for frame in found if isinstance(found, list) else [found]:
             if frame["type"] == "error":
                 self._refusal(frame)
+            elif "sent" in (frame["type"], frame.get("status")):
+                self.sent["of these, chats that were taken"] += 1
 
     def close(self, payload: bytes) -> None:
         """The server's close frame."""

@@ -35,6 +35,11 @@ async def come(port: int, token: str, v1: bool) -> RawClient:
     return RawClient(reader, writer)
 
 
+def over(client: RawClient) -> bool:
+    """Whether the other side has ended it, and all it said was heard."""
+    return client.writer.transport.is_closing() or client.reader.at_eof()
+
+
 class Visitor:
     """One of them, on one connection at a time.
 
@@ -76,6 +81,8 @@ class Visitor:
         try:
             self._tally.sent["connections at the door"] += 1
             for piece in self._pieces(said):
+                if writer.is_closing() or reader.at_eof():
+                    break
                 writer.write(piece)
                 await asyncio.sleep(rng.uniform(0, 0.01))
             await asyncio.sleep(rng.uniform(0, LISTEN_SECONDS))
@@ -95,6 +102,8 @@ class Visitor:
         async with contextlib.AsyncExitStack() as stay:
             client = await self._enter(stay)
             for _ in range(self._rng.randint(1, 6)):
+                if over(client):
+                    break
                 if self._rng.random() < 0.5:
                     client.send(TEXT, self.mutator.message()[:65_536])
                 client.writer.write(self.mutator.socket_bytes())
@@ -106,6 +115,8 @@ class Visitor:
         async with contextlib.AsyncExitStack() as stay:
             client = await self._enter(stay)
             for _ in range(self._rng.randint(5, 40)):
+                if over(client):
+                    break
                 client.send(TEXT, self.mutator.message())
                 self._tally.sent["messages"] += 1
                 await asyncio.sleep(self._rng.uniform(0, 0.02))
