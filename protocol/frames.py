@@ -173,8 +173,8 @@ def decode(data: msgspec.Raw | bytes) -> FrameIn:
 
 
 def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
-    """What can be said of what is no frame of ours. msgspec's other sentences quote a value of the client's, a word where
-    few are allowed or the first of two types of which the second is known: of them only the place is told."""
+    """What can be said of what is no frame of ours. msgspec's other sentences quote the client: a word where
+    few are allowed, or the first of two types. Of them only the place is told."""
     try:
         found = _ANY.decode(data)
     except msgspec.ValidationError:

@@ -9,7 +9,7 @@ from typing import Final
 from tests.chaos.fuzz.visits import GONE, come
 from tests.server.support import PING, PONG, TEXT, RawClient, frame
 
-QUIET_SECONDS: Final = 2.0
+QUIET_SECONDS: Final = 1.0
 
 
 async def tidy(port: int, tokens: Sequence[str]) -> None:

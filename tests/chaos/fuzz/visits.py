@@ -75,7 +75,7 @@ class Visitor:
         if rng.random() < 0.1:
             said = rng.randbytes(rng.randint(1, 500))
         elif rng.random() < 0.2:
-            said = said[: rng.randint(1, len(said))]
+            said = said[: rng.randint(0, len(said))]
         reader, writer = await asyncio.open_connection("127.0.0.1", rng.choice(self._ports))
         heard = asyncio.ensure_future(self._drink(reader))
         try:
