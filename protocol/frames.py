@@ -131,7 +131,8 @@ _DECODER: Final = msgspec.json.Decoder(FrameIn)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(dict[str, Any])
 _TYPES: Final = ("chat", "ack")
-_WRONG_WORD: Final = "Invalid enum value"
+_OWN_WORDS: Final = ("Expected `", "Object missing required field `")
+"""So begin msgspec's sentences that hold nothing of the client's."""
 
 
 class BadFrame(Exception):
@@ -172,8 +173,8 @@ def decode(data: msgspec.Raw | bytes) -> FrameIn:
 
 
 def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
-    """What can be said of what is no frame of ours. msgspec's sentences hold a value of the client's in two cases: the
-    unknown type, which is not passed on, and the wrong word where few are allowed, which is cut out."""
+    """What can be said of what is no frame of ours. msgspec's other sentences quote the client: a word where
+    few are allowed, or the first of two types. Of them only the place is told."""
     try:
         found = _ANY.decode(data)
     except msgspec.ValidationError:
@@ -185,8 +186,8 @@ def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
         return BadFrame("unknown_type")
     message_id = found.get("messageId")
     named = message_id if isinstance(message_id, str) and len(message_id) <= 64 else None
-    if detail.startswith(_WRONG_WORD):
-        detail = f"{_WRONG_WORD} - at {detail.rpartition(' - at ')[2]}"
+    if not detail.startswith(_OWN_WORDS):
+        detail = f"Invalid value - at {detail.rpartition(' - at ')[2]}"
     return BadFrame("bad_frame", str(kind), named, detail)
 
 

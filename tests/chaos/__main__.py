@@ -15,6 +15,7 @@ from devstack.signals import STOPPING
 from tests.chaos.bugs import BUGS, hunt
 from tests.chaos.campaign import NOTHING, Campaign, Plan, header
 from tests.chaos.faults import FAULTS
+from tests.chaos.fuzz import fuzzing
 from tests.chaos.scenario import Times
 from tests.chaos.servers import ROOT
 
@@ -49,6 +50,8 @@ CI_LEAVES_OUT: Final = frozenset(
 CI_PAIRS: Final = (("kill-worker", "no-replies"), ("kill-redis", "freeze-worker"), ("flushall", "kill-both-workers"))
 CI_TIMES: Final = Times(before=1.0, after=1.0, drain=20.0)
 
+FUZZ_TIMES: Final = Times(before=5.0, people=10, rate=10.0)
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line.
@@ -73,6 +76,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="put bugs into the product on purpose: each must be found (default: all)",
     )
     add("--without", action="store_true", help="with --bugs: their scenarios without them, which must be green")
+    add(
+        "--fuzz", type=float, metavar="MINUTES", help="visitors send what nobody should, for so long, while people talk"
+    )
     add("--out", type=Path, default=ROOT / ".data" / "chaos", help="for results, and histories of red scenarios")
     options = parser.parse_args(arguments)
     for name in options.fault:
@@ -113,6 +119,8 @@ def main(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if options.bugs is not None:
         return _hunt(options)
+    if options.fuzz is not None:
+        return _fuzz(options)
     long = options.part == "long"
     seed = options.seed if options.seed is not None else random.randrange(10**6) if long else CI_SEED  # noqa: S311
     minutes = options.minutes if options.minutes is not None else 60.0 if long else 1000.0
@@ -132,6 +140,21 @@ def main(options: argparse.Namespace) -> int:
     return _sum_up(campaign, options.out)
 
 
+def _fuzz(options: argparse.Namespace) -> int:
+    seed = CI_SEED if options.seed is None else options.seed
+    campaign = Campaign(options.out, say, times=FUZZ_TIMES)
+    say(f"seed {seed}\n{header()}")
+    try:
+        campaign.run([Plan((fuzzing(options.fuzz, seed, say),), seed)])
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 130
+    finally:
+        campaign.close()
+        campaign.write(seed)
+    return _sum_up(campaign, options.out, f"--fuzz {options.fuzz:g}")
+
+
 def _hunt(options: argparse.Namespace) -> int:
     bugs = [BUGS[name] for name in options.bugs or BUGS]
     run = hunt.Hunt(options.out, say, sound=options.without, seed=options.seed)
@@ -148,7 +171,7 @@ def _hunt(options: argparse.Namespace) -> int:
     return 1 if missed else 0
 
 
-def _sum_up(campaign: Campaign, out: Path) -> int:
+def _sum_up(campaign: Campaign, out: Path, again: str = "{name}") -> int:
     for line in dict.fromkeys(campaign.skipped):
         say(f"skipped  {line}")
     red = [outcome for outcome in campaign.outcomes if outcome.red]
@@ -158,7 +181,7 @@ def _sum_up(campaign: Campaign, out: Path) -> int:
     say(f"\n{figures}, {len(red)} red, {len(campaign.failed)} failed")
     say(f"all figures: {out}/result.json")
     for outcome in red:
-        say(f"    again: python3 run.py chaos --seed {outcome.seed} {outcome.name}")
+        say(f"    again: python3 run.py chaos --seed {outcome.seed} " + again.format(name=outcome.name))
     return 1 if red or campaign.failed or not campaign.outcomes else 0
 
 

@@ -4,6 +4,7 @@
 in the product.
 """
 
+import asyncio
 import os
 import signal
 import time
@@ -36,6 +37,21 @@ def block(app: MiniSanic) -> None:
     app.before_server_start(listen)
 
 
+def tasks(app: MiniSanic) -> None:
+    """SIGUSR1 makes a worker write how many asyncio tasks it has, into the directory ``CHAOS_TASKS``."""
+    place = Path(os.environ["CHAOS_TASKS"])
+
+    def count() -> None:
+        new = place / f".{os.getpid()}"
+        new.write_text(str(len(asyncio.all_tasks())), encoding="ascii")
+        new.rename(place / str(os.getpid()))
+
+    async def listen(app: MiniSanic) -> None:
+        app.loop.add_signal_handler(signal.SIGUSR1, count)
+
+    app.before_server_start(listen)
+
+
 def poison(_app: MiniSanic) -> None:
     """Our own code raises on a chat that begins with ``CHAOS_POISON``."""
     for dialect in (Seed, V1):
@@ -53,7 +69,7 @@ def _poison(dialect: type[Seed] | type[V1], word: str) -> None:
     dialect.chat = chat  # type: ignore[method-assign, assignment]
 
 
-PATCHES: Final[dict[str, Callable[[MiniSanic], None]]] = {"block": block, "poison": poison}
+PATCHES: Final[dict[str, Callable[[MiniSanic], None]]] = {"block": block, "poison": poison, "tasks": tasks}
 
 for _name in os.environ.get("CHAOS_PATCHES", "").split(","):
     if _name:

@@ -66,8 +66,8 @@ def take(stack: Stack) -> Probe:
         connections = int(client.info("clients")["connected_clients"]) - 1
     return Probe(
         workers=len(pids),
-        megabytes=round(sum(map(_megabytes, pids)), 1),
-        descriptors=sum(map(_descriptors, pids)),
+        megabytes=round(sum(map(megabytes, pids)), 1),
+        descriptors=sum(map(descriptors, pids)),
         connections=connections,
         keys=keys,
         waiting=waiting,
@@ -110,13 +110,15 @@ def _lasting(client: "redis.Redis", names: Sequence[str]) -> int:
     return sum(seconds == -1 for seconds in asked.execute())
 
 
-def _megabytes(pid: int) -> float:
+def megabytes(pid: int) -> float:
+    """Resident; 0 when it is gone."""
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE / 2**20
     return 0.0
 
 
-def _descriptors(pid: int) -> int:
+def descriptors(pid: int) -> int:
+    """Open; 0 when it is gone."""
     with contextlib.suppress(OSError):
         return len(os.listdir(f"/proc/{pid}/fd"))
     return 0

@@ -15,6 +15,7 @@ from typing import Final
 
 import redis
 
+from bench.line import Account
 from bench.people import Mint
 from devstack.postgres import FAST, Postgres
 from devstack.process import wait_until
@@ -113,6 +114,9 @@ class Stack:
         self.postgres = Postgres(home / "pg", options=FAST)
         self.wire = Proxy(home / "wire.sock", self.redis.socket)
         self.block_flag = home / "block"
+        self.tasks = home / "tasks"
+        """Here workers with the patch ``tasks`` write how many they have."""
+        self.tasks.mkdir()
         self.env = self._environment()
         self.groups = [Group("a", self.env, 2, self.logs), Group("b", self.env, 1, self.logs)]
         self.front = Proxy(("127.0.0.1", 0), ("127.0.0.1", self.groups[0].port))
@@ -138,6 +142,7 @@ class Stack:
             "CHAOS_PATCHES": self.profile.patches,
             "CHAOS_BUG": self.profile.bug,
             "CHAOS_BLOCK": str(self.block_flag),
+            "CHAOS_TASKS": str(self.tasks),
             "CHAOS_POISON": POISON,
         }
 
@@ -221,7 +226,14 @@ class Stack:
 
     def tokens(self, people: int) -> list[str]:
         """Of so many people with accounts, the same ones each time."""
-        return [account.secret for account in asyncio.run(self._mint.people(people))]
+        return [account.secret for account in self._people(people)]
+
+    def mobiles(self, people: int) -> list[str]:
+        """The numbers of the same people."""
+        return [account.address for account in self._people(people)]
+
+    def _people(self, people: int) -> list[Account]:
+        return asyncio.run(self._mint.people(people))
 
     # ---- what takes more than one hand
 

@@ -111,12 +111,18 @@ def test_no_answer_repeats_what_the_client_said(frame: dict[str, Any]) -> None:
         assert SECRET not in str(refused)
 
 
-def test_a_wrong_word_is_refused_without_repeating_it() -> None:
-    word = f"a secret - at `$.nowhere` {SECRET}"
+@pytest.mark.parametrize("word", [f"a secret - at `$.nowhere` {SECRET}", f"it's {SECRET}", f"'\"{SECRET}"])
+def test_a_wrong_word_is_refused_without_repeating_it(word: str) -> None:
     refused = bad(json.dumps({"type": "ack", "ackType": word}).encode())
     assert refused is not None
     (error,) = refused.refusal.body()["errors"]
-    assert error == {"field": "ack", "message": "Invalid enum value - at `$.ackType`"}
+    assert error == {"field": "ack", "message": "Invalid value - at `$.ackType`"}
+
+
+def test_two_types_in_one_frame_are_refused_without_repeating_the_first() -> None:
+    refused = bad(f'{{"type":"{SECRET}","to":"9","type":"chat"}}'.encode())
+    assert refused is not None
+    assert SECRET not in str(refused.refusal.body())
 
 
 def test_one_message_holds_one_frame_or_an_array_of_them() -> None:
