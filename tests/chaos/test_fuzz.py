@@ -49,6 +49,12 @@ def test_a_seed_spoils_in_the_same_way_each_time() -> None:
     assert all(any(CANARY.encode() in each for each in spoiled(1)[n : n + 200]) for n in range(0, 800, 200))
 
 
+def test_no_chat_goes_to_people_who_are_not_of_the_visitors() -> None:
+    made = spoiled(1)[:200]
+    assert any(b"9100000002" in each for each in made)
+    assert not any(b"9100000002" in each and b"chat" in each for each in made)
+
+
 def error(**fields: str) -> bytes:
     return json.dumps({"type": "error", "code": "bad_frame", "component": "chat", "message": "no"} | fields).encode()
 

@@ -115,7 +115,15 @@ class Mutator:
         return made
 
     def message(self) -> bytes:
-        """What one WebSocket message carries."""
+        """What one WebSocket message carries. Other people's numbers never stand beside a chat: what comes to them is
+        held against what they wrote each other."""
+        said = self._message()
+        if b"chat" in said:
+            for number, _ in self.foreign:
+                said = said.replace(number.encode(), self._mobiles[0].encode())
+        return said
+
+    def _message(self) -> bytes:
         rng = self.rng
         match rng.randrange(10):
             case 0:
