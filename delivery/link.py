@@ -129,12 +129,12 @@ class Link:
     def _heard(self, reply: Any) -> None:
         asked = self._sent.popleft()
         if not isinstance(reply, hiredis.ReplyError):
-            _tell(asked, reply)
+            tell_safely(asked.heard, reply)
         elif asked.script is not None and str(reply).startswith("NOSCRIPT"):
             self.tell("SCRIPT", "LOAD", asked.script.text)
             self._send(asked.heard, asked.packed)
         else:
-            _tell(asked, _error(str(reply)))
+            tell_safely(asked.heard, _error(str(reply)))
 
     def _check(self) -> None:
         """A reply that does not come, or a connection that does not: nobody waits for longer than he was told."""
@@ -179,16 +179,17 @@ class Link:
         _refuse(lost)
 
 
-def _tell(asked: _Asked, reply: Any) -> None:
+def tell_safely(heard: Heard, reply: Any) -> None:
+    """Whoever fails as he hears is logged: those behind him must hear theirs."""
     try:
-        asked.heard(reply)
+        heard(reply)
     except Exception:
-        logger.exception("whoever heard a reply failed")  # those behind him must hear theirs
+        logger.exception("whoever heard a reply failed")
 
 
 def _refuse(asked: Iterable[_Asked]) -> None:
     for each in asked:
-        _tell(each, Refusal("unavailable"))
+        tell_safely(each.heard, Refusal("unavailable"))
 
 
 def fulfil(answer: asyncio.Future[Any], reply: Any) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from delivery import keys
 from delivery.line import Word
-from delivery.link import MOST_PENDING, Arg, Heard, Link, fulfil
+from delivery.link import MOST_PENDING, Arg, Heard, Link, fulfil, tell_safely
 from delivery.scripts import Script
 from protocol.refusals import Refusal
 from settings import Settings
@@ -127,7 +127,7 @@ class Replicated:
         for each in held:
             # What another connection brought, another Redis may have said.
             sure = enough and each.connection == self._link.connections
-            _tell(each.heard, each.reply if sure else Refusal("unavailable"))
+            tell_safely(each.heard, each.reply if sure else Refusal("unavailable"))
         queued, self._next = self._next, []
         for asked in queued:
             self._put(asked)
@@ -135,7 +135,7 @@ class Replicated:
     def _refuse_next(self) -> None:
         queued, self._next = self._next, []
         for asked in queued:
-            _tell(asked.heard, Refusal("unavailable"))
+            tell_safely(asked.heard, Refusal("unavailable"))
 
     def _note(self, *, enough: bool, reply: Any) -> None:
         if enough is self._short:
@@ -144,10 +144,3 @@ class Replicated:
                 logger.warning("replicas are behind: chats are refused", wanted=self._wanted, have=str(reply))
             else:
                 logger.info("replicas have caught up")
-
-
-def _tell(heard: Heard, reply: Any) -> None:
-    try:
-        heard(reply)
-    except Exception:
-        logger.exception("whoever heard a reply failed")  # those behind him must hear theirs

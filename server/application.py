@@ -54,7 +54,8 @@ class MiniSanic(Sanic[Config, Any]):
 
 
 def make_app(name: str, settings: Settings) -> MiniSanic:
-    """An application without routes. In each worker ``app.ctx.server_id``, ``.heartbeat`` and ``.sockets`` exist.
+    """An application without routes. In each worker ``app.ctx.server_id``, ``.heartbeat`` and ``.sockets``
+    exist; ``.judge`` and ``.gate`` are the door's (server.door).
 
     sanic-ext is not switched on (AUTO_EXTEND): it would cost a fifth of the request rate for things not used here.
     """

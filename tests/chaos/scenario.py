@@ -104,9 +104,7 @@ class Scenario:
     """
 
     def __init__(self, stack: Stack, faults: Sequence[Fault], seed: int, times: Times, limits: Limits = LIMITS) -> None:
-        self.stack, self.faults, self.seed, self.times = stack, faults, seed, times
-        lag = max((fault.lag for fault in faults), default=0.0)
-        self.limits = replace(limits, lease_grace=limits.lease_grace + lag)
+        self.stack, self.faults, self.seed, self.times, self.limits = stack, faults, seed, times, limits
         self.name = "+".join(fault.name for fault in faults) or "nothing"
         self._rng = random.Random(seed)  # noqa: S311 - a seed that can be repeated
         self.path = stack.home / f"{self.name}-{seed}.jsonl"

@@ -34,8 +34,6 @@ class Fault:
     """Redis forgets: everybody must be told (``resync``)."""
     outage_limit: ClassVar[float | None] = None
     """Seconds a send may take while it lasts; None: any."""
-    lag: ClassVar[float] = 0.0
-    """Seconds that servers may be behind with what they hear: by so much later a lease of a few seconds ends."""
     answers: ClassVar[bool] = False
     """No server process is harmed: all of them answer within six seconds, if only to refuse."""
     often: ClassVar[Mapping[str, float]] = {}

@@ -160,7 +160,6 @@ class Herd(Fault):
     keeps: ClassVar[Mapping[str, int]] = {"connections": 200, "descriptors": 200}
     """The pools of three workers grow to REDIS_POOL (64), and do not shrink."""
     name, what, touches, seconds = "herd", "1,000 (long: 5,000) people reconnect at once", CLIENTS, 0.0
-    lag: ClassVar[float] = 3.0
     people: ClassVar[int] = 1_000
     long_people: ClassVar[int] = 5_000
     most_seconds: ClassVar[float] = 15.0

@@ -124,9 +124,6 @@ class DiskFull(Fault):
         time.sleep(0.2)  # it may just be about to end
         if not stack.redis.running().alive():
             stack.redis.start()
-        if stack.replica is not None and not stack.replica.running().alive():
-            stack.replica.start()  # it was on the same disk
-            stack.replica.follow(stack.redis)
 
 
 class DiskFullEverysec(DiskFull):
