@@ -59,7 +59,7 @@ class House:
         self.redis = redis_client(settings)
         self.link = Link(settings)
         self.replicated = Replicated(settings) if settings.replicas_acked else None
-        self.hub = Hub(settings.lease_seconds)
+        self.hub = Hub(settings.lease_seconds, settings.cooldown_seconds)
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
         directory = Directory(passwords)
         people = People(self.link, directory.person, self.replicated)

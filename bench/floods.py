@@ -1,6 +1,7 @@
 """Floods: what one hostile client costs the others, and the servers."""
 
 import asyncio
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ LOOK_SECONDS: Final = 0.25
 REST_SECONDS: Final = 2.0
 FIRST_SECONDS: Final = 0.5
 """The flood is there before the people whose latency counts."""
+_STRANGERS: Final = itertools.count(1)
+"""Each flooder is somebody new: what the servers hold against one would spare them the next."""
 
 
 def flooded(running: Running, *, ack_each: bool) -> list[Ours]:
@@ -67,10 +70,10 @@ async def flood(venue: Ours, *, pairs: int, rate: float, warm_up: float, seconds
     return result
 
 
-async def _start(venue: Ours, person: int, seconds: float) -> asyncio.subprocess.Process | None:
+async def _start(venue: Ours, others: int, seconds: float) -> asyncio.subprocess.Process | None:
     if venue.name == CALM:
         return None
-    account = (await venue.people(person + 1))[person]
+    account = (await venue.people(others + next(_STRANGERS)))[-1]
     words = [venue.running.run["url"], account.secret, venue.name, str(seconds)]
     # The least of priorities: a flooder elsewhere would not take the processors from the servers it floods.
     command = ["nice", "-n", "19", sys.executable, "-m", "bench.flooder", *words]

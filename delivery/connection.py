@@ -174,6 +174,11 @@ class Connection:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
         self._confirmations.ponged(mark)
 
+    def offended(self) -> None:
+        """The socket is closed for what the client sent."""
+        if self._ending is None:
+            self._hub.cooldown.offended(self.mobile)
+
     def lost(self, code: int, reason: str) -> None:
         """The socket is gone."""
         self._end(f"{code} {reason}".strip())
@@ -268,6 +273,7 @@ class Connection:
             logger.exception("a frame was not understood")
             self.close(INTERNAL)
         if self._inbound.too_many_bad:
+            self.offended()
             self.close(TOO_MANY_BAD_FRAMES)
 
     async def _leave(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from delivery.cooldown import Cooldown
 from protocol.refusals import LEASE_LOST, LOGGED_OUT, REPLACED, Close
 
 logger = structlog.get_logger(__name__)
@@ -32,8 +33,9 @@ class Member(Protocol):
 class Hub:
     """Finds connections; keeps the tasks that live for them, for those must not hang on a request's task."""
 
-    def __init__(self, lease_seconds: float) -> None:
+    def __init__(self, lease_seconds: float, cooldown_seconds: float = 0) -> None:
         self._lease_seconds = lease_seconds
+        self.cooldown = Cooldown(cooldown_seconds)
         self._members: dict[str, dict[str, Member]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ticker: asyncio.Task[None] | None = None

@@ -10,7 +10,7 @@ from accounts.numbers import canonical_mobile
 from accounts.tokens import Claims
 from delivery.connection import Connection
 from handlers.guards import authenticate_socket, judge_socket
-from handlers.services import Services
+from handlers.services import Services, services
 from protocol.dialects import V1, Dialect, Seed
 from server.application import MiniSanic
 from server.client_socket import ClientSocket
@@ -40,14 +40,20 @@ def register_socket(app: MiniSanic) -> None:
 
 async def _authenticate(request: Request) -> None:
     if is_socket(request):
-        request.ctx.claims = await authenticate_socket(request)
+        request.ctx.claims = claims = await authenticate_socket(request)
+        await services(request).hub.cooldown.wait(claims.mobile)
 
 
 def _judge(app: MiniSanic, upgrade: Upgrade, judged: Judged) -> None:
-    def known(claims: Claims | None) -> None:
-        judged(None if claims is None else partial(_enter, app.ctx, claims, upgrade.v1))
+    mine: Services = app.ctx.services
 
-    judge_socket(app.ctx.services, upgrade, known)
+    def known(claims: Claims | None) -> None:
+        if claims is None or mine.hub.cooldown.left(claims.mobile):
+            judged(None)
+        else:
+            judged(partial(_enter, app.ctx, claims, upgrade.v1))
+
+    judge_socket(mine, upgrade, known)
 
 
 async def _attend(request: Request, socket: ClientSocket) -> None:

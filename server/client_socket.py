@@ -262,6 +262,8 @@ class ClientSocket(asyncio.Protocol):
 
     def _violated(self, violation: Violation) -> None:
         self._closing = self._closing or Close(violation.code, violation.reason)
+        if self._listener is not None:
+            self._listener.offended()
         self._finish(self._closing.code, self._closing.reason)
 
     def _finish(self, code: int, reason: str) -> None:

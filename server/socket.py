@@ -24,6 +24,9 @@ class Listener(Protocol):
     def ponged(self, mark: int) -> None:
         """The pong that answers the ping ``mark``, and with it every earlier one."""
 
+    def offended(self) -> None:
+        """The client broke the protocol or sends too much: the socket is closed for that, and :meth:`lost` follows."""
+
     def lost(self, code: int, reason: str) -> None:
         """The socket is gone. Called exactly once, whatever happened, and nothing is called after it.
 

@@ -71,7 +71,7 @@ class OneServer:
         self.people = People(self.link, self._find, durable)
         self.mailbox = Mailbox(self.link, self.people, self.settings, server_id, durable)
         self.presence = Presence(self.link, self.people, self.settings)
-        self.hub = Hub(self.settings.lease_seconds)
+        self.hub = Hub(self.settings.lease_seconds, self.settings.cooldown_seconds)
         self.rung: list[tuple[str, str]] = []
         self.messenger = self.with_bell(Doorbell(self.link, server_id, self.settings, self.ears()))
 

@@ -525,14 +525,26 @@ async def test_receipts_that_could_not_be_settled_are_settled_when_redis_is_back
 
 
 async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_dropped(redis: "Redis") -> None:
-    line = await Line(redis, bad_frames_per_minute=3).begin()
+    line = await Line(redis, bad_frames_per_minute=3, cooldown_seconds=10).begin()
     for _ in range(3):
         line.connection.received("x")
     line.say("m-1")
+    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
+    line.connection.offended()  # what he writes behind it is no frame either: that is the same offence
+    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
     await line.over()
     assert line.socket.codes() == [4503]
     assert len(line.socket.of("error")) == 3
     assert await mailbox_of(line.server, ASHA) == []
+
+
+async def test_who_broke_the_protocol_has_to_wait_before_he_comes_again_and_nobody_else(redis: "Redis") -> None:
+    line = await Line(redis, cooldown_seconds=10).begin()
+    line.connection.offended()
+    line.connection.lost(1002, "reserved bits are set")
+    await line.over()
+    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
+    assert line.server.hub.cooldown.left(ASHA) == 0
 
 
 async def test_our_own_failure_ends_it_as_such_and_releases_the_lease(redis: "Redis") -> None:

@@ -219,11 +219,31 @@ async def test_ten_bad_frames_in_a_minute_end_the_connection(group: ServerGroup)
     await a.socket.send("x")
     assert await a.closed() == 4503
     assert sum(f["type"] == "error" for f in a.frames) == 10
+    closed = time.monotonic()
     a = await asha.open(group.ws_url)
+    assert 0.9 < time.monotonic() - closed < 3, "who was cut off waits a second"
     await still_talks(a, ravi)
     await a.socket.send("[" + ",".join(["7"] * 500) + "]")
     assert await a.closed() == 4503
     assert sum(f["type"] == "error" for f in a.frames) == 10
+
+
+async def test_who_is_cut_off_again_and_again_is_kept_at_the_door_and_then_refused(lasting_stack: Stack) -> None:
+    group = lasting_stack.start(workers=1, JWT_SECRET=SECRET, COOLDOWN_SECONDS="20")
+    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
+    a = await asha.open(group.ws_url)
+    await a.socket.send("[" * 100_000)
+    assert await a.closed() == 1009
+    came = time.monotonic()
+    with pytest.raises(websockets.InvalidStatus) as caught:
+        await asha.open(group.ws_url, open_timeout=20)
+    assert 3.9 < time.monotonic() - came < 6
+    answer = caught.value.response
+    assert answer.status_code == 429
+    assert json.loads(answer.body or b"")["code"] == "too_many_requests"
+    assert 10 <= int(answer.headers["Retry-After"]) <= 16
+    r = await ravi.open(group.ws_url)
+    assert (await r.chat(asha, "m-1"))["type"] == "sent"
 
 
 async def test_an_unknown_person_is_no_bad_frame(group: ServerGroup) -> None:

@@ -32,6 +32,9 @@ app = make_app("throwaway", settings)
 open_ = set()
 
 class Counted(Echo):
+    def offended(self):
+        pass
+
     def lost(self, code, reason):
         open_.discard(self)
 

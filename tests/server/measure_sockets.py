@@ -41,6 +41,9 @@ class Echo:
     def ponged(self, _mark: int) -> None:
         return
 
+    def offended(self) -> None:
+        pass
+
     def lost(self, _code: int, _reason: str) -> None:
         return
 

@@ -39,6 +39,7 @@ class Echo:
         self.messages: list[str | bytes] = []
         self.marks: list[int] = []
         self.signs = 0
+        self.offences = 0
         self.catches: list[int] = []
         self.ends: list[tuple[int, str]] = []
         self.has_room = True
@@ -59,6 +60,9 @@ class Echo:
 
     def ponged(self, mark: int) -> None:
         self.marks.append(mark)
+
+    def offended(self) -> None:
+        self.offences += 1
 
     def lost(self, code: int, reason: str) -> None:
         self.ends.append((code, reason))

@@ -197,7 +197,9 @@ async def test_too_many_frames_close_with_1008() -> None:
         for flood in (frame(TEXT, b"x") * 60, frame(PING, b"") * 30):
             client = await RawClient.connect(house.port)
             client.writer.write(flood)
+            echo = await house.echo()
             assert await client.close_code() == 1008
+            assert echo.offences == 1
             client.vanish()
 
 

@@ -63,7 +63,7 @@ class Fuzz(Fault):
     """Not among :data:`FAULTS`: it takes its time, and asks the workers for their tasks."""
 
     name, what, seconds = "fuzz", "visitors who send what nobody should", 0.0
-    profile = Profile(patches="tasks", knobs=(("BAD_FRAMES_PER_MINUTE", "20"),))
+    profile = Profile(patches="tasks", knobs=(("BAD_FRAMES_PER_MINUTE", "20"), ("COOLDOWN_SECONDS", "0")))
     mild = True
     minutes: ClassVar[float] = 10.0
     seed: ClassVar[int] = 1

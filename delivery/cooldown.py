@@ -1,0 +1,78 @@
+"""Who had to be cut off has to wait before he comes in again: each time twice as long.
+
+What a connection may send is bounded, but only as long as it lives. Without this a client that is cut off at its bound
+comes back at once and has it all again, hundreds of times a second, and each time at the price of an upgrade.
+"""
+
+import asyncio
+import time
+from typing import Final, NamedTuple
+
+from protocol.refusals import Refusal
+
+MOST_SECONDS: Final = 30.0
+HELD_SECONDS: Final = 4.0
+"""So long he is kept at the door. A refusal at once would only be answered by the next attempt."""
+HELD_AT_ONCE: Final = 4
+FORGOTTEN_SECONDS: Final = 60.0
+TIDIED_AT: Final = 1000
+
+
+class _Mark(NamedTuple):
+    times: int
+    until: float
+
+
+class Cooldown:
+    """Those of one server. Others do not know of them."""
+
+    def __init__(self, seconds: float) -> None:
+        """:param seconds: to wait after the first time; 0 switches it off"""
+        self._seconds = seconds
+        self._marks: dict[str, _Mark] = {}
+        self._held: dict[str, int] = {}
+        self._tidy_at = TIDIED_AT
+
+    def offended(self, mobile: str) -> None:
+        """A connection of his is closed for what it sent."""
+        if not self._seconds:
+            return
+        now = time.monotonic()
+        if len(self._marks) >= self._tidy_at:
+            self._tidy(now)
+        mark = self._marks.get(mobile)
+        times = 0 if mark is None or mark.until + FORGOTTEN_SECONDS < now else mark.times
+        wait = min(MOST_SECONDS, self._seconds * 2 ** min(times, 10))
+        self._marks[mobile] = _Mark(times + 1, now + wait)
+
+    def left(self, mobile: str) -> float:
+        """Seconds he still has to wait."""
+        mark = self._marks.get(mobile)
+        return 0.0 if mark is None else max(0.0, mark.until - time.monotonic())
+
+    async def wait(self, mobile: str) -> None:
+        """Return when he may come in.
+
+        :raises Refusal: ``too_many_requests``: not within ``HELD_SECONDS``, or too many of his wait already
+        """
+        if not self.left(mobile):
+            return
+        held = self._held.get(mobile, 0)
+        if held >= HELD_AT_ONCE:
+            raise Refusal("too_many_requests", retry_after=self.left(mobile))
+        self._held[mobile] = held + 1
+        try:
+            await asyncio.sleep(min(self.left(mobile), HELD_SECONDS))
+        finally:
+            self._let_go(mobile)
+        if left := self.left(mobile):
+            raise Refusal("too_many_requests", retry_after=left)
+
+    def _let_go(self, mobile: str) -> None:
+        self._held[mobile] -= 1
+        if not self._held[mobile]:
+            del self._held[mobile]
+
+    def _tidy(self, now: float) -> None:
+        self._marks = {who: mark for who, mark in self._marks.items() if mark.until + FORGOTTEN_SECONDS >= now}
+        self._tidy_at = max(TIDIED_AT, 2 * len(self._marks))

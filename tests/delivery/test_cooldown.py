@@ -1,0 +1,114 @@
+"""Who was cut off waits."""
+
+import asyncio
+import time
+
+import pytest
+
+from delivery import cooldown as module
+from delivery.cooldown import FORGOTTEN_SECONDS, HELD_AT_ONCE, MOST_SECONDS, TIDIED_AT, Cooldown
+from protocol.refusals import Refusal
+
+ASHA, RAVI = "9100000001", "9100000002"
+
+
+class Clock:
+    """Stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_each_time_he_waits_twice_as_long_and_nobody_else_does(clock: Clock) -> None:
+    cooldown = Cooldown(1.0)
+    waits = []
+    for _ in range(7):
+        cooldown.offended(ASHA)
+        waits.append(cooldown.left(ASHA))
+        clock.now += waits[-1]
+    assert waits == [1, 2, 4, 8, 16, MOST_SECONDS, MOST_SECONDS]
+    assert cooldown.left(ASHA) == 0
+    assert cooldown.left(RAVI) == 0
+
+
+def test_a_minute_of_good_manners_and_it_is_forgotten(clock: Clock) -> None:
+    cooldown = Cooldown(1.0)
+    cooldown.offended(ASHA)
+    clock.now += 1 + FORGOTTEN_SECONDS - 1
+    cooldown.offended(ASHA)
+    assert cooldown.left(ASHA) == 2
+    clock.now += 2 + FORGOTTEN_SECONDS + 1
+    cooldown.offended(ASHA)
+    assert cooldown.left(ASHA) == 1
+
+
+def test_it_can_be_switched_off(clock: Clock) -> None:
+    cooldown = Cooldown(0)
+    cooldown.offended(ASHA)
+    assert cooldown.left(ASHA) == 0
+    assert not cooldown._marks
+
+
+def test_it_keeps_no_more_people_than_it_must(clock: Clock) -> None:
+    cooldown = Cooldown(1.0)
+    for number in range(TIDIED_AT):
+        cooldown.offended(str(number))
+    clock.now += 2 + FORGOTTEN_SECONDS
+    cooldown.offended(ASHA)
+    assert list(cooldown._marks) == [ASHA]
+    for number in range(3 * TIDIED_AT):
+        cooldown.offended(str(number))
+    assert len(cooldown._marks) == 3 * TIDIED_AT + 1, "nobody whose time is not over is let off"
+    clock.now += 2 + FORGOTTEN_SECONDS
+    for number in range(2 * TIDIED_AT):
+        cooldown.offended(f"new {number}")
+    assert len(cooldown._marks) == 2 * TIDIED_AT
+
+
+async def test_who_need_not_wait_does_not() -> None:
+    await asyncio.wait_for(Cooldown(1.0).wait(ASHA), 0.1)
+
+
+async def test_he_is_kept_until_his_time_is_over() -> None:
+    cooldown = Cooldown(0.2)
+    cooldown.offended(ASHA)
+    before = time.monotonic()
+    await cooldown.wait(ASHA)
+    assert 0.19 <= time.monotonic() - before < 1
+    assert not cooldown._held
+
+
+async def test_who_has_to_wait_for_longer_is_kept_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HELD_SECONDS", 0.1)
+    cooldown = Cooldown(5.0)
+    cooldown.offended(ASHA)
+    before = time.monotonic()
+    with pytest.raises(Refusal) as caught:
+        await cooldown.wait(ASHA)
+    assert 0.09 <= time.monotonic() - before < 1
+    assert caught.value.code == "too_many_requests"
+    assert 4 < (caught.value.retry_after or 0) < 5
+
+
+async def test_only_a_few_of_one_person_are_kept(clock: Clock) -> None:
+    cooldown = Cooldown(1.0)
+    cooldown.offended(ASHA)
+    kept = [asyncio.ensure_future(cooldown.wait(ASHA)) for _ in range(HELD_AT_ONCE)]
+    await asyncio.sleep(0)
+    with pytest.raises(Refusal) as caught:
+        await cooldown.wait(ASHA)
+    assert caught.value.code == "too_many_requests"
+    for task in kept:
+        task.cancel()
+    await asyncio.gather(*kept, return_exceptions=True)
+    assert not cooldown._held, "who gave up makes room"
