@@ -14,6 +14,8 @@ MOST_SECONDS: Final = 30.0
 HELD_SECONDS: Final = 4.0
 """So long he is kept at the door. A refusal at once would only be answered by the next attempt."""
 HELD_AT_ONCE: Final = 4
+EARLY_SECONDS: Final = 0.01
+"""A timer of uvloop's counts whole milliseconds."""
 FORGOTTEN_SECONDS: Final = 60.0
 TIDIED_AT: Final = 1000
 
@@ -65,7 +67,7 @@ class Cooldown:
             await asyncio.sleep(min(self.left(mobile), HELD_SECONDS))
         finally:
             self._let_go(mobile)
-        if left := self.left(mobile):
+        if (left := self.left(mobile)) > EARLY_SECONDS:
             raise Refusal("too_many_requests", retry_after=left)
 
     def _let_go(self, mobile: str) -> None:

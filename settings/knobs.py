@@ -75,7 +75,9 @@ class Settings(BaseSettings):
     )
     control_frames_burst: int = Field(60, ge=8, description="Pings and pongs one socket may send at once")
     cooldown_seconds: float = Field(
-        1, ge=0, description="Seconds a person waits to connect who was closed for what he sent; doubled each time; 0: off"
+        1,
+        ge=0,
+        description="Seconds a person waits to connect who was closed for what he sent; doubled each time; 0: off",
     )
     sockets_per_address: int = Field(
         0, ge=0, description="Sockets one IP address may have on one worker process; 0: no limit"

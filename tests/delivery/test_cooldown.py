@@ -88,6 +88,31 @@ async def test_he_is_kept_until_his_time_is_over() -> None:
     assert not cooldown._held
 
 
+async def test_a_timer_that_is_early_refuses_nobody(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    async def sleep(seconds: float) -> None:
+        clock.now += seconds - 0.001
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    cooldown = Cooldown(1.0)
+    cooldown.offended(ASHA)
+    await cooldown.wait(ASHA)
+    assert 0 < cooldown.left(ASHA) < 0.002
+
+
+async def test_who_offends_again_while_he_waits_is_refused(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    cooldown = Cooldown(1.0)
+
+    async def sleep(seconds: float) -> None:
+        cooldown.offended(ASHA)
+        clock.now += seconds
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    cooldown.offended(ASHA)
+    with pytest.raises(Refusal) as caught:
+        await cooldown.wait(ASHA)
+    assert caught.value.retry_after == 1
+
+
 async def test_who_has_to_wait_for_longer_is_kept_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HELD_SECONDS", 0.1)
     cooldown = Cooldown(5.0)
