@@ -10,12 +10,13 @@ from tortoise.connection import get_connection
 from accounts.database import read, transaction
 from accounts.finish import finish
 from accounts.passwords import Passwords
+from accounts.together import Together
 from models import User
 from protocol.refusals import Refusal
 
 # One statement, so one snapshot: a version never comes with the blocks of another.
-_PERSON: Final = """
-SELECT u.id, u.name, u.blocks_version,
+_PEOPLE: Final = """
+SELECT u.mobile_no, u.id, u.name, u.blocks_version,
        ARRAY(SELECT t.mobile_no::text FROM blocks b JOIN users t ON t.id = b.blocked_id
              WHERE b.blocker_id = u.id ORDER BY 1) AS blocked,
        (SELECT e.at FROM session_events e
@@ -23,7 +24,7 @@ SELECT u.id, u.name, u.blocks_version,
         ORDER BY e.at DESC LIMIT 1) AS last_seen,
        ARRAY(SELECT DISTINCT s.device_id::text FROM sessions s
              WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > now()) AS devices
-FROM users u WHERE u.mobile_no = $1
+FROM users u WHERE u.mobile_no = ANY($1)
 """
 
 
@@ -49,6 +50,7 @@ class Directory:
 
     def __init__(self, passwords: Passwords) -> None:
         self._passwords = passwords
+        self._together = Together(_people)
 
     async def enrol(self, name: str, mobile: str, password: str) -> User:
         """:raises Refusal: ``already_exists``, ``bad_request``, ``busy``, ``unavailable``"""
@@ -77,8 +79,7 @@ class Directory:
 
         :raises Refusal: ``unavailable``
         """
-        rows = await read(lambda: get_connection("default").execute_query_dict(_PERSON, [mobile]))
-        return _record(rows[0]) if rows else None
+        return await self._together.get(mobile)
 
     async def _add(self, user: User) -> User:
         async with transaction():
@@ -89,6 +90,11 @@ class Directory:
             # Somebody enrolled the same number while this password was hashed.
             raise Refusal("already_exists")
         return added
+
+
+async def _people(mobiles: list[str]) -> dict[str, PersonRecord]:
+    rows = await read(lambda: get_connection("default").execute_query_dict(_PEOPLE, [mobiles]))
+    return {row["mobile_no"]: _record(row) for row in rows}
 
 
 def _record(row: dict[str, Any]) -> PersonRecord:

@@ -1,38 +1,42 @@
 """Session events: logins are written at once, connections in bulk, and none of it ever stands in the way of a chat."""
 
 import asyncio
-import uuid
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import structlog
+from tortoise.connection import get_connection
 from tortoise.exceptions import BaseORMException
 
 from accounts.database import transaction
-from models import EventKind, SessionEvent
+from models import EventKind
 from protocol.refusals import Refusal
 
 logger = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 1.0
-BATCH: Final = 1_000
+BATCH: Final = 500
 STOP_SECONDS: Final = 2.0
 """How long the last flush may take: a stopping server does not wait for a PostgreSQL that is away."""
 
-_UNFIT: Final = (BaseORMException, ValueError)
-"""An event no PostgreSQL will ever take, for example of an account that is gone."""
+_INSERT: Final = """
+INSERT INTO session_events (kind, mobile_no, user_id, session_id, device_id, reason, server_id, at)
+SELECT kind, mobile, account_id, session_id, device_id, left(reason, 64), coalesce(nullif(server_id, ''), $2), at
+FROM jsonb_to_recordset($1::jsonb) AS given(kind text, mobile text, account_id uuid, session_id uuid,
+    device_id text, reason text, server_id text, at timestamptz)
+"""
+"""Not as models: of a thousand who come at once, Tortoise's took an eighth of a server's time, and held up the loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something that happened to a session.
 
     :param account_id: None when nobody has this number
     :param server_id: empty: the server whose :class:`SessionEvents` takes it
-    :param reason: a refusal's or close code's word, at most 64 characters
+    :param reason: a refusal's or close code's word; 64 characters of it are kept
     """
 
     kind: EventKind
@@ -42,7 +46,7 @@ class Event:
     device_id: str = ""
     reason: str = ""
     server_id: str = ""
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
 class SessionEvents:
@@ -75,7 +79,7 @@ class SessionEvents:
         """Write it now; with PostgreSQL away it is kept for the next flush."""
         try:
             async with transaction():
-                await self._row(event).save()
+                await self._insert([event])
         except Refusal:
             self.add(event)
 
@@ -87,7 +91,7 @@ class SessionEvents:
         while self._buffer:
             batch = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
             try:
-                await self._insert(batch)
+                await self._write(batch)
             except BaseException:
                 self._buffer.extendleft(reversed(batch))
                 self._drop_oldest()
@@ -124,33 +128,22 @@ class SessionEvents:
         except Exception:
             logger.exception("session events could not be written")
 
-    async def _insert(self, batch: list[Event]) -> None:
+    async def _write(self, batch: list[Event]) -> None:
+        """One event that no PostgreSQL will ever take, for example of an account that is gone, must not hold up all
+        others."""
         try:
             async with transaction():
-                await SessionEvent.bulk_create([self._row(event) for event in batch])
-        except _UNFIT:
-            await self._insert_singly(batch)
+                await self._insert(batch)
+        except BaseORMException as error:
+            if len(batch) > 1:
+                for event in batch:
+                    await self._write([event])
+            else:
+                logger.warning("a session event was left out", kind=batch[0].kind, error=type(error).__name__)
 
-    async def _insert_singly(self, batch: list[Event]) -> None:
-        """One event that cannot be written must not hold up all others."""
-        for event in batch:
-            try:
-                async with transaction():
-                    await self._row(event).save()
-            except _UNFIT as error:
-                logger.warning("a session event was left out", kind=event.kind, error=type(error).__name__)
-
-    def _row(self, event: Event) -> SessionEvent:
-        return SessionEvent(
-            kind=event.kind,
-            mobile_no=event.mobile,
-            user_id=None if event.account_id is None else uuid.UUID(event.account_id),
-            session_id=None if event.session_id is None else uuid.UUID(event.session_id),
-            device_id=event.device_id,
-            reason=event.reason[:64],
-            server_id=event.server_id or self._server_id,
-            at=event.at,
-        )
+    async def _insert(self, events: list[Event]) -> None:
+        given = msgspec.json.encode(events).decode()
+        await get_connection("default").execute_query(_INSERT, [given, self._server_id])
 
     def _drop_oldest(self) -> None:
         while len(self._buffer) > self._size:

@@ -70,14 +70,6 @@ class SessionMemory:
         known = zip(session_ids, values, strict=True)
         return {session_id: value == _ALIVE for session_id, value in known if value is not None}
 
-    def recall_one(self, session_id: str, told: Callable[[bool], None]) -> None:
-        """Tell whether it is known to live. Redis being away is no knowledge."""
-
-        def answered(values: asyncio.Future[list[bytes | None]]) -> None:
-            told(not values.cancelled() and values.exception() is None and values.result() == [_ALIVE])
-
-        asyncio.ensure_future(self._values([keys.session(session_id)])).add_done_callback(answered)
-
     async def remember(self, lives: dict[str, bool]) -> None:
         """Write down what PostgreSQL said. Redis being away is no failure here."""
         try:

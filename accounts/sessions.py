@@ -5,6 +5,7 @@ has forgotten, or is away, PostgreSQL is asked: a flush must not revive a sessio
 is ``unavailable``, never yes.
 """
 
+import asyncio
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from accounts.database import read, transaction
 from accounts.finish import finish
 from accounts.memory import SessionMemory, Values, Write
 from accounts.tickets import Tickets
+from accounts.together import Together
 from accounts.tokens import Claims
 from models import Session, User
 from protocol.refusals import Refusal
@@ -35,6 +37,7 @@ class ClosedSession:
 
 
 OnClosed = Callable[[ClosedSession], Awaitable[None]]
+Told = Callable[[bool], None]
 
 
 class Sessions:
@@ -60,6 +63,7 @@ class Sessions:
         self._lifetime = timedelta(hours=settings.token_hours)
         self._max_devices = settings.max_devices
         self._on_closed = on_closed
+        self._together = Together(self._living)
 
     async def open(self, user: User, device_id: str, device_name: str = "") -> Session:
         """A new session. One device may have several: two tabs must not log each other out.
@@ -68,25 +72,23 @@ class Sessions:
         """
         return await finish(self._open(user, device_id, device_name))
 
-    def recall(self, session_id: str, told: Callable[[bool], None]) -> None:
-        """Tell whether Redis remembers that the session lives; when it does not, only :meth:`check` can say.
+    def recall(self, session_id: str, told: Told) -> None:
+        """Tell whether the session is known to live; when it is not, :meth:`check` says why.
 
         For whoever has no task to wait in. ``told`` is called once, later.
         """
-        self._memory.recall_one(session_id, told)
+
+        def answered(lives: asyncio.Future[bool | None]) -> None:
+            told(not lives.cancelled() and lives.exception() is None and lives.result() is True)
+
+        self._together.get(session_id).add_done_callback(answered)
 
     async def check(self, session_id: str) -> None:
         """Return if the session lives.
 
         :raises Refusal: ``session_revoked``, ``unavailable``
         """
-        known = await self._memory.recall([session_id])
-        if known is None or session_id not in known:
-            truth = await _ask_postgresql([session_id])
-            if known is not None:  # a Redis that is frozen takes seconds to say nothing: once is enough
-                await self._memory.remember(truth)
-            known = truth
-        if not known[session_id]:
+        if not await self._together.get(session_id):
             raise Refusal("session_revoked")
 
     async def revoked_among(self, session_ids: list[str]) -> set[str]:
@@ -138,6 +140,20 @@ class Sessions:
             raise Refusal("token_expired")
         await self.check(claims.session_id)
         return claims
+
+    async def _living(self, session_ids: list[str]) -> dict[str, bool]:
+        """Whether each lives.
+
+        :raises Refusal: ``unavailable``
+        """
+        known = await self._memory.recall(session_ids)
+        in_doubt = [session_id for session_id in session_ids if session_id not in (known or {})]
+        if not in_doubt:
+            return known or {}
+        truth = await _ask_postgresql(in_doubt)
+        if known is not None:  # a Redis that is frozen takes seconds to say nothing: once is enough
+            await self._memory.remember(truth)
+        return (known or {}) | truth
 
     async def _open(self, user: User, device_id: str, device_name: str) -> Session:
         now = datetime.now(UTC)

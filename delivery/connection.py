@@ -116,7 +116,7 @@ class Connection:
 
     def ring(self, stream_id: str) -> None:
         """Something waits."""
-        if self._early is None:
+        if self._early is None and self._ending is None:
             self._carrier.ring(stream_id)
 
     def close(self, close: Close) -> None:
@@ -146,8 +146,10 @@ class Connection:
 
     def received(self, data: str | bytes) -> None:
         """One message."""
+        if self._ending is not None:
+            return
         self._lease.sign_of_life()
-        if self._ending is not None or self._draining:
+        if self._draining:
             return
         if self._early is not None:
             self._early.append(data)
@@ -157,7 +159,8 @@ class Connection:
 
     def caught_up(self) -> None:
         """All that came so far was handed over."""
-        self._sends.go()
+        if self._ending is None:
+            self._sends.go()
 
     @property
     def full(self) -> bool:
@@ -168,11 +171,13 @@ class Connection:
 
     def alive(self) -> None:
         """A pong."""
-        self._lease.sign_of_life()
+        if self._ending is None:
+            self._lease.sign_of_life()
 
     def ponged(self, mark: int) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
-        self._confirmations.ponged(mark)
+        if self._ending is None:
+            self._confirmations.ponged(mark)
 
     def offended(self) -> None:
         """The socket is closed for what the client sent."""
@@ -208,11 +213,13 @@ class Connection:
 
     def confirm(self, receipts: Sequence[str]) -> None:
         """These receipts were sent to a client that does not ack them."""
-        self._confirmations.expect(receipts)
+        if self._ending is None:
+            self._confirmations.expect(receipts)
 
     def lease_gone(self) -> None:
         """The mailbox says that this connection holds the lease no more: find out, and claim again if nobody does."""
-        self.spawn(self._lease.renew())
+        if self._ending is None:
+            self.spawn(self._lease.renew())
 
     # ---- Tenant
 
@@ -225,7 +232,8 @@ class Connection:
         """The lease was lost and is ours again."""
         if storage_lost:
             await self.carry(self._dialect.resync(claimed.epoch, "storage lost something: send unanswered chats again"))
-        self._carrier.begin(claimed.newest)
+        if self._ending is None:
+            self._carrier.begin(claimed.newest)
 
     # ---- its life
 
@@ -287,9 +295,15 @@ class Connection:
             await self._messenger.disconnect(self.holder, self, self._lease.age_ms)
         if self._lease.epoch:
             self._record("disconnect", self._identity, self._ending or "")
+        self._part()
+
+    def _part(self) -> None:
+        """Each part knows us: if we went on knowing them, only Python's collector would free them and us, late, and of
+        a crowd that left all would still be there when the next one comes. After the end nothing here asks them."""
+        del self._acks, self._carrier, self._confirmations, self._inbound, self._lease, self._sends, self._settles
 
     async def _drain(self, retry_after: float) -> None:
-        while self._in_hand:
+        while self._ending is None and self._in_hand:
             await asyncio.sleep(0.01)
         if self._ending is None:
             refusal = Refusal("draining", retry_after=retry_after)
@@ -308,7 +322,7 @@ class Connection:
         if error is not None:
             logger.error("a connection failed", exc_info=error)
             self.close(INTERNAL)
-        if self._held and not self.full:
+        if self._held and self._ending is None and not self.full:
             self._held = False
             self._socket.resume()
 

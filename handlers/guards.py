@@ -45,7 +45,7 @@ async def authenticate_socket(request: Request) -> Claims:
 
 
 def judge_socket(mine: Services, upgrade: Upgrade, judged: Callable[[Claims | None], None]) -> None:
-    """The same where it can be told without asking PostgreSQL, or using up anything. None is no refusal: ask again with
+    """The same where it can be told without using up anything. None is no refusal: ask again with
     :func:`authenticate_socket`."""
     try:
         kind, secret = _secret(upgrade.authorization, upgrade.query)

@@ -103,10 +103,10 @@ class ClientSocket(asyncio.Protocol):
 
         With no ``await`` between making the connection known and this call, its ``lost`` is called whatever happens.
         """
-        self._listener = listener
         if self._ending is not None:
             listener.lost(*self._ending)
             return
+        self._listener = listener
         self._incoming.listener = listener
         self._read()
 
@@ -180,8 +180,7 @@ class ClientSocket(asyncio.Protocol):
         self._farewell.over()
         if self._gone is not None:
             self._gone.set()
-        if self._listener is not None:
-            self._listener.lost(*self._ending)
+        self._part()
 
     # ---- what a stopping Sanic calls for each of its connections
 
@@ -278,6 +277,13 @@ class ClientSocket(asyncio.Protocol):
     def _flushed(self) -> None:
         if self._closing is not None:
             self._farewell.say(self._closing.code, self._closing.reason)
+
+    def _part(self) -> None:
+        """Who knows us is known no more: each of these circles would be there until Python's collector comes."""
+        listener, self._listener = self._listener, None
+        del self._incoming
+        if listener is not None and self._ending is not None:
+            listener.lost(*self._ending)
 
     def _stuck(self) -> None:
         self._closing = self._closing or SLOW_CONSUMER

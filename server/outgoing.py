@@ -14,6 +14,10 @@ PIECE_BYTES: Final = 2**16
 MARK_BYTES: Final = 8
 
 
+def _nobody() -> None:
+    return
+
+
 class Outgoing:
     """Frames, in order. What one tick of the loop queues is one write."""
 
@@ -83,8 +87,9 @@ class Outgoing:
         self._tell_if_low()
 
     def stop(self) -> None:
-        """Nothing leaves any more."""
+        """Nothing leaves any more, and nobody is told."""
         self._stopped = True
+        self._flushed = self._stuck = _nobody
         self.drop()
         if self._deadline is not None:
             self._deadline.cancel()

@@ -1,17 +1,17 @@
 """The open sockets of one worker, and how many of them one address may have."""
 
 import asyncio
-import gc
 from typing import Final, Protocol
 
 from protocol.refusals import Refusal
 from server.heartbeat import Beating, Heartbeat
+from server.memory import give_back
 from settings import Settings
 
-COLLECTED_TOGETHER: Final = 1000
-"""So many that are gone, or half of those that are there: then Python's collector is called. A connection and its
-parts know each other, so only the collector frees them, and by itself it comes seldom (see server.application)."""
-COLLECT_SECONDS: Final = 2.0
+CROWD: Final = 1000
+"""So many that are gone, or half of those that are there: then their memory is given back. What goes in through Sanic
+leaves circles that only Python's collector frees, and by itself it comes seldom (see server.application)."""
+LEFT_SECONDS: Final = 2.0
 """By then they have left."""
 
 
@@ -64,6 +64,6 @@ class Sockets:
         else:
             del self._of_address[socket.address]
         self._gone += 1
-        if self._gone >= max(COLLECTED_TOGETHER, len(self._heartbeat) // 2):
+        if self._gone >= max(CROWD, len(self._heartbeat) // 2):
             self._gone = 0
-            asyncio.get_running_loop().call_later(COLLECT_SECONDS, gc.collect)
+            asyncio.get_running_loop().call_later(LEFT_SECONDS, give_back)

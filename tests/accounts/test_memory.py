@@ -1,6 +1,5 @@
 """What Redis is told of sessions, and how long it is believed. (The rest is in test_sessions.)"""
 
-import asyncio
 import time
 from typing import Any
 
@@ -18,21 +17,6 @@ async def test_only_what_was_told_is_recalled(redis: "Redis") -> None:
     await memory.remember({"alive": True, "closed": False})
     assert await memory.recall(["alive", "closed", "never"]) == {"alive": True, "closed": False}
     assert BELIEVED_SECONDS - 5 < await redis.ttl(keys.session("alive")) <= BELIEVED_SECONDS
-
-
-async def _told(memory: SessionMemory, session_id: str) -> bool:
-    answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    memory.recall_one(session_id, answer.set_result)
-    assert not answer.done()
-    return await asyncio.wait_for(answer, 5)
-
-
-async def test_one_is_recalled_only_when_it_is_known_to_live(redis: "Redis", unused_tcp_port: int) -> None:
-    memory = SessionMemory(redis)
-    await memory.remember({"alive": True, "closed": False})
-    assert [await _told(memory, name) for name in ("alive", "closed", "never")] == [True, False, False]
-    away = SessionMemory(Redis(port=unused_tcp_port))
-    assert not await _told(away, "alive")
 
 
 async def test_a_closing_always_wins(redis: "Redis") -> None:

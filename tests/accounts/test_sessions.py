@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
+import accounts.sessions
 from accounts import keys
 from accounts.sessions import Sessions
 from devstack.valkey import Valkey
@@ -60,6 +61,55 @@ async def test_a_closed_session_is_refused_and_everybody_is_told(
         (one, str(asha.id), A, "primary")
     ]
     assert (await Session.get(id=one)).revoked_at is not None
+
+
+async def _told(sessions: Sessions, *session_ids: str) -> list[bool]:
+    loop = asyncio.get_running_loop()
+    answers: list[asyncio.Future[bool]] = [loop.create_future() for _ in session_ids]
+    for session_id, answer in zip(session_ids, answers, strict=True):
+        sessions.recall(session_id, answer.set_result)
+    assert not any(answer.done() for answer in answers)
+    return await asyncio.wait_for(asyncio.gather(*answers), 10)
+
+
+async def test_who_asks_without_waiting_is_told_the_same(
+    sessions: Sessions, asha: User, redis: "Redis", orm: str, notes: Notes
+) -> None:
+    known, forgotten, closed = [await _open(sessions, asha, "phone") for _ in range(3)]
+    await sessions.close(closed)
+    await sessions.check(known)
+    assert await redis.exists(keys.session(forgotten)) == 0
+    assert await _told(sessions, known, forgotten, closed, str(uuid.uuid4())) == [True, True, False, False]
+    assert await redis.get(keys.session(forgotten)) == b"1"
+    await redis.delete(keys.session(closed))
+    assert await _told(sessions, closed, closed) == [False, False]
+
+
+async def test_all_who_ask_in_one_tick_are_one_question(redis: "Redis", orm: str, notes: Notes, asha: User) -> None:
+    asked: list[int] = []
+
+    async def values(names: list[str]) -> list[bytes | None]:
+        asked.append(len(names))
+        return list(await redis.mget(names))
+
+    sessions = Sessions(redis, make_settings("redis://unused", orm), notes.closing, values)
+    ids = [await _open(sessions, asha) for _ in range(20)]
+    assert await _told(sessions, *ids) == [True] * 20
+    assert asked == [20]
+
+
+async def test_who_asks_while_nobody_can_tell_hears_no(
+    unused_tcp_port: int, orm: str, notes: Notes, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = Sessions(Redis(port=unused_tcp_port), make_settings("redis://unused", orm), notes.closing)
+    living = await _open(sessions, asha)
+    assert await _told(sessions, living) == [True], "Redis is away, and PostgreSQL tells"
+
+    async def away(_session_ids: list[str]) -> dict[str, bool]:
+        raise Refusal("unavailable")
+
+    monkeypatch.setattr(accounts.sessions, "_ask_postgresql", away)
+    assert await _told(sessions, living, living) == [False, False]
 
 
 async def test_closing_again_is_fine_and_tells_again(sessions: Sessions, asha: User, notes: Notes) -> None:

@@ -98,6 +98,8 @@ def test_no_claim_may_be_missing(claim: str) -> None:
         {"sub": "7"},
         {"sub": 7},
         {"sid": "not-a-session"},
+        {"sid": "0f8fad5b-d9cb-469f-a165-70867728950e\n"},
+        {"sid": "0F8FAD5B-D9CB-469F-A165-70867728950E"},  # Redis would know it by another name
         {"mobile": "{x}"},
         {"mobile": 919800000001},
         {"exp": "tomorrow"},
@@ -119,6 +121,11 @@ def test_foreign_keys_and_other_algorithms_are_refused() -> None:
     assert _refused(_forge(algorithm="HS512")) == "token_invalid"
     unsigned = _forge(algorithm="none").rsplit(".", 1)[0] + "." + _issue(Tokens(KEY)).rsplit(".", 1)[1]
     assert _refused(unsigned) == "token_invalid"
+
+
+def test_a_certificate_is_no_secret() -> None:
+    with pytest.raises(jwt.InvalidKeyError):
+        Tokens(KEY, "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----")
 
 
 @pytest.mark.parametrize("position", [5, 60, -5])

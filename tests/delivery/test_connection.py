@@ -1,6 +1,7 @@
 """One connection between a socket made by hand and a real Redis: its beginning, its ends, and what it waits for."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Callable
@@ -12,9 +13,16 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from accounts.numbers import canonical_mobile
+from delivery.acks import Acks
+from delivery.carrier import Carrier
+from delivery.confirmations import Confirmations
 from delivery.connection import CHARACTERS_IN_HAND, EARLY, IN_HAND, UNSENT_BYTES, Connection
+from delivery.inbound import Inbound
+from delivery.lease import Lease
 from delivery.link import Link
-from delivery.presence import Holder
+from delivery.presence import Claimed, Holder
+from delivery.sends import Sends
+from delivery.settles import Settles
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import LOGGED_OUT, REPLACED, Close
@@ -165,6 +173,52 @@ async def test_the_greeting_comes_first_then_the_backlog_then_the_rest(redis: "R
     assert (line.connection.mobile, line.connection.session_id) == (RAVI, "session-1")
     assert line.server.hub.members() == [line.connection]
     assert line.events == [("connect", "")]
+
+
+async def test_after_its_end_it_is_freed_without_the_collector(redis: "Redis") -> None:
+    ours = (Connection, Acks, Carrier, Confirmations, Inbound, Lease, Sends, Settles)
+
+    def there() -> int:
+        return sum(isinstance(each, ours) for each in gc.get_objects())
+
+    gc.collect()
+    before = there()  # some of other tests
+    line = await Line(redis).begin()
+    line.say("m-1")
+    await line.hear("m-2")
+    assert there() == before + len(ours)
+    gc.disable()
+    try:
+        line.connection.lost(1006, "")
+        await line.over()
+        del line.connection
+        await until(lambda: there() == before)
+    finally:
+        gc.enable()
+
+
+async def test_after_its_end_whoever_still_calls_it_finds_it_silent(redis: "Redis") -> None:
+    """Answers of Redis come late, and the socket waits for its client's goodbye."""
+    line = await Line(redis).begin()
+    ended = line.connection
+    ended.close(REPLACED)
+    await line.over()
+    await until(lambda: not hasattr(ended, "_carrier"))
+    frames, pings = list(line.socket.frames), line.socket.pings
+    line.say("m-1")
+    ended.alive()
+    ended.ponged(1)
+    ended.ring("")
+    ended.confirm(["1-1"])
+    ended.lease_gone()
+    await ended.reclaimed(Claimed("another epoch", None, ""), storage_lost=False)
+    ended.drain(0.1)
+    await ended._drain(0.1)  # one that was under way
+    ended._held = True  # it was full at its end
+    ended.done()
+    ended.lost(1000, "")
+    await asyncio.sleep(0.05)
+    assert (line.socket.frames, line.socket.pings, line.socket.codes()) == (frames, pings, [4508])
 
 
 async def test_the_hub_is_entered_before_anything_is_awaited(redis: "Redis") -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -6,8 +7,11 @@ from sanic import Request
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+import server.application
 from protocol.refusals import Close
 from server.client_socket import ClientSocket
+from server.incoming import Incoming
+from server.outgoing import Outgoing
 from tests.server.support import (
     CLOSE,
     GOODBYE,
@@ -45,6 +49,32 @@ async def test_a_message_in_fragments_with_a_ping_between_is_one_message(house: 
     assert await client.receive() == (PONG, b"?")
     assert await client.receive() == (TEXT, "ü".encode())
     client.vanish()
+
+
+@pytest.mark.parametrize("last", [b"", frame(CLOSE, (1000).to_bytes(2, "big"))], ids=["vanished", "said goodbye"])
+async def test_once_gone_it_is_freed_without_the_collector(last: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.application, "SETTLE_SECONDS", 60)  # which calls the collector
+
+    def there() -> int:
+        return sum(isinstance(each, (ClientSocket, Incoming, Outgoing)) for each in gc.get_objects())
+
+    async with serving() as house:
+        gc.collect()
+        gc.disable()
+        before = there()  # some of other tests
+        try:
+            client = await RawClient.connect(house.port)
+            client.send(TEXT, b"hello")
+            await client.receive()
+            assert there() == before + 3
+            client.writer.write(last)
+            await asyncio.sleep(0.01)
+            client.vanish()
+            await until(lambda: bool(house.echoes[0].ends))
+            house.echoes.clear()
+            await until(lambda: there() == before)
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("rest", [b"", frame(3, b"")], ids=["", "with a broken frame behind"])

@@ -1,5 +1,4 @@
 import asyncio
-import gc
 
 import pytest
 
@@ -49,11 +48,11 @@ def test_zero_means_no_limit() -> None:
         sockets.opened(Counted("10.0.0.1"))
 
 
-async def test_when_many_are_gone_what_they_left_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.sockets, "COLLECTED_TOGETHER", 4)
-    monkeypatch.setattr(server.sockets, "COLLECT_SECONDS", 0.0)
-    collected: list[int] = []
-    monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
+async def test_when_many_are_gone_their_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.sockets, "CROWD", 4)
+    monkeypatch.setattr(server.sockets, "LEFT_SECONDS", 0.0)
+    given: list[int] = []
+    monkeypatch.setattr(server.sockets, "give_back", lambda: given.append(1))
     sockets = Sockets(make_settings(), Heartbeat(20))
     there = [Counted("10.0.0.1") for _ in range(20)]
     for socket in there:
@@ -62,6 +61,6 @@ async def test_when_many_are_gone_what_they_left_is_collected(monkeypatch: pytes
     for socket in there:
         sockets.closed(socket)
         await asyncio.sleep(0.001)
-        steps.append(len(collected))
+        steps.append(len(given))
     assert steps.index(1) == 6  # the seventh is half of the thirteen that are left, and more
     assert [steps.index(number) + 1 for number in range(1, steps[-1] + 1)] == [7, 11, 15, 19]
