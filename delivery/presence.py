@@ -1,5 +1,6 @@
 """Who is online: leases. One per device, named after the connection that holds it, renewed only on signs of life."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,6 +42,15 @@ class Superseded(Exception):
     """A newer connection holds the device."""
 
 
+class Silent(Exception):
+    """The client gave no sign of life for longer than a lease lasts: there is nothing to claim one from."""
+
+
+def just_now() -> int:
+    """The age of a sign of life that comes in this moment, in ms."""
+    return 0
+
+
 class Presence:
     """Claims, renews and releases leases; tells who was last seen when."""
 
@@ -51,10 +61,14 @@ class Presence:
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._max_devices = settings.max_devices
 
-    async def claim(self, holder: Holder, account_id: str, *, again: bool = False) -> Claimed:
+    async def claim(
+        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, again: bool = False
+    ) -> Claimed:
         """This connection is now the device's one. One that finds its lease gone claims ``again``.
 
+        :param age: of the last sign of life, in ms; asked at each attempt, for one may come late
         :raises Superseded: ``again``, and a newer connection has the device by now
+        :raises Silent: ``again``, and the last sign of life was longer ago than a lease lasts
         :raises Refusal: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
         """
         keys = self._people.keys(holder.mobile)
@@ -62,13 +76,16 @@ class Presence:
         mode = "again" if again else "first"
         args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode]
         for _ in range(3):
-            verdict, *words = await self._link.call(CLAIM, [keys.record, keys.leases, keys.mailbox], args)
+            names = [keys.record, keys.leases, keys.mailbox]
+            verdict, *words = await self._link.call(CLAIM, names, [*args, age()])
             match verdict:
                 case b"claimed":
                     epoch, server, connection, newest = (word.decode() for word in words)
                     return Claimed(epoch, (server, connection) if connection else None, newest)
                 case b"replaced":
                     raise Superseded
+                case b"silent":
+                    raise Silent
                 case b"too_many_devices":
                     if not await self.devices.make_room(holder.mobile):
                         raise Refusal("too_many_devices")

@@ -16,6 +16,16 @@ local function live_servers(leases)
   return servers
 end
 
+-- The devices on which this person is connected, as a set.
+local function live_devices(leases)
+  local devices, now = {}, now_ms()
+  local all = redis.call('HGETALL', leases)
+  for i = 1, #all, 2 do
+    if lease_of(all[i + 1]).till > now then devices[all[i]] = true end
+  end
+  return devices
+end
+
 -- 'ok' if the device's lease names this connection, 'gone' if nothing does, 'replaced' if another one does.
 local function holding(leases, device, server, connection)
   local value = redis.call('HGET', leases, device)

@@ -64,9 +64,11 @@ class Post:
         most: int = 5,
         account: str = "account-1",
         mode: str = "first",
+        age_ms: int = 0,
     ) -> Any:
         names = [self.keys.record, self.keys.leases, self.keys.mailbox]
-        return await self.call(scripts.CLAIM, names, device, server, connection, lease_ms, most, account, mode)
+        whose: list[Arg] = [device, server, connection]
+        return await self.call(scripts.CLAIM, names, *whose, lease_ms, most, account, mode, age_ms)
 
     async def renew(self, connection: str = "c1", server: str = "s1", age_ms: int = 0, lease_ms: int = 60_000) -> Any:
         names = [self.keys.leases, self.keys.mailbox]
@@ -129,8 +131,14 @@ class Post:
         names = [*self.keys.settling, self.keys.blocks]
         return await self.call(scripts.MARK_READ, names, device, sender, *message_ids)
 
+    async def acked(self, *message_ids: str, sender: str = ASHA) -> Any:
+        return await self.call(scripts.ACKED, [self.keys.records, self.keys.records_before], sender, *message_ids)
+
+    async def untold(self, *message_ids: str, sender: str = ASHA) -> Any:
+        return await self.call(scripts.UNTOLD, [self.keys.records, self.keys.records_before], sender, *message_ids)
+
     async def expire(self, *ids: str) -> Any:
-        return await self.call(scripts.EXPIRE, self.keys.removal, *ids)
+        return await self.call(scripts.EXPIRE, self.keys.expiring, *ids)
 
     async def expire_phantoms(self, *ids: str) -> Any:
         return await self.call(scripts.EXPIRE_PHANTOMS, [self.keys.phantoms, self.keys.tally], *ids)

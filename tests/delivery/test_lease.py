@@ -109,6 +109,32 @@ async def test_a_lease_that_ran_out_is_claimed_again(kept: tuple[Lease, Tenant],
     assert (tenant.reclaims, tenant.closes) == ([False], [])
 
 
+async def test_who_is_silent_for_longer_than_a_lease_is_not_online_again_before_he_gives_a_sign(
+    kept: tuple[Lease, Tenant], house: House, redis: "Redis"
+) -> None:
+    lease, tenant = kept
+    await redis.delete(f"leases:{{{RAVI}}}")
+    lease._evidence -= 61
+    await lease.renew()
+    assert await house.presence.last_seen(RAVI, "9200000001") is None
+    assert (tenant.reclaims, tenant.closes) == ([], [])
+    lease.sign_of_life()
+    assert lease.due(time.monotonic() + 1)
+    await lease.renew()
+    assert await house.presence.last_seen(RAVI, "9200000001") == "online"
+    assert (tenant.reclaims, tenant.closes) == ([False], [])
+
+
+async def test_a_lease_claimed_again_counts_from_the_sign_of_life(kept: tuple[Lease, Tenant], redis: "Redis") -> None:
+    lease, _ = kept
+    before = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+    await redis.delete(f"leases:{{{RAVI}}}")
+    lease._evidence -= 30
+    await lease.renew()
+    evidence = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+    assert 29_000 < before - evidence < 35_000
+
+
 async def test_a_newer_connection_that_came_between_finding_the_lease_gone_and_claiming_it_keeps_it(
     kept: tuple[Lease, Tenant], house: House, redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,16 +14,16 @@ class LeaseMachine(RoughMachine):
         """A new connection."""
         holder = Holder(mobile, device, server, f"c{len(self.holders)}")
         self.holders.append(holder)
-        self.claim(holder, fault, again=False)
+        self.claim(holder, 0, fault, again=False)
         return holder
 
-    def claim(self, holder: Holder, fault: Fault, *, again: bool) -> str:
+    def claim(self, holder: Holder, age: int, fault: Fault, *, again: bool) -> str:
         slot, account = self.slots[holder.mobile], self.rows[holder.mobile].account_id
         self.rows[holder.mobile].devices.append(holder.device)
         (verdict, before, newest, epoch), (modelled, replaced) = self.perform(
             "claim",
-            lambda: self.office.claim(holder, again=again),
-            lambda _: slot.claim(holder, account, again=again),
+            lambda: self.office.claim(holder, age, again=again),
+            lambda _: slot.claim(holder, account, age, again=again),
             fault,
         )
         assert verdict == modelled
@@ -43,9 +43,9 @@ class LeaseMachine(RoughMachine):
         among = live if live and number < 9 else self.holders
         return among[-1 - number % len(among)]
 
-    @deed(2, lambda self: self.holders, number=PICK, fault=FAULTS)
-    def claim_again(self, number: int, fault: Fault) -> None:
-        self.claim(self.pick(number), fault, again=True)
+    @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
+    def claim_again(self, number: int, age: int, fault: Fault) -> None:
+        self.claim(self.pick(number), age, fault, again=True)
 
     @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def renew(self, number: int, age: int, fault: Fault) -> None:

@@ -15,7 +15,7 @@ from delivery.flights import Landed
 from delivery.link import Link
 from delivery.mailbox import Mailbox, Mode
 from delivery.people import People
-from delivery.presence import Holder, Presence, Superseded
+from delivery.presence import Holder, Presence, Silent, Superseded
 from delivery.scripts import STUCK, SWEEP
 from protocol.entries import Chat, Entry
 from protocol.refusals import Refusal
@@ -122,12 +122,15 @@ class Office:
 
     # ---- the product's own words
 
-    async def claim(self, holder: Holder, *, again: bool) -> tuple[str, tuple[str, str] | None, str, str]:
+    async def claim(self, holder: Holder, age: int, *, again: bool) -> tuple[str, tuple[str, str] | None, str, str]:
         """Verdict, connection before, newest streamId, epoch."""
         try:
-            claimed = await self.presence.claim(holder, self.rows[holder.mobile].account_id, again=again)
+            account = self.rows[holder.mobile].account_id
+            claimed = await self.presence.claim(holder, account, age=lambda: age, again=again)
         except Superseded:
             return "replaced", None, "", ""
+        except Silent:
+            return "silent", None, "", ""
         except Refusal as refusal:
             if refusal.code == "unavailable":
                 raise
