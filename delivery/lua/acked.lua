@@ -9,11 +9,14 @@
 local fields, rose = {}, 0
 for i = 2, #ARGV do fields[#fields + 1] = record_field(ARGV[1], ARGV[i]) end
 local found, where = find_records(KEYS[1], KEYS[2], fields)
-for field, record in pairs(found) do
-  local now = raised(record, 'a')
-  if now ~= record then
-    redis.call('HSET', where[field], field, now)
-    rose = rose + 1
+-- One write for all: each is a command in the append-only file.
+for _, key in ipairs({KEYS[1], KEYS[2]}) do
+  local risen = {}
+  for field, record in pairs(found) do
+    local now = where[field] == key and raised(record, 'a') or record
+    if now ~= record then risen[#risen + 1], risen[#risen + 2] = field, now end
   end
+  if #risen > 0 then redis.call('HSET', key, unpack(risen)) end
+  rose = rose + #risen / 2
 end
 return rose

@@ -16,6 +16,7 @@ RECORDS_SECONDS = 31 * DAY
 MOBILE = "9100000001"
 ASHA = "9200000001"
 RAVI = "9200000002"
+PATIENCE_MS = 5_000
 LIMITS: list[Arg] = [100, 100_000, 50]
 
 
@@ -65,14 +66,25 @@ class Post:
         account: str = "account-1",
         mode: str = "first",
         age_ms: int = 0,
+        written: Arg = "",
     ) -> Any:
+        """Without the time."""
         names = [self.keys.record, self.keys.leases, self.keys.mailbox]
-        whose: list[Arg] = [device, server, connection]
-        return await self.call(scripts.CLAIM, names, *whose, lease_ms, most, account, mode, age_ms)
+        whose: list[Arg] = [device, server, connection, lease_ms]
+        return (await self.call(scripts.CLAIM, names, *whose, most, account, mode, age_ms, written, PATIENCE_MS))[:-1]
 
-    async def renew(self, connection: str = "c1", server: str = "s1", age_ms: int = 0, lease_ms: int = 60_000) -> Any:
+    async def renew(
+        self,
+        connection: str = "c1",
+        server: str = "s1",
+        age_ms: int = 0,
+        lease_ms: int = 60_000,
+        written: Arg = "",
+    ) -> Any:
+        """Without the time."""
         names = [self.keys.leases, self.keys.mailbox]
-        return await self.call(scripts.RENEW, names, "primary", server, connection, lease_ms, age_ms)
+        whose: list[Arg] = ["primary", server, connection, lease_ms]
+        return (await self.call(scripts.RENEW, names, *whose, age_ms, written, PATIENCE_MS))[:-1]
 
     async def release(self, connection: str = "c1", server: str = "s1", age_ms: int = 0) -> Any:
         names = [self.keys.leases, self.keys.last_seen, self.keys.record]

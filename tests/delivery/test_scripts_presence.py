@@ -138,6 +138,26 @@ async def test_a_lease_counts_from_the_sign_of_life(post: Post) -> None:
     assert int(till) == int(evidence) + 60_000
 
 
+async def test_what_is_executed_late_counts_from_when_it_was_written(post: Post) -> None:
+    await post.claim()
+    now = await now_ms(post)
+    for doing in (post.claim, post.renew):
+        await doing(age_ms=10_000, written=now - 4_000)
+        assert abs(int((await lease(post))[2]) - (now - 14_000)) < 1_000
+        await doing(age_ms=10_000, written=now + 3_600_000)  # the clock was set back since
+        assert abs(int((await lease(post))[2]) - (now - 10_000)) < 1_000
+
+
+async def test_what_nobody_waits_for_any_more_is_not_done(post: Post) -> None:
+    await post.claim("primary", "s1", "c1")
+    before = await post.snapshot()
+    written = await now_ms(post) - 6_000
+    for _ in range(2):
+        assert await post.claim("tablet", written=written) == ["late", "", "", "", ""]
+        assert await post.renew(written=written) == ["late", ""]
+    assert await post.snapshot() == before
+
+
 async def test_releasing(post: Post) -> None:
     assert await post.release() == ["gone"]
     await post.claim()

@@ -11,6 +11,7 @@ NO_COUNTING_DOWN: Final = """
 NO_BLOCKS: Final = "if command == 'SISMEMBER' then return 0 end"
 NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(said[1], 1, 5) == 'seen:' then return 1 end"
 
+EVIDENCE: Final = "return now - math.max(late, 0) - tonumber(age), now"
 PASSED: Final = "local function passed_by_others(mailbox, groups, mine, id)"
 
 
@@ -90,9 +91,9 @@ OF_MAILBOXES: Final = {
 OF_PRESENCE: Final = {
     "anybody releases": _instead("release", "if verdict ~= 'ok'", "if verdict == 'gone'"),
     "a renewal takes a replaced lease back": _instead("renew", "if verdict ~= 'ok'", "if verdict == 'gone'"),
-    "a renewal counts from now": _instead("renew", "now_ms() - tonumber(ARGV[5])", "now_ms()"),
-    "a claim counts from now": _instead("claim", "now - tonumber(ARGV[8])", "now"),
-    "who is silent claims": _instead("claim", "till <= now then return {'silent'", "false then return {'silent'"),
+    "a renewal counts from now": _instead("renew", EVIDENCE, "return now, now"),
+    "a claim counts from now": _instead("claim", EVIDENCE, "return now, now"),
+    "who is silent claims": _instead("claim", "till <= now then", "false then"),
     "a lost lease is claimed from a newer connection": _instead(
         "claim", "ARGV[7] == 'again' and held", "false and held"
     ),

@@ -78,7 +78,7 @@ class Office:
         self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), Link(self.settings)
         self.people = People(self.link, self._find)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
-        self.presence = Presence(self.link, self.people, self.settings)
+        self.presence = Presence(self.link, self.people, self.settings, lambda: self.clocks.passed / 1000)
 
     async def _find(self, mobile: str) -> Row | None:
         return self.rows.get(mobile)
