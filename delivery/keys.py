@@ -130,6 +130,11 @@ class Person:
         return [*self.removal, self.records, self.records_before]
 
     @cached_property
+    def expiring(self) -> list[str]:
+        """The same, what tells whether an entry may be in flight, and what it becomes."""
+        return [*self.settling, self.leases, self.phantoms]
+
+    @cached_property
     def collecting(self) -> list[str]:
         """The same and what tells whether, and which, entries may be handed out."""
         return [*self.settling, self.leases, self.blocks, self.phantoms]

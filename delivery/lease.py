@@ -4,7 +4,7 @@ import time
 from typing import Final, Protocol
 
 from delivery.messenger import Messenger
-from delivery.presence import Claimed, Holder, Superseded
+from delivery.presence import Claimed, Holder, Silent, Superseded
 from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
 
 EARLY: Final = 0.9
@@ -70,12 +70,13 @@ class Lease:
 
         :raises Refusal: see :meth:`delivery.messenger.Messenger.connect`
         """
-        claimed = await self._messenger.connect(self._holder, self._account_id)
+        claimed = await self._messenger.connect(self._holder, self._account_id, age=lambda: self.age_ms)
         self.epoch = claimed.epoch
         return claimed
 
     async def renew(self) -> None:
-        """Carry it on, or find out that it is lost. While Redis is away nothing happens: the next sign tries again."""
+        """Carry it on, or find out that it is lost. While Redis is away or the client silent nothing happens: the next
+        sign tries again."""
         if self._renewing or self._tenant.ended:
             return
         self._renewing = True
@@ -101,10 +102,16 @@ class Lease:
         self._renewed = evidence
 
     async def _reclaim(self) -> None:
-        """Nobody holds it: it ran out while Redis was away, or Redis lost it, and perhaps more than it."""
+        """Nobody holds it: it ran out while Redis was away or the client silent, or Redis lost it, and perhaps more.
+
+        It is not ours again before he gives a sign: others have seen that he is gone, and he may be.
+        """
         if self._tenant.ended:
             return
-        claimed = await self._messenger.connect(self._holder, self._account_id, again=True)
+        try:
+            claimed = await self._messenger.connect(self._holder, self._account_id, age=lambda: self.age_ms, again=True)
+        except Silent:
+            return
         before, self.epoch = self.epoch, claimed.epoch
         if self._tenant.ended:
             # The end came in between: its release may have found nothing yet.

@@ -1,5 +1,6 @@
 """A person's waiting entries: deposit, collect, settle. Each step is one script; see ``lua/``."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from delivery.link import Arg, Link
 from delivery.people import People
 from delivery.presence import Holder, Verdict
 from delivery.replicas import Scripts
-from delivery.scripts import COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
+from delivery.scripts import ACKED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
 from protocol.entries import Chat, Entry, Receipt
 from protocol.refusals import Refusal
 from settings import Settings
@@ -161,11 +162,21 @@ class Mailbox:
         found = await self._link.call(UNREAD, names, [sender, *message_ids])
         return [message_id.decode() for message_id in found]
 
-    async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> list[str]:
-        """Of which of these chats that wait here its sender was told nothing yet: no device of this person has them."""
+    def acked(self, mobile: str, sender: str, message_ids: Sequence[str]) -> "asyncio.Future[int]":
+        """Note that a device of this person has these chats, and that their sender is about to be told.
+
+        Written before this returns: a receipt that is deposited next comes after it.
+        """
+        keys = self._people.keys(mobile)
+        return self._durable.call(ACKED, [keys.records, keys.records_before], [sender, *message_ids])
+
+    async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Of which of these chats that wait here its sender was told nothing: no device of this person has them. And of
+        which he may have been told that they are delivered: one was about to tell him, and did not settle them."""
         keys = self._people.keys(mobile)
         found = await self._link.call(UNTOLD, [keys.records, keys.records_before], [sender, *message_ids])
-        return [message_id.decode() for message_id in found]
+        untold, unsure = ([message_id.decode() for message_id in some] for some in found)
+        return untold, unsure
 
     async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         """Mark chats read, settling those that still wait; returns their streamIds."""

@@ -16,7 +16,7 @@ from delivery.doorbell import Doorbell
 from delivery.flights import Landed
 from delivery.hub import Hub, Member
 from delivery.mailbox import Deposited, Mailbox
-from delivery.presence import Claimed, Holder, Presence
+from delivery.presence import Claimed, Holder, Presence, just_now
 from delivery.registry import Registry
 from protocol.refusals import Refusal
 
@@ -35,14 +35,16 @@ class Messenger:
         self._registry = registry
         self._hub = hub
 
-    async def connect(self, holder: Holder, account_id: str, *, again: bool = False) -> Claimed:
+    async def connect(
+        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, again: bool = False
+    ) -> Claimed:
         """Claim the device for a connection that is in the hub; the one before it is told (close 4508).
 
-        :raises Superseded: see :meth:`delivery.presence.Presence.claim`
+        :raises Superseded, Silent: see :meth:`delivery.presence.Presence.claim`
         :raises Refusal: ``too_many_devices``, ``session_revoked``, ``no_such_person``
         """
         await self._registry.add(holder.mobile)
-        claimed = await self.presence.claim(holder, account_id, again=again)
+        claimed = await self.presence.claim(holder, account_id, age=age, again=again)
         if claimed.before is not None:
             server, connection = claimed.before
             await self._doorbell.replaced(server, holder.mobile, connection)
@@ -108,7 +110,13 @@ class Messenger:
             await self._forget_here(holder.mobile)
 
     async def _receipt(self, sender: str, reader: str, ack_type: str, message_ids: Sequence[str]) -> None:
-        deposit = await self.mailbox.deposit_receipt(sender, reader, ack_type, message_ids)
+        """Noted first, in the same breath: who was told must not be told of an expiry, whatever ends before the chats
+        are settled."""
+        noted = self.mailbox.acked(reader, sender, message_ids)
+        try:
+            deposit = await self.mailbox.deposit_receipt(sender, reader, ack_type, message_ids)
+        finally:
+            await noted
         if deposit is not None:
             self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
 

@@ -1,12 +1,15 @@
 """Who is online: leases. One per device, named after the connection that holds it, renewed only on signs of life."""
 
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from delivery.devices import Devices
 from delivery.link import Arg, Link
 from delivery.people import People
-from delivery.scripts import CLAIM, PRESENCE, RELEASE, RENEW
+from delivery.redis_clock import RedisClock
+from delivery.scripts import CLAIM, PRESENCE, RELEASE, RENEW, Script
 from protocol.refusals import Refusal
 from settings import Settings
 
@@ -41,20 +44,37 @@ class Superseded(Exception):
     """A newer connection holds the device."""
 
 
+class Silent(Exception):
+    """The client gave no sign of life for longer than a lease lasts: there is nothing to claim one from."""
+
+
+def just_now() -> int:
+    """The age of a sign of life that comes in this moment, in ms."""
+    return 0
+
+
 class Presence:
     """Claims, renews and releases leases; tells who was last seen when."""
 
-    def __init__(self, link: Link, people: People, settings: Settings) -> None:
+    def __init__(
+        self, link: Link, people: People, settings: Settings, steady: Callable[[], float] = time.monotonic
+    ) -> None:
         self._link = link
         self._people = people
         self.devices = Devices(link, people)
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._max_devices = settings.max_devices
+        self._clock = RedisClock(steady)
+        self._patience_ms = int((settings.redis_connect_seconds + settings.redis_command_seconds) * 1000)
 
-    async def claim(self, holder: Holder, account_id: str, *, again: bool = False) -> Claimed:
+    async def claim(
+        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, again: bool = False
+    ) -> Claimed:
         """This connection is now the device's one. One that finds its lease gone claims ``again``.
 
+        :param age: of the last sign of life, in ms; asked at each attempt, for one may come late
         :raises Superseded: ``again``, and a newer connection has the device by now
+        :raises Silent: ``again``, and the last sign of life was longer ago than a lease lasts
         :raises Refusal: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
         """
         keys = self._people.keys(holder.mobile)
@@ -62,13 +82,15 @@ class Presence:
         mode = "again" if again else "first"
         args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode]
         for _ in range(3):
-            verdict, *words = await self._link.call(CLAIM, [keys.record, keys.leases, keys.mailbox], args)
+            verdict, *words = await self._in_time(CLAIM, [keys.record, keys.leases, keys.mailbox], args, age)
             match verdict:
                 case b"claimed":
                     epoch, server, connection, newest = (word.decode() for word in words)
                     return Claimed(epoch, (server, connection) if connection else None, newest)
                 case b"replaced":
                     raise Superseded
+                case b"silent":
+                    raise Silent
                 case b"too_many_devices":
                     if not await self.devices.make_room(holder.mobile):
                         raise Refusal("too_many_devices")
@@ -79,9 +101,19 @@ class Presence:
     async def renew(self, holder: Holder, age_ms: int) -> tuple[Verdict, str]:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
         keys = self._people.keys(holder.mobile)
-        args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms, age_ms]
-        verdict, newest = await self._link.call(RENEW, [keys.leases, keys.mailbox], args)
+        args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms]
+        verdict, newest = await self._in_time(RENEW, [keys.leases, keys.mailbox], args, lambda: age_ms)
         return verdict.decode(), newest.decode()
+
+    async def _in_time(self, script: Script, keys: Sequence[str], args: list[Arg], age: Callable[[], int]) -> list[Any]:
+        """Its answer, if it was executed before we would have given it up; a clock that jumped is asked once more."""
+        for _ in range(2):
+            asked = self._clock.steady()
+            reply: list[Any] = await self._link.call(script, keys, [*args, age(), self._clock.now, self._patience_ms])
+            self._clock.told(int(reply.pop()), asked)
+            if reply[0] != b"late":
+                return reply
+        raise Refusal("unavailable")
 
     async def release(self, holder: Holder, age_ms: int) -> Verdict:
         """The connection ended; its last sign of life was ``age_ms`` ago. A newer connection's lease stays."""

@@ -1,13 +1,13 @@
 """What waited for too long leaves, and its sender is told; empty mailboxes and forgotten devices go.
 
-Nothing unacknowledged is ever trimmed silently: first the ``expired`` receipt is deposited, then the entry removed.
-A crash in between repeats a receipt.
+Nothing unacknowledged is ever trimmed silently: an entry becomes a phantom, then the ``expired`` receipt is deposited,
+and only then the phantom goes. A crash in between repeats a receipt.
 """
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -21,31 +21,23 @@ BATCH: Final = 200
 PHANTOMS: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What has waited too long.
+class Due(NamedTuple):
+    """A phantom that has waited too long.
 
     :param time: of the chat, as (ms, sequence number)
-    :param id: its entry's, or its phantom's
-    :param chat: (sender, messageId); None for a receipt
+    :param id: the phantom's
     """
 
     time: tuple[int, int]
     id: bytes
-    chat: tuple[str, str] | None
-    phantom: bool
+    sender: str
+    message_id: str
 
 
-def _due_entry(entry: tuple[bytes, list[bytes]]) -> Due:
-    stream_id, fields = entry
-    chat = (fields[3].decode(), fields[5].decode()) if fields[1] == b"c" else None
-    return Due(place_of(stream_id.decode()), stream_id, chat, phantom=False)
-
-
-def _due_phantom(phantom: tuple[bytes, list[bytes]]) -> Due:
+def _due(phantom: tuple[bytes, list[bytes]]) -> Due:
     phantom_id, fields = phantom
     of_the_chat = fields[7] if len(fields) > 7 else phantom_id
-    return Due(place_of(of_the_chat.decode()), phantom_id, (fields[1].decode(), fields[3].decode()), phantom=True)
+    return Due(place_of(of_the_chat.decode()), phantom_id, fields[1].decode(), fields[3].decode())
 
 
 async def cap_mailboxes(ctx: dict[str, Any]) -> int:
@@ -87,19 +79,18 @@ async def _turn_records(chores: Chores, mobile: str) -> None:
 
 
 async def _expire(chores: Chores, mobile: str, before: str) -> int:
-    """Entries and phantoms in the order of their times, in common batches: a blocked sender, of whose chats some may
-    be entries and some phantoms, gets the receipts he would get if they all waited."""
-    mine, left = chores.people.keys(mobile), 0
+    """Entries become phantoms first. Then all are told in the order of their times: a blocked sender, of whose chats
+    some were entries and some were not, gets the receipts he would get if they all had waited."""
+    mine, left, start = chores.people.keys(mobile), 0, "-"
+    while entries := await chores.link.command("XRANGE", mine.mailbox, start, f"({before}", "COUNT", BATCH):
+        left += await chores.link.call(EXPIRE, mine.expiring, [stream_id for stream_id, _ in entries])
+        start = f"({entries[-1][0].decode()}"
     phantoms = await _due_phantoms(chores, mobile, before)
-    while True:
-        entries = await chores.link.command("XRANGE", mine.mailbox, "-", f"({before}", "COUNT", BATCH)
-        due = sorted([*map(_due_entry, entries), *phantoms[:BATCH]], key=lambda each: each.time)[:BATCH]
-        if not due:
-            return left
-        await _tell(chores, mobile, [each.chat for each in due if each.chat])
-        leaving = [each.id for each in due if each.phantom]
-        phantoms = phantoms[len(leaving) :]
-        left += await _remove(chores, mobile, [each.id for each in due if not each.phantom], leaving)
+    for first in range(0, len(phantoms), BATCH):
+        some = phantoms[first : first + BATCH]
+        await _tell(chores, mobile, some)
+        left += await chores.link.call(EXPIRE_PHANTOMS, [mine.phantoms, mine.tally], [each.id for each in some])
+    return left
 
 
 async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Due]:
@@ -107,29 +98,23 @@ async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Due]:
     mine, limit, start, due = chores.people.keys(mobile), place_of(before), "-", list[Due]()
     while True:
         phantoms = await chores.link.command("XRANGE", mine.phantoms, start, "+", "COUNT", PHANTOMS)
-        due += [each for each in map(_due_phantom, phantoms) if each.time < limit]
+        due += [each for each in map(_due, phantoms) if each.time < limit]
         if len(phantoms) < PHANTOMS:
             return sorted(due, key=lambda each: each.time)
         start = f"({phantoms[-1][0].decode()}"
 
 
-async def _remove(chores: Chores, mobile: str, entries: list[bytes], phantoms: list[bytes]) -> int:
-    mine, left = chores.people.keys(mobile), 0
-    if entries:
-        left += await chores.link.call(EXPIRE, mine.removal, entries)
-    if phantoms:
-        left += await chores.link.call(EXPIRE_PHANTOMS, [mine.phantoms, mine.tally], phantoms)
-    return left
-
-
-async def _tell(chores: Chores, mobile: str, chats: list[tuple[str, str]]) -> None:
+async def _tell(chores: Chores, mobile: str, phantoms: Sequence[Due]) -> None:
     by_sender: defaultdict[str, list[str]] = defaultdict(list)
-    for sender, message_id in chats:
-        by_sender[sender].append(message_id)
+    for each in phantoms:
+        by_sender[each.sender].append(each.message_id)
     for sender, message_ids in by_sender.items():
-        # To whom a chat was delivered on one device, it is not expired on another: ticks only move forward.
-        if untold := await chores.mailbox.untold(mobile, sender, message_ids):
-            await chores.mailbox.deposit_receipt(sender, mobile, "expired", untold)
+        # Ticks only move forward: who may have been told of a delivery, by a server that ended before it settled, is
+        # told of it once more, and of no expiry.
+        untold, unsure = await chores.mailbox.untold(mobile, sender, message_ids)
+        for ack_type, ids in (("delivered", unsure), ("expired", untold)):
+            if ids:
+                await chores.mailbox.deposit_receipt(sender, mobile, ack_type, ids)
 
 
 async def _forget_devices(chores: Chores, mobile: str) -> None:

@@ -1,8 +1,9 @@
 -- The dedupe record of a chat: field = digest of (sender, messageId), value = state letter + streamId.
--- States: s stored, d delivered to a device, r read, p phantom (its sender is blocked).
+-- States: s stored, a acked (a device has it, its sender is being told), d delivered to a device, r read,
+-- p phantom (its sender is blocked).
 -- All records of a person are in two hashes, none in both that differs: those `since` the last turn, and those before
 -- it. A record stays where it is when its chat leaves the mailbox, so that this costs nothing; see turn.lua.
-local RANK = {s = 1, p = 1, d = 2, r = 3}
+local RANK = {s = 1, p = 1, a = 2, d = 3, r = 4}
 local SINCE = 'since'
 
 local function record_field(sender, message_id)

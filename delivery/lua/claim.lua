@@ -1,26 +1,35 @@
 #!lua flags=allow-oom
 -- claim: this connection is now the device's one; the holder before it is told by the caller.
--- A connection that finds its lease gone claims `again`: that yields to a newer one that came in between.
+-- A connection that finds its lease gone claims `again`: that yields to a newer one that came in between, and is in vain
+-- while its client has been silent for longer than a lease. It counts from the last sign of life, as a renewal does.
 -- A device seen for the first time gets its group at 0; the placeholder `primary` then makes room.
 -- KEYS[1] person KEYS[2] leases KEYS[3] mailbox
 -- ARGV[1] device ARGV[2] serverId ARGV[3] connectionId ARGV[4] lease in ms ARGV[5] most devices ARGV[6] account id
--- ARGV[7] first | again
--- RETURNS {verdict: unloaded | too_many_devices | replaced | claimed, epoch, serverId before, connectionId before, newest streamId}
+-- ARGV[7] first | again ARGV[8] age of the last sign of life in ms
+-- ARGV[9] written at, in ms of Redis' clock, or '' ARGV[10] patience in ms
+-- RETURNS {verdict: unloaded | too_many_devices | replaced | silent | late | claimed, epoch, serverId before,
+--   connectionId before, newest streamId, now in ms}
 --@use _clock
 --@use _leases
 --@use _mailbox
 local device = ARGV[1]
-if redis.call('HGET', KEYS[1], 'id') ~= ARGV[6] then return {'unloaded', '', '', '', ''} end
+local evidence, now = evidence_of(ARGV[8], ARGV[9], ARGV[10])
+local function nothing(verdict)
+  return {verdict, '', '', '', '', text(now)}
+end
+if not evidence then return nothing('late') end
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[6] then return nothing('unloaded') end
 
-local now = now_ms()
+local till = evidence + tonumber(ARGV[4])
 local held, lease = holding(KEYS[2], device, ARGV[2], ARGV[3])
-if ARGV[7] == 'again' and held == 'replaced' and lease.till > now then return {'replaced', '', '', '', ''} end
+if ARGV[7] == 'again' and held == 'replaced' and lease.till > now then return nothing('replaced') end
+if ARGV[7] == 'again' and till <= now then return nothing('silent') end
 if redis.call('HEXISTS', KEYS[1], 'dev:' .. device) == 0 then
   local devices = 0
   for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
     if string.sub(name, 1, 4) == 'dev:' then devices = devices + 1 end
   end
-  if devices >= tonumber(ARGV[5]) then return {'too_many_devices', '', '', '', ''} end
+  if devices >= tonumber(ARGV[5]) then return nothing('too_many_devices') end
 end
 redis.call('HSET', KEYS[1], 'dev:' .. device, text(now))
 
@@ -33,7 +42,8 @@ end
 
 local before_server, before_connection = '', ''
 if held == 'replaced' then before_server, before_connection = lease.server, lease.connection end
-redis.call('HSET', KEYS[2], device, table.concat({ARGV[2], ARGV[3], text(now), text(now + tonumber(ARGV[4]))}, ' '))
+redis.call('HSET', KEYS[2], device, table.concat({ARGV[2], ARGV[3], text(evidence), text(till)}, ' '))
 
 local newest = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
-return {'claimed', redis.call('HGET', KEYS[1], 'epoch'), before_server, before_connection, newest and newest[1] or ''}
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+return {'claimed', epoch, before_server, before_connection, newest and newest[1] or '', text(now)}

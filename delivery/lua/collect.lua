@@ -17,6 +17,7 @@
 --@use _tally
 --@use _remove
 --@use _settle
+--@use _phantom
 local device, server, mode, count = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local mailbox, blocks, phantoms = KEYS[1], KEYS[7], KEYS[8]
 local keys = {mailbox = mailbox, tally = KEYS[2], parked = KEYS[3], records = KEYS[4], before = KEYS[5]}
@@ -67,20 +68,12 @@ for _, entry in ipairs(found) do
   end
 end
 
--- Of a chat that another device has, its sender was told so: it leaves. Of any other he believes that it waits. Its
--- time is its own streamId, in a field: a stream takes no id below its last.
 local leaving, taken = {}, {}
 for _, entry in ipairs(dropped) do
   local id, said = entry[1], entry[2]
   if not taken[id] then
     taken[id], leaving[#leaving + 1] = true, id
-    local field = record_field(said[4], said[6])
-    local found, where = find_records(keys.records, keys.before, {field})
-    if RANK[string.sub(found[field] or 's', 1, 1)] == RANK.s then
-      redis.call('XADD', phantoms, '*', 'f', said[4], 'i', said[6], 'b', #said[8], 't', id)
-      if where[field] then redis.call('HSET', where[field], field, 'p' .. id) end
-      count_up(keys.tally, 'p', said[4], 1, #said[8])
-    end
+    haunt(keys, phantoms, id, said)
   end
 end
 if #leaving > 0 then take_out(keys, groups_of(mailbox), leaving) end

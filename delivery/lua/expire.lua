@@ -1,9 +1,36 @@
 #!lua flags=allow-oom
--- expire: entries leave unread; whoever calls has told their senders first.
--- KEYS[1] mailbox KEYS[2] tally KEYS[3] parked
+-- expire: what has waited too long leaves the mailbox. A chat of which its sender was not surely told becomes a phantom
+-- in the same step, and he is told of phantoms: of what could be acked meanwhile he might hear twice, and the wrong way
+-- round. So what is in flight on a live connection stays; the next look finds it settled, or nobody there.
+-- KEYS[1] mailbox KEYS[2] tally KEYS[3] parked KEYS[4] records KEYS[5] records before KEYS[6] leases KEYS[7] phantoms
 -- ARGV[1..] streamIds
--- RETURNS number of entries that left
+-- RETURNS number of entries that left for good
+--@use _clock
+--@use _leases
 --@use _mailbox
+--@use _seen
 --@use _tally
 --@use _remove
-return take_out({mailbox = KEYS[1], tally = KEYS[2], parked = KEYS[3]}, groups_of(KEYS[1]), ARGV)
+--@use _phantom
+local keys = {mailbox = KEYS[1], tally = KEYS[2], parked = KEYS[3], records = KEYS[4], before = KEYS[5]}
+local groups = groups_of(keys.mailbox)
+local live = live_devices(KEYS[6])
+
+local function in_flight(id)
+  for _, group in ipairs(groups) do
+    if live[group.name] and #redis.call('XPENDING', keys.mailbox, group.name, id, id, 1) > 0 then return true end
+  end
+  return false
+end
+
+local leaving, phantoms = {}, 0
+for _, entry in ipairs(entries_of(keys.mailbox, ARGV)) do
+  local id, said = entry[1], entry[2]
+  if said[2] ~= 'c' then
+    leaving[#leaving + 1] = id
+  elseif not in_flight(id) then
+    leaving[#leaving + 1] = id
+    if haunt(keys, KEYS[7], id, said) then phantoms = phantoms + 1 end
+  end
+end
+return take_out(keys, groups, leaving) - phantoms

@@ -31,10 +31,14 @@ class Redis(Valkey):
 
     :param home: a directory of its own, for what it keeps, its socket and its log
     :param env: what it gets on top of our environment
+    :param small_disk: what it keeps is on a disk of its own, which can be filled: ``disk``, to be removed
     """
 
-    def __init__(self, home: Path, *, fsync: str = "always", env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *, fsync: str = "always", env: Mapping[str, str] | None = None, small_disk: bool = False
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
+        self.disk = SmallDisk(home / "data") if small_disk else None
         self.port = free_port()
         options = {"port": str(self.port), "bind": "127.0.0.1", "appendfsync": fsync, "repl-diskless-sync-delay": "0"}
         super().__init__(home / "data", socket_directory(home), appendonly=True, options=options)

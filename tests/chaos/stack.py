@@ -56,7 +56,7 @@ class Profile:
     :param acked: how many replicas a send waits for
     :param knobs: of the product, as (name, value), on top of :data:`QUICK`
     :param replica: whether Redis has one
-    :param small_disk: whether Redis writes to a disk that can be filled
+    :param small_disk: whether each Redis writes to a disk that can be filled
     :param clocks: whether the wall clocks of Redis and of the product can be moved
     :param patches: what is done to the product, see ``patched.py``
     :param bug: one of ``bugs/``, put into the product on purpose
@@ -103,12 +103,11 @@ class Stack:
     def __init__(self, home: Path, profile: Profile, *, long: bool = False) -> None:
         self.long = long
         self.home, self.profile, self.logs = home, profile, home / "logs"
-        self.disk = SmallDisk(home / "disk") if profile.small_disk else None
         self.redis_clock = Clock(home / "redis-clock") if profile.clocks else None
         self.product_clock = Clock(home / "product-clock") if profile.clocks else None
         # A child is told when the thread that started it ends: what breaks and mends must be threads that stay.
         self.hands = ThreadPoolExecutor(8, thread_name_prefix="hand")
-        self._generation = 0
+        self._every_redis: list[Redis] = []
         self.redis = self._new_redis()
         self.replica: Redis | None = self._new_redis() if profile.replica else None
         self.postgres = Postgres(home / "pg", options=FAST)
@@ -124,9 +123,14 @@ class Stack:
         self._mint = Mint(self.postgres.dsn(), self.env["JWT_SECRET"])
 
     def _new_redis(self) -> Redis:
-        self._generation += 1
-        place = (self.disk.place if self.disk else self.home) / f"redis-{self._generation}"
-        return Redis(place, fsync=self.profile.fsync, env=self.redis_clock.env if self.redis_clock else None)
+        made = Redis(
+            self.home / f"redis-{len(self._every_redis) + 1}",
+            fsync=self.profile.fsync,
+            env=self.redis_clock.env if self.redis_clock else None,
+            small_disk=self.profile.small_disk,
+        )
+        self._every_redis.append(made)
+        return made
 
     def _environment(self) -> dict[str, str]:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("ARQ_")}
@@ -180,8 +184,9 @@ class Stack:
             if server:
                 server.stop()
         self.postgres.destroy()
-        if self.disk:
-            self.disk.remove()
+        for each in self._every_redis:
+            if each.disk:
+                each.disk.remove()
         self.hands.shutdown()
 
     @property
@@ -204,7 +209,9 @@ class Stack:
         return [pid for group in self.groups for pid in group.pids(self.redis.url)]
 
     def ready(self) -> bool:
-        """Whether everything serves."""
+        """Whether everything serves, and a replica lives: one that ended unseen would fail the next failover."""
+        if self.replica is not None and not self.replica.running().alive():
+            return False
         try:
             return all(group.ready(self.redis.url) for group in self.groups)
         except (redis.RedisError, OSError):

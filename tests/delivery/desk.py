@@ -64,10 +64,10 @@ class Gate:
         """Let those who wait through, and whoever comes."""
         self._opened.set()
 
-    async def _held(self, *args: Any) -> Any:
+    async def _held(self, *args: Any, **named: Any) -> Any:
         self.calls.append(args)
         await self._opened.wait()
-        return await self._real(*args)
+        return await self._real(*args, **named)
 
 
 class CallGate:

@@ -16,6 +16,7 @@ RECORDS_SECONDS = 31 * DAY
 MOBILE = "9100000001"
 ASHA = "9200000001"
 RAVI = "9200000002"
+PATIENCE_MS = 5_000
 LIMITS: list[Arg] = [100, 100_000, 50]
 
 
@@ -64,13 +65,26 @@ class Post:
         most: int = 5,
         account: str = "account-1",
         mode: str = "first",
+        age_ms: int = 0,
+        written: Arg = "",
     ) -> Any:
+        """Without the time."""
         names = [self.keys.record, self.keys.leases, self.keys.mailbox]
-        return await self.call(scripts.CLAIM, names, device, server, connection, lease_ms, most, account, mode)
+        whose: list[Arg] = [device, server, connection, lease_ms]
+        return (await self.call(scripts.CLAIM, names, *whose, most, account, mode, age_ms, written, PATIENCE_MS))[:-1]
 
-    async def renew(self, connection: str = "c1", server: str = "s1", age_ms: int = 0, lease_ms: int = 60_000) -> Any:
+    async def renew(
+        self,
+        connection: str = "c1",
+        server: str = "s1",
+        age_ms: int = 0,
+        lease_ms: int = 60_000,
+        written: Arg = "",
+    ) -> Any:
+        """Without the time."""
         names = [self.keys.leases, self.keys.mailbox]
-        return await self.call(scripts.RENEW, names, "primary", server, connection, lease_ms, age_ms)
+        whose: list[Arg] = ["primary", server, connection, lease_ms]
+        return (await self.call(scripts.RENEW, names, *whose, age_ms, written, PATIENCE_MS))[:-1]
 
     async def release(self, connection: str = "c1", server: str = "s1", age_ms: int = 0) -> Any:
         names = [self.keys.leases, self.keys.last_seen, self.keys.record]
@@ -129,8 +143,14 @@ class Post:
         names = [*self.keys.settling, self.keys.blocks]
         return await self.call(scripts.MARK_READ, names, device, sender, *message_ids)
 
+    async def acked(self, *message_ids: str, sender: str = ASHA) -> Any:
+        return await self.call(scripts.ACKED, [self.keys.records, self.keys.records_before], sender, *message_ids)
+
+    async def untold(self, *message_ids: str, sender: str = ASHA) -> Any:
+        return await self.call(scripts.UNTOLD, [self.keys.records, self.keys.records_before], sender, *message_ids)
+
     async def expire(self, *ids: str) -> Any:
-        return await self.call(scripts.EXPIRE, self.keys.removal, *ids)
+        return await self.call(scripts.EXPIRE, self.keys.expiring, *ids)
 
     async def expire_phantoms(self, *ids: str) -> Any:
         return await self.call(scripts.EXPIRE_PHANTOMS, [self.keys.phantoms, self.keys.tally], *ids)

@@ -243,7 +243,7 @@ async def test_a_break_between_receipt_and_settling_repeats_the_receipt_and_lose
     scene: Scene, redis: "Redis"
 ) -> None:
     ids = await scene.fly(2)
-    async with locked(redis, f"~*{{{ASHA}}}*"):
+    async with locked(redis, f"~*{{{ASHA}}}* ~seen:{{{RAVI}}}*"):
         scene.acks.delivered(ids)
         await scene.desk.idle()
         with pytest.raises(ResponseError, match=DENIED):

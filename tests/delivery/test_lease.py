@@ -85,6 +85,35 @@ async def test_a_renewal_counts_from_the_sign_of_life_and_not_from_now(
     assert 29_000 < before - evidence < 35_000
 
 
+async def test_a_renewal_that_redis_executes_late_counts_from_when_it_was_written(
+    kept: tuple[Lease, Tenant], redis: "Redis"
+) -> None:
+    lease, _ = kept
+    lease.sign_of_life()
+    seconds, micros = await redis.time()
+    written = int(seconds) * 1000 + int(micros) // 1000
+    await redis.client_pause(700)
+    await lease.renew()
+    evidence = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+    seconds, micros = await redis.time()
+    assert int(seconds) * 1000 + int(micros) // 1000 - written >= 600, "it was not late"
+    assert evidence - written < 300
+
+
+async def test_a_redis_whose_clock_jumped_is_asked_once_more(
+    kept: tuple[Lease, Tenant], house: House, redis: "Redis"
+) -> None:
+    lease, _ = kept
+    ours = house.presence._clock
+    for jump in (3600_000, -3600_000):
+        ours._ahead -= jump
+        lease.sign_of_life()
+        await lease.renew()
+        evidence = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+        seconds, _ = await redis.time()
+        assert abs(evidence - int(seconds) * 1000) < 2_000
+
+
 async def test_a_renewal_tells_what_waits(kept: tuple[Lease, Tenant], house: House) -> None:
     lease, tenant = kept
     await lease.renew()
@@ -107,6 +136,32 @@ async def test_a_lease_that_ran_out_is_claimed_again(kept: tuple[Lease, Tenant],
     await redis.delete(f"leases:{{{RAVI}}}")
     await lease.renew()
     assert (tenant.reclaims, tenant.closes) == ([False], [])
+
+
+async def test_who_is_silent_for_longer_than_a_lease_is_not_online_again_before_he_gives_a_sign(
+    kept: tuple[Lease, Tenant], house: House, redis: "Redis"
+) -> None:
+    lease, tenant = kept
+    await redis.delete(f"leases:{{{RAVI}}}")
+    lease._evidence -= 61
+    await lease.renew()
+    assert await house.presence.last_seen(RAVI, "9200000001") is None
+    assert (tenant.reclaims, tenant.closes) == ([], [])
+    lease.sign_of_life()
+    assert lease.due(time.monotonic() + 1)
+    await lease.renew()
+    assert await house.presence.last_seen(RAVI, "9200000001") == "online"
+    assert (tenant.reclaims, tenant.closes) == ([False], [])
+
+
+async def test_a_lease_claimed_again_counts_from_the_sign_of_life(kept: tuple[Lease, Tenant], redis: "Redis") -> None:
+    lease, _ = kept
+    before = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+    await redis.delete(f"leases:{{{RAVI}}}")
+    lease._evidence -= 30
+    await lease.renew()
+    evidence = int((await redis.hget(f"leases:{{{RAVI}}}", "primary")).split()[2])
+    assert 29_000 < before - evidence < 35_000
 
 
 async def test_a_newer_connection_that_came_between_finding_the_lease_gone_and_claiming_it_keeps_it(

@@ -16,13 +16,59 @@ def parts(stream_id: str) -> tuple[int, int]:
     return int(ms), int(seq)
 
 
-async def test_what_expires_leaves_and_is_still_recognised(post: Post) -> None:
+async def test_what_expires_becomes_a_phantom_and_is_still_recognised(post: Post) -> None:
     sent = await stored(post, "m1", "m2")
-    assert await post.expire(sent[0], "1-1") == 1
-    assert await post.expire(sent[0]) == 0
-    assert await post.waits() == [sent[1]]
-    assert await post.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
+    for _ in range(2):
+        assert await post.expire(sent[0], "1-1") == 0
+        assert await post.waits() == [sent[1]]
+        assert await post.tally() == {
+            **{"n": 1, "b": 5, f"n:{ASHA}": 1},
+            **{"pn": 1, "pb": 5, f"pn:{ASHA}": 1},
+        }
+    ((_, phantom),) = await post.redis.xrange(post.keys.phantoms)
+    assert phantom == {b"f": ASHA.encode(), b"i": b"m1", b"b": b"5", b"t": sent[0].encode()}
+    assert await post.states(post.keys.records) == ["p", "s"]
     assert await post.send("m1") == ["stored", sent[0], []]
+
+
+async def test_what_expires_and_is_no_news_leaves_for_good(post: Post) -> None:
+    for device, server in (("phone", "s1"), ("tablet", "s2")):
+        await post.claim(device, server)
+    sent = await stored(post, "m1", "m2", "m3")
+    await post.collect(device="phone")
+    await post.settle(sent[0], device="phone")
+    await post.mark_read("m2", device="phone")
+    await post.acked("m3")
+    await post.receipt("x")
+    await post.sweep("s1")
+    assert await post.expire(*await post.waits()) == 3
+    assert await post.waits() == []
+    assert [each[b"i"] for _, each in await post.redis.xrange(post.keys.phantoms)] == [b"m3"]
+    assert await post.states(post.keys.records) == ["a", "d", "r"]
+
+
+async def test_what_is_in_flight_on_a_live_connection_does_not_expire(post: Post) -> None:
+    await post.claim("phone", "s1", "c1")
+    await post.claim("tablet", "s2", "c2", lease_ms=-1)
+    sent = await stored(post, "m1", "m2")
+    await post.collect(device="phone", count=1)
+    for _ in range(2):
+        assert await post.expire(*sent) == 0
+        assert await post.waits() == sent[:1]
+    await post.sweep("s1")
+    await post.expire(*sent)
+    assert await post.waits() == []
+
+
+async def test_an_ack_is_noted_before_its_sender_is_told(post: Post) -> None:
+    await stored(post, "m1", "m2", "m3", "m4")
+    await post.claim()
+    await post.mark_read("m3")
+    assert await post.untold("m1", "m2", "m3", "m4") == [["m1", "m2", "m4"], []]
+    assert await post.acked("m1", "m2", "m3", "never sent") == 2
+    assert await post.acked("m1", "m2", "m3", "never sent") == 0
+    assert await post.untold("m1", "m2", "m3", "m4") == [["m4"], ["m1", "m2"]]
+    assert await post.states(post.keys.records) == ["a", "a", "r", "s"]
 
 
 async def test_expiry_takes_also_what_a_device_has_pending(post: Post) -> None:
@@ -30,7 +76,8 @@ async def test_expiry_takes_also_what_a_device_has_pending(post: Post) -> None:
     await post.claim("tablet", "s2", "c2")
     sent = await stored(post, "m1")
     await post.collect(device="phone")
-    assert await post.expire(*sent) == 1
+    await post.sweep("s1")
+    await post.expire(*sent)
     assert (await post.redis.xpending(post.keys.mailbox, "phone"))["pending"] == 0
     assert await post.waits() == []
 

@@ -52,6 +52,25 @@ async def test_a_claim_made_again_takes_what_nobody_or_nobody_living_holds(post:
     assert await post.claim(mode="again") == ["claimed", "epoch-1", "s2", "c2", ""]
 
 
+async def test_a_claim_counts_from_the_sign_of_life(post: Post) -> None:
+    for mode in ("first", "again"):
+        await post.claim(lease_ms=60_000, age_ms=10_000, mode=mode)
+        _, _, evidence, till = await lease(post)
+        assert 9_000 < await now_ms(post) - int(evidence) < 12_000
+        assert int(till) == int(evidence) + 60_000
+
+
+async def test_who_was_silent_for_longer_than_a_lease_claims_nothing_again(post: Post) -> None:
+    await post.claim(server="s2", connection="c2", lease_ms=-1)
+    before = await post.snapshot()
+    for age_ms in (60_000, 70_000):
+        assert await post.claim(mode="again", age_ms=age_ms) == ["silent", "", "", "", ""]
+    assert await post.snapshot() == before
+    assert (await post.claim(mode="again", age_ms=59_000))[0] == "claimed"
+    assert (await post.claim(mode="first", age_ms=70_000))[0] == "claimed"
+    assert (await post.presence())[0] == "seen"
+
+
 async def test_a_claim_tells_the_newest_entry_that_waits(post: Post) -> None:
     await post.send("m1")
     _, second, _ = await post.send("m2")
@@ -117,6 +136,26 @@ async def test_a_lease_counts_from_the_sign_of_life(post: Post) -> None:
     _, _, evidence, till = await lease(post)
     assert 9_000 < await now_ms(post) - int(evidence) < 12_000
     assert int(till) == int(evidence) + 60_000
+
+
+async def test_what_is_executed_late_counts_from_when_it_was_written(post: Post) -> None:
+    await post.claim()
+    now = await now_ms(post)
+    for doing in (post.claim, post.renew):
+        await doing(age_ms=10_000, written=now - 4_000)
+        assert abs(int((await lease(post))[2]) - (now - 14_000)) < 1_000
+        await doing(age_ms=10_000, written=now + 3_600_000)  # the clock was set back since
+        assert abs(int((await lease(post))[2]) - (now - 10_000)) < 1_000
+
+
+async def test_what_nobody_waits_for_any_more_is_not_done(post: Post) -> None:
+    await post.claim("primary", "s1", "c1")
+    before = await post.snapshot()
+    written = await now_ms(post) - 6_000
+    for _ in range(2):
+        assert await post.claim("tablet", written=written) == ["late", "", "", "", ""]
+        assert await post.renew(written=written) == ["late", ""]
+    assert await post.snapshot() == before
 
 
 async def test_releasing(post: Post) -> None:

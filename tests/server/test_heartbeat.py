@@ -100,6 +100,36 @@ class Quiet:
         raise AssertionError(close)
 
 
+async def test_a_busy_loop_does_not_slow_the_pings_down() -> None:
+    async def busy() -> None:
+        while True:
+            time.sleep(0.025)  # noqa: ASYNC251 - it is to be held up
+            await asyncio.sleep(0)
+
+    heart, socket = Heartbeat(0.4), Quiet()
+    heart.add(socket)
+    work = asyncio.create_task(busy())
+    heart.start()
+    await asyncio.sleep(2.5)
+    heart.stop()
+    work.cancel()
+    gaps = [later - earlier for earlier, later in pairwise(socket.pinged)]
+    assert sum(gaps) / len(gaps) < 0.5
+    assert min(gaps) > 0.25
+
+
+async def test_after_a_standstill_no_ping_hurries() -> None:
+    heart, sockets = Heartbeat(0.4), [Quiet() for _ in range(BUCKETS)]
+    for socket in sockets:
+        heart.add(socket)
+    heart.start()
+    await asyncio.sleep(0.5)
+    time.sleep(1.0)  # noqa: ASYNC251 - it is to stand still
+    await asyncio.sleep(1.0)
+    heart.stop()
+    assert min(later - earlier for socket in sockets for earlier, later in pairwise(socket.pinged)) > 0.25
+
+
 async def test_pings_are_spread_over_the_period_and_come_once_in_each() -> None:
     heart = Heartbeat(0.8)
     sockets = [Quiet() for _ in range(BUCKETS)]

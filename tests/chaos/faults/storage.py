@@ -115,12 +115,12 @@ class DiskFull(Fault):
     profile = Profile(small_disk=True)
 
     def strike(self, stack: Stack) -> None:
-        assert stack.disk is not None
-        stack.disk.fill()
+        assert stack.redis.disk is not None
+        stack.redis.disk.fill()
 
     def heal(self, stack: Stack) -> None:
-        assert stack.disk is not None
-        stack.disk.free()
+        assert stack.redis.disk is not None
+        stack.redis.disk.free()
         time.sleep(0.2)  # it may just be about to end
         if not stack.redis.running().alive():
             stack.redis.start()

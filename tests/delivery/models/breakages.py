@@ -11,6 +11,7 @@ NO_COUNTING_DOWN: Final = """
 NO_BLOCKS: Final = "if command == 'SISMEMBER' then return 0 end"
 NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(said[1], 1, 5) == 'seen:' then return 1 end"
 
+EVIDENCE: Final = "return now - math.max(late, 0) - tonumber(age), now"
 PASSED: Final = "local function passed_by_others(mailbox, groups, mine, id)"
 
 
@@ -65,6 +66,12 @@ OF_MAILBOXES: Final = {
     "a chat expires and nobody is told": _tap(
         "receipt", lua="if command == 'XADD' and ARGV[2] == 'expired' then return '1-0' end"
     ),
+    "nobody notes an ack": _tap("acked", lua=NO_WRITING_RECORDS),
+    "an acked chat that becomes a phantom is forgotten": _instead("expire", ">= RANK.d", ">= RANK.a"),
+    "what is in flight expires": _instead("expire", "elseif not in_flight(id)", "elseif true"),
+    "what expires leaves before its sender is told": _instead(
+        "expire", "if haunt(keys, KEYS[7], id, said)", "if false"
+    ),
     "anybody collects": _instead("collect", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}} end", ""),
     "a lease that is over collects": _instead("collect", "lease.till <= now_ms()", "false"),
     "a new device gets no place": _tap("claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then return 0 end"),
@@ -84,8 +91,12 @@ OF_MAILBOXES: Final = {
 OF_PRESENCE: Final = {
     "anybody releases": _instead("release", "if verdict ~= 'ok'", "if verdict == 'gone'"),
     "a renewal takes a replaced lease back": _instead("renew", "if verdict ~= 'ok'", "if verdict == 'gone'"),
-    "a renewal counts from now": _instead("renew", "now_ms() - tonumber(ARGV[5])", "now_ms()"),
-    "a lost lease is claimed from a newer connection": _instead("claim", "ARGV[7] == 'again'", "false"),
+    "a renewal counts from now": _instead("renew", EVIDENCE, "return now, now"),
+    "a claim counts from now": _instead("claim", EVIDENCE, "return now, now"),
+    "who is silent claims": _instead("claim", "till <= now then", "false then"),
+    "a lost lease is claimed from a newer connection": _instead(
+        "claim", "ARGV[7] == 'again' and held", "false and held"
+    ),
     "a claim does not tell whom it replaces": _instead(
         "claim", "if held == 'replaced' then before", "if false then before"
     ),

@@ -2,9 +2,14 @@
 
 from delivery.presence import Holder
 from tests.delivery.models.deeds import AGES, FAULTS, PICK, deed
-from tests.delivery.models.rough_link import Fault
+from tests.delivery.models.rough_link import Fault, Ran
 from tests.delivery.models.rough_machine import RoughMachine
 from tests.delivery.models.truth import named
+
+
+def late(ran: Ran) -> str:
+    """A clock that jumped is asked once more."""
+    return "late" if ran.reply[0] == b"late" else ""
 
 
 class LeaseMachine(RoughMachine):
@@ -14,16 +19,16 @@ class LeaseMachine(RoughMachine):
         """A new connection."""
         holder = Holder(mobile, device, server, f"c{len(self.holders)}")
         self.holders.append(holder)
-        self.claim(holder, fault, again=False)
+        self.claim(holder, 0, fault, again=False)
         return holder
 
-    def claim(self, holder: Holder, fault: Fault, *, again: bool) -> str:
+    def claim(self, holder: Holder, age: int, fault: Fault, *, again: bool) -> str:
         slot, account = self.slots[holder.mobile], self.rows[holder.mobile].account_id
         self.rows[holder.mobile].devices.append(holder.device)
         (verdict, before, newest, epoch), (modelled, replaced) = self.perform(
             "claim",
-            lambda: self.office.claim(holder, again=again),
-            lambda _: slot.claim(holder, account, again=again),
+            lambda: self.office.claim(holder, age, again=again),
+            lambda ran: late(ran) or slot.claim(holder, account, age, again=again),
             fault,
         )
         assert verdict == modelled
@@ -43,9 +48,9 @@ class LeaseMachine(RoughMachine):
         among = live if live and number < 9 else self.holders
         return among[-1 - number % len(among)]
 
-    @deed(2, lambda self: self.holders, number=PICK, fault=FAULTS)
-    def claim_again(self, number: int, fault: Fault) -> None:
-        self.claim(self.pick(number), fault, again=True)
+    @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
+    def claim_again(self, number: int, age: int, fault: Fault) -> None:
+        self.claim(self.pick(number), age, fault, again=True)
 
     @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def renew(self, number: int, age: int, fault: Fault) -> None:
@@ -54,7 +59,7 @@ class LeaseMachine(RoughMachine):
         (verdict, newest), modelled = self.perform(
             "renew",
             lambda: self.office.presence.renew(holder, age),
-            lambda _: slot.book.renew(holder, age),
+            lambda ran: late(ran) or slot.book.renew(holder, age),
             fault,
         )
         assert verdict == modelled

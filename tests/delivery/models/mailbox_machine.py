@@ -107,11 +107,18 @@ class MailboxMachine(PostMachine):
         known = {said: slot.records[said].state for _, said in due if said is not None}
         before = set(self.expired)
         self.perform("", lambda: self.office.cap(mobile, days), lambda _: None, fault._replace(at=at))
-        for _, said in due:
-            if said is not None:
-                news = (said[0], mobile, said[1])
+        for place, said in due:
+            if said is None:
+                continue
+            news = (said[0], mobile, said[1])
+            assert news not in self.expired - before or known[said] not in "adr", "I4: delivered, and then expired"
+            if place in slot.entries:
+                assert slot.in_flight(place), "it waits too long"
+            elif known[said] == "a":
+                assert news in self.delivered, "its sender was never told"
+                self.acked.add((mobile, place))
+            else:
                 assert news in self.expired or known[said] in "dr", "its sender knows nothing"
-                assert news not in self.expired - before or known[said] not in "dr", "I4: delivered, and then expired"
 
     @deed(1, lambda self: self.steps >= 25)
     def days_pass(self) -> None:

@@ -15,7 +15,7 @@ from delivery.flights import Landed
 from delivery.link import Link
 from delivery.mailbox import Mailbox, Mode
 from delivery.people import People
-from delivery.presence import Holder, Presence, Superseded
+from delivery.presence import Holder, Presence, Silent, Superseded
 from delivery.scripts import STUCK, SWEEP
 from protocol.entries import Chat, Entry
 from protocol.refusals import Refusal
@@ -78,7 +78,7 @@ class Office:
         self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), Link(self.settings)
         self.people = People(self.link, self._find)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
-        self.presence = Presence(self.link, self.people, self.settings)
+        self.presence = Presence(self.link, self.people, self.settings, lambda: self.clocks.passed / 1000)
 
     async def _find(self, mobile: str) -> Row | None:
         return self.rows.get(mobile)
@@ -122,12 +122,15 @@ class Office:
 
     # ---- the product's own words
 
-    async def claim(self, holder: Holder, *, again: bool) -> tuple[str, tuple[str, str] | None, str, str]:
+    async def claim(self, holder: Holder, age: int, *, again: bool) -> tuple[str, tuple[str, str] | None, str, str]:
         """Verdict, connection before, newest streamId, epoch."""
         try:
-            claimed = await self.presence.claim(holder, self.rows[holder.mobile].account_id, again=again)
+            account = self.rows[holder.mobile].account_id
+            claimed = await self.presence.claim(holder, account, age=lambda: age, again=again)
         except Superseded:
             return "replaced", None, "", ""
+        except Silent:
+            return "silent", None, "", ""
         except Refusal as refusal:
             if refusal.code == "unavailable":
                 raise

@@ -44,6 +44,8 @@ class PostMachine(LeaseMachine):
         self.acked: set[tuple[str, Id]] = set()
         self.expired: set[tuple[str, str, str]] = set()
         """(sender, addressee, messageId) of whom was told that his chat expired."""
+        self.delivered: set[tuple[str, str, str]] = set()
+        """The same of whom was told that it was delivered."""
         self.standing: dict[str, set[str]] = {mobile: set() for mobile in self.rows}
         """Blocks that were answered and not taken back."""
 
@@ -51,6 +53,7 @@ class PostMachine(LeaseMachine):
         self.stored = {key: said for key, said in self.stored.items() if key[0] != mobile}
         self.acked = {key for key in self.acked if key[0] != mobile}
         self.expired = {told for told in self.expired if told[1] != mobile}
+        self.delivered = {told for told in self.delivered if told[1] != mobile}
         self.newest = {holder: at for holder, at in self.newest.items() if holder.mobile != mobile}
 
     def aside(self, ran: Ran) -> None:
@@ -59,7 +62,7 @@ class PostMachine(LeaseMachine):
             case "receipt":
                 self.receipt(slot, ran)
             case "expire":
-                slot.expire(self.before_ms)
+                slot.expire([place(arg) for arg in ran.args if isinstance(arg, bytes)])
             case "expire_phantoms":
                 slot.expire_phantoms(self.before_ms)
             case "tidy":
@@ -74,8 +77,9 @@ class PostMachine(LeaseMachine):
         at = slot.receive_receipt(sender, kind, names.split(" "))
         if at is not None:
             assert ran.reply[:2] == [b"stored", named(at).encode()]
-            if kind == "expired":
-                self.expired |= {(slot.mobile, sender, name) for name in names.split(" ")}
+            if kind in ("expired", "delivered"):
+                told = self.expired if kind == "expired" else self.delivered
+                told |= {(slot.mobile, sender, name) for name in names.split(" ")}
         return at
 
     # ---- sending
@@ -194,7 +198,7 @@ class PostMachine(LeaseMachine):
         lambda self: any(self.flying.values()),
         number=PICK,
         which=range(1, 16),
-        then=["settle", "settle", "wait", "wait", "wait", "crash"],
+        then=["settle", "settle", "wait", "wait", "wait", "crash", "crash at once"],
         fault=FAULTS,
         second=FAULTS,
     )
@@ -205,13 +209,14 @@ class PostMachine(LeaseMachine):
         self.acknowledge(holder, entries or flying, fault, second, then=then)
 
     def acknowledge(self, holder: Holder, entries: Sequence[Entry], fault: Fault, second: Fault, *, then: str) -> None:
-        """Receipts first. After a crash in between the client acks once more."""
+        """Noted, then receipts. After a crash in between the client acks once more."""
         flying = self.flying[holder]
         for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
-            self.tell(
-                holder, sender, [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender], fault
-            )
-        if then != "crash":
+            names = [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender]
+            self.note_acked(holder, sender, names, fault)
+            if then != "crash at once":
+                self.tell(holder, sender, names, fault)
+        if not then.startswith("crash"):
             self.acked |= {(holder.mobile, place(entry.stream_id)) for entry in entries}
             self.through[holder] += entries
             for entry in entries:
@@ -235,6 +240,15 @@ class PostMachine(LeaseMachine):
         """One with entries in flight, also if others hold its device by now."""
         holders = [holder for holder in self.holders if self.flying.get(holder)]
         return holders[-1 - number % len(holders)]
+
+    def note_acked(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
+        slot = self.slots[holder.mobile]
+
+        async def note() -> str:
+            await self.office.mailbox.acked(holder.mobile, sender, names)
+            return "noted"
+
+        self.perform("acked", note, lambda _: slot.acked(sender, names), fault)
 
     def tell(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
         slot = self.slots[sender]

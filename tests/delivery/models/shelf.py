@@ -124,7 +124,7 @@ class Shelf:
 
     def raise_to(self, said: Said, state: str) -> None:
         """The state only rises."""
-        order = " spdr"
+        order = " spadr"
         record = self.records[said]
         if order.find(state) > order.find(record.state):
             record.state = state

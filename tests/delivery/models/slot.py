@@ -66,11 +66,13 @@ class Slot(Shelf):
 
     # ---- devices and leases
 
-    def claim(self, holder: Holder, account: str, *, again: bool) -> tuple[str, Holder | None]:
+    def claim(self, holder: Holder, account: str, age: int, *, again: bool) -> tuple[str, Holder | None]:
         if self.account != account:
             return "unloaded", None
         if again and self.book.held(holder) == "replaced" and self.book.live(holder.device):
             return "replaced", None
+        if again and age >= self.lease_ms:
+            return "silent", None
         if holder.device not in self.devices and len(self.devices) >= self.limits.devices:
             return "too_many_devices", None
         self.devices[holder.device] = self.clocks.redis_ms
@@ -78,7 +80,7 @@ class Slot(Shelf):
             self.groups.setdefault(holder.device, Group())
             if "primary" not in self.devices:
                 self.groups.pop("primary", None)
-        return "claimed", self.book.take(holder)
+        return "claimed", self.book.take(holder, age)
 
     def release(self, holder: Holder, age: int) -> str:
         verdict = self.book.release(holder, age)
@@ -142,13 +144,23 @@ class Slot(Shelf):
             entry = self.entries[at]
             if entry.ack or entry.sender not in self.blocked:
                 admitted.append(at)
-            elif self.records[entry.said].state != "s":
-                self.remove(at, "")
             else:
-                self.haunt(entry.sender, entry.names[0], entry.size, at)
-                self.remove(at, "p")
-                self.records[entry.said].waits = True
+                self._become_phantom(at)
         return admitted
+
+    def _become_phantom(self, at: Id) -> None:
+        """The entry leaves; of what its sender was surely told nothing is left."""
+        entry = self.entries[at]
+        told = self.records[entry.said].state in "dr"
+        self.remove(at, "" if told else "p")
+        if not told:
+            self.haunt(entry.sender, entry.names[0], entry.size, at)
+            self.records[entry.said].waits = True
+
+    def acked(self, sender: str, names: Sequence[str]) -> None:
+        for name in names:
+            if (sender, name) in self.records:
+                self.raise_to((sender, name), "a")
 
     def settle(self, device: str, ids: Sequence[Id], state: str = "d") -> None:
         for at in ids:
@@ -189,9 +201,16 @@ class Slot(Shelf):
         haunting = [(each.at, (each.sender, each.name)) for each in self.phantoms.values()]
         return sorted([each for each in [*waiting, *haunting] if each[0] < (before_ms, 0)], key=lambda each: each[0])
 
-    def expire(self, before_ms: int) -> None:
-        for at in [at for at in self.entries if at < (before_ms, 0)]:
-            self.remove(at, "")
+    def in_flight(self, at: Id) -> bool:
+        """Somebody who is connected may ack it in this moment."""
+        return any(at in group.pending and self.book.live(device) for device, group in self.groups.items())
+
+    def expire(self, ids: Sequence[Id]) -> None:
+        for at in ids:
+            if at in self.entries and self.entries[at].ack:
+                self.remove(at, "")
+            elif at in self.entries and not self.in_flight(at):
+                self._become_phantom(at)
 
     def expire_phantoms(self, before_ms: int) -> None:
         for key, phantom in list(self.phantoms.items()):

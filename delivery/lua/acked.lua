@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- acked: a device has these chats, and their sender is being told. Noted before he is: if what they wait in is looked
+-- at only after 30 days, since nobody came to settle them, he must not be told that they expired.
+-- KEYS[1] records KEYS[2] records before
+-- ARGV[1] sender ARGV[2..] messageIds
+-- RETURNS number of records that rose
+--@use _clock
+--@use _seen
+local fields, rose = {}, 0
+for i = 2, #ARGV do fields[#fields + 1] = record_field(ARGV[1], ARGV[i]) end
+local found, where = find_records(KEYS[1], KEYS[2], fields)
+-- One write for all: each is a command in the append-only file.
+for _, key in ipairs({KEYS[1], KEYS[2]}) do
+  local risen = {}
+  for field, record in pairs(found) do
+    local now = where[field] == key and raised(record, 'a') or record
+    if now ~= record then risen[#risen + 1], risen[#risen + 2] = field, now end
+  end
+  if #risen > 0 then redis.call('HSET', key, unpack(risen)) end
+  rose = rose + #risen / 2
+end
+return rose
