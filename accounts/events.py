@@ -134,7 +134,7 @@ class SessionEvents:
         try:
             async with transaction():
                 await self._insert(batch)
-        except BaseORMException as error:
+        except (BaseORMException, ValueError) as error:
             if len(batch) > 1:
                 for event in batch:
                     await self._write([event])
@@ -142,7 +142,7 @@ class SessionEvents:
                 logger.warning("a session event was left out", kind=batch[0].kind, error=type(error).__name__)
 
     async def _insert(self, events: list[Event]) -> None:
-        given = msgspec.json.encode(events).decode()
+        given = msgspec.json.encode([_storable(event) for event in events]).decode()
         await get_connection("default").execute_query(_INSERT, [given, self._server_id])
 
     def _drop_oldest(self) -> None:
@@ -154,3 +154,10 @@ class SessionEvents:
         if self.dropped > self._reported:
             logger.warning("session events were dropped", count=self.dropped - self._reported)
             self._reported = self.dropped
+
+
+def _storable(event: Event) -> Event:
+    """Without what no PostgreSQL takes: a client chooses the reason he leaves with."""
+    if "\0" not in event.reason:
+        return event
+    return msgspec.structs.replace(event, reason=event.reason.replace("\0", ""))

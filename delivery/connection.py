@@ -55,6 +55,7 @@ class Connection:
         "_inbound",
         "_lease",
         "_messenger",
+        "_offended",
         "_record",
         "_sends",
         "_settings",
@@ -96,6 +97,7 @@ class Connection:
         self._held = False
         self._draining = False
         self._ending: str | None = None
+        self._offended = False
 
     # ---- Member
 
@@ -165,6 +167,8 @@ class Connection:
     @property
     def full(self) -> bool:
         """Whether more is in hand than should be."""
+        if self._ending is not None:
+            return False
         if self._early is not None:
             return len(self._early) >= EARLY
         return self._in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
@@ -180,8 +184,9 @@ class Connection:
             self._confirmations.ponged(mark)
 
     def offended(self) -> None:
-        """The socket is closed for what the client sent."""
-        if self._ending is None:
+        """The socket is closed for what the client sent. For one that is, this counts once."""
+        if self._ending is None and not self._offended:
+            self._offended = True
             self._hub.cooldown.offended(self.mobile)
 
     def lost(self, code: int, reason: str) -> None:

@@ -52,13 +52,13 @@ class Cooldown:
         mark = self._marks.get(mobile)
         return 0.0 if mark is None else max(0.0, mark.until - time.monotonic())
 
-    async def wait(self, mobile: str) -> None:
-        """Return when he may come in.
+    async def wait(self, mobile: str) -> bool:
+        """Return when he may come in, and whether that took any time: much may have changed by then.
 
         :raises Refusal: ``too_many_requests``: not within ``HELD_SECONDS``, or too many of his wait already
         """
         if not self.left(mobile):
-            return
+            return False
         held = self._held.get(mobile, 0)
         if held >= HELD_AT_ONCE:
             raise Refusal("too_many_requests", retry_after=self.left(mobile))
@@ -69,6 +69,7 @@ class Cooldown:
             self._let_go(mobile)
         if (left := self.left(mobile)) > EARLY_SECONDS:
             raise Refusal("too_many_requests", retry_after=left)
+        return True
 
     def _let_go(self, mobile: str) -> None:
         self._held[mobile] -= 1

@@ -79,8 +79,9 @@ class Messenger:
         self.mailbox.deposit_soon(to, sender, chats, stored)
 
     async def acknowledge(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> None:
-        """The device has these chats of this sender: he gets one receipt. Only then may they be settled."""
-        await self._receipt(sender, holder.mobile, "delivered", message_ids)
+        """The device has these chats of this sender: he gets a receipt for each ``MOST``. Only then may they be settled."""
+        for start in range(0, len(message_ids), MOST):
+            await self._receipt(sender, holder.mobile, "delivered", message_ids[start : start + MOST])
 
     async def settle(self, holder: Holder, landed: Sequence[Landed]) -> None:
         """The device needs these entries no more, and their senders know."""
@@ -115,10 +116,10 @@ class Messenger:
         noted = self.mailbox.acked(reader, sender, message_ids)
         try:
             deposit = await self.mailbox.deposit_receipt(sender, reader, ack_type, message_ids)
+            if deposit is not None:
+                self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
         finally:
             await noted
-        if deposit is not None:
-            self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
 
     async def _forget_here(self, mobile: str) -> None:
         try:

@@ -102,7 +102,12 @@ class Presence:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
         keys = self._people.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms]
-        verdict, newest = await self._in_time(RENEW, [keys.leases, keys.mailbox], args, lambda: age_ms)
+        began = self._clock.steady()
+
+        def age() -> int:
+            return age_ms + int((self._clock.steady() - began) * 1000)
+
+        verdict, newest = await self._in_time(RENEW, [keys.leases, keys.mailbox], args, age)
         return verdict.decode(), newest.decode()
 
     async def _in_time(self, script: Script, keys: Sequence[str], args: list[Arg], age: Callable[[], int]) -> list[Any]:

@@ -41,7 +41,9 @@ def register_socket(app: MiniSanic) -> None:
 async def _authenticate(request: Request) -> None:
     if is_socket(request):
         request.ctx.claims = claims = await authenticate_socket(request)
-        await services(request).hub.cooldown.wait(claims.mobile)
+        mine = services(request)
+        if await mine.hub.cooldown.wait(claims.mobile):
+            await mine.sessions.check(claims.session_id)
 
 
 def _judge(app: MiniSanic, upgrade: Upgrade, judged: Judged) -> None:

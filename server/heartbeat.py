@@ -81,6 +81,7 @@ class Heartbeat:
                 await asyncio.sleep(-late)
             elif late > LATEST * self._ping_seconds:
                 moment += late
+                await asyncio.sleep(0)  # whatever pinging takes, others get their turn
             for socket in list(bucket):
                 self._beat(socket, bucket)
 

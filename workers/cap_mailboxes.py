@@ -19,6 +19,9 @@ from workers.chores import Chores
 logger = structlog.get_logger(__name__)
 BATCH: Final = 200
 PHANTOMS: Final = 1_000
+DAY: Final = 86_400
+FLIGHT_DAYS: Final = 1
+"""So much longer a connection may have an entry in flight."""
 
 
 class Due(NamedTuple):
@@ -61,13 +64,18 @@ async def cap_mailboxes(ctx: dict[str, Any]) -> int:
 
 async def cap(chores: Chores, mobile: str) -> int:
     """One person's mailbox; returns how many entries expired."""
-    before = f"{int((time.time() - chores.settings.mailbox_days * 86_400) * 1000)}-0"
-    expired = await _expire(chores, mobile, before)
+    now = time.time()
+    before, latest = (_place(now - (chores.settings.mailbox_days + more) * DAY) for more in (0, FLIGHT_DAYS))
+    expired = await _expire(chores, mobile, before, latest)
     await _forget_devices(chores, mobile)
     mine = chores.people.keys(mobile)
     await chores.link.call(TIDY, [mine.record, mine.mailbox, mine.leases])
     await _turn_records(chores, mobile)
     return expired
+
+
+def _place(seconds: float) -> str:
+    return f"{int(seconds * 1000)}-0"
 
 
 async def _turn_records(chores: Chores, mobile: str) -> None:
@@ -78,12 +86,12 @@ async def _turn_records(chores: Chores, mobile: str) -> None:
         pass
 
 
-async def _expire(chores: Chores, mobile: str, before: str) -> int:
+async def _expire(chores: Chores, mobile: str, before: str, latest: str) -> int:
     """Entries become phantoms first. Then all are told in the order of their times: a blocked sender, of whose chats
     some were entries and some were not, gets the receipts he would get if they all had waited."""
     mine, left, start = chores.people.keys(mobile), 0, "-"
     while entries := await chores.link.command("XRANGE", mine.mailbox, start, f"({before}", "COUNT", BATCH):
-        left += await chores.link.call(EXPIRE, mine.expiring, [stream_id for stream_id, _ in entries])
+        left += await chores.link.call(EXPIRE, mine.expiring, [latest, *(stream_id for stream_id, _ in entries)])
         start = f"({entries[-1][0].decode()}"
     phantoms = await _due_phantoms(chores, mobile, before)
     for first in range(0, len(phantoms), BATCH):

@@ -10,8 +10,8 @@ end
 local function evidence_of(age, written, patience)
   local now = now_ms()
   local late = written == '' and 0 or now - tonumber(written)
-  if late > tonumber(patience) then return nil, now end
-  return now - math.max(late, 0) - tonumber(age), now
+  if late > tonumber(patience) then return nil, now, late end
+  return now - math.max(late, 0) - tonumber(age), now, late
 end
 
 -- The servers that hold this person's live connections. Readers judge the end of a lease themselves.

@@ -13,7 +13,8 @@
 --@use _leases
 --@use _mailbox
 local device = ARGV[1]
-local evidence, now = evidence_of(ARGV[8], ARGV[9], ARGV[10])
+local OVERTAKEN_MS = 1000
+local evidence, now, late = evidence_of(ARGV[8], ARGV[9], ARGV[10])
 local function nothing(verdict)
   return {verdict, '', '', '', '', text(now)}
 end
@@ -23,6 +24,10 @@ if redis.call('HGET', KEYS[1], 'id') ~= ARGV[6] then return nothing('unloaded') 
 local till = evidence + tonumber(ARGV[4])
 local held, lease = holding(KEYS[2], device, ARGV[2], ARGV[3])
 if ARGV[7] == 'again' and held == 'replaced' and lease.till > now then return nothing('replaced') end
+-- Whoever came while this lay in Redis for long may have come after its server had given it up. If it did not, it asks again.
+if held == 'replaced' and lease.till > now and late > OVERTAKEN_MS and lease.evidence > now - late then
+  return nothing('late')
+end
 if ARGV[7] == 'again' and till <= now then return nothing('silent') end
 if redis.call('HEXISTS', KEYS[1], 'dev:' .. device) == 0 then
   local devices = 0

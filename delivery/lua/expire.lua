@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- expire: what has waited too long leaves the mailbox. A chat of which its sender was not surely told becomes a phantom
 -- in the same step, and he is told of phantoms: of what could be acked meanwhile he might hear twice, and the wrong way
--- round. So what is in flight on a live connection stays; the next look finds it settled, or nobody there.
+-- round. So what is in flight on a live connection stays, for a while; the next look finds it settled, or nobody there.
 -- KEYS[1] mailbox KEYS[2] tally KEYS[3] parked KEYS[4] records KEYS[5] records before KEYS[6] leases KEYS[7] phantoms
--- ARGV[1..] streamIds
+-- ARGV[1] streamId of which older ones leave all the same: who has had them for so long acks them no more ARGV[2..] streamIds
 -- RETURNS number of entries that left for good
 --@use _clock
 --@use _leases
@@ -24,11 +24,11 @@ local function in_flight(id)
 end
 
 local leaving, phantoms = {}, 0
-for _, entry in ipairs(entries_of(keys.mailbox, ARGV)) do
+for _, entry in ipairs(entries_of(keys.mailbox, {unpack(ARGV, 2)})) do
   local id, said = entry[1], entry[2]
   if said[2] ~= 'c' then
     leaving[#leaving + 1] = id
-  elseif not in_flight(id) then
+  elseif compare_ids(id, ARGV[1]) < 0 or not in_flight(id) then
     leaving[#leaving + 1] = id
     if haunt(keys, KEYS[7], id, said) then phantoms = phantoms + 1 end
   end

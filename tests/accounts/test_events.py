@@ -44,6 +44,23 @@ async def test_an_event_is_written_whole(orm: str, enrol: Callable[[str], Awaita
     assert (row.user.id, str(row.session_id), row.server_id) == (user.id, session, "server-1")  # type: ignore[union-attr]
 
 
+async def test_a_reason_with_a_nul_is_written_without_it(orm: str) -> None:
+    events = SessionEvents(10)
+    for reason in ("1000 by\0e", "a literal \\u0000 stays"):
+        events.add(Event(EventKind.DISCONNECT, A, reason=reason))
+    await events.flush()
+    assert await _reasons() == ["1000 bye", "a literal \\u0000 stays"]
+
+
+async def test_an_event_that_is_no_text_holds_up_nobody(orm: str) -> None:
+    events = SessionEvents(10)
+    events.add(_event(1))
+    events.add(Event(EventKind.DISCONNECT, A, reason="\ud800"))
+    events.add(_event(2))
+    await events.flush()
+    assert await _reasons() == ["reason 1", "reason 2"]
+
+
 async def test_another_servers_event_keeps_its_server(orm: str) -> None:
     await SessionEvents(10, "sweeper").write(Event(EventKind.DISCONNECT, A, server_id="dead-server"))
     assert (await SessionEvent.first()).server_id == "dead-server"  # type: ignore[union-attr]

@@ -163,7 +163,9 @@ class Stack:
             self.replica.follow(self.redis)
         self.postgres.start()
         env = {name: value for name, value in self.env.items() if name != "LD_PRELOAD"}
-        subprocess.run([sys.executable, "-m", "models.migrate"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-m", "models.migrate"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL
+        )
         self.wire.start()
         self.front.start()
         for group in self.groups:

@@ -149,8 +149,8 @@ class Post:
     async def untold(self, *message_ids: str, sender: str = ASHA) -> Any:
         return await self.call(scripts.UNTOLD, [self.keys.records, self.keys.records_before], sender, *message_ids)
 
-    async def expire(self, *ids: str) -> Any:
-        return await self.call(scripts.EXPIRE, self.keys.expiring, *ids)
+    async def expire(self, *ids: str, latest: str = "0-0") -> Any:
+        return await self.call(scripts.EXPIRE, self.keys.expiring, latest, *ids)
 
     async def expire_phantoms(self, *ids: str) -> Any:
         return await self.call(scripts.EXPIRE_PHANTOMS, [self.keys.phantoms, self.keys.tally], *ids)

@@ -76,14 +76,14 @@ def test_it_keeps_no_more_people_than_it_must(clock: Clock) -> None:
 
 
 async def test_who_need_not_wait_does_not() -> None:
-    await asyncio.wait_for(Cooldown(1.0).wait(ASHA), 0.1)
+    assert not await asyncio.wait_for(Cooldown(1.0).wait(ASHA), 0.1)
 
 
 async def test_he_is_kept_until_his_time_is_over() -> None:
     cooldown = Cooldown(0.2)
     cooldown.offended(ASHA)
     before = time.monotonic()
-    await cooldown.wait(ASHA)
+    assert await cooldown.wait(ASHA)
     assert 0.19 <= time.monotonic() - before < 1
     assert not cooldown._held
 

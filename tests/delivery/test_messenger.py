@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from delivery.flights import Acked, Landed
 from delivery.hub import Hub
 from delivery.link import Link
+from delivery.messenger import MOST
 from delivery.presence import Holder
 from protocol.entries import Entry, Receipt
 from protocol.refusals import Close, Refusal
@@ -195,6 +197,25 @@ async def test_an_acknowledgement_is_one_receipt_and_a_ring_and_settles_nothing(
     assert await receipts(server, EVE) == [(RAVI, "delivered", names)]
     assert heard == [f"r {EVE} {(await mailbox_of(server, EVE))[0].stream_id}".encode()]
     assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [chat.stream_id for chat in chats]
+
+
+async def test_thousands_acked_together_are_told_in_several_receipts(server: OneServer) -> None:
+    await given(server, 1)
+    names = [f"m-{n}" for n in range(2 * MOST + 1)]
+    await server.messenger.acknowledge(HOLDER, ASHA, names)
+    told = [ids for _, _, ids in await receipts(server)]
+    assert [len(ids) for ids in told] == [MOST, MOST, 1]
+    assert [name for ids in told for name in ids] == names
+
+
+async def test_a_sender_is_rung_for_a_receipt_though_its_note_failed(server: OneServer, redis: "Redis") -> None:
+    chats = await given(server, 1)
+    await server.messenger.connect(Holder(ASHA, "primary", "s1", "c2"), f"account of {ASHA}")
+    server.rung.clear()
+    async with locked(redis, f"~mailbox:{{{ASHA}}}* ~person:{{{ASHA}}}* ~lease*{{{ASHA}}}*"):
+        with pytest.raises(ResponseError):
+            await server.messenger.acknowledge(HOLDER, ASHA, [chats[0].message_id])
+    assert [mobile for mobile, _ in server.rung] == [ASHA]
 
 
 async def test_a_chat_whose_sender_is_gone_can_be_acknowledged_all_the_same(server: OneServer) -> None:

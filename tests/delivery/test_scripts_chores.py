@@ -60,6 +60,15 @@ async def test_what_is_in_flight_on_a_live_connection_does_not_expire(post: Post
     assert await post.waits() == []
 
 
+async def test_what_was_in_flight_for_a_day_too_long_expires_all_the_same(post: Post) -> None:
+    await post.claim("phone")
+    sent = await stored(post, "m1", "m2")
+    await post.collect(device="phone")
+    assert await post.expire(*sent, latest=sent[1]) == 0
+    assert await post.waits() == sent[1:]
+    assert [each[b"i"] for _, each in await post.redis.xrange(post.keys.phantoms)] == [b"m1"]
+
+
 async def test_an_ack_is_noted_before_its_sender_is_told(post: Post) -> None:
     await stored(post, "m1", "m2", "m3", "m4")
     await post.claim()

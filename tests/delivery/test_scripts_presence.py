@@ -71,6 +71,29 @@ async def test_who_was_silent_for_longer_than_a_lease_claims_nothing_again(post:
     assert (await post.presence())[0] == "seen"
 
 
+async def test_a_claim_that_lay_for_long_is_asked_again_where_somebody_came_meanwhile(post: Post) -> None:
+    await post.claim(server="s2", connection="c2")
+    before, now = await post.snapshot(), await now_ms(post)
+    for _ in range(2):
+        assert (await post.claim(written=now - 2000))[0] == "late"
+    assert await post.snapshot() == before
+    # Whoever asks again says a new time.
+    assert (await post.claim(written=await now_ms(post)))[0] == "claimed"
+
+
+async def test_the_last_of_two_who_come_at_once_has_the_device(post: Post) -> None:
+    await post.claim(server="s2", connection="c2")
+    assert (await post.claim(connection="c3", written=await now_ms(post) - 300))[0] == "claimed"
+
+
+async def test_a_claim_that_lay_for_long_is_good_where_nobody_came_meanwhile(post: Post) -> None:
+    assert (await post.claim(written=await now_ms(post) - 2000))[0] == "claimed"
+    await post.claim(server="s2", connection="c2", age_ms=3000)
+    assert (await post.claim(written=await now_ms(post) - 2000))[0] == "claimed"
+    await post.claim(server="s2", connection="c2", lease_ms=-1)
+    assert (await post.claim(written=await now_ms(post) - 2000))[0] == "claimed"
+
+
 async def test_a_claim_tells_the_newest_entry_that_waits(post: Post) -> None:
     await post.send("m1")
     _, second, _ = await post.send("m2")

@@ -1,5 +1,6 @@
 """Whatever a client sends: a coded answer, the socket stays, and nobody else notices."""
 
+import asyncio
 import base64
 import json
 import secrets
@@ -11,7 +12,7 @@ import pytest
 import websockets
 from redis.asyncio import Redis
 
-from tests.support.people import Frame, Person, Talk, sign_up
+from tests.support.people import Frame, Person, Talk, request, sign_up
 from tests.support.stack import ServerGroup, Stack
 
 SECRET = secrets.token_urlsafe(48)
@@ -244,6 +245,22 @@ async def test_who_is_cut_off_again_and_again_is_kept_at_the_door_and_then_refus
     assert 10 <= int(answer.headers["Retry-After"]) <= 16
     r = await ravi.open(group.ws_url)
     assert (await r.chat(asha, "m-1"))["type"] == "sent"
+
+
+async def test_who_was_logged_out_while_he_waited_does_not_come_in(lasting_stack: Stack) -> None:
+    group = lasting_stack.start(workers=1, JWT_SECRET=SECRET, COOLDOWN_SECONDS="2")
+    asha = await sign_up(group.url)
+    a = await asha.open(group.ws_url)
+    await a.socket.send("[" * 100_000)
+    assert await a.closed() == 1009
+    waiting = asyncio.ensure_future(asha.open(group.ws_url))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    assert (await request(group.url, asha, "POST", "/auth/logout")).status_code == 200
+    with pytest.raises(websockets.InvalidStatus) as caught:
+        await waiting
+    assert caught.value.response.status_code == 401
+    assert json.loads(caught.value.response.body or b"")["code"] == "session_revoked"
 
 
 async def test_an_unknown_person_is_no_bad_frame(group: ServerGroup) -> None:

@@ -130,6 +130,21 @@ async def test_after_a_standstill_no_ping_hurries() -> None:
     assert min(later - earlier for socket in sockets for earlier, later in pairwise(socket.pinged)) > 0.25
 
 
+async def test_others_get_their_turn_however_long_pinging_takes() -> None:
+    class Slow(Quiet):
+        def ping(self) -> int:
+            time.sleep(0.02)
+            return super().ping()
+
+    heart, sockets = Heartbeat(0.4), [Slow() for _ in range(BUCKETS)]
+    for socket in sockets:
+        heart.add(socket)
+    heart.start()
+    for _ in range(10):
+        await asyncio.wait_for(asyncio.sleep(0.001), 3)
+    heart.stop()
+
+
 async def test_pings_are_spread_over_the_period_and_come_once_in_each() -> None:
     heart = Heartbeat(0.8)
     sockets = [Quiet() for _ in range(BUCKETS)]

@@ -181,6 +181,20 @@ async def test_what_is_being_acked_does_not_expire(ctx: dict[str, Any], old: Old
     assert [ids for _, kind, ids in await told(asha) if kind == "expired"] == ["old-1"]
 
 
+async def test_what_was_in_flight_for_a_day_longer_expires(
+    ctx: dict[str, Any], old: Old, post: Post, asha: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asha.load(await _id(ASHA))
+    await post.send("m-1")
+    await connected(post)
+    await post.collect()
+    await old()
+    assert await cap_all(ctx) == 0
+    monkeypatch.setattr(sys.modules["workers.cap_mailboxes"], "FLIGHT_DAYS", 0)
+    assert await cap_all(ctx) == 1
+    assert await told(asha) == [(MOBILE, "expired", "m-1")]
+
+
 async def test_nobody_gets_what_has_expired_while_its_sender_is_told(
     ctx: dict[str, Any], old: Old, post: Post, asha: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:

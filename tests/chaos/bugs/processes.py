@@ -17,8 +17,8 @@ def feel_nothing() -> None:
     """A process that stood still goes on as if it had not."""
     begin = Hub.__init__
 
-    def without_end(self: Hub, _lease_seconds: float) -> None:
-        begin(self, float("inf"))
+    def without_end(self: Hub, _lease_seconds: float, *rest: float) -> None:
+        begin(self, float("inf"), *rest)
 
     Hub.__init__ = without_end  # type: ignore[method-assign]
 
