@@ -79,7 +79,8 @@ class Messenger:
         self.mailbox.deposit_soon(to, sender, chats, stored)
 
     async def acknowledge(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> None:
-        """The device has these chats of this sender: he gets a receipt for each ``MOST``. Only then may they be settled."""
+        """The device has these chats of this sender: he gets a receipt for each ``MOST``. Only then may they be
+        settled."""
         for start in range(0, len(message_ids), MOST):
             await self._receipt(sender, holder.mobile, "delivered", message_ids[start : start + MOST])
 
