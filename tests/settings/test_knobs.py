@@ -62,6 +62,12 @@ def test_a_weak_secret_is_refused_and_not_quoted(env: pytest.MonkeyPatch, name: 
     assert weak not in complaint
 
 
+def test_a_random_secret_is_taken_however_it_begins(env: pytest.MonkeyPatch) -> None:
+    secret = "Xyz" + "3QFK28O0PeA6-gGbwVrKz5Ajm_blXgcvHQf4QbgB"
+    env.setenv("JWT_SECRET", secret)
+    assert load().jwt_secret.get_secret_value() == secret
+
+
 def test_an_empty_secret_is_none_at_all(env: pytest.MonkeyPatch) -> None:
     env.setenv("JWT_PREVIOUS_SECRET", "")
     assert not load().jwt_previous_secret.get_secret_value()

@@ -132,7 +132,7 @@ BUGS: Final = [
         "blocks-fail-open",
         "When Redis has forgotten a person, he is loaded without his blocks.",
         *("I5", "was sent after the block was answered, and came", load_no_blocks),
-        Scene(("flushall",), before=6.0, after=4.0, people=20, rate=200.0, often=BLOCKING),
+        Scene(("flushall",), before=3.0, after=4.0, people=150, rate=400.0, often=BLOCKING),
     ),
     Bug(
         "expiry-untold",

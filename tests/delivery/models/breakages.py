@@ -68,7 +68,7 @@ OF_MAILBOXES: Final = {
     ),
     "nobody notes an ack": _tap("acked", lua=NO_WRITING_RECORDS),
     "an acked chat that becomes a phantom is forgotten": _instead("expire", ">= RANK.d", ">= RANK.a"),
-    "what is in flight expires": _instead("expire", "elseif not in_flight(id)", "elseif true"),
+    "what is in flight expires": _instead("expire", "or not in_flight(id) then", "or true then"),
     "what expires leaves before its sender is told": _instead(
         "expire", "if haunt(keys, KEYS[7], id, said)", "if false"
     ),
