@@ -126,7 +126,7 @@ BUGS: Final = [
         "blocks-stale",
         "Whether a block stands is asked before the chat is stored, and remembered for five seconds.",
         *("I5", "was sent after the block was answered, and came", ask_blocks_before),
-        Scene(before=8.0, people=40, rate=200.0, often=BLOCKING),
+        Scene(before=8.0, people=150, rate=400.0, often=BLOCKING),
     ),
     Bug(
         "blocks-fail-open",
