@@ -23,7 +23,8 @@ async def test_sigterm_says_4012_to_all_and_ends_by_itself(tmp_path: Path) -> No
             with pytest.raises(ConnectionClosed):
                 await client.recv()
         assert {client.close_code for client in clients} == {4012}
-        assert not command.alive()
+        # Python's own resource tracker ends when it sees that the manager has: a moment later, on a busy machine.
+        await command.wait_in_thread(lambda: not command.alive(), 5)
         assert "drain took too long" not in [line["event"] for line in command.lines()]
 
 
