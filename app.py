@@ -17,14 +17,14 @@ from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from delivery.doorbell import Doorbell, Ears
 from delivery.hub import Hub
-from delivery.link import Link
+from delivery.link.link import Link
+from delivery.link.replicas import Replicated
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
 from delivery.people import People
 from delivery.ports import Identity
 from delivery.presence import Presence
 from delivery.registry import Registry
-from delivery.replicas import Replicated
 from handlers import register
 from handlers.services import Services
 from handlers.socket import register_socket

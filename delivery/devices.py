@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.people import People
 from delivery.scripts import FORGET
 from protocol.refusals import Refusal

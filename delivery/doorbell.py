@@ -13,8 +13,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from delivery import keys
-from delivery.line import Address, dial, pack
-from delivery.link import Link
+from delivery.link.line import Address, dial, pack
+from delivery.link.link import Link
 from settings import Settings
 
 logger = structlog.get_logger(__name__)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from delivery.flights import Landed
-from delivery.link import Arg, Link
+from delivery.link.link import Arg, Link
+from delivery.link.replicas import Scripts
 from delivery.people import People
 from delivery.presence import Holder, Verdict
-from delivery.replicas import Scripts
 from delivery.scripts import ACKED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
 from protocol.entries import Chat, Entry, Receipt
 from protocol.refusals import Refusal

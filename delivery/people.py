@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from delivery.keys import Person
-from delivery.link import Arg, Link
-from delivery.replicas import Scripts
+from delivery.link.link import Arg, Link
+from delivery.link.replicas import Scripts
 from delivery.scripts import LOAD
 from protocol.refusals import Refusal
 

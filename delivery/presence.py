@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from delivery.devices import Devices
-from delivery.link import Arg, Link
+from delivery.link.link import Arg, Link
+from delivery.link.redis_clock import RedisClock
 from delivery.people import People
-from delivery.redis_clock import RedisClock
 from delivery.scripts import CLAIM, PRESENCE, RELEASE, RENEW, Script
 from protocol.refusals import Refusal
 from settings import Settings

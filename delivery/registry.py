@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from delivery import keys
-from delivery.link import Link
+from delivery.link.link import Link
 from settings import Settings
 
 

@@ -8,7 +8,7 @@ from sanic import Request
 
 from accounts.numbers import canonical_mobile
 from accounts.tokens import Claims
-from delivery.connection import Connection
+from delivery.connection.connection import Connection
 from handlers.guards import authenticate_socket, judge_socket
 from handlers.services import Services, services
 from protocol.dialects import V1, Dialect, Seed

@@ -13,7 +13,7 @@ from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
 from delivery.devices import Devices
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from settings import Settings, SettingsError, load

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from accounts.events import SessionEvents
 from delivery import keys
 from delivery.devices import Devices
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from settings import Settings

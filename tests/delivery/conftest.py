@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from delivery.link import Link
+from delivery.link.link import Link
 from devstack.valkey import Valkey
 from tests.delivery.one_server import make_settings
 from tests.delivery.post import Post

@@ -13,7 +13,7 @@ Frame = dict[str, Any]
 
 
 class Desk:
-    """Fits delivery.sends.Desk and delivery.carrier.Road: notes what is said, runs what is to be done."""
+    """Fits sends.Desk and carrier.Road of delivery.connection: notes what is said, runs what is to be done."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []

@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from delivery.doorbell import Doorbell, Ears
 from delivery.flights import Landed
 from delivery.hub import Hub
-from delivery.link import Link
+from delivery.link.link import Link
+from delivery.link.replicas import Scripts
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
 from delivery.people import People
 from delivery.presence import Presence
 from delivery.registry import Registry
-from delivery.replicas import Scripts
 from protocol.entries import Chat, Entry
 from settings import Settings
 from tests.support.links import link_to

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from delivery.flights import Acked, Landed
 from delivery.hub import Hub
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.messenger import MOST
 from delivery.presence import Holder
 from protocol.entries import Entry, Receipt

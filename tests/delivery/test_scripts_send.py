@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from delivery import keys
 from delivery.doorbell import ring_command
-from delivery.link import Arg
+from delivery.link.link import Arg
 from delivery.scripts import RECEIPT, SEND
 from tests.delivery.post import ASHA, LIMITS, MOBILE, RAVI, RECORDS_SECONDS, Post
 

@@ -4,7 +4,7 @@ import secrets
 
 from redis.asyncio import Redis
 
-from delivery.link import Link
+from delivery.link.link import Link
 from settings import Settings
 
 _open: list[Link] = []

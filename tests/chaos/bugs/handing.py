@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
-from delivery.acks import Acks
-from delivery.carrier import Carrier
-from delivery.confirmations import Confirmations
+from delivery.connection.acks import Acks
+from delivery.connection.carrier import Carrier
+from delivery.connection.confirmations import Confirmations
+from delivery.connection.inbound import Inbound
 from delivery.flights import Acked, Flights, Landed
 from delivery.hub import Hub
-from delivery.inbound import Inbound
 from delivery.presence import Holder
 from protocol.entries import Chat, Entry
 from protocol.refusals import Refusal

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from delivery.connection import Connection
+from delivery.connection.connection import Connection
+from delivery.connection.lease import Lease
 from delivery.hub import Hub
-from delivery.lease import Lease
 from delivery.messenger import Messenger
 from delivery.people import People
 from delivery.presence import Claimed

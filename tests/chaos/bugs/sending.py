@@ -9,11 +9,11 @@ from typing import Any, Final
 import hiredis
 import msgspec
 
+from delivery.connection.inbound import Inbound
+from delivery.connection.sends import MOST, Sends
 from delivery.doorbell import ring_command
-from delivery.inbound import Inbound
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.messenger import Messenger
-from delivery.sends import MOST, Sends
 from protocol.refusals import Refusal
 from tests.chaos.bugs.base import Bug, Scene
 from tests.chaos.bugs.lua import broken, instead, tap

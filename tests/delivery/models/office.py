@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from delivery.flights import Landed
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.mailbox import Mailbox, Mode
 from delivery.people import People
 from delivery.presence import Holder, Presence, Silent, Superseded

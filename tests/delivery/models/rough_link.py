@@ -6,7 +6,7 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, Literal, NamedTuple
 
-from delivery.link import Arg, Link
+from delivery.link.link import Arg, Link
 from delivery.scripts import Script
 from protocol.refusals import Refusal
 from settings import Settings

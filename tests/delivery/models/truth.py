@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from delivery.link import Link
+from delivery.link.link import Link
 
 DIGEST = 20
 """Letters of the digest that a dedupe record is found by."""

@@ -15,7 +15,7 @@ import hiredis
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
-from delivery.line import Address, Line, Word, dial, pack
+from delivery.link.line import Address, Line, Word, dial, pack
 from delivery.scripts import Script
 from protocol.refusals import Refusal
 from settings import Settings

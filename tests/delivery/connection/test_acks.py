@@ -9,12 +9,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from delivery import settles
-from delivery.acks import Acks
+from delivery.connection import settles
+from delivery.connection.acks import Acks
+from delivery.connection.settles import Settles
 from delivery.flights import Flights
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.presence import Holder
-from delivery.settles import Settles
 from devstack.valkey import Valkey
 from protocol.dialects import V1
 from tests.delivery.desk import Desk, Gate

@@ -11,18 +11,18 @@ from typing import Any, Final
 
 import structlog
 
-from delivery.acks import Acks
-from delivery.carrier import Carrier
-from delivery.confirmations import Confirmations
+from delivery.connection.acks import Acks
+from delivery.connection.carrier import Carrier
+from delivery.connection.confirmations import Confirmations
+from delivery.connection.inbound import Canonical, Inbound
+from delivery.connection.lease import Lease, close_for
+from delivery.connection.sends import Sends
+from delivery.connection.settles import Settles
 from delivery.flights import Flights
 from delivery.hub import Hub
-from delivery.inbound import Canonical, Inbound
-from delivery.lease import Lease, close_for
 from delivery.messenger import Messenger
 from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder
-from delivery.sends import Sends
-from delivery.settles import Settles
 from protocol.dialects import Dialect, Welcome
 from protocol.messages import pack
 from protocol.refusals import DRAINING, INTERNAL, LOGGED_OUT, TOKEN_EXPIRED, TOO_MANY_BAD_FRAMES, Close, Refusal

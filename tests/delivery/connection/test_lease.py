@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from delivery.connection.lease import Lease, close_for
 from delivery.hub import Hub
-from delivery.lease import Lease, close_for
 from delivery.messenger import Messenger
 from delivery.presence import Claimed, Holder, Presence, Verdict
 from delivery.registry import Registry

@@ -1,6 +1,6 @@
 """What a server knows of Redis' clock."""
 
-from delivery.redis_clock import RedisClock
+from delivery.link.redis_clock import RedisClock
 
 
 class Clock:

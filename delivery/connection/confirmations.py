@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from delivery.acks import Acks
+from delivery.connection.acks import Acks
 from delivery.ports import Socket
 
 

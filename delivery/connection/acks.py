@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+from delivery.connection.sends import Desk
+from delivery.connection.settles import Settles
 from delivery.flights import Acked, Flights
 from delivery.messenger import Messenger
 from delivery.presence import Holder
-from delivery.sends import Desk
-from delivery.settles import Settles
 from protocol.dialects import Dialect
 from protocol.refusals import Refusal
 

@@ -10,14 +10,14 @@ import pytest
 from redis.asyncio import Redis
 
 from accounts.numbers import canonical_mobile
-from delivery.acks import Acks
-from delivery.carrier import Carrier
+from delivery.connection.acks import Acks
+from delivery.connection.carrier import Carrier
+from delivery.connection.inbound import Inbound
+from delivery.connection.sends import Sends
+from delivery.connection.settles import Settles
 from delivery.flights import Flights
-from delivery.inbound import Inbound
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.presence import Holder
-from delivery.sends import Sends
-from delivery.settles import Settles
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import Refusal
@@ -245,7 +245,7 @@ async def test_as_many_bad_frames_as_allowed_in_a_minute_are_too_many(
 ) -> None:
     desk = Desk(OneServer(redis, bad_frames_per_minute=3), V1())
     now = [1000.0]
-    monkeypatch.setattr("delivery.inbound.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("delivery.connection.inbound.time", SimpleNamespace(monotonic=lambda: now[0]))
     for at in (1000, 1030, 1061):  # never three within a minute
         now[0] = float(at)
         await desk.one(**chat(to="x"))

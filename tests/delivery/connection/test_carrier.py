@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from delivery import carrier as module
-from delivery.carrier import Carrier
+from delivery.connection import carrier as module
+from delivery.connection.carrier import Carrier
+from delivery.connection.settles import Settles
 from delivery.flights import Flights, Landed
 from delivery.mailbox import Collected, Mailbox, Mode
 from delivery.people import People
 from delivery.presence import Holder, Presence
-from delivery.settles import Settles
 from protocol.dialects import V1, Dialect, Seed
 from protocol.entries import Chat
 from protocol.refusals import SLOW_CONSUMER, Close, Refusal

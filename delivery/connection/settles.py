@@ -6,10 +6,10 @@ from typing import Final
 
 import structlog
 
+from delivery.connection.sends import Desk
 from delivery.flights import Flights, Landed
 from delivery.messenger import Messenger
 from delivery.presence import Holder
-from delivery.sends import Desk
 from protocol.refusals import Refusal
 
 logger = structlog.get_logger(__name__)

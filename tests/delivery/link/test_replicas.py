@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis import Redis as Client
 
-from delivery.link import Link
+from delivery.link.link import Link
+from delivery.link.replicas import Replicated
 from delivery.presence import Holder
-from delivery.replicas import Replicated
 from devstack.places import socket_directory
 from devstack.probe import free_port
 from devstack.process import wait_until

@@ -8,10 +8,10 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import structlog
 
+from delivery.connection.settles import Settles
 from delivery.flights import Flights, Landed
 from delivery.mailbox import START, Collected, Mailbox, Mode
 from delivery.presence import Holder
-from delivery.settles import Settles
 from protocol.dialects import Dialect
 from protocol.entries import Chat, Entry, Receipt
 from protocol.identifiers import place_of

@@ -7,7 +7,7 @@ Redis' own clock, cannot mean more by that than it did then.
 import time
 from collections.abc import Callable
 
-from delivery.link import Arg
+from delivery.link.link import Arg
 
 
 class RedisClock:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from delivery.confirmations import Confirmations
+from delivery.connection.confirmations import Confirmations
 
 
 class Below:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from delivery.acks import Acks
-from delivery.sends import Sends
+from delivery.connection.acks import Acks
+from delivery.connection.sends import Sends
 from protocol.dialects import Dialect
 from protocol.entries import size_of
 from protocol.frames import AckIn, BadFrame, ChatIn, decode, split

@@ -1,6 +1,6 @@
 """What one script call costs this process, fifty at once: redis-py awaited, redis-py joined by the tick, and the link.
 
-``python -m tests.delivery.measure_link`` starts a Valkey of its own and prints processor time per call.
+``python -m tests.delivery.link.measure_link`` starts a Valkey of its own and prints processor time per call.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from delivery.link import Link
+from delivery.link.link import Link
 from delivery.scripts import PRESENCE
 from devstack.valkey import Valkey
 from settings import Settings
@@ -71,7 +71,7 @@ async def measure(url: str) -> None:
     ways: dict[str, Call] = {
         "redis-py, awaited": lambda: redis.evalsha(PRESENCE.sha, len(KEYS), *KEYS, "9200000001"),  # type: ignore[dict-item]
         "redis-py, joined by the tick": joined.call,
-        "delivery.link": lambda: link.call(PRESENCE, KEYS, ["9200000001"]),
+        "delivery.link.link": lambda: link.call(PRESENCE, KEYS, ["9200000001"]),
     }
     rounds = [{name: await cost(call) for name, call in ways.items()} for _ in range(ROUNDS)]
     for name in ways:

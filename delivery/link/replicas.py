@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 import structlog
 
 from delivery import keys
-from delivery.line import Word
-from delivery.link import MOST_PENDING, Arg, Heard, Link, fulfil, tell_safely
+from delivery.link.line import Word
+from delivery.link.link import MOST_PENDING, Arg, Heard, Link, fulfil, tell_safely
 from delivery.scripts import Script
 from protocol.refusals import Refusal
 from settings import Settings

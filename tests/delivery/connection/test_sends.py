@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from delivery import sends as module
-from delivery.link import Link
+from delivery.connection import sends as module
+from delivery.connection.sends import MOST, Sends
+from delivery.link.link import Link
 from delivery.people import Record
-from delivery.sends import MOST, Sends
 from protocol.dialects import V1, Seed
 from tests.delivery.desk import CallGate, Desk, Gate
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from delivery import settles as module
+from delivery.connection import settles as module
+from delivery.connection.settles import Settles
 from delivery.flights import Flights, Landed
 from delivery.presence import Holder
-from delivery.settles import Settles
 from protocol.refusals import Refusal
 from tests.delivery.desk import Desk, Gate
 from tests.delivery.one_server import ASHA, RAVI, OneServer, landed, until

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.exceptions import AuthenticationError
 
-from delivery.line import Address, dial, pack
+from delivery.link.line import Address, dial, pack
 
 
 def nobody(_: Any = None) -> None:

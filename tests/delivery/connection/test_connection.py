@@ -13,16 +13,16 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from accounts.numbers import canonical_mobile
-from delivery.acks import Acks
-from delivery.carrier import Carrier
-from delivery.confirmations import Confirmations
-from delivery.connection import CHARACTERS_IN_HAND, EARLY, IN_HAND, UNSENT_BYTES, Connection
-from delivery.inbound import Inbound
-from delivery.lease import Lease
-from delivery.link import Link
+from delivery.connection.acks import Acks
+from delivery.connection.carrier import Carrier
+from delivery.connection.confirmations import Confirmations
+from delivery.connection.connection import CHARACTERS_IN_HAND, EARLY, IN_HAND, UNSENT_BYTES, Connection
+from delivery.connection.inbound import Inbound
+from delivery.connection.lease import Lease
+from delivery.connection.sends import Sends
+from delivery.connection.settles import Settles
+from delivery.link.link import Link
 from delivery.presence import Claimed, Holder
-from delivery.sends import Sends
-from delivery.settles import Settles
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import LOGGED_OUT, REPLACED, Close

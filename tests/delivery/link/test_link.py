@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from delivery import link as link_module
-from delivery.link import Link
+from delivery.link import link as link_module
+from delivery.link.link import Link
 from delivery.scripts import PRESENCE
 from devstack.valkey import Valkey
 from protocol.refusals import Refusal

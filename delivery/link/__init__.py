@@ -1,0 +1,1 @@
+"""How commands reach Redis on the hot road, and how it is known what its replicas have."""
