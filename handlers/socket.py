@@ -76,4 +76,4 @@ def _enter(ctx: Any, claims: Claims, v1: bool, socket: ClientSocket) -> None:
         mine.record,
     )
     connection.start()
-    socket.attach(connection)
+    socket.attach(connection.ear)

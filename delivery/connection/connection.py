@@ -14,6 +14,7 @@ import structlog
 from delivery.connection.acks import Acks
 from delivery.connection.carrier import Carrier
 from delivery.connection.confirmations import Confirmations
+from delivery.connection.ear import Ear
 from delivery.connection.inbound import Canonical, Inbound
 from delivery.connection.lease import Lease, close_for
 from delivery.connection.sends import Sends
@@ -25,42 +26,32 @@ from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder
 from protocol.dialects import Dialect, Welcome
 from protocol.messages import pack
-from protocol.refusals import DRAINING, INTERNAL, LOGGED_OUT, TOKEN_EXPIRED, TOO_MANY_BAD_FRAMES, Close, Refusal
+from protocol.refusals import DRAINING, INTERNAL, LOGGED_OUT, TOKEN_EXPIRED, Close, Refusal
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
-IN_HAND: Final = 256
-"""Chats and acks in work above which the client is not read."""
-CHARACTERS_IN_HAND: Final = 256 * 1024
-"""The same for the texts of the chats."""
-EARLY: Final = 32
-"""The same for messages that came before the lease was claimed."""
 UNSENT_BYTES: Final = 256 * 1024
 
 
 class Connection:
-    """Fits server.socket.Listener below and delivery.hub.Member above; has a lease, a carrier and an ear."""
+    """Fits delivery.hub.Member above; below, its ear fits server.socket.Listener. Has a lease and a carrier, too."""
 
     __slots__ = (
         "_acks",
         "_carrier",
         "_confirmations",
         "_dialect",
-        "_draining",
-        "_early",
         "_ending",
-        "_held",
         "_hub",
         "_identity",
-        "_inbound",
         "_lease",
         "_messenger",
-        "_offended",
         "_record",
         "_sends",
         "_settings",
         "_settles",
         "_socket",
+        "ear",
         "holder",
     )  # fmt: skip
 
@@ -91,13 +82,10 @@ class Connection:
         self._sends = Sends(self, self.mobile, dialect, messenger)
         self._acks = Acks(self, self.holder, dialect, messenger, flights, self._settles, self._carrier)
         self._confirmations = Confirmations(socket, self._acks)
-        self._inbound = Inbound(self.mobile, dialect, self._sends, self._acks, settings, canonical)
-        self._early: list[str | bytes] | None = []
-        """What came before the lease was claimed; None since."""
-        self._held = False
-        self._draining = False
+        inbound = Inbound(self.mobile, dialect, self._sends, self._acks, settings, canonical)
+        self.ear = Ear(self, socket, inbound, self._sends, self._acks, self._confirmations, self._lease, hub.cooldown)
+        """What the socket is to call."""
         self._ending: str | None = None
-        self._offended = False
 
     # ---- Member
 
@@ -118,22 +106,21 @@ class Connection:
 
     def ring(self, stream_id: str) -> None:
         """Something waits."""
-        if self._early is None and self._ending is None:
+        if self._ending is None and not self.ear.waiting:
             self._carrier.ring(stream_id)
 
     def close(self, close: Close) -> None:
         """End it. What was received before is still worked through, unless its sender may speak no more."""
         if self._ending is None:
             if close in (LOGGED_OUT, TOKEN_EXPIRED):
-                self._sends.drop()
-                self._early = None if self._early is None else []
-            self._end(close.reason)
+                self.ear.drop()
+            self.end(close.reason)
             self._socket.close(close)
 
     def drain(self, retry_after: float) -> None:
         """This server goes down: finish what is in hand, and tell when to come back."""
         if self._ending is None:
-            self._draining = True  # what comes from now on is not answered, and will be sent again elsewhere
+            self.ear.mute()
             self.spawn(self._drain(retry_after))
 
     def tick(self, now: float) -> None:
@@ -143,55 +130,6 @@ class Connection:
             self.close(TOKEN_EXPIRED)
         if self._lease.due(now):
             self.spawn(self._lease.renew())
-
-    # ---- Listener
-
-    def received(self, data: str | bytes) -> None:
-        """One message."""
-        if self._ending is not None:
-            return
-        self._lease.sign_of_life()
-        if self._draining:
-            return
-        if self._early is not None:
-            self._early.append(data)
-        else:
-            self._hear(data)
-        self._held = self.full
-
-    def caught_up(self) -> None:
-        """All that came so far was handed over."""
-        if self._ending is None:
-            self._sends.go()
-
-    @property
-    def full(self) -> bool:
-        """Whether more is in hand than should be."""
-        if self._ending is not None:
-            return False
-        if self._early is not None:
-            return len(self._early) >= EARLY
-        return self._in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
-
-    def alive(self) -> None:
-        """A pong."""
-        if self._ending is None:
-            self._lease.sign_of_life()
-
-    def ponged(self, mark: int) -> None:
-        """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
-        if self._ending is None:
-            self._confirmations.ponged(mark)
-
-    def offended(self) -> None:
-        """The socket is closed for what the client sent. For one that is, this counts once."""
-        if self._ending is None and not self._offended:
-            self._offended = True
-            self._hub.cooldown.offended(self.mobile)
-
-    def lost(self, code: int, reason: str) -> None:
-        """The socket is gone."""
-        self._end(f"{code} {reason}".strip())
 
     # ---- Road and Desk
 
@@ -256,11 +194,9 @@ class Connection:
             self._record("connect", self._identity, "")
             await self.carry(self._dialect.welcome(self._welcome(claimed)))
             self._carrier.begin(claimed.newest)
-            for data in self._early or []:
-                self._hear(data)
-            self._sends.go()
+            self.ear.listen()
         finally:
-            self._early = None
+            self.ear.give_up()
             if self._ending is not None:
                 self.spawn(self._leave())
 
@@ -276,18 +212,6 @@ class Connection:
             max_message_bytes=self._settings.max_message_bytes,
             ping_seconds=self._settings.ping_seconds,
         )
-
-    def _hear(self, data: str | bytes) -> None:
-        if self._inbound.too_many_bad:
-            return
-        try:
-            self.say(self._inbound.hear(data))
-        except Exception:
-            logger.exception("a frame was not understood")
-            self.close(INTERNAL)
-        if self._inbound.too_many_bad:
-            self.offended()
-            self.close(TOO_MANY_BAD_FRAMES)
 
     async def _leave(self) -> None:
         try:
@@ -305,19 +229,15 @@ class Connection:
     def _part(self) -> None:
         """Each part knows us: if we went on knowing them, only Python's collector would free them and us, late, and of
         a crowd that left all would still be there when the next one comes. After the end nothing here asks them."""
-        del self._acks, self._carrier, self._confirmations, self._inbound, self._lease, self._sends, self._settles
+        del self._acks, self._carrier, self._confirmations, self._lease, self._sends, self._settles, self.ear
 
     async def _drain(self, retry_after: float) -> None:
-        while self._ending is None and self._in_hand:
+        while self._ending is None and self.ear.in_hand:
             await asyncio.sleep(0.01)
         if self._ending is None:
             refusal = Refusal("draining", retry_after=retry_after)
             await self.carry(self._dialect.error(refusal, "server"))
             self.close(DRAINING)
-
-    @property
-    def _in_hand(self) -> int:
-        return self._sends.pending + self._acks.pending + len(self._early or ())
 
     def _worked(self, task: asyncio.Task[Any]) -> None:
         self.done(None if task.cancelled() else task.exception())
@@ -327,12 +247,12 @@ class Connection:
         if error is not None:
             logger.error("a connection failed", exc_info=error)
             self.close(INTERNAL)
-        if self._held and self._ending is None and not self.full:
-            self._held = False
-            self._socket.resume()
+        if self._ending is None:
+            self.ear.worked()
 
-    def _end(self, reason: str) -> None:
+    def end(self, reason: str) -> None:
+        """The end begins, by whichever comes first; ``reason`` is for the session's event."""
         if self._ending is None:
             self._ending = reason
-            if self._early is None:
+            if not self.ear.waiting:
                 self.spawn(self._leave())

@@ -16,7 +16,8 @@ from accounts.numbers import canonical_mobile
 from delivery.connection.acks import Acks
 from delivery.connection.carrier import Carrier
 from delivery.connection.confirmations import Confirmations
-from delivery.connection.connection import CHARACTERS_IN_HAND, EARLY, IN_HAND, UNSENT_BYTES, Connection
+from delivery.connection.connection import UNSENT_BYTES, Connection
+from delivery.connection.ear import CHARACTERS_IN_HAND, EARLY, IN_HAND, Ear
 from delivery.connection.inbound import Inbound
 from delivery.connection.lease import Lease
 from delivery.connection.sends import Sends
@@ -111,6 +112,7 @@ class Line:
             self.canonical,
             lambda kind, _who, reason: self.events.append((kind, reason)),
         )
+        self.ear = self.connection.ear
 
     def canonical(self, raw: str) -> str:
         if self.bug is not None:
@@ -130,16 +132,16 @@ class Line:
 
     def say(self, message_id: str, **changes: Any) -> None:
         frame = {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
-        self.connection.received(json.dumps(frame))
-        self.connection.caught_up()
+        self.ear.received(json.dumps(frame))
+        self.ear.caught_up()
 
     def read(self, message_id: str) -> None:
         frame = {"type": "ack", "ackType": "read", "to": ASHA, "messageId": message_id}
-        self.connection.received(json.dumps(frame))
+        self.ear.received(json.dumps(frame))
 
     def renew(self) -> None:
         """The second in which a renewal is due: a pong came, and a ping period is over."""
-        self.connection.alive()
+        self.ear.alive()
         self.connection.tick(time.monotonic() + self.server.settings.ping_seconds)
 
     async def has_waiting(self, count: int) -> bool:
@@ -176,7 +178,7 @@ async def test_the_greeting_comes_first_then_the_backlog_then_the_rest(redis: "R
 
 
 async def test_after_its_end_it_is_freed_without_the_collector(redis: "Redis") -> None:
-    ours = (Connection, Acks, Carrier, Confirmations, Inbound, Lease, Sends, Settles)
+    ours = (Connection, Acks, Carrier, Confirmations, Ear, Inbound, Lease, Sends, Settles)
 
     def there() -> int:
         return sum(isinstance(each, ours) for each in gc.get_objects())
@@ -189,9 +191,9 @@ async def test_after_its_end_it_is_freed_without_the_collector(redis: "Redis") -
     assert there() == before + len(ours)
     gc.disable()
     try:
-        line.connection.lost(1006, "")
+        line.ear.lost(1006, "")
         await line.over()
-        del line.connection
+        del line.connection, line.ear
         await until(lambda: there() == before)
     finally:
         gc.enable()
@@ -200,24 +202,23 @@ async def test_after_its_end_it_is_freed_without_the_collector(redis: "Redis") -
 async def test_after_its_end_whoever_still_calls_it_finds_it_silent(redis: "Redis") -> None:
     """Answers of Redis come late, and the socket waits for its client's goodbye."""
     line = await Line(redis).begin()
-    ended = line.connection
+    ended, ear = line.connection, line.ear
     ended.close(REPLACED)
     await line.over()
     await until(lambda: not hasattr(ended, "_carrier"))
     frames, pings = list(line.socket.frames), line.socket.pings
     line.say("m-1")
-    ended.alive()
-    ended.ponged(1)
+    ear.alive()
+    ear.ponged(1)
     ended.ring("")
     ended.confirm(["1-1"])
     ended.lease_gone()
     await ended.reclaimed(Claimed("another epoch", None, ""), storage_lost=False)
     ended.drain(0.1)
     await ended._drain(0.1)  # one that was under way
-    assert not ended.full  # what was read before its end is thrown away
-    ended._held = True  # it was full at its end
+    assert not ear.full  # what was read before its end is thrown away
     ended.done()
-    ended.lost(1000, "")
+    ear.lost(1000, "")
     await asyncio.sleep(0.05)
     assert (line.socket.frames, line.socket.pings, line.socket.codes()) == (frames, pings, [4508])
 
@@ -243,13 +244,13 @@ async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
     most = EARLY if early else IN_HAND
     for n in range(most - 1):
         line.say(f"m-{n}")
-    assert not line.connection.full
+    assert not line.ear.full
     line.say(f"m-{most - 1}")
     await asyncio.sleep(0.05)
-    assert (line.connection.full, line.socket.resumes) == (True, 0)
+    assert (line.ear.full, line.socket.resumes) == (True, 0)
     gate.open()
     await until(lambda: line.socket.resumes)
-    assert not line.connection.full
+    assert not line.ear.full
     await until(lambda: len(line.socket.of("sent")) == most)
     assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(most)]
 
@@ -260,10 +261,10 @@ async def test_acks_in_work_are_in_hand_too(redis: "Redis", monkeypatch: pytest.
     for n in range(IN_HAND):
         line.read(f"x-{n}")
     await asyncio.sleep(0.05)
-    assert (line.connection.full, line.socket.resumes) == (True, 0)
+    assert (line.ear.full, line.socket.resumes) == (True, 0)
     gate.open()
     await until(lambda: line.socket.resumes)
-    assert not line.connection.full
+    assert not line.ear.full
 
 
 async def test_long_texts_in_hand_count_by_their_length(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,12 +272,12 @@ async def test_long_texts_in_hand_count_by_their_length(redis: "Redis", monkeypa
     gate = CallGate(monkeypatch, line.server.messenger, "send_soon")
     for n in range(CHARACTERS_IN_HAND // 16_000):
         line.say(f"m-{n}", message="x" * 16_000)
-        assert not line.connection.full
+        assert not line.ear.full
     line.say("last", message="x" * 16_000)
-    assert line.connection.full
+    assert line.ear.full
     gate.open()
     await until(lambda: line.socket.resumes)
-    assert not line.connection.full
+    assert not line.ear.full
 
 
 async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_left(
@@ -288,8 +289,8 @@ async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_le
     for n in range(EARLY):
         line.say(f"m-{n}")
     await asyncio.sleep(0.05)
-    assert line.connection.full
-    line.connection.lost(1006, "")
+    assert line.ear.full
+    line.ear.lost(1006, "")
     gate.open()
     await line.over()
     assert len(await mailbox_of(line.server, ASHA)) == EARLY
@@ -330,8 +331,8 @@ async def test_what_waits_for_a_client_that_does_not_read_stays_in_the_mailbox(r
 @pytest.mark.parametrize(
     ("end", "reason", "closes"),
     [
-        (lambda one: one.lost(1000, "bye"), "1000 bye", []),
-        (lambda one: one.lost(1006, ""), "1006", []),
+        (lambda one: one.ear.lost(1000, "bye"), "1000 bye", []),
+        (lambda one: one.ear.lost(1006, ""), "1006", []),
         (lambda one: one.close(REPLACED), REPLACED.reason, [4508]),
     ],
     ids=["the client", "the network", "the server"],
@@ -344,7 +345,7 @@ async def test_an_end_is_told_once_with_its_reason(
     end(line.connection)
     assert line.connection.ended
     line.connection.close(LOGGED_OUT)
-    line.connection.lost(1000, "later")
+    line.ear.lost(1000, "later")
     await line.over()
     assert line.events == [("connect", ""), ("disconnect", reason)]
     assert line.socket.codes() == closes
@@ -358,7 +359,7 @@ async def test_what_was_received_before_the_end_is_worked_through_and_nothing_af
     for n in range(2):
         line.say(f"m-{n}")
     chat = {"type": "chat", "to": ASHA, "messageId": "m-2", "message": "hello"}
-    line.connection.received(json.dumps(chat))  # and before there is time to do it:
+    line.ear.received(json.dumps(chat))  # and before there is time to do it:
     line.connection.close(REPLACED)
     line.say("m-3")
     await line.over()
@@ -367,7 +368,7 @@ async def test_what_was_received_before_the_end_is_worked_through_and_nothing_af
 
 async def test_after_the_end_nothing_more_is_collected(redis: "Redis") -> None:
     line = await Line(redis).begin()
-    line.connection.lost(1000, "")
+    line.ear.lost(1000, "")
     await line.over()
     await line.server.send(ASHA, RAVI, "m-1")
     line.connection.ring("")
@@ -398,10 +399,10 @@ async def test_a_drain_waits_for_the_work_in_hand_and_answers_nothing_that_comes
     acks = Gate(monkeypatch, line.server.messenger, "acknowledge")
     for n in range(3):
         line.say(f"m-{n}")
-    line.connection.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids}))
+    line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids}))
     line.connection.drain(0.75)
     line.say("m-3")
-    line.connection.received("no frame at all")
+    line.ear.received("no frame at all")
     chats.open()
     await until(lambda: len(line.socket.of("sent")) == 3)
     await asyncio.sleep(0.05)
@@ -435,7 +436,7 @@ async def test_no_task_lives_as_long_as_a_connection(redis: "Redis") -> None:
 
 async def test_who_has_ended_is_not_drained(redis: "Redis") -> None:
     line = await Line(redis).begin()
-    line.connection.lost(1000, "")
+    line.ear.lost(1000, "")
     line.connection.drain(0.5)
     await line.over()
     assert (line.socket.of("error"), line.socket.closes) == ([], [])
@@ -532,17 +533,17 @@ async def test_receipts_of_a_seed_client_leave_when_a_pong_answers_a_later_ping(
         line.connection.ring("")
         await until(lambda n=n: len(line.socket.of("ack")) == n + 1)  # type: ignore[misc]
     assert line.socket.pings == 1, "one such ping at a time"
-    line.connection.ponged(0)
+    line.ear.ponged(0)
     await asyncio.sleep(0.1)
     assert len(await mailbox_of(line.server, RAVI)) == 2, "that pong answers an earlier ping"
-    line.connection.ponged(1)
+    line.ear.ponged(1)
     await until(lambda: line.socket.pings == 2)
     async with asyncio.timeout(5):
         while len(await mailbox_of(line.server, RAVI)) > 1:
             await asyncio.sleep(0.01)
     assert deposits[1] is not None
     assert [entry.stream_id for entry in await mailbox_of(line.server, RAVI)] == [deposits[1].stream_id]
-    line.connection.ponged(2)
+    line.ear.ponged(2)
     async with asyncio.timeout(5):
         while await mailbox_of(line.server, RAVI):
             await asyncio.sleep(0.01)
@@ -555,7 +556,7 @@ async def test_a_v1_client_acks_its_receipts_itself(redis: "Redis") -> None:
     await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
     line.connection.ring("")
     await until(lambda: line.socket.of("ack"))
-    line.connection.ponged(5)
+    line.ear.ponged(5)
     await asyncio.sleep(0.1)
     assert line.socket.pings == 0
     assert len(await mailbox_of(line.server, RAVI)) == 1
@@ -570,22 +571,22 @@ async def test_receipts_that_could_not_be_settled_are_settled_when_redis_is_back
     await until(lambda: line.socket.pings == 1)
     await asyncio.to_thread(own_valkey.kill)
     with capture_logs() as logs:
-        line.connection.ponged(1)
+        line.ear.ponged(1)
         await until(lambda: "acked entries could not be settled" in [entry["event"] for entry in logs])
     await asyncio.to_thread(own_valkey.start)
     await until(lambda: line.has_waiting(0))
     assert line.socket.closes == []
-    line.connection.lost(1000, "")
+    line.ear.lost(1000, "")
     await line.over()
 
 
 async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_dropped(redis: "Redis") -> None:
     line = await Line(redis, bad_frames_per_minute=3, cooldown_seconds=10).begin()
     for _ in range(3):
-        line.connection.received("x")
+        line.ear.received("x")
     line.say("m-1")
     assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
-    line.connection.offended()  # what he writes behind it is no frame either: that is the same offence
+    line.ear.offended()  # what he writes behind it is no frame either: that is the same offence
     assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
     await line.over()
     assert line.socket.codes() == [4503]
@@ -596,8 +597,8 @@ async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_drop
 async def test_who_broke_the_protocol_has_to_wait_before_he_comes_again_and_nobody_else(redis: "Redis") -> None:
     line = await Line(redis, cooldown_seconds=10).begin()
     for _ in range(2):
-        line.connection.offended()
-    line.connection.lost(1002, "reserved bits are set")
+        line.ear.offended()
+    line.ear.lost(1002, "reserved bits are set")
     await line.over()
     assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
     assert line.server.hub.cooldown.left(ASHA) == 0

@@ -1,0 +1,167 @@
+"""What the socket calls: hears one client, keeps what it says early, and says when it is enough."""
+
+from typing import Final, Protocol
+
+import structlog
+
+from delivery.connection.acks import Acks
+from delivery.connection.confirmations import Confirmations
+from delivery.connection.inbound import Inbound
+from delivery.connection.lease import Lease
+from delivery.connection.sends import Desk, Sends
+from delivery.cooldown import Cooldown
+from delivery.ports import Socket
+from protocol.refusals import INTERNAL, TOO_MANY_BAD_FRAMES, Close
+
+logger = structlog.get_logger(__name__)
+IN_HAND: Final = 256
+"""Chats and acks in work above which the client is not read."""
+CHARACTERS_IN_HAND: Final = 256 * 1024
+"""The same for the texts of the chats."""
+EARLY: Final = 32
+"""The same for messages that came before the lease was claimed."""
+
+
+class Owner(Desk, Protocol):
+    """Whose ear it is."""
+
+    @property
+    def mobile(self) -> str: ...
+    @property
+    def ended(self) -> bool: ...
+    def close(self, close: Close) -> None: ...
+    def end(self, reason: str) -> None: ...
+
+
+class Ear:
+    """Fits server.socket.Listener. After its owner's end it hears nothing."""
+
+    __slots__ = (
+        "_acks", "_confirmations", "_cooldown", "_early", "_held", "_inbound", "_lease", "_muted", "_offended",
+        "_owner", "_sends", "_socket",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        owner: Owner,
+        socket: Socket,
+        inbound: Inbound,
+        sends: Sends,
+        acks: Acks,
+        confirmations: Confirmations,
+        lease: Lease,
+        cooldown: Cooldown,
+    ) -> None:
+        self._owner = owner
+        self._socket = socket
+        self._inbound = inbound
+        self._sends = sends
+        self._acks = acks
+        self._confirmations = confirmations
+        self._lease = lease
+        self._cooldown = cooldown
+        self._early: list[str | bytes] | None = []
+        """What came before the lease was claimed; None since."""
+        self._held = False
+        self._muted = False
+        self._offended = False
+
+    # ---- Listener
+
+    def received(self, data: str | bytes) -> None:
+        """One message."""
+        if self._owner.ended:
+            return
+        self._lease.sign_of_life()
+        if self._muted:
+            return
+        if self._early is not None:
+            self._early.append(data)
+        else:
+            self._hear(data)
+        self._held = self.full
+
+    def caught_up(self) -> None:
+        """All that came so far was handed over."""
+        if not self._owner.ended:
+            self._sends.go()
+
+    @property
+    def full(self) -> bool:
+        """Whether more is in hand than should be."""
+        if self._owner.ended:
+            return False
+        if self._early is not None:
+            return len(self._early) >= EARLY
+        return self.in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
+
+    def alive(self) -> None:
+        """A pong."""
+        if not self._owner.ended:
+            self._lease.sign_of_life()
+
+    def ponged(self, mark: int) -> None:
+        """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
+        if not self._owner.ended:
+            self._confirmations.ponged(mark)
+
+    def offended(self) -> None:
+        """The socket is closed for what the client sent. For one that is, this counts once."""
+        if not self._owner.ended and not self._offended:
+            self._offended = True
+            self._cooldown.offended(self._owner.mobile)
+
+    def lost(self, code: int, reason: str) -> None:
+        """The socket is gone."""
+        self._owner.end(f"{code} {reason}".strip())
+
+    # ---- what its owner asks
+
+    @property
+    def waiting(self) -> bool:
+        """Whether what comes is only kept, since the lease is not claimed yet."""
+        return self._early is not None
+
+    @property
+    def in_hand(self) -> int:
+        """Messages, chats and acks that were received and not worked through."""
+        return self._sends.pending + self._acks.pending + len(self._early or ())
+
+    def listen(self) -> None:
+        """The lease is claimed: hear what was kept, and from now on all at once."""
+        for data in self._early or []:
+            self._hear(data)
+        self._sends.go()
+        self._early = None
+
+    def give_up(self) -> None:
+        """There will be no lease to wait for; what was kept is not heard."""
+        self._early = None
+
+    def drop(self) -> None:
+        """Its sender may speak no more: forget what he said, as far as nothing was done for it."""
+        self._sends.drop()
+        if self._early:
+            self._early = []
+
+    def mute(self) -> None:
+        """What comes from now on is not answered, and will be sent again elsewhere."""
+        self._muted = True
+
+    def worked(self) -> None:
+        """Something was worked through: if that made room, read on."""
+        if self._held and not self.full:
+            self._held = False
+            self._socket.resume()
+
+    def _hear(self, data: str | bytes) -> None:
+        if self._inbound.too_many_bad:
+            return
+        try:
+            self._owner.say(self._inbound.hear(data))
+        except Exception:
+            logger.exception("a frame was not understood")
+            self._owner.close(INTERNAL)
+        if self._inbound.too_many_bad:
+            self.offended()
+            self._owner.close(TOO_MANY_BAD_FRAMES)
