@@ -4,16 +4,17 @@ import asyncio
 import time
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import structlog
 
+from delivery.connection.handover import NOTHING, Handover, Place, Said
 from delivery.connection.settles import Settles
 from delivery.flights import Flights, Landed
 from delivery.mailbox import START, Collected, Mailbox, Mode
 from delivery.presence import Holder
 from protocol.dialects import Dialect
-from protocol.entries import Chat, Entry, Receipt
+from protocol.entries import Entry
 from protocol.identifiers import place_of
 from protocol.refusals import SLOW_CONSUMER, Close, Refusal
 from settings import Settings
@@ -21,8 +22,6 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 BATCH: Final = 64
 RETRY_SECONDS: Final = 0.5
-Place: TypeAlias = tuple[int, int]
-NOTHING: Final = (0, 0)
 
 
 class Road(Protocol):
@@ -45,15 +44,14 @@ class Carrier:
     """Sleeps until rung, then reads until nothing is left or the window is full."""
 
     __slots__ = (
-        "_boundary",
         "_cursor",
         "_dialect",
         "_due",
         "_flights",
+        "_handover",
         "_holder",
         "_mailbox",
         "_more",
-        "_parked",
         "_progress",
         "_read",
         "_road",
@@ -62,7 +60,6 @@ class Carrier:
         "_settings",
         "_settles",
         "_synced",
-        "_waited",
     )
 
     def __init__(
@@ -82,21 +79,19 @@ class Carrier:
         self._flights = flights
         self._settles = settles
         self._settings = settings
-        self._parked: dict[str, None] = {}  # smaller than an empty set
+        self._handover = Handover(road, holder, mailbox, dialect, flights, settings.park_after)
         self._cursor: str | None = START  # None: nothing pending is left to be claimed
         self._due = False
         self._more = True  # new entries may wait
         self._rung = NOTHING
         self._read = NOTHING
-        self._boundary = NOTHING
-        self._waited = 0
         self._synced = False
         self._running = False
         self._progress = time.monotonic()
 
     def begin(self, newest: str) -> None:
         """The lease was (re)claimed while ``newest`` was the last entry waiting: what is pending comes first."""
-        self._boundary = max(self._boundary, place_of(newest) if newest else NOTHING)
+        self._handover.boundary = max(self._handover.boundary, place_of(newest) if newest else NOTHING)
         self._rung = self._read = NOTHING  # if storage was lost, places may begin anew below what was read
         self._look()
 
@@ -152,7 +147,7 @@ class Carrier:
     def _heard(self, asked: int, rung: Place, landed: list[Landed], found: Collected | Exception) -> None:
         try:
             collected = self._taken(found, landed)
-            frames, receipts, failed = self._said(collected.entries, again=False)
+            said = self._said(collected.entries)
             self._read_to(rung, everything=collected.read < asked)
         except Refusal:
             self._doubt()
@@ -160,15 +155,15 @@ class Carrier:
         except Exception as error:  # noqa: BLE001 - the connection ends by it
             self._road.done(error)
         else:
-            if failed or self._road.slow:
-                self._road.spawn(self._go_on_after(frames, receipts, failed))
+            if said.failed or self._road.slow:
+                self._road.spawn(self._go_on_after(said))
             else:
-                self._road.say(frames)
-                self._road.confirm(receipts)
+                self._road.say(said.frames)
+                self._road.confirm(said.receipts)
                 self._go_on()
 
-    async def _go_on_after(self, frames: list[bytes], receipts: list[str], failed: list[str]) -> None:
-        await self._hand_over(frames, receipts, failed)
+    async def _go_on_after(self, said: Said) -> None:
+        await self._handover.finish(said)
         self._go_on()
 
     async def _run(self, pause: float = 0) -> None:
@@ -224,7 +219,7 @@ class Carrier:
         except Refusal as refusal:
             found = refusal
         collected = self._taken(found, landed)
-        await self._hand_over(*self._said(collected.entries, again=mode == "again"))
+        await self._handover.finish(self._said(collected.entries, again=mode == "again"))
         return collected
 
     def _taken(self, found: Collected | Exception, landed: list[Landed]) -> Collected:
@@ -238,67 +233,13 @@ class Carrier:
         self._road.lease_gone()
         raise Refusal("unavailable")
 
-    def _said(self, entries: Sequence[Entry], *, again: bool) -> tuple[list[bytes], list[str], list[str]]:
-        """They are in flight from now on: their frames, which of them are receipts to be confirmed, and those our own
-        code could not say."""
-        frames: list[bytes] = []
-        receipts: list[str] = []
-        failed: list[str] = []
-        now, had_room = time.monotonic(), self._flights.room > 0
-        confirming = not self._dialect.acks_receipts
-        for entry in entries:
-            if not self._is_due(entry.stream_id, again=again):
-                continue
-            place = entry.place
-            said = self._say(entry, place)
-            if said is None:
-                failed.append(entry.stream_id)
-                continue
-            frames += said
-            self._flights.start(entry, now)
-            if place <= self._boundary and not again:
-                self._waited += 1
-            if confirming and isinstance(entry, Receipt):
-                receipts.append(entry.stream_id)
-            self._read = max(self._read, place)
+    def _said(self, entries: Sequence[Entry], *, again: bool = False) -> Said:
+        had_room = self._flights.room > 0
+        said = self._handover.say(entries, again=again)
+        self._read = max(self._read, said.latest)
         if had_room and not self._flights.room:
-            self._progress = now  # the window is full from now on; sending again is no progress
-        return frames, receipts, failed
-
-    async def _hand_over(self, frames: Sequence[bytes], receipts: Sequence[str], failed: Sequence[str]) -> None:
-        for stream_id in failed:
-            await self._fail(stream_id)
-        if frames:
-            await self._road.carry(frames)
-        self._road.confirm(receipts)
-
-    def _is_due(self, stream_id: str, *, again: bool) -> bool:
-        """What is fetched again may have been acked meanwhile; what is pending may be on its way already."""
-        if again:
-            return self._flights.unacked(stream_id)
-        return stream_id not in self._flights and stream_id not in self._parked
-
-    def _say(self, entry: Entry, place: tuple[int, int]) -> list[bytes] | None:
-        try:
-            if isinstance(entry, Chat):
-                mode: Literal["online", "offline"] = "offline" if place <= self._boundary else "online"
-                return self._dialect.chat(entry, self._holder.mobile, mode)
-            if isinstance(entry, Receipt):
-                return self._dialect.receipt(entry, self._holder.mobile)
-            raise TypeError(type(entry).__name__)
-        except Exception:
-            logger.exception("an entry could not be said", stream_id=entry.stream_id)
-            return None
-
-    async def _fail(self, stream_id: str) -> None:
-        """Our own code cannot say this entry: the ones behind it must flow all the same."""
-        self._parked[stream_id] = None
-        try:
-            count = await self._mailbox.failed(self._holder.mobile, stream_id)
-        except Refusal:
-            return  # uncounted this time
-        if count >= self._settings.park_after:
-            logger.error("an entry is parked", stream_id=stream_id, failures=count)
+            self._progress = time.monotonic()  # the window is full from now on; sending again is no progress
+        return said
 
     def _overdue(self, now: float) -> list[str]:
         return self._flights.overdue(now - self._settings.redeliver_seconds, self._settings.redeliver_times)
@@ -312,6 +253,6 @@ class Carrier:
             self._flights.forget(set(batch) - {entry.stream_id for entry in found.entries})
 
     async def _say_synced(self) -> None:
-        if not self._synced and self._cursor is None and (self._room or self._read >= self._boundary):
+        if not self._synced and self._cursor is None and (self._room or self._read >= self._handover.boundary):
             self._synced = True
-            await self._road.carry(self._dialect.synced(self._waited))
+            await self._road.carry(self._dialect.synced(self._handover.waited))

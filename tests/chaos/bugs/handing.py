@@ -9,6 +9,7 @@ import msgspec
 from delivery.connection.acks import Acks
 from delivery.connection.carrier import Carrier
 from delivery.connection.confirmations import Confirmations
+from delivery.connection.handover import Handover, Said
 from delivery.connection.inbound import Inbound
 from delivery.flights import Acked, Flights, Landed
 from delivery.hub import Hub
@@ -41,15 +42,15 @@ def settle_first() -> None:
 
 def settle_on_writing() -> None:
     """What is written to a socket counts as received."""
-    said = Carrier._said
+    say = Handover.say
 
-    def saying(self: Carrier, entries: Sequence[Entry], *, again: bool) -> tuple[list[bytes], list[str], list[str]]:
+    def saying(self: Handover, entries: Sequence[Entry], *, again: bool) -> Said:
         landed = [Landed(entry.stream_id, entry.sender, entry.size) for entry in entries if isinstance(entry, Chat)]
         if landed:
-            self._road.spawn(self._mailbox.settle(self._holder.mobile, self._holder.device, landed))
-        return said(self, entries, again=again)
+            self._exit.spawn(self._mailbox.settle(self._holder.mobile, self._holder.device, landed))  # type: ignore[attr-defined]
+        return say(self, entries, again=again)
 
-    Carrier._said = saying  # type: ignore[method-assign]
+    Handover.say = saying  # type: ignore[method-assign]
 
 
 def confirm_on_writing() -> None:
@@ -88,10 +89,11 @@ def send_once() -> None:
 def never_park() -> None:
     """What our own code cannot say is tried again, soon and for ever."""
 
-    async def fail(self: Carrier, _stream_id: str) -> None:
-        asyncio.get_running_loop().call_later(0.02, self._look)
+    async def fail(self: Handover, _stream_id: str) -> None:
+        connection: Any = self._exit
+        asyncio.get_running_loop().call_later(0.02, connection._carrier._look)
 
-    Carrier._fail = fail  # type: ignore[method-assign]
+    Handover._fail = fail  # type: ignore[method-assign]
 
 
 def believe_acks() -> None:

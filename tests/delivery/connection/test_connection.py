@@ -18,6 +18,7 @@ from delivery.connection.carrier import Carrier
 from delivery.connection.confirmations import Confirmations
 from delivery.connection.connection import UNSENT_BYTES, Connection
 from delivery.connection.ear import CHARACTERS_IN_HAND, EARLY, IN_HAND, Ear
+from delivery.connection.handover import Handover
 from delivery.connection.inbound import Inbound
 from delivery.connection.lease import Lease
 from delivery.connection.sends import Sends
@@ -178,7 +179,7 @@ async def test_the_greeting_comes_first_then_the_backlog_then_the_rest(redis: "R
 
 
 async def test_after_its_end_it_is_freed_without_the_collector(redis: "Redis") -> None:
-    ours = (Connection, Acks, Carrier, Confirmations, Ear, Inbound, Lease, Sends, Settles)
+    ours = (Connection, Acks, Carrier, Confirmations, Ear, Handover, Inbound, Lease, Sends, Settles)
 
     def there() -> int:
         return sum(isinstance(each, ours) for each in gc.get_objects())
