@@ -55,14 +55,15 @@ def server(redis: "Redis") -> OneServer:
 async def listening(redis: "Redis", server_id: str) -> AsyncIterator[list[bytes]]:
     """What was said on another server's bell, read when the block ends."""
     heard: list[bytes] = []
+    bell = f"bell:{server_id}"
     async with redis.pubsub() as pubsub:
-        await pubsub.subscribe(f"bell:{server_id}")
+        await pubsub.subscribe(bell)
+        assert await pubsub.get_message(timeout=5) is not None  # it is written by now; only the answer says it is done
         yield heard
-        deadline = time.monotonic() + 0.3
-        while time.monotonic() < deadline:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.05)
-            if message is not None:
-                heard.append(message["data"])
+        await redis.publish(bell, b"that was all")
+        while (message := await pubsub.get_message(timeout=5)) is not None and message["data"] != b"that was all":
+            heard.append(message["data"])
+        assert message is not None
 
 
 @contextlib.asynccontextmanager
