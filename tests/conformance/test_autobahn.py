@@ -31,8 +31,12 @@ async def handle(request: Request, socket: ClientSocket) -> None:
     socket.attach(Mirror(socket, request))
 
 
+QUIET = {"ping_seconds": 3600, "lease_seconds": 7200}
+"""A ping of our own in the middle of a case is none of the answers it expects."""
+
+
 async def test_the_autobahn_cases() -> None:
-    async with serving(handle, data_frames_burst=100_000) as house:
+    async with serving(handle, data_frames_burst=100_000, **QUIET) as house:
         try:
             results: list[CaseResult] = list(
                 await run_fuzzingclient(f"127.0.0.1:{house.port}", None, EXCLUDED, concurrency=8)
