@@ -34,7 +34,7 @@ class Owner(Desk, Protocol):
 
 
 class Ear:
-    """Fits server.socket.Listener. After its owner's end it hears nothing."""
+    """Fits server.socket.Listener. After its owner's end nothing that comes has an effect."""
 
     __slots__ = (
         "_acks", "_confirmations", "_cooldown", "_early", "_held", "_inbound", "_lease", "_muted", "_offended",
@@ -97,8 +97,7 @@ class Ear:
 
     def alive(self) -> None:
         """A pong."""
-        if not self._owner.ended:
-            self._lease.sign_of_life()
+        self._lease.sign_of_life()
 
     def ponged(self, mark: int) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""

@@ -7,17 +7,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from accounts.numbers import canonical_mobile
 from delivery.connection.acks import Acks
 from delivery.connection.carrier import Carrier
 from delivery.connection.confirmations import Confirmations
-from delivery.connection.connection import UNSENT_BYTES, Connection
-from delivery.connection.ear import CHARACTERS_IN_HAND, EARLY, IN_HAND, Ear
+from delivery.connection.connection import Connection
+from delivery.connection.ear import Ear
 from delivery.connection.handover import Handover
 from delivery.connection.inbound import Inbound
 from delivery.connection.lease import Lease
@@ -27,139 +25,11 @@ from delivery.link.link import Link
 from delivery.presence import Claimed, Holder
 from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
-from protocol.refusals import LOGGED_OUT, REPLACED, Close
+from protocol.refusals import LOGGED_OUT, REPLACED
+from tests.delivery.connection.by_hand import LEASES, Line, Who, pending
 from tests.delivery.desk import CallGate, Gate
-from tests.delivery.one_server import ASHA, RAVI, OneServer, until
+from tests.delivery.one_server import ASHA, RAVI, until
 from tests.delivery.test_messenger import mailbox_of, receipts
-
-Frame = dict[str, Any]
-LEASES = f"leases:{{{RAVI}}}"
-
-
-class HandSocket:
-    """Takes everything at once, unless told that the client does not read."""
-
-    def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        self.messages = 0
-        self.closes: list[Close] = []
-        self.pings = 0
-        self.resumes = 0
-        self.unsent = 0
-        self.reading = asyncio.Event()
-        self.reading.set()
-
-    def send(self, text: bytes) -> None:
-        said = msgspec.json.decode(text)
-        self.frames += said if isinstance(said, list) else [said]
-        self.messages += 1
-
-    def ping(self) -> int:
-        self.pings += 1
-        return self.pings
-
-    def close(self, close: Close) -> None:
-        self.closes.append(close)
-
-    def resume(self) -> None:
-        self.resumes += 1
-
-    async def drained(self) -> None:
-        await self.reading.wait()
-        self.unsent = 0
-
-    def stop_reading(self) -> None:
-        self.unsent = UNSENT_BYTES + 1
-        self.reading.clear()
-
-    def of(self, kind: str) -> list[Frame]:
-        return [frame for frame in self.frames if frame["type"] == kind]
-
-    def codes(self) -> list[int]:
-        return [close.code for close in self.closes]
-
-
-class Who:
-    """Ravi, from his token."""
-
-    account_id = f"account of {RAVI}"
-    mobile = RAVI
-    name = "Ravi"
-    device_id = "primary"
-    session_id = "session-1"
-
-    def __init__(self) -> None:
-        self.expires_at = int(time.time()) + 3600
-
-
-class Line:
-    """Ravi's connection and what stands around it."""
-
-    def __init__(
-        self, redis: "Redis | Link", dialect: V1 | Seed | None = None, who: Who | None = None, **knobs: Any
-    ) -> None:
-        self.server = OneServer(redis, **knobs)
-        self.socket, self.who = HandSocket(), who or Who()
-        self.events: list[tuple[str, str]] = []
-        self.bug: Exception | None = None
-        self.connection = Connection(
-            self.socket,
-            self.who,
-            dialect or V1(),
-            "s1",
-            self.server.messenger,
-            self.server.hub,
-            self.server.settings,
-            self.canonical,
-            lambda kind, _who, reason: self.events.append((kind, reason)),
-        )
-        self.ear = self.connection.ear
-
-    def canonical(self, raw: str) -> str:
-        if self.bug is not None:
-            raise self.bug
-        return canonical_mobile(raw, "")
-
-    async def begin(self) -> "Line":
-        """Until the first frame is sent and the backlog is through."""
-        self.connection.start()
-        v1 = self.socket.of
-        await until(lambda: v1("synced") or v1("system"))
-        return self
-
-    async def over(self) -> None:
-        """Until it has left the hub and nothing of it runs."""
-        await until(lambda: len(self.server.hub) == 0)
-
-    def say(self, message_id: str, **changes: Any) -> None:
-        frame = {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
-        self.ear.received(json.dumps(frame))
-        self.ear.caught_up()
-
-    def read(self, message_id: str) -> None:
-        frame = {"type": "ack", "ackType": "read", "to": ASHA, "messageId": message_id}
-        self.ear.received(json.dumps(frame))
-
-    def renew(self) -> None:
-        """The second in which a renewal is due: a pong came, and a ping period is over."""
-        self.ear.alive()
-        self.connection.tick(time.monotonic() + self.server.settings.ping_seconds)
-
-    async def has_waiting(self, count: int) -> bool:
-        """Whether so many entries are in Ravi's mailbox."""
-        return len(await mailbox_of(self.server, RAVI)) == count
-
-    async def hear(self, message_id: str, sender: str = ASHA) -> str:
-        """A chat for Ravi, until it has arrived; its streamId."""
-        stream_id = await self.server.send(sender, RAVI, message_id)
-        await until(lambda: message_id in [frame["messageId"] for frame in self.socket.of("chat")])
-        return stream_id
-
-
-async def pending(redis: "Redis") -> int:
-    """How many entries Ravi's one device has taken and not settled."""
-    (group,) = await redis.xinfo_groups(f"mailbox:{{{RAVI}}}")
-    return int(group["pending"])
 
 
 async def test_the_greeting_comes_first_then_the_backlog_then_the_rest(redis: "Redis") -> None:
@@ -229,92 +99,6 @@ async def test_the_hub_is_entered_before_anything_is_awaited(redis: "Redis") -> 
     line.connection.start()
     assert line.server.hub.members() == [line.connection]
     assert line.socket.frames == []
-
-
-@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
-async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
-    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
-) -> None:
-    line = Line(redis)
-    post = line.server.messenger
-    gate = Gate(monkeypatch, post, "connect") if early else CallGate(monkeypatch, post, "send_soon")
-    if early:
-        line.connection.start()
-    else:
-        await line.begin()
-    most = EARLY if early else IN_HAND
-    for n in range(most - 1):
-        line.say(f"m-{n}")
-    assert not line.ear.full
-    line.say(f"m-{most - 1}")
-    await asyncio.sleep(0.05)
-    assert (line.ear.full, line.socket.resumes) == (True, 0)
-    gate.open()
-    await until(lambda: line.socket.resumes)
-    assert not line.ear.full
-    await until(lambda: len(line.socket.of("sent")) == most)
-    assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(most)]
-
-
-async def test_acks_in_work_are_in_hand_too(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
-    line = await Line(redis).begin()
-    gate = Gate(monkeypatch, line.server.messenger, "mark_read")
-    for n in range(IN_HAND):
-        line.read(f"x-{n}")
-    await asyncio.sleep(0.05)
-    assert (line.ear.full, line.socket.resumes) == (True, 0)
-    gate.open()
-    await until(lambda: line.socket.resumes)
-    assert not line.ear.full
-
-
-async def test_long_texts_in_hand_count_by_their_length(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
-    line = await Line(redis).begin()
-    gate = CallGate(monkeypatch, line.server.messenger, "send_soon")
-    for n in range(CHARACTERS_IN_HAND // 16_000):
-        line.say(f"m-{n}", message="x" * 16_000)
-        assert not line.ear.full
-    line.say("last", message="x" * 16_000)
-    assert line.ear.full
-    gate.open()
-    await until(lambda: line.socket.resumes)
-    assert not line.ear.full
-
-
-async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_left(
-    redis: "Redis", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    line = Line(redis)
-    gate = Gate(monkeypatch, line.server.messenger, "connect")
-    line.connection.start()
-    for n in range(EARLY):
-        line.say(f"m-{n}")
-    await asyncio.sleep(0.05)
-    assert line.ear.full
-    line.ear.lost(1006, "")
-    gate.open()
-    await line.over()
-    assert len(await mailbox_of(line.server, ASHA)) == EARLY
-
-
-@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
-async def test_who_may_speak_no_more_is_not_heard_though_he_spoke_before(
-    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
-) -> None:
-    line = Line(redis)
-    post = line.server.messenger
-    gate = Gate(monkeypatch, post, "connect") if early else CallGate(monkeypatch, post, "send_soon")
-    if early:
-        line.connection.start()
-    else:
-        await line.begin()
-        line.say("m-0")
-        await until(lambda: gate.calls)
-    line.say("m-1")
-    line.connection.close(LOGGED_OUT)
-    gate.open()
-    await line.over()
-    assert len(await mailbox_of(line.server, ASHA)) == (0 if early else 1), "one was on its way"
 
 
 async def test_what_waits_for_a_client_that_does_not_read_stays_in_the_mailbox(redis: "Redis") -> None:
@@ -417,11 +201,17 @@ async def test_a_drain_waits_for_the_work_in_hand_and_answers_nothing_that_comes
     assert await mailbox_of(line.server, RAVI) == [], "what was acked is settled before the end"
 
 
-async def test_a_drain_before_the_lease_is_claimed_waits_for_it(redis: "Redis") -> None:
+async def test_a_drain_before_the_lease_is_claimed_waits_for_it(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = Line(redis)
+    gate = Gate(monkeypatch, line.server.messenger, "connect")
     line.connection.start()
     line.say("m-1")
     line.connection.drain(0.5)
+    await asyncio.sleep(0.05)
+    assert line.socket.closes == []
+    gate.open()
     await line.over()
     assert line.socket.codes() == [4012]
     assert [frame["messageId"] for frame in line.socket.of("sent")] == ["m-1"]
@@ -579,41 +369,6 @@ async def test_receipts_that_could_not_be_settled_are_settled_when_redis_is_back
     assert line.socket.closes == []
     line.ear.lost(1000, "")
     await line.over()
-
-
-async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_dropped(redis: "Redis") -> None:
-    line = await Line(redis, bad_frames_per_minute=3, cooldown_seconds=10).begin()
-    for _ in range(3):
-        line.ear.received("x")
-    line.say("m-1")
-    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
-    line.ear.offended()  # what he writes behind it is no frame either: that is the same offence
-    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
-    await line.over()
-    assert line.socket.codes() == [4503]
-    assert len(line.socket.of("error")) == 3
-    assert await mailbox_of(line.server, ASHA) == []
-
-
-async def test_who_broke_the_protocol_has_to_wait_before_he_comes_again_and_nobody_else(redis: "Redis") -> None:
-    line = await Line(redis, cooldown_seconds=10).begin()
-    for _ in range(2):
-        line.ear.offended()
-    line.ear.lost(1002, "reserved bits are set")
-    await line.over()
-    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
-    assert line.server.hub.cooldown.left(ASHA) == 0
-
-
-async def test_our_own_failure_ends_it_as_such_and_releases_the_lease(redis: "Redis") -> None:
-    line = await Line(redis).begin()
-    line.bug = ValueError("a bug")
-    with capture_logs() as logs:
-        line.say("m-1")
-        await line.over()
-    assert line.socket.codes() == [1011]
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("a frame was not understood", "error")]
-    assert not await redis.exists(LEASES)
 
 
 async def test_a_failure_of_a_deposit_ends_it_too_and_holds_up_no_end(

@@ -1,0 +1,197 @@
+"""What a client says: kept, heard, or enough of it."""
+
+import asyncio
+import time
+
+import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from delivery.connection.ear import CHARACTERS_IN_HAND, EARLY, IN_HAND
+from protocol.dialects import Seed
+from protocol.refusals import LOGGED_OUT, REPLACED
+from tests.delivery.connection.by_hand import LEASES, Line
+from tests.delivery.desk import CallGate, Gate
+from tests.delivery.one_server import ASHA, RAVI, until
+from tests.delivery.test_messenger import mailbox_of
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
+async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    line = Line(redis)
+    post = line.server.messenger
+    gate = Gate(monkeypatch, post, "connect") if early else CallGate(monkeypatch, post, "send_soon")
+    if early:
+        line.connection.start()
+    else:
+        await line.begin()
+    most = EARLY if early else IN_HAND
+    for n in range(most - 1):
+        line.say(f"m-{n}")
+    assert not line.ear.full
+    line.say(f"m-{most - 1}")
+    await asyncio.sleep(0.05)
+    assert (line.ear.full, line.socket.resumes) == (True, 0)
+    gate.open()
+    await until(lambda: line.socket.resumes)
+    assert not line.ear.full
+    await until(lambda: len(line.socket.of("sent")) == most)
+    assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(most)]
+
+
+async def test_acks_in_work_are_in_hand_too(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    line = await Line(redis).begin()
+    gate = Gate(monkeypatch, line.server.messenger, "mark_read")
+    for n in range(IN_HAND):
+        line.read(f"x-{n}")
+    await asyncio.sleep(0.05)
+    assert (line.ear.full, line.socket.resumes) == (True, 0)
+    gate.open()
+    await until(lambda: line.socket.resumes)
+    assert not line.ear.full
+
+
+async def test_long_texts_in_hand_count_by_their_length(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    line = await Line(redis).begin()
+    gate = CallGate(monkeypatch, line.server.messenger, "send_soon")
+    for n in range(CHARACTERS_IN_HAND // 16_000):
+        line.say(f"m-{n}", message="x" * 16_000)
+        assert not line.ear.full
+    line.say("last", message="x" * 16_000)
+    assert line.ear.full
+    line.connection.done()  # of something else: that made no room
+    assert line.socket.resumes == 0
+    gate.open()
+    await until(lambda: line.socket.resumes)
+    assert not line.ear.full
+    line.connection.done()
+    assert line.socket.resumes == 1, "it reads on already"
+
+
+async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_left(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(redis)
+    gate = Gate(monkeypatch, line.server.messenger, "connect")
+    line.connection.start()
+    for n in range(EARLY):
+        line.say(f"m-{n}")
+    await asyncio.sleep(0.05)
+    assert line.ear.full
+    line.ear.lost(1006, "")
+    gate.open()
+    await line.over()
+    assert len(await mailbox_of(line.server, ASHA)) == EARLY
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
+async def test_who_may_speak_no_more_is_not_heard_though_he_spoke_before(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    line = Line(redis)
+    post = line.server.messenger
+    gate = Gate(monkeypatch, post, "connect") if early else CallGate(monkeypatch, post, "send_soon")
+    if early:
+        line.connection.start()
+    else:
+        await line.begin()
+        line.say("m-0")
+        await until(lambda: gate.calls)
+    line.say("m-1")
+    line.connection.close(LOGGED_OUT)
+    gate.open()
+    await line.over()
+    assert len(await mailbox_of(line.server, ASHA)) == (0 if early else 1), "one was on its way"
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
+async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_dropped(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    line = Line(redis, bad_frames_per_minute=3, cooldown_seconds=10)
+    gate = Gate(monkeypatch, line.server.messenger, "connect")
+    if early:
+        line.connection.start()
+    else:
+        gate.open()
+        await line.begin()
+    for _ in range(3):
+        line.ear.received("x")
+    line.say("m-1")
+    gate.open()
+    await until(lambda: line.socket.closes)
+    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
+    line.ear.offended()  # what he writes behind it is no frame either: that is the same offence
+    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
+    await line.over()
+    assert line.socket.codes() == [4503]
+    assert len(line.socket.of("error")) == 3
+    assert await mailbox_of(line.server, ASHA) == []
+
+
+async def test_who_was_closed_for_another_reason_has_not_offended_by_what_comes_then(redis: "Redis") -> None:
+    line = await Line(redis, cooldown_seconds=10).begin()
+    line.connection.close(REPLACED)
+    line.ear.offended()
+    assert line.server.hub.cooldown.left(RAVI) == 0
+    await line.over()
+
+
+async def test_a_full_one_that_has_ended_takes_what_is_left_to_throw_it_away(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = await Line(redis).begin()
+    gate = CallGate(monkeypatch, line.server.messenger, "send_soon")
+    for n in range(IN_HAND):
+        line.say(f"m-{n}")
+    assert line.ear.full
+    line.connection.close(REPLACED)
+    assert not line.ear.full
+    gate.open()
+    await line.over()
+    assert line.socket.resumes == 0
+
+
+async def test_a_pong_after_the_end_settles_nothing(redis: "Redis") -> None:
+    line = await Line(redis, Seed()).begin()
+    await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
+    line.connection.ring("")
+    await until(lambda: line.socket.pings)
+    line.connection.close(REPLACED)
+    line.ear.ponged(line.socket.pings)
+    await line.over()
+    assert len(await mailbox_of(line.server, RAVI)) == 1, "it is for the connection that replaced this one"
+
+
+async def test_a_frame_is_a_sign_of_life_like_a_pong(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    before = await redis.hget(LEASES, "primary")  # type: ignore[misc]
+    await asyncio.sleep(0.01)
+    line.say("m-1")
+    line.connection.tick(time.monotonic() + line.server.settings.ping_seconds)
+    async with asyncio.timeout(5):
+        while await redis.hget(LEASES, "primary") == before:  # type: ignore[misc]
+            await asyncio.sleep(0.01)
+
+
+async def test_who_broke_the_protocol_has_to_wait_before_he_comes_again_and_nobody_else(redis: "Redis") -> None:
+    line = await Line(redis, cooldown_seconds=10).begin()
+    for _ in range(2):
+        line.ear.offended()
+    line.ear.lost(1002, "reserved bits are set")
+    await line.over()
+    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
+    assert line.server.hub.cooldown.left(ASHA) == 0
+
+
+async def test_our_own_failure_ends_it_as_such_and_releases_the_lease(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    line.bug = ValueError("a bug")
+    with capture_logs() as logs:
+        line.say("m-1")
+        await line.over()
+    assert line.socket.codes() == [1011]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("a frame was not understood", "error")]
+    assert not await redis.exists(LEASES)
