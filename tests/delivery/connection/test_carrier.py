@@ -20,9 +20,9 @@ from delivery.mailbox import Collected, Mailbox, Mode
 from delivery.people import People
 from delivery.presence import Holder, Presence
 from protocol.dialects import V1, Dialect, Seed
-from protocol.entries import Chat
 from protocol.refusals import SLOW_CONSUMER, Close, Refusal
 from settings import Settings
+from tests.delivery.connection.test_handover import Clumsy
 from tests.delivery.desk import Desk
 from tests.delivery.one_server import OneServer
 from tests.delivery.test_mailbox import ASHA, RAVI, Row
@@ -384,17 +384,8 @@ async def test_what_another_consumer_left_is_claimed(redis: "Redis") -> None:
         await until(lambda: scene.road.chats() == ["m-1"])
 
 
-class _Clumsy(V1):
-    """Cannot say one of the chats."""
-
-    def chat(self, chat: Chat, to: str, mode: Any) -> list[bytes]:
-        if chat.message_id == "poison":
-            raise ValueError("cannot say this")
-        return super().chat(chat, to, mode)
-
-
 async def test_an_entry_our_own_code_fails_on_is_counted_and_holds_up_none_behind_it(redis: "Redis") -> None:
-    async with carrying(redis, _Clumsy()) as scene:
+    async with carrying(redis, Clumsy()) as scene:
         await scene.send("poison")
         await scene.send("fine")
         await until(lambda: scene.road.chats() == ["fine"])
@@ -404,7 +395,7 @@ async def test_an_entry_our_own_code_fails_on_is_counted_and_holds_up_none_behin
 
 
 async def test_the_same_on_the_short_road(redis: "Redis") -> None:
-    async with carrying(redis, _Clumsy()) as scene:
+    async with carrying(redis, Clumsy()) as scene:
         await at_rest(scene)
         for message_id in ("poison", "fine", "poison", "finer"):
             await scene.send(message_id)
