@@ -41,17 +41,18 @@ class Connection:
         "_carrier",
         "_confirmations",
         "_dialect",
-        "_ending",
         "_hub",
         "_identity",
         "_lease",
         "_messenger",
+        "_reason",
         "_record",
         "_sends",
         "_settings",
         "_settles",
         "_socket",
         "ear",
+        "ended",
         "holder",
     )  # fmt: skip
 
@@ -85,7 +86,9 @@ class Connection:
         inbound = Inbound(self.mobile, dialect, self._sends, self._acks, settings, canonical)
         self.ear = Ear(self, socket, inbound, self._sends, self._acks, self._confirmations, self._lease, hub.cooldown)
         """What the socket is to call."""
-        self._ending: str | None = None
+        self.ended = False
+        """Whether the end has begun."""
+        self._reason = ""
 
     # ---- Member
 
@@ -106,12 +109,12 @@ class Connection:
 
     def ring(self, stream_id: str) -> None:
         """Something waits."""
-        if self._ending is None and not self.ear.waiting:
+        if not self.ended and not self.ear.waiting:
             self._carrier.ring(stream_id)
 
     def close(self, close: Close) -> None:
         """End it. What was received before is still worked through, unless its sender may speak no more."""
-        if self._ending is None:
+        if not self.ended:
             if close in (LOGGED_OUT, TOKEN_EXPIRED):
                 self.ear.drop()
             self.end(close.reason)
@@ -119,7 +122,7 @@ class Connection:
 
     def drain(self, retry_after: float) -> None:
         """This server goes down: finish what is in hand, and tell when to come back."""
-        if self._ending is None:
+        if not self.ended:
             self.ear.mute()
             self.spawn(self._drain(retry_after))
 
@@ -156,26 +159,21 @@ class Connection:
 
     def confirm(self, receipts: Sequence[str]) -> None:
         """These receipts were sent to a client that does not ack them."""
-        if self._ending is None:
+        if not self.ended:
             self._confirmations.expect(receipts)
 
     def lease_gone(self) -> None:
         """The mailbox says that this connection holds the lease no more: find out, and claim again if nobody does."""
-        if self._ending is None:
+        if not self.ended:
             self.spawn(self._lease.renew())
 
     # ---- Tenant
-
-    @property
-    def ended(self) -> bool:
-        """Whether the end has begun."""
-        return self._ending is not None
 
     async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None:
         """The lease was lost and is ours again."""
         if storage_lost:
             await self.carry(self._dialect.resync(claimed.epoch, "storage lost something: send unanswered chats again"))
-        if self._ending is None:
+        if not self.ended:
             self._carrier.begin(claimed.newest)
 
     # ---- its life
@@ -197,7 +195,7 @@ class Connection:
             self.ear.listen()
         finally:
             self.ear.give_up()
-            if self._ending is not None:
+            if self.ended:
                 self.spawn(self._leave())
 
     def _welcome(self, claimed: Claimed) -> Welcome:
@@ -223,7 +221,7 @@ class Connection:
         finally:
             await self._messenger.disconnect(self.holder, self, self._lease.age_ms)
         if self._lease.epoch:
-            self._record("disconnect", self._identity, self._ending or "")
+            self._record("disconnect", self._identity, self._reason)
         self._part()
 
     def _part(self) -> None:
@@ -232,9 +230,9 @@ class Connection:
         del self._acks, self._carrier, self._confirmations, self._lease, self._sends, self._settles, self.ear
 
     async def _drain(self, retry_after: float) -> None:
-        while self._ending is None and self.ear.in_hand:
+        while not self.ended and self.ear.in_hand:
             await asyncio.sleep(0.01)
-        if self._ending is None:
+        if not self.ended:
             refusal = Refusal("draining", retry_after=retry_after)
             await self.carry(self._dialect.error(refusal, "server"))
             self.close(DRAINING)
@@ -247,12 +245,13 @@ class Connection:
         if error is not None:
             logger.error("a connection failed", exc_info=error)
             self.close(INTERNAL)
-        if self._ending is None:
+        if not self.ended:
             self.ear.worked()
 
     def end(self, reason: str) -> None:
         """The end begins, by whichever comes first; ``reason`` is for the session's event."""
-        if self._ending is None:
-            self._ending = reason
+        if not self.ended:
+            self.ended = True
+            self._reason = reason
             if not self.ear.waiting:
                 self.spawn(self._leave())
