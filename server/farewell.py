@@ -12,10 +12,11 @@ GRACE_SECONDS: Final = 1.0
 class Farewell:
     """Writes straight to the transport: whatever is queued has been written or dropped by then."""
 
-    __slots__ = ("_cut", "_transport", "said")
+    __slots__ = ("_cut", "_loop", "_transport", "said")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._loop = asyncio.get_running_loop()
         self._cut: asyncio.TimerHandle | None = None
         self.said = False
         """Whether the close frame was written. No frame may follow it."""
@@ -41,12 +42,11 @@ class Farewell:
 
     def cut_after(self, seconds: float) -> None:
         """Cut TCP then, or when an earlier call said."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + seconds
+        when = self._loop.time() + seconds
         if self._cut is not None and self._cut.when() <= when:
             return
         self.over()
-        self._cut = loop.call_at(when, self._transport.abort)
+        self._cut = self._loop.call_at(when, self._transport.abort)
 
     def over(self) -> None:
         """TCP is gone: nothing is left to cut."""

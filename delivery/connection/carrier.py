@@ -6,8 +6,6 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
-import structlog
-
 from delivery.connection.handover import NOTHING, Handover, Place, Said
 from delivery.connection.settles import Settles
 from delivery.flights import Flights, Landed
@@ -19,7 +17,6 @@ from protocol.identifiers import place_of
 from protocol.refusals import SLOW_CONSUMER, Close, Refusal
 from settings import Settings
 
-logger = structlog.get_logger(__name__)
 BATCH: Final = 64
 RETRY_SECONDS: Final = 0.5
 

@@ -227,6 +227,7 @@ class Connection:
     def _part(self) -> None:
         """Each part knows us: if we went on knowing them, only Python's collector would free them and us, late, and of
         a crowd that left all would still be there when the next one comes. After the end nothing here asks them."""
+        self.ear.part()
         del self._acks, self._carrier, self._confirmations, self._lease, self._sends, self._settles, self.ear
 
     async def _drain(self, retry_after: float) -> None:

@@ -1,5 +1,6 @@
 """What the socket calls: hears one client, keeps what it says early, and says when it is enough."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -8,7 +9,7 @@ from delivery.connection.acks import Acks
 from delivery.connection.confirmations import Confirmations
 from delivery.connection.inbound import Inbound
 from delivery.connection.lease import Lease
-from delivery.connection.sends import Desk, Sends
+from delivery.connection.sends import Sends
 from delivery.cooldown import Cooldown
 from delivery.ports import Socket
 from protocol.refusals import INTERNAL, TOO_MANY_BAD_FRAMES, Close
@@ -22,13 +23,14 @@ EARLY: Final = 32
 """The same for messages that came before the lease was claimed."""
 
 
-class Owner(Desk, Protocol):
+class Owner(Protocol):
     """Whose ear it is."""
 
     @property
     def mobile(self) -> str: ...
     @property
     def ended(self) -> bool: ...
+    def say(self, frames: Sequence[bytes]) -> None: ...
     def close(self, close: Close) -> None: ...
     def end(self, reason: str) -> None: ...
 
@@ -97,7 +99,8 @@ class Ear:
 
     def alive(self) -> None:
         """A pong."""
-        self._lease.sign_of_life()
+        if not self._owner.ended:
+            self._lease.sign_of_life()
 
     def ponged(self, mark: int) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
@@ -134,7 +137,7 @@ class Ear:
         self._early = None
 
     def give_up(self) -> None:
-        """There will be no lease to wait for; what was kept is not heard."""
+        """Keep nothing any more; what was kept and not heard is dropped."""
         self._early = None
 
     def drop(self) -> None:
@@ -146,6 +149,10 @@ class Ear:
     def mute(self) -> None:
         """What comes from now on is not answered, and will be sent again elsewhere."""
         self._muted = True
+
+    def part(self) -> None:
+        """After the end the socket may know us for as long as its client does not let go: know nobody but our owner."""
+        del self._acks, self._confirmations, self._inbound, self._lease, self._sends
 
     def worked(self) -> None:
         """Something was worked through: if that made room, read on."""

@@ -34,7 +34,7 @@ class Said(NamedTuple):
     failed: list[str]
     """Those our own code could not say."""
     latest: Place
-    """The last one said."""
+    """The place of the latest one said; ``NOTHING`` if none was."""
 
 
 class Handover:

@@ -47,6 +47,20 @@ async def test_one_last_word_only() -> None:
     assert transport.done == [b"\x88\x02\x03\xe8"]
 
 
+def test_its_time_runs_out_also_when_the_end_came_while_the_loop_stood_still() -> None:
+    """Sanic ends what a drain has left behind with its loop stopped, and runs it again until they are gone."""
+    with asyncio.Runner() as runner:
+        transport = Transport()
+
+        async def begin() -> Farewell:
+            return made(transport)
+
+        farewell = runner.run(begin())
+        farewell.cut_after(0.01)
+        runner.run(asyncio.sleep(0.05))
+    assert transport.done == ["abort"]
+
+
 async def test_nothing_is_said_to_who_is_gone() -> None:
     transport = Transport()
     transport.closing = True

@@ -90,8 +90,9 @@ def never_park() -> None:
     """What our own code cannot say is tried again, soon and for ever."""
 
     async def fail(self: Handover, _stream_id: str) -> None:
-        connection: Any = self._exit
-        asyncio.get_running_loop().call_later(0.02, connection._carrier._look)
+        carrier = getattr(self._exit, "_carrier", None)
+        if carrier is not None:  # gone when the connection has ended
+            asyncio.get_running_loop().call_later(0.02, carrier._look)
 
     Handover._fail = fail  # type: ignore[method-assign]
 

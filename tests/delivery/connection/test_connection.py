@@ -70,6 +70,15 @@ async def test_after_its_end_it_is_freed_without_the_collector(redis: "Redis") -
         gc.enable()
 
 
+async def test_a_socket_that_waits_for_its_client_holds_no_more_than_an_ear(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    await line.hear("m-1")
+    line.connection.close(REPLACED)
+    await line.over()
+    parts = ("_acks", "_confirmations", "_inbound", "_lease", "_sends")
+    await until(lambda: not any(hasattr(line.ear, part) for part in parts))
+
+
 async def test_after_its_end_whoever_still_calls_it_finds_it_silent(redis: "Redis") -> None:
     """Answers of Redis come late, and the socket waits for its client's goodbye."""
     line = await Line(redis).begin()
