@@ -16,17 +16,23 @@ from tests.delivery.one_server import ASHA, RAVI, until
 from tests.delivery.test_messenger import mailbox_of
 
 
-@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
-async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
-    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
-) -> None:
-    line = Line(redis)
+async def held_up(line: Line, monkeypatch: pytest.MonkeyPatch, *, early: bool) -> Gate | CallGate:
+    """A connection of which nothing that its client says is worked on: its lease waits, or each chat."""
     post = line.server.messenger
     gate = Gate(monkeypatch, post, "connect") if early else CallGate(monkeypatch, post, "send_soon")
     if early:
         line.connection.start()
     else:
         await line.begin()
+    return gate
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the lease is claimed", "after"])
+async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    line = Line(redis)
+    gate = await held_up(line, monkeypatch, early=early)
     most = EARLY if early else IN_HAND
     for n in range(most - 1):
         line.say(f"m-{n}")
@@ -91,12 +97,8 @@ async def test_who_may_speak_no_more_is_not_heard_though_he_spoke_before(
     redis: "Redis", monkeypatch: pytest.MonkeyPatch, early: bool
 ) -> None:
     line = Line(redis)
-    post = line.server.messenger
-    gate = Gate(monkeypatch, post, "connect") if early else CallGate(monkeypatch, post, "send_soon")
-    if early:
-        line.connection.start()
-    else:
-        await line.begin()
+    gate = await held_up(line, monkeypatch, early=early)
+    if not early:
         line.say("m-0")
         await until(lambda: gate.calls)
     line.say("m-1")
