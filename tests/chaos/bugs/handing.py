@@ -160,7 +160,7 @@ BUGS: Final = [
         "requeued",
         "What the connection before did not ack is put into the mailbox anew, under another streamId.",
         *("I2", "came twice, as two entries", broken(tap("collect", lua=REQUEUE))),
-        RESTLESS,
+        VERY_RESTLESS,
         quick=True,
     ),
     Bug(

@@ -101,7 +101,7 @@ BUGS: Final = [
         "release-unfenced",
         "A connection that ends releases its device's lease without looking whether a newer one holds it.",
         *("I6", "not shown online", broken(OF_PRESENCE["anybody releases"])),
-        Scene(("delay-pubsub",), before=0.5, often={"switch": 12.0, "look": 40.0}),
+        Scene(("delay-pubsub",), before=3.0, often={"switch": 12.0, "look": 80.0}),
         quick=True,
     ),
     Bug(

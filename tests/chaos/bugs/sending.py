@@ -161,7 +161,7 @@ BUGS: Final = [
         "dedupe-forgotten",
         "A repeated chat is stored again: nobody looks for its record.",
         *("I2", "got another answer", broken(OF_MAILBOXES["a send does not look for a record"])),
-        Scene(before=3.0, often={"repeat": 4.0, "cut": 3.0}),
+        Scene(before=3.0, often={"repeat": 12.0, "cut": 3.0}),
         quick=True,
     ),
     Bug(
