@@ -24,6 +24,7 @@ class Member(Protocol):
     def connection_id(self) -> str: ...
     @property
     def session_id(self) -> str: ...
+    def expect(self) -> None: ...
     def ring(self, stream_id: str) -> None: ...
     def close(self, close: Close) -> None: ...
     def drain(self, retry_after: float) -> None: ...
@@ -58,6 +59,12 @@ class Hub:
     def members(self) -> list[Member]:
         """All, at this moment."""
         return [member for mine in self._members.values() for member in mine.values()]
+
+    def expect(self, mobile: str) -> None:
+        """What stores something for this person has just left for Redis: a read that leaves behind it finds it, and one
+        trip is saved. Nothing depends on it; the ring follows."""
+        for member in self._members.get(mobile, {}).values():
+            member.expect()
 
     def ring(self, mobile: str, stream_id: str) -> None:
         """Something waits for this person; "" means: look whatever you have read."""

@@ -1,6 +1,5 @@
 """A person's waiting entries: deposit, collect, settle. Each step is one script; see ``lua/``."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -126,6 +125,26 @@ class Mailbox:
                 raise
         raise Refusal("unavailable")
 
+    def deposit_receipt_soon(
+        self,
+        to: str,
+        sender: str,
+        ack_type: str,
+        message_ids: Sequence[str],
+        then: Callable[[Deposit | Exception], None],
+    ) -> None:
+        """The same, told as the answer comes in; :class:`Unloaded` when it must be left to :meth:`deposit_receipt`."""
+
+        def heard(reply: Any) -> None:
+            if isinstance(reply, Exception):
+                then(reply)
+            else:
+                verdict, stream_id, servers = reply
+                then(_deposit(stream_id, servers) if verdict == b"stored" else Unloaded())
+
+        args = [sender, ack_type, " ".join(message_ids), self._server_id, to]
+        self._durable.ask(RECEIPT, self._people.keys(to).telling, args, heard)
+
     async def collect(
         self,
         holder: Holder,
@@ -162,13 +181,15 @@ class Mailbox:
         found = await self._link.call(UNREAD, names, [sender, *message_ids])
         return [message_id.decode() for message_id in found]
 
-    def acked(self, mobile: str, sender: str, message_ids: Sequence[str]) -> "asyncio.Future[int]":
+    def acked(
+        self, mobile: str, sender: str, message_ids: Sequence[str], then: Callable[[int | Exception], None]
+    ) -> None:
         """Note that a device of this person has these chats, and that their sender is about to be told.
 
         Written before this returns: a receipt that is deposited next comes after it.
         """
         keys = self._people.keys(mobile)
-        return self._durable.call(ACKED, [keys.records, keys.records_before], [sender, *message_ids])
+        self._durable.ask(ACKED, [keys.records, keys.records_before], [sender, *message_ids], then)
 
     async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> tuple[list[str], list[str]]:
         """Of which of these chats that wait here its sender was told nothing: no device of this person has them. And of

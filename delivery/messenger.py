@@ -7,7 +7,9 @@ Three orders carry the guarantees (docs/decisions):
 3. acknowledge: deposit the receipt in the sender's mailbox, then settle the entry in one's own.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,7 +17,8 @@ import structlog
 from delivery.doorbell import Doorbell
 from delivery.flights import Landed
 from delivery.hub import Hub, Member
-from delivery.mailbox import Deposited, Mailbox
+from delivery.link.link import fulfil
+from delivery.mailbox import Deposit, Deposited, Mailbox, Unloaded
 from delivery.presence import Claimed, Holder, Presence, just_now
 from delivery.registry import Registry
 from protocol.refusals import Refusal
@@ -77,12 +80,23 @@ class Messenger:
                 then(deposited.stream_ids)
 
         self.mailbox.deposit_soon(to, sender, chats, stored)
+        self._hub.expect(to)
 
     async def acknowledge(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> None:
         """The device has these chats of this sender: he gets a receipt for each ``MOST``. Only then may they be
         settled."""
         for start in range(0, len(message_ids), MOST):
             await self._receipt(sender, holder.mobile, "delivered", message_ids[start : start + MOST])
+
+    def acknowledge_soon(
+        self, holder: Holder, sender: str, message_ids: Sequence[str], then: Callable[[Exception | None], None]
+    ) -> None:
+        """The same, told as the answers come in; ``Unloaded`` when it must be left to :meth:`acknowledge`."""
+        parts = [message_ids[start : start + MOST] for start in range(0, len(message_ids), MOST)]
+        answers = _Answers(len(parts), then)
+        for few in parts:
+            self._receipt_soon(sender, holder.mobile, "delivered", few, answers.one)
+        self._hub.expect(sender)
 
     async def settle(self, holder: Holder, landed: Sequence[Landed]) -> None:
         """The device needs these entries no more, and their senders know."""
@@ -112,18 +126,57 @@ class Messenger:
             await self._forget_here(holder.mobile)
 
     async def _receipt(self, sender: str, reader: str, ack_type: str, message_ids: Sequence[str]) -> None:
-        """Noted first, in the same breath: who was told must not be told of an expiry, whatever ends before the chats
-        are settled."""
-        noted = self.mailbox.acked(reader, sender, message_ids)
+        told = asyncio.get_running_loop().create_future()
+        self._receipt_soon(sender, reader, ack_type, message_ids, partial(fulfil, told))
         try:
+            await told
+        except Unloaded:
             deposit = await self.mailbox.deposit_receipt(sender, reader, ack_type, message_ids)
             if deposit is not None:
                 self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
-        finally:
-            await noted
+
+    def _receipt_soon(
+        self,
+        sender: str,
+        reader: str,
+        ack_type: str,
+        message_ids: Sequence[str],
+        then: Callable[[Exception | None], None],
+    ) -> None:
+        """Noted first, in the same breath: who was told must not be told of an expiry, whatever ends before the chats
+        are settled."""
+        answers = _Answers(2, then)
+
+        def stored(deposit: Deposit | Exception) -> None:
+            if isinstance(deposit, Deposit):
+                self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
+            answers.one(deposit)
+
+        self.mailbox.acked(reader, sender, message_ids, answers.one)
+        self.mailbox.deposit_receipt_soon(sender, reader, ack_type, message_ids, stored)
 
     async def _forget_here(self, mobile: str) -> None:
         try:
             await self._registry.remove(mobile)
         except Refusal:
             logger.warning("a person stays listed here until the sweep")
+
+
+class _Answers:
+    """So many that are waited for; then the first exception among them is told, or None. ``Unloaded`` is told only when
+    there is no other: whoever hears of it believes that all else was done."""
+
+    __slots__ = ("_error", "_left", "_then")
+
+    def __init__(self, count: int, then: Callable[[Exception | None], None]) -> None:
+        self._left = count
+        self._then = then
+        self._error: Exception | None = None
+
+    def one(self, answer: object) -> None:
+        """One of them."""
+        if isinstance(answer, Exception) and (self._error is None or isinstance(self._error, Unloaded)):
+            self._error = answer
+        self._left -= 1
+        if not self._left:
+            self._then(self._error)

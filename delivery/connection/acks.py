@@ -3,11 +3,13 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from delivery.connection.sends import Desk
 from delivery.connection.settles import Settles
 from delivery.flights import Acked, Flights
+from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from delivery.presence import Holder
 from protocol.dialects import Dialect
@@ -24,6 +26,19 @@ class Counter(Protocol):
     """What the carrier wants to know."""
 
     def landed(self) -> None: ...
+
+
+class _Round:
+    """Receipts that are on their way together: since when, of how many acks and with which reads to tell of afterwards,
+    and how many senders were not told yet."""
+
+    __slots__ = ("began", "left", "reads", "size")
+
+    def __init__(self, began: float, senders: int, reads: list[tuple[str, list[str]]], size: int) -> None:
+        self.began = began
+        self.left = senders
+        self.reads = reads
+        self.size = size
 
 
 class Acks:
@@ -99,50 +114,95 @@ class Acks:
     def _work_at(self, moment: float) -> None:
         loop = asyncio.get_running_loop()
         if moment <= loop.time():
-            self._desk.spawn(self._work())
+            loop.call_soon(self._work)  # what else comes in this tick goes along
         else:
-            loop.call_at(moment, lambda: self._desk.spawn(self._work()))
+            loop.call_at(moment, self._work)
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+    def _work(self) -> None:
         chats, self._chats = self._chats, []
         reads, self._reads = self._reads, []
-        try:
-            await self._tell_senders(chats)
-            for sender, message_ids in reads:
-                await self._mark_read(sender, message_ids)
-        except BaseException:
-            # The connection ends by this, and must not wait for what nobody will tell any more.
-            self._chats.clear()
-            self._reads.clear()
-            self.pending = 0
-            raise
-        ended = loop.time()
-        self._rested = ended + min(RESTS * (ended - began), LONGEST_REST)
-        self.pending -= len(chats) + len(reads)
-        if self.pending:
-            self._work_at(self._rested)
-
-    async def _tell_senders(self, chats: Sequence[Acked]) -> None:
         by_sender: defaultdict[str, list[Acked]] = defaultdict(list)
         for chat in chats:
             by_sender[chat.sender].append(chat)
-        tellings = [self._tell(sender, theirs) for sender, theirs in by_sender.items()]
-        if len(tellings) == 1:
-            await tellings[0]  # a gathering costs as much as the telling
-        else:
-            await asyncio.gather(*tellings)
+        now, size = asyncio.get_running_loop().time(), len(chats) + len(reads)
+        under_way = _Round(now, len(by_sender), reads, size)
+        try:
+            for sender, theirs in by_sender.items():
+                self._tell(under_way, sender, theirs)
+            if not by_sender:
+                self._go_on(under_way)
+        except Exception as error:  # noqa: BLE001 - the connection ends by it
+            self._fail(error)
 
-    async def _tell(self, sender: str, chats: Sequence[Acked]) -> None:
-        ids = [chat.stream_id for chat in chats]
+    def _tell(self, under_way: _Round, sender: str, chats: Sequence[Acked]) -> None:
+        message_ids = [chat.message_id for chat in chats]
+        self._messenger.acknowledge_soon(
+            self._holder, sender, message_ids, partial(self._told, under_way, sender, chats)
+        )
+
+    async def _tell_slowly(self, under_way: _Round, sender: str, chats: Sequence[Acked]) -> None:
+        error: Exception | None = None
         try:
             await self._messenger.acknowledge(self._holder, sender, [chat.message_id for chat in chats])
-        except Refusal as refusal:
-            self._flights.resume(ids)
-            self._desk.say(self._dialect.error(refusal, "ack"))
-        else:
+        except Exception as met:  # noqa: BLE001 - told like any other answer
+            error = met
+        self._told(under_way, sender, chats, error)
+
+    def _told(self, under_way: _Round, sender: str, chats: Sequence[Acked], error: Exception | None) -> None:
+        if isinstance(error, Unloaded):
+            self._desk.spawn(self._tell_slowly(under_way, sender, chats))
+            return
+        try:
+            self._heard([chat.stream_id for chat in chats], error)
+        except Exception as bug:  # noqa: BLE001 - the connection ends by it
+            self._fail(bug)
+            return
+        under_way.left -= 1
+        if not under_way.left:
+            self._go_on(under_way)
+
+    def _heard(self, ids: Sequence[str], error: Exception | None) -> None:
+        if error is None:
             self._land(ids)
+        elif isinstance(error, Refusal):
+            self._flights.resume(ids)
+            self._desk.say(self._dialect.error(error, "ack"))
+        else:
+            raise error
+
+    def _go_on(self, under_way: _Round) -> None:
+        """Everybody was told what was delivered."""
+        if under_way.reads:
+            self._desk.spawn(self._mark_all_read(under_way))
+        else:
+            self._end(under_way)
+
+    async def _mark_all_read(self, under_way: _Round) -> None:
+        try:
+            for sender, message_ids in under_way.reads:
+                await self._mark_read(sender, message_ids)
+        except BaseException:
+            self._drop()
+            raise
+        self._end(under_way)
+
+    def _end(self, under_way: _Round) -> None:
+        now = asyncio.get_running_loop().time()
+        self._rested = now + min(RESTS * (now - under_way.began), LONGEST_REST)
+        self.pending -= under_way.size
+        if self.pending:
+            self._work_at(self._rested)
+        self._desk.done()
+
+    def _fail(self, error: Exception) -> None:
+        self._drop()
+        self._desk.done(error)
+
+    def _drop(self) -> None:
+        """The connection ends, and must not wait for what nobody will tell any more."""
+        self._chats.clear()
+        self._reads.clear()
+        self.pending = 0
 
     async def _mark_read(self, sender: str, message_ids: Sequence[str]) -> None:
         try:

@@ -44,6 +44,7 @@ class Carrier:
         "_cursor",
         "_dialect",
         "_due",
+        "_expecting",
         "_flights",
         "_handover",
         "_holder",
@@ -79,6 +80,7 @@ class Carrier:
         self._handover = Handover(road, holder, mailbox, dialect, flights, settings.park_after)
         self._cursor: str | None = START  # None: nothing pending is left to be claimed
         self._due = False
+        self._expecting = False
         self._more = True  # new entries may wait
         self._rung = NOTHING
         self._read = NOTHING
@@ -91,6 +93,12 @@ class Carrier:
         self._handover.boundary = max(self._handover.boundary, place_of(newest) if newest else NOTHING)
         self._rung = self._read = NOTHING  # if storage was lost, places may begin anew below what was read
         self._look()
+
+    def expect(self) -> None:
+        """Something is being stored, and very likely not refused: a read that leaves now finds it."""
+        if self._follows:
+            self._expecting = True
+            self._wake()
 
     def ring(self, stream_id: str) -> None:
         """Something waits. A ring for what was read already is ignored; "" claims the pending ones again too."""
@@ -120,7 +128,13 @@ class Carrier:
     @property
     def _wanted(self) -> bool:
         """Whether there is anything to do, and room to do it in."""
-        return self._due or (self._flights.room > 0 and (self._more or self._cursor is not None))
+        new = self._more or self._expecting
+        return self._due or (self._flights.room > 0 and (new or self._cursor is not None))
+
+    @property
+    def _follows(self) -> bool:
+        """Whether all is through that was there before, and only what is new is read."""
+        return self._synced and self._cursor is None and not self._due
 
     def _look(self) -> None:
         self._doubt()
@@ -135,7 +149,8 @@ class Carrier:
         """Most reads are of what is new, and need no task; all else is a round."""
         if not self._wanted or self._road.ended:
             self._running = False
-        elif self._synced and self._cursor is None and not self._due:
+        elif self._follows:
+            self._expecting = False
             asked, rung, landed = self._room, self._rung, self._settles.take()
             self._mailbox.collect_soon(self._holder, asked, landed, partial(self._heard, asked, rung, landed))
         else:
@@ -184,6 +199,7 @@ class Carrier:
         self._more = True
 
     async def _round(self) -> None:
+        self._expecting = False  # what is to be done here has no haste: the ring is enough
         if self._due:
             self._due = False
             await self._redeliver()

@@ -107,6 +107,11 @@ class Connection:
         """The session its token is bound to."""
         return self._identity.session_id
 
+    def expect(self) -> None:
+        """Something is being stored for its owner."""
+        if not self.ended and not self.ear.waiting:
+            self._carrier.expect()
+
     def ring(self, stream_id: str) -> None:
         """Something waits."""
         if not self.ended and not self.ear.waiting:

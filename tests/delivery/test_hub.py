@@ -23,6 +23,8 @@ class Noted:
     ticks: list[float] = field(default_factory=list)
     drains: list[float] = field(default_factory=list)
 
+    def expect(self) -> None: ...
+
     def ring(self, stream_id: str) -> None:
         self.rings.append(stream_id)
 

@@ -36,6 +36,7 @@ class Somebody:
         self.session_id = "session"
         self.closes: list[Close] = []
 
+    def expect(self) -> None: ...
     def ring(self, stream_id: str) -> None: ...
 
     def close(self, close: Close) -> None:

@@ -24,7 +24,7 @@ from tests.chaos.bugs.sending import AWAY, QUIET, SLOW_HEALING
 def settle_first() -> None:
     """The entries leave the mailbox, and then their sender is told."""
 
-    async def tell(self: Acks, sender: str, chats: Sequence[Acked]) -> None:
+    async def wrongly(self: Acks, under_way: Any, sender: str, chats: Sequence[Acked]) -> None:
         ids = [chat.stream_id for chat in chats]
         landed = self._flights.land(ids)
         try:
@@ -36,6 +36,12 @@ def settle_first() -> None:
         else:
             self._flights.forget(ids)
             self._counter.landed()
+        under_way.left -= 1
+        if not under_way.left:
+            self._go_on(under_way)
+
+    def tell(self: Acks, under_way: Any, sender: str, chats: Sequence[Acked]) -> None:
+        self._desk.spawn(wrongly(self, under_way, sender, chats))
 
     Acks._tell = tell  # type: ignore[method-assign]
 

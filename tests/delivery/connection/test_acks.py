@@ -1,6 +1,7 @@
 """Acks on a real Redis: receipts in company and before settling, and what is left when it breaks in between."""
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -17,7 +18,7 @@ from delivery.link.link import Link
 from delivery.presence import Holder
 from devstack.valkey import Valkey
 from protocol.dialects import V1
-from tests.delivery.desk import Desk, Gate
+from tests.delivery.desk import CallGate, Desk, Gate
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
 from tests.delivery.test_messenger import DENIED, locked, mailbox_of, receipts
 
@@ -93,7 +94,7 @@ async def test_what_is_acked_while_a_receipt_is_on_its_way_goes_together_in_the_
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await scene.fly(10)
-    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
     for stream_id in ids:
         scene.acks.delivered([stream_id])
         await asyncio.sleep(0)
@@ -109,13 +110,12 @@ async def test_after_a_round_of_receipts_the_next_waits_the_longer_the_longer_it
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await scene.fly(3)
-    acknowledge = scene.server.messenger.acknowledge
+    acknowledge = scene.server.messenger.acknowledge_soon
 
-    async def slowly(*args: Any) -> None:
-        await asyncio.sleep(0.004)
-        await acknowledge(*args)
+    def slowly(*args: Any) -> None:
+        asyncio.get_running_loop().call_later(0.004, acknowledge, *args)
 
-    monkeypatch.setattr(scene.server.messenger, "acknowledge", slowly)
+    monkeypatch.setattr(scene.server.messenger, "acknowledge_soon", slowly)
     scene.acks.delivered(ids[:1])
     await until(scene.told)
     began = time.monotonic()
@@ -131,7 +131,7 @@ async def test_each_sender_gets_his_own_receipt_and_none_waits_for_another(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await scene.fly(2) + await scene.fly(3, EVE)
-    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
     scene.acks.delivered(ids)
     await until(lambda: len(gate.calls) == 2)
     gate.open()
@@ -142,7 +142,7 @@ async def test_each_sender_gets_his_own_receipt_and_none_waits_for_another(
 
 async def test_the_same_ack_twice_is_one_receipt_at_every_moment(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await scene.fly(1)
-    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
     scene.acks.delivered([ids[0], ids[0]])
     await until(lambda: gate.calls)
     scene.acks.delivered(ids)  # on its way
@@ -210,13 +210,17 @@ async def test_redis_killed_between_receipt_and_settling_loses_neither(
 ) -> None:
     scene = Scene(own_link)
     ids = await scene.fly(2)
-    acknowledge = scene.server.messenger.acknowledge
+    await scene.server.people.load(ASHA)
+    acknowledge = scene.server.messenger.acknowledge_soon
 
-    async def and_then_killed(*args: Any) -> None:
-        await acknowledge(*args)
-        own_valkey.kill()
+    def and_then_killed(holder: Holder, sender: str, message_ids: list[str], then: Any) -> None:
+        def told(error: Exception | None) -> None:
+            own_valkey.kill()
+            then(error)
 
-    monkeypatch.setattr(scene.server.messenger, "acknowledge", and_then_killed)
+        acknowledge(holder, sender, message_ids, told)
+
+    monkeypatch.setattr(scene.server.messenger, "acknowledge_soon", and_then_killed)
     with capture_logs() as logs:
         scene.acks.delivered(ids)
         await until(lambda: UNSETTLED in [line["event"] for line in logs])
@@ -231,9 +235,11 @@ async def test_a_break_before_the_receipt_settles_nothing(scene: Scene, redis: "
     ids = await scene.fly(2)
     async with locked(redis, f"~*{{{RAVI}}}*"):
         scene.acks.delivered(ids)
-        with pytest.raises(ResponseError, match=DENIED):
-            await scene.desk.idle()
+        await until(lambda: scene.desk.errors)
         await scene.finish()
+    (error,) = scene.desk.errors
+    assert isinstance(error, ResponseError)
+    assert re.search(DENIED, str(error))
     assert scene.acks.pending == 0, "nobody waits for it at the end"
     assert await scene.waits(2)
     assert await receipts(scene.server) == []
@@ -265,21 +271,15 @@ async def test_after_a_failure_of_our_own_nothing_is_pending_and_the_next_ack_is
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await scene.fly(4)
-    opened = asyncio.Event()
-
-    async def fail(*_: Any) -> None:
-        await opened.wait()
-        raise ValueError("a bug")
-
     with monkeypatch.context() as broken:
-        broken.setattr(scene.server.messenger, "acknowledge", fail)
+        gate = CallGate(broken, scene.server.messenger, "acknowledge_soon")
         scene.acks.delivered(ids[:1])
-        await asyncio.sleep(0)
+        await until(lambda: gate.calls)
         scene.acks.delivered(ids[1:3])  # waits for the next round, which never comes
         scene.acks.read(ASHA, ["m-2"])
-        opened.set()
-        with pytest.raises(ValueError, match="a bug"):
-            await scene.desk.idle()
+        then = gate.calls[0][-1]
+        then(ValueError("a bug"))
+    assert [str(error) for error in scene.desk.errors] == ["a bug"]
     assert scene.acks.pending == 0
     scene.acks.delivered(ids[3:])  # heard before the connection is closed
     async with asyncio.timeout(5):
@@ -306,7 +306,7 @@ async def test_a_read_is_told_once_and_settles_and_makes_room(scene: Scene) -> N
 
 async def test_reads_are_told_after_the_deliveries_before_them(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await scene.fly(3)
-    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
     scene.acks.delivered(ids[:1])
     await until(lambda: gate.calls)
     scene.acks.delivered(ids[1:2])
@@ -381,7 +381,7 @@ async def test_what_could_not_be_settled_is_tried_again_with_what_came_since(
 async def test_the_end_settles_at_once_what_was_acked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settles, "SETTLE_SECONDS", 60)
     ids = await scene.fly(2)
-    gate = Gate(monkeypatch, scene.server.messenger, "acknowledge")
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
     scene.acks.delivered(ids)
     finishing = asyncio.create_task(scene.finish())
     await asyncio.sleep(0.05)

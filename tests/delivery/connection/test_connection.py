@@ -190,7 +190,7 @@ async def test_a_drain_waits_for_the_work_in_hand_and_answers_nothing_that_comes
     line = await Line(redis).begin()
     ids = [await line.hear("x-1")]
     chats = CallGate(monkeypatch, line.server.messenger, "send_soon")
-    acks = Gate(monkeypatch, line.server.messenger, "acknowledge")
+    acks = CallGate(monkeypatch, line.server.messenger, "acknowledge_soon")
     for n in range(3):
         line.say(f"m-{n}")
     line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids}))

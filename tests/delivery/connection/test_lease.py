@@ -32,6 +32,8 @@ class Tenant:
     closes: list[Close] = field(default_factory=list)
     reclaims: list[bool] = field(default_factory=list)
 
+    def expect(self) -> None: ...
+
     def ring(self, stream_id: str) -> None:
         self.rings.append(stream_id)
 

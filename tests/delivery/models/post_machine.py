@@ -1,9 +1,12 @@
 """People send, collect, acknowledge and read."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 from typing import Any, ClassVar
 
+from delivery.link.link import fulfil
 from delivery.mailbox import Deposited, Mode
 from delivery.presence import Holder
 from protocol.entries import Chat, Entry, Receipt
@@ -245,7 +248,9 @@ class PostMachine(LeaseMachine):
         slot = self.slots[holder.mobile]
 
         async def note() -> str:
-            await self.office.mailbox.acked(holder.mobile, sender, names)
+            noted = asyncio.get_running_loop().create_future()
+            self.office.mailbox.acked(holder.mobile, sender, names, partial(fulfil, noted))
+            await noted
             return "noted"
 
         self.perform("acked", note, lambda _: slot.acked(sender, names), fault)
