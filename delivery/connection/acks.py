@@ -18,8 +18,8 @@ from protocol.refusals import Refusal
 RESTS: Final = 4
 """After a round of receipts we rest so many times as long as it took: the busier all are, the more goes together. A
 tick comes that much later, and each receipt is three scripts less for Redis."""
-LONGEST_REST: Final = 0.02
-"""Seconds."""
+LONGEST_REST: Final = 0.005
+"""Seconds. With more, those who wait for a tick before they send on wait longer than is saved (docs/decisions/0016)."""
 
 
 class Counter(Protocol):

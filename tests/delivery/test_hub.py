@@ -18,12 +18,14 @@ class Noted:
     mobile: str = "9100000001"
     connection_id: str = "c1"
     session_id: str = "session-1"
+    expected: int = 0
     rings: list[str] = field(default_factory=list)
     closes: list[Close] = field(default_factory=list)
     ticks: list[float] = field(default_factory=list)
     drains: list[float] = field(default_factory=list)
 
-    def expect(self) -> None: ...
+    def expect(self) -> None:
+        self.expected += 1
 
     def ring(self, stream_id: str) -> None:
         self.rings.append(stream_id)
@@ -54,6 +56,15 @@ def test_a_person_is_rung_on_all_his_connections_and_nobody_else() -> None:
     assert (one.rings, two.rings, other.rings) == (["5-0"], ["5-0"], [])
     hub.ring_all()
     assert [each.rings[-1] for each in (one, two, other)] == ["", "", ""]
+
+
+def test_what_a_person_is_to_expect_all_his_connections_are_told_and_nobody_else() -> None:
+    hub = Hub(60)
+    one, two = entered(hub), entered(hub, connection_id="c2")
+    other = entered(hub, mobile="9100000002")
+    hub.expect("9100000001")
+    hub.expect("9100000009")
+    assert [each.expected for each in (one, two, other)] == [1, 1, 0]
 
 
 def test_leaving_tells_whether_it_was_the_last_and_twice_is_no_harm() -> None:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
+from delivery.connection import acks as module
 from delivery.connection import settles
 from delivery.connection.acks import Acks
 from delivery.connection.settles import Settles
@@ -110,6 +111,7 @@ async def test_after_a_round_of_receipts_the_next_waits_the_longer_the_longer_it
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await scene.fly(3)
+    monkeypatch.setattr(module, "LONGEST_REST", 0.02)
     acknowledge = scene.server.messenger.acknowledge_soon
 
     def slowly(*args: Any) -> None:
