@@ -165,6 +165,8 @@ class Scenario:
         return await asyncio.get_running_loop().run_in_executor(self.stack.hands, partial(work, *args, **kwargs))
 
     async def _strike_and_heal(self, history: History) -> float:
+        for fault in self.faults:
+            await self._by_hand(fault.prepare, self.stack)
         async with asyncio.TaskGroup() as together:
             for n, fault in enumerate(self.faults):
                 together.create_task(self._one(fault, history, self._rng.uniform(0, 2) if n else 0))

@@ -12,8 +12,8 @@ from arq import create_pool
 from arq.connections import RedisSettings
 
 from tests.chaos.faults.base import TWICE_T, Fault
+from tests.chaos.faults.clients import strangers
 from tests.chaos.stack import Profile, Stack
-from tests.support.people import sign_up
 
 BACKGROUND = frozenset({"background"})
 
@@ -94,11 +94,14 @@ class Expiry(Fault):
     often: ClassVar[Mapping[str, float]] = {"vanish": 0.0, "tunnel": 0.0, "log_out": 0.0}
     chats: ClassVar[Sequence[str]] = ("m-0", "m-1", "m-2")
 
+    def prepare(self, stack: Stack) -> None:
+        self._people = asyncio.run(strangers(stack.groups[1].url, 2))
+
     def strike(self, stack: Stack) -> None:
         self._ticks = asyncio.run(self._play(stack.groups[1].url, stack.redis.url))
 
     async def _play(self, url: str, redis_url: str) -> list[list[str]]:
-        asha, ravi = await sign_up(url), await sign_up(url)
+        asha, ravi = self._people
         talk = await asha.open(url.replace("http", "ws", 1))
         for message_id in self.chats:
             await talk.chat(ravi, message_id)

@@ -11,7 +11,7 @@ ANY = Profile()
 
 
 class Fault:
-    """One thing that breaks. ``strike`` and ``heal`` may block: they run in a thread.
+    """One thing that breaks. ``prepare``, ``strike`` and ``heal`` may block: they run in a thread.
 
     One object is one use: what ``strike`` did to whom, ``heal`` finds in its own fields.
     """
@@ -40,6 +40,9 @@ class Fault:
     """What people do more or less often than usual in its scenario (``affairs.A_SECOND``)."""
     keeps: ClassVar[Mapping[str, int]] = {}
     """What need not come back to base (names of :class:`tests.chaos.probe.Probe`), and how much of it may stay."""
+
+    def prepare(self, stack: Stack) -> None:
+        """Make what it needs, before anything breaks."""
 
     def strike(self, stack: Stack) -> None:
         """Break it."""

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+import websockets
+
 from tests.chaos.faults.base import TWICE_T, Fault
 from tests.chaos.servers import ROOT
 from tests.chaos.stack import POISON, Profile, Stack
@@ -32,6 +34,24 @@ class Vanish(Fault):
 
     def heal(self, stack: Stack) -> None:
         stack.front.heal()
+
+
+async def strangers(url: str, count: int) -> list[Person]:
+    """So many who have just signed up."""
+    return [await sign_up(url) for _ in range(count)]
+
+
+async def _let_in(person: Person, ws_url: str) -> Talk:
+    """Connected, if need be after what else breaks is mended.
+
+    :raises TimeoutError: not within 30 s
+    """
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await person.open(ws_url)
+            except (OSError, websockets.WebSocketException, AssertionError):  # the last: no first frame came
+                await asyncio.sleep(0.5)
 
 
 def upgrade(url: str, person: Person, receive_bytes: int) -> socket.socket:
@@ -66,10 +86,12 @@ class NeverRead(Fault):
     outage_limit = 5.0
     chats: ClassVar[int] = 400
 
-    def strike(self, stack: Stack) -> None:
+    def prepare(self, stack: Stack) -> None:
         self._complaints: list[str] = []
         self._url = stack.groups[1].url
         self._deaf = asyncio.run(self._prepare())
+
+    def strike(self, stack: Stack) -> None:
         self._socket = upgrade(self._url, self._deaf, 4096)
 
     def _ws(self) -> str:
@@ -122,14 +144,16 @@ class Trickle(Fault):
     name, what, touches, seconds = "trickle", "30 clients that send or read a few bytes a second", CLIENTS, 6.0
     outage_limit = 5.0
 
+    def prepare(self, stack: Stack) -> None:
+        (self._person,) = asyncio.run(strangers(stack.groups[1].url, 1))
+
     def strike(self, stack: Stack) -> None:
         url = stack.groups[1].url
-        person = asyncio.run(_person(url))
         parts = urlsplit(url)
         self._drips = [socket.create_connection((parts.hostname, parts.port)) for _ in range(20)]
-        self._sips = [upgrade(url, person, 4096) for _ in range(10)]
+        self._sips = [upgrade(url, self._person, 4096) for _ in range(10)]
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._dawdle, args=(person,))
+        self._thread = threading.Thread(target=self._dawdle, args=(self._person,))
         self._thread.start()
 
     def _dawdle(self, person: Person) -> None:
@@ -148,10 +172,6 @@ class Trickle(Fault):
         self._thread.join()
         for each in [*self._drips, *self._sips]:
             each.close()
-
-
-async def _person(url: str) -> Person:
-    return await sign_up(url)
 
 
 class Herd(Fault):
@@ -196,19 +216,27 @@ class PoisonedChat(Fault):
     connects: ClassVar[int] = 7
     most_tries: ClassVar[int] = 20
 
-    def strike(self, stack: Stack) -> None:
+    def prepare(self, stack: Stack) -> None:
         self._complaints: list[str] = []
         self._before = self._tries(stack)
+        self._people = asyncio.run(self._poison(stack.groups[1].url))
+
+    async def _poison(self, url: str) -> list[Person]:
+        asha, ravi = await strangers(url, 2)
+        talk = await asha.open(url.replace("http", "ws", 1))
+        for n, text in enumerate([f"{POISON} pill", "two", "three"]):
+            await talk.say(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=text)
+        await talk.wait_all(lambda frame: frame["type"] == "sent", 3)
+        await talk.end()
+        return [asha, ravi]
+
+    def strike(self, stack: Stack) -> None:
         asyncio.run(self._play(stack))
 
     async def _play(self, stack: Stack) -> None:
         url = stack.groups[1].url
         ws_url = url.replace("http", "ws", 1)
-        asha, ravi = await sign_up(url), await sign_up(url)
-        talk = await asha.open(ws_url)
-        for n, text in enumerate([f"{POISON} pill", "two", "three"]):
-            await talk.say(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=text)
-        await talk.wait_all(lambda frame: frame["type"] == "sent", 3)
+        asha, ravi = self._people
         heard = [await self._connect(ravi, ws_url, 1.0) for _ in range(self.connects)]
         if heard[0] != ["m-1", "m-2"] or any(heard[1:]):
             self._complaints.append(f"behind a poisoned chat came {heard}")
@@ -217,10 +245,9 @@ class PoisonedChat(Fault):
             self._complaints.append("a poisoned chat was not parked")
         await request(url, ravi, "POST", "/block-action/block", json={"blockedUserMobileNo": asha.mobile})
         await self._connect(ravi, ws_url, 0.5)  # which drops what a blocked sender left
-        await talk.end()
 
     async def _connect(self, person: Person, ws_url: str, seconds: float) -> Sequence[str]:
-        talk: Talk = await person.open(ws_url)
+        talk = await _let_in(person, ws_url)
         await asyncio.sleep(seconds)
         await talk.end()
         return [str(frame["messageId"]) for frame in talk.chats()]
