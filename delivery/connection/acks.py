@@ -18,8 +18,10 @@ from protocol.refusals import Refusal
 RESTS: Final = 4
 """After a round of receipts we rest so many times as long as it took: the busier all are, the more goes together. A
 tick comes that much later, and each receipt is three scripts less for Redis."""
-LONGEST_REST: Final = 0.005
-"""Seconds. With more, those who wait for a tick before they send on wait longer than is saved (docs/decisions/0016)."""
+LONGEST_REST: Final = 0.02
+"""Seconds."""
+ENOUGH: Final = 4
+"""So many acks end the rest: who waits for ticks before he sends on would wait longer than is saved."""
 
 
 class Counter(Protocol):
@@ -54,6 +56,7 @@ class Acks:
         "_messenger",
         "_reads",
         "_rested",
+        "_resting",
         "_settles",
         "pending",
     )
@@ -78,6 +81,7 @@ class Acks:
         self._chats: list[Acked] = []
         self._reads: list[tuple[str, list[str]]] = []
         self._rested = 0.0
+        self._resting: asyncio.TimerHandle | None = None
         self.pending = 0
         """Acks whose senders were not told yet."""
 
@@ -109,16 +113,25 @@ class Acks:
     def _work_on(self, more: int) -> None:
         idle, self.pending = self.pending == 0, self.pending + more
         if idle:
-            self._work_at(self._rested)
+            self._rest()
+        elif self._resting is not None and self.pending >= ENOUGH:
+            self._resting.cancel()
+            self._work_soon()
 
-    def _work_at(self, moment: float) -> None:
+    def _rest(self) -> None:
+        """Then work, unless there is enough to do already."""
         loop = asyncio.get_running_loop()
-        if moment <= loop.time():
-            loop.call_soon(self._work)  # what else comes in this tick goes along
+        if self.pending >= ENOUGH or self._rested <= loop.time():
+            self._work_soon()
         else:
-            loop.call_at(moment, self._work)
+            self._resting = loop.call_at(self._rested, self._work)
+
+    def _work_soon(self) -> None:
+        self._resting = None
+        asyncio.get_running_loop().call_soon(self._work)  # what else comes in this tick goes along
 
     def _work(self) -> None:
+        self._resting = None
         chats, self._chats = self._chats, []
         reads, self._reads = self._reads, []
         by_sender: defaultdict[str, list[Acked]] = defaultdict(list)
@@ -191,7 +204,7 @@ class Acks:
         self._rested = now + min(RESTS * (now - under_way.began), LONGEST_REST)
         self.pending -= under_way.size
         if self.pending:
-            self._work_at(self._rested)
+            self._rest()
         self._desk.done()
 
     def _fail(self, error: Exception) -> None:

@@ -111,7 +111,6 @@ async def test_after_a_round_of_receipts_the_next_waits_the_longer_the_longer_it
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await scene.fly(3)
-    monkeypatch.setattr(module, "LONGEST_REST", 0.02)
     acknowledge = scene.server.messenger.acknowledge_soon
 
     def slowly(*args: Any) -> None:
@@ -127,6 +126,43 @@ async def test_after_a_round_of_receipts_the_next_waits_the_longer_the_longer_it
     await until(scene.told)
     assert time.monotonic() - began > 0.01
     assert await receipts(scene.server) == [(RAVI, "delivered", names(0)), (RAVI, "delivered", names(1, 2))]
+
+
+async def test_a_rest_ends_when_there_is_enough_to_tell(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESTS", 10**9)
+    monkeypatch.setattr(module, "LONGEST_REST", 60)
+    count = module.ENOUGH
+    ids = await scene.fly(1 + 2 * count + 1)
+    scene.acks.delivered(ids[:1])
+    await until(scene.told)
+    for stream_id in ids[1:count]:
+        scene.acks.delivered([stream_id])
+    await asyncio.sleep(0.05)
+    assert scene.acks.pending == count - 1, "they rest"
+    scene.acks.delivered(ids[count : 2 * count])
+    await until(scene.told)
+    scene.acks.delivered(ids[2 * count :])
+    await asyncio.sleep(0.05)
+    assert scene.acks.pending == 2
+    assert await receipts(scene.server) == [
+        (RAVI, "delivered", names(0)),
+        (RAVI, "delivered", names(*range(1, 2 * count))),
+    ]
+
+
+async def test_enough_that_came_while_a_round_was_under_way_does_not_rest(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RESTS", 10**9)
+    monkeypatch.setattr(module, "LONGEST_REST", 60)
+    ids = await scene.fly(1 + module.ENOUGH)
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
+    scene.acks.delivered(ids[:1])
+    await until(lambda: gate.calls)
+    scene.acks.delivered(ids[1:])
+    gate.open()
+    await until(scene.told)
+    assert [len(told) for _, _, told in await receipts(scene.server)] == [1, module.ENOUGH]
 
 
 async def test_each_sender_gets_his_own_receipt_and_none_waits_for_another(
