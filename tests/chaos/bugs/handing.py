@@ -134,8 +134,7 @@ REQUEUE: Final = """
       end
       return {reply[1], {}}
     end"""
-RESTLESS: Final = Scene(before=3.0, often={"cut": 6.0, "switch": 6.0, "vanish": 3.0})
-VERY_RESTLESS: Final = Scene(before=6.0, rate=120.0, often={"cut": 12.0, "switch": 12.0, "vanish": 6.0})
+RESTLESS: Final = Scene(before=6.0, rate=120.0, often={"cut": 12.0, "switch": 12.0, "vanish": 6.0})
 
 BUGS: Final = [
     Bug(
@@ -154,7 +153,7 @@ BUGS: Final = [
         "confirm-on-writing",
         "A receipt to a seed client leaves the mailbox when it is written, not when a pong says that it has arrived.",
         *("I4", "no receipt ever came", confirm_on_writing),
-        VERY_RESTLESS,
+        RESTLESS,
     ),
     Bug(
         "pending-forgotten",
@@ -166,14 +165,14 @@ BUGS: Final = [
         "requeued",
         "What the connection before did not ack is put into the mailbox anew, under another streamId.",
         *("I2", "came twice, as two entries", broken(tap("collect", lua=REQUEUE))),
-        VERY_RESTLESS,
+        RESTLESS,
         quick=True,
     ),
     Bug(
         "no-window",
         "Everything that waits is sent at once, however little is acked.",
         *("I14", "unacked on connection", no_window),
-        Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, often={"tunnel": 2.5}),
+        Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, often={"tunnel": 6.0}),
     ),
     Bug(
         "gap-ignored",
