@@ -64,7 +64,10 @@ class Hub:
         """What stores something for this person has just left for Redis: a read that leaves behind it finds it, and one
         trip is saved. Nothing depends on it; the ring follows."""
         for member in self._members.get(mobile, {}).values():
-            member.expect()
+            try:
+                member.expect()
+            except Exception:
+                logger.exception("somebody could not expect anything")  # whoever stored it has nothing to do with that
 
     def ring(self, mobile: str, stream_id: str) -> None:
         """Something waits for this person; "" means: look whatever you have read."""

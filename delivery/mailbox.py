@@ -74,6 +74,11 @@ class Mailbox:
             settings.records_seconds,
         ]
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether Redis is there and has little to do: a read that may be in vain does no harm."""
+        return self._durable.at_ease
+
     async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
         """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
 
@@ -111,8 +116,7 @@ class Mailbox:
 
         :raises Refusal: ``unavailable``
         """
-        names = self._people.keys(to).telling
-        args = [sender, ack_type, " ".join(message_ids), self._server_id, to]
+        names, args = self._people.keys(to).telling, self._telling(to, sender, ack_type, message_ids)
         for _ in range(2):
             verdict, stream_id, servers = await self._durable.call(RECEIPT, names, args)
             if verdict == b"stored":
@@ -142,8 +146,11 @@ class Mailbox:
                 verdict, stream_id, servers = reply
                 then(_deposit(stream_id, servers) if verdict == b"stored" else Unloaded())
 
-        args = [sender, ack_type, " ".join(message_ids), self._server_id, to]
+        args = self._telling(to, sender, ack_type, message_ids)
         self._durable.ask(RECEIPT, self._people.keys(to).telling, args, heard)
+
+    def _telling(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> list[Arg]:
+        return [sender, ack_type, " ".join(message_ids), self._server_id, to]
 
     async def collect(
         self,

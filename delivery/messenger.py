@@ -75,12 +75,14 @@ class Messenger:
         def stored(deposited: Deposited | Exception) -> None:
             if isinstance(deposited, Exception):
                 then(deposited)
-            else:
+                return
+            try:
                 self._doorbell.ring(deposited.servers, to, deposited.newest)
+            finally:
                 then(deposited.stream_ids)
 
         self.mailbox.deposit_soon(to, sender, chats, stored)
-        self._hub.expect(to)
+        self._expect(to)
 
     async def acknowledge(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> None:
         """The device has these chats of this sender: he gets a receipt for each ``MOST``. Only then may they be
@@ -96,7 +98,7 @@ class Messenger:
         answers = _Answers(len(parts), then)
         for few in parts:
             self._receipt_soon(sender, holder.mobile, "delivered", few, answers.one)
-        self._hub.expect(sender)
+        self._expect(sender)
 
     async def settle(self, holder: Holder, landed: Sequence[Landed]) -> None:
         """The device needs these entries no more, and their senders know."""
@@ -148,12 +150,19 @@ class Messenger:
         answers = _Answers(2, then)
 
         def stored(deposit: Deposit | Exception) -> None:
-            if isinstance(deposit, Deposit):
-                self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
-            answers.one(deposit)
+            try:
+                if isinstance(deposit, Deposit):
+                    self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
+            finally:
+                answers.one(deposit)
 
         self.mailbox.acked(reader, sender, message_ids, answers.one)
         self.mailbox.deposit_receipt_soon(sender, reader, ack_type, message_ids, stored)
+
+    def _expect(self, mobile: str) -> None:
+        """Not while Redis is away or has too much to do: whoever expects something would try again and again."""
+        if self.mailbox.at_ease:
+            self._hub.expect(mobile)
 
     async def _forget_here(self, mobile: str) -> None:
         try:

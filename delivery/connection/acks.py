@@ -21,7 +21,7 @@ tick comes that much later, and each receipt is three scripts less for Redis."""
 LONGEST_REST: Final = 0.02
 """Seconds."""
 ENOUGH: Final = 4
-"""So many acks end the rest: who waits for ticks before he sends on would wait longer than is saved."""
+"""So many chats end the rest: who waits for ticks before he sends on would wait longer than is saved."""
 
 
 class Counter(Protocol):
@@ -58,6 +58,7 @@ class Acks:
         "_rested",
         "_resting",
         "_settles",
+        "_under_way",
         "pending",
     )
 
@@ -82,6 +83,7 @@ class Acks:
         self._reads: list[tuple[str, list[str]]] = []
         self._rested = 0.0
         self._resting: asyncio.TimerHandle | None = None
+        self._under_way: _Round | None = None
         self.pending = 0
         """Acks whose senders were not told yet."""
 
@@ -114,14 +116,14 @@ class Acks:
         idle, self.pending = self.pending == 0, self.pending + more
         if idle:
             self._rest()
-        elif self._resting is not None and self.pending >= ENOUGH:
+        elif self._resting is not None and len(self._chats) >= ENOUGH:
             self._resting.cancel()
             self._work_soon()
 
     def _rest(self) -> None:
         """Then work, unless there is enough to do already."""
         loop = asyncio.get_running_loop()
-        if self.pending >= ENOUGH or self._rested <= loop.time():
+        if len(self._chats) >= ENOUGH or self._rested <= loop.time():
             self._work_soon()
         else:
             self._resting = loop.call_at(self._rested, self._work)
@@ -138,7 +140,7 @@ class Acks:
         for chat in chats:
             by_sender[chat.sender].append(chat)
         now, size = asyncio.get_running_loop().time(), len(chats) + len(reads)
-        under_way = _Round(now, len(by_sender), reads, size)
+        self._under_way = under_way = _Round(now, len(by_sender), reads, size)
         try:
             for sender, theirs in by_sender.items():
                 self._tell(under_way, sender, theirs)
@@ -159,6 +161,9 @@ class Acks:
             await self._messenger.acknowledge(self._holder, sender, [chat.message_id for chat in chats])
         except Exception as met:  # noqa: BLE001 - told like any other answer
             error = met
+        except BaseException:
+            self._drop()
+            raise
         self._told(under_way, sender, chats, error)
 
     def _told(self, under_way: _Round, sender: str, chats: Sequence[Acked], error: Exception | None) -> None:
@@ -171,7 +176,7 @@ class Acks:
             self._fail(bug)
             return
         under_way.left -= 1
-        if not under_way.left:
+        if not under_way.left and under_way is self._under_way:
             self._go_on(under_way)
 
     def _heard(self, ids: Sequence[str], error: Exception | None) -> None:
@@ -215,6 +220,7 @@ class Acks:
         """The connection ends, and must not wait for what nobody will tell any more."""
         self._chats.clear()
         self._reads.clear()
+        self._under_way = None  # whoever of it is told later counts no more
         self.pending = 0
 
     async def _mark_read(self, sender: str, message_ids: Sequence[str]) -> None:

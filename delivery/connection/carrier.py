@@ -203,6 +203,7 @@ class Carrier:
         if self._due:
             self._due = False
             await self._redeliver()
+        self._more = self._more or self._cursor is not None  # a read on its way may have been told that nothing is new
         while self._cursor is not None and self._room:
             found = await self._collect("pending", self._cursor)
             self._cursor = None if found.cursor == START else found.cursor
@@ -218,7 +219,7 @@ class Carrier:
     def _read_to(self, rung: Place, *, everything: bool) -> None:
         if everything:
             self._read = max(self._read, rung)
-            self._more = self._rung > self._read
+        self._more = not everything or self._rung > self._read
 
     @property
     def _room(self) -> int:

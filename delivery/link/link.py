@@ -64,6 +64,11 @@ class Link:
         self.connections = 0
         """How many there have been."""
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether it stands and little waits: time for what is not needed."""
+        return self._line is not None and len(self._sent) < MOST_PENDING // 4
+
     def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
         """:meth:`call` for whoever cannot wait for the loop to come round: ``heard`` is called as the reply comes in.
 

@@ -24,6 +24,8 @@ logger = structlog.get_logger(__name__)
 class Scripts(Protocol):
     """How scripts are run: by a :class:`Link`, or in rounds."""
 
+    @property
+    def at_ease(self) -> bool: ...
     def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None: ...
     def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> "asyncio.Future[Any]": ...
 
@@ -64,6 +66,11 @@ class Replicated:
         self._waiting = False
         self._sealed = False
         self._short = False
+
+    @property
+    def at_ease(self) -> bool:
+        """As :attr:`Link.at_ease`, and no replicas are behind."""
+        return self._link.at_ease and not self._short
 
     def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
         """As :meth:`Link.ask`."""

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
 
+from delivery.doorbell import Doorbell
 from delivery.link.link import Link
 from delivery.mailbox import Unloaded
 from delivery.messenger import MOST
+from delivery.presence import Holder
 from protocol.refusals import Refusal
-from tests.delivery.one_server import ASHA, RAVI, OneServer
+from tests.delivery.one_server import ASHA, RAVI, OneServer, until
 from tests.delivery.test_messenger import HOLDER, locked, receipts
 
 
@@ -62,3 +65,21 @@ async def test_without_redis_it_is_refused_once(away: Link, asks: int) -> None:
     answer = await told(OneServer(away), [f"m-{n}" for n in range(asks)])
     assert isinstance(answer, Refusal)
     assert answer.code == "unavailable"
+
+
+async def test_a_ring_that_fails_leaves_nobody_waiting(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    server = OneServer(redis)
+    await server.messenger.connect(Holder(ASHA, "primary", "s1", "c2"), f"account of {ASHA}")
+
+    def fail(mobile: str, stream_id: str) -> None:
+        raise ValueError(mobile)
+
+    monkeypatch.setattr(server, "_ring", fail)
+    server.messenger = server.with_bell(Doorbell(server.link, "s1", server.settings, server.ears()))
+    with capture_logs() as logs:
+        assert await told(server, ["m-1"]) is None
+        sent: list[Any] = []
+        server.messenger.send_soon(RAVI, ASHA, [("m-2", "hello")], sent.append)
+        await until(lambda: sent)
+    assert isinstance(sent[0], list)
+    assert [each["event"] for each in logs] == ["whoever heard a reply failed"] * 2

@@ -110,21 +110,21 @@ async def test_what_is_acked_while_a_receipt_is_on_its_way_goes_together_in_the_
 async def test_after_a_round_of_receipts_the_next_waits_the_longer_the_longer_it_took(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "RESTS", 10)
+    monkeypatch.setattr(module, "LONGEST_REST", 60)
     ids = await scene.fly(3)
-    acknowledge = scene.server.messenger.acknowledge_soon
-
-    def slowly(*args: Any) -> None:
-        asyncio.get_running_loop().call_later(0.004, acknowledge, *args)
-
-    monkeypatch.setattr(scene.server.messenger, "acknowledge_soon", slowly)
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
     scene.acks.delivered(ids[:1])
+    await until(lambda: gate.calls)
+    await asyncio.sleep(0.05)
+    gate.open()
     await until(scene.told)
-    began = time.monotonic()
-    scene.acks.delivered(ids[1:2])
-    await asyncio.sleep(0.002)
-    scene.acks.delivered(ids[2:])
+    ended = time.monotonic()
+    for stream_id in ids[1:]:
+        scene.acks.delivered([stream_id])
+        await asyncio.sleep(0.05)
     await until(scene.told)
-    assert time.monotonic() - began > 0.01
+    assert time.monotonic() - ended > 0.4
     assert await receipts(scene.server) == [(RAVI, "delivered", names(0)), (RAVI, "delivered", names(1, 2))]
 
 
@@ -325,6 +325,25 @@ async def test_after_a_failure_of_our_own_nothing_is_pending_and_the_next_ack_is
     assert scene.acks.pending == 0
     assert await receipts(scene.server) == [(RAVI, "delivered", names(3))]
     assert [entry.stream_id for entry in await mailbox_of(scene.server, RAVI)] == ids[:3], "for the next connection"
+
+
+async def test_a_failure_of_one_receipt_ends_the_round_whatever_becomes_of_the_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await scene.fly(1) + await scene.fly(1, EVE)
+    gate = CallGate(monkeypatch, scene.server.messenger, "acknowledge_soon")
+    scene.acks.delivered(ids)
+    await until(lambda: len(gate.calls) == 2)
+    (*_, fail), (*_, tell) = gate.calls
+    fail(ValueError("a bug"))
+    assert scene.acks.pending == 0
+    tell(None)
+    assert scene.acks.pending == 0
+    fail(None)  # all have answered
+    assert scene.acks.pending == 0
+    async with asyncio.timeout(5):
+        await scene.finish()
+    assert [str(error) for error in scene.desk.errors] == ["a bug"]
 
 
 # ---- reads

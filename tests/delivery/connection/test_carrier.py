@@ -453,3 +453,33 @@ async def test_receipts_of_a_seed_client_are_to_be_confirmed(redis: "Redis") -> 
         scene.carrier.ring(deposit.stream_id)
         await until(lambda: scene.road.confirmed == [deposit.stream_id])
         assert [frame["messageId"] for frame in scene.road.frames] == ["m-1", "m-2"]
+
+
+async def test_a_gap_in_the_rings_during_a_read_is_looked_into_after_it(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with carrying(redis) as scene:
+        await until(lambda: any(frame["type"] == "synced" for frame in scene.road.frames))
+        held: list[Callable[[], None]] = []
+        collect = scene.mailbox.collect_soon
+
+        def holding(holder: Holder, count: int, landed: Sequence[Landed], then: Callable[..., None]) -> None:
+            collect(holder, count, landed, lambda found: held.append(lambda: then(found)))
+
+        monkeypatch.setattr(scene.mailbox, "collect_soon", holding)
+        scene.carrier.expect()
+        await until(lambda: bool(held))  # it found nothing
+        await scene.mailbox.deposit(RAVI, ASHA, [("m-1", "hello")])  # whose ring is lost
+        scene.carrier.ring("")
+        held.pop()()
+        await until(lambda: scene.road.chats() == ["m-1"])
+
+
+async def test_behind_a_read_that_brought_all_it_asked_for_there_may_be_more(redis: "Redis") -> None:
+    async with carrying(redis, window=1) as scene:
+        await until(lambda: any(frame["type"] == "synced" for frame in scene.road.frames))
+        await scene.mailbox.deposit(RAVI, ASHA, [("m-1", "hello"), ("m-2", "hello")])  # whose ring is lost
+        scene.carrier.expect()
+        await until(lambda: scene.road.chats() == ["m-1"])
+        await scene.ack("m-1")
+        await until(lambda: scene.road.chats() == ["m-1", "m-2"])

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from delivery.connection.carrier import Carrier
-from delivery.link.link import fulfil
+from delivery.link.link import Link, fulfil
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder
+from devstack.valkey import Valkey
 from tests.delivery.connection.by_hand import Line
 from tests.delivery.one_server import ASHA, EVE, RAVI, until
 
@@ -83,16 +85,18 @@ async def test_what_is_stored_while_a_read_is_on_its_way_is_read_after_it(
 
 
 async def test_a_ring_for_what_was_expected_reads_nothing_more(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
-    line, reads = await Line(redis).begin(), Reads(monkeypatch)
-    await line.server.people.load(RAVI)
+    line = await Line(redis).begin()
+    await line.hear("m-0")  # Redis knows the scripts
+    line.server.rung.clear()
+    reads = Reads(monkeypatch)
     line.server.messenger.send_soon(ASHA, RAVI, [("m-1", "hello")], lambda answer: None)
-    await until(lambda: line.socket.of("chat"))
+    await until(lambda: len(line.socket.of("chat")) == 2)
     await asyncio.sleep(0.05)
     assert [mobile for mobile, _ in line.server.rung] == [RAVI]
     assert reads.count == 1
 
 
-async def test_what_was_expected_and_refused_is_read_for_in_vain_and_once(
+async def test_what_was_expected_of_a_blocked_sender_is_read_for_in_vain_and_once(
     redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line, reads = await Line(redis).begin(), Reads(monkeypatch)
@@ -144,3 +148,36 @@ async def test_after_the_end_nothing_is_expected(redis: "Redis", monkeypatch: py
     await line.over()
     line.connection.expect()
     assert reads.count == 0
+
+
+async def test_without_redis_nothing_is_expected(
+    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, reads = await Line(own_link).begin(), Reads(monkeypatch)
+    await asyncio.to_thread(own_valkey.kill)
+    await until(lambda: not line.server.mailbox.at_ease)
+    told: list[Any] = []
+    line.server.messenger.send_soon(ASHA, RAVI, [("m-1", "hello")], told.append)
+    line.server.messenger.acknowledge_soon(ASHAS, RAVI, ["m-2"], told.append)
+    assert reads.count == 0
+    await until(lambda: len(told) == 2)
+    assert reads.count == 0
+
+
+async def test_who_fails_as_he_expects_is_no_business_of_whoever_sends(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = await Line(redis).begin()
+    await line.hear("m-0")
+
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(Carrier, "expect", lambda carrier: fail())
+    with capture_logs() as logs:
+        await line.hear("m-1")  # it was rung for
+        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        line.server.messenger.send_soon(ASHA, RAVI, [("m-2", "hello")], lambda answer: fulfil(told, answer))
+        assert len(await told) == 1
+    assert [each["event"] for each in logs] == ["somebody could not expect anything"]
+    await until(lambda: len(line.socket.of("chat")) == 3)
