@@ -245,6 +245,7 @@ class PoisonedChat(Fault):
             self._complaints.append("a poisoned chat was not parked")
         await request(url, ravi, "POST", "/block-action/block", json={"blockedUserMobileNo": asha.mobile})
         await self._connect(ravi, ws_url, 0.5)  # which drops what a blocked sender left
+        await self._connect(asha, ws_url, 0.5)  # for the receipts of those behind it
 
     async def _connect(self, person: Person, ws_url: str, seconds: float) -> Sequence[str]:
         talk = await _let_in(person, ws_url)
