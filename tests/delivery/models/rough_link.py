@@ -1,12 +1,13 @@
 """A link on which replies get lost, scripts run twice, and time is the model's."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, Literal, NamedTuple
 
-from delivery.link.link import Arg, Link
+from delivery.link.link import Arg, Heard, Link
 from delivery.scripts import Script
 from protocol.refusals import Refusal
 from settings import Settings
@@ -77,6 +78,7 @@ class RoughLink(Link):
         self._clocks = clocks
         self._breakage = breakage
         self._fault, self._calls = NONE, 0
+        self._asked: asyncio.Task[None] | None = None  # nothing else would hold it
         self.log: list[Ran] = []
         self.told = -1
         """The time that Redis has been told."""
@@ -98,6 +100,18 @@ class RoughLink(Link):
         if struck and self._fault.kind == "cut":
             self._break()
         return reply
+
+    def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
+        """The same for whoever is told instead of waiting."""
+
+        async def tell() -> None:
+            try:
+                reply = await self.call(script, keys, args)
+            except Exception as error:  # noqa: BLE001 - told, as the link's own does
+                reply = error
+            heard(reply)
+
+        self._asked = asyncio.get_running_loop().create_task(tell())
 
     def _break(self) -> None:
         if self._line is not None:
