@@ -40,8 +40,8 @@ class Bug:
     :param check: that must be red: an invariant (``I4``), or the words of a complaint
     :param says: words of the violation: the check must be red for this reason and no other
     :param patch: puts it into the product, in each of its processes
-    :param quick: whether it belongs to the ordinary tests: its scene must show it ten times and more, for what is shown
-        four times on average is not shown at all in one run of fifty
+    :param quick: whether it belongs to the ordinary tests: its scene must show it about ten times and more; what
+        is shown four times on average is not shown at all in one run of fifty
     """
 
     name: str

@@ -147,6 +147,19 @@ async def test_no_more_than_so_many_wait(own: Link, monkeypatch: pytest.MonkeyPa
     assert await own.command("PING") == b"PONG"
 
 
+async def test_it_is_at_ease_when_it_stands_and_little_waits(own: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "MOST_PENDING", 8)
+    assert not own.at_ease
+    await own.command("PING")
+    assert own.at_ease
+    first = own.command("PING")
+    assert own.at_ease
+    second = own.command("PING")
+    assert not own.at_ease
+    await asyncio.gather(first, second)
+    assert own.at_ease
+
+
 async def test_a_password_and_a_database_are_said_first(own_valkey: Valkey) -> None:
     async with Redis.from_url(own_valkey.url) as admin:
         await admin.config_set("requirepass", "let-me-in")

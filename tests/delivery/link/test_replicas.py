@@ -135,9 +135,11 @@ async def test_a_replica_that_is_cut_off_refuses_chats_in_time_and_they_are_sent
     await server.send(ASHA, RAVI, "before")
     pair.cut()
     await refused_in_time(server.send(ASHA, RAVI, "meanwhile"))
+    assert not server.mailbox.at_ease
     await refused_in_time(asyncio.gather(*(server.send(ASHA, RAVI, f"m{number}") for number in range(50))))
     pair.join()
     await server.send(ASHA, RAVI, "meanwhile")
+    assert server.mailbox.at_ease
     assert waiting(pair, pair.replica) == waiting(pair, pair.master)
 
 
