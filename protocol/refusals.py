@@ -48,6 +48,9 @@ RULES: Final[dict[str, Rule]] = {
     "already_exists": Rule(409, False, "An account with this mobile number exists already."),
     "too_many_devices": Rule(409, False, "This account has its full number of devices: log one out first."),
     "block_list_full": Rule(409, False, "The block list is full."),
+    "message_id_reused": Rule(
+        409, False, "This messageId was used for another text to this person: give each text an id of its own."
+    ),
     "request_timeout": Rule(408, True, "The request took too long to arrive."),
     "body_too_large": Rule(413, False, "The request is too large."),
     "uri_too_long": Rule(414, False, "The address is too long."),
@@ -56,6 +59,8 @@ RULES: Final[dict[str, Rule]] = {
     "mailbox_full": Rule(429, True, "Too much is waiting for this person: try again later."),
     "too_many_connections": Rule(429, True, "Too many connections from this address: close some, or try again later."),
     "too_many_requests": Rule(429, True, "Too many requests: try again later."),
+    "rate_limited": Rule(429, True, "Too much in a short time: wait as long as retryAfter says, then send it again."),
+    "storage_full": Rule(503, True, "There is no room for new messages just now: try again later."),
     "unavailable": Rule(503, True, "A part of the service is away: try again in a moment."),
     "busy": Rule(503, True, "Too many are logging in at once: try again in a moment."),
     "draining": Rule(503, True, "This server is going down: connect again."),
