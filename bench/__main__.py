@@ -65,7 +65,9 @@ def _raise_limits() -> None:
 
 async def session(options: argparse.Namespace) -> int:
     """All modes asked for, and the report."""
-    contenders = Contenders(options.workers, options.data, options.url, options.ack_each)
+    contenders = Contenders(
+        options.workers, options.data, options.url, options.ack_each, options.before, options.limits
+    )
     bench, start = Bench(options, contenders, say), report.about()
     try:
         if "profile" in options.mode:

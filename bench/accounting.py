@@ -107,7 +107,8 @@ class Ledger:
         self.run = secrets.token_hex(4)
         self.pairs = [Pair() for _ in range(pairs)]
         self.refusals: dict[str, int] = {}
-        self.closed = self.strange = 0
+        self.closes: dict[str, int] = {}
+        self.strange = 0
 
     @property
     def sent(self) -> int:
@@ -135,6 +136,15 @@ class Ledger:
         self.refusals[code] = self.refusals.get(code, 0) + 1
         if message_id and (place := self.place(message_id)):
             self.pairs[place[0]].refused.add(place[1])
+
+    def close(self, why: str) -> None:
+        """A connection ended by itself. ``why`` is what was said about it."""
+        self.closes[why] = self.closes.get(why, 0) + 1
+
+    @property
+    def closed(self) -> int:
+        """Connections that ended by themselves."""
+        return sum(self.closes.values())
 
     def settled(self) -> bool:
         """Whether nothing more is to come."""

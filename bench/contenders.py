@@ -8,14 +8,27 @@ from bench.copied import ACKED, Copied
 from bench.ejabberd import Ejabberd
 from bench.prosody import Prosody
 from bench.relay import Relay
+from bench.seed import SeedTalker
 from bench.stack import Elsewhere, Ours, Running, Stack
+from bench.talker import Talker
 from bench.venue import Venue
+from devstack.options import ROOT
 
 PACKAGED: dict[str, Callable[[], Venue]] = {"ejabberd": Ejabberd, "prosody": Prosody, "relay": Relay}
 FSYNC = {"mini-everysec": "everysec", "mini-always": "always"}
 NAMES = (*FSYNC, "ejabberd", "prosody")
 ON_REQUEST = ("mini", *ACKED)
 """Those that take part only when they are named."""
+BEFORE = "mini-before"
+SEED = "-seed"
+"""What the name of one of ours ends with when its people speak the seed dialect."""
+LIMITS: dict[str, dict[str, str]] = {"off": {"RATE_LIMITS": "off"}, "on": {"RATE_LIMITS": "on"}, "shipped": {}}
+"""Which rate limits a stack is started with: none; all of them asked, and so high that none is hit; as they come."""
+
+
+def spoken(name: str) -> tuple[str, type[Talker]]:
+    """The servers that the name of one of our contenders means, and which client talks to them."""
+    return (name.removesuffix(SEED), SeedTalker) if name.endswith(SEED) else (name, Talker)
 
 
 @dataclass
@@ -25,14 +38,18 @@ class Contenders:
     :param workers: server processes of our own stack
     :param data: measure the instance that runs there, instead of a fresh one
     :param url: measure servers known only by their address
+    :param before: the checkout whose code :data:`BEFORE` runs
+    :param limits: one of :data:`LIMITS`, for stacks of our own starting
     """
 
     workers: int = 2
     data: Path | None = None
     url: str | None = None
     ack_each: bool = False
+    before: Path | None = None
+    limits: str = "off"
     _venues: dict[str, Venue] = field(default_factory=dict)
-    _running: Running | None = None
+    _running: dict[Path | None, Running] = field(default_factory=dict)
     _stacks: list[Stack] = field(default_factory=list)
 
     def get(self, name: str) -> Venue:
@@ -48,20 +65,30 @@ class Contenders:
     def _start(self, name: str) -> Venue:
         if start := PACKAGED.get(name):
             return start()
+        servers, kind = spoken(name)
+        if servers == BEFORE:
+            running = self._shared(self.before)
+            return Ours(running, "everysec", name=name, ack_each=self.ack_each, kind=kind)
         if self.url:
-            return Elsewhere(self.url, ack_each=self.ack_each)
-        if name in ACKED:
-            return Copied(self.stack({"REPLICAS_ACKED": ACKED[name]}), name, ack_each=self.ack_each)
-        if self._running is None:
-            self._running = Running(self.data) if self.data else self.stack()
-        return Ours(self._running, FSYNC.get(name), name=name, ack_each=self.ack_each)
+            return Elsewhere(self.url, name=name, ack_each=self.ack_each, kind=kind)
+        if servers in ACKED:
+            return Copied(self.stack({"REPLICAS_ACKED": ACKED[servers]}), name, ack_each=self.ack_each, kind=kind)
+        return Ours(self._shared(None), FSYNC.get(servers), name=name, ack_each=self.ack_each, kind=kind)
 
-    def stack(self, env: Mapping[str, str] | None = None) -> Running:
+    def _shared(self, checkout: Path | None) -> Running:
+        """The stack that contenders of one checkout share."""
+        if checkout not in self._running:
+            there = self.data if checkout is None else None
+            self._running[checkout] = Running(there) if there else self.stack(checkout=checkout)
+        return self._running[checkout]
+
+    def stack(self, env: Mapping[str, str] | None = None, checkout: Path | None = None) -> Running:
         """Another stack of our own, with these knobs.
 
+        :param checkout: the directory whose code it runs; None is this one
         :raises ChildError: when it does not come up
         """
-        stack = Stack(self.workers, env)
+        stack = Stack(self.workers, {**LIMITS[self.limits], **(env or {})}, checkout or ROOT)
         self._stacks.append(stack)
         return stack.start()
 
@@ -72,7 +99,7 @@ class Contenders:
     async def close(self) -> None:
         """End everything."""
         venues, self._venues = list(self._venues.values()), {}
-        stacks, self._stacks, self._running = self._stacks, [], None
+        stacks, self._stacks, self._running = self._stacks, [], {}
         try:
             for venue in venues:
                 await venue.close()

@@ -9,6 +9,7 @@ import redis
 
 from bench.cpu import Processes
 from bench.stack import Ours, Running
+from bench.talker import Talker
 from devstack.places import socket_directory
 from devstack.probe import free_port
 from devstack.process import wait_until
@@ -22,9 +23,9 @@ ACKED: Final = {"mini-replica": "0", "mini-replica-wait": "1"}
 class Copied(Ours):
     """A stack, and a replica of its Redis on the same machine; both with ``appendfsync everysec``."""
 
-    def __init__(self, running: Running, name: str, *, ack_each: bool = False) -> None:
+    def __init__(self, running: Running, name: str, *, ack_each: bool = False, kind: type[Talker] = Talker) -> None:
         """:raises TimeoutError: when the replica does not catch up"""
-        super().__init__(running, "everysec", name=name, ack_each=ack_each)
+        super().__init__(running, "everysec", name=name, ack_each=ack_each, kind=kind)
         self._home = Path(tempfile.mkdtemp(prefix="wm-replica-"))
         options = {"appendfsync": "everysec", "repl-diskless-sync-delay": "0"}
         self._replica = Valkey(self._home / "data", socket_directory(self._home), appendonly=True, options=options)

@@ -77,7 +77,7 @@ class Ear:
         """The server said no."""
         self.ledger.refuse(code, message_id)
 
-    def closed(self) -> None:
-        """The connection is gone."""
+    def closed(self, why: str = "") -> None:
+        """The connection is gone; ``why`` is the close code and its reason, where the server gave one."""
         if not self.ended:
-            self.ledger.closed += 1
+            self.ledger.close(why or "without a word")

@@ -104,7 +104,7 @@ class Bench:
         makes no difference to it."""
         options = self._options
         connections = options.connections or 10_000
-        names = [name for name in options.contenders if name != "mini-always"]
+        names = [name for name in options.contenders if not name.startswith("mini-always")]
         await self._rounds(
             "idle", lambda venue: idle(venue, connections=connections, seconds=options.seconds), names, fresh=True
         )

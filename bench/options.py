@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.contenders import NAMES, ON_REQUEST
+from bench.contenders import BEFORE, LIMITS, NAMES, ON_REQUEST, SEED
 
 MODES = ("closed", "open", "offline", "idle", "storm", "growth", "floods")
 DESCRIPTION = """\
@@ -44,6 +44,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("mode", nargs="*", type=_mode, default=["all"], help="one or several of the modes below")
     add("--contenders", type=_names, default=list(NAMES), metavar="A,B", help=f"default {','.join(NAMES)}")
+    add("--dialect", choices=("wm.v1", "seed", "both"), default="wm.v1", help="which our people speak (default wm.v1)")
+    add("--before", type=_checkout, metavar="DIR", help=f"{BEFORE} takes part: the code of another checkout")
+    add("--limits", choices=list(LIMITS), default="off", help="rate limits of our stacks: on: never hit (default off)")
     add("--rounds", type=int, default=3, help="alternating rounds (default 3)")
     add("--out", type=Path, metavar="PATH", help="write PATH.json, PATH.md and PATH.png")
     add("--pairs", type=int, default=50, help="pairs of people who talk (default 50)")
@@ -67,7 +70,24 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         found.mode = list(MODES)
     if found.url:
         found.contenders = ["mini", *(name for name in found.contenders if not name.startswith("mini"))]
+    if found.before:
+        found.contenders.append(BEFORE)
+    found.contenders = [each for name in found.contenders for each in _in_dialects(name, found.dialect)]
     return found
+
+
+def _in_dialects(name: str, dialect: str) -> list[str]:
+    """One of ours takes part once for each dialect."""
+    if not name.startswith("mini"):
+        return [name]
+    return {"wm.v1": [name], "seed": [name + SEED], "both": [name, name + SEED]}[dialect]
+
+
+def _checkout(text: str) -> Path:
+    path = Path(text).expanduser().absolute()
+    if not (path / "devstack" / "__main__.py").exists():
+        raise argparse.ArgumentTypeError(f"{text!r} is no checkout of this product")
+    return path
 
 
 def _mode(text: str) -> str:

@@ -12,6 +12,8 @@ from bench.venue import Venue
 
 SETTLE_SECONDS: Final = 45.0
 """Longer than the 30 seconds after which an unacked entry comes again: a doubled chat has its chance to show."""
+CUT_SECONDS: Final = 3.0
+"""So long is waited when a connection has ended by itself."""
 GRACE_SECONDS: Final = 0.5
 TRIES: Final = 6
 PAUSE_SECONDS: Final = 0.25
@@ -49,8 +51,11 @@ class Pairs:
 
     async def settle(self) -> None:
         """Wait for all that is to come, and a moment longer for what is not; the books tell the rest."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while not self.ledger.settled() and time.monotonic() < deadline:
+        began = time.monotonic()
+        # Who was closed hears nothing more in this run, which is void already.
+        while not self.ledger.settled() and time.monotonic() - began < (
+            CUT_SECONDS if self.ledger.closed else SETTLE_SECONDS
+        ):
             await asyncio.sleep(0.02)
         await asyncio.sleep(GRACE_SECONDS)
 

@@ -25,6 +25,25 @@ HEADLINE = {
 }
 """The figure of each mode that is drawn, and set in relation to the reference's."""
 REFERENCE = "ejabberd"
+_SEED, _BEFORE = "-seed", "mini-before"
+
+
+def _same_in_wm_v1(row: Mapping[str, Any]) -> str:
+    """The contender with the same servers whose people speak ``wm.v1``; "" for one that does so itself."""
+    name: str = row["contender"]
+    return name.removesuffix(_SEED) if name.endswith(_SEED) else ""
+
+
+def _the_same_before(row: Mapping[str, Any]) -> str:
+    """The contender with the code of before; "" where that is no comparison."""
+    name: str = row["contender"]
+    if name.removesuffix(_SEED) not in ("mini-everysec", "mini"):
+        return ""
+    return _BEFORE + (_SEED if name.endswith(_SEED) else "")
+
+
+RELATIONS = {"× wm.v1": _same_in_wm_v1, "× before": _the_same_before}
+"""Further columns, for those runs in which somebody has something to be set in relation to."""
 
 
 def machine() -> dict[str, Any]:
@@ -112,25 +131,36 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     for mode in dict.fromkeys(row["mode"] for row in rows):
         of_mode = [row for row in rows if row["mode"] == mode]
         names = list(dict.fromkeys(name for row in of_mode for name in row["figures"]))
-        lines = [["contender", *names, f"× {REFERENCE}", "CPU µs each", "void"], ["---"] * (len(names) + 4)]
-        lines += [_cells(row, names, _relation(row, of_mode)) for row in of_mode]
+        others = [title for title, of in RELATIONS.items() if any(_other(of(row), of_mode) for row in of_mode)]
+        titles = [f"× {REFERENCE}", *others]
+        lines = [["contender", *names, *titles, "CPU µs each", "void"], ["---"] * (len(names) + len(titles) + 3)]
+        for row in of_mode:
+            relations = [
+                _relation(row, of_mode, REFERENCE),
+                *(_relation(row, of_mode, RELATIONS[t](row)) for t in others),
+            ]
+            lines.append(_cells(row, names, relations))
         parts.append(f"### {mode}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
     return "\n\n".join(parts)
 
 
-def _relation(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    """The headline figure's median over that of the reference; blank where there is none."""
+def _relation(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], contender: str) -> str:
+    """The headline figure's median over that of another contender; blank where there is none."""
     name = HEADLINE.get(row["mode"], "")
-    other = next((each for each in rows if each["contender"] == REFERENCE), row)
-    if other is row or name not in row["figures"] or not other["figures"].get(name, {}).get("median"):
+    other = _other(contender, rows)
+    if other is None or other is row or name not in row["figures"] or not other["figures"].get(name, {}).get("median"):
         return ""
     return f"{row['figures'][name]['median'] / other['figures'][name]['median']:.2f}"
 
 
-def _cells(row: Mapping[str, Any], names: Sequence[str], relation: str) -> list[str]:
+def _other(contender: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((row for row in rows if row["contender"] == contender), None)
+
+
+def _cells(row: Mapping[str, Any], names: Sequence[str], relations: Sequence[str]) -> list[str]:
     figures = [_cell(row["figures"].get(name)) for name in names]
     each = ", ".join(f"{role} {spread['median']:g}" for role, spread in row["cpu_microseconds_each"].items())
-    return [row["contender"], *figures, relation, each, f"{row['void']} of {row['rounds']}"]
+    return [row["contender"], *figures, *relations, each, f"{row['void']} of {row['rounds']}"]
 
 
 def _cell(spread: Mapping[str, float] | None) -> str:

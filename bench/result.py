@@ -52,6 +52,7 @@ class Result:
             "void": self.void,
             "defects": self.ledger.defects().counts(),
             "refusals": dict(self.ledger.refusals),
+            "closes": dict(self.ledger.closes),
             "defects_per_pair": self.ledger.per_pair(),
             "cpu_window_seconds": round(self.seconds, 3),
             "cpu_seconds": dict(self.used),
@@ -64,5 +65,10 @@ class Result:
         """One line for the terminal."""
         figures = "  ".join(f"{name}={value:g}" for name, value in self.figures.items())
         each = "  ".join(f"{role} {used:g}" for role, used in self.microseconds().items())
-        verdict = f"VOID: {self.ledger.defects().text()}" if self.void else "lost 0, doubled 0, reordered 0"
-        return f"{self.mode:<10}{self.contender:<14}{figures}   {verdict}\n{'':<24}CPU µs each: {each}"
+        verdict = f"VOID: {self._defects()}" if self.void else "lost 0, doubled 0, reordered 0"
+        return f"{self.mode:<10}{self.contender:<20} {figures}   {verdict}\n{'':<31}CPU µs each: {each}"
+
+    def _defects(self) -> str:
+        said = {**self.ledger.refusals, **self.ledger.closes}
+        why = "; ".join(f"{count} × {what}" for what, count in said.items())
+        return self.ledger.defects().text() + (f" ({why})" if why else "")

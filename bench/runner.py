@@ -39,14 +39,14 @@ async def rounds(
             try:
                 venue = contenders.get(name)
             except Absent as why:
-                say(f"{'':<10}{name:<14}left out: {why}")
+                say(f"{'':<10}{name:<20} left out: {why}")
                 absent.add(name)
                 continue
             await venue.prepare()
             try:
                 result = await mode(venue)
             except ConnectError as trouble:
-                say(f"{'':<10}{name:<14}no figures: {trouble}")
+                say(f"{'':<10}{name:<20} no figures: {trouble}")
                 result = _failed(label, name, str(trouble))
             result.round, result.facts = number + 1, {**result.facts, **await venue.facts()}
             results.append(result)
@@ -56,7 +56,7 @@ async def rounds(
 def _failed(label: str, name: str, trouble: str) -> Result:
     """A run that gave no figures is void like one that lost something."""
     ledger = Ledger(0)
-    ledger.closed = 1
+    ledger.close(trouble)
     return Result(label, name, {}, {}, ledger, 0.0, {}, per=0, facts={"trouble": trouble})
 
 
@@ -69,6 +69,6 @@ async def grown(contenders: Contenders, sizes: Sequence[int], say: Say) -> list[
         contenders.add(venue)
         await venue.prepare()
         await populate(venue, venue.running.mint, venue.running.redis, size)
-        say(f"{'':<10}{name:<14}{size} people exist, each with a chat waiting")
+        say(f"{'':<10}{name:<20} {size} people exist, each with a chat waiting")
         names.append(name)
     return names

@@ -25,11 +25,18 @@ STOP_SECONDS: Final = 30.0
 
 
 class Stack:
-    """The whole product on a data directory of its own, gone afterwards. May serve several :class:`Ours`."""
+    """The whole product on a data directory of its own, gone afterwards. May serve several :class:`Ours`.
 
-    def __init__(self, workers: int, env: Mapping[str, str] | None = None) -> None:
+    :param env: knobs
+    :param checkout: the directory whose code is started, with the Python of its own ``.venv`` where it has one
+    """
+
+    def __init__(self, workers: int, env: Mapping[str, str] | None = None, checkout: Path = ROOT) -> None:
+        own = checkout / ".venv" / "bin" / "python"
+        python = str(own) if checkout != ROOT and own.exists() else sys.executable
+        self._checkout = checkout
         self.data = Path(tempfile.mkdtemp(prefix="wm-bench-"))
-        self._command = [sys.executable, "-m", "devstack", "--port", str(free_port()), "--workers", str(workers)]
+        self._command = [python, "-m", "devstack", "--port", str(free_port()), "--workers", str(workers)]
         ours = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
         self._env = {**ours, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", **(env or {})}
         self._child: Child | None = None
@@ -41,7 +48,7 @@ class Stack:
         """
         command = [*self._command, "--data", str(self.data)]
         log = self.data.with_suffix(".log")
-        self._child = Child("stack", command, log=log, env=self._env, cwd=ROOT)
+        self._child = Child("stack", command, log=log, env=self._env, cwd=self._checkout)
         self._child.await_ready(lambda: read_run(self.data / NAME) is not None, READY_SECONDS)
         return Running(self.data)
 
@@ -83,10 +90,21 @@ class Running:
 class Ours:
     """The product, with its Redis writing to disk in one of the two ways."""
 
-    def __init__(self, running: Running, fsync: str | None, *, name: str | None = None, ack_each: bool = False) -> None:
-        """:param fsync: ``everysec`` or ``always``; None leaves it as it is"""
+    def __init__(
+        self,
+        running: Running,
+        fsync: str | None,
+        *,
+        name: str | None = None,
+        ack_each: bool = False,
+        kind: type[Talker] = Talker,
+    ) -> None:
+        """
+        :param fsync: ``everysec`` or ``always``; None leaves it as it is
+        :param kind: which dialect people speak
+        """
         self.name = name or (f"mini-{fsync}" if fsync else "mini")
-        self.running, self._fsync, self._ack_each = running, fsync, ack_each
+        self.running, self._fsync, self._ack_each, self._kind = running, fsync, ack_each, kind
         self._url = running.run["url"].replace("http", "ws", 1)
 
     async def prepare(self) -> None:
@@ -99,8 +117,8 @@ class Ours:
         return await self.running.mint.people(count)
 
     async def connect(self, account: Account, ear: Ear) -> Talker:
-        """By ``wm.v1``."""
-        return await open_line(self._url, account, ear, ack_each=self._ack_each)
+        """In their dialect."""
+        return await open_line(self._url, account, ear, ack_each=self._ack_each, kind=self._kind)
 
     def processes(self) -> Processes:
         """Server workers, Redis, PostgreSQL and the background worker."""
@@ -126,10 +144,10 @@ class Ours:
 class Elsewhere:
     """Servers known by nothing but an address: people sign up, and no CPU but the client's is counted."""
 
-    def __init__(self, url: str, *, ack_each: bool = False) -> None:
+    def __init__(self, url: str, *, name: str = "mini", ack_each: bool = False, kind: type[Talker] = Talker) -> None:
         """:param url: ``http://host:port``"""
-        self.name = "mini-url"
-        self._ws_url, self._ack_each = url.replace("http", "ws", 1), ack_each
+        self.name = name
+        self._ws_url, self._ack_each, self._kind = url.replace("http", "ws", 1), ack_each, kind
         self._sign_ups = SignUps(url)
 
     async def prepare(self) -> None:
@@ -140,8 +158,8 @@ class Elsewhere:
         return await self._sign_ups.people(count)
 
     async def connect(self, account: Account, ear: Ear) -> Talker:
-        """By ``wm.v1``."""
-        return await open_line(self._ws_url, account, ear, ack_each=self._ack_each)
+        """In their dialect."""
+        return await open_line(self._ws_url, account, ear, ack_each=self._ack_each, kind=self._kind)
 
     def processes(self) -> Processes:
         """Unknown."""

@@ -36,8 +36,8 @@ async def storm(venue: Venue, *, connections: int) -> Result:
     async def again(number: int) -> None:
         try:
             lines[number], failures = await insist(venue, people[number], ears[number])
-        except ConnectError:
-            ledger.closed += 1
+        except ConnectError as error:
+            ledger.close(str(error))
         else:
             turned_away[0] += failures
             times.append(time.perf_counter() - began)

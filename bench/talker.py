@@ -1,7 +1,7 @@
 """A client of ``wm.v1``, on picows: everything happens in the callback of a frame, and leaves once per loop tick."""
 
 import asyncio
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import msgspec
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -11,27 +11,32 @@ from bench.line import TEXT, Account, ConnectError, Ear
 CONNECT_SECONDS: Final = 30.0
 
 
-class _In(msgspec.Struct, gc=False, rename="camel"):
-    """Any frame of the server's: the fields this client has a use for. (One shape is quicker to read than a union.)"""
+class Said(msgspec.Struct, gc=False, rename="camel"):
+    """Any frame of the server's, in either dialect: the fields these clients have a use for. (One shape is quicker to
+    read than a union.)"""
 
     type: str
     message_id: str = ""
     message_ids: list[str] = []
     stream_id: str = ""
     code: str = ""
+    status: str = ""
 
 
-_ONE: Final = msgspec.json.Decoder(_In)
-_MANY: Final = msgspec.json.Decoder(list[_In])
-_CHAT: Final = '{"type":"chat","to":"%s","messageId":"%s","message":"' + TEXT + '"}'
+_ONE: Final = msgspec.json.Decoder(Said)
+_MANY: Final = msgspec.json.Decoder(list[Said])
+CHAT: Final = '{"type":"chat","to":"%s","messageId":"%s","message":"' + TEXT + '"}'
 _ACK: Final = '{"type":"ack","ackType":"delivered","streamIds":["%s"]}'
 
 
 class Talker(WSListener):
     """One connection. Acks what comes, tells its ear.
 
+    :cvar SUBPROTOCOL: offered in the upgrade; None offers nothing
     :param ack_each: one ack frame for each entry, instead of one for all of a loop tick
     """
+
+    SUBPROTOCOL: ClassVar[str | None] = "wm.v1"
 
     def __init__(self, ear: Ear, *, ack_each: bool = False) -> None:
         super().__init__()
@@ -55,13 +60,13 @@ class Talker(WSListener):
             for said in _MANY.decode(data) if data[0] == 0x5B else (_ONE.decode(data),):
                 self._hear(said)
         elif frame.msg_type == WSMsgType.CLOSE:
-            self._why = f": {frame.get_close_code()} {frame.get_close_reason()}"
+            self._why = f"{frame.get_close_code()} {frame.get_close_reason()}"
             transport.send_close(frame.get_close_code())
             transport.disconnect()
         elif frame.msg_type != WSMsgType.PONG:
             raise ValueError(f"a frame this client does not read: {frame.msg_type}")
 
-    def _hear(self, said: _In) -> None:
+    def _hear(self, said: Said) -> None:
         kind, ear = said.type, self._ear
         if kind == "sent":
             ear.stored(said.message_id)
@@ -81,14 +86,14 @@ class Talker(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """It is gone."""
         if self.synced.done():
-            self._ear.closed()
+            self._ear.closed(self._why)
         else:
-            self.synced.set_exception(ConnectError(f"the server hung up before the first frames{self._why}"))
+            self.synced.set_exception(ConnectError(f"the server hung up before the first frames: {self._why}"))
             self.synced.exception()  # told by open_line; asyncio need not complain as well
 
     def chat(self, to: str, message_id: str) -> None:
         """Send a chat with the usual text."""
-        self._frames.append(_CHAT % (to, message_id))
+        self._frames.append(CHAT % (to, message_id))
         self._soon()
 
     def _ack(self, stream_id: str) -> None:
@@ -118,16 +123,19 @@ class Talker(WSListener):
         self._transport.disconnect(graceful=False)
 
 
-async def open_line(url: str, account: Account, ear: Ear, *, ack_each: bool = False) -> Talker:
-    """Connect, and wait until the backlog is through (``synced``).
+async def open_line(
+    url: str, account: Account, ear: Ear, *, ack_each: bool = False, kind: type[Talker] = Talker
+) -> Talker:
+    """Connect, and wait until the backlog is through (``synced``; in the seed dialect for the first frame).
 
     :param url: ``ws://host:port``
+    :param kind: which dialect's client
     :raises ConnectError: when that does not come about
     """
-    how: dict[str, Any] = {"extra_headers": {"Sec-WebSocket-Protocol": "wm.v1"}}
+    how: dict[str, Any] = {"extra_headers": {"Sec-WebSocket-Protocol": kind.SUBPROTOCOL}} if kind.SUBPROTOCOL else {}
     try:
         _, connected = await ws_connect(
-            lambda: Talker(ear, ack_each=ack_each),
+            lambda: kind(ear, ack_each=ack_each),
             f"{url}/?token={account.secret}",
             websocket_handshake_timeout=CONNECT_SECONDS,
             **how,

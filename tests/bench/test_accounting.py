@@ -140,8 +140,11 @@ def test_a_connection_that_ends_by_itself_is_told_and_one_that_was_ended_is_not(
     ear.closed()
     assert not ledger.defects().any()
     ear.ended = False
+    ear.closed("1008 too many frames")
+    ear.closed("1008 too many frames")
     ear.closed()
-    assert wrong(ledger) == {"closed": 1}
+    assert wrong(ledger) == {"closed": 3}
+    assert ledger.closes == {"1008 too many frames": 2, "without a word": 1}
 
 
 def test_defects_are_told_pair_by_pair() -> None:

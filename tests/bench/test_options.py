@@ -3,6 +3,7 @@
 import pytest
 
 from bench.options import parse
+from devstack.options import ROOT
 
 
 def test_everything_has_a_default() -> None:
@@ -34,6 +35,16 @@ def test_servers_known_by_their_address_are_one_contender() -> None:
     assert parse(["closed", "--url", "http://127.0.0.1:5000"]).contenders == ["mini", "ejabberd", "prosody"]
 
 
+def test_ours_take_part_once_for_each_dialect_and_once_more_as_they_were_before() -> None:
+    assert parse(["closed", "--contenders", "mini-always,ejabberd", "--dialect", "seed"]).contenders == [
+        "mini-always-seed",
+        "ejabberd",
+    ]
+    found = parse(["closed", "--contenders", "mini-everysec", "--dialect", "both", "--before", str(ROOT)])
+    assert found.contenders == ["mini-everysec", "mini-everysec-seed", "mini-before", "mini-before-seed"]
+    assert found.before == ROOT
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -43,6 +54,8 @@ def test_servers_known_by_their_address_are_one_contender() -> None:
         ["closed", "--contenders", "nobody"],
         ["idle", "--url", "http://x"],
         ["growth", "--data", "x"],
+        ["closed", "--before", "/nowhere"],
+        ["closed", "--dialect", "xmpp"],
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

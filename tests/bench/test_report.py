@@ -59,6 +59,15 @@ def test_the_table_relates_the_headline_figure_to_ejabberds() -> None:
     assert "| ejabberd | 20 |  | server 2 | 0 of 1 |" in text
 
 
+def test_the_seed_dialect_is_set_in_relation_to_wm_v1_and_both_to_the_code_of_before() -> None:
+    rates = {"mini-everysec": 100, "mini-everysec-seed": 80, "mini-before": 50, "mini-before-seed": 20}
+    text = table(summary([run(rate, contender=name) for name, rate in rates.items()]))
+    assert "| × ejabberd | × wm.v1 | × before |" in text
+    assert "| mini-everysec | 100 |  |  | 2.00 |" in text
+    assert "| mini-everysec-seed | 80 |  | 0.80 | 4.00 |" in text
+    assert "| mini-before-seed | 20 |  | 0.40 |  |" in text
+
+
 def test_a_figure_that_one_contender_lacks_is_left_blank() -> None:
     other = {**run(1, contender="other"), "figures": {}}
     assert "| other |  |  | server 0.1 | 0 of 1 |" in table(summary([run(1), other]))
