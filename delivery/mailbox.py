@@ -1,8 +1,10 @@
 """A person's waiting entries: deposit, collect, settle. Each step is one script; see ``lua/``."""
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from zlib import crc32
 
 from delivery.flights import Landed
 from delivery.link.link import Arg, Link
@@ -15,6 +17,10 @@ from protocol.refusals import Refusal
 from settings import Settings
 
 START = "0-0"
+FULL: Final = Refusal("mailbox_full")
+REUSED: Final = Refusal("message_id_reused")
+_REFUSALS: Final = {b"full": FULL, b"reused": REUSED}
+"""What the script says of a chat that it does not store."""
 Mode = Literal["pending", "new", "again"]
 
 
@@ -36,12 +42,12 @@ class Deposited:
 
     :param newest: streamId of the newest that waits, or "": there is nothing to ring for
     :param servers: they hold live connections of the owner and were rung, but for our own
-    :param stream_ids: the place of each; None: the mailbox is full
+    :param stream_ids: the place of each, or why it has none: :data:`FULL`, :data:`REUSED`
     """
 
     newest: str
     servers: list[str]
-    stream_ids: list[str | None]
+    stream_ids: list[str | Refusal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,9 @@ class Mailbox:
 
     def _sending(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> list[Arg]:
         args: list[Arg] = [sender, *self._limits, self._server_id, to]
-        for chat in chats:
-            args += chat
+        for message_id, message in chats:
+            text = message.encode()
+            args += (message_id, text, _digest(text))
         return args
 
     async def deposit_receipt(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> Deposit | None:
@@ -219,6 +226,11 @@ class Mailbox:
         return count
 
 
+def _digest(text: bytes) -> bytes:
+    """By which another text is told from a retry: six characters, which is enough against accidents."""
+    return b64encode(crc32(text).to_bytes(4))[:6]
+
+
 def _collecting(
     holder: Holder, mode: Mode, count: int, cursor: str, ids: Sequence[str], landed: Sequence[Landed]
 ) -> list[Arg]:
@@ -246,7 +258,7 @@ def _deposited(reply: list[Any]) -> Deposited:
     return Deposited(
         newest.decode(),
         [server.decode() for server in servers],
-        [None if answer == b"full" else answer.decode() for answer in answers],
+        [_REFUSALS.get(answer) or answer.decode() for answer in answers],
     )
 
 

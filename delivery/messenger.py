@@ -53,10 +53,10 @@ class Messenger:
             await self._doorbell.replaced(server, holder.mobile, connection)
         return claimed
 
-    async def send(self, sender: str, to: str, chats: Sequence[tuple[str, str]]) -> list[str | None]:
+    async def send(self, sender: str, to: str, chats: Sequence[tuple[str, str]]) -> list[str | Refusal]:
         """Store chats, as (messageId, text), durably and in order, and ring.
 
-        :returns: the streamId of each; None: the mailbox is full
+        :returns: the streamId of each, or why it has none: see :class:`delivery.mailbox.Deposited`
         :raises Refusal: ``no_such_person``
         """
         deposited = await self.mailbox.deposit(to, sender, chats)
@@ -68,7 +68,7 @@ class Messenger:
         sender: str,
         to: str,
         chats: Sequence[tuple[str, str]],
-        then: Callable[[list[str | None] | Exception], None],
+        then: Callable[[list[str | Refusal] | Exception], None],
     ) -> None:
         """The same, told as the answer comes in; ``Unloaded`` when it must be left to :meth:`send`."""
 

@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
+from delivery.link.failures import CommandFailed
 from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from protocol.dialects import Dialect
@@ -72,11 +73,13 @@ class Sends:
         chats, self._queues[to] = queue[:MOST], queue[MOST:]
         self._messenger.send_soon(self._sender, to, chats, partial(self._answered, to, chats))
 
-    def _answered(self, to: str, chats: list[tuple[str, str]], answer: list[str | None] | Exception) -> None:
+    def _answered(self, to: str, chats: list[tuple[str, str]], answer: list[str | Refusal] | Exception) -> None:
         if isinstance(answer, Unloaded):
             self._desk.spawn(self._slowly(to, chats))
             return
-        if isinstance(answer, Exception):
+        if isinstance(answer, CommandFailed):
+            answer = Refusal("internal")  # of these chats; what is for others goes on
+        elif isinstance(answer, Exception):
             # The same holds for all that wait behind: nobody waits for one timeout after the other.
             chats += self._queues[to]
             self._queues[to] = []
@@ -89,30 +92,32 @@ class Sends:
             self._desk.done(error)
 
     async def _slowly(self, to: str, chats: list[tuple[str, str]]) -> None:
-        answer: list[str | None] | Exception
+        answer: list[str | Refusal] | Exception
         try:
             answer = await self._messenger.send(self._sender, to, chats)
         except Exception as error:  # noqa: BLE001 - told like any other answer
             answer = error
         self._answered(to, chats, answer)
 
-    def _answers(self, to: str, chats: Sequence[tuple[str, str]], answer: list[str | None] | Exception) -> list[bytes]:
+    def _answers(
+        self, to: str, chats: Sequence[tuple[str, str]], answer: list[str | Refusal] | Exception
+    ) -> list[bytes]:
         if isinstance(answer, Refusal):
             return [frame for name, _ in chats for frame in self._dialect.error(answer, "chat", name)]
         if isinstance(answer, Exception):
             return []
         return [
             frame
-            for (message_id, _), stream_id in zip(chats, answer, strict=True)
-            for frame in self._answer(to, message_id, stream_id)
+            for (message_id, _), one in zip(chats, answer, strict=True)
+            for frame in self._answer(to, message_id, one)
         ]
 
     def _count_down(self, chats: Sequence[tuple[str, str]]) -> None:
         self.pending -= len(chats)
         self.characters -= sum(len(message) for _, message in chats)
 
-    def _answer(self, to: str, message_id: str, stream_id: str | None) -> list[bytes]:
-        if stream_id is None:
-            return self._dialect.error(Refusal("mailbox_full"), "chat", message_id)
-        timestamp, _ = place_of(stream_id)
+    def _answer(self, to: str, message_id: str, answer: str | Refusal) -> list[bytes]:
+        if isinstance(answer, Refusal):
+            return self._dialect.error(answer, "chat", message_id)
+        timestamp, _ = place_of(answer)
         return self._dialect.sent(message_id, to, timestamp)

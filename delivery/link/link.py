@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import hiredis
 import structlog
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from delivery.link.failures import CommandFailed, Failures
 from delivery.link.line import Address, Line, Word, dial, pack
 from delivery.scripts import Script
 from protocol.refusals import Refusal
@@ -49,7 +50,8 @@ class Link:
     """Scripts and single commands. Every reply is bytes, ints and lists, as Redis gives it.
 
     Every method raises ``Refusal("unavailable")`` while Redis is away, at the latest after
-    ``redis_connect_seconds + redis_command_seconds``. It connects when first used, and again when used after a loss.
+    ``redis_connect_seconds + redis_command_seconds``, and :class:`CommandFailed` when Redis cannot do this command.
+    It connects when first used, and again when used after a loss.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -61,6 +63,7 @@ class Link:
         self._unsent: deque[_Asked] = deque()
         self._dialling: asyncio.Task[None] | None = None
         self._checking: asyncio.TimerHandle | None = None
+        self._failures = Failures()
         self.connections = 0
         """How many there have been."""
 
@@ -139,7 +142,13 @@ class Link:
             self.tell("SCRIPT", "LOAD", asked.script.text)
             self._send(asked.heard, asked.packed)
         else:
-            tell_safely(asked.heard, _error(str(reply)))
+            tell_safely(asked.heard, self._error(asked.script, str(reply)))
+
+    def _error(self, script: Script | None, words: str) -> Exception:
+        if words.partition(" ")[0] in _AWAY:
+            return Refusal("unavailable")
+        self._failures.note(script.name if script is not None else "", words)
+        return CommandFailed(words)
 
     def _check(self) -> None:
         """A reply that does not come, or a connection that does not: nobody waits for longer than he was told."""
@@ -210,8 +219,3 @@ def fulfil(answer: asyncio.Future[Any], reply: Any) -> None:
 def _note(reply: Any) -> None:
     if isinstance(reply, Exception):
         logger.warning("a command was lost", error=str(reply))
-
-
-def _error(words: str) -> Exception:
-    code = words.partition(" ")[0]
-    return Refusal("unavailable") if code in _AWAY else ResponseError(words)

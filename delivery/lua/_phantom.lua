@@ -7,7 +7,7 @@ local function haunt(keys, phantoms, id, said)
   -- That one of several devices has a chat, its sender was told: it is gone.
   if RANK[state] >= RANK.d then return false end
   redis.call('XADD', phantoms, '*', 'f', said[4], 'i', said[6], 'b', #said[8], 't', id)
-  if where[field] and state == 's' then redis.call('HSET', where[field], field, 'p' .. id) end
+  if where[field] and state == 's' then redis.call('HSET', where[field], field, 'p' .. string.sub(found[field], 2)) end
   count_up(keys.tally, 'p', said[4], 1, #said[8])
   return true
 end

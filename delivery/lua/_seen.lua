@@ -1,4 +1,5 @@
--- The dedupe record of a chat: field = digest of (sender, messageId), value = state letter + streamId.
+-- The dedupe record of a chat: field = digest of (sender, messageId), value = state letter + streamId + ' ' + digest of
+-- the text, which the server makes. Records of versions before have no digest.
 -- States: s stored, a acked (a device has it, its sender is being told), d delivered to a device, r read,
 -- p phantom (its sender is blocked).
 -- All records of a person are in two hashes, none in both that differs: those `since` the last turn, and those before
@@ -38,6 +39,16 @@ local function find_records(records, before, fields)
     end
   end
   return found, where
+end
+
+local function place_in(record)
+  return string.match(record, '^.([%d-]+)')
+end
+
+-- A record without a digest takes any text.
+local function has_text(record, digest)
+  local kept = string.match(record, ' (.*)$')
+  return not kept or kept == digest
 end
 
 -- The state only rises.

@@ -20,7 +20,7 @@ for _, field in ipairs(fields) do
   local record = found[field]
   if record and string.sub(record, 1, 1) ~= 'p' then
     if string.sub(record, 1, 1) ~= 'r' then redis.call('HSET', where[field], field, raised(record, 'r')) end
-    ids[#ids + 1] = string.sub(record, 2)
+    ids[#ids + 1] = place_in(record)
   end
 end
 settle_each(keys, groups_of(keys.mailbox), ARGV[1], ids)

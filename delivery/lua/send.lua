@@ -1,12 +1,12 @@
 #!lua
 -- send: chats of one sender into their recipient's mailbox, in order; all that decides their fate, in one step.
--- Order for each: known -> seen -> full -> blocked -> store. Refusals are not remembered.
+-- Order for each: known -> seen (reused, if with another text) -> full -> blocked -> store. Refusals are not remembered.
 -- KEYS[1] person KEYS[2] mailbox KEYS[3] blocks KEYS[4] phantoms KEYS[5] leases KEYS[6] tally
 -- KEYS[7] records KEYS[8] records before
 -- ARGV[1] sender ARGV[2] most chats ARGV[3] most bytes ARGV[4] most of one sender ARGV[5] least life of records in s
--- ARGV[6] serverId of the caller ARGV[7] whose mailbox ARGV[8..] messageId, text, ...
+-- ARGV[6] serverId of the caller ARGV[7] whose mailbox ARGV[8..] messageId, text, digest of it, ...
 -- RETURNS {verdict: unloaded | done, newest streamId that waits or '', {serverId of each live connection},
---   {streamId | full, ...}}
+--   {streamId | full | reused, ...}}
 --@use _clock
 --@use _leases
 --@use _mailbox
@@ -17,7 +17,7 @@ local sender = ARGV[1]
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'unloaded', '', {}, {}} end
 
 local fields = {}
-for i = 8, #ARGV, 2 do fields[#fields + 1] = record_field(sender, ARGV[i]) end
+for i = 8, #ARGV, 3 do fields[#fields + 1] = record_field(sender, ARGV[i]) end
 local records = find_records(KEYS[7], KEYS[8], fields)
 
 -- For a blocked sender his and others' phantoms count as if they waited, as they would if the person were offline;
@@ -36,19 +36,22 @@ end
 
 local answers, fresh, newest = {}, {}, ''
 for n, field in ipairs(fields) do
-  local message_id, message = ARGV[6 + 2 * n], ARGV[7 + 2 * n]
+  local message_id, message, digest = ARGV[5 + 3 * n], ARGV[6 + 3 * n], ARGV[7 + 3 * n]
   local record = records[field]
-  if not record and chats < most_chats and bytes + #message <= most_bytes and mine < most_mine then
-    local state, id = store(message_id, message)
-    record = state .. id
+  local state, answer = '', 'full'
+  if record and not has_text(record, digest) then
+    answer = 'reused'
+  elseif record then
+    state, answer = string.sub(record, 1, 1), place_in(record)
+  elseif chats < most_chats and bytes + #message <= most_bytes and mine < most_mine then
+    state, answer = store(message_id, message)
+    record = state .. answer .. ' ' .. digest
     records[field] = record
     fresh[#fresh + 1], fresh[#fresh + 2] = field, record
     chats, bytes, mine = chats + 1, bytes + #message, mine + 1
   end
-  answers[n] = record and string.sub(record, 2) or 'full'
-  if record and string.sub(record, 1, 1) == 's' and (newest == '' or compare_ids(newest, answers[n]) < 0) then
-    newest = answers[n]
-  end
+  answers[n] = answer
+  if state == 's' and (newest == '' or compare_ids(newest, answer) < 0) then newest = answer end
 end
 if #fresh > 0 then
   write_records(KEYS[7], fresh, ARGV[5])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 from redis.asyncio import Redis
@@ -18,6 +19,11 @@ ASHA = "9200000001"
 RAVI = "9200000002"
 PATIENCE_MS = 5_000
 LIMITS: list[Arg] = [100, 100_000, 50]
+
+
+def digest(message: str) -> str:
+    """Stands for the digest of a text."""
+    return sha256(message.encode()).hexdigest()[:6]
 
 
 def text(reply: Any) -> Any:
@@ -46,10 +52,11 @@ class Post:
     async def send(
         self, message_id: str, message: str = "hello", sender: str = ASHA, limits: list[Arg] | None = None
     ) -> Any:
-        words: list[Arg] = [sender, *(limits or LIMITS), RECORDS_SECONDS, "s1", self.keys.mobile, message_id, message]
-        verdict, _, servers, answers = await self.call(scripts.SEND, self.keys.sending, *words)
-        if answers[:1] == ["full"]:
-            return ["full", "", servers]
+        words: list[Arg] = [sender, *(limits or LIMITS), RECORDS_SECONDS, "s1", self.keys.mobile]
+        chat = [message_id, message, digest(message)]
+        verdict, _, servers, answers = await self.call(scripts.SEND, self.keys.sending, *words, *chat)
+        if answers[:1] in (["full"], ["reused"]):
+            return [answers[0], "", servers]
         return ["stored", answers[0], servers] if answers else [verdict, "", servers]
 
     async def receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
-from delivery.mailbox import Mailbox
+from delivery.mailbox import FULL, REUSED, Mailbox
 from delivery.people import People
 from delivery.presence import Holder, Presence
 from protocol.entries import Chat, Receipt
@@ -74,8 +74,15 @@ async def test_refusals(house: House) -> None:
     for n in range(3):
         await house.mailbox.deposit(RAVI, ASHA, [(f"m{n}", "x")])
     found = await house.mailbox.deposit(RAVI, ASHA, [("m3", "x"), ("m1", "x")])
-    assert found.stream_ids[0] is None
+    assert found.stream_ids[0] is FULL
     assert found.newest == found.stream_ids[1]
+
+
+async def test_another_text_under_a_known_message_id_is_refused_by_itself(house: House) -> None:
+    first = await house.mailbox.deposit(RAVI, ASHA, [("m1", "ü")])
+    found = await house.mailbox.deposit(RAVI, ASHA, [("m1", "u"), ("m1", "ü"), ("m2", "u")])
+    assert found.stream_ids[:2] == [REUSED, first.newest]
+    assert found.newest == found.stream_ids[2]
 
 
 async def test_a_receipt_for_an_account_that_is_gone_is_no_receipt(house: House) -> None:

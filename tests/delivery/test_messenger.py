@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from delivery.flights import Acked, Landed
 from delivery.hub import Hub
 from delivery.link.link import Link
+from delivery.mailbox import FULL
 from delivery.messenger import MOST
 from delivery.presence import Holder
 from protocol.entries import Entry, Receipt
@@ -181,10 +182,10 @@ async def test_chats_to_nobody_are_refused_and_a_full_mailbox_takes_what_has_roo
     with pytest.raises(Refusal, match="no_such_person"):
         await server.messenger.send(ASHA, "9999999999", [("m-1", "hello")])
     first, second = await server.messenger.send(ASHA, RAVI, [("m-1", "hello"), ("m-2", "hello")])
-    assert second is None
+    assert second is FULL
     assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [first]
     server.rung.clear()
-    assert await server.messenger.send(ASHA, RAVI, [("m-2", "hello")]) == [None]
+    assert await server.messenger.send(ASHA, RAVI, [("m-2", "hello")]) == [FULL]
     assert server.rung == []
 
 

@@ -36,14 +36,14 @@ def named(header: str, what: str) -> tuple[list[int], bool]:
 def used(body: str, what: str) -> set[int]:
     """The indexes a body spells out, and where what it takes of the rest begins."""
     indexes = {int(index) for index in re.findall(rf"{what}\[(\d+)\]", body)}
-    rest = re.findall(rf"for i = (\d+), #{what}(?:, 2)? do|unpack\({what}, (\d+)", body)
+    rest = re.findall(rf"for i = (\d+), #{what}(?:, [23])? do|unpack\({what}, (\d+)", body)
     whole = {1} if re.search(rf"[ (]{what}\)", body) else set()
     return indexes | {int(start) for starts in rest for start in starts if start} | whole
 
 
 def takes_the_rest(body: str, what: str) -> bool:
     """Whether the body takes as many as there are."""
-    return re.search(rf"#{what}(?:, 2)? do|unpack\({what}, |[ (]{what}\)", body) is not None
+    return re.search(rf"#{what}(?:, [23])? do|unpack\({what}, |[ (]{what}\)", body) is not None
 
 
 def complaints(source: str) -> list[str]:

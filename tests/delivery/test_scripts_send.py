@@ -9,7 +9,7 @@ from delivery import keys
 from delivery.doorbell import ring_command
 from delivery.link.link import Arg
 from delivery.scripts import RECEIPT, SEND
-from tests.delivery.post import ASHA, LIMITS, MOBILE, RAVI, RECORDS_SECONDS, Post
+from tests.delivery.post import ASHA, LIMITS, MOBILE, RAVI, RECORDS_SECONDS, Post, digest
 
 
 async def test_nothing_is_stored_for_who_is_not_loaded(redis: "Redis") -> None:
@@ -26,9 +26,52 @@ async def test_a_chat_is_stored_once_whatever_is_sent_again(post: Post) -> None:
     assert await post.waits() == [stream_id]
     assert await post.tally() == {"n": 1, "b": len("ماذا".encode()), f"n:{ASHA}": 1}
     before = await post.snapshot()
-    for message in ("ماذا", "another text under the same name"):
-        assert await post.send("m1", message) == ["stored", stream_id, []]
+    for _ in range(2):
+        assert await post.send("m1", "ماذا") == ["stored", stream_id, []]
     assert await post.snapshot() == before
+
+
+async def test_another_text_under_a_known_message_id_is_refused_and_changes_nothing(post: Post) -> None:
+    await post.claim()
+    _, stream_id, _ = await post.send("m1", "the first")
+    before = await post.snapshot()
+    for _ in range(2):
+        assert await post.send("m1", "the second") == ["reused", "", []], "nobody is rung"
+    assert await post.snapshot() == before
+    assert await post.send("m1", "the first") == ["stored", stream_id, ["s1"]]
+    assert (await post.send("m1", "the second", sender=RAVI))[0] == "stored", "it is another's messageId"
+
+
+@pytest.mark.parametrize("state", ["settled", "read", "acked", "turned", "blocked, collected", "expired"])
+async def test_another_text_is_refused_whatever_became_of_the_first(post: Post, state: str) -> None:
+    await post.claim()
+    _, stream_id, _ = await post.send("m1", "the first")
+    match state:
+        case "settled":
+            await post.settle(stream_id)
+        case "read":
+            assert await post.mark_read("m1") == [stream_id]
+        case "acked":
+            await post.acked("m1")
+        case "turned":
+            await post.age_records()
+            await post.turn()
+        case "blocked, collected":
+            await post.load(version=1, blocked=(ASHA,))
+            assert (await post.collect())[3] == []
+        case _:
+            await post.expire(stream_id)
+    assert (await post.send("m1", "the second"))[0] == "reused"
+    assert (await post.send("m1", "the first"))[:2] == ["stored", stream_id]
+
+
+async def test_a_record_of_before_there_were_digests_takes_any_text(post: Post) -> None:
+    _, stream_id, _ = await post.send("m1", "the first")
+    for field, record in (await post.redis.hgetall(post.keys.records)).items():
+        if field != b"since":
+            await post.redis.hset(post.keys.records, field, record.partition(b" ")[0])
+    assert (await post.send("m1", "the second"))[:2] == ["stored", stream_id]
+    assert await post.mark_read("m1") == [stream_id]
 
 
 async def test_the_same_message_id_of_another_sender_is_another_chat(post: Post) -> None:
@@ -90,6 +133,7 @@ async def test_the_blocked_get_the_same_answer_and_leave_a_phantom(post: Post) -
     assert blocked[1].replace("-", "").isdigit()
     for _ in range(2):
         assert await post.send("m1", "secret words") == ["stored", blocked[1], []]
+        assert await post.send("m1", "other words") == ["reused", "", []]
     assert await post.waits() == [free[1]]
     phantoms = await post.redis.xrange(post.keys.phantoms)
     assert [(each[0].decode(), each[1]) for each in phantoms] == [
@@ -198,7 +242,7 @@ async def test_the_script_rings_every_server_but_the_callers_once(post: Post, ve
         for _ in range(3):
             await wire.get_message(timeout=1)
         if verb == "send":
-            words = [ASHA, *LIMITS, RECORDS_SECONDS, "s1", MOBILE, "m1", "hello"]
+            words = [ASHA, *LIMITS, RECORDS_SECONDS, "s1", MOBILE, "m1", "hello", "digest"]
             _, stream_id, servers, _ = await post.call(SEND, post.keys.sending, *words)
         else:
             _, stream_id, servers = await post.call(RECEIPT, post.keys.telling, ASHA, "read", "m1", "s1", MOBILE)
@@ -233,9 +277,12 @@ async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post:
 
 
 async def send_all(post: Post, *chats: str, limits: list[Arg]) -> Any:
-    """The script's own answer for several chats of ASHA, texts of five bytes."""
+    """The script's own answer for several chats of ASHA, as "messageId" or "messageId text"; texts of five bytes."""
     words = [ASHA, *limits, RECORDS_SECONDS, "", MOBILE]
-    return await post.call(SEND, post.keys.sending, *words, *(word for chat in chats for word in (chat, "12345")))
+    for chat in chats:
+        message_id, _, message = chat.partition(" ")
+        words += (message_id, message or "hello", digest(message or "hello"))
+    return await post.call(SEND, post.keys.sending, *words)
 
 
 async def test_chats_together_are_as_one_after_the_other(post: Post) -> None:
@@ -265,3 +312,20 @@ async def test_the_blocked_cannot_tell_chats_together_from_others(post: Post) ->
     assert answers[0] == answers[2] < answers[1]
     assert (await send_all(post, "m3", limits=[100, 100_000, 2]))[3] == ["full"]
     assert await post.tally() == {"pn": 2, "pb": 10, f"pn:{ASHA}": 2}
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+async def test_another_text_is_refused_among_chats_together_as_well(post: Post, blocked: bool) -> None:
+    if blocked:
+        await post.load(version=1, blocked=(ASHA,))
+    chats = ["m1 first", "m1 other", "m2", "m1 first", "m2 again"]
+    _, _, _, answers = await send_all(post, *chats, limits=[100, 100_000, 50])
+    assert [answer if answer == "reused" else "" for answer in answers] == ["", "reused", "", "", "reused"]
+    assert answers[0] == answers[3] != answers[2]
+    assert len(await post.waits()) == (0 if blocked else 2)
+
+
+async def test_what_found_no_room_may_be_sent_again_with_another_text(post: Post) -> None:
+    one: list[Arg] = [1, 100_000, 50]
+    assert (await send_all(post, "m1", "m2 first", "m2 other", limits=one))[3][1:] == ["full", "full"]
+    assert (await post.send("m2", "other"))[0] == "stored"

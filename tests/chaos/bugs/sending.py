@@ -44,7 +44,7 @@ def answer_early() -> None:
     def answering(self: Sends, to: str) -> None:
         chats = self._queues[to][:MOST]
         if chats:
-            stream_ids: list[str | None] = [f"{time.time() * 1000:.0f}-0" for _ in chats]
+            stream_ids: list[str | Refusal] = [f"{time.time() * 1000:.0f}-0" for _ in chats]
             self._desk.say(answers(self, to, chats, stream_ids))
         go_on(self, to)
 
@@ -57,7 +57,7 @@ def race() -> None:
 
     async def alone(self: Sends, to: str, chat: tuple[str, str]) -> None:
         await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - how long such a connection takes
-        answer: list[str | None] | Exception
+        answer: list[str | Refusal] | Exception
         try:
             answer = await self._messenger.send(self._sender, to, [chat])
         except Refusal as refusal:

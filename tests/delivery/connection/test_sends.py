@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from delivery.connection import sends as module
 from delivery.connection.sends import MOST, Sends
@@ -181,6 +182,59 @@ async def test_without_redis_every_chat_is_refused_by_name_and_one_that_comes_la
         ("unavailable", name) for name in names(4)
     ]
     assert scene.sends.pending == 0
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+async def test_another_text_under_a_known_message_id_is_refused_by_name(redis: "Redis", dialect: V1 | Seed) -> None:
+    scene = Scene(redis, dialect)
+    for message_id, message in (("1", "first"), ("1", "second"), ("2", "other")):
+        scene.sends.put(ASHA, message_id, message)
+    scene.sends.go()
+    await scene.idle()
+    scene.sends.put(ASHA, "1", "third")
+    scene.sends.put(ASHA, "1", "first")
+    scene.sends.go()
+    await scene.idle()
+    refused = [frame for frame in scene.desk.frames if frame["type"] == "error"]
+    assert [(frame["code"], frame["messageId"], frame["retryable"]) for frame in refused] == [
+        ("message_id_reused", "1", False)
+    ] * 2
+    assert [frame["messageId"] for frame in scene.desk.frames if frame["type"] != "error"] == ["1", "2", "1"]
+    assert await scene.waits(ASHA) == ["1", "2"]
+    assert scene.sends.pending == 0
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+@pytest.mark.parametrize("broken", ["mailbox", "tally", "seen", "leases", "blockedUser"])
+async def test_a_broken_key_of_one_person_is_a_refusal_of_what_is_for_them(
+    redis: "Redis", dialect: V1 | Seed, broken: str
+) -> None:
+    scene = Scene(redis, dialect)
+    scene.put(ASHA, "m-0")
+    scene.put(EVE, "m-0")
+    await scene.idle()
+    scene.desk.frames.clear()
+    key = f"{broken}:{{{ASHA}}}"
+    await redis.delete(key)
+    await redis.rpush(key, "oops")
+    with capture_logs() as logs:
+        for name in names(MOST + 5)[1:]:
+            scene.sends.put(ASHA, name, "hello")
+            scene.sends.put(EVE, name, "hello")
+        scene.sends.go()
+        await scene.idle()
+    refused = [frame for frame in scene.desk.frames if frame["type"] == "error"]
+    assert [(frame["code"], frame["messageId"], frame["retryable"]) for frame in refused] == [
+        ("internal", name, True) for name in names(MOST + 5)[1:]
+    ]
+    assert await scene.waits(EVE) == names(MOST + 5)
+    assert (scene.desk.errors, scene.sends.pending) == ([], 0)
+    assert len([line for line in logs if line["log_level"] == "error"]) == 1, "once, not once for each chat"
+    await redis.delete(key)
+    scene.desk.frames.clear()
+    scene.put(ASHA, "m-99")
+    await scene.idle()
+    assert scene.answers()[0][0] != "error"
 
 
 @pytest.mark.parametrize("unloaded", [True, False], ids=["on the road through PostgreSQL", "on the short one"])

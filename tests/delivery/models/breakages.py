@@ -46,6 +46,13 @@ OF_MAILBOXES: Final = {
         "send", lua="if command == 'HMGET' and string.sub(said[1], 1, 5) == 'seen:' then return {} end"
     ),
     "a send leaves no record": _tap("send", lua=NO_WRITING_RECORDS),
+    "another text under a known messageId is told sent": _instead("send", "not has_text(record, digest)", "false"),
+    "a text is forgotten when its chat becomes a phantom": _instead(
+        "expire", "'p' .. string.sub(found[field], 2)", "'p' .. id"
+    ),
+    "a text is forgotten when its chat is read": _instead(
+        "mark_read", "return state .. string.sub(record, 2)", "return state .. place_in(record)"
+    ),
     "a settled chat takes the records along": _tap(
         "settle", lua="if command == 'XDEL' then run('DEL', 'seen:' .. string.sub(said[1], 9)) end"
     ),

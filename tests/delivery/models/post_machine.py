@@ -10,6 +10,7 @@ from delivery.link.link import fulfil
 from delivery.mailbox import Deposited, Mode
 from delivery.presence import Holder
 from protocol.entries import Chat, Entry, Receipt
+from protocol.refusals import Refusal
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.deeds import FAULTS, PICK, deed
 from tests.delivery.models.lease_machine import LeaseMachine
@@ -95,14 +96,20 @@ class PostMachine(LeaseMachine):
     @deed(8, pair=PAIRS, count=COUNT, text=TEXTS, fault=FAULTS)
     def send(self, pair: tuple[str, str], count: int, text: str, fault: Fault) -> None:
         self.names += count
-        self.deposit(pair, [f"m{self.names - n}" for n in range(count)], text, fault)
+        self.deposit(pair, [(f"m{self.names - n}", text) for n in range(count)], fault)
 
-    @deed(2, pair=PAIRS, number=PICK, count=COUNT, text=TEXTS, fault=FAULTS)
-    def send_again(self, pair: tuple[str, str], number: int, count: int, text: str, fault: Fault) -> None:
-        """What was answered long ago, and what is new, and twice the same."""
-        names = self.known(pair[1], pair[0], number, count)
+    @deed(2, pair=PAIRS, number=PICK, count=COUNT, text=[None, None, *TEXTS], fault=FAULTS)
+    def send_again(self, pair: tuple[str, str], number: int, count: int, text: str | None, fault: Fault) -> None:
+        """What was answered long ago, with its text or another, and what is new, and twice the same."""
+        sender, to = pair
+        records = self.slots[to].records
+        again = [
+            (name, records[sender, name].text if text is None else text)
+            for name in self.known(to, sender, number, count)
+        ]
         self.names += 1
-        self.deposit(pair, [*names, f"m{self.names}", *names[:1]], text, fault)
+        fresh = (f"m{self.names}", text or "new")
+        self.deposit(pair, [*again, fresh, *again[:1], *([] if text is None else [(fresh[0], text + "?")])], fault)
 
     def known(self, to: str, sender: str, number: int, count: int) -> list[str]:
         """Some messageIds that this sender used, not long ago."""
@@ -110,21 +117,23 @@ class PostMachine(LeaseMachine):
         back = number % 4
         return names[-count - back : -back or None]
 
-    def deposit(self, pair: tuple[str, str], names: list[str], text: str, fault: Fault) -> None:
+    def deposit(self, pair: tuple[str, str], chats: list[tuple[str, str]], fault: Fault) -> None:
         sender, to = pair
-        slot, chats = self.slots[to], [(name, text) for name in names]
+        slot = self.slots[to]
 
-        def model(ran: Ran) -> list[Id | None] | None:
-            for name, answer in zip(names, ran.reply[3], strict=False):
+        def model(ran: Ran) -> list[Id | Refusal] | None:
+            for (name, _), answer in zip(chats, ran.reply[3], strict=False):
                 record = slot.records.get((sender, name))
-                if record is not None and record.old and answer.decode() != named(record.at):
+                if record is not None and record.old and answer.decode() not in (named(record.at), "reused"):
                     del slot.records[sender, name]
             return slot.deposit(sender, chats)
 
         deposited, places = self.perform("send", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault)
-        assert deposited.stream_ids == [at and named(at) for at in places]
+        assert deposited.stream_ids == [at if isinstance(at, Refusal) else named(at) for at in places]
         self.check_rings(slot, deposited, slot.must_ring_for(sender, chats))
-        self.stored |= {(to, at): (sender, name) for at, name in zip(places, names, strict=True) if at}
+        for at, (name, _) in zip(places, chats, strict=True):
+            if not isinstance(at, Refusal):
+                self.stored[to, at] = (sender, name)
 
     @staticmethod
     def check_rings(slot: Slot, deposited: Deposited, must: Id) -> None:

@@ -44,10 +44,12 @@ class Entry:
 
 @dataclass
 class Record:
-    """What is remembered of a chat. ``at``: its streamId, ``old``: it left so long ago that it may be forgotten."""
+    """What is remembered of a chat. ``at``: its streamId, ``text``: what was said, ``old``: it left so long ago that it
+    may be forgotten."""
 
     at: Id
     state: str
+    text: str
     waits: bool = True
     old: bool = False
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from delivery.mailbox import FULL, REUSED
 from delivery.presence import Holder
+from protocol.refusals import Refusal
 from tests.delivery.models.shelf import NEVER, Entry, Record, Said, Shelf
 from tests.delivery.models.truth import Group, Id
 
@@ -28,22 +30,28 @@ class Slot(Shelf):
 
     # ---- deposit
 
-    def deposit(self, sender: str, chats: Sequence[tuple[str, str]]) -> list[Id | None] | None:
-        """The place of each chat, None for one that finds the mailbox full; nothing at all if not loaded."""
+    def deposit(self, sender: str, chats: Sequence[tuple[str, str]]) -> list[Id | Refusal] | None:
+        """The place of each chat, or why it has none; nothing at all if not loaded."""
         if not self.account:
             return None
-        answers: list[Id | None] = []
+        answers: list[Id | Refusal] = []
         for name, text in chats:
             record = self.records.get((sender, name))
             if record is None and self._fits(sender, len(text.encode())):
                 record = self._store(sender, name, text)
-            answers.append(None if record is None else record.at)
+            if record is None:
+                answers.append(FULL)
+            else:
+                answers.append(record.at if record.text == text else REUSED)
         return answers
 
     def must_ring_for(self, sender: str, chats: Sequence[tuple[str, str]]) -> Id:
         """The newest of these that waits and no device has, or (0, 0)."""
-        known = [self.records[sender, name] for name, _ in chats if (sender, name) in self.records]
-        return max((each.at for each in known if each.waits and each.state == "s"), default=(0, 0))
+        known = [(self.records[sender, name], text) for name, text in chats if (sender, name) in self.records]
+        return max(
+            (each.at for each, text in known if each.waits and each.state == "s" and each.text == text),
+            default=(0, 0),
+        )
 
     def _fits(self, sender: str, size: int) -> bool:
         waiting = [(entry.sender, entry.size) for entry in self.entries.values() if not entry.ack]
@@ -55,9 +63,9 @@ class Slot(Shelf):
 
     def _store(self, sender: str, name: str, text: str) -> Record:
         if sender in self.blocked:
-            record = Record(self.haunt(sender, name, len(text.encode()), None), "p")
+            record = Record(self.haunt(sender, name, len(text.encode()), None), "p", text)
         else:
-            record = Record(self.append(Entry(sender, (name,), text)), "s")
+            record = Record(self.append(Entry(sender, (name,), text)), "s", text)
         self.records[sender, name] = record
         return record
 
