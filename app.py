@@ -15,6 +15,7 @@ from accounts.events import Event, SessionEvents
 from accounts.passwords import Passwords
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
+from background.loops import forever
 from delivery.doorbell import Doorbell, Ears
 from delivery.hub import Hub
 from delivery.link.link import Link
@@ -92,12 +93,15 @@ class House:
         self.events.start()
         self.doorbell.start()
         self.hub.start()
-        self._tasks = [asyncio.create_task(self._beats()), asyncio.create_task(self._watch_sessions())]
+        away = (Refusal,)
+        self._heartbeat = forever("heartbeat", self._beat, self.settings.bell_seconds, away)
+        self._told = asyncio.get_running_loop().time()
+        self._watch = forever("session check", self._watch_sessions, self.settings.session_check_seconds, away)
 
     async def stop(self) -> None:
         """End it again, in the order of need."""
-        for task in self._tasks:
-            task.cancel()
+        await self._heartbeat.stop()
+        await self._watch.stop()
         await self.doorbell.stop()
         await self.events.stop()
         try:
@@ -120,36 +124,30 @@ class House:
         except Refusal:
             return False
 
-    async def _beats(self) -> None:
-        while True:
-            await self._beat()
-            await asyncio.sleep(self.settings.bell_seconds)
+    @property
+    def last_beat_age(self) -> float | None:
+        """Seconds since the last heartbeat that Redis took; None: not one yet."""
+        return self._heartbeat.age
 
     async def _beat(self) -> None:
-        try:
-            await self.registry.beat()
-            mobiles = {member.mobile for member in self.hub.members()}
-            if mobiles:
-                await self.registry.add(*mobiles)
-        except Refusal:
-            logger.warning("heartbeat failed: Redis is away")
+        await self.registry.beat()
+        mobiles = {member.mobile for member in self.hub.members()}
+        if mobiles:
+            await self.registry.add(*mobiles)
 
     def _gap(self) -> None:
         self.hub.ring_all()
         self.hub.spawn(self._end_closed_sessions())
         # The last heartbeat was too early to be heard, and until one is this server calls itself not ready.
-        self.hub.spawn(self._beat())
+        self._heartbeat.soon()
 
     async def _watch_sessions(self) -> None:
-        loop = asyncio.get_running_loop()
-        told = loop.time()
-        while True:
-            await asyncio.sleep(self.settings.session_check_seconds)
-            if await self._end_closed_sessions():
-                told = loop.time()
-            elif loop.time() - told > BLIND_SECONDS:
-                for member in self.hub.members():
-                    member.close(UNAVAILABLE)
+        now = asyncio.get_running_loop().time
+        if await self._end_closed_sessions():
+            self._told = now()
+        elif now() - self._told > BLIND_SECONDS:
+            for member in self.hub.members():
+                member.close(UNAVAILABLE)
 
     async def _end_closed_sessions(self) -> bool:
         ids = {member.session_id for member in self.hub.members()}

@@ -12,6 +12,7 @@ from tortoise.connection import get_connection
 from tortoise.exceptions import BaseORMException
 
 from accounts.database import transaction
+from background.loops import Loop, forever
 from models import EventKind
 from protocol.refusals import Refusal
 
@@ -61,8 +62,7 @@ class SessionEvents:
         self._buffer: deque[Event] = deque()
         self._size = buffer_size
         self._server_id = server_id
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = asyncio.Event()
+        self._loop: Loop | None = None
         self._reported = 0
         self.dropped = 0
         """Events lost since the start, because PostgreSQL was away for too long."""
@@ -99,26 +99,23 @@ class SessionEvents:
 
     def start(self) -> None:
         """Flush every second from now on."""
-        self._task = asyncio.create_task(self._run())
+        self._loop = forever("session events", self._flush_and_report, FLUSH_SECONDS)
 
     async def stop(self) -> None:
         """Flush a last time, for two seconds (three with PostgreSQL frozen); what is left then is reported as lost."""
-        self._stopping.set()
-        # A flush under way is let finish: cut off, it would be written again.
-        last = self._task or asyncio.create_task(self._run())
-        await asyncio.wait([last], timeout=STOP_SECONDS)
-        last.cancel()
-        await asyncio.wait([last])
+        until = asyncio.get_running_loop().time() + STOP_SECONDS
+        if self._loop is not None:
+            # A flush under way is let finish: cut off, it would be written again.
+            await self._loop.stop(STOP_SECONDS)
+        with suppress(TimeoutError):  # what is left is reported
+            async with asyncio.timeout_at(until):
+                await self._try_flush()  # what came while the last one was under way
         if self._buffer:
             logger.warning("session events were lost at the end", count=len(self._buffer))
 
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), FLUSH_SECONDS)
-            await self._try_flush()
-            self._report()
-        await self._try_flush()  # what came while the last one was under way
+    async def _flush_and_report(self) -> None:
+        await self._try_flush()
+        self._report()
 
     async def _try_flush(self) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from background.loops import Loop, forever
 from delivery import keys
 from delivery.link.line import Address, dial, pack
 from delivery.link.link import Link
@@ -55,7 +56,7 @@ class Doorbell:
         self._ears = ears
         self._heard: float | None = None
         self._confirmed = 0
-        self._task: asyncio.Task[None] | None = None
+        self._loop: Loop | None = None
 
     @property
     def listening(self) -> bool:
@@ -64,13 +65,12 @@ class Doorbell:
 
     def start(self) -> None:
         """Begin to listen."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._loop = forever("doorbell", self._run)
 
     async def stop(self) -> None:
         """Listen no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        if self._loop is not None:
+            await self._loop.stop()
 
     def ring(self, servers: Collection[str], mobile: str, stream_id: str) -> None:
         """Something waits for this person, whose connections these servers hold: the script that stored it rang the
@@ -90,13 +90,13 @@ class Doorbell:
         await self._link.command("PUBLISH", keys.EVERYONE, f"s {session_id}")
 
     async def _run(self) -> None:
-        while True:
-            try:
-                await self._listen()
-            except (RedisError, OSError, TimeoutError) as error:
-                logger.warning("the doorbell's line was cut", error=type(error).__name__)
+        try:
+            await self._listen()
+        except (RedisError, OSError, TimeoutError) as error:
+            logger.warning("the doorbell's line was cut", error=type(error).__name__)
+        finally:
             self._heard = None
-            await asyncio.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - a spread, not a secret
+        await asyncio.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - a spread, not a secret
 
     async def _listen(self) -> None:
         gone = asyncio.Event()

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from background.loops import Failures, Loop, forever
 from delivery.cooldown import Cooldown
 from protocol.refusals import LEASE_LOST, LOGGED_OUT, REPLACED, Close
 
@@ -39,7 +40,9 @@ class Hub:
         self.cooldown = Cooldown(cooldown_seconds)
         self._members: dict[str, dict[str, Member]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._ticker: asyncio.Task[None] | None = None
+        self._ticker: Loop | None = None
+        self._failures = Failures("a connection's tick")
+        self._ticked = time.monotonic()
 
     def __len__(self) -> int:
         return sum(len(each) for each in self._members.values())
@@ -100,7 +103,8 @@ class Hub:
 
     def start(self) -> None:
         """Begin to tick."""
-        self._ticker = asyncio.get_running_loop().create_task(self._tick())
+        self._ticked = time.monotonic()
+        self._ticker = forever("ticker", self._tick, TICK_SECONDS)
 
     async def drain(self) -> None:
         """Say goodbye to everybody and wait until all have left."""
@@ -114,17 +118,17 @@ class Hub:
             self._ticker.cancel()
 
     async def _tick(self) -> None:
-        before = time.monotonic()
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            now = time.monotonic()
-            frozen = now - before > self._lease_seconds
-            before = now
-            for member in self.members():
+        now = time.monotonic()
+        frozen = now - self._ticked > self._lease_seconds
+        self._ticked = now
+        for member in self.members():
+            try:
                 if frozen:
                     # Nobody renewed for so long that others saw these people offline: start again, in good order.
                     member.close(LEASE_LOST)
                 else:
                     member.tick(now)
-            if frozen:
-                logger.error("this process stood still for longer than a lease")
+            except Exception as error:  # noqa: BLE001 - logged; the other connections get their tick
+                self._failures.failed(error, foreseen=False)
+        if frozen:
+            logger.error("this process stood still for longer than a lease")

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from typing import Final, Protocol
 
+from background.loops import Failures, Loop, forever
 from protocol.refusals import UNREACHABLE, Close
 
 BUCKETS: Final = 40
@@ -41,7 +42,10 @@ class Heartbeat:
         self._buckets: list[dict[Beating, int]] = [{} for _ in range(BUCKETS)]  # socket -> pings since the last frame
         self._where: dict[Beating, dict[Beating, int]] = {}
         self._next = itertools.cycle(self._buckets)
-        self._task: asyncio.Task[None] | None = None
+        self._turns = itertools.cycle(self._buckets)
+        self._moment = 0.0
+        self._loop: Loop | None = None
+        self._failures = Failures("a socket's ping")
 
     def __len__(self) -> int:
         return len(self._where)
@@ -64,26 +68,35 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begin. Not through ``app.add_task``: Sanic cancels those at SIGTERM, before the drain."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._moment = asyncio.get_running_loop().time()
+        self._loop = forever("pings", self._ping_next)
 
     def stop(self) -> None:
         """End; may be called without a start."""
-        if self._task is not None:
-            self._task.cancel()
+        if self._loop is not None:
+            self._loop.cancel()
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        moment = loop.time()
-        for bucket in itertools.cycle(self._buckets):
-            # On a busy loop every sleep is a little too long: forty of them would make two periods of one.
-            moment += self._ping_seconds / BUCKETS
-            if (late := loop.time() - moment) < 0:
-                await asyncio.sleep(-late)
-            elif late > LATEST * self._ping_seconds:
-                moment += late
-                await asyncio.sleep(0)  # whatever pinging takes, others get their turn
-            for socket in list(bucket):
+    async def _ping_next(self) -> None:
+        """Wait for the next bucket's time; then this one, and those whose time has come meanwhile."""
+        now, step = asyncio.get_running_loop().time, self._ping_seconds / BUCKETS
+        # On a busy loop every sleep is a little too long: forty of them would make two periods of one.
+        self._moment += step
+        if (late := now() - self._moment) < 0:
+            await asyncio.sleep(-late)
+        elif late > LATEST * self._ping_seconds:
+            self._moment += late
+        self._ping(next(self._turns))
+        # Whatever pinging takes, others get their turn.
+        while 0 <= now() - self._moment - step <= LATEST * self._ping_seconds:
+            self._moment += step
+            self._ping(next(self._turns))
+
+    def _ping(self, bucket: dict[Beating, int]) -> None:
+        for socket in list(bucket):
+            try:
                 self._beat(socket, bucket)
+            except Exception as error:  # noqa: BLE001 - logged; the other sockets get their ping
+                self._failures.failed(error, foreseen=False)
 
     def _beat(self, socket: Beating, bucket: dict[Beating, int]) -> None:
         unanswered = 0 if socket.take_evidence() else bucket[socket]

@@ -21,6 +21,8 @@ from sanic.worker.constants import ProcessState
 from sanic.worker.manager import WorkerManager
 from sanic.worker.process import WorkerProcess
 
+from background.loops import Failures
+
 logger = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 0.1
@@ -83,15 +85,21 @@ class Watchdog:
         self._manager = manager
         self._clock = clock
         self._records: dict[str, _Record] = {}
+        self._failures = Failures("watchdog")
 
     def run(self) -> None:
         """Look for ever: the thread ends with its process."""
         while True:
             time.sleep(LOOK_SECONDS)
-            if self._manager._shutting_down:
-                self.end_latecomers()
+            try:
+                if self._manager._shutting_down:
+                    self.end_latecomers()
+                else:
+                    self.look()
+            except Exception as error:  # noqa: BLE001 - logged; a watch that has ended replaces nobody
+                self._failures.failed(error, foreseen=False)
             else:
-                self.look()
+                self._failures.succeeded()
 
     def end_latecomers(self) -> None:
         """Stop workers that were started while the manager was told to stop, or it would wait for them for ever."""

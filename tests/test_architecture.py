@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("settings", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
+ROOMS = ("settings", "background", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 DEVSTACK, BENCH = (sorted((ROOT / room).rglob("*.py")) for room in ("devstack", "bench"))
 EVERYTHING = [*PRODUCT, *DEVSTACK, *BENCH, ROOT / "app.py", ROOT / "run.py"]

@@ -1,6 +1,5 @@
 """The background chores, run by ``arq workers.WorkerSettings``. Each bears being run twice, at once or in a row."""
 
-import asyncio
 import json
 from typing import Any, ClassVar
 
@@ -39,7 +38,7 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()
     await bound_waits(ctx["redis"], settings.redis_command_seconds)
-    ctx["watching"] = asyncio.create_task(ClockWatch(WorkerSettings.cron_jobs).run())
+    ctx["watching"] = ClockWatch(WorkerSettings.cron_jobs).start()
     ctx["chores"] = Chores(settings, link, people, Mailbox(link, people, settings), Devices(link, people), events)
 
 
@@ -55,7 +54,7 @@ async def bound_waits(redis: "ArqRedis", seconds: float) -> None:
 async def close_chores(ctx: dict[str, Any]) -> None:
     """arq's ``on_shutdown``."""
     chores: Chores = ctx["chores"]
-    ctx["watching"].cancel()
+    await ctx["watching"].stop()
     await chores.events.stop()
     await chores.link.close()
     await Tortoise.close_connections()

@@ -4,13 +4,14 @@ arq knows of each job when it runs next. Set back by an hour, the clock reaches 
 chore is done; set ahead, all the missed turns are made up for, one after the other.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 from arq.cron import CronJob
+
+from background.loops import Loop, forever
 
 logger = structlog.get_logger(__name__)
 
@@ -42,8 +43,9 @@ class ClockWatch:
             for job in self._jobs:
                 job.next_run = None
 
-    async def run(self) -> None:
-        """Look every second, for ever."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            self.look()
+    def start(self) -> Loop:
+        """Look every second from now on."""
+        return forever("clock", self._look, LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        self.look()

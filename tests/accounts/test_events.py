@@ -71,7 +71,7 @@ async def test_added_events_are_written_within_a_moment_in_their_order(orm: str)
     events.start()
     for number in range(2500):
         events.add(_event(number))
-    assert await SessionEvent.all().count() == 0
+    assert len(events) == 2500
     deadline = time.monotonic() + 10
     # As soon as the buffer is empty: its last batch is on its way then, and a stop must not have it written twice.
     while len(events) and time.monotonic() < deadline:

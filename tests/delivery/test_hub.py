@@ -118,6 +118,24 @@ async def test_everybody_ticks_and_a_process_that_stood_still_begins_anew(monkey
         await hub.drain()
 
 
+async def test_a_member_that_fails_takes_no_other_along_nor_the_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
+    hub = Hub(60)
+    broken, other = entered(hub), entered(hub, connection_id="c2")
+    fails: list[float] = []
+
+    def tick(now: float) -> None:
+        fails.append(now)
+        raise KeyError("broken")
+
+    monkeypatch.setattr(broken, "tick", tick)
+    hub.start()
+    async with asyncio.timeout(5):
+        while len(fails) < 3 or len(other.ticks) < 3:
+            await asyncio.sleep(0.01)
+    await hub.drain()
+
+
 async def test_work_lives_on_without_whoever_asked_for_it() -> None:
     hub, done = Hub(60), asyncio.Event()
 

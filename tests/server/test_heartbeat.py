@@ -161,3 +161,26 @@ async def test_pings_are_spread_over_the_period_and_come_once_in_each() -> None:
     heart.remove(sockets[0])
     heart.remove(sockets[0])
     assert heart.sockets() == sockets[1:]
+
+
+class Broken(Quiet):
+    """Fails at its first pings."""
+
+    def ping(self) -> int:
+        if len(self.pinged) < 2:
+            self.pinged.append(time.monotonic())
+            raise KeyError("broken")
+        return super().ping()
+
+
+async def test_a_socket_that_fails_takes_no_other_along_nor_the_pings_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.heartbeat.BUCKETS", 1)
+    heart, broken, socket = Heartbeat(0.05), Broken(), Quiet()
+    heart.add(broken)
+    heart.add(socket)
+    heart.start()
+    await until(lambda: len(broken.pinged) > 2)
+    heart.stop()
+    assert len(socket.pinged) > 2

@@ -153,3 +153,18 @@ def test_a_worker_started_during_the_shutdown_is_ended_once() -> None:
     for _ in range(3):
         watchdog.end_latecomers()
     assert manager.sent == ["terminate"]
+
+
+def test_a_look_that_fails_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager, watchdog, _ = make_watchdog()
+    looks = iter([KeyError("broken"), None, SystemExit()])
+
+    def look() -> None:
+        if (failure := next(looks)) is not None:
+            raise failure
+
+    monkeypatch.setattr(watchdog, "look", look)
+    monkeypatch.setattr("server.watchdog.LOOK_SECONDS", 0)
+    with pytest.raises(SystemExit):
+        watchdog.run()
+    assert manager.sent == []

@@ -58,9 +58,9 @@ def test_a_process_that_stood_still_and_a_clock_that_is_nudged_are_no_jump(clock
 async def test_it_looks_by_itself(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "LOOK_SECONDS", 0.01)
     clocks = Clocks(clock)
-    running = asyncio.create_task(clocks.watch.run())
+    running = clocks.watch.start()
     clocks.ahead -= 3600
     async with asyncio.timeout(5):
         while clocks.jobs[0].next_run is not None:
             await asyncio.sleep(0.01)
-    running.cancel()
+    await running.stop()
