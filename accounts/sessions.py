@@ -38,6 +38,8 @@ class ClosedSession:
 
 OnClosed = Callable[[ClosedSession], Awaitable[None]]
 Told = Callable[[bool], None]
+Allow = Callable[[Claims], Awaitable[None]]
+"""Raises a refusal when somebody may not come in just now."""
 
 
 class Sessions:
@@ -130,16 +132,19 @@ class Sessions:
         await finish(self._tickets.put(ticket, claims))
         return ticket
 
-    async def redeem_ticket(self, ticket: str) -> Claims:
+    async def redeem_ticket(self, ticket: str, allow: Allow | None = None) -> Claims:
         """The claims of whoever got the ticket; it is used up then, and its session is known to live.
 
+        :param allow: asked before whether they may come in; what it raises refuses them, and uses up no ticket
         :raises Refusal: ``ticket_invalid``, ``token_expired``, ``session_revoked``, ``unavailable``
         """
-        claims = await self._tickets.take(ticket)
+        claims = await self._tickets.look(ticket)
         if claims.expires_at <= datetime.now(UTC).timestamp():
             raise Refusal("token_expired")
         await self.check(claims.session_id)
-        return claims
+        if allow is not None:
+            await allow(claims)
+        return await self._tickets.take(ticket)
 
     async def _living(self, session_ids: list[str]) -> dict[str, bool]:
         """Whether each lives.

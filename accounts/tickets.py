@@ -1,6 +1,7 @@
 """Tickets: what a browser, which cannot send a header with a WebSocket, shows instead of its token."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -29,15 +30,25 @@ class Tickets:
         async with redis_answering():
             await self._redis.set(keys.ticket(ticket), msgspec.json.encode(claims), ex=self._seconds)
 
+    async def look(self, ticket: str) -> Claims:
+        """The claims, without using the ticket up.
+
+        :raises Refusal: ``ticket_invalid``, ``unavailable``
+        """
+        return await self._get(ticket, self._redis.get)
+
     async def take(self, ticket: str) -> Claims:
         """The claims, once.
 
         :raises Refusal: ``ticket_invalid``, ``unavailable``
         """
+        return await self._get(ticket, self._redis.getdel)
+
+    async def _get(self, ticket: str, command: Callable[[str], Awaitable[bytes | None]]) -> Claims:
         if not _SHAPE.match(ticket):
             raise Refusal("ticket_invalid")
         async with redis_answering():
-            kept = await self._redis.getdel(keys.ticket(ticket))
+            kept = await command(keys.ticket(ticket))
         if kept is None:
             raise Refusal("ticket_invalid")
         return msgspec.json.decode(kept, type=Claims)

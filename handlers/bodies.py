@@ -1,5 +1,6 @@
 """Bodies of requests, as typed structs. What does not fit is refused with the name of the field, never its value."""
 
+import codecs
 import json
 import re
 import unicodedata
@@ -63,9 +64,10 @@ def body(request: Request, kind: type[T]) -> T:
     content_type = request.headers.getone("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Refusal("unsupported_media_type")
+    text = request.body.removeprefix(codecs.BOM_UTF8)  # RFC 8259, 8.1: a parser may ignore it, and some clients send it
     try:
-        decoded = msgspec.json.decode(request.body, type=kind)
-        json.loads(request.body, object_pairs_hook=_once)
+        decoded = msgspec.json.decode(text, type=kind)
+        json.loads(text, object_pairs_hook=_once)
     except msgspec.ValidationError as error:
         raise _misfit(str(error)) from None
     except (ValueError, RecursionError):

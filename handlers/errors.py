@@ -10,6 +10,7 @@ from sanic.response import HTTPResponse
 
 from handlers.answers import failure
 from protocol.refusals import Refusal
+from server.upgrade import VERSION
 
 logger = structlog.get_logger(__name__)
 
@@ -42,6 +43,8 @@ def refuse(refusal: Refusal, extra: dict[str, Any] | None = None) -> HTTPRespons
     headers: dict[str, str] = {}
     if refusal.rule.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if refusal.rule.status == 426:
+        headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION.decode()}
     if refusal.rule.status in {429, 503} and refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
     return failure(refusal.body() | (extra or {}), headers)

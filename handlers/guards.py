@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sanic import Request
 from sanic.response import HTTPResponse
 
+from accounts.sessions import Allow
 from accounts.tokens import Claims
 from handlers.queries import read_query
 from handlers.services import Services, services
@@ -33,15 +34,18 @@ def authenticated(handler: PersonalHandler) -> Handler:
     return guarded
 
 
-async def authenticate_socket(request: Request) -> Claims:
+async def authenticate_socket(request: Request, allow: Allow) -> Claims:
     """Who opens this socket: the first of ``Authorization: Bearer``, ``?ticket=`` and ``?token=`` decides.
 
-    :raises Refusal: as :func:`authenticated`, and ``ticket_invalid``, ``bad_request``
+    :param allow: asked whether they may come in just now, before a ticket is used up
+    :raises Refusal: as :func:`authenticated`, ``ticket_invalid``, ``bad_request``, and what ``allow`` raises
     """
     kind, secret = _secret(request.headers.getall("authorization", []), request.query_string)
     if kind == "ticket":
-        return await services(request).sessions.redeem_ticket(secret)
-    return await _checked(request, secret)
+        return await services(request).sessions.redeem_ticket(secret, allow)
+    claims = await _checked(request, secret)
+    await allow(claims)
+    return claims
 
 
 def judge_socket(mine: Services, upgrade: Upgrade, judged: Callable[[Claims | None], None]) -> None:
@@ -78,10 +82,15 @@ async def _checked(request: Request, token: str) -> Claims:
 
 
 def _bearer(headers: list[str]) -> str | None:
-    """The token of the Authorization header; None without such a header."""
-    if not headers:
+    """The token of the Authorization header; None without one. Other schemes are a proxy's business, and passed over.
+
+    :raises Refusal: ``token_invalid``: there are two, or one without a token
+    """
+    tokens = [
+        rest.strip() for scheme, _, rest in (each.partition(" ") for each in headers) if scheme.lower() == "bearer"
+    ]
+    if not tokens:
         return None
-    scheme, _, token = headers[0].partition(" ")
-    if len(headers) > 1 or scheme.lower() != "bearer" or not token.strip():
+    if len(tokens) > 1 or not tokens[0]:
         raise Refusal("token_invalid")
-    return token.strip()
+    return tokens[0]

@@ -40,10 +40,13 @@ def register_socket(app: MiniSanic) -> None:
 
 async def _authenticate(request: Request) -> None:
     if is_socket(request):
-        request.ctx.claims = claims = await authenticate_socket(request)
-        mine = services(request)
-        if await mine.hub.cooldown.wait(claims.mobile):
-            await mine.sessions.check(claims.session_id)
+        request.ctx.claims = await authenticate_socket(request, partial(_allow, services(request)))
+
+
+async def _allow(mine: Services, claims: Claims) -> None:
+    """:raises Refusal: ``too_many_requests``, ``session_revoked``, ``unavailable``"""
+    if await mine.hub.cooldown.wait(claims.mobile):
+        await mine.sessions.check(claims.session_id)
 
 
 def _judge(app: MiniSanic, upgrade: Upgrade, judged: Judged) -> None:

@@ -55,6 +55,8 @@ RULES: Final[dict[str, Rule]] = {
     "body_too_large": Rule(413, False, "The request is too large."),
     "uri_too_long": Rule(414, False, "The address is too long."),
     "unsupported_media_type": Rule(415, False, "Send JSON, with Content-Type: application/json."),
+    "upgrade_required": Rule(426, False, "The only version of the WebSocket protocol spoken here is 13."),
+    "head_too_large": Rule(431, False, "The head of the request is too large."),
     # later, perhaps
     "mailbox_full": Rule(429, True, "Too much is waiting for this person: try again later."),
     "too_many_connections": Rule(429, True, "Too many connections from this address: close some, or try again later."),

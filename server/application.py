@@ -13,6 +13,7 @@ from sanic.server.async_server import AsyncioServer
 from server import watchdog
 from server.door import JUDGED_AT_ONCE, Door
 from server.gate import Gate
+from server.heads import MOST_BYTES
 from server.heartbeat import Heartbeat
 from server.identity import make_server_id
 from server.loop import ServerLoopPolicy
@@ -92,6 +93,7 @@ def _config(settings: Settings) -> Config:
             "MOTD": False,
             "NO_COLOR": True,
             "PROXIES_COUNT": settings.proxies or None,
+            "REQUEST_MAX_HEADER_SIZE": MOST_BYTES,
             "REQUEST_MAX_SIZE": 64 * 1024,
             "REQUEST_TIMEOUT": 10,
             "RESPONSE_TIMEOUT": 10,

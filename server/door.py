@@ -12,8 +12,9 @@ from typing import Any, Final, TypeAlias
 from protocol.refusals import Refusal
 from server.client_socket import ClientSocket
 from server.handshake import SocketProtocol, introducing, take_over
+from server.heads import MOST_BYTES
 from server.sockets import Sockets
-from server.upgrade import MOST_BYTES, Upgrade, read_upgrade
+from server.upgrade import Upgrade, read_upgrade
 
 PATIENCE_SECONDS: Final = 2.0
 """After which a client that said nothing, or a judge that did, is left to Sanic and its timeouts."""

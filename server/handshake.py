@@ -8,22 +8,17 @@ and whatever hangs on it. None of that is needed for a socket that only waits; s
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any
 
 import structlog
 from sanic import Request
-from sanic.exceptions import SanicException
-from websockets import http11
-from websockets.datastructures import Headers
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from protocol.refusals import DRAINING, INTERNAL
 from server.client_socket import ClientSocket
 from server.http_protocol import DeadlineProtocol
 from server.outgoing import PIECE_BYTES
 from server.sockets import Sockets
+from server.upgrade import Upgrade
 
 logger = structlog.get_logger(__name__)
 
@@ -48,13 +43,13 @@ class SocketProtocol(DeadlineProtocol):
     async def websocket_handshake(self, request: Request, subprotocols: Sequence[str] | None = None) -> Upgraded:
         """Answer 101 and hand the connection over. No frame that came with the request is lost.
 
-        :raises Refusal: ``too_many_connections``
-        :raises SanicException: 400 and the like, when the handshake is not as the standard says
+        :param subprotocols: of Sanic's route; which one is spoken was judged before
+        :raises Refusal: ``too_many_connections``, ``draining``
         """
         sockets: Sockets = self.app.ctx.sockets
-        answer = _accept(request, subprotocols)
-        sockets.admit(request.client_ip)
-        await self.send(answer)  # type: ignore[no-untyped-call]
+        sockets.admit(request.client_ip)  # once more: who asked may have waited since
+        upgrade: Upgrade = request.ctx.upgrade
+        await self.send(upgrade.answer)  # type: ignore[no-untyped-call]
         transport: asyncio.Transport | None = self.transport
         if transport is None:
             raise RuntimeError("the connection has no transport")
@@ -92,13 +87,3 @@ def introducing(socket: ClientSocket) -> Iterator[None]:
         socket.close(INTERNAL)
     if not socket.attached:
         socket.close(INTERNAL)
-
-
-def _accept(request: Request, subprotocols: Sequence[str] | None) -> bytes:
-    offered = None if subprotocols is None else [Subprotocol(each) for each in subprotocols]
-    answer = ServerProtocol(subprotocols=offered).accept(
-        http11.Request(path=request.path, headers=Headers(request.headers.items()))
-    )
-    if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-        raise SanicException(bytes(answer.body), answer.status_code)
-    return answer.serialize()

@@ -1,8 +1,8 @@
 """Any path upgrades: where a WebSocket was asked for does not matter, and its query survives.
 
 Clients of the original connect to the bare host, and ``/`` is also a page. So a GET that asks for a WebSocket is led
-to one of two internal routes before routing; two, because Sanic answers 400 to a client that offers no subprotocol
-on a route that declares one.
+to one of two internal routes before routing, when its handshake is good and there is a place for it: whatever is
+refused here has used up no ticket.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from server.application import MiniSanic
 from server.client_socket import ClientSocket
 from server.door import Judge
 from server.handshake import Upgraded, introducing
-from server.upgrade import V1
+from server.upgrade import V1, asks_for_socket, judge_upgrade
 
 SEED_PATH: Final = "/_socket"
 V1_PATH: Final = "/_socket/v1"
@@ -48,7 +48,8 @@ def add_sockets(app: MiniSanic, handler: SocketHandler, judge: Judge | None = No
             if is_socket(request):
                 request.ctx.person = await authenticate_socket(request)   # raises Refusal("token_invalid")
 
-    :raises Refusal: (to Sanic's error handler) ``bad_subprotocol``, ``not_found``
+    :raises Refusal: (to Sanic's error handler) ``bad_request``, ``upgrade_required``, ``too_many_connections``,
+        ``draining``, ``not_found``
     """
 
     async def attend(request: Request, upgraded: Upgraded) -> None:
@@ -62,13 +63,12 @@ def add_sockets(app: MiniSanic, handler: SocketHandler, judge: Judge | None = No
 
 
 async def _lead(request: Request) -> None:
-    # Sanic switches its HTTP timeouts off by the very same test, so nothing looser may be a WebSocket here.
-    if request.method != "GET" or request.headers.getone("upgrade", "").lower() != "websocket":
+    # Our reading of HTTP switches Sanic's timeouts off by the very same test: nothing looser may be a WebSocket here.
+    if not asks_for_socket(request.method, request.headers.getall("upgrade", [])):
         return
-    offers = [o.strip() for line in request.headers.getall("sec-websocket-protocol", []) for o in line.split(",")]
-    if offers and V1 not in offers:
-        raise Refusal("bad_subprotocol")
-    path = (V1_PATH if offers else SEED_PATH).encode()
+    request.ctx.upgrade = upgrade = judge_upgrade(request.head)
+    request.app.ctx.sockets.admit(request.client_ip)
+    path = (V1_PATH if upgrade.v1 else SEED_PATH).encode()
     query = request._parsed_url.query
     request.raw_url = path + (b"?" + query if query else b"")
     request._parsed_url = httptools.parse_url(request.raw_url)

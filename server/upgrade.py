@@ -1,4 +1,4 @@
-"""A request to become a WebSocket, read without Sanic, where it is as plain as nearly all of them are."""
+"""A request to become a WebSocket: one judgement of its head, for both ways in (server.door, and Sanic's requests)."""
 
 import binascii
 from base64 import b64decode
@@ -7,15 +7,14 @@ from typing import Final, NamedTuple
 import httptools
 from websockets.utils import accept_key
 
+from protocol.refusals import Refusal
+from server.heads import Fields, check_head, find_end, malformed, read_fields, read_list
+
 V1: Final = "wm.v1"
-MOST_BYTES: Final = 8192
-"""Of a head. Sanic's own limit is the same."""
+VERSION: Final = b"13"
+"""Of the WebSocket protocol: RFC 6455 knows no other."""
 
-_ALONE: Final = (b"host", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
-"""Headers that must be there exactly once."""
-_BODY: Final = (b"content-length", b"transfer-encoding", b"expect")
-
-_Headers = dict[bytes, list[bytes]]
+_NOT_PLAIN: Final = (b"content-length", b"transfer-encoding", b"expect")
 
 
 class Upgrade(NamedTuple):
@@ -34,18 +33,12 @@ class Upgrade(NamedTuple):
     size: int
 
 
-class _Head:
-    __slots__ = ("headers", "url")
+def asks_for_socket(method: str, upgrade: list[str]) -> bool:
+    """Whether a request wants to become a WebSocket.
 
-    def __init__(self) -> None:
-        self.url = b""
-        self.headers: _Headers = {}
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.setdefault(name.lower(), []).append(value)
+    :param upgrade: the values of its Upgrade headers: a list, of which one may be meant for somebody else
+    """
+    return method == "GET" and any(each.strip().lower() == "websocket" for line in upgrade for each in line.split(","))
 
 
 def read_upgrade(data: bytes) -> Upgrade | None:
@@ -53,31 +46,53 @@ def read_upgrade(data: bytes) -> Upgrade | None:
 
     None refuses nothing: it means that somebody has to look more closely.
     """
-    head = _Head()
-    parser = httptools.HttpRequestParser(head)
+    end = find_end(data)
+    if end < 0 or not data.startswith(b"GET /"):
+        return None
+    head = data[:end]
     try:
-        parser.feed_data(data)
-    except httptools.HttpParserUpgrade as upgrade:
-        end: int = upgrade.args[0]
-    except httptools.HttpParserError:
+        check_head(head)
+        fields = read_fields(head)
+        wanted = [value.decode(errors="surrogateescape") for value in fields.get(b"upgrade", ())]
+        if not asks_for_socket("GET", wanted) or any(name in fields for name in _NOT_PLAIN):
+            return None
+        return _judge(head, fields)
+    except Refusal:
         return None
-    else:
-        return None
-    plain = parser.get_method() == b"GET" and parser.get_http_version() == "1.1" and end <= MOST_BYTES
-    return _read(head, end) if plain and _is_plain(head) else None
 
 
-def _is_plain(head: _Head) -> bool:
-    headers = head.headers
-    return (
-        head.url.startswith(b"/")
-        and head.url.isascii()
-        and all(len(headers.get(name, ())) == 1 for name in _ALONE)
-        and not any(name in headers for name in _BODY)
-        and headers[b"upgrade"][0].lower() == b"websocket"
-        and headers[b"sec-websocket-version"][0] == b"13"
-        and _is_key(headers[b"sec-websocket-key"][0])
-    )
+def judge_upgrade(head: bytes) -> Upgrade:
+    """What the client asked for, when its handshake is as RFC 6455 has it.
+
+    :param head: that :func:`server.heads.check_head` has let pass, of a request that asks for a WebSocket
+    :raises Refusal: ``bad_request``, ``upgrade_required``
+    """
+    return _judge(head, read_fields(head))
+
+
+def _judge(head: bytes, fields: Fields) -> Upgrade:
+    line = head.partition(b"\r\n")[0]
+    if not line.endswith(b" HTTP/1.1"):
+        raise malformed("Upgrade", "A WebSocket begins with a request of HTTP/1.1.")
+    if b"upgrade" not in [each.lower() for each in read_list(fields.get(b"connection", []))]:
+        raise malformed("Connection", "The Connection header of an upgrade says Upgrade.")
+    if fields.get(b"sec-websocket-version") != [VERSION]:
+        raise Refusal("upgrade_required")
+    keys = fields.get(b"sec-websocket-key", [])
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise malformed("Sec-WebSocket-Key", "Sec-WebSocket-Key is sixteen bytes in base64, once.")
+    # Offers of others are passed over, as the original did: the answer names no subprotocol then.
+    v1 = V1.encode() in read_list(fields.get(b"sec-websocket-protocol", []))
+    authorization = [value.decode(errors="surrogateescape") for value in fields.get(b"authorization", ())]
+    return Upgrade(_query(line.split(b" ")[1]), authorization, v1, _answer(keys[0], v1=v1), len(head) + 4)
+
+
+def _query(target: bytes) -> str:
+    try:
+        query: bytes = httptools.parse_url(target).query or b""
+        return query.decode("ascii")
+    except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+        raise Refusal("bad_request") from None
 
 
 def _is_key(key: bytes) -> bool:
@@ -86,18 +101,6 @@ def _is_key(key: bytes) -> bool:
         return len(b64decode(key, validate=True)) == 16
     except binascii.Error:
         return False
-
-
-def _read(head: _Head, size: int) -> Upgrade | None:
-    headers = head.headers
-    offers = [offer.strip() for line in headers.get(b"sec-websocket-protocol", ()) for offer in line.split(b",")]
-    v1 = V1.encode() in offers
-    authorization = headers.get(b"authorization", [])
-    if (offers and not v1) or not all(value.isascii() for value in authorization):
-        return None
-    query = httptools.parse_url(head.url).query or b""
-    answer = _answer(headers[b"sec-websocket-key"][0], v1=v1)
-    return Upgrade(query.decode(), [value.decode() for value in authorization], v1, answer, size)
 
 
 def _answer(key: bytes, *, v1: bool) -> bytes:

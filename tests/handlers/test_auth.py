@@ -116,9 +116,9 @@ async def test_a_ticket_stands_for_its_owner_once(api: Api) -> None:
     ("header", "code"),
     [
         (None, "token_missing"),
-        ("", "token_invalid"),
+        ("", "token_missing"),
         ("Bearer", "token_invalid"),
-        ("Basic YTpi", "token_invalid"),
+        ("Basic YTpi", "token_missing"),
         ("Bearer a.b.c", "token_invalid"),
         ("Bearer eyJhbGciOiJub25lIn0.e30.", "token_invalid"),
     ],

@@ -28,7 +28,8 @@ def _but(**changes: Any) -> bytes:
         (b"[]", "bad_request"),
         (b"{}", "bad_request"),
         (b"\xff\xfe{}", "bad_json"),
-        (b"\xef\xbb\xbf" + _but(), "bad_json"),
+        (b"\xef\xbb\xbf", "bad_json"),
+        (b"\xef\xbb\xbf" * 2 + _but(), "bad_json"),
         (_but()[:-1] + b',"x":NaN}', "bad_json"),
         (_but()[:-1] + b',"x":Infinity}', "bad_json"),
         (_but()[:-1] + b',"x":"\\ud800"}', "bad_json"),
@@ -108,6 +109,11 @@ async def test_only_json_is_taken(api: Api, content_type: str | None) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
     answer = await api.client.post("/auth/signin", content=_but(), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+async def test_json_may_begin_with_a_byte_order_mark(api: Api) -> None:
+    answer = await api.client.post("/auth/signin", content=b"\xef\xbb\xbf" + _but(), headers=JSON)
+    assert answer.status_code == 200
 
 
 async def test_json_may_name_its_charset(api: Api) -> None:

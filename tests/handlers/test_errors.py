@@ -72,7 +72,8 @@ async def test_an_oversized_body_is_refused_before_it_is_read(api: Api) -> None:
         (b"GET health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
         (b"GET http://[x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n", 400, "bad_request"),
-        (b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 413, "body_too_large"),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431, "head_too_large"),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri_too_long"),
         (b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: tea\r\n\r\n", 400, "bad_request"),
     ],
 )

@@ -21,10 +21,14 @@ async def door(redis: object, valkey_url: str, database_url: str) -> AsyncIterat
     """The HTTP side with one more route, which answers whom a socket would belong to."""
 
     async def who(request: Request) -> HTTPResponse:
-        return json({"mobile": (await authenticate_socket(request)).mobile})
+        return json({"mobile": (await authenticate_socket(request, _anybody)).mobile})
 
     async with serve(make_settings(valkey_url, database_url), {"/who": who}) as running:
         yield running
+
+
+async def _anybody(_claims: Claims) -> None:
+    return
 
 
 async def _token(api: Api, mobile: str) -> str:

@@ -317,15 +317,6 @@ async def test_a_bad_token_is_refused_before_the_upgrade(group: ServerGroup, v1:
     await a.end()
 
 
-async def test_another_subprotocol_is_a_400(group: ServerGroup) -> None:
-    asha = await sign_up(group.url)
-    url = f"{group.ws_url}/?token={asha.token}"
-    with pytest.raises(websockets.InvalidStatus) as caught:
-        await websockets.connect(url, subprotocols=[websockets.Subprotocol("wm.v9")])
-    assert caught.value.response.status_code == 400
-    assert json.loads(caught.value.response.body)["code"] == "bad_subprotocol"
-
-
 def test_nothing_of_this_was_an_error_of_ours_or_is_in_the_log(group: ServerGroup) -> None:
     log = group.log_text()
     assert "Traceback" not in log

@@ -1,10 +1,12 @@
 """Requests that Sanic would leave without an answer, or without a timeout."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
+from server.heads import MOST_BYTES
 from tests.server.support import House, RawClient, serving
 from tests.server.test_http_protocol import drip, read_to_the_end, short_timeouts
 
@@ -73,3 +75,91 @@ async def test_its_body_is_under_the_deadline_too(house: House) -> None:
     seconds, answer = await drip(house.port, head, b"x" * 100)
     assert 0.9 < seconds < 3.5
     assert answer.startswith(b"HTTP/1.1 503")
+
+
+TAKE = b"POST /take HTTP/1.1\r\nHost: x\r\n"
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        TAKE + b"Content-Length : %d\r\n\r\n" % len(HIDDEN) + HIDDEN,
+        TAKE + b"Content-Length\t: %d\r\n\r\n" % len(HIDDEN) + HIDDEN,
+        TAKE + b"X: 1\r\n Content-Length: %d\r\n\r\n" % len(HIDDEN) + HIDDEN,
+        TAKE + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+        TAKE + "Transfer-Encoding: \u00a0chunked\r\n\r\n0\r\n\r\n".encode() + HIDDEN,
+        TAKE + "Content-Length: ٥\r\n\r\nabcde".encode() + HIDDEN,
+        TAKE + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nabcde" + HIDDEN,
+        TAKE + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+        TAKE + b"Host: y\r\n\r\n" + HIDDEN,
+        b"POST /take HTTP/1.1\r\n\r\n" + HIDDEN,
+        TAKE + b"X: a\nY: b\r\n\r\n" + HIDDEN,
+        TAKE + b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nabcde\r\n0\r\n\r\n" + HIDDEN,
+        TAKE + b"Transfer-Encoding: chunked\r\n\r\n5 \r\nabcde\r\n0\r\n\r\n" + HIDDEN,
+        TAKE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcdeXX5\r\nabcde\r\n0\r\n\r\n" + HIDDEN,
+        TAKE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde0\r\n\r\n" + HIDDEN,
+        TAKE + "Transfer-Encoding: chunked\r\n\r\n٥\r\nabcde\r\n0\r\n\r\n".encode() + HIDDEN,
+        TAKE + b"Transfer-Encoding: chunked\r\n\r\n5" + b";x" * 50 + b"\r\nabcde\r\n0\r\n\r\n" + HIDDEN,
+    ],
+)
+async def test_what_two_readers_could_take_differently_is_refused_and_ends_the_connection(
+    house: House, said: bytes
+) -> None:
+    answer = await answer_to(house, said)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert len(re.findall(rb"HTTP/1\.1 \d", answer)) == 1, "nothing behind it is taken for another request"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 10\r\n\r\nabcdefghij",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n005;name=value\r\nfghij\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nA\r\nabcdefghij\r\n0\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 1000])
+async def test_a_body_as_it_should_be_is_read_and_what_comes_behind_is_another_request(
+    house: House, body: bytes, pieces: int
+) -> None:
+    said = b"\r\n\r\n" + TAKE + body + b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    step = -(-len(said) // pieces)
+    for start in range(0, len(said), step):
+        writer.write(said[start : start + step])
+        await asyncio.sleep(0)
+    answer = await asyncio.wait_for(read_to_the_end(reader), 2)
+    writer.close()
+    first, second = answer.split(b"HTTP/1.1 ")[1:]
+    assert first.startswith(b"200 ")
+    assert first.endswith(b"\r\n\r\n10")
+    assert second.startswith(b"404 ")
+
+
+async def test_who_waits_for_a_hundred_continue_gets_it(house: House) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(TAKE + b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)).startswith(b"HTTP/1.1 100 ")
+    writer.write(b"5\r\nabcde\r\n0\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code"),
+    [
+        (TAKE + b"Cookie: " + b"x" * (MOST_BYTES - 46) + b"\r\n\r\n", b"200", b""),
+        (TAKE + b"Cookie: " + b"x" * (MOST_BYTES - 30) + b"\r\n\r\n", b"431", b'"head_too_large"'),
+        (TAKE + b"X: 1\r\n" * 5000, b"431", b'"head_too_large"'),
+        (b"GET /" + b"x" * 20_000, b"414", b'"uri_too_long"'),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414", b'"uri_too_long"'),
+    ],
+)
+async def test_a_head_has_less_than_16_kib(house: House, said: bytes, status: bytes, code: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(said)
+    answer = await reader.readuntil(b"\r\n\r\n") + await reader.read(400)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert code in answer

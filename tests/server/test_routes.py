@@ -50,11 +50,10 @@ async def test_who_offers_wm_v1_gets_it(house: House, offers: list[str]) -> None
     assert request.args.get("token") == TOKEN
 
 
-async def test_other_subprotocols_are_refused(house: House) -> None:
-    with pytest.raises(InvalidStatus) as caught:
-        await connect(house.url(f"/?token={TOKEN}"), subprotocols=["wm.v2"])  # type: ignore[list-item]
-    assert caught.value.response.status_code == 400
-    assert b'"bad_subprotocol"' in caught.value.response.body
+async def test_other_subprotocols_are_passed_over(house: House) -> None:
+    async with connect(house.url(f"/?token={TOKEN}"), additional_headers={"Sec-WebSocket-Protocol": "chat"}) as client:
+        assert client.subprotocol is None
+    assert not is_v1((await house.echo()).request)
 
 
 @pytest.mark.parametrize("query", ["", "?token=bad", "?token="])
