@@ -12,6 +12,9 @@ check:
 	$(PYTHON) run.py check
 
 # For maintainers, with uv: pin what requirements*.in ask for. Everybody installs with plain pip.
+LOCK = uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11
 lock:
-	uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11 requirements.in -o requirements.txt
-	uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) requirements-bench.in -o requirements-bench.txt
+	$(LOCK) requirements-browser.in -o requirements-browser.txt

@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> None:
     """Read the command line before installing anything: a typing error should not cost a download."""
     check_machine()
     # Imported late: they may use what an older Python does not know.
+    from devstack import browser  # noqa: PLC0415
     from devstack.checks import run_checks  # noqa: PLC0415
     from devstack.install import ready_python  # noqa: PLC0415
     from devstack.options import parse  # noqa: PLC0415
@@ -49,9 +50,9 @@ def main(arguments: list[str]) -> None:
         options = parse(arguments)
         become(ready_python(), "-m", "devstack", *options.arguments())
     elif command == "test":
-        become(ready_python(), "-m", "pytest", *arguments[1:])
+        become(ready_python(browser=browser.is_wanted()), "-m", "pytest", *arguments[1:])
     elif command == "check" and not arguments[1:]:
-        sys.exit(run_checks(ready_python()))
+        sys.exit(run_checks(ready_python(browser=browser.is_wanted())))
     elif command == "bench":
         become(ready_python(bench=True), "-m", "bench", *arguments[1:])
     elif command == "chaos":

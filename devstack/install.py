@@ -22,25 +22,27 @@ VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 STAMP = VENV / "installed"
 """Written last. It names what was installed, where, and for which Python."""
-MORE_LOCKS = (*LOCKS, ROOT / "requirements-bench.txt")
-MORE_STAMP = VENV / "installed-bench"
-"""The same for what only the benchmark needs: nobody else should wait for it."""
+MORE_LOCKS = {name: ROOT / f"requirements-{name}.txt" for name in ("bench", "browser")}
+"""What only some commands need: nobody else should wait for it. Each has a stamp of its own."""
 UNFINISHED = VENV / "unfinished"
 """Exists while pip works: what it left half-done pip itself would later take for complete."""
 
 
-def ready_python(*, bench: bool = False) -> Path:
+def ready_python(*, bench: bool = False, browser: bool = False) -> Path:
     """The environment's Python, after installing whatever is missing.
 
     :param bench: with what the benchmark needs
+    :param browser: with what the tests of the page need
     :raises SystemExit: with what to do, when that fails
     """
     python = VENV / "bin" / "python"
     with _one_at_a_time():
         if not (python.exists() and _stamped()):
             _install(python, LOCKS, STAMP)
-        if bench and not _stamped(MORE_LOCKS, MORE_STAMP):
-            _install(python, MORE_LOCKS, MORE_STAMP)
+        for name in [name for name, wanted in (("bench", bench), ("browser", browser)) if wanted]:
+            locks, stamp = (*LOCKS, MORE_LOCKS[name]), STAMP.with_name(f"{STAMP.name}-{name}")
+            if not _stamped(locks, stamp):
+                _install(python, locks, stamp)
     return python
 
 

@@ -18,11 +18,13 @@ _TYPES: Final = {
     "app.js": _SCRIPT,
     "api.js": _SCRIPT,
     "line.js": _SCRIPT,
+    "log.js": _SCRIPT,
     "memory.js": _SCRIPT,
     "outbox.js": _SCRIPT,
     "people.js": _SCRIPT,
     "talk.js": _SCRIPT,
     "view.js": _SCRIPT,
+    "views.js": _SCRIPT,
 }
 _HEADERS: Final = {
     "Cache-Control": "no-cache",  # kept, but asked about each time: modules of two versions must not meet

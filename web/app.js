@@ -5,12 +5,35 @@ import { session } from "./memory.js";
 import { Talk } from "./talk.js";
 import { $ } from "./view.js";
 
+const WORDS = { name: "The name", mobileNo: "The mobile number", password: "The password" };
+const FIELDS = { bad_mobile: "mobileNo", already_exists: "mobileNo" }; // codes that are about one field and may not name it
 const fields = (form) => Object.fromEntries(new FormData(form));
+const visibleForm = () => ["login", "signup"].map($).find((form) => !form.hidden);
+
+function clearNotes() {
+  for (const note of document.querySelectorAll("#door [role=alert]")) note.textContent = "";
+  for (const input of document.querySelectorAll("#door input")) input.removeAttribute("aria-invalid");
+}
+
+// What the server refused, beside the field it refused, in the words of the form.
+function say(error) {
+  const form = visibleForm();
+  const one = FIELDS[error.code];
+  const named = error.errors.length || !one ? error.errors : [{ field: one, message: error.message }];
+  const known = named.filter(({ field }) => field in WORDS && form.elements.namedItem(field));
+  for (const { field, message } of known) {
+    const input = form.elements.namedItem(field);
+    input.setAttribute("aria-invalid", "true");
+    $(`${input.id}-note`).textContent = message.startsWith(`${field} `) ? WORDS[field] + message.slice(field.length) : message;
+  }
+  if (known.length) form.elements.namedItem(known[0].field).focus();
+  else $("door-note").textContent = error.message;
+}
 
 function show(which) {
   $("login").hidden = which !== "login";
   $("signup").hidden = which !== "signup";
-  $("door-note").textContent = "";
+  clearNotes();
   $(which).querySelector("input").focus();
 }
 
@@ -40,6 +63,8 @@ async function logIn({ mobileNo, password }) {
 
 async function signUp(form) {
   await api.signUp(form);
+  show("login"); // the account is there now, whatever becomes of the log-in
+  $("login-mobile").value = form.mobileNo;
   await logIn(form);
 }
 
@@ -48,12 +73,12 @@ function onSubmit(id, doIt) {
     event.preventDefault();
     const button = $(id).querySelector("button.main");
     button.disabled = true;
-    $("door-note").textContent = "";
+    clearNotes();
     try {
       await doIt(fields($(id)));
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
-      $("door-note").textContent = error.message;
+      say(error);
     } finally {
       button.disabled = false;
     }

@@ -7,6 +7,10 @@ const LONGEST_MS = 30_000;
 const STEADY_MS = 10_000; // a connection that lived this long was a good one
 const HELLO_MS = 10_000;
 
+// Ends that say nothing about what was sent last: somebody meant to end it, or a part of the service was away.
+const HARMLESS = new Set([1000, 1001, 1008, 1012, 1013]);
+const blames = (code) => (code < 4000 ? !HARMLESS.has(code) : code === 4503);
+
 // Full jitter, so that thousands of clients of one dead server do not come back together.
 function delay(attempt, retryAfter) {
   const limit = Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt);
@@ -15,7 +19,8 @@ function delay(attempt, retryAfter) {
 }
 
 export class Line {
-  // on.state({phase: "connecting"|"open"|"pausing"|"stopped", until?, why?, code?}), on.frames([frame, …])
+  // on.state({phase: "connecting"|"open"|"pausing"|"stopped", until?, why?, code?, blame?}), on.frames([frame, …])
+  // blame: what was sent and not answered may be the reason for the end
   constructor(token, on) {
     this.token = token;
     this.on = on;
@@ -34,7 +39,7 @@ export class Line {
     } catch (error) {
       if (round !== this.round) return;
       if (error.status === 401) this.on.state({ phase: "stopped", code: 401, why: error.message });
-      else this._pause(error.retryAfter, error.message);
+      else this._pause({ retryAfter: error.retryAfter, why: error.message });
       return;
     }
     if (round === this.round) this._open(ticket, round);
@@ -50,9 +55,9 @@ export class Line {
   }
 
   // The connection does not answer: do not wait for the network to find out.
-  giveUp(why) {
+  giveUp(why, blame = false) {
     this.stop();
-    this._pause(undefined, why);
+    this._pause({ why, blame });
   }
 
   send(frame) {
@@ -62,8 +67,9 @@ export class Line {
   }
 
   _open(ticket, round) {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/?ticket=${encodeURIComponent(ticket)}`, ["wm.v1"]);
+    const address = new URL(`?ticket=${encodeURIComponent(ticket)}`, api.BASE);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address, ["wm.v1"]);
     this.socket = socket;
     this.retryAfter = undefined;
     this.opened = Date.now();
@@ -89,14 +95,15 @@ export class Line {
     const steady = this.ready && Date.now() - this.opened > STEADY_MS;
     this.stop();
     if (steady) this.attempt = 0;
-    if (code >= 4500 && code <= 4999) this.on.state({ phase: "stopped", code, why: reason });
-    else this._pause(this.retryAfter, reason || "The connection was lost.");
+    const blame = blames(code);
+    if (code >= 4500 && code <= 4999) this.on.state({ phase: "stopped", code, why: reason, blame });
+    else this._pause({ retryAfter: this.retryAfter, why: reason || "The connection was lost.", blame });
   }
 
-  _pause(retryAfter, why) {
+  _pause({ retryAfter, why, blame = false }) {
     const wait = delay(this.attempt, retryAfter);
     this.attempt += 1;
     this.timer = setTimeout(() => this.connect(), wait);
-    this.on.state({ phase: "pausing", until: Date.now() + wait, why });
+    this.on.state({ phase: "pausing", until: Date.now() + wait, why, blame });
   }
 }

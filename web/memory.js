@@ -1,10 +1,15 @@
 // What this tab knows, in sessionStorage: so a reload loses nothing, and two tabs can be two people.
-// A message: {id, mine, text, time, state, why?, streamId?}. States of mine are below; theirs are "new" or "read".
+// A chat: {name, messages, draft?, opened?}; opened: when somebody opened it to write, in ms.
+// A message: {id, mine, text, time, state, why?, code?, tries?, streamId?}. States of mine are below; theirs are "new" or
+// "read"; why and code are those of the refusal; tries: how often it was sent and not answered.
+
+import { BASE } from "./api.js";
 
 const KEEP = 1_000; // messages of one conversation; those still waiting and those not read yet are always kept
 const OPEN = new Set(["waiting", "new"]);
 const RANK = { waiting: 0, failed: 0, sent: 1, expired: 2, delivered: 3, read: 4 };
-const SESSION = "wm:session";
+const KEY = `wm:${BASE.pathname}`; // another path of the same host may be another server
+const SESSION = `${KEY}session`;
 
 export const session = {
   load: () => JSON.parse(sessionStorage.getItem(SESSION)),
@@ -14,7 +19,7 @@ export const session = {
 
 export class Memory {
   constructor(mobile, onFull) {
-    this.key = `wm:account:${mobile}`;
+    this.key = `${KEY}account:${mobile}`;
     this.onFull = onFull;
     this.chats = JSON.parse(sessionStorage.getItem(this.key)) ?? {};
   }
@@ -38,12 +43,17 @@ export class Memory {
     return true;
   }
 
+  remove(mobile, message) {
+    const chat = this.chat(mobile);
+    chat.messages = chat.messages.filter((m) => m !== message);
+  }
+
   // Ticks only move forward.
   raise(mobile, ids, state, time) {
     for (const m of this.chats[mobile]?.messages ?? []) {
       if (!m.mine || !ids.includes(m.id) || RANK[state] <= RANK[m.state]) continue;
       m.state = state;
-      delete m.why;
+      for (const of of ["why", "code", "tries"]) delete m[of];
       if (state === "sent") m.time = time;
     }
   }
@@ -61,6 +71,10 @@ export class Memory {
     return Object.entries(this.chats).flatMap(([to, chat]) =>
       chat.messages.filter((m) => m.mine && m.state === "waiting").map((message) => ({ to, message })),
     );
+  }
+
+  isWaiting(mobile) {
+    return this.chat(mobile).messages.some((m) => m.mine && m.state === "waiting");
   }
 
   unread(mobile) {

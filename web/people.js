@@ -6,8 +6,9 @@ import { $, sayLastSeen } from "./view.js";
 const SEEN_MS = 10_000;
 
 export class People {
-  constructor(token, memory, onChange, onRefused) {
+  constructor({ token, mobile }, memory, onChange, onRefused) {
     this.token = token;
+    this.mine = mobile;
     this.memory = memory;
     this.onChange = onChange;
     this.onRefused = onRefused; // gets the ApiError
@@ -44,8 +45,11 @@ export class People {
 
   // The number as the server writes it, or nothing when there is nobody to talk to.
   async find(written) {
-    const person = await this._try(() => api.lastSeen(this.token, written), $("find-note"));
-    if (!person) return "";
+    const note = $("find-note");
+    const isMine = (mobile) => mobile === this.mine && ((note.textContent = "This is your own number."), true);
+    if (isMine(written.replace(/\D/g, "").replace(/^00/, ""))) return "";
+    const person = await this._try(() => api.lastSeen(this.token, written), note);
+    if (!person || isMine(person.mobileNo)) return ""; // the server knows more ways to write a number
     this.memory.chat(person.mobileNo).name = person.username;
     return person.mobileNo;
   }

@@ -2,13 +2,17 @@
 
 import * as api from "./api.js";
 import { Line } from "./line.js";
+import { clearLog, drawChat, follow, inView } from "./log.js";
 import { Memory } from "./memory.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
-import { $, drawChat, drawList, sayLine } from "./view.js";
+import { $, clearList, drawList, focusRow, sayLine } from "./view.js";
+import { Views } from "./views.js";
 
 const READ_AT_ONCE = 100;
 const SOON_MS = 30;
+const DRAFT_MS = 500;
+const MAX_FRAME_BYTES = 60_000; // of 64 KiB: what JSON writes as \u0001 is six times as long as the text
 const RELOGIN = new Set([401, 4501, 4509]);
 const encoder = new TextEncoder();
 
@@ -21,7 +25,8 @@ export class Talk {
     this.memory = new Memory(me.mobile, () => ($("write-note").textContent = "This tab’s storage is full: a reload would lose what is new."));
     this.line = new Line(me.token, { state: (s) => this.stateIs(s), frames: (f) => this.take(f) });
     this.outbox = new Outbox(this.memory, this.line);
-    this.people = new People(me.token, this.memory, () => this.draw(), (error) => this.refused(error));
+    this.people = new People(me, this.memory, () => this.draw(), (error) => this.refused(error));
+    this.views = new Views(me.mobile);
     this.open = "";
     this.maxBytes = 16 * 1024; // until hello tells
     this.ended = new AbortController();
@@ -30,7 +35,11 @@ export class Talk {
   begin() {
     $("my-name").textContent = this.me.name;
     $("my-mobile").textContent = this.me.mobile;
-    this.choose("");
+    clearLog();
+    clearList();
+    $("find").reset();
+    $("find-note").textContent = "";
+    this.showCurrent();
     this.people.begin();
     this.listen();
     this.ticking = setInterval(() => this.tick(), 1_000);
@@ -40,6 +49,8 @@ export class Talk {
   leave(why) {
     this.ended.abort();
     clearInterval(this.ticking);
+    clearTimeout(this.savingDraft);
+    this.views.leave();
     this.people.end();
     this.line.stop();
     this.onLeave(why);
@@ -55,16 +66,22 @@ export class Talk {
       event.preventDefault();
       this.write();
     });
-    on($("back"), "click", () => this.choose(""));
-    on($("block"), "click", () => this.people.toggleBlock(this.open));
+    on($("text"), "input", () => this.draft($("text").value));
+    on($("back"), "click", () => this.views.back());
+    on(window, "popstate", () => this.showCurrent());
+    for (const id of ["block", "unblock"]) on($(id), "click", () => this.people.toggleBlock(this.open));
+    on($("newer"), "click", () => follow(this.memory.chat(this.open).messages));
+    on($("log"), "scroll", () => this.look());
     on($("logout"), "click", () => this.logOut());
     on(document, "visibilitychange", () => this.draw());
+    for (const event of ["focus", "resize"]) on(window, event, () => this.look());
+    on(window, "pagehide", () => this.memory.save());
     on(window, "online", () => this.state?.phase === "pausing" && this.line.connect());
     on(window, "offline", () => this.state?.phase === "open" && this.line.giveUp("This device is offline."));
   }
 
   tick() {
-    if (this.line.ready && this.outbox.stuck()) this.line.giveUp("The server did not answer.");
+    if (this.line.ready && this.outbox.stuck()) this.line.giveUp("The server did not answer.", true);
     this.outbox.pump();
     this.sayState();
   }
@@ -104,17 +121,18 @@ export class Talk {
   }
 
   on_sent({ to, messageId, timestamp }) {
-    this.outbox.answered(to, [messageId]);
     this.memory.raise(to, [messageId], "sent", timestamp);
+    this.outbox.answered(to, [messageId]);
   }
 
   on_ack({ from, messageIds, ackType, timestamp }) {
-    this.outbox.answered(from, messageIds);
     this.memory.raise(from, messageIds, ackType, timestamp);
+    this.outbox.answered(from, messageIds);
   }
 
   on_error(frame) {
     if (frame.messageId) this.outbox.refused(frame);
+    else if (frame.component === "chat" || frame.component === "frame") this.outbox.refusedUnnamed(frame);
     else if (frame.code !== "draining") $("write-note").textContent = frame.message;
   }
 
@@ -124,43 +142,97 @@ export class Talk {
     $("find-note").textContent = "";
     const mobile = await this.people.find($("find-mobile").value);
     if (!mobile) return;
+    this.memory.chat(mobile).opened = Date.now();
     this.memory.save();
     $("find").reset();
     this.choose(mobile);
   }
 
   choose(mobile) {
+    this.views.open(mobile);
+    this.show(mobile);
+  }
+
+  // As the browser's history says: after Back, Forward and a reload.
+  showCurrent() {
+    const mobile = this.views.current();
+    this.show(mobile in this.memory.chats ? mobile : "");
+  }
+
+  show(mobile) {
+    const before = this.open;
     this.open = mobile;
     $("house").dataset.view = mobile ? "chat" : "list";
     $("write-note").textContent = "";
+    if (!mobile || mobile !== before) $("text").value = (mobile && this.memory.chat(mobile).draft) || "";
     this.people.watch(mobile);
     this.paint();
     if (mobile) $("text").focus();
+    else if (before) focusRow(before);
     else $("find-mobile").focus();
   }
 
+  // A draft belongs to its chat.
+  draft(text) {
+    if (!this.open) return;
+    this.memory.chat(this.open).draft = text;
+    clearTimeout(this.savingDraft);
+    this.savingDraft = setTimeout(() => this.memory.save(), DRAFT_MS);
+  }
+
   write() {
-    const text = $("text").value;
-    if (!this.open || !text.trim()) return;
+    // Half an emoji, as a cut text may end with, could not be sent: what is shown here is what the other will see.
+    const text = $("text").value.toWellFormed();
+    if (!this.open || this.people.blocked.has(this.open) || !text.trim()) return;
     const size = encoder.encode(text).length;
-    $("write-note").textContent = size > this.maxBytes ? `Too long: ${size} bytes of at most ${this.maxBytes}.` : "";
-    if (size > this.maxBytes) return;
-    this.memory.add(this.open, { id: newId(), mine: true, text, time: Date.now(), state: "waiting" });
-    this.memory.save();
+    const tooLong = size > this.maxBytes || encoder.encode(JSON.stringify(text)).length > MAX_FRAME_BYTES;
+    $("write-note").textContent = tooLong ? `Too long: ${size} bytes of at most ${this.maxBytes}, control characters counting more.` : "";
+    if (tooLong) return;
     $("text").value = "";
+    this.draft("");
+    this.post({ id: newId(), text });
+  }
+
+  post({ id, text }) {
+    this.memory.add(this.open, { id, mine: true, text, time: Date.now(), state: "waiting" });
+    this.memory.save();
     this.outbox.pump();
     this.draw();
   }
 
-  // Read is what is on a screen somebody can see.
-  markRead() {
-    if (!this.open || document.visibilityState !== "visible" || !this.line.ready) return;
+  // A message that was not sent goes to the end: those after it may have been sent.
+  retry(message) {
+    if (this.people.blocked.has(this.open)) return;
+    this.memory.remove(this.open, message);
+    // The same id wherever it may be stored already, so that it is not sent twice.
+    this.post({ id: message.code === "message_id_reused" ? newId() : message.id, text: message.text });
+    $("text").focus();
+  }
+
+  takeBack(message) {
+    this.memory.remove(this.open, message);
+    const text = [message.text, $("text").value].filter(Boolean).join("\n");
+    $("text").value = text;
+    this.draft(text);
+    this.draw();
+    $("text").focus();
+  }
+
+  // Read is what somebody can see: in view, in the open chat, of a page that is in front.
+  look() {
+    if (!this.open) return;
     const unread = this.memory.unread(this.open);
-    for (let i = 0; i < unread.length; i += READ_AT_ONCE) {
-      const some = unread.slice(i, i + READ_AT_ONCE);
+    const seen = inView(unread);
+    const below = unread.length - seen.length;
+    $("newer").hidden = !below;
+    $("newer").textContent = `${below} new`;
+    if (!seen.length || document.visibilityState !== "visible" || !document.hasFocus() || !this.line.ready) return;
+    for (let i = 0; i < seen.length; i += READ_AT_ONCE) {
+      const some = seen.slice(i, i + READ_AT_ONCE);
       this.line.send({ type: "ack", ackType: "read", to: this.open, messageIds: some.map((m) => m.id) });
       for (const message of some) message.state = "read";
     }
+    this.draw();
   }
 
   async logOut() {
@@ -191,23 +263,31 @@ export class Talk {
     clearTimeout(this.drawing);
     this.drawing = null;
     if (this.ended.signal.aborted) return;
-    this.markRead();
+    if (this.open) this.paintChat();
+    $("chat").hidden = !this.open;
+    $("nobody").hidden = Boolean(this.open);
     this.memory.save();
     const unread = (mobile) => this.memory.unread(mobile).length;
     const total = Object.keys(this.memory.chats).reduce((sum, mobile) => sum + unread(mobile), 0);
     document.title = `${total ? `(${total}) ` : ""}${this.me.name}, WhatsApp Mini`;
     drawList(this.memory.chats, this.open, unread, (mobile) => this.choose(mobile));
-    $("chat").hidden = !this.open;
-    $("nobody").hidden = Boolean(this.open);
-    if (!this.open) return;
+  }
+
+  paintChat() {
     const chat = this.memory.chat(this.open);
+    const blocked = this.people.blocked.has(this.open);
+    $("chat").hidden = false; // before the messages: what has no size cannot be scrolled
     $("chat-name").textContent = chat.name ? `${chat.name} (${this.open})` : this.open;
-    $("block").textContent = this.people.blocked.has(this.open) ? "Unblock" : "Block";
-    drawChat(this.open, chat.messages);
+    $("block").textContent = blocked ? "Unblock" : "Block";
+    $("write").hidden = blocked;
+    $("blocked").hidden = !blocked;
+    drawChat(this.open, chat.messages, { retry: (message) => this.retry(message), takeBack: (message) => this.takeBack(message) });
+    this.look();
   }
 
   stateIs(state) {
     this.state = state;
+    if (state.phase === "pausing" || state.phase === "stopped") this.outbox.ended(state.blame);
     this.people.lineIs(state.phase === "open");
     if (state.phase === "stopped" && RELOGIN.has(state.code)) this.leave(`You were logged out: ${state.why}`);
     else this.sayState();

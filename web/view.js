@@ -1,15 +1,6 @@
-// What is on the screen. Whatever anybody wrote becomes a text node, never markup.
+// What is on the screen besides the messages. Whatever anybody wrote becomes a text node, never markup.
 
 export const $ = (id) => document.getElementById(id);
-
-const TICKS = {
-  waiting: ["◷", "Waiting"],
-  sent: ["✓", "Sent"],
-  delivered: ["✓✓", "Delivered"],
-  read: ["✓✓", "Read"],
-  failed: ["✕", "Not sent"],
-  expired: ["✕", "Expired, never delivered"],
-};
 
 export function element(tag, name, text) {
   const made = document.createElement(tag);
@@ -31,80 +22,58 @@ export function sayLastSeen(lastSeen) {
   $("chat-seen").classList.toggle("on", online);
 }
 
-function meta(message) {
-  const line = element("div", "meta");
-  const time = element("time", "", clock(message.time));
-  time.dateTime = new Date(message.time).toISOString();
-  line.append(time);
-  if (message.mine) {
-    const [sign, word] = TICKS[message.state];
-    const tick = element("span", `tick ${message.state}`);
-    const symbol = element("span", "", sign);
-    symbol.ariaHidden = "true";
-    tick.append(symbol, ` ${word}${message.why ? `: ${message.why}` : ""}`);
-    line.append(tick);
-  }
-  return line;
-}
+const rows = new Map(); // mobile: the list's row; changed in place, so that no click falls between two of them
+const latest = (chat) => Math.max(chat.messages.at(-1)?.time ?? 0, chat.opened ?? 0);
 
-const bubbles = new WeakMap(); // message: its element, whose data-look says what its last line shows
-const looks = ({ state, why = "", time }) => `${state} ${time} ${why}`;
-let shown = "";
-
-function bubble(message) {
-  const made = element("div", message.mine ? "m me" : "m");
-  const who = element("span", "vh", message.mine ? "You: " : "They: ");
-  const text = element("p");
-  text.dir = "auto";
-  text.append(who, message.text);
-  made.append(text, meta(message));
-  made.dataset.look = looks(message);
+function row(mobile) {
+  if (rows.has(mobile)) return rows.get(mobile);
+  const button = element("button");
+  button.type = "button";
+  button.dataset.mobile = mobile;
+  const parts = ["name", "when", "last", "badge"].map((name) => element("span", name));
+  button.append(...parts);
+  const made = element("li");
+  made.append(button);
+  rows.set(mobile, made);
   return made;
 }
 
-// Adds what is new and changes ticks in place: a screen reader then reads out only what is new.
-export function drawChat(mobile, messages) {
-  const log = $("log");
-  const near = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-  const fresh = shown !== mobile;
-  if (fresh) log.replaceChildren();
-  shown = mobile;
-  let added = null;
-  for (const message of messages) {
-    const known = bubbles.get(message);
-    if (known?.parentNode === log) {
-      if (known.dataset.look === looks(message)) continue;
-      known.dataset.look = looks(message);
-      known.lastChild.replaceWith(meta(message));
-    } else {
-      added = message;
-      bubbles.set(message, bubble(message));
-      log.append(bubbles.get(message));
-    }
-  }
-  const wanted = new Set(messages.map((message) => bubbles.get(message)));
-  for (const child of [...log.children]) if (!wanted.has(child)) child.remove();
-  if (fresh || (added && (near || added.mine))) log.scrollTop = log.scrollHeight;
+function fill(button, mobile, chat, isOpen, count) {
+  const [name, when, last, badge] = button.children;
+  const message = chat.messages.at(-1);
+  const texts = [
+    [name, chat.name || mobile],
+    [when, message ? clock(message.time).split(",")[0] : ""],
+    [last, chat.draft && !isOpen ? `Draft: ${chat.draft}` : (message?.text ?? mobile)],
+    [badge, count ? `${count} new` : ""],
+  ];
+  for (const [part, text] of texts) if (part.textContent !== text) part.textContent = text;
+  badge.hidden = !count;
+  if (isOpen) button.setAttribute("aria-current", "true");
+  else button.removeAttribute("aria-current");
 }
 
+// The latest first.
 export function drawList(chats, open, unread, onChoose) {
-  const rows = Object.entries(chats).map(([mobile, chat]) => {
-    const button = element("button");
-    button.type = "button";
-    if (mobile === open) button.setAttribute("aria-current", "true");
-    button.append(element("span", "name", chat.name || mobile));
-    const count = unread(mobile);
-    if (count) button.append(element("span", "badge", `${count} new`));
-    button.append(element("span", "last", chat.messages.at(-1)?.text ?? mobile));
-    button.dataset.mobile = mobile;
-    button.onclick = () => onChoose(mobile);
-    const row = element("li");
-    row.append(button);
-    return row;
+  const list = $("list");
+  const focused = document.activeElement;
+  const order = Object.entries(chats).sort(([, one], [, other]) => latest(other) - latest(one));
+  order.forEach(([mobile, chat], place) => {
+    const made = row(mobile);
+    fill(made.firstChild, mobile, chat, mobile === open, unread(mobile));
+    made.firstChild.onclick = () => onChoose(mobile);
+    if (list.children[place] !== made) list.insertBefore(made, list.children[place] ?? null);
   });
-  const focused = document.activeElement?.dataset?.mobile;
-  $("list").replaceChildren(...rows);
-  if (focused) rows.map((row) => row.firstChild).find((b) => b.dataset.mobile === focused)?.focus();
+  if (focused !== document.activeElement && list.contains(focused)) focused.focus();
+}
+
+export function focusRow(mobile) {
+  rows.get(mobile)?.firstChild.focus();
+}
+
+export function clearList() {
+  rows.clear();
+  $("list").replaceChildren();
 }
 
 export function sayLine(text, action, onAction) {

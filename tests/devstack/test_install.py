@@ -12,7 +12,7 @@ from devstack import install
 def python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The Python of an environment that has just been installed."""
     place = tmp_path / ".venv"
-    names = {"STAMP": "installed", "MORE_STAMP": "installed-bench", "UNFINISHED": "unfinished"}
+    names = {"STAMP": "installed", "UNFINISHED": "unfinished"}
     monkeypatch.setattr(install, "VENV", place)
     for name, file in names.items():
         monkeypatch.setattr(install, name, place / file)
@@ -73,17 +73,19 @@ def test_it_is_done_only_when_pip_is(python: Path, monkeypatch: pytest.MonkeyPat
     assert install._stamped()
 
 
-def test_what_only_the_benchmark_needs_is_installed_for_it_alone(
-    python: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("extra", ["bench", "browser"])
+def test_what_only_some_commands_need_is_installed_for_them_alone(
+    python: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, extra: str
 ) -> None:
     asked = tmp_path / "asked"
     script = f"import sys; open({str(asked)!r}, 'a').write(' '.join(sys.argv) + chr(10))"
     monkeypatch.setattr(install, "_pip", lambda: [sys.executable, "-c", script])
     install.ready_python()
     assert not asked.exists()
-    install.ready_python(bench=True)
-    assert "requirements-bench.txt" in asked.read_text()
-    install.ready_python(bench=True)
+    install.ready_python(**{extra: True})
+    (line,) = asked.read_text().splitlines()
+    assert [name for name in ("bench", "browser") if f"requirements-{name}.txt" in line] == [extra]
+    install.ready_python(**{extra: True})
     install.ready_python()
     assert len(asked.read_text().splitlines()) == 1
 
@@ -98,6 +100,5 @@ def test_new_locks_of_the_product_are_new_for_the_benchmark_too(
     lock = tmp_path / "requirements.txt"
     lock.write_text("something==1.0\n")
     monkeypatch.setattr(install, "LOCKS", (lock,))
-    monkeypatch.setattr(install, "MORE_LOCKS", (lock, *install.MORE_LOCKS[-1:]))
     install.ready_python(bench=True)
     assert len(asked.read_text().splitlines()) == 3

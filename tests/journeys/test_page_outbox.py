@@ -1,0 +1,217 @@
+"""What the page does with what the server does not take: wait and send again, or give up and let the person decide."""
+
+import asyncio
+import itertools
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.browser import Judge, Tab, open_tab, playwright
+from tests.support.people import Frame
+from tests.support.stack import ServerGroup, Stack
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, WebSocketRoute
+pytestmark = pytest.mark.usefixtures("chromium_path")
+
+
+@pytest.fixture(scope="module")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=1)
+
+
+def refusal(**more: Any) -> Frame:
+    return {"type": "error", "code": "bad_json", "component": "frame", "message": "No.", "retryable": False, **more}
+
+
+class Refuser:
+    """Stands where the server is, for chats with this word in them; counts how often they come."""
+
+    def __init__(self, word: str, *answers: Frame | int | None) -> None:
+        self.word = word
+        self.answers = list(answers)
+        """What each gets in turn, the last one for ever: a frame, a close code, or silence."""
+        self.came: list[tuple[float, str]] = []
+        self.is_on = True
+
+    def judge(self, socket: "WebSocketRoute", frame: Frame) -> bool:
+        if not self.is_on or frame["type"] != "chat" or self.word not in frame["message"]:
+            return False
+        self.came.append((time.monotonic(), frame["messageId"]))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, int):
+            asyncio.ensure_future(socket.close(code=answer))  # noqa: RUF006 - the page waits for it
+        elif answer is not None:
+            named = {"messageId": frame["messageId"]} if answer.get("messageId") else {}
+            socket.send(json.dumps(answer | named))
+        return True
+
+
+async def three(browser: "Browser", group: ServerGroup, judge: Judge) -> tuple[Tab, Tab, Tab]:
+    """Asha, behind the judge, and two she may write to; Ravi's chat is open."""
+    asha = await (await open_tab(browser, group.url, judge)).sign_up("Asha")
+    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+    meera = await (await open_tab(browser, group.url)).sign_up("Meera")
+    await asha.open(meera)
+    await asha.open(ravi)
+    return asha, ravi, meera
+
+
+async def try_now(person: Tab) -> None:
+    """As somebody does who does not want to wait for the page's next try."""
+    await person.page.evaluate(
+        "!document.querySelector('#banner-do').hidden && document.querySelector('#banner-do').click()"
+    )
+    await asyncio.sleep(0.05)
+
+
+async def test_a_message_refused_without_its_name_is_given_up_alone(browser: "Browser", group: ServerGroup) -> None:
+    refuser = Refuser("poison", refusal())
+    asha, ravi, meera = await three(browser, group, refuser.judge)
+    await asha.page.evaluate(
+        """(texts) => {
+            const box = document.querySelector("#text");
+            for (const text of texts) {
+                box.value = text;
+                box.form.requestSubmit();
+            }
+        }""",
+        ["one", "two", "poison", "three", "four"],
+    )
+    await asha.ticks(*["✓✓ Delivered"] * 2, "✕ Not sent: No.", *["✓✓ Delivered"] * 2)
+    await asha.choose(meera)
+    await asha.write("hello Meera")
+    await asha.ticks("✓✓ Delivered")
+    await ravi.choose(asha)
+    await ravi.heard("one", "two", "three", "four")
+    assert len(refuser.came) <= 3
+    await asha.page.reload()
+    await asha.choose(ravi)
+    await asyncio.sleep(1)
+    assert len(refuser.came) <= 3, "given up for good"
+    refuser.is_on = False
+    await asha.page.click("text=Retry")
+    await asha.ticks(*["✓✓ Read"] * 5)
+    await ravi.heard("one", "two", "three", "four", "poison")
+    await asha.nothing_went_wrong()
+
+
+async def test_a_message_that_ends_each_connection_is_given_up(browser: "Browser", group: ServerGroup) -> None:
+    """As a message over 64 KiB does."""
+    refuser = Refuser("poison", 1009)
+    asha, ravi, _ = await three(browser, group, refuser.judge)
+    await asha.write("poison")
+    await asha.write("healthy")
+    async with asyncio.timeout(40):
+        while not await asha.page.locator(".tick.failed").count():
+            await try_now(asha)
+    await try_now(asha)
+    await asha.ticks("✕ Not sent: The server gave no answer to it.", "✓✓ Delivered")
+    assert len(refuser.came) == 5
+    await ravi.choose(asha)
+    await ravi.heard("healthy")
+    await asha.page.click("text=Take back")
+    await asha.has_typed("poison")
+    await asha.ticks("✓✓ Read")
+    await asha.page.reload()
+    await asha.has_typed("poison")
+
+
+async def test_a_message_that_is_never_answered_is_given_up(browser: "Browser", group: ServerGroup) -> None:
+    refuser = Refuser("poison", None)
+    asha, _, _ = await three(browser, group, refuser.judge)
+    await asha.page.clock.install()
+    await asha.page.reload()
+    await asha.in_the_house()
+    await asha.write("poison")
+    async with asyncio.timeout(60):
+        while not await asha.page.locator(".tick.failed").count():
+            await asha.page.clock.run_for(5_000)
+            await asyncio.sleep(0.1)
+    assert len(refuser.came) == 5
+    await asha.sees(".tick.failed", "✕ Not sent: The server gave no answer to it.")
+
+
+async def test_an_outage_gives_nothing_up(browser: "Browser", group: ServerGroup) -> None:
+    """A server that says itself that it goes, or that a part of it is away, says nothing about the message."""
+    refuser = Refuser("hello", *[4004, 4012, 1012, 4001] * 3, refusal(retryable=True, retryAfter=0.1))
+    asha, ravi, _ = await three(browser, group, refuser.judge)
+    await asha.write("hello")
+    async with asyncio.timeout(60):
+        while len(refuser.came) < 14:
+            await try_now(asha)
+    await asha.ticks("◷ Waiting")
+    refuser.is_on = False
+    await asha.ticks("✓✓ Delivered")
+    assert len({message_id for _, message_id in refuser.came}) == 1
+    await ravi.choose(asha)
+    await ravi.heard("hello")
+
+
+@pytest.mark.parametrize("code", ["rate_limited", "mailbox_full", "storage_full"])
+async def test_a_refusal_for_later_is_waited_for(browser: "Browser", group: ServerGroup, code: str) -> None:
+    later = refusal(code=code, component="chat", retryable=True, retryAfter=0.6, message="Later.", messageId=True)
+    refuser = Refuser("first", later, later)
+    asha, ravi, meera = await three(browser, group, refuser.judge)
+    await asha.write("first")
+    await asha.ticks("◷ Waiting: Later.")
+    await asha.write("second")
+    await asha.choose(meera)
+    await asha.write("hello Meera")
+    await asha.ticks("✓✓ Delivered")
+    await asyncio.sleep(2)
+    times = [at for at, _ in refuser.came]
+    assert len(times) >= 2
+    assert all(later - earlier >= 0.6 for earlier, later in itertools.pairwise(times)), "as the server said"
+    refuser.is_on = False
+    await asha.choose(ravi)
+    await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
+    await ravi.choose(asha)
+    await ravi.heard("first", "second")
+
+
+@pytest.mark.parametrize(("code", "same_id"), [("message_id_reused", False), ("message_too_large", True)])
+async def test_what_is_refused_for_ever_is_shown_with_its_reason(
+    browser: "Browser", group: ServerGroup, code: str, same_id: bool
+) -> None:
+    refuser = Refuser("hello", refusal(code=code, component="chat", message="Never.", messageId=True))
+    asha, ravi, _ = await three(browser, group, refuser.judge)
+    await asha.write("hello")
+    await asha.ticks("✕ Not sent: Never.")
+    await asha.write("other")
+    await asha.ticks("✕ Not sent: Never.", "✓✓ Delivered")
+    await asha.page.click("text=Retry")
+    await playwright.expect(asha.page.locator("#log .me p").last).to_have_text("You: hello")
+    await asha.ticks("✓✓ Delivered", "✕ Not sent: Never.")
+    ids = [message_id for _, message_id in refuser.came]
+    assert (ids[0] == ids[1]) is same_id
+    refuser.is_on = False
+    await asha.page.click("text=Retry")
+    await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
+    await ravi.choose(asha)
+    await ravi.heard("other", "hello")
+
+
+async def test_half_an_emoji_is_sent_as_what_can_be_sent(browser: "Browser", group: ServerGroup) -> None:
+    asha, ravi, _ = await three(browser, group, lambda _socket, _frame: False)
+    await asha.page.evaluate("document.querySelector('#text').value = 'broken \\ud83d emoji'")
+    await asha.page.press("#text", "Enter")
+    await asha.ticks("✓✓ Delivered")
+    await ravi.choose(asha)
+    await ravi.heard("broken \ufffd emoji")
+    await asha.page.evaluate("document.querySelector('#find-mobile').value = '\\ud83d'")
+    await asha.page.click("#find button.main")
+    await playwright.expect(asha.page.locator("#find-note")).not_to_be_empty()
+
+
+async def test_ids_of_messages_are_new_after_a_reload(browser: "Browser", group: ServerGroup) -> None:
+    asha, ravi, _ = await three(browser, group, lambda _socket, _frame: False)
+    await asha.write("before")
+    await asha.ticks("✓✓ Delivered")
+    await asha.page.reload()
+    await asha.write("after")
+    await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
+    await ravi.choose(asha)
+    await ravi.heard("before", "after")

@@ -1,0 +1,49 @@
+"""The page behind a proxy that serves it under a path of a site whose other paths are somebody else's."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.browser import open_tab
+from tests.support.prefix_proxy import prefix_proxy
+from tests.support.stack import ServerGroup, Stack
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+pytestmark = pytest.mark.usefixtures("chromium_path")
+
+
+@pytest.fixture(scope="module")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=1)
+
+
+@pytest.mark.parametrize("prefix", ["/chat/", "/tools/chat/"])
+async def test_people_talk_under_a_path(browser: "Browser", group: ServerGroup, prefix: str) -> None:
+    async with prefix_proxy(prefix, group.port) as proxy:
+        asha = await (await open_tab(browser, proxy.url)).sign_up("Asha")
+        ravi = await (await open_tab(browser, proxy.url)).sign_up("Ravi")
+        await asha.open(ravi)
+        await asha.sees("#chat-seen", "online")
+        await asha.write("hello")
+        await ravi.choose(asha)
+        await ravi.heard("hello")
+        await asha.ticks("✓✓ Read")
+        await ravi.page.click("#block")
+        await ravi.is_hidden("#write")
+        await asha.page.reload()
+        await asha.sees("#chat-name", f"Ravi ({ravi.mobile})")
+        await asha.page.click("#logout")
+        await asha.is_visible("#login")
+        for each in (asha, ravi):
+            await each.nothing_went_wrong()
+        assert proxy.outside == []
+        await browser.contexts[0].close()
+
+
+async def test_two_servers_of_one_host_do_not_share_a_log_in(browser: "Browser", group: ServerGroup) -> None:
+    async with prefix_proxy("/chat/", group.port) as proxy:
+        asha = await (await open_tab(browser, proxy.url)).sign_up("Asha")
+        proxy.prefix = "/other/"
+        await asha.page.goto(proxy.url)
+        await asha.is_visible("#login")

@@ -1,0 +1,114 @@
+"""A message is told as read when it was seen: in view, in the open chat, of a page that is in front."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.browser import Tab, open_tab, playwright
+from tests.support.people import Frame, Person, Talk, sign_up
+from tests.support.stack import ServerGroup, Stack
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+pytestmark = pytest.mark.usefixtures("chromium_path")
+AWAY = "document.hasFocus = () => false"
+BACK = "delete document.hasFocus"
+
+
+@pytest.fixture(scope="module")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=1)
+
+
+async def send(talk: Talk, reader: Tab, *message_ids: str) -> None:
+    """Send these, and wait until the page has them."""
+    for message_id in message_ids:
+        await talk.say(type="chat", to=reader.mobile, messageId=message_id, message=f"{message_id}\n" * 4)
+    await talk.wait(lambda frame: tells(frame, "delivered", message_ids[-1]))
+
+
+def tells(frame: Frame, ack_type: str, message_id: str) -> bool:
+    return frame["type"] == "ack" and frame["ackType"] == ack_type and message_id in frame["messageIds"]
+
+
+def read(talk: Talk) -> set[str]:
+    return {m for frame in talk.frames if frame.get("ackType") == "read" for m in frame["messageIds"]}
+
+
+async def in_view(reader: Tab) -> set[str]:
+    """The messages whose end is above the lower edge of the chat."""
+    texts = await reader.page.evaluate(
+        "[...document.querySelectorAll('#log .m:not(.me)')].filter((m) => m.getBoundingClientRect().bottom"
+        " <= document.querySelector('#log').getBoundingClientRect().bottom + 4).map((m) => m.innerText)"
+    )
+    return {text.replace("They:", "").split()[0] for text in texts}
+
+
+async def start(browser: "Browser", group: ServerGroup) -> tuple[Person, Talk, Tab]:
+    ravi = await sign_up(group.url, "Ravi")
+    return ravi, await ravi.open(group.ws_url), await (await open_tab(browser, group.url)).sign_up("Asha")
+
+
+async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser", group: ServerGroup) -> None:
+    _, talk, asha = await start(browser, group)
+    ids = [f"m{number}" for number in range(20)]
+    await send(talk, asha, *ids)
+    await asha.sees("#list .badge", "20 new")
+    assert read(talk) == set()
+    await asha.page.click("#list button")
+    await asha.is_visible("#newer")
+    seen = await in_view(asha)
+    assert {"m0"} <= seen < set(ids), "the first new one is where the person begins"
+    await talk.wait(lambda frame: tells(frame, "read", max(seen, key=ids.index)))
+    await asyncio.sleep(0.3)
+    assert read(talk) == seen
+    await asha.sees("#newer", f"{20 - len(seen)} new")
+    while await asha.page.locator("#newer").is_visible():
+        await asha.page.click("#newer")
+    await talk.wait(lambda frame: tells(frame, "read", "m19"))
+    assert read(talk) == set(ids)
+    await asha.is_hidden("#list .badge")
+
+    await asha.page.evaluate("document.querySelector('#log').scrollTop = 0")
+    await send(talk, asha, "later")
+    await asha.sees("#newer", "1 new")
+    await asyncio.sleep(0.3)
+    assert "later" not in read(talk)
+    await asha.page.click("#newer")
+    await talk.wait(lambda frame: tells(frame, "read", "later"))
+    await asha.is_hidden("#newer")
+    await asha.nothing_went_wrong()
+    await talk.end()
+
+
+async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser", group: ServerGroup) -> None:
+    _, talk, asha = await start(browser, group)
+    await send(talk, asha, "first")
+    await asha.page.click("#list button")
+    await talk.wait(lambda frame: tells(frame, "read", "first"))
+    await asha.page.evaluate(AWAY)
+    ids = [f"m{number}" for number in range(20)]
+    await send(talk, asha, *ids)
+    await playwright.expect(asha.page.locator("#log .m")).to_have_count(21)
+    await asyncio.sleep(0.3)
+    assert read(talk) == {"first"}
+    await asha.page.evaluate(BACK)
+    await asha.look_again()
+    await talk.wait(lambda frame: tells(frame, "read", "m0"))
+    await asyncio.sleep(0.3)
+    assert read(talk) == await in_view(asha) < {"first", *ids}, "what came meanwhile did not scroll by unseen"
+    await asha.nothing_went_wrong()
+    await talk.end()
+
+
+async def test_at_the_end_of_a_chat_what_comes_is_seen_and_read(browser: "Browser", group: ServerGroup) -> None:
+    _, talk, asha = await start(browser, group)
+    await send(talk, asha, "m0")
+    await asha.page.click("#list button")
+    for number in range(1, 10):
+        await send(talk, asha, f"m{number}")
+        await talk.wait(lambda frame, m=f"m{number}": tells(frame, "read", m))  # type: ignore[misc]
+    await asha.is_hidden("#newer")
+    await asha.nothing_went_wrong()
+    await talk.end()

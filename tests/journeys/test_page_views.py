@@ -1,0 +1,81 @@
+"""The page's views have a history: Back on a phone leads from a chat to the list, not out of the page."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.browser import PHONE, open_tab, playwright
+from tests.support.stack import ServerGroup, Stack
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+pytestmark = pytest.mark.usefixtures("chromium_path")
+
+
+@pytest.fixture(scope="module")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=1)
+
+
+async def test_back_leads_from_a_chat_to_the_list(browser: "Browser", group: ServerGroup) -> None:
+    asha = await (await open_tab(browser, group.url, **PHONE)).sign_up("Asha")
+    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+    await asha.open(ravi)
+    await asha.is_hidden("#list")
+    await asha.page.go_back()
+    await asha.is_visible("#list")
+    await asha.is_hidden("#chat")
+    assert asha.page.url == f"{group.url}/"
+    await asha.page.go_forward()
+    await asha.is_visible("#chat")
+    await asha.is_hidden("#list")
+    await asha.page.reload()
+    await asha.sees("#chat-name", f"Ravi ({ravi.mobile})")
+    await asha.page.click("#back")
+    await asha.is_visible("#list")
+    await playwright.expect(asha.page.locator("#list button")).to_be_focused()
+    await asha.nothing_went_wrong()
+
+
+async def test_back_leads_to_the_list_after_several_chats_too(browser: "Browser", group: ServerGroup) -> None:
+    """As on a wide screen, where the list stays beside the chat."""
+    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
+    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+    meera = await (await open_tab(browser, group.url)).sign_up("Meera")
+    await asha.open(ravi)
+    await asha.open(meera)
+    await asha.choose(ravi)
+    await asha.page.go_back()
+    await asha.is_hidden("#chat")
+    await asha.is_visible("#nobody")
+    await asha.nothing_went_wrong()
+
+
+async def test_a_chat_in_the_history_is_not_shown_to_the_next_person(browser: "Browser", group: ServerGroup) -> None:
+    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
+    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+    await asha.open(ravi)
+    await asha.page.go_back()
+    await asha.is_hidden("#chat")
+    await asha.page.click("#logout")
+    await asha.is_visible("#login")
+    asha.mobile, asha.name = ravi.mobile, ravi.name
+    await asha.log_in()
+    await asha.page.go_forward()
+    await asha.is_visible("#nobody")
+    await asha.is_hidden("#chat")
+
+
+async def test_the_latest_chat_is_the_first_of_the_list(browser: "Browser", group: ServerGroup) -> None:
+    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
+    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+    meera = await (await open_tab(browser, group.url)).sign_up("Meera")
+    await asha.open(ravi)
+    await asha.open(meera)
+    names = playwright.expect(asha.page.locator("#list .name"))
+    await names.to_have_text(["Meera", "Ravi"])
+    await ravi.open(asha)
+    await ravi.write("hello")
+    await names.to_have_text(["Ravi", "Meera"])
+    await asha.sees("#list .badge:visible", "1 new")
+    await asha.nothing_went_wrong()

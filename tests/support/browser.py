@@ -1,0 +1,170 @@
+"""People who use the page in a real browser: a tab each, and everything that must not happen in it.
+
+Needs Chromium (see ``devstack.browser``) and the package ``playwright``, whose own download of a browser is not needed.
+"""
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from devstack.browser import chromium, is_required
+from tests.support.people import PASSWORD, Frame, new_mobile
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, WebSocketRoute
+
+playwright: Any = importlib.import_module("playwright.async_api") if importlib.util.find_spec("playwright") else None
+
+# Chromium's sandbox does not start for root or in most containers; the pages are our own. The rest keeps it from
+# talking to its maker.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PHONE = {"viewport": {"width": 390, "height": 700}, "has_touch": True, "is_mobile": True}
+VIOLATIONS = """
+window.violations = [];
+addEventListener("securitypolicyviolation", (e) => violations.push(`${e.violatedDirective} ${e.blockedURI}`));
+"""
+Judge = Callable[["WebSocketRoute", Frame], bool]
+"""Whether a frame of the page's is taken care of; else it goes on to the server."""
+
+
+def chromium_or_skip() -> str:
+    """The path of Chromium. Without one, or without its driver, the test is skipped, and fails where CI=true."""
+    found = chromium()
+    if playwright is None:
+        why = "the tests of the page need the package playwright: python3 run.py test installs it where Chromium is"
+    elif found is None:
+        why = "the tests of the page need Chromium: install Debian's chromium, or set CHROMIUM_BIN"
+    else:
+        return found
+    if is_required():
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@dataclass
+class Tab:
+    """One person's tab."""
+
+    page: "Page"
+    host: str
+    mobile: str = field(default_factory=new_mobile)
+    name: str = ""
+    complaints: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self._asked(request.url))
+        self.page.on("websocket", lambda socket: self._asked(socket.url))
+
+    def _asked(self, url: str) -> None:
+        if urlsplit(url).scheme != "data" and urlsplit(url).netloc != self.host:
+            self.strangers.append(url)
+
+    async def sign_up(self, name: str) -> "Tab":
+        self.name = name
+        await self.page.click("#to-signup")
+        await self.fill_sign_up(name, f"+{self.mobile}", PASSWORD)
+        await self.in_the_house()
+        return self
+
+    async def fill_sign_up(self, name: str, mobile: str, password: str) -> None:
+        for field_id, value in (("name", name), ("mobile", mobile), ("password", password)):
+            await self.page.fill(f"#signup-{field_id}", value)
+        await self.page.click("#signup button.main")
+
+    async def log_in(self) -> None:
+        await self.page.fill("#login-mobile", self.mobile)
+        await self.page.fill("#login-password", PASSWORD)
+        await self.page.click("#login button.main")
+        await self.in_the_house()
+
+    async def in_the_house(self) -> None:
+        await self.sees("#my-name", self.name)
+        await self.sees("#my-mobile", self.mobile)
+        await self.is_hidden("#banner")
+
+    async def open(self, other: "Tab") -> None:
+        await self.find(other.mobile)
+        await self.sees("#chat-name", f"{other.name} ({other.mobile})")
+
+    async def find(self, written: str) -> None:
+        await self.page.fill("#find-mobile", written)
+        await self.page.click("#find button.main")
+
+    async def choose(self, other: "Tab") -> None:
+        """From the list."""
+        await self.page.click(f'#list button[data-mobile="{other.mobile}"]')
+
+    async def write(self, text: str) -> None:
+        await self.page.fill("#text", text)
+        await self.page.press("#text", "Enter")
+
+    async def sees(self, where: str, text: str) -> None:
+        """This very text; a page's own five seconds long."""
+        await playwright.expect(self.page.locator(where)).to_have_text(text)
+
+    async def is_hidden(self, where: str) -> None:
+        await playwright.expect(self.page.locator(where)).to_be_hidden()
+
+    async def is_visible(self, where: str) -> None:
+        await playwright.expect(self.page.locator(where)).to_be_visible()
+
+    async def has_typed(self, text: str) -> None:
+        """What is in the box for the next message."""
+        await playwright.expect(self.page.locator("#text")).to_have_value(text)
+
+    async def ticks(self, *words: str) -> None:
+        """What became of one's own messages, in their order."""
+        await playwright.expect(self.page.locator("#log .me .tick")).to_have_text(words)
+
+    async def heard(self, *texts: str) -> None:
+        """The others' messages, in their order, as written."""
+        lines = self.page.locator("#log .m:not(.me) p")
+        await playwright.expect(lines).to_have_text([f"They: {text}" for text in texts])
+
+    async def look_again(self) -> None:
+        """The person comes back to the window: last seen is asked for anew."""
+        await self.page.evaluate("window.dispatchEvent(new Event('focus'))")
+
+    async def nothing_went_wrong(self) -> None:
+        assert (self.complaints, self.strangers) == ([], [])
+        assert await self.page.evaluate("window.violations") == []
+
+
+async def open_tab(browser: "Browser", url: str, judge: Judge | None = None, **how: Any) -> Tab:
+    """A browser profile of its own, where one logs in.
+
+    :param judge: stands between the page and the server, for what a real server does only in bad times
+    """
+    context = await browser.new_context(**how)
+    await context.add_init_script(VIOLATIONS)
+    made = Tab(await context.new_page(), urlsplit(url).netloc)
+    made.watch()
+    if judge is not None:
+        await made.page.route_web_socket("**", lambda socket: _stand_between(socket, judge))
+    await made.page.goto(url)
+    return made
+
+
+def _stand_between(socket: "WebSocketRoute", judge: Judge) -> None:
+    server = socket.connect_to_server()
+
+    def on_message(text: str | bytes) -> None:
+        if not judge(socket, json.loads(text)):
+            server.send(text)
+
+    socket.on_message(on_message)
