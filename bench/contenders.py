@@ -82,13 +82,16 @@ class Contenders:
             self._running[checkout] = Running(there) if there else self.stack(checkout=checkout)
         return self._running[checkout]
 
-    def stack(self, env: Mapping[str, str] | None = None, checkout: Path | None = None) -> Running:
+    def stack(
+        self, env: Mapping[str, str] | None = None, checkout: Path | None = None, limits: str | None = None
+    ) -> Running:
         """Another stack of our own, with these knobs.
 
         :param checkout: the directory whose code it runs; None is this one
+        :param limits: others than those of all stacks
         :raises ChildError: when it does not come up
         """
-        stack = Stack(self.workers, {**LIMITS[self.limits], **(env or {})}, checkout or ROOT)
+        stack = Stack(self.workers, {**LIMITS[limits or self.limits], **(env or {})}, checkout or ROOT)
         self._stacks.append(stack)
         return stack.start()
 

@@ -45,6 +45,7 @@ class Ear:
 
     :param on_arrived: called with pair and number of every chat that came for the first time
     :param on_receipt: the same for receipts
+    :param on_stored: the same for single ticks
     """
 
     def __init__(
@@ -52,16 +53,17 @@ class Ear:
         ledger: Ledger,
         on_arrived: Callable[[int, int], None] = _nothing,
         on_receipt: Callable[[int, int], None] = _nothing,
+        on_stored: Callable[[int, int], None] = _nothing,
     ) -> None:
         self.ledger = ledger
         self._pairs, self._place_of = ledger.pairs, ledger.place
-        self._on_arrived, self._on_receipt = on_arrived, on_receipt
+        self._on_arrived, self._on_receipt, self._on_stored = on_arrived, on_receipt, on_stored
         self.ended = False
 
     def stored(self, message_id: str) -> None:
         """The single tick."""
-        if place := self._place_of(message_id):
-            self._pairs[place[0]].stored.came(place[1])
+        if (place := self._place_of(message_id)) and self._pairs[place[0]].stored.came(place[1]):
+            self._on_stored(*place)
 
     def arrived(self, message_id: str) -> None:
         """A chat."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from bench.closed import closed
 from bench.contenders import Contenders
-from bench.floods import flood, flooded
+from bench.floods import Case, Floods, cases
 from bench.idle import idle
 from bench.offline import offline
 from bench.open import open_loop
@@ -18,7 +18,6 @@ from bench.storm import storm
 from bench.venue import Venue
 
 CEILING_SECONDS = 3.0
-FLOODED_RATE = 500.0
 
 
 class Bench:
@@ -36,10 +35,18 @@ class Bench:
         self._say(f"\n── {mode}")
         await getattr(self, f"_{mode}")()
 
-    async def _rounds(self, label: str, mode: Mode, names: Sequence[str] | None = None, *, fresh: bool = False) -> None:
+    async def _rounds(
+        self,
+        label: str,
+        mode: Mode,
+        names: Sequence[str] | None = None,
+        *,
+        fresh: bool = False,
+        count: int | None = None,
+    ) -> None:
         options = self._options
         names = options.contenders if names is None else names
-        count = 1 if fresh else options.rounds
+        count = 1 if fresh else count or options.rounds
         await rounds(self.results, self._contenders, label, names, mode, count, self._say, fresh=fresh)
 
     def _closed_mode(self, name: str = "closed") -> Mode:
@@ -117,18 +124,25 @@ class Bench:
         await self._rounds("growth", self._closed_mode("growth"), names)
 
     async def _floods(self) -> None:
-        options = self._options
-        venues = flooded(self._contenders.stack(), ack_each=options.ack_each)
-        for venue in venues:
-            self._contenders.add(venue)
+        options, runs = self._options, dict[str, tuple[Case, Floods]]()
+        everything = list(cases(options.floods, options.flood_dialects, options.accounts))
+        stacks = {"": None, **({" before": options.before} if options.before else {})}
+        for suffix, checkout in stacks.items():
+            running = self._contenders.stack(checkout=checkout, limits=options.flood_limits)
+            floods = Floods(Ours(running, "everysec", scattered=True), options.pairs)
+            for case in everything:
+                venue = Ours(running, "everysec", name=case.name + suffix)
+                self._contenders.add(venue)
+                runs[venue.name] = case, floods
 
         async def run(venue: Venue) -> Result:
-            if not isinstance(venue, Ours):
-                raise TypeError("only a stack of our own is flooded")
-            how = {"warm_up": options.warm_up, "seconds": options.seconds}
-            return await flood(venue, pairs=options.pairs, rate=FLOODED_RATE, **how)
+            case, floods = runs[venue.name]
+            result = await floods.run(case, options.flood_seconds)
+            result.contender = venue.name
+            return result
 
-        await self._rounds("floods", run, [venue.name for venue in venues])
+        names = [case.name + suffix for case in everything for suffix in stacks]
+        await self._rounds("floods", run, names, count=options.flood_rounds)
 
 
 def _always(rate: float) -> Callable[[Venue], float]:

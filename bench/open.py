@@ -25,7 +25,18 @@ class Stopwatch:
         self.counts_from = float("inf")
         self.arrivals: list[float] = []
         self.receipts: list[float] = []
+        self.ticks: list[float] = []
         self.late: list[float] = []
+
+    def begin(self) -> None:
+        """What is sent from now on counts, and nothing that was sent before."""
+        self.counts_from = time.perf_counter()
+        for times in (self.arrivals, self.receipts, self.ticks, self.late):
+            times.clear()
+
+    def rest(self) -> None:
+        """What is sent from now on does not count."""
+        self.counts_from = float("inf")
 
     def sent(self, pair: int, planned: float) -> None:
         """Now."""
@@ -38,6 +49,10 @@ class Stopwatch:
         """Now."""
         self._note(self.arrivals, self._sent[pair][number])
 
+    def stored(self, pair: int, number: int) -> None:
+        """Now."""
+        self._note(self.ticks, self._sent[pair][number])
+
     def receipt(self, pair: int, number: int) -> None:
         """Now."""
         self._note(self.receipts, self._sent[pair][number])
@@ -47,9 +62,12 @@ class Stopwatch:
             times.append(time.perf_counter() - sent)
 
     def figures(self) -> dict[str, float]:
-        """In ms."""
+        """In ms; nothing when nothing came."""
+        if not (self.arrivals and self.receipts and self.ticks):
+            return {}
         late = round(percentile(self.late, 99) * 1000, 3)
         return {
+            **milliseconds("stored", self.ticks),
             **milliseconds("received", self.arrivals),
             **milliseconds("receipt", self.receipts),
             "late_p99_ms": late,
@@ -63,22 +81,24 @@ async def open_loop(venue: Venue, *, pairs: int, rate: float, warm_up: float, se
     :raises ConnectError: when somebody cannot connect
     """
     talk, watch = Pairs(venue, pairs), Stopwatch(pairs)
-    await talk.connect(watch.arrived, watch.receipt)
+    await talk.connect(watch.arrived, watch.receipt, watch.stored)
     try:
-        await _send(talk, watch, rate, warm_up)
-        meter, watch.counts_from = Meter(venue), time.perf_counter()
-        await _send(talk, watch, rate, seconds)
+        await send_at_rate(talk, watch, rate, warm_up)
+        meter = Meter(venue)
+        watch.begin()
+        await send_at_rate(talk, watch, rate, seconds)
         meter.stop()
         await talk.settle()
         await talk.come_again()
     finally:
         talk.hang_up()
     setting = {"pairs": pairs, "rate": rate, "seconds": seconds}
-    figures = watch.figures() if watch.arrivals and watch.receipts else {}
+    figures = watch.figures()
     return Result(name, venue.name, setting, figures, talk.ledger, meter.seconds, meter.used, per=len(watch.late))
 
 
-async def _send(talk: Pairs, watch: Stopwatch, rate: float, seconds: float) -> None:
+async def send_at_rate(talk: Pairs, watch: Stopwatch, rate: float, seconds: float) -> None:
+    """``rate`` chats a second in all, evenly over the pairs."""
     began, pairs, number, last = time.perf_counter(), len(talk.ledger.pairs), 0, int(rate * seconds)
     while number < last:
         # Whatever is due leaves together. At thousands a second a timer for each would take half of the client's time,

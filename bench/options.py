@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from bench.contenders import BEFORE, LIMITS, NAMES, ON_REQUEST, SEED
+from bench.flooder import KINDS
 
 MODES = ("closed", "open", "offline", "idle", "storm", "growth", "floods")
 DESCRIPTION = """\
@@ -18,7 +19,7 @@ modes:
   idle      memory of a connection
   storm     everybody reconnects at once
   growth    closed, with 100, 10,000 and 1,000,000 people in the databases
-  floods    open, while one hostile client does his worst
+  floods    open, while a hostile client does its worst, in 23 ways (--floods, --accounts)
   all       all of these, in this order (the default)
   ceiling   the client alone, against a server that does nothing
   profile   a closed run, and where its time goes (py-spy, Redis' command statistics)
@@ -44,14 +45,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("mode", nargs="*", type=_mode, default=["all"], help="one or several of the modes below")
     add("--contenders", type=_names, default=list(NAMES), metavar="A,B", help=f"default {','.join(NAMES)}")
-    add("--dialect", choices=("wm.v1", "seed", "both"), default="wm.v1", help="which our people speak (default wm.v1)")
+    add("--dialect", choices=("wm.v1", "seed", "both"), help="which our people speak (default wm.v1; floods: both)")
     add("--before", type=_checkout, metavar="DIR", help=f"{BEFORE} takes part: the code of another checkout")
-    add("--limits", choices=list(LIMITS), default="off", help="rate limits of our stacks: on: never hit (default off)")
-    add("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    add("--limits", choices=list(LIMITS), help="our rate limits; on: asked, never hit (default off; floods: shipped)")
+    add("--rounds", type=int, help="alternating rounds (default 3; floods: 1)")
+    add("--floods", type=_floods, default=list(KINDS), metavar="A,B", help="floods: which (default all, see README)")
+    add("--accounts", type=_sizes, default=[1, 4], metavar="A,B", help="floods: from so many accounts (default 1,4)")
     add("--out", type=Path, metavar="PATH", help="write PATH.json, PATH.md and PATH.png")
     add("--pairs", type=int, default=50, help="pairs of people who talk (default 50)")
     add("--in-flight", type=int, default=8, help="closed: chats in flight per pair (default 8)")
-    add("--seconds", type=float, default=8.0, help="measured part of a run (default 8)")
+    add("--seconds", type=float, help="measured part of a run (default 8; floods: 2)")
     add("--warm-up", type=float, default=2.0, help="seconds before it (default 2)")
     add("--rate", type=_rate, default=[500.0, "half"], metavar="A,B", help="open: chats a second (default 500,half)")
     add("--waiting", type=int, default=2_000, help="offline: chats that wait (default 2000)")
@@ -63,6 +66,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     where.add_argument("--data", type=Path, metavar="DIR", help="measure the instance that runs on DIR (run.py --data)")
     where.add_argument("--url", metavar="URL", help="measure any servers (http://…): people sign up; no server CPU")
     found = parser.parse_args(arguments)
+    _defaults(found)
     alone = {"all", "idle", "growth", "floods", "profile"} & set(found.mode)
     if (found.data or found.url) and alone:
         parser.error(f"{min(alone)} needs stacks of its own: without --data and --url")
@@ -74,6 +78,22 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         found.contenders.append(BEFORE)
     found.contenders = [each for name in found.contenders for each in _in_dialects(name, found.dialect)]
     return found
+
+
+def _defaults(found: argparse.Namespace) -> None:
+    """Floods are many, so each is short; and the limits are part of what is flooded."""
+    found.flood_rounds, found.rounds = found.rounds or 1, found.rounds or 3
+    found.flood_seconds, found.seconds = found.seconds or 2.0, found.seconds or 8.0
+    found.flood_limits, found.limits = found.limits or "shipped", found.limits or "off"
+    found.flood_dialects = ["wm.v1", "seed"] if found.dialect in (None, "both") else [found.dialect]
+    found.dialect = found.dialect or "wm.v1"
+
+
+def _floods(text: str) -> list[str]:
+    kinds = text.split(",")
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise argparse.ArgumentTypeError(f"no flood is called {unknown[0]!r}; there are {', '.join(KINDS)}")
+    return kinds
 
 
 def _in_dialects(name: str, dialect: str) -> list[str]:

@@ -22,6 +22,9 @@ CONNECTING: Final = 32
 """So many connect at once, so that no server's listen queue overflows."""
 
 
+Told = Callable[[int, int], None]
+
+
 class Pairs:
     """``count`` senders and ``count`` recipients; even people send to the odd one that follows."""
 
@@ -33,14 +36,15 @@ class Pairs:
         self._lines: list[Line] = []
         self._people: Sequence[Account] = []
 
-    async def connect(self, on_arrived: Callable[[int, int], None], on_receipt: Callable[[int, int], None]) -> None:
+    async def connect(self, *told: Told) -> None:
         """Everybody comes in.
 
+        :param told: what an :class:`Ear` calls: of arrivals, receipts, single ticks
         :raises ConnectError: when somebody cannot
         """
         count = len(self.ledger.pairs)
         self._people = await self.venue.people(2 * count)
-        self._ears = [Ear(self.ledger, on_arrived, on_receipt) for _ in self._people]
+        self._ears = [Ear(self.ledger, *told) for _ in self._people]
         self._lines = await connect_all(self.venue, self._people, self._ears)
         self.senders = self._lines[::2]
         self.addresses = [account.address for account in self._people[1::2]]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.flood_table import flood_table
 from bench.statistics import median
 from devstack.options import ROOT
 
@@ -107,6 +108,7 @@ def summary(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "contender": contender,
                 "rounds": len(of_it),
                 "void": len(of_it) - len(good),
+                **({"hostile": [each["facts"].get("hostile", "") for each in of_it]} if mode == "floods" else {}),
                 "figures": _spread(each["figures"] for each in good or of_it),
                 "cpu_microseconds_each": _spread(each["cpu_microseconds_each"] for each in good or of_it),
             }
@@ -130,6 +132,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for mode in dict.fromkeys(row["mode"] for row in rows):
         of_mode = [row for row in rows if row["mode"] == mode]
+        if mode == "floods":
+            parts.append(flood_table(of_mode))
+            continue
         names = list(dict.fromkeys(name for row in of_mode for name in row["figures"]))
         others = [title for title, of in RELATIONS.items() if any(_other(of(row), of_mode) for row in of_mode)]
         titles = [f"× {REFERENCE}", *others]

@@ -34,7 +34,7 @@ class Stack:
     def __init__(self, workers: int, env: Mapping[str, str] | None = None, checkout: Path = ROOT) -> None:
         own = checkout / ".venv" / "bin" / "python"
         python = str(own) if checkout != ROOT and own.exists() else sys.executable
-        self._checkout = checkout
+        self._checkout, self._workers = checkout, workers
         self.data = Path(tempfile.mkdtemp(prefix="wm-bench-"))
         self._command = [python, "-m", "devstack", "--port", str(free_port()), "--workers", str(workers)]
         ours = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
@@ -49,8 +49,12 @@ class Stack:
         command = [*self._command, "--data", str(self.data)]
         log = self.data.with_suffix(".log")
         self._child = Child("stack", command, log=log, env=self._env, cwd=self._checkout)
-        self._child.await_ready(lambda: read_run(self.data / NAME) is not None, READY_SECONDS)
+        self._child.await_ready(lambda: self._servers() >= self._workers, READY_SECONDS)
         return Running(self.data)
+
+    def _servers(self) -> int:
+        """How many the run file tells of; it is written before all of them are there."""
+        return len((read_run(self.data / NAME) or {"servers": []})["servers"])
 
     def stop(self) -> None:
         """Everything of it ends, and its data is removed."""
@@ -98,14 +102,18 @@ class Ours:
         name: str | None = None,
         ack_each: bool = False,
         kind: type[Talker] = Talker,
+        scattered: bool = False,
     ) -> None:
         """
         :param fsync: ``everysec`` or ``always``; None leaves it as it is
         :param kind: which dialect people speak
+        :param scattered: each comes from an address of their own
         """
         self.name = name or (f"mini-{fsync}" if fsync else "mini")
         self.running, self._fsync, self._ack_each, self._kind = running, fsync, ack_each, kind
-        self._url = running.run["url"].replace("http", "ws", 1)
+        self.url: str = running.run["url"]
+        self._ws_url = self.url.replace("http", "ws", 1)
+        self._scattered = scattered
 
     async def prepare(self) -> None:
         """Set how Redis writes to disk."""
@@ -118,11 +126,16 @@ class Ours:
 
     async def connect(self, account: Account, ear: Ear) -> Talker:
         """In their dialect."""
-        return await open_line(self._url, account, ear, ack_each=self._ack_each, kind=self._kind)
+        source = _own_address(account) if self._scattered else ""
+        return await open_line(self._ws_url, account, ear, ack_each=self._ack_each, kind=self._kind, source=source)
 
     def processes(self) -> Processes:
         """Server workers, Redis, PostgreSQL and the background worker."""
         return self.running.processes()
+
+    def server_ids(self) -> list[str]:
+        """What the server processes call themselves."""
+        return [server["serverId"] for server in self.running.run["servers"]]
 
     async def facts(self) -> dict[str, str]:
         """What Redis is and how it writes."""
@@ -139,6 +152,12 @@ class Ours:
     async def close(self) -> None:
         """Our own connection to Redis; the stack itself is its owner's to stop."""
         await self.running.redis.aclose()
+
+
+def _own_address(account: Account) -> str:
+    """Of the loopback network, which is a whole 127.0.0.0/8."""
+    number = int(account.address) % 62_500
+    return f"127.1.{number // 250}.{number % 250 + 1}"
 
 
 class Elsewhere:

@@ -124,15 +124,18 @@ class Talker(WSListener):
 
 
 async def open_line(
-    url: str, account: Account, ear: Ear, *, ack_each: bool = False, kind: type[Talker] = Talker
+    url: str, account: Account, ear: Ear, *, ack_each: bool = False, kind: type[Talker] = Talker, source: str = ""
 ) -> Talker:
     """Connect, and wait until the backlog is through (``synced``; in the seed dialect for the first frame).
 
     :param url: ``ws://host:port``
     :param kind: which dialect's client
+    :param source: the address to come from
     :raises ConnectError: when that does not come about
     """
-    how: dict[str, Any] = {"extra_headers": {"Sec-WebSocket-Protocol": kind.SUBPROTOCOL}} if kind.SUBPROTOCOL else {}
+    how: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
+    if kind.SUBPROTOCOL:
+        how["extra_headers"] = {"Sec-WebSocket-Protocol": kind.SUBPROTOCOL}
     try:
         _, connected = await ws_connect(
             lambda: kind(ear, ack_each=ack_each),

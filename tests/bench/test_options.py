@@ -31,6 +31,16 @@ def test_a_replica_takes_part_when_it_is_named() -> None:
     ]
 
 
+def test_floods_are_short_in_both_dialects_and_under_the_limits_as_they_come_unless_said_otherwise() -> None:
+    found = parse(["floods"])
+    assert (found.flood_rounds, found.flood_seconds, found.flood_limits) == (1, 2.0, "shipped")
+    assert (found.limits, found.flood_dialects, found.accounts) == ("off", ["wm.v1", "seed"], [1, 4])
+    found = parse(["floods", "--floods", "acks,drip", "--accounts", "2", "--dialect", "seed", "--limits", "off"])
+    assert (found.floods, found.accounts) == (["acks", "drip"], [2])
+    assert (found.flood_dialects, found.flood_limits) == (["seed"], "off")
+    assert parse(["floods", "--rounds", "2", "--seconds", "5"]).flood_seconds == 5
+
+
 def test_servers_known_by_their_address_are_one_contender() -> None:
     assert parse(["closed", "--url", "http://127.0.0.1:5000"]).contenders == ["mini", "ejabberd", "prosody"]
 
@@ -56,6 +66,7 @@ def test_ours_take_part_once_for_each_dialect_and_once_more_as_they_were_before(
         ["growth", "--data", "x"],
         ["closed", "--before", "/nowhere"],
         ["closed", "--dialect", "xmpp"],
+        ["floods", "--floods", "rain"],
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
