@@ -17,7 +17,7 @@ import asyncpg
 from tortoise.context import TortoiseContext
 from tortoise.migrations.api import migrate as apply_migrations
 
-from models.region import RegionChanged, settle_region
+from models.region import RegionChanged, numbers_with_zero, settle_region
 from settings import SettingsError, load
 from settings.database import tortoise_orm
 
@@ -25,8 +25,8 @@ LOCK: Final = 0x57_4D_4D_49_47  # any number, the same for every server: "WMMIG"
 _AWAY: Final = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError)
 
 
-async def migrate(database_url: str, default_region: str = "", wait_seconds: float = 30) -> None:
-    """Apply what is missing, then settle the region of the numbers.
+async def migrate(database_url: str, default_region: str = "", wait_seconds: float = 30) -> int:
+    """Apply what is missing, then settle the region of the numbers. Returns how many of them begin with 0.
 
     :param wait_seconds: how long PostgreSQL may take to answer for the first time
     :raises OSError: PostgreSQL did not answer in that time (or one of its connection errors)
@@ -40,6 +40,7 @@ async def migrate(database_url: str, default_region: str = "", wait_seconds: flo
         await context.init(config=copy.deepcopy(config))
         await apply_migrations(config=copy.deepcopy(config))
         await settle_region(default_region)
+        return await numbers_with_zero()
 
 
 @asynccontextmanager
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     wait = parser.parse_args(arguments).wait
     try:
         settings = load()
-        asyncio.run(migrate(settings.database_url, settings.default_region, wait))
+        zeros = asyncio.run(migrate(settings.database_url, settings.default_region, wait))
     except (SettingsError, RegionChanged) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -82,6 +83,11 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"PostgreSQL refuses: {error}\n")
         return 1
     sys.stdout.write("The schema is up to date.\n")
+    if zeros:
+        sys.stdout.write(
+            f"{zeros} account(s) have a number that begins with 0 and cannot log in: give them their country code"
+            ' (docs/OPERATIONS.md, "Numbers of earlier versions").\n'
+        )
     return 0
 
 

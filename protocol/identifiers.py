@@ -9,8 +9,15 @@ from typing import Final
 
 from protocol.refusals import Refusal
 
-DIGITS: Final = re.compile(r"[0-9]{10,15}\Z")
-_PUNCTUATION: Final = re.compile(r"[ \-.()\[\]]")
+DIGITS: Final = re.compile(r"[1-9][0-9]{9,14}\Z")
+_PUNCTUATION: Final = re.compile(r"[ \-.()\[\]/]")
+# Invisible, or turning the direction of writing: copied along from address books, web pages and chats.
+_INVISIBLE: Final = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+_SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_DASHES: Final = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
+_TRUNK_ZERO: Final = re.compile(r"(?<=[0-9])[ \-.\])]*\(0\)")
+_LONGEST: Final = 64
+"""Characters of a number as it is written."""
 _DEVICE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
 _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
 _STREAM_ID: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
@@ -21,16 +28,30 @@ PRIMARY: Final = "primary"
 
 
 def clean_mobile(raw: str) -> str:
-    """Drop spaces, dashes, dots, brackets and one leading plus; what remains must be 10 to 15 ASCII digits.
+    """Drop punctuation and one leading plus or ``00``; what remains must be 10 to 15 ASCII digits, the first no 0.
 
-    A leading space counts as a plus: ``?mobileNo=+91…`` arrives that way.
+    Punctuation is spaces, dashes, dots, slashes, brackets, ``(0)`` behind a digit and invisible marks. A leading
+    space counts as a plus: ``?mobileNo=+91…`` arrives that way.
 
     :raises Refusal: ``bad_mobile``
     """
-    digits = _PUNCTUATION.sub("", raw) if len(raw) <= 64 else ""
-    if not DIGITS.match(digits := digits.removeprefix("+")):
+    digits = _PUNCTUATION.sub("", _TRUNK_ZERO.sub("", plain_writing(raw)))
+    digits = digits.removeprefix("+")
+    if not DIGITS.match(digits := digits.removeprefix("00")):
         raise Refusal("bad_mobile")
     return digits
+
+
+def plain_writing(raw: str) -> str:
+    """A number as it is written, without invisible marks, its spaces and dashes those of ASCII.
+
+    :raises Refusal: ``bad_mobile`` over 64 characters
+    """
+    if len(raw) > _LONGEST:
+        raise Refusal("bad_mobile")
+    if raw.isascii():
+        return raw
+    return _DASHES.sub("-", _SPACES.sub(" ", _INVISIBLE.sub("", raw)))
 
 
 def is_message_id(value: str) -> bool:

@@ -91,6 +91,28 @@ def test_the_region_may_change_only_while_nobody_is_there(postgres_server: Postg
     assert postgres_server.fetch("SELECT value FROM meta", empty) == [("IN",)]
 
 
+def test_numbers_that_begin_with_zero_are_told_and_can_be_mended(postgres_server: Postgres, empty: str) -> None:
+    url = postgres_server.dsn(empty)
+    assert "begin" not in _run(url)[1]
+    postgres_server.fetch(
+        "INSERT INTO users (id, mobile_no, name, password_hash, created_at)"
+        " SELECT gen_random_uuid(), mobile, 'Asha', '-', now()"
+        " FROM unnest(ARRAY['919800000001', '09800000002', '00919800000003', '09800000001']) AS mobile",
+        empty,
+    )
+    code, said, _ = _run(url)
+    assert code == 0
+    assert "3 account(s) have a number that begins with 0" in said
+    manual = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    recipe = manual.partition("## Numbers of earlier versions")[2].partition("```sql")[2].partition("```")[0]
+    for statement in filter(str.strip, recipe.split(";")):
+        postgres_server.fetch(statement, empty)
+    found = {row[0] for row in postgres_server.fetch("SELECT mobile_no FROM users", empty)}
+    # The last one's number is somebody else's by now.
+    assert found == {"919800000001", "919800000002", "919800000003", "09800000001"}
+    assert "1 account(s)" in _run(url)[1]
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

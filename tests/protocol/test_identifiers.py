@@ -9,6 +9,21 @@ from hypothesis import strategies as st
 from protocol.identifiers import check_device, clean_mobile, is_message_id, parse_stream_id
 from protocol.refusals import Refusal
 
+INVISIBLE = [
+    chr(mark)
+    for first, last in (
+        (0xAD, 0xAD),
+        (0x61C, 0x61C),
+        (0x200B, 0x200F),
+        (0x202A, 0x202E),
+        (0x2060, 0x2069),
+        (0xFEFF, 0xFEFF),
+    )
+    for mark in range(first, last + 1)
+]
+SPACES = ["\u00a0", "\u2007", "\u2009", "\u202f", "\u3000"]
+DASHES = ["\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2015", "\u2212", "\uff0d"]
+
 
 @pytest.mark.parametrize(
     ("raw", "clean"),
@@ -19,6 +34,14 @@ from protocol.refusals import Refusal
         ("(+91) [98765].43210", "919876543210"),
         ("1234567890", "1234567890"),
         ("123456789012345", "123456789012345"),
+        ("0049 151 12345678", "4915112345678"),
+        ("+44 (0)20 7946 0958", "442079460958"),
+        ("44(0)2079460958", "442079460958"),
+        ("(+44)(0)20 7946 0958", "442079460958"),
+        ("+49 151/12345678", "4915112345678"),
+        *((f"{mark}+91 98765{mark}43210{mark}", "919876543210") for mark in INVISIBLE),
+        *((f"+91{space}98765{space}43210", "919876543210") for space in SPACES),
+        *((f"+91 98765{dash}43210", "919876543210") for dash in DASHES),
     ],
 )
 def test_punctuation_is_dropped(raw: str, clean: str) -> None:
@@ -42,7 +65,11 @@ def test_punctuation_is_dropped(raw: str, clean: str) -> None:
         "91987:6543210",
         "919876543210\n",
         "919876543210\x00",
-        "91\u00a09876543210",
+        "0919876543210",
+        "09876543210",
+        "+0919876543210",
+        "0000919876543210",
+        "+ +919876543210",
         "91\t9876543210",
         "-" * 60 + "919876543210",
     ],
@@ -61,6 +88,7 @@ def test_no_text_at_all_becomes_anything_but_digits(raw: str) -> None:
         return
     assert 10 <= len(clean) <= 15
     assert set(clean) <= set(string.digits)
+    assert clean[0] != "0"
     assert clean_mobile(clean) == clean
 
 
