@@ -7,13 +7,10 @@ from typing import Any, Final, TypeVar
 
 import bcrypt
 
+from accounts.password_forms import MAX_BYTES, forms, normalised
 from protocol.refusals import Refusal
 
 T = TypeVar("T")
-
-MAX_BYTES: Final = 72
-"""What bcrypt can take, in UTF-8. More is refused: cutting would make two passwords one."""
-
 
 PATIENCE: Final = 3.0
 """Half of the six seconds in which everything is answered: looking the person up and hashing take time, too."""
@@ -39,7 +36,9 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """:raises Refusal: ``bad_request`` over 72 bytes, ``busy``"""
-        secret = _encode(password)
+        secret = normalised(password).encode()
+        if len(secret) > MAX_BYTES:
+            raise _too_long()
         return (await self._run(lambda: bcrypt.hashpw(secret, bcrypt.gensalt(self._rounds)))).decode()
 
     async def verify(self, password: str, hashed: str | None) -> bool:
@@ -47,8 +46,11 @@ class Passwords:
 
         :raises Refusal: ``bad_request`` over 72 bytes, ``busy``
         """
-        secret, known = _encode(password), hashed.encode() if hashed else self._nobody
-        return await self._run(lambda: bcrypt.checkpw(secret, known)) and hashed is not None
+        secrets, known = forms(password), hashed.encode() if hashed else self._nobody
+        if not secrets:
+            raise _too_long()
+        # Who fails pays for each form, whether somebody has this number or not.
+        return await self._run(lambda: any(bcrypt.checkpw(secret, known) for secret in secrets)) and hashed is not None
 
     def close(self) -> None:
         """Take no more; what runs ends by itself."""
@@ -74,11 +76,8 @@ class Passwords:
 
 def fits(password: str) -> bool:
     """Whether bcrypt can take it whole."""
-    return len(password.encode()) <= MAX_BYTES
+    return bool(forms(password))
 
 
-def _encode(password: str) -> bytes:
-    secret = password.encode()
-    if not fits(password):
-        raise Refusal("bad_request", [{"field": "password", "message": "password takes at most 72 bytes in UTF-8"}])
-    return secret
+def _too_long() -> Refusal:
+    return Refusal("bad_request", [{"field": "password", "message": "password takes at most 72 bytes in UTF-8"}])

@@ -123,3 +123,51 @@ def test_the_hash_of_nobody_is_one_bcrypt_computes_in_full() -> None:
     passwords = Passwords(4, 1, 0)
     assert bcrypt.checkpw(b"anything", passwords._nobody) is False
     passwords.close()
+
+
+NFC, NFD = "Zo\u00eb-M\u00fcller-\u00e9", "Zoe\u0308-Mu\u0308ller-e\u0301"
+
+
+async def test_one_password_however_a_keyboard_writes_it(passwords: Passwords) -> None:
+    for first, second in (
+        (NFC, NFD),
+        ("two words", "two\u00a0words"),
+        ("two words", "two\u3000words"),
+        ("\u212bngstr", "\u00c5ngstr"),
+    ):
+        assert await passwords.verify(second, await passwords.hash(first))
+        assert await passwords.verify(first, await passwords.hash(second))
+    assert not await passwords.verify("Zoe-Muller-e", await passwords.hash(NFC)), "accents count"
+    assert not await passwords.verify("\uff41bcdef", await passwords.hash("abcdef")), (
+        "and so do wide letters (RFC 8265)"
+    )
+
+
+async def test_what_was_hashed_as_given_goes_on_working(passwords: Passwords) -> None:
+    for given in (NFD, "two\u00a0words", "\u0958" * 24):
+        before = bcrypt.hashpw(given.encode(), bcrypt.gensalt(4)).decode()
+        assert await passwords.verify(given, before)
+        assert not await passwords.verify(given, None)
+
+
+async def test_72_bytes_are_those_of_the_normal_form(passwords: Passwords) -> None:
+    assert await passwords.verify("\u00e9" * 36, await passwords.hash("e\u0301" * 36))  # 108 bytes as given
+    with pytest.raises(Refusal, match="bad_request"):
+        await passwords.hash("\u0958" * 24)  # 72 bytes as given, 144 in NFC
+
+
+async def test_nobody_costs_as_many_forms_as_somebody(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = await passwords.hash("somebody's")
+    computed: list[bytes] = []
+    check = bcrypt.checkpw
+
+    def counted(secret: bytes, known: bytes) -> bool:
+        computed.append(secret)
+        return check(secret, known)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    for guess, forms in (("guess", 1), (NFC, 1), (NFD, 2)):
+        for known in (hashed, None):
+            computed.clear()
+            assert not await passwords.verify(guess, known)
+            assert len(computed) == forms
