@@ -4,22 +4,24 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from accounts.entrance import Credentials, log_in, log_out
-from accounts.numbers import canonical_mobile
+from accounts.numbers import canonical_mobile, new_mobile
+from accounts.password_forms import normalised
 from accounts.passwords import fits
 from accounts.tokens import Claims
 from handlers.answers import rfc3339, success
-from handlers.bodies import Login, SignUp, body, display_name, is_plain, misfit
+from handlers.bodies import SHORTEST_PASSWORD, Login, SignUp, body, display_name, misfit
 from handlers.guards import authenticated
 from handlers.services import services
 from protocol.identifiers import PRIMARY, check_device
+from protocol.text import is_plain
 
 
 async def sign_up(request: Request) -> HTTPResponse:
     """``POST /auth/signin``: this is sign-up; the original named it so."""
     mine, form = services(request), body(request, SignUp)
-    mobile = canonical_mobile(form.mobile_no, mine.settings.default_region)
+    mobile = new_mobile(form.mobile_no, mine.settings.default_region)
     name = display_name(form.name)
-    if not fits(form.password):
+    if not fits(form.password) or len(normalised(form.password)) < SHORTEST_PASSWORD:
         raise misfit("password")
     user = await mine.directory.enrol(name, mobile, form.password)
     return success("account created successfully", id=str(user.id))

@@ -3,15 +3,18 @@
 import codecs
 import json
 import re
-import unicodedata
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from sanic import Request
 
 from protocol.refusals import Refusal
+from protocol.text import clean_name
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+SHORTEST_PASSWORD: Final = 6
+"""Characters."""
 
 
 class SignUp(msgspec.Struct, rename="camel"):
@@ -19,7 +22,7 @@ class SignUp(msgspec.Struct, rename="camel"):
 
     name: Annotated[str, msgspec.Meta(max_length=256)]
     mobile_no: Annotated[str, msgspec.Meta(max_length=64)]
-    password: Annotated[str, msgspec.Meta(min_length=6)]
+    password: Annotated[str, msgspec.Meta(min_length=SHORTEST_PASSWORD)]
 
 
 class Login(msgspec.Struct, rename="camel"):
@@ -38,21 +41,14 @@ class BlockOrder(msgspec.Struct, rename="camel"):
 
 
 _SENTENCES: Final = {
-    "name": "name takes 3 to 64 characters, some of them visible and none a control character",
-    "mobileNo": "mobileNo is a string of 10 to 15 digits",
+    "name": "name takes 3 to 64 visible characters: no control characters, piles of accents or words in two alphabets",
+    "mobileNo": "mobileNo is a string of 10 to 15 digits that begins with the country code",
     "password": "password is a string of at least 6 characters and at most 72 bytes in UTF-8",
     "deviceId": "deviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
     "deviceName": "deviceName is a string of at most 64 characters, none of them a control character",
-    "blockedUserMobileNo": "blockedUserMobileNo is a string of 10 to 15 digits",
+    "blockedUserMobileNo": "blockedUserMobileNo is a string of 10 to 15 digits that begins with the country code",
 }
 _FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)`")
-# Invisible, and able to turn the writing direction of everything around them.
-_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Letters, marks and symbols by category that show nothing all the same: fillers, the empty Braille cell, joiners and
-# variation selectors.
-_BLANK: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 
 
 def body(request: Request, kind: type[T]) -> T:
@@ -76,24 +72,14 @@ def body(request: Request, kind: type[T]) -> T:
 
 
 def display_name(value: str) -> str:
-    """A person's name without the spaces around it, 3 to 64 characters.
+    """A person's name as :func:`protocol.text.clean_name` writes it.
 
     :raises Refusal: ``bad_request``
     """
-    name = value.strip()
-    if not 3 <= len(name) <= 64 or not is_plain(name) or not _shows(name):
+    name = clean_name(value)
+    if name is None:
         raise misfit("name")
     return name
-
-
-def is_plain(text: str) -> bool:
-    """No control characters, line separators, or marks that turn the writing direction."""
-    return all(unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"} and c not in _BIDI for c in text)
-
-
-def _shows(text: str) -> bool:
-    """Whether anything can be seen of it. Format characters may join what is seen, and are nothing alone."""
-    return any(unicodedata.category(c)[0] in "LNPS" for c in _BLANK.sub("", text))
 
 
 def misfit(field: str) -> Refusal:

@@ -11,6 +11,7 @@ from protocol.entries import size_of
 from protocol.frames import AckIn, BadFrame, ChatIn, decode, split
 from protocol.identifiers import is_message_id, parse_stream_id
 from protocol.refusals import Refusal
+from protocol.text import shows_nothing
 from settings import Settings
 
 MINUTE: Final = 60.0
@@ -87,7 +88,7 @@ class Inbound:
             raise Refusal("bad_message_id")
         if to == self._mobile:
             raise Refusal("self_message")
-        if not frame.message:
+        if shows_nothing(frame.message):
             raise Refusal("message_empty")
         if size_of(frame.message) > self._settings.max_message_bytes:
             raise Refusal("message_too_large")

@@ -76,6 +76,8 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "null for messageId": (chat(messageId=None), "bad_frame"),
     "no message": ('{"type":"chat","to":"9000000000","messageId":"m"}', "bad_frame"),
     "an empty message": (chat(message=""), "message_empty"),
+    "a message of invisible characters": (chat(message="\u200b\u2060\u00ad"), "message_empty"),
+    "a number that begins with 0": (chat(to="09800000001"), "bad_mobile"),
     "17 KiB": (chat(message="x" * (16 * 1024 + 1)), "message_too_large"),
     "16 KiB and a bit in UTF-8": (chat(message="é" * (8 * 1024 + 1)), "message_too_large"),
     "an empty messageId": (chat(messageId=""), "bad_message_id"),

@@ -118,6 +118,8 @@ async def test_a_number_is_cleaned_and_the_answer_names_it_so(desk: Desk) -> Non
         (chat("a b", to="x"), "bad_mobile", "chat", None),
         (chat(to=RAVI), "self_message", "chat", "m-1"),
         (chat(message=""), "message_empty", "chat", "m-1"),
+        (chat(message="\u200b"), "message_empty", "chat", "m-1"),
+        (chat(message="\ufeff\u2060 \u00ad"), "message_empty", "chat", "m-1"),
         (chat(message="é" * 51), "message_too_large", "chat", "m-1"),
         (chat(to="9999999999"), "no_such_person", "chat", "m-1"),
         (chat(message=7), "bad_frame", "chat", "m-1"),
