@@ -8,8 +8,8 @@ from functools import partial
 import structlog
 from tortoise.contrib.sanic import register_tortoise
 
+from accounts import fitness
 from accounts.blocks import Blocks
-from accounts.database import reachable
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
 from accounts.passwords import Passwords
@@ -20,14 +20,16 @@ from delivery.doorbell import Doorbell, Ears
 from delivery.hub import Hub
 from delivery.link.link import Link
 from delivery.link.replicas import Replicated
+from delivery.link.store import KeyValues
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
 from delivery.people import People
 from delivery.ports import Identity
 from delivery.presence import Presence
 from delivery.registry import Registry
+from delivery.storage import FULL, LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
 from handlers import register
-from handlers.services import Services
+from handlers.services import Check, Services
 from handlers.socket import register_socket
 from models import EventKind
 from protocol.refusals import UNAVAILABLE, Refusal
@@ -35,7 +37,6 @@ from server.application import MiniSanic, make_app
 from server.drain import add_drain
 from settings import Settings, SettingsError, load
 from settings.database import tortoise_orm
-from settings.redis_client import redis_client
 
 logger = structlog.get_logger(__name__)
 BLIND_SECONDS = 30.0
@@ -57,7 +58,6 @@ class House:
     def open(self) -> Services:
         """Make every part and tell it of the ones below. Connects to nothing yet."""
         settings = self.settings
-        self.redis = redis_client(settings)
         self.link = Link(settings)
         self.replicated = Replicated(settings) if settings.replicas_acked else None
         self.hub = Hub(settings.lease_seconds, settings.cooldown_seconds)
@@ -67,11 +67,11 @@ class House:
         self.registry = Registry(self.link, self.server_id, settings)
         ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
         self.doorbell = Doorbell(self.link, self.server_id, settings, ears)
-        mailbox = Mailbox(self.link, people, settings, self.server_id, self.replicated)
+        self.storage = Storage(self.link, settings)
+        mailbox = Mailbox(self.link, people, settings, self.server_id, self.replicated, self.storage)
         self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
-        write = self.replicated.command if self.replicated else None
-        self.sessions = Sessions(self.redis, settings, self._closed, self._values, write)
+        self.sessions = Sessions(KeyValues(self.link, self.replicated), settings, self._closed)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         return Services(
             settings=settings,
@@ -97,11 +97,13 @@ class House:
         self._heartbeat = forever("heartbeat", self._beat, self.settings.bell_seconds, away)
         self._told = asyncio.get_running_loop().time()
         self._watch = forever("session check", self._watch_sessions, self.settings.session_check_seconds, away)
+        self._look = forever("storage", self.storage.look, LOOK_SECONDS)
 
     async def stop(self) -> None:
         """End it again, in the order of need."""
         await self._heartbeat.stop()
         await self._watch.stop()
+        await self._look.stop()
         await self.doorbell.stop()
         await self.events.stop()
         try:
@@ -111,18 +113,16 @@ class House:
         if self.replicated:
             await self.replicated.close()
         await self.link.close()
-        await self.redis.connection_pool.disconnect()
 
-    async def check(self) -> dict[str, bool]:
-        """What this server depends on."""
-        redis, database = await asyncio.gather(self._redis_answers(), reachable())
-        return {"redis": redis, "postgresql": database, "doorbell": self.doorbell.listening}
-
-    async def _redis_answers(self) -> bool:
-        try:
-            return bool(await self.link.command("PING"))
-        except Refusal:
-            return False
+    async def check(self) -> dict[str, Check]:
+        """What this server depends on. Without room for chats it is still needed: for people to read, and make room."""
+        redis, postgresql = await asyncio.gather(self.storage.fault(), fitness.fault())
+        return {
+            "redis": Check(redis),
+            "postgresql": Check(postgresql),
+            "doorbell": Check("" if self.doorbell.listening else "This server does not hear its own heartbeat."),
+            "memory": Check(FULL if self.storage.full else "", needed=False),
+        }
 
     @property
     def last_beat_age(self) -> float | None:
@@ -159,9 +159,6 @@ class House:
             self.hub.close_session(session_id)
         return True
 
-    def _values(self, names: list[str]) -> "asyncio.Future[list[bytes | None]]":
-        return self.link.command("MGET", *names)
-
     async def _closed(self, session: ClosedSession) -> None:
         self.hub.close_session(session.session_id)
         self.hub.spawn(self.presence.devices.logged_out(session.mobile, session.device_id))
@@ -179,6 +176,15 @@ def create_app(settings: Settings | None = None) -> MiniSanic:
     register_socket(app)
     register_tortoise(app, config=tortoise_orm(settings.database_url, settings.database_pool))
 
+    async def look_at_redis(_app: MiniSanic) -> None:
+        link = Link(settings)
+        try:
+            await refuse_cluster(link)
+        except UnfitRedis as error:
+            sys.exit(str(error))
+        finally:
+            await link.close()
+
     async def open_house(app: MiniSanic) -> None:
         app.ctx.house = House(settings, app.ctx.server_id)
         app.ctx.services = app.ctx.house.open()
@@ -190,6 +196,7 @@ def create_app(settings: Settings | None = None) -> MiniSanic:
     async def goodbye() -> None:
         await app.ctx.house.hub.drain()
 
+    app.main_process_start(look_at_redis)
     app.before_server_start(open_house)
     app.after_server_stop(close_house)
     add_drain(app, settings, goodbye)

@@ -111,12 +111,3 @@ async def _renew() -> None:
     """Have every pooled connection replaced before its next use: the others are as old as the one that failed."""
     client: Any = get_connection("default")
     await client._expire_connections()
-
-
-async def reachable() -> bool:
-    """Whether PostgreSQL answers."""
-    try:
-        await read(lambda: get_connection("default").execute_query("SELECT 1"))
-    except Refusal:
-        return False
-    return True

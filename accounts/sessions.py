@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from redis.asyncio import Redis
 from tortoise.connection import get_connection
 
 from accounts.database import read, transaction
 from accounts.finish import finish
-from accounts.memory import SessionMemory, Values, Write
+from accounts.memory import SessionMemory
+from accounts.store import Store
 from accounts.tickets import Tickets
 from accounts.together import Together
 from accounts.tokens import Claims
@@ -45,23 +45,14 @@ Allow = Callable[[Claims], Awaitable[None]]
 class Sessions:
     """Opens, checks and closes sessions; issues and redeems tickets.
 
-    :param redis: a client that answers in bytes and has timeouts
-    :param values: how to look sessions up in Redis, see :class:`SessionMemory`
-    :param write: how to write down there that one was closed
+    :param store: Redis, where sessions are remembered and tickets wait
     :param on_closed: tells all servers, so that the session's sockets close within a second; what it raises, the
         caller of ``close`` gets
     """
 
-    def __init__(
-        self,
-        redis: "Redis",
-        settings: Settings,
-        on_closed: OnClosed,
-        values: Values | None = None,
-        write: Write | None = None,
-    ) -> None:
-        self._memory = SessionMemory(redis, values, write)
-        self._tickets = Tickets(redis, settings.ticket_seconds)
+    def __init__(self, store: Store, settings: Settings, on_closed: OnClosed) -> None:
+        self._memory = SessionMemory(store)
+        self._tickets = Tickets(store, settings.ticket_seconds)
         self._lifetime = timedelta(hours=settings.token_hours)
         self._max_devices = settings.max_devices
         self._on_closed = on_closed

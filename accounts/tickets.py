@@ -1,14 +1,12 @@
 """Tickets: what a browser, which cannot send a header with a WebSocket, shows instead of its token."""
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from accounts import keys
-from accounts.memory import redis_answering
+from accounts.store import Store
 from accounts.tokens import Claims
 from protocol.refusals import Refusal
 
@@ -21,34 +19,37 @@ class Tickets:
     :param seconds: how long one may wait to be used
     """
 
-    def __init__(self, redis: "Redis", seconds: int) -> None:
-        self._redis = redis
+    def __init__(self, store: Store, seconds: int) -> None:
+        self._store = store
         self._seconds = seconds
 
     async def put(self, ticket: str, claims: Claims) -> None:
         """:raises Refusal: ``unavailable``"""
-        async with redis_answering():
-            await self._redis.set(keys.ticket(ticket), msgspec.json.encode(claims), ex=self._seconds)
+        await self._store.write("SET", _name(ticket), msgspec.json.encode(claims), "EX", self._seconds)
 
     async def look(self, ticket: str) -> Claims:
         """The claims, without using the ticket up.
 
         :raises Refusal: ``ticket_invalid``, ``unavailable``
         """
-        return await self._get(ticket, self._redis.get)
+        (kept,) = await self._store.values([_name(ticket)])
+        return _claims(kept)
 
     async def take(self, ticket: str) -> Claims:
         """The claims, once.
 
         :raises Refusal: ``ticket_invalid``, ``unavailable``
         """
-        return await self._get(ticket, self._redis.getdel)
+        return _claims(await self._store.take(_name(ticket)))
 
-    async def _get(self, ticket: str, command: Callable[[str], Awaitable[bytes | None]]) -> Claims:
-        if not _SHAPE.match(ticket):
-            raise Refusal("ticket_invalid")
-        async with redis_answering():
-            kept = await command(keys.ticket(ticket))
-        if kept is None:
-            raise Refusal("ticket_invalid")
-        return msgspec.json.decode(kept, type=Claims)
+
+def _name(ticket: str) -> str:
+    if not _SHAPE.match(ticket):
+        raise Refusal("ticket_invalid")
+    return keys.ticket(ticket)
+
+
+def _claims(kept: bytes | None) -> Claims:
+    if kept is None:
+        raise Refusal("ticket_invalid")
+    return msgspec.json.decode(kept, type=Claims)

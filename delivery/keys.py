@@ -18,6 +18,9 @@ EVERY_RECORD = "person:*"
 
 _RECORD = re.compile(rb"person:\{([0-9]{10,15})\}\Z")
 
+NOTHING = "nothing"
+"""A key that never exists: deleting it shows whether Redis takes writes, and changes nothing."""
+
 EVERYONE = "bell"
 """Channel every server listens to."""
 

@@ -1,5 +1,6 @@
 """A person's waiting entries: deposit, collect, settle. Each step is one script; see ``lua/``."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from delivery.link.replicas import Scripts
 from delivery.people import People
 from delivery.presence import Holder, Verdict
 from delivery.scripts import ACKED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
+from delivery.storage import Storage
 from protocol.entries import Chat, Entry, Receipt
 from protocol.refusals import Refusal
 from settings import Settings
@@ -64,11 +66,19 @@ class Mailbox:
     """All mailboxes, seen from one server, whose own connections are not rung over the wire ("": from none).
 
     :param durable: runs what somebody is told of or given; None: the link
+    :param storage: knows whether there is room for chats; None: there is
     """
 
     def __init__(
-        self, link: Link, people: People, settings: Settings, server_id: str = "", durable: Scripts | None = None
+        self,
+        link: Link,
+        people: People,
+        settings: Settings,
+        server_id: str = "",
+        durable: Scripts | None = None,
+        storage: Storage | None = None,
     ) -> None:
+        self._storage = storage
         self._link = link
         self._durable: Scripts = durable or link
         self._people = people
@@ -88,8 +98,10 @@ class Mailbox:
     async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
         """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
 
-        :raises Refusal: ``no_such_person``, ``unavailable``: for all of them
+        :raises Refusal: ``no_such_person``, ``storage_full``, ``unavailable``: for all of them
         """
+        if self._full:
+            raise Refusal("storage_full")
         names, args = self._people.keys(to).sending, self._sending(to, sender, chats)
         for _ in range(2):
             reply = await self._durable.call(SEND, names, args)
@@ -102,6 +114,9 @@ class Mailbox:
         self, to: str, sender: str, chats: Sequence[tuple[str, str]], then: Callable[[Deposited | Exception], None]
     ) -> None:
         """The same, told as the answer comes in; :class:`Unloaded` when it must be left to :meth:`deposit`."""
+        if self._full:
+            asyncio.get_running_loop().call_soon(then, Refusal("storage_full"))
+            return
 
         def heard(reply: Any) -> None:
             if isinstance(reply, Exception):
@@ -110,6 +125,12 @@ class Mailbox:
                 then(_deposited(reply) if reply[0] == b"done" else Unloaded())
 
         self._durable.ask(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
+
+    @property
+    def _full(self) -> bool:
+        """Whether no chat is taken now. One that is stored already is refused, too: to find it would need the trip to
+        Redis that is not made."""
+        return self._storage is not None and self._storage.full
 
     def _sending(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> list[Arg]:
         args: list[Arg] = [sender, *self._limits, self._server_id, to]
@@ -222,7 +243,7 @@ class Mailbox:
 
     async def failed(self, mobile: str, stream_id: str) -> int:
         """Our own code failed on this entry; how often by now."""
-        count: int = await self._link.command("HINCRBY", self._people.keys(mobile).parked, stream_id, 1)
+        count: int = await self._link.write("HINCRBY", self._people.keys(mobile).parked, stream_id, 1)
         return count
 
 

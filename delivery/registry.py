@@ -1,14 +1,19 @@
 """Which servers run, and whom each of them holds: what lets the background jobs go server by server."""
 
+import asyncio
 import os
 import socket
 import time
+from typing import Final
 
 import msgspec
 
 from delivery import keys
 from delivery.link.link import Link
 from settings import Settings
+
+MOST: Final = 1_000
+"""Numbers in one command: a script passes on at most some thousand words."""
 
 
 class Registry:
@@ -29,17 +34,17 @@ class Registry:
     async def beat(self) -> None:
         """Say that this server lives, to all and over its own channel to itself."""
         mine = self._server_id
-        await self._link.together(
-            [
-                ("SET", keys.server(mine), self._facts, "EX", self._ttl),
-                ("ZADD", keys.SERVERS, int(time.time() * 1000), mine),
-                ("PUBLISH", keys.bell(mine), b"h"),
-            ]
+        await asyncio.gather(
+            self._link.write("SET", keys.server(mine), self._facts, "EX", self._ttl),
+            self._link.write("ZADD", keys.SERVERS, int(time.time() * 1000), mine),
+            self._link.command("PUBLISH", keys.bell(mine), b"h"),
         )
 
     async def add(self, *mobiles: str) -> None:
         """These people are, or are about to be, connected here."""
-        await self._link.command("SADD", keys.people(self._server_id), *mobiles)
+        name = keys.people(self._server_id)
+        some = [mobiles[start : start + MOST] for start in range(0, len(mobiles), MOST)]
+        await asyncio.gather(*[self._link.write("SADD", name, *each) for each in some])
 
     async def remove(self, mobile: str) -> None:
         """Nobody of this number is connected here any more."""

@@ -1,5 +1,7 @@
 """For whoever keeps this server running."""
 
+from typing import Any
+
 from sanic import Request
 from sanic.response import HTTPResponse
 
@@ -15,8 +17,14 @@ async def live(_request: Request) -> HTTPResponse:
 
 
 async def ready(request: Request) -> HTTPResponse:
-    """``GET /ready``: 200 when everything this server depends on answers, else 503 and what does not."""
+    """``GET /ready``: 200 when everything this server needs is fit, else 503; and what is not.
+
+    What is not needed to be of use is told, and still 200: a proxy would take away every server at once."""
     checks = await services(request).probes.check()
-    if all(checks.values()):
-        return success(status="ok", checks=checks)
-    return refuse(Refusal("unavailable"), {"checks": checks})
+    told: dict[str, Any] = {"checks": {name: not check.fault for name, check in checks.items()}}
+    faults = [check.fault for check in checks.values() if check.fault]
+    if faults:
+        told["detail"] = " ".join(faults)
+    if any(check.fault and check.needed for check in checks.values()):
+        return refuse(Refusal("unavailable"), told)
+    return success(status="ok", **told)

@@ -28,11 +28,23 @@ class Presence(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing this server depends on.
+
+    :param fault: what is wrong with it, in one sentence; "": nothing
+    :param needed: whether this server is of no use without it
+    """
+
+    fault: str = ""
+    needed: bool = True
+
+
 class Probes(Protocol):
     """Looks at what this server depends on."""
 
-    async def check(self) -> dict[str, bool]:
-        """Name of each part, and whether it answers. Never raises, and takes seconds at most."""
+    async def check(self) -> dict[str, Check]:
+        """Each of them, by name. Never raises, and takes seconds at most."""
         ...
 
 

@@ -88,12 +88,17 @@ class Settings(BaseSettings):
 
     redis_connect_seconds: float = Field(2, gt=0, description="Seconds to reach Redis")
     redis_command_seconds: float = Field(3, gt=0, description="Seconds one Redis command may take")
-    redis_pool: int = Field(64, ge=2, description="Redis connections of one worker process")
     replicas_acked: int = Field(
         0, ge=0, le=16, description="Replicas of Redis that must have a chat before it is `sent`; 0: wait for none"
     )
     replicas_seconds: float = Field(
         1, ge=0.01, description="Seconds to wait for them; then the sender gets `unavailable`"
+    )
+    storage_refuse_percent: float = Field(
+        90,
+        ge=10,
+        le=100,
+        description="Percent of Redis' maxmemory at which chats are refused (storage_full), so that the rest goes on",
     )
     database_pool: int = Field(10, ge=1, description="PostgreSQL connections of one worker process")
     event_buffer: int = Field(10_000, ge=1, description="Session events that may wait to be written in bulk")

@@ -21,6 +21,7 @@ from settings.logs import configure
 from workers.cap_mailboxes import cap_mailboxes
 from workers.chores import Chores
 from workers.clock import ClockWatch
+from workers.queue import end_on_cluster, write_also_when_full
 from workers.reclaim_mailboxes import reclaim_mailboxes
 from workers.sweep_presence import sweep_presence
 
@@ -34,6 +35,8 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     configure(settings.log_level)
     await Tortoise.init(config=tortoise_orm(settings.database_url, 2), _enable_global_fallback=True)
     link = Link(settings)
+    await end_on_cluster(link, ctx["redis"])
+    write_also_when_full(ctx["redis"])
     people = People(link, Directory(Passwords(4, 1, 0)).person)
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()

@@ -56,7 +56,7 @@ async def cap_mailboxes(ctx: dict[str, Any]) -> int:
                 expired += await cap(chores, mobile)
         if cursor == b"0":
             break
-    await chores.link.command("SET", keys.CAP_CURSOR, cursor)
+    await chores.link.write("SET", keys.CAP_CURSOR, cursor)
     if expired:
         logger.info("mailboxes capped", people=looked, expired=expired)
     return expired

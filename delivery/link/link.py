@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from delivery.link.failures import CommandFailed, Failures
 from delivery.link.line import Address, Line, Word, dial, pack
-from delivery.scripts import Script
+from delivery.scripts import WRITE, Script
 from protocol.refusals import Refusal
 from settings import Settings
 
@@ -27,8 +27,8 @@ CHECK_SECONDS: Final = 0.25
 MOST_PENDING: Final = 20_000
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 _AWAY: Final = (
-    *("OOM", "READONLY", "MISCONF", "LOADING", "BUSY"),
-    *("NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"),
+    *("READONLY", "MISCONF", "LOADING", "BUSY"),
+    *("MOVED", "ASK", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"),
 )
 """Error codes of a Redis that cannot do its work now, rather than of a command of ours that is wrong."""
 
@@ -50,8 +50,9 @@ class Link:
     """Scripts and single commands. Every reply is bytes, ints and lists, as Redis gives it.
 
     Every method raises ``Refusal("unavailable")`` while Redis is away, at the latest after
-    ``redis_connect_seconds + redis_command_seconds``, and :class:`CommandFailed` when Redis cannot do this command.
-    It connects when first used, and again when used after a loss.
+    ``redis_connect_seconds + redis_command_seconds``, ``Refusal("storage_full")`` for a script that Redis denies the
+    memory, and :class:`CommandFailed` when Redis cannot do this command. It connects when first used, and again when
+    used after a loss.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -86,6 +87,13 @@ class Link:
     def command(self, *words: Word) -> "asyncio.Future[Any]":
         """One plain command."""
         return self._promise(pack(*words))
+
+    def write(self, command: str, key: str, *words: Arg) -> "asyncio.Future[Any]":
+        """One plain command that writes to ``key``, also when Redis is at ``maxmemory``.
+
+        For a few bytes, and at most some thousand words. A command that deletes needs no such permission.
+        """
+        return self.call(WRITE, [key], [command, *words])
 
     async def together(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """Several plain commands in one trip; not a transaction."""
@@ -145,7 +153,10 @@ class Link:
             tell_safely(asked.heard, self._error(asked.script, str(reply)))
 
     def _error(self, script: Script | None, words: str) -> Exception:
-        if words.partition(" ")[0] in _AWAY:
+        code = words.partition(" ")[0]
+        if code == "OOM":
+            return Refusal("storage_full")  # only the script that stores chats may be denied memory
+        if code in _AWAY:
             return Refusal("unavailable")
         self._failures.note(script.name if script is not None else "", words)
         return CommandFailed(words)

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 import structlog
 
 from delivery import keys
-from delivery.link.line import Word
 from delivery.link.link import MOST_PENDING, Arg, Heard, Link, fulfil, tell_safely
 from delivery.scripts import Script
 from protocol.refusals import Refusal
@@ -79,10 +78,6 @@ class Replicated:
     def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> "asyncio.Future[Any]":
         """As :meth:`Link.call`."""
         return self._promise(partial(self._link.ask, script, keys, args))
-
-    def command(self, *words: Word) -> "asyncio.Future[Any]":
-        """As :meth:`Link.command`."""
-        return self._promise(lambda heard: self._link.then(heard, *words))
 
     async def close(self) -> None:
         """End the connection. Whoever still waits is refused."""

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- load: what PostgreSQL knows of a person, into Redis. Blocks carry a version: only newer ones are taken.
 -- A number that came to another account finds nothing of the former owner's.
 -- KEYS[1] person KEYS[2] blocks KEYS[3] last seen KEYS[4] mailbox KEYS[5] phantoms KEYS[6] parked

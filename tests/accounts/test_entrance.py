@@ -12,6 +12,7 @@ from accounts.tokens import Tokens
 from models import EventKind, SessionEvent
 from protocol.refusals import Refusal
 from tests.support.api import Notes, make_settings
+from tests.support.links import store_of
 
 A = "919800000001"
 
@@ -19,7 +20,7 @@ A = "919800000001"
 @pytest.fixture
 def rooms(redis: "Redis", orm: str, passwords: Passwords) -> tuple[Directory, Sessions, SessionEvents]:
     settings = make_settings("redis://unused", orm, max_devices=1)
-    return Directory(passwords), Sessions(redis, settings, Notes().closing), SessionEvents(10, "server-1")
+    return Directory(passwords), Sessions(store_of(redis), settings, Notes().closing), SessionEvents(10, "server-1")
 
 
 async def _kinds() -> list[tuple[EventKind, str, bool]]:

@@ -8,19 +8,23 @@ from redis.asyncio import Redis
 
 from accounts import keys
 from accounts.memory import BELIEVED_SECONDS, SessionMemory
+from delivery.link.link import Link
+from delivery.link.store import KeyValues
 from devstack.valkey import Valkey
 from protocol.refusals import Refusal
+from tests.support.api import make_settings
+from tests.support.links import link_to, store_of
 
 
 async def test_only_what_was_told_is_recalled(redis: "Redis") -> None:
-    memory = SessionMemory(redis)
+    memory = SessionMemory(store_of(redis))
     await memory.remember({"alive": True, "closed": False})
     assert await memory.recall(["alive", "closed", "never"]) == {"alive": True, "closed": False}
     assert BELIEVED_SECONDS - 5 < await redis.ttl(keys.session("alive")) <= BELIEVED_SECONDS
 
 
 async def test_a_closing_always_wins(redis: "Redis") -> None:
-    memory = SessionMemory(redis)
+    memory = SessionMemory(store_of(redis))
     await memory.remember({"one": True})
     await memory.forget("one")
     await memory.remember({"one": True})
@@ -31,12 +35,13 @@ async def test_a_closing_is_written_by_whoever_is_given_for_it(redis: "Redis") -
     """He may wait for replicas, and what he refuses is not told as done."""
     written: list[tuple[object, ...]] = []
 
-    async def write(*words: Any) -> None:
-        await redis.execute_command(*words)
-        written.append(words)
-        raise Refusal("unavailable")
+    class Behind(KeyValues):
+        async def write_surely(self, *words: Any) -> None:
+            await self.write(*words)
+            written.append(words)
+            raise Refusal("unavailable")
 
-    memory = SessionMemory(redis, write=write)
+    memory = SessionMemory(Behind(link_to(redis)))
     await memory.remember({"one": True})
     with pytest.raises(Refusal, match="unavailable"):
         await memory.forget("one")
@@ -46,15 +51,15 @@ async def test_a_closing_is_written_by_whoever_is_given_for_it(redis: "Redis") -
 
 
 async def test_only_news_is_written(redis: "Redis") -> None:
-    memory = SessionMemory(redis)
+    memory = SessionMemory(store_of(redis))
     await memory.update({"old": True}, {"old": True, "new": True, "ended": False})
     assert await redis.get(keys.session("old")) is None
     assert await memory.recall(["new", "ended"]) == {"new": True, "ended": False}
 
 
 async def test_a_frozen_redis_recalls_nothing_and_does_not_hold_anybody_up(own_valkey: Valkey) -> None:
-    redis = Redis.from_url(own_valkey.url, socket_timeout=1.5)
-    memory = SessionMemory(redis)
+    link = Link(make_settings(own_valkey.url, "postgres://nobody@127.0.0.1/none", redis_command_seconds=1.5))
+    memory = SessionMemory(KeyValues(link))
     await memory.remember({"one": True})
     own_valkey.pause()
     started = time.monotonic()
@@ -65,4 +70,4 @@ async def test_a_frozen_redis_recalls_nothing_and_does_not_hold_anybody_up(own_v
     own_valkey.resume()
     # Whoever reads next gets his own answer, not the one that came too late.
     assert await memory.recall(["one", "never"]) in ({"one": True}, {"one": False})
-    await redis.aclose()
+    await link.close()

@@ -12,10 +12,13 @@ from redis.asyncio import Redis
 import accounts.sessions
 from accounts import keys
 from accounts.sessions import Sessions
+from delivery.link.link import Link
+from delivery.link.store import KeyValues
 from devstack.valkey import Valkey
 from models import Session, User
 from protocol.refusals import Refusal
 from tests.support.api import Notes, make_settings
+from tests.support.links import link_to, store_of
 
 A = "919800000001"
 
@@ -32,7 +35,7 @@ async def asha(enrol: Callable[[str], Awaitable[User]]) -> User:
 
 @pytest.fixture
 def sessions(redis: "Redis", orm: str, notes: Notes) -> Sessions:
-    return Sessions(redis, make_settings("redis://unused", orm, max_devices=2), notes.closing)
+    return Sessions(store_of(redis), make_settings("redis://unused", orm, max_devices=2), notes.closing)
 
 
 async def _open(sessions: Sessions, user: User, device: str = "primary") -> str:
@@ -88,11 +91,12 @@ async def test_who_asks_without_waiting_is_told_the_same(
 async def test_all_who_ask_in_one_tick_are_one_question(redis: "Redis", orm: str, notes: Notes, asha: User) -> None:
     asked: list[int] = []
 
-    async def values(names: list[str]) -> list[bytes | None]:
-        asked.append(len(names))
-        return list(await redis.mget(names))
+    class Counting(KeyValues):
+        async def values(self, names: list[str]) -> list[bytes | None]:
+            asked.append(len(names))
+            return await super().values(names)
 
-    sessions = Sessions(redis, make_settings("redis://unused", orm), notes.closing, values)
+    sessions = Sessions(Counting(link_to(redis)), make_settings("redis://unused", orm), notes.closing)
     ids = [await _open(sessions, asha) for _ in range(20)]
     assert await _told(sessions, *ids) == [True] * 20
     assert asked == [20]
@@ -101,7 +105,9 @@ async def test_all_who_ask_in_one_tick_are_one_question(redis: "Redis", orm: str
 async def test_who_asks_while_nobody_can_tell_hears_no(
     unused_tcp_port: int, orm: str, notes: Notes, asha: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sessions = Sessions(Redis(port=unused_tcp_port), make_settings("redis://unused", orm), notes.closing)
+    settings = make_settings(f"redis://127.0.0.1:{unused_tcp_port}", orm, redis_connect_seconds=0.3)
+    link = Link(settings)
+    sessions = Sessions(KeyValues(link), settings, notes.closing)
     living = await _open(sessions, asha)
     assert await _told(sessions, living) == [True], "Redis is away, and PostgreSQL tells"
 
@@ -110,6 +116,7 @@ async def test_who_asks_while_nobody_can_tell_hears_no(
 
     monkeypatch.setattr(accounts.sessions, "_ask_postgresql", away)
     assert await _told(sessions, living, living) == [False, False]
+    await link.close()
 
 
 async def test_closing_again_is_fine_and_tells_again(sessions: Sessions, asha: User, notes: Notes) -> None:
@@ -212,8 +219,9 @@ async def test_the_last_place_is_given_once(sessions: Sessions, asha: User) -> N
 async def test_without_redis_postgresql_answers_and_closing_is_not_confirmed(
     own_valkey: Valkey, orm: str, asha: User, notes: Notes
 ) -> None:
-    redis = Redis.from_url(own_valkey.url, socket_timeout=1)
-    sessions = Sessions(redis, make_settings("redis://unused", orm), notes.closing)
+    settings = make_settings(own_valkey.url, orm, redis_connect_seconds=0.5, redis_command_seconds=1)
+    link = Link(settings)
+    sessions = Sessions(KeyValues(link), settings, notes.closing)
     one, closed = await _open(sessions, asha), await _open(sessions, asha)
     await sessions.close(closed)
     await asyncio.to_thread(own_valkey.stop)
@@ -228,4 +236,4 @@ async def test_without_redis_postgresql_answers_and_closing_is_not_confirmed(
     await asyncio.to_thread(own_valkey.start)
     await sessions.close(one)
     assert [session.session_id for session in notes.closed] == [closed, one]
-    await redis.aclose()
+    await link.close()

@@ -12,13 +12,14 @@ from accounts.tokens import Claims
 from models import User
 from protocol.refusals import Refusal
 from tests.support.api import Notes, make_settings
+from tests.support.links import store_of
 
 A = "919800000001"
 
 
 @pytest.fixture
 def sessions(redis: "Redis", orm: str) -> Sessions:
-    return Sessions(redis, make_settings("redis://unused", orm, ticket_seconds=1), Notes().closing)
+    return Sessions(store_of(redis), make_settings("redis://unused", orm, ticket_seconds=1), Notes().closing)
 
 
 @pytest.fixture

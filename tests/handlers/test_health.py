@@ -1,5 +1,6 @@
 """Live and ready."""
 
+from handlers.services import Check
 from tests.support.api import Api
 
 
@@ -8,11 +9,21 @@ async def test_health_needs_nothing(api: Api) -> None:
     assert (answer.status_code, answer.json()["success"]) == (200, True)
 
 
-async def test_ready_names_what_does_not_answer(api: Api) -> None:
+async def test_ready_names_what_is_not_fit_and_says_why(api: Api) -> None:
     good = await api.client.get("/ready")
-    assert (good.status_code, good.json()["checks"]) == (200, {"redis": True, "postgresql": True})
-    api.notes.probes.checks["postgresql"] = False
+    assert good.status_code == 200
+    assert good.json()["checks"] == {"redis": True, "postgresql": True, "memory": True}
+    assert "detail" not in good.json()
+    api.notes.probes.checks["postgresql"] = Check("It sleeps.")
     bad = await api.client.get("/ready")
     assert (bad.status_code, bad.json()["code"]) == (503, "unavailable")
-    assert bad.json()["checks"] == {"redis": True, "postgresql": False}
+    assert bad.json()["checks"] == {"redis": True, "postgresql": False, "memory": True}
+    assert bad.json()["detail"] == "It sleeps."
     assert int(bad.headers["retry-after"]) > 0
+
+
+async def test_a_server_that_is_still_of_use_stays_ready_and_tells(api: Api) -> None:
+    api.notes.probes.checks["memory"] = Check("No room.", needed=False)
+    answer = await api.client.get("/ready")
+    assert (answer.status_code, answer.json()["checks"]["memory"]) == (200, False)
+    assert answer.json()["detail"] == "No room."

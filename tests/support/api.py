@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx
-from redis.asyncio import Redis
 from sanic.models.handler_types import RouteHandler
 from tortoise.contrib.sanic import register_tortoise
 
@@ -19,7 +18,9 @@ from accounts.events import SessionEvents
 from accounts.passwords import Passwords
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
-from handlers.services import Services
+from delivery.link.link import Link
+from delivery.link.store import KeyValues
+from handlers.services import Check, Services
 from protocol.refusals import Refusal
 from server.application import MiniSanic, make_app
 from settings import Settings
@@ -50,9 +51,9 @@ class NotedProbes:
     """Says what a test put in."""
 
     def __init__(self) -> None:
-        self.checks = {"redis": True, "postgresql": True}
+        self.checks = {"redis": Check(), "postgresql": Check(), "memory": Check(needed=False)}
 
-    async def check(self) -> dict[str, bool]:
+    async def check(self) -> dict[str, Check]:
         return self.checks
 
 
@@ -102,14 +103,14 @@ class Api:
         return await self.login(mobile)
 
 
-def _services(settings: Settings, redis: "Redis", notes: Notes) -> Services:
+def _services(settings: Settings, link: Link, notes: Notes) -> Services:
     passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
     return Services(
         settings=settings,
         passwords=passwords,
         directory=Directory(passwords),
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()),
-        sessions=Sessions(redis, settings, notes.closing),
+        sessions=Sessions(KeyValues(link), settings, notes.closing),
         blocks=Blocks(notes.changed, settings.max_blocks),
         events=SessionEvents(settings.event_buffer, "server-1"),
         presence=notes.presence,
@@ -128,9 +129,9 @@ async def serve(settings: Settings, more: Mapping[str, RouteHandler] | None = No
     for path, handler in (more or {}).items():
         app.add_route(handler, path)
     register_tortoise(app, config=tortoise_orm(settings.database_url))
-    redis = Redis.from_url(settings.redis_url, socket_timeout=settings.redis_command_seconds, socket_connect_timeout=2)
+    link = Link(settings)
     notes = Notes()
-    app.ctx.services = _services(settings, redis, notes)
+    app.ctx.services = _services(settings, link, notes)
     # To Sanic, port 0 is none given.
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -148,4 +149,4 @@ async def serve(settings: Settings, more: Mapping[str, RouteHandler] | None = No
         await server.close()
         await server.after_stop()
         app.ctx.services.passwords.close()
-        await redis.aclose()
+        await link.close()

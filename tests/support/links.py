@@ -5,6 +5,7 @@ import secrets
 from redis.asyncio import Redis
 
 from delivery.link.link import Link
+from delivery.link.store import KeyValues
 from settings import Settings
 
 _open: list[Link] = []
@@ -20,6 +21,11 @@ def link_to(redis: "Redis") -> Link:
     )
     _open.append(Link(settings))
     return _open[-1]
+
+
+def store_of(redis: "Redis") -> KeyValues:
+    """What the accounts keep there."""
+    return KeyValues(link_to(redis))
 
 
 async def close_links() -> None:

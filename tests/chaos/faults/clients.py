@@ -177,8 +177,8 @@ class Trickle(Fault):
 class Herd(Fault):
     """A network that comes back: everybody at once."""
 
-    keeps: ClassVar[Mapping[str, int]] = {"connections": 200, "descriptors": 200}
-    """The pools of three workers grow to REDIS_POOL (64), and do not shrink."""
+    keeps: ClassVar[Mapping[str, int]] = {"descriptors": 30}
+    """The pools of three workers grow to DATABASE_POOL (10), and do not shrink."""
     name, what, touches, seconds = "herd", "1,000 (long: 5,000) people reconnect at once", CLIENTS, 0.0
     people: ClassVar[int] = 1_000
     long_people: ClassVar[int] = 5_000

@@ -18,7 +18,6 @@ from delivery.link.link import Link
 from delivery.scripts import PRESENCE
 from devstack.valkey import Valkey
 from settings import Settings
-from settings.redis_client import redis_client
 
 AT_ONCE, CALLS, ROUNDS = 50, 4_000, 5
 KEYS = ["person:{9100000001}", "blockedUser:{9100000001}", "leases:{9100000001}", "lastseen:{9100000001}"]
@@ -65,7 +64,7 @@ async def measure(url: str) -> None:
     settings = Settings(
         redis_url=url, database_url="postgres://nobody@127.0.0.1/none", jwt_secret=secrets.token_hex(24)
     )  # type: ignore[arg-type]
-    redis, link = redis_client(settings), Link(settings)
+    redis, link = Redis.from_url(url), Link(settings)
     await redis.script_load(PRESENCE.text)
     joined = Joined(redis)
     ways: dict[str, Call] = {
@@ -77,7 +76,7 @@ async def measure(url: str) -> None:
     for name in ways:
         print(f"{name:30} {statistics.median(each[name] for each in rounds):6.1f} µs")
     await link.close()
-    await redis.connection_pool.disconnect()
+    await redis.aclose()
 
 
 if __name__ == "__main__":

@@ -174,10 +174,10 @@ async def test_a_password_and_a_database_are_said_first(own_valkey: Valkey) -> N
         await wrong.close()
 
 
-async def test_memory_at_its_end_is_unavailable(link: Link, redis: "Redis") -> None:
+async def test_memory_at_its_end_is_storage_that_is_full(link: Link, redis: "Redis") -> None:
     await redis.config_set("maxmemory", "1")
     try:
-        with pytest.raises(Refusal, match="unavailable"):
+        with pytest.raises(Refusal, match="storage_full"):
             await link.command("SET", "a", "1")
     finally:
         await redis.config_set("maxmemory", "0")

@@ -12,6 +12,7 @@ from redis import Redis as Client
 
 from delivery.link.link import Link
 from delivery.link.replicas import Replicated
+from delivery.link.store import KeyValues
 from delivery.presence import Holder
 from devstack.places import socket_directory
 from devstack.probe import free_port
@@ -92,10 +93,9 @@ async def open_server(pair: Pair) -> AsyncIterator[Open]:
         await end.close()
 
 
-def command(server: OneServer, *words: str) -> Any:
+def written(server: OneServer, command: str, key: str, *words: str) -> Any:
     """A single command that waits."""
-    assert isinstance(server.durable, Replicated)
-    return server.durable.command(*words)
+    return KeyValues(server.link, server.durable).write_surely(command, key, *words)
 
 
 async def refused_in_time(answer: Any) -> None:
@@ -182,7 +182,7 @@ async def test_nothing_is_handed_out_that_a_failover_could_take_back(pair: Pair,
     await refused_in_time(server.mailbox.collect(HOLDER, "new", 10))
     await refused_in_time(server.messenger.acknowledge(HOLDER, ASHA, ["before"]))
     await refused_in_time(server.people.replace_blocks(RAVI, server.rows[RAVI].account_id, 1, [EVE]))
-    await refused_in_time(command(server, "SET", "session:1", "0"))
+    await refused_in_time(written(server, "SET", "session:1", "0"))
     pair.join()
     found = await server.mailbox.collect(HOLDER, "pending", 10)
     assert [entry.message_id for entry in found.entries] == ["before", "meanwhile"]  # type: ignore[union-attr]

@@ -1,0 +1,128 @@
+"""A Redis or PostgreSQL that answers and cannot do the work: said at the start, in the log and by ``/ready``."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from devstack.places import socket_directory
+from devstack.postgres import Postgres
+from devstack.probe import free_port
+from devstack.process import wait_until
+from devstack.valkey import Valkey
+from tests.support.people import sign_up
+from tests.support.stack import ServerGroup, Stack
+
+QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2"}
+
+
+@pytest.fixture
+def fragile(env: dict[str, str], own_valkey: Valkey, own_postgres: Postgres, tmp_path: Path) -> Iterator[Stack]:
+    """A stack on servers of its own, to be changed."""
+    stack = Stack({**env, "REDIS_URL": own_valkey.url, "DATABASE_URL": own_postgres.dsn()}, tmp_path / "logs")
+    yield stack
+    stack.close()
+
+
+def _cluster(path: Path) -> Valkey:
+    while (port := free_port()) > 50_000:
+        continue  # the nodes talk on a port 10,000 higher
+    options = {"cluster-enabled": "yes", "port": str(port)}
+    return Valkey(path / "valkey", socket_directory(path), appendonly=False, options=options)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Valkey]:
+    """One node of a cluster."""
+    server = _cluster(tmp_path / "cluster")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+async def _ready(group: ServerGroup, status: int, seconds: float = 20) -> dict[str, Any]:
+    """What ``/ready`` says as soon as it has this status."""
+    async with httpx.AsyncClient(base_url=group.url, timeout=10) as client, asyncio.timeout(seconds):
+        while True:
+            try:
+                answer = await client.get("/ready")
+            except httpx.TransportError:
+                await asyncio.sleep(0.2)
+                continue
+            if answer.status_code == status:
+                told: dict[str, Any] = answer.json()
+                return told
+            await asyncio.sleep(0.1)
+
+
+async def test_a_redis_that_became_a_replica_is_not_ready_and_says_so(fragile: Stack, own_valkey: Valkey) -> None:
+    group = fragile.start(workers=1, **QUICK)
+    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
+    a = await asha.open(group.ws_url)
+    with Redis.from_url(own_valkey.url) as admin:
+        admin.replicaof("127.0.0.1", str(free_port()))
+        told = await _ready(group, 503)
+        assert (told["code"], told["checks"]["redis"], told["checks"]["postgresql"]) == ("unavailable", False, True)
+        assert "read-only replica" in told["detail"]
+        assert (await a.chat(ravi, "refused"))["code"] == "unavailable"
+        assert wait_until(lambda: "read-only replica" in group.log_text(), 5)
+        admin.replicaof("NO", "ONE")
+    assert (await _ready(group, 200))["checks"]["redis"] is True
+    assert (await a.chat(ravi, "again"))["type"] == "sent"
+    await a.end()
+
+
+async def test_a_cluster_is_refused_at_the_start_in_one_sentence(fragile: Stack, cluster: Valkey) -> None:
+    group = fragile.launch(workers=1, REDIS_URL=cluster.url)
+    worker = fragile.worker(REDIS_URL=cluster.url)
+    jobs = fragile.worker(ARQ_REDIS_URL=cluster.url)
+    for child in (group.child, worker, jobs):
+        assert wait_until(lambda child=child: not child.alive(), 20), "it runs"  # type: ignore[misc]
+        words = child.log.read_text()
+        assert words.count("Redis runs in cluster mode, which this product does not support") == 1, words
+        assert "Traceback" not in words
+
+
+async def test_a_redis_that_came_back_as_a_cluster_is_not_ready_and_says_so(
+    fragile: Stack, own_valkey: Valkey, tmp_path: Path
+) -> None:
+    group = fragile.start(workers=1, **QUICK)
+    await asyncio.to_thread(own_valkey.stop)
+    other = _cluster(tmp_path / "other")
+    other._options["unixsocket"] = str(own_valkey.socket)
+    other.socket = own_valkey.socket
+    other.start()
+    try:
+        told = await _ready(group, 503)
+        while "cluster mode" not in told.get("detail", ""):
+            told = await _ready(group, 503)
+        assert told["checks"]["redis"] is False
+        assert wait_until(lambda: "cluster mode" in group.log_text(), 5)
+    finally:
+        other.stop()
+
+
+async def test_a_database_without_the_schema_is_not_ready(fragile: Stack, own_postgres: Postgres) -> None:
+    await asyncio.to_thread(own_postgres.fetch, "CREATE DATABASE empty")
+    group = fragile.launch(workers=1, DATABASE_URL=own_postgres.dsn("empty"), **QUICK)
+    told = await _ready(group, 503)
+    while told["checks"]["doorbell"] is False:
+        told = await _ready(group, 503)
+    assert told["checks"] == {"redis": True, "postgresql": False, "doorbell": True, "memory": True}
+    assert "models.migrate" in told["detail"]
+
+
+async def test_a_read_only_postgresql_is_not_ready(fragile: Stack, own_postgres: Postgres) -> None:
+    group = fragile.start(workers=1, **QUICK)
+    for value, status in (("on", 503), ("off", 200)):
+        await asyncio.to_thread(own_postgres.fetch, f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        await asyncio.to_thread(own_postgres.fetch, "SELECT pg_reload_conf()")
+        told = await _ready(group, status)
+        assert told["checks"]["postgresql"] is (status == 200)
+        assert ("read-only" in told.get("detail", "")) is (status == 503)

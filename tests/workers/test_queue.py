@@ -1,0 +1,48 @@
+"""arq's queue while Redis' memory is full. (That jobs really go on: tests/journeys/test_full_redis.)"""
+
+import importlib
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
+
+
+@pytest.fixture
+async def queue(ctx: dict[str, Any], redis: "Redis", valkey_url: str) -> Any:
+    made: Any = ArqRedis.from_url(valkey_url)
+    await redis.config_set("maxmemory", "1")
+    yield made
+    await redis.config_set("maxmemory", "0")
+    await made.aclose()
+
+
+def write_also_when_full(queue: Any) -> None:
+    importlib.import_module("workers.queue").write_also_when_full(queue)
+
+
+async def test_a_job_is_queued(queue: Any, redis: "Redis") -> None:
+    with pytest.raises(OutOfMemoryError):
+        await queue.enqueue_job("sweep", _job_id="one")
+    write_also_when_full(queue)
+    assert await queue.enqueue_job("sweep", _job_id="one") is not None
+    assert await queue.enqueue_job("sweep", _job_id="one") is None, "it is there already"
+    assert await redis.zrange("arq:queue", 0, -1) == [b"one"]
+    assert await redis.pttl("arq:job:one") > 0
+
+
+async def test_all_that_arq_writes_is_taken_and_answers_as_before(queue: Any, redis: "Redis") -> None:
+    write_also_when_full(queue)
+    await queue.psetex("health", 1000, b"well")
+    await queue.setex("retry", 88400, "1")
+    async with queue.pipeline(transaction=True) as pipe:
+        pipe.get("health")
+        pipe.incr("tries")
+        pipe.expire("tries", 88400)
+        pipe.zincrby("arq:queue", 5, "one")
+        pipe.set("result", b"done", px=1000)
+        pipe.delete("health")
+        assert (await pipe.execute())[:2] == [b"well", 1]
+    assert await redis.mget("retry", "tries", "result") == [b"1", b"1", b"done"]
+    assert await redis.zscore("arq:queue", "one") == 5
