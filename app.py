@@ -120,9 +120,14 @@ class House:
         return {
             "redis": Check(redis),
             "postgresql": Check(postgresql),
-            "doorbell": Check("" if self.doorbell.listening else "This server does not hear its own heartbeat."),
+            "doorbell": Check("" if self._is_heard() else "This server does not hear its own heartbeat."),
             "memory": Check(FULL if self.storage.full else "", needed=False),
         }
+
+    def _is_heard(self) -> bool:
+        """By itself over its own channel, and by the others, who see it in the list of servers."""
+        age = self.last_beat_age
+        return self.doorbell.listening and age is not None and age < self.settings.bell_silence_seconds
 
     @property
     def last_beat_age(self) -> float | None:

@@ -29,6 +29,10 @@ FULL: Final = (
 )
 
 
+class UnfitRedis(Exception):
+    """This Redis will never do; the message says why, in one sentence."""
+
+
 class Storage:
     """Looks at Redis now and then. One for each process that stores chats."""
 

@@ -11,6 +11,8 @@ from devstack.postgres import Postgres
 from devstack.runfile import write_private
 from devstack.valkey import Valkey
 
+MAXMEMORY = "1gb"
+"""Unless ``REDIS_MAXMEMORY`` says otherwise, in Redis' own units."""
 SECRET_NAME = "jwt_secret"  # noqa: S105 - the name of a file
 
 
@@ -20,7 +22,7 @@ class Storage:
     def __init__(self, data: Path, env: Mapping[str, str]) -> None:
         self._data = data
         self.env = {name: value for name, value in env.items() if value != ""}
-        self.valkey = None if "REDIS_URL" in self.env else _valkey(data)
+        self.valkey = None if "REDIS_URL" in self.env else _valkey(data, self.env)
         self.postgres = None if "DATABASE_URL" in self.env else Postgres(data)
 
     def start(self, family: Family) -> None:
@@ -47,8 +49,10 @@ class Storage:
             shutil.rmtree(socket_directory(self._data), ignore_errors=True)
 
 
-def _valkey(data: Path) -> Valkey:
-    return Valkey(data / "valkey", socket_directory(data), appendonly=True)
+def _valkey(data: Path, env: Mapping[str, str]) -> Valkey:
+    # With a limit chats are refused in time; without one the kernel ends the server.
+    options = {"maxmemory": env.get("REDIS_MAXMEMORY", MAXMEMORY)}
+    return Valkey(data / "valkey", socket_directory(data), appendonly=True, options=options)
 
 
 def secret_of(data: Path) -> str:

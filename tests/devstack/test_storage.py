@@ -3,6 +3,9 @@
 import stat
 from pathlib import Path
 
+import pytest
+from redis import Redis
+
 from devstack.family import Family
 from devstack.storage import Storage, secret_of
 
@@ -25,6 +28,21 @@ def test_only_the_missing_one_is_started(tmp_path: Path) -> None:
     storage.stop()
     assert not storage.valkey.answers()
     assert not storage.valkey.socket.parent.exists(), "nothing stays in the temporary directory either"
+
+
+@pytest.mark.parametrize(("env", "most"), [({}, 2**30), ({"REDIS_MAXMEMORY": "64mb"}, 64 * 2**20)])
+def test_redis_has_a_limit_of_memory(tmp_path: Path, env: dict[str, str], most: int) -> None:
+    storage = Storage(tmp_path, {"DATABASE_URL": "postgres://mine/db", **env})
+    storage.start(Family(tmp_path / "children.json"))
+    try:
+        assert storage.valkey is not None
+        with Redis.from_url(storage.valkey.url) as client:
+            assert client.config_get("maxmemory", "maxmemory-policy") == {
+                "maxmemory": str(most),
+                "maxmemory-policy": "noeviction",
+            }
+    finally:
+        storage.stop()
 
 
 def test_the_secret_is_made_once_and_ours_alone(tmp_path: Path) -> None:

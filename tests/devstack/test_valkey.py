@@ -30,9 +30,12 @@ def test_what_it_acknowledged_survives_kill_9(own_valkey: Valkey) -> None:
 
 
 def test_it_refuses_rather_than_forgets(own_valkey: Valkey) -> None:
-    settings = client(own_valkey).config_get("maxmemory-policy", "appendonly", "appendfsync", "save", "port")
+    settings = client(own_valkey).config_get(
+        "maxmemory-policy", "stream-node-max-bytes", "appendonly", "appendfsync", "save", "port"
+    )
     assert settings == {
         "maxmemory-policy": "noeviction",
+        "stream-node-max-bytes": "1024",
         "appendonly": "yes",
         "appendfsync": "always",
         "save": "",

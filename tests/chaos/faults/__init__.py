@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from tests.chaos.faults import background, clients, database, processes, storage, wires
+from tests.chaos.faults import background, clients, database, memory, processes, storage, wires
 from tests.chaos.faults.base import Fault
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS: Final[dict[str, type[Fault]]] = {
-    fault.name: fault for room in (processes, storage, wires, database, background, clients) for fault in room.FAULTS
-}
+ROOMS: Final = (processes, storage, memory, wires, database, background, clients)
+FAULTS: Final[dict[str, type[Fault]]] = {fault.name: fault for room in ROOMS for fault in room.FAULTS}
 """In the order of a full run."""

@@ -92,21 +92,6 @@ class LoseFile(Fault):
         stack.redis.start()
 
 
-class OutOfMemory(Fault):
-    """maxmemory with noeviction: sends are refused, acks and leases go on."""
-
-    answers = True
-    name, what, touches, seconds = "maxmemory", "Redis at maxmemory, then allowed more", frozenset({"redis"}), 4.0
-
-    def strike(self, stack: Stack) -> None:
-        with stack.client() as client:
-            client.config_set("maxmemory", "1mb")
-
-    def heal(self, stack: Stack) -> None:
-        with stack.client() as client:
-            client.config_set("maxmemory", "0")
-
-
 class DiskFull(Fault):
     """With ``always`` Redis ends itself rather than promise what it cannot keep."""
 
@@ -295,7 +280,6 @@ FAULTS: list[type[Fault]] = [
     FreezeRedis,
     Flush,
     LoseFile,
-    OutOfMemory,
     DiskFull,
     DiskFullEverysec,
     FailOver,

@@ -1,0 +1,140 @@
+"""What ``stream-node-max-bytes`` saves in memory and costs in processor time of Redis.
+
+``python -m tests.delivery.measure_node_bytes`` starts one server for each value and puts the same chats through the
+real scripts of all of them in turn. ``VALKEY_BIN=/usr/bin/redis-server`` measures another server.
+"""
+
+import asyncio
+import secrets
+import statistics
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from delivery.flights import Landed
+from delivery.link.link import Link
+from delivery.mailbox import Mailbox
+from delivery.people import People
+from delivery.presence import Holder, Presence
+from devstack.places import socket_directory
+from devstack.valkey import Valkey
+from protocol.entries import Chat
+from settings import Settings
+
+SIZES = (4096, 1024)
+PEOPLE, ROUNDS, TEXT, BACKLOG = 200, 9, "x" * 200, 64
+SENDER = "9199999999"
+
+
+class Row:
+    """Everybody is known."""
+
+    account_id, blocks_version, blocked, last_seen_ms, devices = "account", 0, (), None, ("primary",)
+
+
+async def find(_mobile: str) -> Row:
+    return Row()
+
+
+@dataclass
+class Bench:
+    """One server, and the product's hands on it."""
+
+    link: Link
+    people: People
+    mailbox: Mailbox
+    presence: Presence
+
+    async def info(self, section: str) -> dict[str, str]:
+        lines = (await self.link.command("INFO", section)).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    async def cpu(self) -> float:
+        """Seconds Redis has used."""
+        info = await self.info("cpu")
+        return float(info["used_cpu_user_main_thread"]) + float(info["used_cpu_sys_main_thread"])
+
+    async def memory(self) -> int:
+        return int((await self.info("memory"))["used_memory_dataset"])
+
+    async def cycle(self, mobile: str, chats: int) -> None:
+        """So many chats to one person, one after the other; then they are read, acknowledged and settled together."""
+        for _ in range(chats):
+            await self.mailbox.deposit(mobile, SENDER, [(secrets.token_hex(8), TEXT)])
+        holder = Holder(mobile, "primary", "s1", "c1")
+        found = await self.mailbox.collect(holder, "new", chats)
+        entries = [entry for entry in found.entries if isinstance(entry, Chat)]
+        assert len(entries) == chats
+        await self.mailbox.settle(
+            mobile, "primary", [Landed(each.stream_id, each.sender, each.size) for each in entries]
+        )
+
+    async def round(self, mobiles: list[str], chats: int) -> float:
+        """µs of Redis for one chat."""
+        before = await self.cpu()
+        await asyncio.gather(*[self.cycle(mobile, chats) for mobile in mobiles])
+        return (await self.cpu() - before) / (len(mobiles) * chats) * 1e6
+
+
+async def opened(url: str, mobiles: list[str]) -> Bench:
+    made: dict[str, Any] = {"redis_url": url, "jwt_secret": secrets.token_hex(24), "mailbox_per_sender": 10_000}
+    settings = Settings(database_url="postgres://nobody@127.0.0.1/none", **made)
+    link = Link(settings)
+    people = People(link, find)
+    bench = Bench(link, people, Mailbox(link, people, settings), Presence(link, people, settings))
+    for mobile in mobiles:
+        await bench.presence.claim(Holder(mobile, "primary", "s1", "c1"), Row.account_id)
+    return bench
+
+
+async def measure(servers: dict[int, Valkey]) -> None:
+    """In turn, and print."""
+    mobiles = [f"91{n:08d}" for n in range(PEOPLE)]
+    benches = {size: await opened(server.url, mobiles) for size, server in servers.items()}
+    for chats in (1, 8, BACKLOG):
+        costs: dict[int, list[float]] = {size: [] for size in benches}
+        for n in range(ROUNDS):
+            for size in sorted(benches, reverse=n % 2 == 0):
+                costs[size].append(await benches[size].round(mobiles, chats))
+        told = "  ".join(f"{size}: {statistics.median(found):5.1f} µs" for size, found in costs.items())
+        pairs = [costs[SIZES[1]][n] / costs[SIZES[0]][n] for n in range(ROUNDS)]
+        ratio = f"{SIZES[1]} / {SIZES[0]}: {statistics.median(pairs):.3f}"
+        print(f"{chats:3} waiting, then read and settled: {told}   {ratio}")
+    for count in (1, 4, 20, 100):
+        told = "  ".join([f"{size}: {await _waiting(bench, count):6.0f} B" for size, bench in benches.items()])
+        print(f"memory of a mailbox with {count:3} waiting:  {told}")
+    for bench in benches.values():
+        await bench.link.close()
+
+
+async def _waiting(bench: Bench, chats: int) -> float:
+    """Bytes for the mailbox of somebody who is offline, with so many chats of 100 bytes, over one that is empty."""
+    mobiles = [f"92{chats:03d}{n:05d}" for n in range(PEOPLE)]
+    for mobile in mobiles:
+        await bench.people.load(mobile)
+    before = await bench.memory()
+    for mobile in mobiles:
+        for n in range(chats):
+            await bench.mailbox.deposit(mobile, SENDER, [(f"m-{n}", "x" * 100)])
+    return (await bench.memory() - before) / PEOPLE
+
+
+async def main() -> None:
+    async with AsyncExitStack() as stack:
+        servers = {}
+        for size in SIZES:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wm-", dir="/dev/shm")))
+            options = {"stream-node-max-bytes": str(size), "appendfsync": "everysec"}
+            server = Valkey(path / "valkey", socket_directory(path), appendonly=True, options=options)
+            server.start()
+            stack.callback(server.stop)
+            servers[size] = server
+        await measure(servers)
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main())
