@@ -69,7 +69,7 @@ class Told(msgspec.Struct):
     """How much of it there was.
 
     :param connections: upgrades that were answered with 101
-    :param frames: frames of the protocol, or messages, that were taken from it; those of ``drip`` are bytes
+    :param frames: frames of the protocol, or messages, that the system took from it; those of ``drip`` are bytes
     :param blocked_percent: share of the looks at which the server had not taken the last 256 KiB yet
     :param closes: close codes, and how many of each
     :param refused: statuses of upgrades that were refused; 0 for a connection that ended without an answer

@@ -263,5 +263,5 @@ def fate(case: Case, told: flooder.Told) -> str:
     words = [f"closed {code} ×{count}" for code, count in told.closes.items()]
     words += [f"refused {status} ×{count}" for status, count in told.refused.items()]
     if case.kind not in HEADS and told.blocked_percent >= 50:
-        words.append(f"slowed (not read {told.blocked_percent:.0f} % of the time)")
+        words.append(f"kept waiting {told.blocked_percent:.0f} % of the time")
     return ", ".join(words) or "left alone"

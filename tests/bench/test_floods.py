@@ -72,7 +72,7 @@ def test_floods_below_the_protocol_run_in_one_dialect() -> None:
 def test_what_became_of_the_hostile_client_is_told_in_words() -> None:
     case = Case("acks", "wm.v1", 1)
     assert fate(case, Told(connections=1)) == "left alone"
-    assert fate(case, Told(blocked_percent=80)) == "slowed (not read 80 % of the time)"
+    assert fate(case, Told(blocked_percent=80)) == "kept waiting 80 % of the time"
     assert fate(case, Told(closes={"1008": 2}, refused={"429": 9})) == "closed 1008 ×2, refused 429 ×9"
     assert fate(Case(CALM, "wm.v1", 0), Told()) == ""
 
