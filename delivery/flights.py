@@ -88,6 +88,15 @@ class Flights:
                 receipts.append(stream_id)
         return chats, receipts
 
+    def find(self, sender: str, message_ids: Iterable[str]) -> list[str]:
+        """The streamIds of those of this sender's chats that are in flight here."""
+        wanted = {message_id: None for message_id in message_ids}
+        return [
+            stream_id
+            for stream_id, flight in self._flights.items()
+            if flight.sender == sender and flight.message_id in wanted
+        ]
+
     def resume(self, ids: Iterable[str]) -> None:
         """Their senders could not be told: an ack counts again."""
         for stream_id in ids:

@@ -10,10 +10,12 @@ from typing import Final, Literal, Protocol
 from protocol import frames
 from protocol.entries import Chat, Receipt
 from protocol.refusals import Refusal
+from protocol.verdicts import NOTHING, Named
 
 SUBPROTOCOL: Final = "wm.v1"
 _SEED_COMPONENTS: Final = {"no_such_person": "user does not exists"}
 """Spelled as the original's clients know it."""
+_PONG: Final = frames.encode(frames.PongOut())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Dialect(Protocol):
     def receipt(self, receipt: Receipt, to: str) -> list[bytes]: ...
     def synced(self, count: int) -> list[bytes]: ...
     def resync(self, epoch: str, reason: str) -> list[bytes]: ...
-    def error(self, refusal: Refusal, component: str, message_id: str | None = None) -> list[bytes]: ...
+    def error(self, refusal: Refusal, component: str, named: Named = NOTHING) -> list[bytes]: ...
+    def pong(self) -> list[bytes]: ...
 
 
 def _chat(chat: Chat, to: str, mode: Mode) -> list[bytes]:
@@ -65,13 +68,16 @@ def _chat(chat: Chat, to: str, mode: Mode) -> list[bytes]:
     ]
 
 
-def _error(refusal: Refusal, component: str, message_id: str | None) -> list[bytes]:
+def _error(refusal: Refusal, component: str, named: Named) -> list[bytes]:
     out = frames.ErrorOut(
         code=refusal.code,
         component=component,
         message=refusal.body()["message"],
         retryable=refusal.rule.retryable,
-        message_id=message_id,
+        message_id=named.message_id,
+        to=named.to,
+        message_ids=named.message_ids,
+        stream_ids=named.stream_ids,
         retry_after=refusal.retry_after,
     )
     return [frames.encode(out)]
@@ -123,9 +129,13 @@ class Seed:
         """A system frame with ``code: resync``."""
         return [frames.encode(frames.SystemOut(message=reason, code="resync", epoch=epoch))]
 
-    def error(self, refusal: Refusal, component: str, message_id: str | None = None) -> list[bytes]:
+    def error(self, refusal: Refusal, component: str, named: Named = NOTHING) -> list[bytes]:
         """A refusal, under the component name the original used where it had one."""
-        return _error(refusal, _SEED_COMPONENTS.get(refusal.code, component), message_id)
+        return _error(refusal, _SEED_COMPONENTS.get(refusal.code, component), named)
+
+    def pong(self) -> list[bytes]:
+        """The answer to a heartbeat in text."""
+        return [_PONG]
 
 
 class V1:
@@ -177,6 +187,10 @@ class V1:
         """Storage lost something."""
         return [frames.encode(frames.ResyncOut(epoch=epoch, reason=reason))]
 
-    def error(self, refusal: Refusal, component: str, message_id: str | None = None) -> list[bytes]:
+    def error(self, refusal: Refusal, component: str, named: Named = NOTHING) -> list[bytes]:
         """A refusal."""
-        return _error(refusal, component, message_id)
+        return _error(refusal, component, named)
+
+    def pong(self) -> list[bytes]:
+        """The answer to a heartbeat in text."""
+        return [_PONG]

@@ -4,11 +4,12 @@ Field names on the wire are the seed's camelCase. Unknown fields are ignored; ``
 chat's ``streamId`` are not even read: the sender is the token's, the time is the server's.
 """
 
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 import msgspec
 
-from protocol.refusals import Refusal
+from protocol.salvage import divide
+from protocol.verdicts import explain, undivided
 
 
 class _Frame(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True):
@@ -24,7 +25,7 @@ class ChatIn(_Frame, frozen=True, tag="chat"):
 
 
 class AckIn(_Frame, frozen=True, tag="ack"):
-    """Delivered: names entries by ``streamIds``. Read: names chats by ``to`` (their sender) and ``messageIds``."""
+    """Names entries by ``streamIds``, if they are delivered, or chats by ``to`` (their sender) and ``messageIds``."""
 
     ack_type: Literal["delivered", "read"]
     to: str | None = None
@@ -32,6 +33,10 @@ class AckIn(_Frame, frozen=True, tag="ack"):
     stream_ids: list[str] = []
     message_id: str | None = None
     message_ids: list[str] = []
+
+
+class PingIn(_Frame, frozen=True, tag="ping"):
+    """A heartbeat in text: whoever cannot send WebSocket pings."""
 
 
 class SystemOut(_Frame, frozen=True, tag="system"):
@@ -116,47 +121,45 @@ class SeedReceiptOut(_Frame, frozen=True, tag="ack"):
 
 
 class ErrorOut(_Frame, frozen=True, tag="error", omit_defaults=True):
-    """A refusal on the socket. ``retry_after`` is in seconds."""
+    """A refusal on the socket. ``retry_after`` is in seconds. ``message_id`` is a chat's; what the sender of an ack
+    called its chats and entries is in the lists."""
 
     code: str
     component: str
     message: str
     retryable: bool
-    message_id: str | None = None
+    message_id: str | int | None = None
+    to: str | None = None
+    message_ids: tuple[str, ...] = ()
+    stream_ids: tuple[str, ...] = ()
     retry_after: float | None = None
 
 
-FrameIn = ChatIn | AckIn
+class PongOut(_Frame, frozen=True, tag="pong"):
+    """The answer to a ping."""
+
+
+FrameIn = ChatIn | AckIn | PingIn
 _DECODER: Final = msgspec.json.Decoder(FrameIn)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_ANY: Final = msgspec.json.Decoder(dict[str, Any])
-_TYPES: Final = ("chat", "ack")
-_OWN_WORDS: Final = ("Expected `", "Object missing required field `")
-"""So begin msgspec's sentences that hold nothing of the client's."""
-
-
-class BadFrame(Exception):
-    """A frame that is refused, with what of it can be named in the answer."""
-
-    def __init__(self, code: str, kind: str = "frame", message_id: str | None = None, detail: str = "") -> None:
-        errors = [{"field": kind, "message": detail}] if detail else None
-        super().__init__(code)
-        self.refusal = Refusal(code, errors)
-        self.kind = kind
-        self.message_id = message_id
+_NO_JSON: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 def split(data: bytes) -> list[msgspec.Raw | bytes]:
-    """One message as the frames it holds: one JSON object, or an array of them.
+    """One message as the frames it holds: one JSON object, or an array of them. What is wrong within one of them does
+    not matter to the others.
 
-    :raises BadFrame: ``bad_json``
+    :raises BadFrame: ``bad_json``: it is an array, and where its frames end cannot be told
     """
     if data.lstrip()[:1] != b"[":
         return [data]
     try:
         return list(_LIST.decode(data))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadFrame("bad_json") from None
+    except _NO_JSON:
+        parts = divide(data)
+    if parts is None:
+        raise undivided()
+    return list(parts)
 
 
 def decode(data: msgspec.Raw | bytes) -> FrameIn:
@@ -166,29 +169,8 @@ def decode(data: msgspec.Raw | bytes) -> FrameIn:
     """
     try:
         return cast("FrameIn", _DECODER.decode(data))
-    except msgspec.ValidationError as error:
-        raise _explain(data, str(error)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadFrame("bad_json") from None
-
-
-def _explain(data: msgspec.Raw | bytes, detail: str) -> BadFrame:
-    """What can be said of what is no frame of ours. msgspec's other sentences quote the client: a word where
-    few are allowed, or the first of two types. Of them only the place is told."""
-    try:
-        found = _ANY.decode(data)
-    except msgspec.ValidationError:
-        return BadFrame("bad_frame", detail="a frame is a JSON object")
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return BadFrame("bad_json")  # the typed decoder gave up before it came to what is no JSON
-    kind = found.get("type")
-    if kind not in _TYPES:
-        return BadFrame("unknown_type")
-    message_id = found.get("messageId")
-    named = message_id if isinstance(message_id, str) and len(message_id) <= 64 else None
-    if not detail.startswith(_OWN_WORDS):
-        detail = f"Invalid value - at {detail.rpartition(' - at ')[2]}"
-    return BadFrame("bad_frame", str(kind), named, detail)
+    except _NO_JSON:
+        raise explain(data) from None
 
 
 encode = msgspec.json.Encoder().encode

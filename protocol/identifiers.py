@@ -19,7 +19,7 @@ _TRUNK_ZERO: Final = re.compile(r"(?<=[0-9])[ \-.\])]*\(0\)")
 _LONGEST: Final = 64
 """Characters of a number as it is written."""
 _DEVICE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
-_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
+_MESSAGE_ID: Final = re.compile(r"[!-~]{1,128}\Z")
 _STREAM_ID: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
 _U64: Final = 2**64 - 1
 
@@ -55,7 +55,7 @@ def plain_writing(raw: str) -> str:
 
 
 def is_message_id(value: str) -> bool:
-    """1 to 64 of ``A-Z a-z 0-9 _ - . :``."""
+    """1 to 128 printable ASCII characters without space: receipts join ids by spaces."""
     return _MESSAGE_ID.match(value) is not None
 
 

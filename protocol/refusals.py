@@ -27,7 +27,7 @@ RULES: Final[dict[str, Rule]] = {
     "bad_mobile": Rule(
         400, False, "A mobile number has 10 to 15 digits: write it with its country code, without a 0 in front."
     ),
-    "bad_message_id": Rule(400, False, "messageId takes 1 to 64 of A-Z a-z 0-9 _ - . :"),
+    "bad_message_id": Rule(400, False, "messageId takes 1 to 128 printable ASCII characters, without space."),
     "bad_stream_id": Rule(400, False, "streamId is not one this server gives."),
     "bad_device": Rule(400, False, "deviceId takes 1 to 64 of A-Z a-z 0-9 _ - ."),
     "message_empty": Rule(400, False, "The message is empty."),

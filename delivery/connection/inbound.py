@@ -1,5 +1,6 @@
 """What a client says: frames into chats to be sent and acks to be heeded, bad ones into refusals."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -8,16 +9,22 @@ from delivery.connection.acks import Acks
 from delivery.connection.sends import Sends
 from protocol.dialects import Dialect
 from protocol.entries import size_of
-from protocol.frames import AckIn, BadFrame, ChatIn, decode, split
+from protocol.frames import AckIn, ChatIn, PingIn, decode, split
 from protocol.identifiers import is_message_id, parse_stream_id
 from protocol.refusals import Refusal
 from protocol.text import shows_nothing
+from protocol.verdicts import NOTHING, BadFrame, Named, name_ack, name_chat
 from settings import Settings
 
 MINUTE: Final = 60.0
 MALFORMED: Final = 400
 MOST_NAMES: Final = 1000
 """In one ack: several windows' worth, and no more than the worker looks through in a millisecond."""
+HEARTBEAT: Final = 32
+"""Bytes of a message that does not begin as JSON's objects and arrays do, and is taken for a heartbeat in text."""
+MOST_HARMLESS: Final = 10
+"""In one message: what does not count must not be without end."""
+BYTE_ORDER_MARK: Final = "\ufeff"
 Canonical = Callable[[str], str]
 """Cleans a mobile number; raises ``Refusal("bad_mobile")``."""
 
@@ -25,7 +32,7 @@ Canonical = Callable[[str], str]
 class Inbound:
     """The frames of one connection."""
 
-    __slots__ = ("_acks", "_bad", "_canonical", "_dialect", "_mobile", "_sends", "_settings")
+    __slots__ = ("_acks", "_bad", "_canonical", "_dialect", "_harmless", "_heartbeat", "_mobile", "_sends", "_settings")
 
     def __init__(
         self,
@@ -43,6 +50,9 @@ class Inbound:
         self._settings = settings
         self._canonical = canonical
         self._bad: list[float] = []
+        self._harmless = MOST_HARMLESS
+        self._heartbeat = False
+        """Whether the message at hand was no frame that went wrong, but another protocol's sign of life."""
 
     @property
     def too_many_bad(self) -> bool:
@@ -50,18 +60,20 @@ class Inbound:
         return len(self._bad) >= self._settings.bad_frames_per_minute and time.monotonic() - self._bad[0] < MINUTE
 
     def hear(self, data: str | bytes) -> list[bytes]:
-        """One message; returns the frames that refuse what is wrong in it."""
+        """One message; returns the frames that answer at once: refusals of what is wrong in it, and pongs."""
+        self._harmless = MOST_HARMLESS
         try:
             if isinstance(data, bytes):
                 raise BadFrame("binary_frame")
-            raw = data.encode()
+            raw = data.removeprefix(BYTE_ORDER_MARK).encode()
+            self._heartbeat = len(raw) <= HEARTBEAT and raw.lstrip()[:1] not in (b"{", b"[")
             parts = split(raw) if self._dialect.joins_frames else [raw]
         except BadFrame as bad:
-            return self._refuse(bad.refusal, bad.kind, bad.message_id)
+            return self._refuse(bad.refusal, bad.kind, bad.named)
         answers: list[bytes] = []
         for part in parts:
-            if refused := self._one(part):
-                answers += refused
+            if said := self._one(part):
+                answers += said
                 if self.too_many_bad:
                     break
         return answers
@@ -70,7 +82,10 @@ class Inbound:
         try:
             frame = decode(part)
         except BadFrame as bad:
-            return self._refuse(bad.refusal, bad.kind, bad.message_id)
+            harmless = self._heartbeat or bad.refusal.code == "unknown_type"
+            return self._refuse(bad.refusal, bad.kind, bad.named, harmless=harmless)
+        if isinstance(frame, PingIn):
+            return self._dialect.pong()
         try:
             if isinstance(frame, ChatIn):
                 self._chat(frame)
@@ -78,8 +93,8 @@ class Inbound:
                 self._ack(frame)
         except Refusal as refusal:
             if isinstance(frame, ChatIn):
-                return self._refuse(refusal, "chat", frame.message_id if is_message_id(frame.message_id) else None)
-            return self._refuse(refusal, "ack", None)
+                return self._refuse(refusal, "chat", self._name(frame))
+            return self._refuse(refusal, "ack", _name_ack(frame))
         return []
 
     def _chat(self, frame: ChatIn) -> None:
@@ -95,28 +110,48 @@ class Inbound:
         self._sends.put(to, frame.message_id, frame.message)
 
     def _ack(self, frame: AckIn) -> None:
-        if frame.ack_type == "read":
-            return self._read(frame)
         ids = [*frame.stream_ids, *([frame.stream_id] if frame.stream_id is not None else [])]
+        if frame.ack_type == "read" or (not ids and frame.to is not None):
+            return self._of_chats(frame)
         if not 0 < len(ids) <= MOST_NAMES:
-            errors = [{"field": "streamIds", "message": f"an ack names 1 to {MOST_NAMES} streamIds"}]
-            raise Refusal("bad_frame", errors)
+            words = f"an ack names 1 to {MOST_NAMES} streamIds, or the chats' sender (to) and their messageIds"
+            raise Refusal("bad_frame", [{"field": "streamIds", "message": words}])
         for stream_id in self._acks.unknown(ids):
             parse_stream_id(stream_id)
         return self._acks.delivered(ids)
 
-    def _read(self, frame: AckIn) -> None:
+    def _of_chats(self, frame: AckIn) -> None:
         ids = [*frame.message_ids, *([frame.message_id] if frame.message_id is not None else [])]
         if not 0 < len(ids) <= MOST_NAMES or frame.to is None:
-            words = f"a read ack names the chats' sender (to) and 1 to {MOST_NAMES} messageIds"
+            words = f"a {frame.ack_type} ack names the chats' sender (to) and 1 to {MOST_NAMES} messageIds"
             errors = [{"field": "messageIds", "message": words}]
             raise Refusal("bad_frame", errors)
         sender = self._canonical(frame.to)
         if not all(is_message_id(message_id) for message_id in ids):
             raise Refusal("bad_message_id")
-        self._acks.read(sender, list(dict.fromkeys(ids)))
+        names = list(dict.fromkeys(ids))
+        if frame.ack_type == "read":
+            self._acks.read(sender, names)
+        else:
+            self._acks.delivered(self._acks._flights.find(sender, names))
 
-    def _refuse(self, refusal: Refusal, kind: str, message_id: str | None) -> list[bytes]:
+    def _name(self, chat: ChatIn) -> Named:
+        """As ``sent`` would name it, where its number is one."""
+        named = name_chat(chat.message_id, chat.to)
+        with contextlib.suppress(Refusal):
+            return named._replace(to=self._canonical(chat.to))
+        return named
+
+    def _refuse(self, refusal: Refusal, kind: str, named: Named = NOTHING, *, harmless: bool = False) -> list[bytes]:
+        """:param harmless: it does not count as a bad frame, unless there are many in one message"""
         if refusal.rule.status == MALFORMED:
-            self._bad = [*self._bad[-self._settings.bad_frames_per_minute + 1 :], time.monotonic()]
-        return self._dialect.error(refusal, kind, message_id)
+            self._harmless -= harmless
+            if not harmless or self._harmless < 0:
+                self._bad = [*self._bad[-self._settings.bad_frames_per_minute + 1 :], time.monotonic()]
+        return self._dialect.error(refusal, kind, named)
+
+
+def _name_ack(ack: AckIn) -> Named:
+    ids = [*ack.message_ids, *([ack.message_id] if ack.message_id is not None else [])]
+    places = [*ack.stream_ids, *([ack.stream_id] if ack.stream_id is not None else [])]
+    return name_ack(ack.to, ids, places)

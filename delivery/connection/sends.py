@@ -10,6 +10,7 @@ from delivery.messenger import Messenger
 from protocol.dialects import Dialect
 from protocol.identifiers import place_of
 from protocol.refusals import Refusal
+from protocol.verdicts import Named
 
 MOST: Final = 64
 """Chats in one script: what a script does, all others wait for."""
@@ -103,7 +104,7 @@ class Sends:
         self, to: str, chats: Sequence[tuple[str, str]], answer: list[str | Refusal] | Exception
     ) -> list[bytes]:
         if isinstance(answer, Refusal):
-            return [frame for name, _ in chats for frame in self._dialect.error(answer, "chat", name)]
+            return [frame for name, _ in chats for frame in self._dialect.error(answer, "chat", Named(name, to))]
         if isinstance(answer, Exception):
             return []
         return [
@@ -118,6 +119,6 @@ class Sends:
 
     def _answer(self, to: str, message_id: str, answer: str | Refusal) -> list[bytes]:
         if isinstance(answer, Refusal):
-            return self._dialect.error(answer, "chat", message_id)
+            return self._dialect.error(answer, "chat", Named(message_id, to))
         timestamp, _ = place_of(answer)
         return self._dialect.sent(message_id, to, timestamp)

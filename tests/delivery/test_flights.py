@@ -89,3 +89,11 @@ def test_what_was_sent_so_many_times_rests() -> None:
         assert len(flights) == 1
     assert flights.overdue(1_000.0, 2) == []
     assert flights.ack(["1-0"]) == ([acked(1)], []), "an ack is welcome all the same"
+
+
+def test_chats_in_flight_are_found_by_their_sender_and_message_ids() -> None:
+    flights = flying(1, 2, 3)
+    flights.start(Receipt("4-0", "9200000001", "delivered", ["x-1"]), 100.0)
+    assert flights.find("9200000001", ["m-3", "m-1", "m-9"]) == ["1-0", "3-0"]
+    assert flights.find("9200000002", ["m-1"]) == []
+    assert flights.find("9200000001", []) == []

@@ -13,6 +13,9 @@ _CODE: Final = re.compile(rb'"code": ?"(\w+)"')
 ALLOWED: Final = frozenset((1000, 1002, 1003, 1007, 1008, 1009, 1001, *range(4000, 5000)))
 """Close codes the server may choose."""
 
+NAMES: Final = ("messageId", "messageIds", "to", "streamIds")
+"""What a refusal repeats of a frame, to say which one is meant."""
+
 
 class Tally:
     """Of a whole run. ``wrong`` counts what must not be, by the sentence that says it."""
@@ -59,7 +62,7 @@ class Tally:
     def _refusal(self, frame: dict[str, Any]) -> None:
         code = frame["code"]
         self.refused[code] += 1
-        rest = {name: value for name, value in frame.items() if name != "messageId"}  # it says which one is meant
+        rest = {name: value for name, value in frame.items() if name not in NAMES}
         if CANARY in json.dumps(rest):
             self.wrong[f"the refusal {code} repeats what was sent"] += 1
         if code not in RULES or code == "internal":

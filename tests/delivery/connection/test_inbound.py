@@ -111,35 +111,66 @@ async def test_a_number_is_cleaned_and_the_answer_names_it_so(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize(
-    ("frame", "code", "component", "named"),
+    ("frame", "code", "component", "names"),
     [
-        (chat(to="x"), "bad_mobile", "chat", "m-1"),
-        (chat("a b"), "bad_message_id", "chat", None),
-        (chat("a b", to="x"), "bad_mobile", "chat", None),
-        (chat(to=RAVI), "self_message", "chat", "m-1"),
-        (chat(message=""), "message_empty", "chat", "m-1"),
-        (chat(message="\u200b"), "message_empty", "chat", "m-1"),
-        (chat(message="\ufeff\u2060 \u00ad"), "message_empty", "chat", "m-1"),
-        (chat(message="é" * 51), "message_too_large", "chat", "m-1"),
-        (chat(to="9999999999"), "no_such_person", "chat", "m-1"),
-        (chat(message=7), "bad_frame", "chat", "m-1"),
-        ({"type": "hello"}, "unknown_type", "frame", None),
-        ({"type": "ack", "ackType": "delivered"}, "bad_frame", "ack", None),
-        ({"type": "ack", "ackType": "delivered", "streamIds": ["5-0", "*"]}, "bad_stream_id", "ack", None),
-        ({"type": "ack", "ackType": "expired", "streamId": "5-0"}, "bad_frame", "ack", None),
-        ({"type": "ack", "ackType": "read", "to": ASHA}, "bad_frame", "ack", None),
-        ({"type": "ack", "ackType": "read", "messageId": "m"}, "bad_frame", "ack", "m"),
-        ({"type": "ack", "ackType": "read", "to": "x", "messageId": "m"}, "bad_mobile", "ack", None),
-        ({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m", "\0"]}, "bad_message_id", "ack", None),
+        (chat(to="x"), "bad_mobile", "chat", {"messageId": "m-1"}),
+        (chat(to="12 34"), "bad_mobile", "chat", {"messageId": "m-1", "to": "12 34"}),
+        (chat("a b"), "bad_message_id", "chat", {"messageId": "a b", "to": ASHA}),
+        (chat("a b", to=f"+{ASHA}"), "bad_message_id", "chat", {"messageId": "a b", "to": ASHA}),
+        (chat("m" * 129), "bad_message_id", "chat", {"messageId": "m" * 129, "to": ASHA}),
+        (chat("m" * 257), "bad_message_id", "chat", {"to": ASHA}),
+        (chat("m\0"), "bad_message_id", "chat", {"to": ASHA}),
+        (chat("a b", to="x"), "bad_mobile", "chat", {"messageId": "a b"}),
+        (chat(to=RAVI), "self_message", "chat", {"messageId": "m-1", "to": RAVI}),
+        (chat(message=""), "message_empty", "chat", {"messageId": "m-1", "to": ASHA}),
+        (chat(message="\u200b"), "message_empty", "chat", {"messageId": "m-1", "to": ASHA}),
+        (chat(message="\ufeff\u2060 \u00ad"), "message_empty", "chat", {"messageId": "m-1", "to": ASHA}),
+        (chat(message="é" * 51), "message_too_large", "chat", {"messageId": "m-1", "to": ASHA}),
+        (chat(to="9999999999"), "no_such_person", "chat", {"messageId": "m-1", "to": "9999999999"}),
+        (chat(message=7), "bad_frame", "chat", {"messageId": "m-1", "to": ASHA}),
+        (chat(message="half \ud83d"), "bad_frame", "chat", {"messageId": "m-1", "to": ASHA}),
+        ({"type": "hello"}, "unknown_type", "frame", {}),
+        (chat() | {"type": "message"}, "unknown_type", "frame", {"messageId": "m-1", "to": ASHA}),
+        ({"type": "ack", "ackType": "delivered"}, "bad_frame", "ack", {}),
+        ({"type": "ack", "ackType": "delivered", "messageId": "m"}, "bad_frame", "ack", {"messageIds": ["m"]}),
+        ({"type": "ack", "ackType": "delivered", "to": ASHA}, "bad_frame", "ack", {"to": ASHA}),
+        (
+            {"type": "ack", "ackType": "delivered", "to": ASHA, "messageId": "a b"},
+            "bad_message_id",
+            "ack",
+            {"to": ASHA, "messageIds": ["a b"]},
+        ),
+        (
+            {"type": "ack", "ackType": "delivered", "streamIds": ["5-0", "*"]},
+            "bad_stream_id",
+            "ack",
+            {"streamIds": ["5-0"]},
+        ),
+        ({"type": "ack", "ackType": "expired", "streamId": "5-0"}, "bad_frame", "ack", {"streamIds": ["5-0"]}),
+        ({"type": "ack", "ackType": "read", "to": ASHA}, "bad_frame", "ack", {"to": ASHA}),
+        ({"type": "ack", "ackType": "read", "messageId": "m"}, "bad_frame", "ack", {"messageIds": ["m"]}),
+        ({"type": "ack", "ackType": "read", "to": "x", "messageId": "m"}, "bad_mobile", "ack", {"messageIds": ["m"]}),
+        (
+            {"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m", "\0"]},
+            "bad_message_id",
+            "ack",
+            {"to": ASHA, "messageIds": ["m"]},
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_refusals(redis: "Redis", frame: Frame, code: str, component: str, named: str | None) -> None:
-    desk = Desk(OneServer(redis, max_message_bytes=100), V1())
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+async def test_refusals(
+    redis: "Redis", frame: Frame, code: str, component: str, names: Frame, dialect: V1 | Seed
+) -> None:
+    desk = Desk(OneServer(redis, max_message_bytes=100), dialect)
     answer = await desk.one(**frame)
-    assert (answer["type"], answer["code"], answer["component"]) == ("error", code, component)
+    assert (answer["type"], answer["code"]) == ("error", code)
+    assert answer["component"] == (
+        component if code != "no_such_person" or dialect.joins_frames else "user does not exists"
+    )
     assert answer["retryable"] is False
-    assert answer.get("messageId") == (named if component == "chat" else None)
+    assert {name: answer[name] for name in ("messageId", "to", "messageIds", "streamIds") if name in answer} == names
     assert await mailbox_of(desk.server, ASHA) == []
 
 
@@ -177,6 +208,82 @@ async def test_one_bad_frame_of_a_batch_spoils_no_other_and_each_pair_stays_in_o
     hers = await desk.server.link.command("XRANGE", f"mailbox:{{{ASHA}}}", "-", "+")
     assert [fields[5] for _, fields in hers] == [b"m-1", b"m-3", b"m-5"]
     assert await desk.hear("[]") == []
+
+
+async def test_what_cannot_be_decoded_in_a_batch_is_refused_by_name_and_its_neighbours_go_on(desk: Desk) -> None:
+    half = json.dumps(chat("m-2", message="hi \ud83d"))
+    broken = json.dumps(chat("m-4")).replace("hello", 'he said "hello"')
+    batch = [json.dumps(chat("m-1")), half, json.dumps(chat("m-3")), broken, json.dumps(chat("m-5"))]
+    answers = await desk.hear("[" + ",".join(batch) + "]")
+    told = [(each.get("code", each["type"]), each["messageId"]) for each in answers]
+    assert told == [("bad_frame", "m-2"), ("bad_json", "m-4"), ("sent", "m-1"), ("sent", "m-3"), ("sent", "m-5")]
+    assert len(await mailbox_of(desk.server, ASHA)) == 3
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+async def test_a_byte_order_mark_is_skipped(redis: "Redis", dialect: V1 | Seed) -> None:
+    desk = Desk(OneServer(redis), dialect)
+    (answer,) = await desk.hear("\ufeff" + json.dumps(chat()))
+    assert (answer["messageId"], answer.get("status", answer["type"])) == ("m-1", "sent")
+    assert (await desk.hear("\ufeff\ufeff" + json.dumps(chat())))[0]["code"] == "bad_json"
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+async def test_heartbeats_in_text_are_answered_and_never_end_a_connection(redis: "Redis", dialect: V1 | Seed) -> None:
+    desk = Desk(OneServer(redis, bad_frames_per_minute=3), dialect)
+    for said, answer in (
+        ('{"type":"ping"}', "pong"),
+        ('{"type":"pong"}', "unknown_type"),
+        ('{"type":"system","message":"x"}', "unknown_type"),
+        ('{"type":"error"}', "unknown_type"),
+        ("{}", "unknown_type"),
+        ("ping", "bad_json"),
+        ("", "bad_json"),
+        (" ", "bad_json"),
+        ("2", "bad_frame"),
+        ('"ping"', "bad_frame"),
+        ("null", "bad_frame"),
+    ):
+        for _ in range(4):
+            (frame,) = await desk.hear(said)
+            assert frame.get("code", frame["type"]) == answer, said
+        assert not desk.inbound.too_many_bad, said
+    for said in ("x" * 33, "{", "[7" if dialect.joins_frames else "[7]"):
+        assert not desk.inbound.too_many_bad
+        await desk.hear(said)
+    assert desk.inbound.too_many_bad, "what was meant as a frame counts"
+
+
+async def test_what_does_not_count_is_not_without_end_in_one_message(desk: Desk) -> None:
+    await desk.hear(json.dumps([{"type": "x"}] * 10))
+    assert not desk.inbound.too_many_bad
+    answers = await desk.hear(json.dumps([{"type": "x"}] * 1000))
+    assert desk.inbound.too_many_bad
+    assert len(answers) == 20
+
+
+async def test_a_delivered_ack_may_name_chats_by_their_sender_and_message_ids(desk: Desk) -> None:
+    ids = await fly(desk, "m-1", "m-2", "m+/=@3", "m-4")
+    more = {"type": "ack", "ackType": "delivered", "to": f"+{ASHA}"}
+    await desk.nothing(**more, messageId="m-1", messageIds=["m+/=@3", "m+/=@3", "never-sent"])
+    assert [entry.stream_id for entry in await mailbox_of(desk.server, RAVI)] == [ids[1], ids[3]]
+    told = await receipts(desk.server)
+    assert [(sender, kind, sorted(names)) for sender, kind, names in told] == [(RAVI, "delivered", ["m+/=@3", "m-1"])]
+    await desk.nothing(**more, messageId="m-1")
+    await desk.nothing(**more | {"to": EVE}, messageId="m-2")
+    assert await receipts(desk.server) == told, "again, and in another's name, is a silent no-op"
+    await desk.nothing(**more, messageId="m-2", streamId=ids[3])
+    assert [entry.stream_id for entry in await mailbox_of(desk.server, RAVI)] == [ids[1]], "a streamId says it better"
+
+
+async def test_a_text_of_control_characters_is_as_long_as_it_is_in_utf8(redis: "Redis") -> None:
+    desk = Desk(OneServer(redis), V1())
+    said = json.dumps(chat(message="\x01" * 16_000))
+    assert len(said) > 90_000
+    (answer,) = await desk.hear(said)
+    assert (answer["type"], answer["messageId"]) == ("sent", "m-1")
+    (answer,) = await desk.hear(json.dumps(chat("m-2", message="x" * 200_000)))
+    assert (answer["code"], answer["messageId"]) == ("message_too_large", "m-2")
 
 
 async def test_the_seed_dialect_knows_no_batches(seed: Desk) -> None:
