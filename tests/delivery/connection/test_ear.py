@@ -120,7 +120,7 @@ async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_drop
         gate.open()
         await line.begin()
     for _ in range(3):
-        line.ear.received("x")
+        line.ear.received("{x")
     line.say("m-1")
     gate.open()
     await until(lambda: line.socket.closes)
