@@ -103,10 +103,10 @@ class Inbound:
             raise Refusal("bad_message_id")
         if to == self._mobile:
             raise Refusal("self_message")
+        if size_of(frame.message) > self._settings.max_message_bytes:
+            raise Refusal("message_too_large")  # first: what comes next is no small work for a long text
         if shows_nothing(frame.message):
             raise Refusal("message_empty")
-        if size_of(frame.message) > self._settings.max_message_bytes:
-            raise Refusal("message_too_large")
         self._sends.put(to, frame.message_id, frame.message)
 
     def _ack(self, frame: AckIn) -> None:
