@@ -45,7 +45,9 @@ def test_each_number_of_a_region_leads_back_in_it_and_is_found_as_people_write_i
 @pytest.mark.parametrize("region", REGIONS)
 def test_each_mobile_of_the_world_leads_back_in_each_region(region: str) -> None:
     assert len(MOBILES) > 200
-    assert [mobile for mobile in MOBILES if canonical_mobile(mobile, region) != mobile] == []
+    # A quarter of them where it takes too long otherwise; another quarter in the next region.
+    some = MOBILES if region in CAREFUL else MOBILES[REGIONS.index(region) % 4 :: 4]
+    assert [mobile for mobile in some if canonical_mobile(mobile, region) != mobile] == []
 
 
 @pytest.mark.parametrize("region", CAREFUL)

@@ -126,6 +126,8 @@ def test_a_name_is_kept_in_one_form() -> None:
         "abc\U000f0000",
         "abc\u0378",
         "abc\ufff9",
+        "abc\u0605",
+        "abc\U00013430",
         # marks alone, and piles of them
         "\u0301\u0301\u0301",
         "\u0302\u0301\u0300",
@@ -135,6 +137,7 @@ def test_a_name_is_kept_in_one_form() -> None:
         "x\u0301\u0302\u0303yz",
         "Z\u0323\u0300\u0316\u0301algo",
         "ก็็็็",
+        "\u05e9\u05b0\u05c1\u05b4\u05bc\u05bd\u0596abc",
         "a\u20dd\u20ddbc",
         "a\u20e3bc",
         # letters that look like those of the rest of the word
