@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import structlog
 from tortoise.connection import get_connection, get_connections
-from tortoise.exceptions import TransactionManagementError
+from tortoise.exceptions import BaseORMException, TransactionManagementError
 from tortoise.transactions import in_transaction
 
 from protocol.refusals import Refusal
@@ -37,9 +37,21 @@ AWAY: Final = (
     OSError,  # TimeoutError is one
     asyncpg.OperatorInterventionError,  # starting up, shutting down
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.PostgresSystemError,  # its disk, its files
+    asyncpg.InternalServerError,
     asyncpg.ReadOnlySQLTransactionError,  # a replica, in the middle of a failover
-    asyncpg.PostgresIOError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.TransactionRollbackError,  # a deadlock, a conflict with another transaction
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # it does not let us in any more
+    asyncpg.InvalidCatalogNameError,  # the database, or a table or column of it, is not there: it is being put back,
+    asyncpg.UndefinedTableError,  # or the migration was forgotten
+    asyncpg.UndefinedColumnError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InvalidCachedStatementError,  # a migration came in between
 )
+"""None of these is a fault of the one who asks, and trying again later may do."""
 
 
 @asynccontextmanager
@@ -52,8 +64,17 @@ async def answering() -> AsyncIterator[None]:
         async with asyncio.timeout(DEADLINE):
             yield
     except AWAY as error:
-        logger.warning("PostgreSQL is away", error=type(error).__name__, detail=str(error))
-        raise Refusal("unavailable") from error
+        raise _away(error) from error
+    except BaseORMException as error:
+        # Tortoise puts its own exceptions around many of asyncpg's.
+        if isinstance(error.__cause__, AWAY):
+            raise _away(error.__cause__) from error
+        raise
+
+
+def _away(error: BaseException) -> Refusal:
+    logger.warning("PostgreSQL is away", error=type(error).__name__, detail=str(error))
+    return Refusal("unavailable")
 
 
 async def read(work: Callable[[], Awaitable[T]]) -> T:

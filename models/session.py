@@ -20,4 +20,7 @@ class Session(Model):
 
     class Meta:
         table = "sessions"
-        indexes = (Index(fields=("user_id", "expires_at"), name="sessions_user_expires"),)
+        indexes = (
+            Index(fields=("user_id", "expires_at"), name="sessions_user_expires"),
+            Index(fields=("expires_at",), name="sessions_expires"),  # for pruning
+        )

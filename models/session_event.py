@@ -33,6 +33,7 @@ class SessionEvent(Model):
     device_id = fields.CharField(max_length=64, db_default="")
     reason = fields.CharField(max_length=64, db_default="")
     at = fields.DatetimeField(description="when it happened, not when it was written")
+    times = fields.IntField(db_default=1, description="events of one device in a moment that are one row")
 
     class Meta:
         table = "session_events"

@@ -1,6 +1,7 @@
 """A person."""
 
 from tortoise import fields
+from tortoise.indexes import Index
 from tortoise.models import Model
 
 
@@ -13,7 +14,12 @@ class User(Model):
     password_hash = fields.CharField(max_length=72, description="bcrypt")
     # Raised in the same transaction as every change of this person's blocks: Redis takes only newer ones.
     blocks_version = fields.BigIntField(db_default=0)
+    # Null: never, or by a version that did not write it down.
+    blocks_changed_at = fields.DatetimeField(null=True)
+    # The newest disconnect among the session events that were pruned; null: none was.
+    last_seen_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "users"
+        indexes = (Index(fields=("blocks_changed_at", "id"), name="users_blocks_changed"),)

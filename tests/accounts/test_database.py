@@ -1,6 +1,7 @@
 """PostgreSQL stopped, frozen, restarted: a clear refusal in time, and recovery by itself."""
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 from asyncpg.pool import Pool
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import IntegrityError, OperationalError
@@ -169,3 +171,91 @@ async def test_one_failed_begin_is_tried_again(orm: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(asyncpg.transaction.Transaction, "start", once)
     await _add(A)
     assert await _count() == 1
+
+
+@contextlib.asynccontextmanager
+async def _set(server: Postgres, name: str, value: str) -> AsyncIterator[None]:
+    """A setting of the server for a while, in the sessions there are, too."""
+    await asyncio.to_thread(server.fetch, f"ALTER SYSTEM SET {name} = {value}")
+    await asyncio.to_thread(server.fetch, "SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.fetch, f"ALTER SYSTEM RESET {name}")
+        await asyncio.to_thread(server.fetch, "SELECT pg_reload_conf()")
+
+
+async def _until(work: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(5):
+        while not await work():
+            await asyncio.sleep(0.02)
+
+
+async def _read_only() -> bool:
+    rows = await get_connection("default").execute_query_dict("SHOW default_transaction_read_only")
+    return bool(rows[0]["default_transaction_read_only"] == "on")
+
+
+async def test_read_only_it_is_unavailable_for_who_writes_and_there_for_who_reads(mortal: Postgres) -> None:
+    """As in the middle of a failover."""
+    await _add(A)
+    async with _set(mortal, "default_transaction_read_only", "on"):
+        await _until(_read_only)
+        await _refused_in(lambda: _add(B))
+        assert await _count() == 1
+    await _until(lambda: _not(_read_only()))
+    await _add(B)
+    assert await _count() == 2
+
+
+async def _not(work: Awaitable[bool]) -> bool:
+    return not await work
+
+
+async def test_a_deadlock_is_unavailable_and_no_fault_of_our_own(mortal: Postgres) -> None:
+    await _add(A)
+    await _add(B)
+
+    async def both(first: str, second: str, ready: asyncio.Event, other: asyncio.Event) -> None:
+        async with transaction():
+            await User.filter(mobile_no=first).update(name="Changed")
+            ready.set()
+            await other.wait()
+            await User.filter(mobile_no=second).update(name="Changed")
+
+    async with _set(mortal, "deadlock_timeout", "'50ms'"):
+        one, two = asyncio.Event(), asyncio.Event()
+        works = both(A, B, one, two), both(B, A, two, one)
+        ends = await asyncio.gather(*works, return_exceptions=True)
+    assert [str(end) for end in ends if end is not None] == ["unavailable"]
+
+
+async def test_a_schema_that_is_not_there_is_unavailable(mortal: Postgres) -> None:
+    await _count()
+    await asyncio.to_thread(mortal.fetch, "ALTER TABLE users RENAME TO elsewhere", "whatsapp")
+    await _refused_in(_count)
+    await asyncio.to_thread(mortal.fetch, "ALTER TABLE elsewhere RENAME TO users", "whatsapp")
+    await asyncio.to_thread(mortal.fetch, "ALTER TABLE users RENAME COLUMN name TO called", "whatsapp")
+    await _refused_in(lambda: _add(A))
+    await asyncio.to_thread(mortal.fetch, "ALTER TABLE users RENAME COLUMN called TO name", "whatsapp")
+    await _add(A)
+
+
+def test_nothing_tortoise_puts_its_own_exception_around_is_missed() -> None:
+    """Every exception of asyncpg's that means "away", as Tortoise hands it on."""
+
+    async def through(error: Exception) -> str:
+        async def fail(_client: object) -> None:
+            raise error
+
+        try:
+            async with database.answering():
+                await AsyncpgDBClient._translate_exceptions(object(), fail)  # type: ignore[arg-type]
+        except Refusal as refusal:
+            return refusal.code
+        return "nothing"
+
+    away = [each for each in database.AWAY if each.__module__.startswith("asyncpg")]
+    assert len(away) > 10
+    for kind in away:
+        assert asyncio.run(through(kind("why"))) == "unavailable", kind

@@ -155,3 +155,19 @@ async def test_stopping_does_not_wait_for_a_frozen_postgresql(mortal: Postgres) 
     took = time.monotonic() - started
     await asyncio.to_thread(mortal.resume)
     assert took < 4
+
+
+async def test_a_read_only_postgresql_costs_no_event(mortal: Postgres) -> None:
+    events = SessionEvents(10)
+    await events.write(_event(0))
+    change = "ALTER SYSTEM SET default_transaction_read_only = on", "ALTER SYSTEM RESET default_transaction_read_only"
+    for number, statement in enumerate(change, 1):
+        await asyncio.to_thread(mortal.fetch, statement)
+        await asyncio.to_thread(mortal.fetch, "SELECT pg_reload_conf()")
+        await asyncio.sleep(0.3)
+        events.add(_event(number))
+        if number == 1:
+            with pytest.raises(Refusal, match="unavailable"):
+                await events.flush()
+    await events.flush()
+    assert await _reasons() == ["reason 0", "reason 1", "reason 2"]

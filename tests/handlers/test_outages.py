@@ -64,6 +64,26 @@ async def test_postgresql_away(on_mortal_postgres: Api, own_postgres: Postgres, 
     assert api.notes.changes[-1][2:] == (1, [B])
 
 
+async def test_postgresql_read_only(on_mortal_postgres: Api, own_postgres: Postgres) -> None:
+    """A failover: what reads is answered, what writes gets a 503."""
+    api = on_mortal_postgres
+    await api.sign_up(B)
+    headers = await api.person(A)
+    await asyncio.to_thread(own_postgres.fetch, "ALTER SYSTEM SET default_transaction_read_only = on")
+    await asyncio.to_thread(own_postgres.fetch, "SELECT pg_reload_conf()")
+    await asyncio.sleep(0.5)
+    await _refused(api, "POST", "/auth/login", json=LOGIN)
+    await _refused(api, "POST", "/auth/signin", json={"name": "New", **LOGIN, "mobileNo": "919800000003"})
+    await _refused(api, "POST", "/auth/logout", headers=headers)
+    await _refused(api, "POST", "/block-action/block", json={"blockedUserMobileNo": B}, headers=headers)
+    await _refused(api, "DELETE", f"/block-action/unblock?mobileNo={B}", headers=headers)
+    assert (await api.client.get("/block-action/list", headers=headers)).status_code == 200
+    await asyncio.to_thread(own_postgres.fetch, "ALTER SYSTEM RESET default_transaction_read_only")
+    await asyncio.to_thread(own_postgres.fetch, "SELECT pg_reload_conf()")
+    await asyncio.sleep(0.5)
+    assert (await api.client.post("/auth/login", json=LOGIN)).status_code == 200
+
+
 @pytest.mark.parametrize(("away", "back"), [("stop", "start"), ("pause", "resume")])
 async def test_redis_away(on_mortal_valkey: Api, own_valkey: Valkey, away: str, back: str) -> None:
     api = on_mortal_valkey
