@@ -19,9 +19,9 @@ _PEOPLE: Final = """
 SELECT u.mobile_no, u.id, u.name, u.blocks_version,
        ARRAY(SELECT t.mobile_no::text FROM blocks b JOIN users t ON t.id = b.blocked_id
              WHERE b.blocker_id = u.id ORDER BY 1) AS blocked,
-       (SELECT e.at FROM session_events e
+       greatest(u.last_seen_at, (SELECT e.at FROM session_events e
         WHERE e.mobile_no = u.mobile_no AND e.user_id = u.id AND e.kind = 'disconnect'
-        ORDER BY e.at DESC LIMIT 1) AS last_seen,
+        ORDER BY e.at DESC LIMIT 1)) AS last_seen,
        ARRAY(SELECT DISTINCT s.device_id::text FROM sessions s
              WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > now()) AS devices
 FROM users u WHERE u.mobile_no = ANY($1)

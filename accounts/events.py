@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -12,48 +11,33 @@ from tortoise.connection import get_connection
 from tortoise.exceptions import BaseORMException
 
 from accounts.database import transaction
+from accounts.merging import Event, Merger
 from background.loops import Loop, forever
-from models import EventKind
 from protocol.refusals import Refusal
 
+__all__ = ["Event", "SessionEvents"]
 logger = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 1.0
 BATCH: Final = 500
-STOP_SECONDS: Final = 2.0
-"""How long the last flush may take: a stopping server does not wait for a PostgreSQL that is away."""
+STOP_SECONDS: Final = 2.5
+"""How long the last flush may take: a stopping server does not wait for a PostgreSQL that is away. More than the two
+seconds after which asyncpg gives a command up by itself: one that is cancelled takes two more."""
 
 _INSERT: Final = """
-INSERT INTO session_events (kind, mobile_no, user_id, session_id, device_id, reason, server_id, at)
-SELECT kind, mobile, account_id, session_id, device_id, left(reason, 64), coalesce(nullif(server_id, ''), $2), at
+INSERT INTO session_events (kind, mobile_no, user_id, session_id, device_id, reason, server_id, times, at)
+SELECT kind, mobile, account_id, session_id, device_id, left(reason, 64), coalesce(nullif(server_id, ''), $2), times, at
 FROM jsonb_to_recordset($1::jsonb) AS given(kind text, mobile text, account_id uuid, session_id uuid,
-    device_id text, reason text, server_id text, at timestamptz)
+    device_id text, reason text, server_id text, times int, at timestamptz)
 """
 """Not as models: of a thousand who come at once, Tortoise's took an eighth of a server's time, and held up the loop."""
-
-
-class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a session.
-
-    :param account_id: None when nobody has this number
-    :param server_id: empty: the server whose :class:`SessionEvents` takes it
-    :param reason: a refusal's or close code's word; 64 characters of it are kept
-    """
-
-    kind: EventKind
-    mobile: str
-    account_id: str | None = None
-    session_id: str | None = None
-    device_id: str = ""
-    reason: str = ""
-    server_id: str = ""
-    at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
 class SessionEvents:
     """Writes events; keeps what PostgreSQL cannot take now, up to a limit.
 
-    A bulk whose answer got lost is written again: an event may be there twice, but is not missing.
+    A bulk whose answer got lost is written again: an event may be there twice, but is not missing. What one device does
+    again and again within a minute is one row (:mod:`accounts.merging`).
 
     :param buffer_size: events kept; beyond that the oldest are dropped, counted and reported
     """
@@ -62,32 +46,45 @@ class SessionEvents:
         self._buffer: deque[Event] = deque()
         self._size = buffer_size
         self._server_id = server_id
+        self._merger = Merger(buffer_size)
         self._loop: Loop | None = None
         self._reported = 0
         self.dropped = 0
         """Events lost since the start, because PostgreSQL was away for too long."""
 
     def __len__(self) -> int:
-        return len(self._buffer)
+        return len(self._buffer) + len(self._merger)
 
     def add(self, event: Event) -> None:
-        """Keep it for the next flush. Never waits, never fails."""
-        self._buffer.append(event)
-        self._drop_oldest()
+        """Keep it for the next flush, or for longer when it is to be one row with others. Never waits, never fails."""
+        now = self._merger.pass_on(event)
+        if now is not None:
+            self._keep(now)
 
     async def write(self, event: Event) -> None:
-        """Write it now; with PostgreSQL away it is kept for the next flush."""
+        """Write it now, if it is not one row with others; with PostgreSQL away it is kept for the next flush."""
+        now = self._merger.pass_on(event)
+        if now is None:
+            return
         try:
             async with transaction():
-                await self._insert([event])
+                await self._insert([now])
         except Refusal:
-            self.add(event)
+            self._keep(now)
 
     async def flush(self) -> None:
-        """Write what is kept.
+        """Write all that is kept.
 
         :raises Refusal: ``unavailable``; what was not written is kept
         """
+        self._keep(*self._merger.everything())
+        await self._flush()
+
+    def _keep(self, *events: Event) -> None:
+        self._buffer.extend(events)
+        self._drop_oldest()
+
+    async def _flush(self) -> None:
         while self._buffer:
             batch = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
             try:
@@ -102,24 +99,26 @@ class SessionEvents:
         self._loop = forever("session events", self._flush_and_report, FLUSH_SECONDS)
 
     async def stop(self) -> None:
-        """Flush a last time, for two seconds (three with PostgreSQL frozen); what is left then is reported as lost."""
+        """Flush a last time, for some seconds; what is left then is reported as lost."""
         until = asyncio.get_running_loop().time() + STOP_SECONDS
         if self._loop is not None:
             # A flush under way is let finish: cut off, it would be written again.
             await self._loop.stop(STOP_SECONDS)
+        self._keep(*self._merger.everything())
         with suppress(TimeoutError):  # what is left is reported
             async with asyncio.timeout_at(until):
                 await self._try_flush()  # what came while the last one was under way
-        if self._buffer:
-            logger.warning("session events were lost at the end", count=len(self._buffer))
+        if len(self):
+            logger.warning("session events were lost at the end", count=len(self))
 
     async def _flush_and_report(self) -> None:
+        self._keep(*self._merger.due())
         await self._try_flush()
         self._report()
 
     async def _try_flush(self) -> None:
         try:
-            await self.flush()
+            await self._flush()
         except Refusal:
             pass  # reported where it was made; the events are kept
         except Exception:

@@ -28,6 +28,11 @@ REPLICAS = "replicas"
 """Channel nobody listens to: what is said there is one place more in the history that replicas copy."""
 
 
+def place(job: str) -> str:
+    """String: where the next run of a background job goes on."""
+    return f"place:{job}"
+
+
 def server(server_id: str) -> str:
     """String with a time to live: what a server tells of itself, as JSON."""
     return f"server:{server_id}"

@@ -108,7 +108,12 @@ class Settings(BaseSettings):
         15, ge=1, le=60, description="Seconds between looks for stuck mailboxes (a divisor of 60)"
     )
     cap_minutes: int = Field(5, ge=1, le=60, description="Minutes between runs of the mailbox cap (a divisor of 60)")
-    cap_batch: int = Field(2_000, ge=1, description="People looked at by one run of the mailbox cap")
+    cap_batch: int = Field(10_000, ge=1, description="People looked at by one run of the mailbox cap")
+    prune_minutes: int = Field(
+        10, ge=1, le=60, description="Minutes between runs that prune old history (a divisor of 60)"
+    )
+    session_event_days: float = Field(90, gt=0, description="Days session events are kept")
+    session_days: float = Field(30, ge=0, description="Days a session is kept after its end by time")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged")
 
@@ -135,7 +140,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must start with one of {' '.join(schemes)}")
         return value.replace("postgresql://", "postgres://", 1)
 
-    @field_validator("sweep_seconds", "reclaim_seconds", "cap_minutes")
+    @field_validator("sweep_seconds", "reclaim_seconds", "cap_minutes", "prune_minutes")
     @classmethod
     def _divides(cls, value: int) -> int:
         if 60 % value:

@@ -21,6 +21,8 @@ from settings.logs import configure
 from workers.cap_mailboxes import cap_mailboxes
 from workers.chores import Chores
 from workers.clock import ClockWatch
+from workers.mend_blocks import mend_blocks
+from workers.prune_history import prune_history
 from workers.queue import end_on_cluster, write_also_when_full
 from workers.reclaim_mailboxes import reclaim_mailboxes
 from workers.sweep_presence import sweep_presence
@@ -79,6 +81,8 @@ def _jobs(settings: Settings) -> list[CronJob]:
         cron(sweep_presence, second=_every(settings.sweep_seconds), **common),
         cron(reclaim_mailboxes, second=_every(settings.reclaim_seconds), **common),
         cron(cap_mailboxes, minute=_every(settings.cap_minutes), second=7, **common),
+        cron(mend_blocks, second=37, **common),
+        cron(prune_history, minute=_every(settings.prune_minutes), second=23, **common),
     ]
 
 

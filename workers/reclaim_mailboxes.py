@@ -1,13 +1,13 @@
 """People who are connected and have entries that nobody carries are rung; their connection does the rest."""
 
-import asyncio
+from functools import partial
 from typing import Any
 
 import structlog
 
 from delivery.doorbell import ring_command
 from delivery.scripts import STUCK
-from workers.chores import Chores
+from workers.chores import Budget, Chores
 
 logger = structlog.get_logger(__name__)
 
@@ -15,13 +15,11 @@ logger = structlog.get_logger(__name__)
 async def reclaim_mailboxes(ctx: dict[str, Any]) -> int:
     """One look at everyone connected; returns how many connections were rung. Who is offline needs nothing."""
     chores: Chores = ctx["chores"]
-    rung = parked = 0
-    for server_id, alive in await chores.servers():
-        if not alive:
-            continue
-        async for mobiles in chores.people_of(server_id):
-            rung += sum(await asyncio.gather(*[_ring_if_stuck(chores, mobile) for mobile in mobiles]))
-            parked += sum(await asyncio.gather(*[_report_parked(chores, mobile) for mobile in mobiles]))
+    budget, rung, parked = Budget(chores.settings.reclaim_seconds), 0, 0
+    living = [server_id for server_id, alive in await chores.servers() if alive]
+    async for mobiles in chores.walk("reclaim", living, budget):
+        rung += await chores.each(mobiles, partial(_ring_if_stuck, chores))
+        parked += await chores.each(mobiles, partial(_report_parked, chores))
     if rung or parked:
         logger.info("mailboxes reclaimed", rung=rung, parked=parked)
     return rung

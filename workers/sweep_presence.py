@@ -1,38 +1,55 @@
-"""Leases that are over, or whose server is gone, become last seen; block sets unlike PostgreSQL's are mended."""
+"""Leases that are over, or whose server is gone, become last seen; block sets that were changed lately are compared."""
 
-import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
 
-from accounts.database import read
 from accounts.events import Event
 from delivery import keys
 from delivery.scripts import SWEEP
-from models import EventKind, User
-from workers.chores import Chores
+from models import EventKind
+from workers.chores import Budget, Chores
+from workers.mend_blocks import mend_changed
 
 logger = structlog.get_logger(__name__)
 
 
 async def sweep_presence(ctx: dict[str, Any]) -> int:
-    """One sweep over all servers; returns how many leases ended."""
+    """One sweep, first over the servers that are gone; returns how many leases ended."""
     chores: Chores = ctx["chores"]
-    ended = 0
-    for server_id, alive in await chores.servers():
-        gone = "" if alive else server_id
-        async for mobiles in chores.people_of(server_id):
-            ended += sum(await asyncio.gather(*[_sweep(chores, mobile, gone) for mobile in mobiles]))
+    budget, ended = Budget(chores.settings.sweep_seconds), 0
+    servers = await chores.servers()
+    for server_id, alive in servers:
         if not alive:
-            await chores.link.together([("DEL", keys.people(server_id)), ("ZREM", keys.SERVERS, server_id)])
-    mended = await mend_blocks(chores)
+            ended += await _sweep_gone(chores, server_id, budget)
+    living = [server_id for server_id, alive in servers if alive]
+    async for mobiles in chores.walk("sweep", living, budget):
+        ended += await chores.each(mobiles, partial(_sweep, chores, ""))
+    mended = await mend_changed(chores, budget)
     if ended or mended:
         logger.info("presence swept", leases=ended, blocks_mended=mended)
     return ended
 
 
-async def _sweep(chores: Chores, mobile: str, gone: str) -> int:
+async def _sweep_gone(chores: Chores, server_id: str, budget: Budget) -> int:
+    """Who was swept leaves the server's list, so that the next run begins with the others."""
+    ended, cursor, name = 0, b"0", keys.people(server_id)
+    while True:
+        cursor, mobiles = await chores.some_people(server_id, cursor)
+        ended += await chores.each(mobiles, partial(_sweep, chores, server_id))
+        if mobiles:
+            await chores.link.command("SREM", name, *mobiles)
+        if cursor == b"0":
+            await chores.link.together([("DEL", name), ("ZREM", keys.SERVERS, server_id)])
+            return ended
+        # One that only stood still may be back, and lists its people anew.
+        if budget.over or await chores.link.command("EXISTS", keys.server(server_id)):
+            return ended
+
+
+async def _sweep(chores: Chores, gone: str, mobile: str) -> int:
     mine = chores.people.keys(mobile)
     lease_ms = int(chores.settings.lease_seconds * 1000)
     ended = await chores.link.call(SWEEP, [mine.leases, mine.last_seen], [lease_ms, gone])
@@ -47,22 +64,3 @@ async def _sweep(chores: Chores, mobile: str, gone: str) -> int:
         )
         chores.events.add(event)
     return len(ended)
-
-
-async def mend_blocks(chores: Chores) -> int:
-    """Compare the versions of everyone's blocks who ever blocked somebody; Redis may have missed the last change.
-
-    :returns: how many block sets were written anew
-    :raises Refusal: ``unavailable``; the next sweep compares them
-    """
-    mended = 0
-    rows = await read(lambda: User.filter(blocks_version__gt=0).values_list("mobile_no", "blocks_version"))
-    for start in range(0, len(rows), 500):
-        batch = rows[start : start + 500]
-        words = [("HGET", chores.people.keys(mobile).record, "blocks") for mobile, _ in batch]
-        for (mobile, version), known in zip(batch, await chores.link.together(words), strict=True):
-            # Who is not loaded is loaded, blocks and all, before anything is decided about him.
-            if known is not None and int(known) < version:
-                await chores.people.load(mobile)
-                mended += 1
-    return mended

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from tortoise.context import TortoiseContext
 
+from accounts import merging
 from accounts.events import Event, SessionEvents
 from devstack.postgres import Postgres
 from models import EventKind, SessionEvent, User
@@ -19,7 +20,7 @@ A = "919800000001"
 
 
 def _event(number: int = 0, kind: EventKind = EventKind.CONNECT, account: str | None = None) -> Event:
-    return Event(kind, A, account, str(uuid.uuid4()), "phone", f"reason {number}")
+    return Event(kind, A, account, str(uuid.uuid4()), f"phone-{number}", f"reason {number}")
 
 
 async def _reasons() -> list[str]:
@@ -46,8 +47,8 @@ async def test_an_event_is_written_whole(orm: str, enrol: Callable[[str], Awaita
 
 async def test_a_reason_with_a_nul_is_written_without_it(orm: str) -> None:
     events = SessionEvents(10)
-    for reason in ("1000 by\0e", "a literal \\u0000 stays"):
-        events.add(Event(EventKind.DISCONNECT, A, reason=reason))
+    for device, reason in (("phone", "1000 by\0e"), ("tablet", "a literal \\u0000 stays")):
+        events.add(Event(EventKind.DISCONNECT, A, device_id=device, reason=reason))
     await events.flush()
     assert await _reasons() == ["1000 bye", "a literal \\u0000 stays"]
 
@@ -171,3 +172,43 @@ async def test_a_read_only_postgresql_costs_no_event(mortal: Postgres) -> None:
                 await events.flush()
     await events.flush()
     assert await _reasons() == ["reason 0", "reason 1", "reason 2"]
+
+
+async def _rows() -> list[tuple[str, str, int]]:
+    return [(row.kind.value, row.reason, row.times) for row in await SessionEvent.all().order_by("id")]
+
+
+async def test_a_device_that_reconnects_in_a_loop_is_four_rows_a_minute(orm: str) -> None:
+    events = SessionEvents(10_000)
+    for number in range(1_000):
+        for kind in (EventKind.CONNECT, EventKind.DISCONNECT):
+            events.add(Event(kind, A, device_id="phone", reason=f"{number}"))
+    await events.stop()
+    assert await _rows() == [
+        ("connect", "0", 1),
+        ("disconnect", "0", 1),
+        ("connect", "1", 999),
+        ("disconnect", "999", 999),
+    ]
+
+
+async def test_what_is_held_is_written_in_time_and_not_before(orm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr("accounts.events.FLUSH_SECONDS", 0.05)
+    events = SessionEvents(10)
+    events.start()
+    for number in range(3):
+        events.add(Event(EventKind.DISCONNECT, A, device_id="phone", reason=f"{number}"))
+    async with asyncio.timeout(5):
+        while len(await _rows()) < 2:
+            await asyncio.sleep(0.01)
+    await events.stop()
+    assert await _rows() == [("disconnect", "0", 1), ("disconnect", "2", 2)]
+
+
+async def test_failed_logins_of_one_number_are_two_rows_a_minute(orm: str) -> None:
+    events = SessionEvents(10)
+    for number in range(50):
+        await events.write(Event(EventKind.LOGIN_FAILED, A, device_id=f"{number}", reason="credentials_wrong"))
+    await events.flush()
+    assert await _rows() == [("login_failed", "credentials_wrong", 1), ("login_failed", "credentials_wrong", 49)]

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from tests.delivery.post import MOBILE, Post
 from tests.support.links import close_links
-from tests.workers.support import enrol
+from tests.workers.support import Modules, enrol
 
 
 @pytest.fixture
@@ -35,3 +35,9 @@ async def post(ctx: dict[str, Any], env: dict[str, str]) -> AsyncIterator[Post]:
         await made.load(str(user.id))
         yield made
         await close_links()
+
+
+@pytest.fixture
+def modules(ctx: dict[str, Any]) -> Modules:
+    """``modules.chores`` and its neighbours."""
+    return Modules()

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import importlib
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -47,3 +48,10 @@ def with_knobs(ctx: dict[str, Any], **knobs: Any) -> dict[str, Any]:
 async def at_once(chore: Chore, ctx: dict[str, Any], times: int = 4) -> list[int]:
     """Several workers at the same chore."""
     return await asyncio.gather(*(chore(ctx) for _ in range(times)))
+
+
+class Modules:
+    """The chores' modules. Their package reads the environment when it is imported."""
+
+    def __getattr__(self, name: str) -> Any:
+        return importlib.import_module(f"workers.{name}")

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from tortoise.context import TortoiseContext
 
+from accounts.blocks import Blocks
 from delivery import keys
 from devstack.postgres import Postgres
-from models import Block, SessionEvent, User
+from models import SessionEvent, User
 from protocol.refusals import Refusal
 from settings.database import tortoise_orm
 from tests.delivery.post import ASHA, MOBILE, Post
@@ -112,5 +113,10 @@ async def test_without_postgresql_presence_is_swept_and_blocks_wait(
 
 
 async def _block(user: User, other: User) -> None:
-    await Block.create(blocker=user, blocked=other)
-    await User.filter(id=user.id).update(blocks_version=1)
+    """As a server does that ends between PostgreSQL's commit and telling Redis."""
+
+    async def ends(*_: object) -> None:
+        raise Refusal("unavailable")
+
+    with pytest.raises(Refusal, match="unavailable"):
+        await Blocks(ends, 100).block(user.mobile_no, other.mobile_no)
