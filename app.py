@@ -34,6 +34,7 @@ from handlers.socket import register_socket
 from models import EventKind
 from protocol.refusals import UNAVAILABLE, Refusal
 from server.application import MiniSanic, make_app
+from server.cors import add_cors
 from server.drain import add_drain
 from settings import Settings, SettingsError, load
 from settings.database import tortoise_orm
@@ -179,6 +180,7 @@ def create_app(settings: Settings | None = None) -> MiniSanic:
     app = make_app("whatsapp_mini", settings)
     register(app)
     register_socket(app)
+    add_cors(app, settings.origins)
     register_tortoise(app, config=tortoise_orm(settings.database_url, settings.database_pool))
 
     async def look_at_redis(_app: MiniSanic) -> None:

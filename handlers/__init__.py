@@ -1,4 +1,6 @@
-"""The HTTP side: thin. Decorator, typed body, one await, one return. Every route is in the table below."""
+"""The HTTP side: thin. Decorator, typed body, one await, one return. Every route is in the table below.
+
+A GET is answered to HEAD, too, and every path to OPTIONS (handlers.methods)."""
 
 from typing import Any, Final
 
@@ -6,6 +8,7 @@ from sanic import Sanic
 
 from handlers import auth, blocks, health, page, profile
 from handlers.errors import register_errors
+from handlers.methods import options, served
 
 ROUTES: Final = (
     ("POST", "/auth/signin", auth.sign_up),
@@ -26,5 +29,9 @@ ROUTES: Final = (
 def register(app: "Sanic[Any, Any]") -> None:
     """Add all routes and the one way errors are answered. ``app.ctx.services`` must exist when requests come."""
     register_errors(app)
+    methods: dict[str, list[str]] = {}
     for method, path, handler in ROUTES:
-        app.add_route(handler, path, methods=[method], name=handler.__name__)
+        methods.setdefault(path, []).extend(served(method))
+        app.add_route(handler, path, methods=served(method), name=handler.__name__)
+    for number, path in enumerate(methods):
+        app.add_route(options(methods[path]), path, methods=["OPTIONS"], name=f"options_{number}")

@@ -1,11 +1,12 @@
 """Every error of the HTTP side, whoever raised it, becomes the one error body. No submitted value is ever in it."""
 
+import contextlib
 import math
 from typing import Any, Final
 
 import structlog
 from sanic import Request, Sanic
-from sanic.exceptions import SanicException
+from sanic.exceptions import MethodNotAllowed, NotFound, SanicException
 from sanic.response import HTTPResponse
 
 from handlers.answers import failure
@@ -61,8 +62,18 @@ async def _sanic(request: Request, error: SanicException) -> HTTPResponse:
         return await _broken(request, error)
     answer = refuse(Refusal(code))
     if status == 405:
-        answer.headers["Allow"] = error.headers.get("Allow", "")
+        answer.headers["Allow"] = error.headers.get("Allow") or _allowed(request)
     return answer
+
+
+def _allowed(request: Request) -> str:
+    """What this path takes. Sanic does not say it where a part of the path has a name."""
+    allowed = []
+    for method in request.app.router.ALLOWED_METHODS:
+        with contextlib.suppress(NotFound, MethodNotAllowed):
+            request.app.router.get(request.path, method, None)
+            allowed.append(str(method))
+    return ", ".join(sorted(allowed))
 
 
 async def _broken(request: Request, error: Exception) -> HTTPResponse:

@@ -89,7 +89,7 @@ def _config(settings: Settings) -> Config:
             "AUTO_EXTEND": False,
             "FALLBACK_ERROR_FORMAT": "json",
             "GRACEFUL_SHUTDOWN_TIMEOUT": settings.drain_seconds + 1,
-            "KEEP_ALIVE_TIMEOUT": 10,
+            "KEEP_ALIVE_TIMEOUT": settings.keep_alive_seconds,
             "MOTD": False,
             "NO_COLOR": True,
             "PROXIES_COUNT": settings.proxies or None,

@@ -1,5 +1,6 @@
 """The knobs themselves. One field, one environment variable of the same name in capitals."""
 
+import re
 from typing import Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -8,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 MIN_SECRET_BYTES: Final = 32
 _SAMPLE_SECRETS: Final = ("change", "secret", "example", "sample", "password")
 """Long enough that no random secret begins with one: of three letters, one in 33,000 did."""
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class SettingsError(Exception):
@@ -84,6 +86,18 @@ class Settings(BaseSettings):
         0, ge=0, description="Sockets one IP address may have on one worker process; 0: no limit"
     )
     proxies: int = Field(0, ge=0, le=8, description="Proxies in front whose X-Forwarded-For is believed")
+    keep_alive_seconds: float = Field(
+        75,
+        gt=0,
+        description="Seconds an HTTP connection may wait for its next request; longer than proxies keep theirs",
+    )
+    idle_connections: int = Field(
+        1_000, ge=16, description="HTTP connections of one worker process that may wait for a request"
+    )
+    cors_origins: str = Field(
+        "http://localhost:5500",
+        description="Origins whose browser pages may use HTTP here, separated by commas; *: any; empty: none",
+    )
     write_seconds: float = Field(10, gt=0, description="Seconds one write to a socket may block; then close 4001")
 
     redis_connect_seconds: float = Field(2, gt=0, description="Seconds to reach Redis")
@@ -147,6 +161,14 @@ class Settings(BaseSettings):
             raise ValueError("must divide 60")
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        origins = [origin.strip().lower() for origin in value.split(",") if origin.strip()]
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins) and origins != ["*"]:
+            raise ValueError("lists origins as browsers write them: http://host:port, without a path; or is * alone")
+        return ",".join(origins)
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
         if self.lease_seconds < 2 * self.ping_seconds:
@@ -158,6 +180,11 @@ class Settings(BaseSettings):
                 "REPLICAS_SECONDS must be less than REDIS_COMMAND_SECONDS, or every wait looks like an outage"
             )
         return self
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """:attr:`cors_origins`, one by one."""
+        return frozenset(origin for origin in self.cors_origins.split(",") if origin)
 
     @property
     def dedupe_seconds(self) -> int:

@@ -190,7 +190,9 @@ async def test_no_token_reaches_the_log_of_the_real_command(tmp_path: Path) -> N
             await client.send("raise")
             await client.wait_closed()
         with pytest.raises(InvalidStatus):
-            await connect(command.url(f"/?token={JWT}&ticket={CANARY}"), subprotocols=["nonsense"])  # type: ignore[list-item]
+            await connect(
+                command.url(f"/?token={JWT}&ticket={CANARY}"), additional_headers={"Sec-WebSocket-Version": "8"}
+            )
         reader, writer = await asyncio.open_connection("127.0.0.1", command.port)
         for query in (f"token={JWT}", f"ticket={CANARY}", f"to%6ben={CANARY}"):
             writer.write(f"GET /fail?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -23,6 +23,7 @@ from delivery.link.store import KeyValues
 from handlers.services import Check, Services
 from protocol.refusals import Refusal
 from server.application import MiniSanic, make_app
+from server.cors import add_cors
 from settings import Settings
 from settings.database import tortoise_orm
 
@@ -126,6 +127,7 @@ async def serve(settings: Settings, more: Mapping[str, RouteHandler] | None = No
     """The routes of ``handlers`` on 127.0.0.1, and ``more`` of the test's own, by path."""
     app = make_app(f"api-{secrets.token_hex(4)}", settings)
     handlers.register(app)
+    add_cors(app, settings.origins)
     for path, handler in (more or {}).items():
         app.add_route(handler, path)
     register_tortoise(app, config=tortoise_orm(settings.database_url))
