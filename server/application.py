@@ -11,11 +11,13 @@ from sanic.config import Config
 from sanic.server.async_server import AsyncioServer
 
 from server import watchdog
+from server.descriptors import Descriptors
 from server.door import JUDGED_AT_ONCE, Door
 from server.gate import Gate
 from server.heads import MOST_BYTES
 from server.heartbeat import Heartbeat
 from server.identity import make_server_id
+from server.idle import IdleConnections
 from server.loop import ServerLoopPolicy
 from server.sockets import Sockets
 from settings import Settings
@@ -56,7 +58,7 @@ class MiniSanic(Sanic[Config, Any]):
 
 def make_app(name: str, settings: Settings) -> MiniSanic:
     """An application without routes. In each worker ``app.ctx.server_id``, ``.heartbeat`` and ``.sockets``
-    exist; ``.judge`` and ``.gate`` are the door's (server.door).
+    exist; ``.judge`` and ``.gate`` are the door's (server.door), ``.idle`` is HTTP's.
 
     sanic-ext is not switched on (AUTO_EXTEND): it would cost a fifth of the request rate for things not used here.
     """
@@ -73,6 +75,8 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     app.enable_websocket()
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
     app.ctx.sockets = Sockets(settings, app.ctx.heartbeat)
+    app.ctx.idle = IdleConnections(settings.idle_connections)
+    app.ctx.descriptors = Descriptors(app.ctx.idle)
     app.ctx.judge = None
     app.ctx.gate = Gate(JUDGED_AT_ONCE)
     app.before_server_start(_begin)
@@ -106,6 +110,7 @@ async def _begin(app: MiniSanic) -> None:
     worker = app.m.name if hasattr(app, "multiplexer") else ""
     app.ctx.server_id = make_server_id(worker)
     app.ctx.heartbeat.start()
+    app.ctx.descriptors.start()
 
 
 async def _settle_memory_soon(_app: MiniSanic) -> None:
@@ -122,4 +127,5 @@ def _settle_memory() -> None:
 
 
 async def _finish(app: MiniSanic) -> None:
+    app.ctx.descriptors.stop()
     app.ctx.heartbeat.stop()

@@ -138,7 +138,7 @@ class Door(asyncio.Protocol):
         self._let_go()
         protocol = SocketProtocol(**self._sanic)
         transport.set_protocol(protocol)
-        protocol.connection_made(transport)  # type: ignore[no-untyped-call]
+        protocol.connection_made(transport)
         if self._came:
             protocol.data_received(self._came)
 

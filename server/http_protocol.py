@@ -21,8 +21,14 @@ class DeadlineProtocol(WebSocketProtocol):
 
     HTTP_CLASS = AnsweringHttp
 
+    def connection_made(self, transport: Any) -> None:
+        """As Sanic's, but one that never says anything may not wait as long as one that is kept alive."""
+        self.keep_alive_timeout = min(self.keep_alive_timeout, self.request_timeout)
+        super().connection_made(transport)  # type: ignore[no-untyped-call]
+
     def data_received(self, data: bytes) -> None:
         """As Sanic's, but in the middle of a request the clock goes on."""
+        self.keep_alive_timeout = self.app.config.KEEP_ALIVE_TIMEOUT
         started = self._time if self._in_request() else None
         super().data_received(data)  # type: ignore[no-untyped-call]
         if started is not None:
@@ -34,6 +40,11 @@ class DeadlineProtocol(WebSocketProtocol):
         http: Any = self.http
         if http is not None and http.exception is not None:
             self.loop.call_later(LAST_WORD_SECONDS, self.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As Sanic's."""
+        self.app.ctx.idle.done(self)
+        super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
     def _in_request(self) -> bool:
         http: Any = self.http

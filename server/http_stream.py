@@ -17,13 +17,20 @@ MOST_CHUNK_LINE: Final = 64
 class AnsweringHttp(Http):
     """Refuses what Sanic stumbles over, and what two readers could understand differently."""
 
+    def init_for_request(self) -> None:
+        """As Sanic's: from here on the connection waits for a request."""
+        super().init_for_request()  # type: ignore[no-untyped-call]
+        self.protocol.app.ctx.idle.waits(self.protocol)
+
     async def http1_request_header(self) -> None:
         """As Sanic's. It lets whatever says "Upgrade: websocket" take for ever to send a body.
 
         :raises Refusal: ``head_too_large``, ``uri_too_long``, ``bad_request``
         :raises BadRequest: an upgrade with a body
         """
-        check_head(await self._whole_head())
+        head = await self._whole_head()
+        self.protocol.app.ctx.idle.done(self.protocol)
+        check_head(head)
         await super().http1_request_header()  # type: ignore[no-untyped-call]
         headers = self.request.headers
         self.upgrade_websocket = asks_for_socket(self.request.method, headers.getall("upgrade", []))
