@@ -184,6 +184,23 @@ def test_the_arq_command_writes_such_lines_from_the_first(tmp_path: Path) -> Non
     assert json.loads(logged[0])["logger"] == "arq.connections"
 
 
+async def test_an_access_log_says_what_was_asked_and_answered_without_the_query(tmp_path: Path) -> None:
+    with running(tmp_path, workers=1, SANIC_ACCESS_LOG="true") as command:
+        reader, writer = await asyncio.open_connection("127.0.0.1", command.port)
+        writer.write(f"GET /nothing?token={JWT}&name={CANARY} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        assert await asyncio.to_thread(command.stop) == 0
+        assert CANARY not in command.log.read_text()
+        told = [line for line in command.lines() if line["logger"] == "sanic.access"]
+        assert "" not in [line["event"] for line in told]
+        (mine,) = [line for line in told if line.get("request") == "GET http://x/nothing"]
+        assert (mine["event"], mine["status"]) == ("request", 404)
+        assert mine["host"].startswith("127.0.0.1:")
+        assert mine["duration"].endswith("ms")
+        assert mine["byte"] > 0
+
+
 async def test_no_token_reaches_the_log_of_the_real_command(tmp_path: Path) -> None:
     with running(tmp_path) as command:
         async with connect(command.url(f"/ws?token={JWT}&ticket={CANARY}")) as client:
