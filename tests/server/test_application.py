@@ -64,9 +64,9 @@ async def test_a_body_over_64_kib_is_413(client: httpx.AsyncClient) -> None:
 async def test_it_has_a_server_id_and_a_beating_heart() -> None:
     async with serving() as house:
         assert ".alone." in house.app.ctx.server_id
-        assert not house.app.ctx.heartbeat._task.done()
+        assert not house.app.ctx.heartbeat._loop._task.done()
     await asyncio.sleep(0)
-    assert house.app.ctx.heartbeat._task.cancelled()
+    assert house.app.ctx.heartbeat._loop._task.cancelled()
 
 
 async def test_two_applications_can_follow_each_other_in_a_process() -> None:
