@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from tests.support.browser import FLAGS, chromium_or_skip, playwright
 
@@ -17,10 +18,18 @@ def chromium_path() -> str:
     return chromium_or_skip()
 
 
-@pytest.fixture
-async def browser(chromium_path: str) -> AsyncIterator["Browser"]:
-    """Chromium, running."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running_chromium(chromium_path: str) -> AsyncIterator["Browser"]:
+    """One for a module: to start it costs more than most of the tests."""
     async with playwright.async_playwright() as api:
         running = await api.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield running
         await running.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(running_chromium: "Browser") -> AsyncIterator["Browser"]:
+    """Chromium, without what the test before had open."""
+    yield running_chromium
+    for context in running_chromium.contexts:
+        await context.close()

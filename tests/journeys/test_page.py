@@ -12,7 +12,7 @@ from tests.support.stack import ServerGroup, Stack
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-pytestmark = pytest.mark.usefixtures("chromium_path")
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.support.stack import ServerGroup, Stack
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, WebSocketRoute
-pytestmark = pytest.mark.usefixtures("chromium_path")
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,7 @@ async def three(browser: "Browser", group: ServerGroup, judge: Judge) -> tuple[T
 
 async def try_now(person: Tab) -> None:
     """As somebody does who does not want to wait for the page's next try."""
-    await person.page.evaluate(
-        "!document.querySelector('#banner-do').hidden && document.querySelector('#banner-do').click()"
-    )
+    await person.click_if_there("#banner-do")
     await asyncio.sleep(0.05)
 
 

@@ -10,7 +10,7 @@ from tests.support.stack import ServerGroup, Stack
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-pytestmark = pytest.mark.usefixtures("chromium_path")
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,6 @@ async def test_people_talk_under_a_path(browser: "Browser", group: ServerGroup, 
         for each in (asha, ravi):
             await each.nothing_went_wrong()
         assert proxy.outside == []
-        await browser.contexts[0].close()
 
 
 async def test_two_servers_of_one_host_do_not_share_a_log_in(browser: "Browser", group: ServerGroup) -> None:

@@ -136,6 +136,10 @@ class Tab:
         lines = self.page.locator("#log .m:not(.me) p")
         await playwright.expect(lines).to_have_text([f"They: {text}" for text in texts])
 
+    async def click_if_there(self, where: str) -> None:
+        """Without waiting for what may be gone by now."""
+        await self.page.evaluate("(it) => it.hidden || it.click()", await self.page.query_selector(where))
+
     async def look_again(self) -> None:
         """The person comes back to the window: last seen is asked for anew."""
         await self.page.evaluate("window.dispatchEvent(new Event('focus'))")
