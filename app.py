@@ -21,11 +21,13 @@ from delivery.hub import Hub
 from delivery.link.link import Link
 from delivery.link.replicas import Replicated
 from delivery.link.store import KeyValues
+from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
 from delivery.people import People
 from delivery.ports import Identity
 from delivery.presence import Presence
+from delivery.rate_limits import RateLimits, Upgrades
 from delivery.registry import Registry
 from delivery.storage import FULL, LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
 from handlers import register
@@ -73,6 +75,7 @@ class House:
         self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
         self.sessions = Sessions(KeyValues(self.link, self.replicated), settings, self._closed)
+        limits = RateLimits(self.link, on=settings.rate_limits == "on")
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         return Services(
             settings=settings,
@@ -87,6 +90,9 @@ class House:
             hub=self.hub,
             probes=self,
             record=partial(record_event, self.events),
+            limits=limits,
+            logins=LoginAttempts(self.link, limits, settings),
+            upgrades=Upgrades(settings),
         )
 
     async def start(self) -> None:

@@ -9,7 +9,7 @@ from tortoise.connection import get_connection
 
 from accounts.database import read, transaction
 from accounts.finish import finish
-from accounts.passwords import Passwords
+from accounts.passwords import ORDINARY, Passwords, Standing
 from accounts.together import Together
 from models import User
 from protocol.refusals import Refusal
@@ -52,24 +52,24 @@ class Directory:
         self._passwords = passwords
         self._together = Together(_people)
 
-    async def enrol(self, name: str, mobile: str, password: str) -> User:
+    async def enrol(self, name: str, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
         """:raises Refusal: ``already_exists``, ``bad_request``, ``busy``, ``unavailable``"""
         if await self.find(mobile) is not None:
             raise Refusal("already_exists")
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, standing)
         return await finish(self._add(User(id=uuid.uuid4(), name=name, mobile_no=mobile, password_hash=hashed)))
 
     async def find(self, mobile: str) -> User | None:
         """:raises Refusal: ``unavailable``"""
         return await read(lambda: User.get_or_none(mobile_no=mobile))
 
-    async def authenticate(self, mobile: str, password: str) -> User:
+    async def authenticate(self, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
         """The person, if the password is his. Unknown number and wrong password are one answer after one time.
 
         :raises Refusal: ``credentials_wrong``, ``bad_request``, ``busy``, ``unavailable``
         """
         user = await self.find(mobile)
-        fits = await self._passwords.verify(password, user.password_hash if user else None)
+        fits = await self._passwords.verify(password, user.password_hash if user else None, standing)
         if user is None or not fits:
             raise Refusal("credentials_wrong")
         return user

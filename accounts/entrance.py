@@ -5,6 +5,7 @@ from typing import Final
 
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
+from accounts.passwords import ORDINARY, Standing
 from accounts.sessions import Sessions
 from accounts.tokens import Claims
 from models import EventKind, Session, User
@@ -25,14 +26,20 @@ class Credentials:
 
 
 async def log_in(
-    directory: Directory, sessions: Sessions, events: SessionEvents, given: Credentials
+    directory: Directory,
+    sessions: Sessions,
+    events: SessionEvents,
+    given: Credentials,
+    standing: Standing = ORDINARY,
 ) -> tuple[User, Session]:
     """The person and the new session; an event either way.
+
+    :param standing: their place in the queue for a hash
 
     :raises Refusal: ``credentials_wrong``, ``too_many_devices``, ``bad_request``, ``busy``, ``unavailable``
     """
     try:
-        user = await directory.authenticate(given.mobile, given.password)
+        user = await directory.authenticate(given.mobile, given.password, standing)
         session = await sessions.open(user, given.device_id, given.device_name)
     except Refusal as refusal:
         if refusal.code in _FAILURES:

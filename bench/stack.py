@@ -38,7 +38,7 @@ class Stack:
         self.data = Path(tempfile.mkdtemp(prefix="wm-bench-"))
         self._command = [python, "-m", "devstack", "--port", str(free_port()), "--workers", str(workers)]
         ours = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
-        self._env = {**ours, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", **(env or {})}
+        self._env = {**ours, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **(env or {})}
         self._child: Child | None = None
 
     def start(self) -> "Running":

@@ -54,6 +54,16 @@ def bell(server_id: str) -> str:
     return f"bell:{server_id}"
 
 
+def rate_bucket(limit: str, whose: str) -> str:
+    """String with a time to live: how full this bucket of a rate limit is. It ends when the bucket is full."""
+    return f"rate:{limit}:{{{whose}}}"
+
+
+def login_places(mobile: str) -> str:
+    """Sorted set with a time to live: digests of where somebody logged in with this number -> when, in ms."""
+    return f"places:{{{mobile}}}"
+
+
 class Person:
     """All keys of one person, one slot. ``mobile``: 10 to 15 ASCII digits, checked before."""
 

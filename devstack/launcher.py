@@ -20,6 +20,16 @@ from devstack.terminal import complain, say
 
 TROUBLE = (AlreadyRunningError, CannotListenError, ChildError, MissingServerError, UnsafePlaceError)
 
+ONE_ADDRESS = {
+    "LOGINS_PER_ADDRESS_PER_MINUTE": "600",
+    "LOGINS_PER_ADDRESS_BURST": "1000",
+    "SIGN_UPS_PER_HOUR": "1000",
+    "UPGRADES_PER_ADDRESS_PER_SECOND": "100",
+    "UPGRADES_PER_ADDRESS_BURST": "1000",
+    "CONNECTIONS_PER_ADDRESS": "1000",
+}
+"""Limits of an address, for where everybody comes from this machine; unless the environment says otherwise."""
+
 
 def main(options: Options) -> int:
     """Run until told to stop; the exit code."""
@@ -63,7 +73,7 @@ def _run(options: Options, data: Path, family: Family, storage: Storage) -> None
     given = "JWT_SECRET" in storage.env
     if not given:
         storage.env["JWT_SECRET"] = secret_of(data)
-    product = Product(storage.env, data / "logs")
+    product = Product({**ONE_ADDRESS, **storage.env}, data / "logs")
     product.migrate()
     say("  database   up to date")
     facts = {"secret_file": None if given else str(data / SECRET_NAME)}
@@ -83,7 +93,7 @@ def join(options: Options, data: Path) -> None:
         raise UnsafePlaceError(f"Cannot read what runs on {data}: {error.strerror}") from None
     if running is None:
         raise AlreadyRunningError(f"Nothing runs on {data}, so nothing can be joined. Start it first: python3 run.py")
-    env = {**os.environ, "REDIS_URL": running["redis_url"], "DATABASE_URL": running["database_url"]}
+    env = {**ONE_ADDRESS, **os.environ, "REDIS_URL": running["redis_url"], "DATABASE_URL": running["database_url"]}
     env["JWT_SECRET"] = _secret_to_join(running, env)
     port = choose_port(options)
     family = Family(data / f"children.{port}.json")

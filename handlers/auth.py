@@ -1,19 +1,32 @@
 """Sign up, log in, log out, and tickets for sockets."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
 from sanic import Request
 from sanic.response import HTTPResponse
 
+from accounts.common_passwords import is_forbidden
 from accounts.entrance import Credentials, log_in, log_out
 from accounts.numbers import canonical_mobile, new_mobile
 from accounts.password_forms import normalised
-from accounts.passwords import fits
+from accounts.passwords import Standing, fits
 from accounts.tokens import Claims
+from delivery.login_attempts import Attempt, LoginAttempts
+from delivery.rate_limits import sign_ups
 from handlers.answers import rfc3339, success
 from handlers.bodies import SHORTEST_PASSWORD, Login, SignUp, body, display_name, misfit
 from handlers.guards import authenticated
 from handlers.services import services
 from protocol.identifiers import PRIMARY, check_device
+from protocol.refusals import Refusal
 from protocol.text import is_plain
+from server.addresses import network_of
+
+_FORBIDDEN: Final = (
+    "password is too easy to guess: not your own number, one repeated character, or one of the commonest passwords"
+)
 
 
 async def sign_up(request: Request) -> HTTPResponse:
@@ -23,7 +36,12 @@ async def sign_up(request: Request) -> HTTPResponse:
     name = display_name(form.name)
     if not fits(form.password) or len(normalised(form.password)) < SHORTEST_PASSWORD:
         raise misfit("password")
-    user = await mine.directory.enrol(name, mobile, form.password)
+    if is_forbidden(normalised(form.password), mobile):
+        raise misfit("password", _FORBIDDEN)
+    # Also when the number is taken: the answer tells that it is.
+    taken = await mine.limits.take(sign_ups(mine.settings), network_of(request.client_ip))
+    standing = Standing(known=False, used=taken.in_use)
+    user = await mine.directory.enrol(name, mobile, form.password, standing)
     return success("account created successfully", id=str(user.id))
 
 
@@ -37,7 +55,9 @@ async def login(request: Request) -> HTTPResponse:
     if not is_plain(form.device_name or ""):
         raise misfit("deviceName")
     given = Credentials(mobile, form.password, device, form.device_name or "")
-    user, session = await log_in(mine.directory, mine.sessions, mine.events, given)
+    attempt = await mine.logins.admit(mobile, device, network_of(request.client_ip))
+    async with _counted(mine.logins, attempt) as standing:
+        user, session = await log_in(mine.directory, mine.sessions, mine.events, given, standing)
     return success(
         "login successful",
         token=mine.tokens.issue(user, session),
@@ -63,3 +83,17 @@ async def ticket(request: Request, claims: Claims) -> HTTPResponse:
     mine = services(request)
     secret = await mine.sessions.issue_ticket(claims)
     return success("ticket issued", ticket=secret, expiresIn=mine.settings.ticket_seconds)
+
+
+@asynccontextmanager
+async def _counted(logins: LoginAttempts, attempt: Attempt) -> AsyncIterator[Standing]:
+    """Within this the log-in is made; how it ends is told to those who count."""
+    try:
+        yield Standing(attempt.known, attempt.used)
+    except Refusal as refusal:
+        if refusal.code == "too_many_devices":  # the password was right
+            logins.succeeded(attempt)
+        elif refusal.code != "credentials_wrong":
+            logins.undecided(attempt)
+        raise
+    logins.succeeded(attempt)

@@ -5,6 +5,7 @@ from sanic.response import HTTPResponse
 
 from accounts.numbers import canonical_mobile
 from accounts.tokens import Claims
+from delivery.rate_limits import lookups
 from handlers.answers import success
 from handlers.bodies import BlockOrder, body
 from handlers.guards import authenticated
@@ -17,6 +18,7 @@ async def block(request: Request, claims: Claims) -> HTTPResponse:
     """``POST /block-action/block``: from this answer on, nothing of that person's is newly handed over."""
     mine, order = services(request), body(request, BlockOrder)
     mobile = canonical_mobile(order.blocked_user_mobile_no, mine.settings.default_region)
+    await mine.limits.take(lookups(mine.settings), claims.mobile)  # the answer tells whether there is an account
     await mine.blocks.block(claims.mobile, mobile)
     return success("User blocked successfully")
 
@@ -24,7 +26,9 @@ async def block(request: Request, claims: Claims) -> HTTPResponse:
 @authenticated
 async def unblock(request: Request, claims: Claims) -> HTTPResponse:
     """``DELETE /block-action/unblock?mobileNo=``."""
-    await services(request).blocks.unblock(claims.mobile, query_mobile(request))
+    mine, mobile = services(request), query_mobile(request)
+    await mine.limits.take(lookups(mine.settings), claims.mobile)
+    await mine.blocks.unblock(claims.mobile, mobile)
     return success("User unblocked successfully")
 
 

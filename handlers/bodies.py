@@ -82,9 +82,12 @@ def display_name(value: str) -> str:
     return name
 
 
-def misfit(field: str) -> Refusal:
-    """What to raise for a field that does not fit."""
-    return Refusal("bad_request", [{"field": field, "message": _SENTENCES[field]}])
+def misfit(field: str, message: str = "") -> Refusal:
+    """What to raise for a field that does not fit.
+
+    :param message: a sentence of its own; by default that of the field
+    """
+    return Refusal("bad_request", [{"field": field, "message": message or _SENTENCES[field]}])
 
 
 def _misfit(message: str) -> Refusal:

@@ -42,13 +42,15 @@ def refuse(refusal: Refusal, extra: dict[str, Any] | None = None) -> HTTPRespons
     :param extra: more fields for the body
     """
     headers: dict[str, str] = {}
+    more = dict(extra or {})
     if refusal.rule.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if refusal.rule.status == 426:
         headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION.decode()}
     if refusal.rule.status in {429, 503} and refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
-    return failure(refusal.body() | (extra or {}), headers)
+        more["retryAfter"] = refusal.retry_after
+    return failure(refusal.body() | more, headers)
 
 
 async def _refused(_request: Request, error: Refusal) -> HTTPResponse:

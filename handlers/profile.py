@@ -4,6 +4,7 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from accounts.tokens import Claims
+from delivery.rate_limits import lookups
 from handlers.answers import rfc3339, success
 from handlers.guards import authenticated
 from handlers.queries import query_mobile
@@ -18,6 +19,7 @@ async def last_seen(request: Request, claims: Claims) -> HTTPResponse:
     ``lastSeen`` is absent when the person was never online, hides it or blocked the asker: one answer for all three.
     """
     mine, mobile = services(request), query_mobile(request)
+    await mine.limits.take(lookups(mine.settings), claims.mobile)
     person = await mine.directory.find(mobile)
     if person is None:
         raise Refusal("no_such_person")

@@ -12,8 +12,10 @@ from accounts.passwords import Passwords
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from delivery.hub import Hub
+from delivery.login_attempts import LoginAttempts
 from delivery.messenger import Messenger
 from delivery.ports import Record
+from delivery.rate_limits import RateLimits, Upgrades
 from settings import Settings
 
 
@@ -64,6 +66,9 @@ class Services:
     hub: Hub
     probes: Probes
     record: Record
+    limits: RateLimits
+    logins: LoginAttempts
+    upgrades: Upgrades
 
 
 def services(request: Request) -> Services:

@@ -12,6 +12,7 @@ from delivery.connection.connection import Connection
 from handlers.guards import authenticate_socket, judge_socket
 from handlers.services import Services, services
 from protocol.dialects import V1, Dialect, Seed
+from server.addresses import network_of
 from server.application import MiniSanic
 from server.client_socket import ClientSocket
 from server.door import Judged
@@ -40,21 +41,26 @@ def register_socket(app: MiniSanic) -> None:
 
 async def _authenticate(request: Request) -> None:
     if is_socket(request):
-        request.ctx.claims = await authenticate_socket(request, partial(_allow, services(request)))
+        mine = services(request)
+        mine.upgrades.admit(network_of(request.client_ip))
+        request.ctx.claims = await authenticate_socket(request, partial(_allow, mine))
 
 
 async def _allow(mine: Services, claims: Claims) -> None:
-    """:raises Refusal: ``too_many_requests``, ``session_revoked``, ``unavailable``"""
+    """:raises Refusal: ``too_many_requests``, ``rate_limited``, ``session_revoked``, ``unavailable``"""
     if await mine.hub.cooldown.wait(claims.mobile):
         await mine.sessions.check(claims.session_id)
+    mine.upgrades.enter(claims.mobile)
 
 
-def _judge(app: MiniSanic, upgrade: Upgrade, judged: Judged) -> None:
+def _judge(app: MiniSanic, upgrade: Upgrade, address: str, judged: Judged) -> None:
     mine: Services = app.ctx.services
 
     def known(claims: Claims | None) -> None:
         if claims is None or mine.hub.cooldown.left(claims.mobile):
             judged(None)
+        elif not mine.upgrades.enter_at_once(claims.mobile, network_of(address)):
+            judged(None)  # Sanic's way is refused as well, with the answer
         else:
             judged(partial(_enter, app.ctx, claims, upgrade.v1))
 

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from protocol.refusals import Refusal
 from server.client_socket import ClientSocket
 from server.handshake import SocketProtocol, introducing, take_over
@@ -23,14 +25,29 @@ JUDGED_AT_ONCE: Final = 64
 
 Enter: TypeAlias = Callable[[ClientSocket], None]
 Judged: TypeAlias = Callable[[Enter | None], None]
-Judge: TypeAlias = Callable[[Upgrade, Judged], None]
-"""Says who may come in: calls back, at once or later, with how he enters; None: let Sanic see to it."""
+Judge: TypeAlias = Callable[[Upgrade, str, Judged], None]
+"""Says who may come in, and from which address: calls back, at once or later, with how he enters; None: let Sanic see
+to it."""
+
+
+def _turn_away(refusal: Refusal) -> bytes:
+    """A whole HTTP answer, for who is not read."""
+    body = msgspec.json.encode(refusal.body() | {"retryAfter": refusal.retry_after})
+    head = (
+        f"HTTP/1.1 {refusal.rule.status} Too Many Requests\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nRetry-After: {refusal.retry_after}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+NO_ROOM: Final = _turn_away(Refusal("too_many_connections"))
+"""What one connection too many of an address is told."""
 
 
 class Door(asyncio.Protocol):
     """Made by Sanic's server for each connection, with what it gives to its own protocol."""
 
-    __slots__ = ("_asked", "_came", "_connections", "_ctx", "_sanic", "_timer", "_transport")
+    __slots__ = ("_asked", "_came", "_connections", "_counted", "_ctx", "_sanic", "_timer", "_transport")
 
     def __init__(self, **sanic: Any) -> None:
         self._sanic = sanic
@@ -38,6 +55,7 @@ class Door(asyncio.Protocol):
         self._connections: set[Any] = sanic["connections"]
         self._transport: asyncio.Transport | None = None
         self._came = b""
+        self._counted = ""
         self._asked: Upgrade | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -45,12 +63,20 @@ class Door(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody is there."""
+        address = _address(transport)
+        if not self._ctx.sockets.knock(address):
+            transport.write(NO_ROOM)
+            transport.close()
+            return
+        self._counted = address
         self._transport = transport
         self._connections.add(self)
         self._wait(self._leave_to_sanic)
 
     def data_received(self, data: bytes) -> None:
         """What he wants; or, while he is judged, the first frames of a client in a hurry."""
+        if self._transport is None:
+            return  # turned away
         self._came += data
         if self._asked is None:
             self._ask()
@@ -59,6 +85,7 @@ class Door(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """He went."""
+        self._settle()
         self._let_go()
 
     # ---- what a stopping Sanic calls for each of its connections
@@ -91,7 +118,7 @@ class Door(asyncio.Protocol):
             return
         self._wait(self._out_of_patience)
         judge: Judge = self._ctx.judge
-        judge(self._asked, self._judged)
+        judge(self._asked, _address(self._transport), self._judged)
 
     def leave_gate(self) -> None:
         """Nobody is judged just now."""
@@ -125,6 +152,7 @@ class Door(asyncio.Protocol):
         sockets: Sockets = self._ctx.sockets
         address = _address(transport)
         sockets.admit(address)
+        self._settle()
         self._let_go()
         transport.write(asked.answer)
         socket = take_over(transport, sockets, self._connections, address, self._came[asked.size :])
@@ -137,10 +165,16 @@ class Door(asyncio.Protocol):
             return
         self._let_go()
         protocol = SocketProtocol(**self._sanic)
+        protocol.counted, self._counted = self._counted, ""
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if self._came:
             protocol.data_received(self._came)
+
+    def _settle(self) -> None:
+        address, self._counted = self._counted, ""
+        if address:
+            self._ctx.sockets.settle(address)
 
     def _let_go(self) -> None:
         self._transport = None

@@ -40,6 +40,13 @@ class Upgraded:
 class SocketProtocol(DeadlineProtocol):
     """Sanic's protocol for a TCP connection, up to the moment it becomes a WebSocket."""
 
+    __slots__ = ("counted",)
+
+    def __init__(self, **sanic: Any) -> None:
+        super().__init__(**sanic)
+        self.counted = ""
+        """The address it is counted for among those that are no sockets (server.sockets)."""
+
     async def websocket_handshake(self, request: Request, subprotocols: Sequence[str] | None = None) -> Upgraded:
         """Answer 101 and hand the connection over. No frame that came with the request is lost.
 
@@ -56,7 +63,18 @@ class SocketProtocol(DeadlineProtocol):
         # From here on Sanic's object owns nothing, and its close(), which ends its task, finds nothing to close.
         self.transport = None
         self.connections.discard(self)
+        self._settle()
         return Upgraded(take_over(transport, sockets, self.connections, request.client_ip, bytes(self.recv_buffer)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It ends without having become a WebSocket."""
+        self._settle()
+        super().connection_lost(exc)
+
+    def _settle(self) -> None:
+        address, self.counted = self.counted, ""
+        if address:
+            self.app.ctx.sockets.settle(address)
 
 
 def take_over(

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final, Protocol
 
 from protocol.refusals import Refusal
+from server.addresses import network_of
 from server.heartbeat import Beating, Heartbeat
 from server.memory import give_back
 from settings import Settings
@@ -30,6 +31,10 @@ class Sockets:
         self.settings = settings
         self._heartbeat = heartbeat
         self._of_address: dict[str, int] = {}
+        self._strangers: dict[str, int] = {}
+        self._most_strangers = 0
+        if settings.rate_limits == "on" and not settings.proxies:
+            self._most_strangers = settings.connections_per_address
         self._gone = 0
         self._shut = False
         self.counts_forwarded = bool(settings.proxies and settings.sockets_per_address)
@@ -47,23 +52,45 @@ class Sockets:
         if self._shut:
             raise Refusal("draining")
         limit = self.settings.sockets_per_address
-        if limit and self._of_address.get(address, 0) >= limit:
+        if limit and self._of_address.get(network_of(address), 0) >= limit:
             raise Refusal("too_many_connections")
+
+    def knock(self, address: str) -> bool:
+        """A TCP connection that is no socket yet: whether there may be one more of that address. If so it is counted,
+        until :meth:`settle`. With proxies in front all come from there, and none is counted."""
+        network = network_of(address)
+        if not self._most_strangers or not network:
+            return True
+        if self._strangers.get(network, 0) >= self._most_strangers:
+            return False
+        self._strangers[network] = self._strangers.get(network, 0) + 1
+        return True
+
+    def settle(self, address: str) -> None:
+        """Such a connection became a socket, or ended. To be called once for each that :meth:`knock` let in."""
+        network = network_of(address)
+        if self._most_strangers and network:
+            _count_down(self._strangers, network)
 
     def opened(self, socket: Counted) -> None:
         """It is there."""
-        self._of_address[socket.address] = self._of_address.get(socket.address, 0) + 1
+        network = network_of(socket.address)
+        self._of_address[network] = self._of_address.get(network, 0) + 1
         self._heartbeat.add(socket)
 
     def closed(self, socket: Counted) -> None:
         """It is gone. To be called once."""
         self._heartbeat.remove(socket)
-        left = self._of_address[socket.address] - 1
-        if left:
-            self._of_address[socket.address] = left
-        else:
-            del self._of_address[socket.address]
+        _count_down(self._of_address, network_of(socket.address))
         self._gone += 1
         if self._gone >= max(CROWD, len(self._heartbeat) // 2):
             self._gone = 0
             asyncio.get_running_loop().call_later(LEFT_SECONDS, give_back)
+
+
+def _count_down(counts: dict[str, int], what: str) -> None:
+    left = counts[what] - 1
+    if left:
+        counts[what] = left
+    else:
+        del counts[what]

@@ -100,6 +100,39 @@ class Settings(BaseSettings):
     )
     write_seconds: float = Field(10, gt=0, description="Seconds one write to a socket may block; then close 4001")
 
+    rate_limits: Literal["on", "off"] = Field(
+        "on", description="Whether the limits below hold; off: for load tests from one machine"
+    )
+    logins_per_minute: float = Field(
+        10, gt=0, description="Log-ins in a minute of one number from unknown devices, or from one known; then 429"
+    )
+    logins_burst: int = Field(10, ge=1, description="Log-ins of one number at once; failures beyond double the wait")
+    logins_per_address_per_minute: float = Field(
+        10, gt=0, description="Log-ins in a minute of one address, but from devices known there; then 429"
+    )
+    logins_per_address_burst: int = Field(10, ge=1, description="Log-ins of one address at once")
+    login_wait_seconds: float = Field(
+        900, ge=1, description="Seconds a number waits at most for its next log-in, however many failed"
+    )
+    sign_ups_per_hour: float = Field(5, gt=0, description="Sign-ups in an hour of one address, and at once; then 429")
+    upgrades_per_second: float = Field(
+        1, gt=0, description="Sockets one person may open in a second on one worker process; then 429"
+    )
+    upgrades_burst: int = Field(30, ge=1, description="Sockets one person may open at once on one worker process")
+    upgrades_per_address_per_second: float = Field(
+        10, gt=0, description="Sockets one address may try to open in a second on one worker process; then 429"
+    )
+    upgrades_per_address_burst: int = Field(
+        300, ge=1, description="Sockets one address may try to open at once on one worker process"
+    )
+    connections_per_address: int = Field(
+        64, ge=0, description="TCP connections of one address that are no sockets, on one worker process; 0: no limit"
+    )
+    lookups_per_minute: float = Field(
+        12, gt=0, description="Numbers one person may ask about in a minute: last seen, and who is unknown to Redis"
+    )
+    lookups_burst: int = Field(1_000, ge=1, description="Numbers one person may ask about at once")
+
     redis_connect_seconds: float = Field(2, gt=0, description="Seconds to reach Redis")
     redis_command_seconds: float = Field(3, gt=0, description="Seconds one Redis command may take")
     replicas_acked: int = Field(

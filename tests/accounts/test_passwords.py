@@ -4,11 +4,14 @@ import asyncio
 import statistics
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 import bcrypt
 import pytest
 
-from accounts.passwords import Passwords
+from accounts.passwords import Passwords, Standing
 from protocol.refusals import Refusal
 
 
@@ -70,20 +73,31 @@ async def test_more_than_admitted_are_refused_and_room_comes_back() -> None:
     passwords.close()
 
 
-async def test_nobody_waits_longer_for_a_thread_than_he_may() -> None:
+@asynccontextmanager
+async def _every_thread_taken(passwords: Passwords, threads: int = 1) -> AsyncIterator[threading.Event]:
+    """Until the event is set, or the block is over."""
+    free = threading.Event()
+    works = [asyncio.create_task(passwords._run(free.wait, Standing())) for _ in range(threads)]
+    await asyncio.sleep(0)
+    try:
+        yield free
+    finally:
+        free.set()
+        await asyncio.wait(works)
+        passwords.close()
+
+
+async def test_nobody_waits_longer_for_a_thread_than_they_may() -> None:
     passwords = Passwords(4, 1, 16, patience=0.2)
     hashed = await passwords.hash("anything")
-    free = threading.Event()
-    passwords._pool.submit(free.wait)
-    answers = [asyncio.create_task(passwords.verify("anything", known)) for known in (hashed, None)]
-    started = time.perf_counter()
-    await asyncio.wait(answers, timeout=5)
-    assert 0.15 < time.perf_counter() - started < 1
-    assert [str(answer.exception()) for answer in answers] == ["busy", "busy"]
-    free.set()
-    assert await passwords.verify("anything", hashed), "and the thread has not worked for those who were sent away"
-    assert passwords._pool._work_queue.empty()
-    passwords.close()
+    async with _every_thread_taken(passwords) as free:
+        answers = [asyncio.create_task(passwords.verify("anything", known)) for known in (hashed, None)]
+        started = time.perf_counter()
+        await asyncio.wait(answers, timeout=5)
+        assert 0.15 < time.perf_counter() - started < 1
+        assert [str(answer.exception()) for answer in answers] == ["busy", "busy"]
+        free.set()
+        assert await passwords.verify("anything", hashed)
 
 
 async def test_one_whose_hash_is_being_computed_is_not_sent_away() -> None:
@@ -92,19 +106,63 @@ async def test_one_whose_hash_is_being_computed_is_not_sent_away() -> None:
     passwords.close()
 
 
-async def test_who_hangs_up_while_he_waits_costs_no_thread_anything() -> None:
-    passwords = Passwords(4, 1, 16)
-    free = threading.Event()
-    passwords._pool.submit(free.wait)
-    waiting = asyncio.create_task(passwords.hash("anything"))
-    await asyncio.sleep(0.01)
-    (job,) = passwords._jobs
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    free.set()
-    assert job.cancelled()
-    passwords.close()
+async def test_who_hangs_up_while_waiting_gives_the_place_back_and_costs_no_thread() -> None:
+    passwords = Passwords(4, 1, 1)
+    worked: list[str] = []
+    async with _every_thread_taken(passwords) as free:
+        waiting = asyncio.create_task(passwords._run(lambda: worked.append("first"), Standing()))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        following = asyncio.create_task(passwords._run(lambda: worked.append("second"), Standing()))
+        await asyncio.sleep(0.01)
+        free.set()
+        await following
+    assert worked == ["second"]
+
+
+async def _order(passwords: Passwords, standings: list[Standing], threads: int = 1) -> tuple[list[int], list[int]]:
+    """Those who come one after the other while every thread is taken: in which order they are served, who is sent
+    away."""
+    served: list[int] = []
+    async with _every_thread_taken(passwords, threads) as free:
+        works = []
+        for number, standing in enumerate(standings):
+            works.append(asyncio.create_task(passwords._run(partial(served.append, number), standing)))
+            await asyncio.sleep(0)
+        free.set()
+        answers = await asyncio.gather(*works, return_exceptions=True)
+    return served, [number for number, answer in enumerate(answers) if isinstance(answer, Refusal)]
+
+
+STRANGER, KNOWN = Standing(known=False), Standing(known=True)
+
+
+async def test_known_devices_go_before_strangers() -> None:
+    served, busy = await _order(Passwords(4, 1, 8), [STRANGER, STRANGER, KNOWN, KNOWN])
+    assert (served, busy) == ([2, 3, 0, 1], [])
+
+
+async def test_strangers_cannot_take_the_places_of_known_devices() -> None:
+    served, busy = await _order(Passwords(4, 1, 2), [STRANGER] * 5 + [KNOWN] * 2)
+    assert served[:2] == [5, 6]
+    assert busy == [2, 3, 4]
+
+
+async def test_a_crowd_of_known_devices_does_not_keep_strangers_out() -> None:
+    served, _ = await _order(Passwords(4, 1, 16), [KNOWN] * 12 + [STRANGER])
+    assert served.index(12) < 4
+
+
+async def test_within_a_lane_those_who_tried_less_go_first() -> None:
+    served, busy = await _order(Passwords(4, 1, 8), [STRANGER._replace(used=used) for used in (9, 1, 5, 1)])
+    assert (served, busy) == ([1, 3, 2, 0], [])
+
+
+async def test_who_tried_often_makes_room_for_who_comes_first() -> None:
+    served, busy = await _order(Passwords(4, 1, 2), [STRANGER._replace(used=used) for used in (9, 8, 1, 10)])
+    assert (served, busy) == ([2, 1], [0, 3])
 
 
 async def test_hanging_up_does_not_free_a_thread_that_works() -> None:

@@ -32,6 +32,7 @@ def make_settings(**knobs: Any) -> Settings:
         "redis_url": "unix://unused",
         "database_url": "postgres://nobody@127.0.0.1/none",
         "jwt_secret": secrets.token_urlsafe(48),
+        "rate_limits": "off",
     }
     return Settings(**needed | knobs)
 

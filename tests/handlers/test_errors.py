@@ -20,7 +20,8 @@ FIELDS = {"success", "message", "type", "title", "status", "code"}
 
 
 def _is_the_error_body(body: dict[str, Any], status: int, code: str) -> None:
-    assert set(body) - {"errors"} == FIELDS
+    assert set(body) - {"errors", "retryAfter"} == FIELDS
+    assert ("retryAfter" in body) == (status in {429, 503})
     assert (body["success"], body["status"], body["code"]) == (False, status, code)
     assert body["type"].endswith(code)
     assert body["message"]

@@ -27,7 +27,8 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 def make_settings(**knobs: Any) -> Settings:
     """Settings that need no environment."""
     secret = "0123456789abcdefghijklmnopqrstuvwxyz"
-    return Settings(redis_url="redis://none", database_url="postgres://none/none", jwt_secret=secret, **knobs)
+    needed = {"redis_url": "redis://none", "database_url": "postgres://none/none", "jwt_secret": secret}
+    return Settings(**{**needed, "rate_limits": "off", **knobs})
 
 
 class Echo:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ class Porter:
         self.waiting: list[Judged] = []
         self.thinks = False
 
-    def judge(self, upgrade: Upgrade, judged: Judged) -> None:
+    def judge(self, upgrade: Upgrade, _address: str, judged: Judged) -> None:
         self.asked.append(upgrade)
         if self.thinks:
             self.waiting.append(judged)
@@ -240,3 +241,53 @@ async def test_when_one_waits_in_vain_nobody_else_does(monkeypatch: pytest.Monke
         assert len(porter.asked) <= 2 * JUDGED_AT_ONCE
         for client in clients:
             client.vanish()
+
+
+async def _answer(house: House) -> bytes:
+    """What a connection is told by and by; empty: nothing, for half a second."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    try:
+        async with asyncio.timeout(0.5):
+            return await reader.read()
+    except TimeoutError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_one_connection_too_many_is_told_so_and_closed() -> None:
+    async with guarded(rate_limits="on", connections_per_address=3) as (house, _):
+        idle = [await _raw(house, data) for data in (b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")]
+        await asyncio.sleep(0.1)
+        said = await _answer(house)
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 429 ")
+        assert b"retry-after: 2" in head.lower()
+        assert json.loads(body)["code"] == "too_many_connections"
+        for client in idle:
+            client.writer.close()
+        await until(lambda: house.app.ctx.sockets._strangers == {})
+        assert await _answer(house) == b"", "it may wait, as ever"
+
+
+@pytest.mark.parametrize("way", ["", "?sanic=1"])
+async def test_who_became_a_socket_is_not_counted_any_more(way: str) -> None:
+    async with guarded(rate_limits="on", connections_per_address=1) as (house, _):
+        for _ in range(3):
+            async with connect(house.url(f"/{way}")) as first, connect(house.url(f"/{way}")) as second:
+                for client in (first, second):
+                    await client.send("hello")
+                    assert await client.recv() == "hello"
+                assert house.app.ctx.sockets._strangers == {}
+        await until(lambda: not house.app.ctx.heartbeat.sockets())
+        assert house.app.ctx.sockets._strangers == {}
+
+
+async def test_a_refused_upgrade_and_a_request_give_their_places_back() -> None:
+    async with guarded(rate_limits="on", connections_per_address=1, sockets_per_address=1) as (house, _):
+        async with connect(house.url()):
+            with pytest.raises(InvalidStatus):
+                await connect(house.url())
+        async with httpx.AsyncClient() as client:
+            await client.get(f"http://127.0.0.1:{house.port}/nowhere", headers={"Connection": "close"})
+        await until(lambda: house.app.ctx.sockets._strangers == {})

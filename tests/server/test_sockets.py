@@ -64,3 +64,43 @@ async def test_when_many_are_gone_their_memory_is_given_back(monkeypatch: pytest
         steps.append(len(given))
     assert steps.index(1) == 6  # the seventh is half of the thirteen that are left, and more
     assert [steps.index(number) + 1 for number in range(1, steps[-1] + 1)] == [7, 11, 15, 19]
+
+
+def test_of_ipv6_a_whole_64_has_the_limit_of_one_address() -> None:
+    sockets = Sockets(make_settings(sockets_per_address=2), Heartbeat(20))
+    first, second = Counted("2001:db8:1:2::1"), Counted("2001:db8:1:2:ffff::2")
+    sockets.opened(first)
+    sockets.opened(second)
+    with pytest.raises(Refusal, match="too_many_connections"):
+        sockets.admit("2001:db8:1:2::3")
+    sockets.admit("2001:db8:1:3::3")
+    sockets.closed(first)
+    sockets.admit("2001:db8:1:2::3")
+    sockets.closed(second)
+    assert sockets._of_address == {}
+
+
+def test_connections_that_are_no_sockets_are_counted_by_address() -> None:
+    sockets = Sockets(make_settings(rate_limits="on", connections_per_address=2), Heartbeat(20))
+    assert [sockets.knock(f"2001:db8::{n}") for n in range(3)] == [True, True, False]
+    assert sockets.knock("2001:db8:0:1::1")
+    sockets.settle("2001:db8::1")
+    assert sockets.knock("2001:db8::9")
+    for address in ("2001:db8::2", "2001:db8::9", "2001:db8:0:1::1"):
+        sockets.settle(address)
+    assert sockets._strangers == {}
+
+
+@pytest.mark.parametrize(
+    "knobs", [{"rate_limits": "off"}, {"proxies": 1}, {"connections_per_address": 0}], ids=["off", "proxies", "0"]
+)
+def test_they_are_not_counted_where_that_would_say_nothing(knobs: dict[str, object]) -> None:
+    sockets = Sockets(make_settings(**{"rate_limits": "on", "connections_per_address": 1} | knobs), Heartbeat(20))
+    for _ in range(10):
+        assert sockets.knock("10.0.0.1")
+    sockets.settle("10.0.0.1")
+
+
+def test_a_unix_socket_has_no_address_and_no_limit() -> None:
+    sockets = Sockets(make_settings(rate_limits="on", connections_per_address=1), Heartbeat(20))
+    assert all(sockets.knock("") for _ in range(10))

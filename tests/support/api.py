@@ -20,6 +20,8 @@ from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from delivery.link.link import Link
 from delivery.link.store import KeyValues
+from delivery.login_attempts import LoginAttempts
+from delivery.rate_limits import RateLimits, Upgrades
 from handlers.services import Check, Services
 from protocol.refusals import Refusal
 from server.application import MiniSanic, make_app
@@ -31,9 +33,9 @@ PASSWORD = "correct horse"
 
 
 def make_settings(redis_url: str, database_url: str, **knobs: Any) -> Settings:
-    """Settings for tests: cheap hashes, a fresh secret."""
+    """Settings for tests: cheap hashes, a fresh secret, no rate limits: everybody comes from 127.0.0.1."""
     fresh = {"redis_url": redis_url, "database_url": database_url, "jwt_secret": secrets.token_urlsafe(48)}
-    return Settings(**{**fresh, "bcrypt_rounds": 4, **knobs})
+    return Settings(**{**fresh, "bcrypt_rounds": 4, "rate_limits": "off", **knobs})
 
 
 class NotedPresence:
@@ -105,6 +107,7 @@ class Api:
 
 
 def _services(settings: Settings, link: Link, notes: Notes) -> Services:
+    limits = RateLimits(link, on=settings.rate_limits == "on")
     passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
     return Services(
         settings=settings,
@@ -119,6 +122,9 @@ def _services(settings: Settings, link: Link, notes: Notes) -> Services:
         hub=None,
         probes=notes.probes,
         record=lambda _kind, _who, _reason: None,
+        limits=limits,
+        logins=LoginAttempts(link, limits, settings),
+        upgrades=Upgrades(settings),
     )
 
 

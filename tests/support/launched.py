@@ -20,7 +20,9 @@ class Launched:
         env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
         command: list[str | Path] = [sys.executable, "-m", "devstack", *arguments]
         self.run_file = run_file
-        self.child = Child("launcher", command, log=log, env={**env, "BCRYPT_ROUNDS": "4", **changes}, cwd=ROOT)
+        self.child = Child(
+            "launcher", command, log=log, env={**env, "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **changes}, cwd=ROOT
+        )
 
     def wait_ready(self) -> dict[str, Any]:
         """Until it has told that people can come; what runs."""
