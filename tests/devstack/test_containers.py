@@ -59,19 +59,52 @@ def test_every_knob_can_be_turned(compose: dict[str, Any]) -> None:
         assert set(compose["services"][name]["environment"]) == knobs
 
 
-def test_stopping_waits_for_the_goodbyes(compose: dict[str, Any]) -> None:
-    grace = int(compose["services"]["app"]["stop_grace_period"].removesuffix("s"))
-    assert grace >= 2 * Settings.model_fields["drain_seconds"].default
+def _seconds(duration: str, drain: str | None = None) -> float:
+    """Of a duration of compose's, with DRAIN_SECONDS put in."""
+    default = f"{Settings.model_fields['drain_seconds'].default:g}"
+    plain = duration.replace("${DRAIN_SECONDS:-" + default + "}", drain or default)
+    found = re.fullmatch(r"(?:(\d+)m)?([\d.]+)s", plain)
+    assert found, plain
+    return int(found[1] or 0) * 60 + float(found[2])
+
+
+@pytest.mark.parametrize("drain", ["0", "5", "0.5", "600"])
+def test_stopping_waits_for_the_goodbyes_however_long_they_may_take(compose: dict[str, Any], drain: str) -> None:
+    assert _seconds(compose["services"]["app"]["stop_grace_period"], drain) >= float(drain) + 10
+
+
+def test_stopping_waits_for_a_job_to_end(compose: dict[str, Any]) -> None:
+    source = (ROOT / "workers" / "__init__.py").read_text(encoding="utf-8")
+    job = re.search(r"^JOB_SECONDS = (\d+)$", source, re.MULTILINE)
+    assert job
+    assert _seconds(compose["services"]["worker"]["stop_grace_period"]) > int(job[1])
+
+
+def test_whoever_restarts_what_does_not_live_leaves_alone_what_is_not_ready(compose: dict[str, Any]) -> None:
+    (command,) = [word for word in compose["services"]["app"]["healthcheck"]["test"] if "5000" in word]
+    assert "/health'" in command
+    assert "/ready" not in command
+
+
+def test_no_log_fills_the_disk_and_no_container_the_machine(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+    for name in ("postgres", "redis", "app", "worker"):
+        assert compose["services"][name]["mem_limit"], name
 
 
 def test_without_a_secret_nothing_starts(compose: dict[str, Any]) -> None:
-    assert compose["services"]["app"]["environment"]["JWT_SECRET"].startswith("${JWT_SECRET:?")
+    for name in ("app", "worker", "migrate"):
+        environment = compose["services"][name]["environment"]
+        assert environment["JWT_SECRET"].startswith("${JWT_SECRET:?")
+        assert ":${POSTGRES_PASSWORD:?" in environment["DATABASE_URL"]
+    assert compose["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
-@pytest.mark.parametrize(("secret", "code"), [(SECRET, 0), ("", 1)])
-def test_docker_compose_itself_agrees(secret: str, code: int) -> None:
-    env = {**os.environ, "JWT_SECRET": secret}
+@pytest.mark.parametrize(("secret", "password", "code"), [(SECRET, "p4ss", 0), ("", "p4ss", 1), (SECRET, "", 1)])
+def test_docker_compose_itself_agrees(secret: str, password: str, code: int) -> None:
+    env = {**os.environ, "JWT_SECRET": secret, "POSTGRES_PASSWORD": password}
     command = ["docker-compose", "-f", str(ROOT / "docker-compose.yml"), "config"]
     done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == code, done.stderr
