@@ -17,6 +17,9 @@ HELD_AT_ONCE: Final = 4
 EARLY_SECONDS: Final = 0.01
 """A timer of uvloop's counts whole milliseconds."""
 FORGOTTEN_SECONDS: Final = 60.0
+REPLACED_FREELY: Final = 3
+"""So often a device's connection may be replaced by its next one without a wait: networks change, pages are reloaded.
+Two tabs that reconnect at once end each other again and again."""
 TIDIED_AT: Final = 1000
 
 
@@ -39,37 +42,46 @@ class Cooldown:
         """A connection of his is closed for what it sent."""
         if not self._seconds:
             return
-        now = time.monotonic()
-        if len(self._marks) >= self._tidy_at:
-            self._tidy(now)
-        mark = self._marks.get(mobile)
-        times = 0 if mark is None or mark.until + FORGOTTEN_SECONDS < now else mark.times
-        wait = min(MOST_SECONDS, self._seconds * 2 ** min(times, 10))
-        self._marks[mobile] = _Mark(times + 1, now + wait)
+        self._count(mobile, 0)
 
-    def left(self, mobile: str) -> float:
-        """Seconds he still has to wait."""
-        mark = self._marks.get(mobile)
-        return 0.0 if mark is None else max(0.0, mark.until - time.monotonic())
+    def replaced(self, mobile: str, device: str) -> None:
+        """A connection of this device was replaced by its next one."""
+        if self._seconds:
+            self._count(_of_device(mobile, device), REPLACED_FREELY)
 
-    async def wait(self, mobile: str) -> bool:
+    def left(self, mobile: str, device: str = "") -> float:
+        """Seconds the person, or this device of theirs, still has to wait."""
+        now, marks = time.monotonic(), (self._marks.get(mobile), self._marks.get(_of_device(mobile, device)))
+        return max((mark.until - now for mark in marks if mark is not None and mark.until > now), default=0.0)
+
+    async def wait(self, mobile: str, device: str = "") -> bool:
         """Return when he may come in, and whether that took any time: much may have changed by then.
 
         :raises Refusal: ``too_many_requests``: not within ``HELD_SECONDS``, or too many of his wait already
         """
-        if not self.left(mobile):
+        if not self.left(mobile, device):
             return False
         held = self._held.get(mobile, 0)
         if held >= HELD_AT_ONCE:
-            raise Refusal("too_many_requests", retry_after=self.left(mobile))
+            raise Refusal("too_many_requests", retry_after=self.left(mobile, device))
         self._held[mobile] = held + 1
         try:
-            await asyncio.sleep(min(self.left(mobile), HELD_SECONDS))
+            await asyncio.sleep(min(self.left(mobile, device), HELD_SECONDS))
         finally:
             self._let_go(mobile)
-        if (left := self.left(mobile)) > EARLY_SECONDS:
+        if (left := self.left(mobile, device)) > EARLY_SECONDS:
             raise Refusal("too_many_requests", retry_after=left)
         return True
+
+    def _count(self, key: str, free: int) -> None:
+        """:param free: so many times cost no wait"""
+        now = time.monotonic()
+        if len(self._marks) >= self._tidy_at:
+            self._tidy(now)
+        mark = self._marks.get(key)
+        times = 0 if mark is None or mark.until + FORGOTTEN_SECONDS < now else mark.times
+        wait = min(MOST_SECONDS, self._seconds * 2 ** min(times - free, 10)) if times >= free else 0.0
+        self._marks[key] = _Mark(times + 1, now + wait)
 
     def _let_go(self, mobile: str) -> None:
         self._held[mobile] -= 1
@@ -79,3 +91,7 @@ class Cooldown:
     def _tidy(self, now: float) -> None:
         self._marks = {who: mark for who, mark in self._marks.items() if mark.until + FORGOTTEN_SECONDS >= now}
         self._tidy_at = max(TIDIED_AT, 2 * len(self._marks))
+
+
+def _of_device(mobile: str, device: str) -> str:
+    return f"{mobile} {device}"

@@ -1,9 +1,12 @@
 """Entries on their way to one client: sent and not acked yet."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from protocol.entries import Chat, Entry
+
+MOST_KEPT: Final = 4_096
+"""Acks that came before what they are for: as many as a few windows."""
 
 
 class Acked(NamedTuple):
@@ -39,12 +42,15 @@ class _Flight:
 class Flights:
     """At most a window of them. Times are monotonic seconds."""
 
-    __slots__ = ("_flights", "_landed", "window")
+    __slots__ = ("_flights", "_kept", "_landed", "shared", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
         self._flights: dict[str, _Flight] = {}
         self._landed: dict[str, None] = {}  # smaller than an empty set
+        self._kept: dict[str | tuple[str, str], None] | None = {}
+        self.shared = False
+        """Whether the person has other devices, which have copies of these entries."""
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -96,6 +102,29 @@ class Flights:
             for stream_id, flight in self._flights.items()
             if flight.sender == sender and flight.message_id in wanted
         ]
+
+    # ---- acks of what an earlier connection of the device was sent
+
+    def keep(self, acks: Iterable[str | tuple[str, str]]) -> None:
+        """Acks of entries that are not in flight here, by streamId or by sender and messageId: they count if the device
+        turns out to have the entry pending. At most ``MOST_KEPT``."""
+        kept = self._kept
+        if kept is not None:
+            for ack in acks:
+                if len(kept) >= MOST_KEPT:
+                    return
+                kept[ack] = None
+
+    def was_acked(self, entry: Entry) -> bool:
+        """Whether one of the kept acks names this entry."""
+        if not self._kept:
+            return False
+        by_name = (entry.sender, entry.message_id) if isinstance(entry, Chat) else ""
+        return entry.stream_id in self._kept or by_name in self._kept
+
+    def keep_no_more(self) -> None:
+        """All that was pending when the connection began is in flight, or through."""
+        self._kept = None
 
     def resume(self, ids: Iterable[str]) -> None:
         """Their senders could not be told: an ack counts again."""

@@ -10,6 +10,7 @@ import structlog
 
 from background.loops import Failures, Loop, forever
 from delivery.cooldown import Cooldown
+from delivery.work import Work
 from protocol.refusals import LEASE_LOST, LOGGED_OUT, REPLACED, Close
 
 logger = structlog.get_logger(__name__)
@@ -38,6 +39,7 @@ class Hub:
     def __init__(self, lease_seconds: float, cooldown_seconds: float = 0) -> None:
         self._lease_seconds = lease_seconds
         self.cooldown = Cooldown(cooldown_seconds)
+        self.work = Work()
         self._members: dict[str, dict[str, Member]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ticker: Loop | None = None

@@ -54,12 +54,14 @@ class Deposited:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a connection got. ``read`` counts also what became a phantom: its sender is blocked by now."""
+    """What a connection got. ``read`` counts also what became a phantom: its sender is blocked by now. ``shared``:
+    other devices of the person have copies, as far as is known."""
 
     verdict: Verdict
     cursor: str
     read: int
     entries: list[Entry]
+    shared: bool = False
 
 
 class Mailbox:
@@ -217,14 +219,20 @@ class Mailbox:
         return [message_id.decode() for message_id in found]
 
     def acked(
-        self, mobile: str, sender: str, message_ids: Sequence[str], then: Callable[[int | Exception], None]
+        self, mobile: str, sender: str, message_ids: Sequence[str], then: Callable[[list[str] | Exception], None]
     ) -> None:
         """Note that a device of this person has these chats, and that their sender is about to be told.
 
+        ``then`` gets those of which the sender knows as much already, or more: that they are delivered, or read.
+
         Written before this returns: a receipt that is deposited next comes after it.
         """
+
+        def heard(reply: Any) -> None:
+            then(reply if isinstance(reply, Exception) else [message_id.decode() for message_id in reply])
+
         keys = self._people.keys(mobile)
-        self._durable.ask(ACKED, [keys.records, keys.records_before], [sender, *message_ids], then)
+        self._durable.ask(ACKED, [keys.records, keys.records_before], [sender, *message_ids], heard)
 
     async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> tuple[list[str], list[str]]:
         """Of which of these chats that wait here its sender was told nothing: no device of this person has them. And of
@@ -284,8 +292,8 @@ def _deposited(reply: list[Any]) -> Deposited:
 
 
 def _collected(reply: list[Any]) -> Collected:
-    verdict, cursor, read, entries = reply
-    return Collected(verdict.decode(), cursor.decode(), read, [_entry(*entry) for entry in entries])
+    verdict, cursor, read, entries, devices = reply
+    return Collected(verdict.decode(), cursor.decode(), read, [_entry(*entry) for entry in entries], devices > 1)
 
 
 def _deposit(stream_id: bytes, servers: list[bytes]) -> Deposit:

@@ -19,7 +19,7 @@ from delivery.flights import Landed
 from delivery.hub import Hub, Member
 from delivery.link.link import fulfil
 from delivery.mailbox import Deposit, Deposited, Mailbox, Unloaded
-from delivery.presence import Claimed, Holder, Presence, just_now
+from delivery.presence import Claimed, ClaimMode, Holder, Presence, just_now
 from delivery.registry import Registry
 from protocol.refusals import Refusal
 
@@ -39,15 +39,15 @@ class Messenger:
         self._hub = hub
 
     async def connect(
-        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, again: bool = False
+        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, mode: ClaimMode = "first"
     ) -> Claimed:
         """Claim the device for a connection that is in the hub; the one before it is told (close 4508).
 
-        :raises Superseded, Silent: see :meth:`delivery.presence.Presence.claim`
+        :raises Superseded, Silent, Unproven: see :meth:`delivery.presence.Presence.claim`
         :raises Refusal: ``too_many_devices``, ``session_revoked``, ``no_such_person``
         """
         await self._registry.add(holder.mobile)
-        claimed = await self.presence.claim(holder, account_id, age=age, again=again)
+        claimed = await self.presence.claim(holder, account_id, age=age, mode=mode)
         if claimed.before is not None:
             server, connection = claimed.before
             await self._doorbell.replaced(server, holder.mobile, connection)
@@ -84,11 +84,21 @@ class Messenger:
         self.mailbox.deposit_soon(to, sender, chats, stored)
         self._expect(to)
 
-    async def acknowledge(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> None:
-        """The device has these chats of this sender: he gets a receipt for each ``MOST``. Only then may they be
-        settled."""
+    async def acknowledge(
+        self, holder: Holder, sender: str, message_ids: Sequence[str], *, shared: bool = False
+    ) -> None:
+        """The device has these chats of this sender, who gets a receipt for each ``MOST``. Only then may they be
+        settled.
+
+        :param shared: other devices have them too: of those that are known to be delivered or read, nothing is told
+        """
         for start in range(0, len(message_ids), MOST):
-            await self._receipt(sender, holder.mobile, "delivered", message_ids[start : start + MOST])
+            few = message_ids[start : start + MOST]
+            if shared:
+                known = set(await self._note(holder.mobile, sender, few))
+                few = [message_id for message_id in few if message_id not in known]
+            if few:
+                await self._receipt(sender, holder.mobile, "delivered", few)
 
     def acknowledge_soon(
         self, holder: Holder, sender: str, message_ids: Sequence[str], then: Callable[[Exception | None], None]
@@ -126,6 +136,11 @@ class Messenger:
             last = self._hub.leave(member)
         if last:
             await self._forget_here(holder.mobile)
+
+    def _note(self, mobile: str, sender: str, message_ids: Sequence[str]) -> "asyncio.Future[list[str]]":
+        noted: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self.mailbox.acked(mobile, sender, message_ids, partial(fulfil, noted))
+        return noted
 
     async def _receipt(self, sender: str, reader: str, ack_type: str, message_ids: Sequence[str]) -> None:
         told = asyncio.get_running_loop().create_future()

@@ -14,6 +14,9 @@ from protocol.refusals import Refusal
 from settings import Settings
 
 Verdict = Literal["ok", "gone", "replaced"]
+ClaimMode = Literal["first", "proven", "again"]
+"""``first``: the connection is new. ``proven``: it is, and its client gave a sign of life since. ``again``: it has
+lived, and finds its lease gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,21 @@ class Claimed:
     :param epoch: of the mailbox; a new one means that storage lost something
     :param before: ``(serverId, connectionId)`` of the connection this one replaces
     :param newest: streamId of the newest entry that waits, or ""
+    :param devices: how many devices the person has
     """
 
     epoch: str
     before: tuple[str, str] | None
     newest: str
+    devices: int = 1
 
 
 class Superseded(Exception):
     """A newer connection holds the device."""
+
+
+class Unproven(Exception):
+    """Another connection holds the device and lives; this one's client gave no sign of life yet."""
 
 
 class Silent(Exception):
@@ -68,29 +77,31 @@ class Presence:
         self._patience_ms = int((settings.redis_connect_seconds + settings.redis_command_seconds) * 1000)
 
     async def claim(
-        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, again: bool = False
+        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, mode: ClaimMode = "first"
     ) -> Claimed:
-        """This connection is now the device's one. One that finds its lease gone claims ``again``.
+        """This connection is now the device's one.
 
         :param age: of the last sign of life, in ms; asked at each attempt, for one may come late
+        :raises Unproven: ``first``, and another connection holds the device
         :raises Superseded: ``again``, and a newer connection has the device by now
         :raises Silent: ``again``, and the last sign of life was longer ago than a lease lasts
         :raises Refusal: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
         """
         keys = self._people.keys(holder.mobile)
         limits: list[Arg] = [self._lease_ms, self._max_devices]
-        mode = "again" if again else "first"
         args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode]
         for _ in range(3):
             verdict, *words = await self._in_time(CLAIM, [keys.record, keys.leases, keys.mailbox], args, age)
             match verdict:
                 case b"claimed":
-                    epoch, server, connection, newest = (word.decode() for word in words)
-                    return Claimed(epoch, (server, connection) if connection else None, newest)
+                    epoch, server, connection, newest, devices = (word.decode() for word in words)
+                    return Claimed(epoch, (server, connection) if connection else None, newest, int(devices))
                 case b"replaced":
                     raise Superseded
                 case b"silent":
                     raise Silent
+                case b"unproven":
+                    raise Unproven
                 case b"too_many_devices":
                     if not await self.devices.make_room(holder.mobile):
                         raise Refusal("too_many_devices")

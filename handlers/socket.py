@@ -48,7 +48,7 @@ async def _authenticate(request: Request) -> None:
 
 async def _allow(mine: Services, claims: Claims) -> None:
     """:raises Refusal: ``too_many_requests``, ``rate_limited``, ``session_revoked``, ``unavailable``"""
-    if await mine.hub.cooldown.wait(claims.mobile):
+    if await mine.hub.cooldown.wait(claims.mobile, claims.device_id):
         await mine.sessions.check(claims.session_id)
     mine.upgrades.enter(claims.mobile)
 
@@ -57,7 +57,7 @@ def _judge(app: MiniSanic, upgrade: Upgrade, address: str, judged: Judged) -> No
     mine: Services = app.ctx.services
 
     def known(claims: Claims | None) -> None:
-        if claims is None or mine.hub.cooldown.left(claims.mobile):
+        if claims is None or mine.hub.cooldown.left(claims.mobile, claims.device_id):
             judged(None)
         elif not mine.upgrades.enter_at_once(claims.mobile, network_of(address)):
             judged(None)  # Sanic's way is refused as well, with the answer

@@ -29,8 +29,9 @@ class ClientSocket(asyncio.Protocol):
     """:class:`server.socket.Socket` over one transport, which must be open."""
 
     __slots__ = (
-        "_closing", "_connections", "_ending", "_evidence", "_farewell", "_gone", "_incoming", "_listener", "_mark",
-        "_outgoing", "_reading", "_sockets", "_theirs", "_write_seconds", "address", "transport",
+        "_answered", "_closing", "_connections", "_ending", "_evidence", "_farewell", "_gone", "_incoming", "_listener",
+        "_loop", "_mark", "_outgoing", "_reading", "_sockets", "_theirs", "_turn", "_write_seconds", "address",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, sockets: Sockets, connections: set[Any], address: str) -> None:
@@ -40,14 +41,17 @@ class ClientSocket(asyncio.Protocol):
         """
         self.transport = transport
         self.address = address
+        self._loop = asyncio.get_running_loop()
         self._sockets = sockets
         self._connections = connections
         self._write_seconds = sockets.settings.write_seconds
-        self._incoming = Incoming(sockets.settings, self._heed)
+        self._incoming = Incoming(sockets.settings, self._heed, self._is_free)
         self._outgoing = Outgoing(transport, self._write_seconds, self._flushed, self._stuck)
         self._farewell = Farewell(transport)
         self._listener: Listener | None = None
         self._mark = 0
+        self._answered = 0
+        self._turn: asyncio.Handle | None = None
         self._evidence = True
         self._reading = True
         self._closing: Close | None = None
@@ -83,9 +87,14 @@ class ClientSocket(asyncio.Protocol):
         self._read()
 
     def resume(self) -> None:
-        """The connection has room again."""
-        if self._ending is None:
+        """The connection has room."""
+        if self._ending is None and self._turn is None and self._incoming.stalled:
             self._read()
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether the client is not read, and only for want of room."""
+        return not self._reading and self._turn is None and not self._outgoing.blocked and not self.closing
 
     @property
     def unsent(self) -> int:
@@ -149,9 +158,11 @@ class ClientSocket(asyncio.Protocol):
         """Bytes of the client's."""
         self._evidence = True
         self._incoming.feed(data)
+        if self._listener is not None and self._closing is None:
+            self._listener.alive()
         if self._incoming.late > LATE_BYTES:
             self.abort()
-        else:
+        elif self._turn is None or self._incoming.over:
             self._read()
 
     def eof_received(self) -> bool:
@@ -174,6 +185,7 @@ class ClientSocket(asyncio.Protocol):
         self._sockets.closed(self)
         self._connections.discard(self)
         ours = (self._closing.code, self._closing.reason) if self._closing is not None else (ABNORMAL, "")
+        self._take_turn(None)
         self._hand_over_rest()
         self._incoming.stop()
         self._ending = self._theirs or ours
@@ -196,6 +208,7 @@ class ClientSocket(asyncio.Protocol):
     # ---- reading
 
     def _read(self) -> None:
+        self._take_turn(None)
         try:
             self._hear()
         except Violation as violation:
@@ -229,8 +242,14 @@ class ClientSocket(asyncio.Protocol):
             logger.exception("a listener failed")
 
     def _steer(self) -> None:
+        incoming = self._incoming
+        if not incoming.over and self._turn is None:
+            if incoming.more:
+                self._take_turn(self._loop.call_soon(self._go_on))
+            elif incoming.paused_until is not None:
+                self._take_turn(self._loop.call_at(incoming.paused_until, self._go_on))
         # A client that does not read what we answer is not read either.
-        reading = self._incoming.over or (self._incoming.room and not self._outgoing.blocked)
+        reading = incoming.over or (incoming.room and not incoming.more and not self._outgoing.blocked)
         if reading != self._reading and not self.transport.is_closing():
             self._reading = reading
             if reading:
@@ -238,21 +257,34 @@ class ClientSocket(asyncio.Protocol):
             else:
                 self.transport.pause_reading()
 
+    def _go_on(self) -> None:
+        """Another turn of the loop, or the end of a pause."""
+        self._read()
+
+    def _take_turn(self, turn: asyncio.Handle | None) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+        self._turn = turn
+
+    def _is_free(self, frame: Control) -> bool:
+        """Whether we asked for it: a pong for a ping that was written and not answered yet."""
+        return isinstance(frame, Pong) and self._answered < _mark_of(frame) <= self._outgoing.mark_written
+
     def _heed(self, frame: Control) -> None:
         if isinstance(frame, Ping):
             if not self._farewell.said:
                 self._outgoing.put(writer.pong(frame.payload))
         elif isinstance(frame, Pong):
-            self._ponged(frame.payload)
+            self._ponged(frame)
         else:
             self._bidden(frame)
 
-    def _ponged(self, payload: bytes) -> None:
+    def _ponged(self, pong: Pong) -> None:
         if self._listener is None or self._closing is not None:
             return
-        self._listener.alive()
-        mark = int.from_bytes(payload, "big") if len(payload) == MARK_BYTES else 0
+        mark = _mark_of(pong)
         if 0 < mark <= self._outgoing.mark_written:
+            self._answered = max(self._answered, mark)
             self._listener.ponged(mark)
 
     def _bidden(self, goodbye: Goodbye) -> None:
@@ -288,6 +320,11 @@ class ClientSocket(asyncio.Protocol):
     def _stuck(self) -> None:
         self._closing = self._closing or SLOW_CONSUMER
         self.abort()
+
+
+def _mark_of(pong: Pong) -> int:
+    """Of the ping it answers; 0 when that was none of ours."""
+    return int.from_bytes(pong.payload, "big") if len(pong.payload) == MARK_BYTES else 0
 
 
 _: type[Socket] = ClientSocket  # the type checker holds it to the seam

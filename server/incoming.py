@@ -1,18 +1,23 @@
-"""What one client says: read frame by frame, counted, and handed to the listener as he has room."""
+"""What one client sends: read frame by frame, bounded, and handed to the listener as it has room."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
 from protocol.refusals import TOO_MANY_FRAMES
+from protocol.token_bucket import TokenBucket
 from protocol.websocket.reader import Goodbye, Part, Ping, Pong, Reader, Violation
-from server.allowance import Allowance
 from server.socket import Listener
 from settings import Settings
 
 MESSAGE_BYTES: Final = 64 * 1024
 WAITING_MESSAGES: Final = 32
 WAITING_BYTES: Final = 2**16
+TURN_BYTES: Final = 2**16
+TURN_SECONDS: Final = 0.002
+"""What one client may have of one turn of the event loop, in bytes of messages and in time. The message that goes
+beyond is worked on to its end; the next one waits for another turn, so that everybody else has theirs in between."""
 
 Control = Ping | Pong | Goodbye
 
@@ -24,23 +29,32 @@ class Incoming:
     """
 
     __slots__ = (
-        "_bytes", "_control", "_data", "_heed", "_loop", "_muted", "_over", "_reader", "_waiting", "late", "listener",
+        "_bytes", "_control", "_heed", "_is_free", "_loop", "_muted", "_over", "_parts", "_reader", "_waiting", "late",
+        "listener", "more", "paused_until",
     )  # fmt: skip
 
-    def __init__(self, settings: Settings, heed: Callable[[Control], None]) -> None:
-        """:param heed: called with each control frame, at once"""
+    def __init__(self, settings: Settings, heed: Callable[[Control], None], is_free: Callable[[Control], bool]) -> None:
+        """
+        :param heed: called with each control frame, at once
+        :param is_free: whether a control frame is one that we asked for: those are not counted
+        """
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._heed = heed
+        self._is_free = is_free
         self._reader = Reader(MESSAGE_BYTES)
-        self._data = Allowance(settings.data_frames_per_second, settings.data_frames_burst, now)
-        self._control = Allowance(settings.control_frames_per_second, settings.control_frames_burst, now)
+        self._parts = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, now)
+        self._control = TokenBucket(settings.control_frames_per_second, settings.control_frames_burst, now)
         self._waiting: list[str | bytes] = []
         self._bytes = 0
         self._muted = False
         self._over = False
         self.late = 0
         """Bytes that came after the end."""
+        self.more = False
+        """Whether the last :meth:`read` ended because it was enough for one turn of the loop."""
+        self.paused_until: float | None = None
+        """Loop time until which the client is not read, since it sent too much."""
         self.listener: Listener | None = None
 
     @property
@@ -48,7 +62,17 @@ class Incoming:
         """Whether more can be taken. Yes at the end, too: what comes then is thrown away."""
         if self._over or self._muted:
             return True
-        return self.listener is not None and len(self._waiting) < WAITING_MESSAGES and self._bytes < WAITING_BYTES
+        return (
+            self.listener is not None
+            and self.paused_until is None
+            and len(self._waiting) < WAITING_MESSAGES
+            and self._bytes < WAITING_BYTES
+        )
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the listener's having room makes a difference: messages wait for it, or bytes are left unread."""
+        return bool(self._waiting) or not self.room
 
     @property
     def over(self) -> bool:
@@ -63,21 +87,38 @@ class Incoming:
             self._reader.feed(data)
 
     def read(self) -> bool:
-        """Hand over what waits and then frame after frame, until no more is there or no room is left.
+        """Hand over what waits and then frame after frame, until no more is there, no room is left, or it is enough
+        for one turn of the loop (:attr:`more`).
 
         :returns: whether there was anything
 
-        :raises Violation: the client broke the protocol, or sends too many frames (1008)
+        :raises Violation: the client broke the protocol, or sends too many control frames (1008)
         """
-        waited = self._hand_over()
         now = self._loop.time()
-        while self.room and self._take(now):
+        if self.paused_until is not None and now >= self.paused_until:
+            self.paused_until = None
+        self.more = False
+        waited, taken, ends = False, 0, 0.0
+        while size := self._next(now):
             waited = True
+            taken += size
+            clock = time.perf_counter()
+            ends = ends or clock + TURN_SECONDS
+            if (taken >= TURN_BYTES or clock >= ends) and not self._over:
+                self.more = True
+                break
         return waited
+
+    def _next(self, now: float) -> int:
+        """One step: its size in bytes or characters, 0 when there is nothing to do."""
+        if self._waiting and (size := self._hand_over_one(now)):
+            return size
+        return self._take(now) if self.room else 0
 
     def mute(self) -> None:
         """Messages are thrown away from now on; control frames still count."""
         self._muted = True
+        self.paused_until = None
         self._waiting.clear()
 
     def stop(self) -> None:
@@ -86,7 +127,7 @@ class Incoming:
         self._reader.forget()
 
     def rest(self) -> None:
-        """At the end: give the listener what is there, whether he has room or not. The client spoke before he left.
+        """At the end: give the listener what is there, whether it has room or not. The client spoke before it left.
 
         :raises Violation: as :meth:`read`
         """
@@ -101,25 +142,24 @@ class Incoming:
             while self._waiting:
                 self.listener.received(self._waiting.pop(0))
 
-    def _take(self, now: float) -> bool:
+    def _take(self, now: float) -> int:
+        """Read one frame; its size in bytes or characters, 0 when there is none."""
         event = None if self._over else self._reader.next()
         if event is None:
-            return False
-        if isinstance(event, (str, bytes, Part)):
-            self._charge(self._data, now)
-            if not isinstance(event, Part):
-                self._put(event)
-        else:
-            self._charge(self._control, now)
-            self._heed(event)
-        return True
-
-    @staticmethod
-    def _charge(allowance: Allowance, now: float) -> None:
-        if not allowance.take(now):
+            return 0
+        if isinstance(event, (str, bytes)):
+            self._put(event, now)
+            return len(event) or 1
+        if isinstance(event, Part):
+            # Whole messages are charged by the listener, who knows what they are. Fragments it never sees.
+            self._pause(self._parts.charge(1, now), now)
+            return 1
+        if not (self._is_free(event) or self._control.take(now)):
             raise Violation(TOO_MANY_FRAMES.code, TOO_MANY_FRAMES.reason)
+        self._heed(event)
+        return 1
 
-    def _put(self, message: str | bytes) -> None:
+    def _put(self, message: str | bytes, now: float) -> None:
         listener = self.listener
         if self._muted or listener is None:
             return
@@ -127,12 +167,18 @@ class Incoming:
             self._waiting.append(message)
             self._bytes += len(message)
         else:
-            listener.received(message)
+            self._pause(listener.received(message), now)
 
-    def _hand_over(self) -> bool:
-        listener, waited = self.listener, bool(self._waiting)
-        while self._waiting and listener is not None and not listener.full:
-            message = self._waiting.pop(0)
-            self._bytes -= len(message)
-            listener.received(message)
-        return waited
+    def _hand_over_one(self, now: float) -> int:
+        """Give the listener the oldest message that waits; its size, 0 when it may not be given."""
+        listener = self.listener
+        if listener is None or self.paused_until is not None or listener.full:
+            return 0
+        message = self._waiting.pop(0)
+        self._bytes -= len(message)
+        self._pause(listener.received(message), now)
+        return len(message) or 1
+
+    def _pause(self, seconds: float, now: float) -> None:
+        if seconds > 0 and not self._over and not self._muted:
+            self.paused_until = now + seconds

@@ -12,14 +12,17 @@ from protocol.refusals import Close
 class Listener(Protocol):
     """What a connection offers its socket. The callbacks are synchronous: they never await and never raise."""
 
-    def received(self, data: str | bytes) -> None:
-        """One whole message. ``bytes`` means that it was a binary message."""
+    def received(self, data: str | bytes) -> float:
+        """One whole message. ``bytes`` means that it was a binary message.
+
+        :returns: seconds for which nothing more should be read, because the client sends too much; usually 0.0
+        """
 
     def caught_up(self) -> None:
         """All that came so far was given to :meth:`received`: now is the time to do together what goes together."""
 
     def alive(self) -> None:
-        """A pong came, any pong: evidence of life."""
+        """Bytes came: a frame, a pong, or a part of one. Called before what they hold is read."""
 
     def ponged(self, mark: int) -> None:
         """The pong that answers the ping ``mark``, and with it every earlier one."""
@@ -37,8 +40,8 @@ class Listener(Protocol):
     def full(self) -> bool:
         """Whether no message may be given to :meth:`received` for now. A few are then kept below, and more is not read.
 
-        Who was full calls :meth:`Socket.resume` when he has room again. At the end of the socket he gets what is left
-        even so.
+        A listener calls :meth:`Socket.resume` whenever it may have room again. At the end of the socket it gets what is
+        left even so.
         """
 
 
@@ -61,7 +64,15 @@ class Socket(Protocol):
         """
 
     def resume(self) -> None:
-        """The listener was full and has room again. May call it back at once."""
+        """The listener has room. May call it back at once; a no-op when nothing waits for room.
+
+        The socket alone knows whether something waits: a listener that kept its own memory of having been full could
+        forget it, and the client would never be read again.
+        """
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether the client is not read, and nothing but the listener's having no room is the cause of that."""
 
     @property
     def unsent(self) -> int:

@@ -1,10 +1,13 @@
-"""What one client acks: first their senders get receipts, and only then the entries are settled."""
+"""What one client acks: first the senders get receipts, and only then the entries are settled."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final, Protocol
+
+import structlog
+from redis.exceptions import ResponseError
 
 from delivery.connection.sends import Desk
 from delivery.connection.settles import Settles
@@ -15,6 +18,7 @@ from delivery.presence import Holder
 from protocol.dialects import Dialect
 from protocol.refusals import Refusal
 
+logger = structlog.get_logger(__name__)
 RESTS: Final = 4
 """After a round of receipts we rest so many times as long as it took: the busier all are, the more goes together. A
 tick comes that much later, and each receipt is three scripts less for Redis."""
@@ -31,12 +35,12 @@ class Counter(Protocol):
 
 
 class _Round:
-    """Receipts that are on their way together: since when, of how many acks and with which reads to tell of afterwards,
-    and how many senders were not told yet."""
+    """Receipts that are on their way together: since when, of how many acks, with which reads to tell of afterwards (by
+    sender), and how many senders were not told yet."""
 
     __slots__ = ("began", "left", "reads", "size")
 
-    def __init__(self, began: float, senders: int, reads: list[tuple[str, list[str]]], size: int) -> None:
+    def __init__(self, began: float, senders: int, reads: dict[str, list[str]], size: int) -> None:
         self.began = began
         self.left = senders
         self.reads = reads
@@ -44,7 +48,10 @@ class _Round:
 
 
 class Acks:
-    """One round of receipts at a time; what is acked meanwhile goes together in the next, one receipt a sender."""
+    """One round of receipts at a time; what is acked or read meanwhile goes together in the next, one receipt a sender.
+
+    Within a round what is delivered comes before what is read.
+    """
 
     __slots__ = (
         "_chats",
@@ -54,6 +61,7 @@ class Acks:
         "_flights",
         "_holder",
         "_messenger",
+        "_read_count",
         "_reads",
         "_rested",
         "_resting",
@@ -80,21 +88,37 @@ class Acks:
         self._settles = settles
         self._counter = counter
         self._chats: list[Acked] = []
-        self._reads: list[tuple[str, list[str]]] = []
+        self._reads: dict[str, dict[str, None]] = {}
+        self._read_count = 0
         self._rested = 0.0
         self._resting: asyncio.TimerHandle | None = None
         self._under_way: _Round | None = None
         self.pending = 0
         """Acks whose senders were not told yet."""
 
-    def delivered(self, ids: Iterable[str]) -> None:
-        """The client has these entries. Ids not in flight are ignored."""
+    def delivered(self, ids: Sequence[str]) -> int:
+        """The client has these entries.
+
+        :returns: how many of them waited for it. The rest is settled, or not this device's; or it was pending when
+            the connection began, and then the ack counts as soon as the entry is read
+        """
         chats, receipts = self._flights.ack(ids)
         if receipts:
             self._land(receipts)
         if chats:
             self._chats += chats
             self._work_on(len(chats))
+        counted = len(chats) + len(receipts)
+        if counted < len(ids):
+            self._flights.keep(self.unknown(ids))
+        return counted
+
+    def delivered_chats(self, sender: str, message_ids: Sequence[str]) -> int:
+        """The same for chats, by their sender and messageIds."""
+        counted = self.delivered(self._flights.find(sender, message_ids))
+        if counted < len(message_ids):
+            self._flights.keep((sender, message_id) for message_id in message_ids)
+        return counted
 
     def unknown(self, ids: Iterable[str]) -> list[str]:
         """Those of these that are not in flight here."""
@@ -102,7 +126,8 @@ class Acks:
 
     def read(self, sender: str, message_ids: list[str]) -> None:
         """The person read these chats of this sender."""
-        self._reads.append((sender, message_ids))
+        self._reads.setdefault(sender, {}).update(dict.fromkeys(message_ids))
+        self._read_count += 1
         self._work_on(1)
 
     async def finish(self) -> None:
@@ -135,11 +160,12 @@ class Acks:
     def _work(self) -> None:
         self._resting = None
         chats, self._chats = self._chats, []
-        reads, self._reads = self._reads, []
+        reads, self._reads = {sender: list(names) for sender, names in self._reads.items()}, {}
+        read_count, self._read_count = self._read_count, 0
         by_sender: defaultdict[str, list[Acked]] = defaultdict(list)
         for chat in chats:
             by_sender[chat.sender].append(chat)
-        now, size = asyncio.get_running_loop().time(), len(chats) + len(reads)
+        now, size = asyncio.get_running_loop().time(), len(chats) + read_count
         self._under_way = under_way = _Round(now, len(by_sender), reads, size)
         try:
             for sender, theirs in by_sender.items():
@@ -150,6 +176,10 @@ class Acks:
             self._fail(error)
 
     def _tell(self, under_way: _Round, sender: str, chats: Sequence[Acked]) -> None:
+        if self._flights.shared:
+            # Another device may have told more of these chats already, and a tick must not go back.
+            self._desk.spawn(self._tell_slowly(under_way, sender, chats))
+            return
         message_ids = [chat.message_id for chat in chats]
         self._messenger.acknowledge_soon(
             self._holder, sender, message_ids, partial(self._told, under_way, sender, chats)
@@ -158,7 +188,8 @@ class Acks:
     async def _tell_slowly(self, under_way: _Round, sender: str, chats: Sequence[Acked]) -> None:
         error: Exception | None = None
         try:
-            await self._messenger.acknowledge(self._holder, sender, [chat.message_id for chat in chats])
+            message_ids = [chat.message_id for chat in chats]
+            await self._messenger.acknowledge(self._holder, sender, message_ids, shared=self._flights.shared)
         except Exception as met:  # noqa: BLE001 - told like any other answer
             error = met
         except BaseException:
@@ -182,9 +213,9 @@ class Acks:
     def _heard(self, ids: Sequence[str], error: Exception | None) -> None:
         if error is None:
             self._land(ids)
-        elif isinstance(error, Refusal):
+        elif (refusal := _refusal_of(error)) is not None:
             self._flights.resume(ids)
-            self._desk.say(self._dialect.error(error, "ack"))
+            self._desk.say(self._dialect.error(refusal, "ack"))
         else:
             raise error
 
@@ -197,8 +228,7 @@ class Acks:
 
     async def _mark_all_read(self, under_way: _Round) -> None:
         try:
-            for sender, message_ids in under_way.reads:
-                await self._mark_read(sender, message_ids)
+            await asyncio.gather(*[self._mark_read(sender, names) for sender, names in under_way.reads.items()])
         except BaseException:
             self._drop()
             raise
@@ -220,14 +250,15 @@ class Acks:
         """The connection ends, and must not wait for what nobody will tell any more."""
         self._chats.clear()
         self._reads.clear()
+        self._read_count = 0
         self._under_way = None  # whoever of it is told later counts no more
         self.pending = 0
 
     async def _mark_read(self, sender: str, message_ids: Sequence[str]) -> None:
         try:
             settled = await self._messenger.mark_read(self._holder, sender, message_ids)
-        except Refusal as refusal:
-            self._desk.say(self._dialect.error(refusal, "ack"))
+        except (Refusal, ResponseError) as error:
+            self._desk.say(self._dialect.error(_refusal_of(error) or Refusal("internal"), "ack"))
         else:
             self._flights.forget(settled)
             self._counter.landed()
@@ -235,3 +266,15 @@ class Acks:
     def _land(self, ids: Sequence[str]) -> None:
         self._settles.put(self._flights.land(ids))
         self._counter.landed()
+
+
+def _refusal_of(error: Exception) -> Refusal | None:
+    """What the client is told of an ack that could not be told on; None when the error is our own code's.
+
+    A script that Redis refuses to run concerns one person, whose keys it is about (one is broken, say): it is no reason
+    to end the connections of everybody who has to do with them.
+    """
+    if isinstance(error, ResponseError):
+        logger.error("a script failed", error=str(error).partition(" ")[0])
+        return Refusal("internal")
+    return error if isinstance(error, Refusal) else None

@@ -33,6 +33,7 @@ class Road(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
     async def carry(self, frames: Sequence[bytes]) -> None: ...
     def confirm(self, receipts: Sequence[str]) -> None: ...
+    def acked(self, ids: Sequence[str]) -> None: ...
     def close(self, close: Close) -> None: ...
     def lease_gone(self) -> None: ...
 
@@ -207,6 +208,8 @@ class Carrier:
         while self._cursor is not None and self._room:
             found = await self._collect("pending", self._cursor)
             self._cursor = None if found.cursor == START else found.cursor
+        if self._cursor is None:
+            self._flights.keep_no_more()
         while self._cursor is None and self._more and self._room:
             await self._read_on()
         await self._say_synced()
@@ -233,12 +236,16 @@ class Carrier:
         except Refusal as refusal:
             found = refusal
         collected = self._taken(found, landed)
-        await self._handover.finish(self._said(collected.entries, again=mode == "again"))
+        said = self._said(collected.entries, again=mode == "again")
+        await self._handover.finish(said)
+        if said.acked and not self._road.ended:
+            self._road.acked(said.acked)
         return collected
 
     def _taken(self, found: Collected | Exception, landed: list[Landed]) -> Collected:
         if isinstance(found, Collected) and found.verdict == "ok":
             self._settles.gone(landed)
+            self._flights.shared = self._flights.shared or found.shared
             return found
         self._settles.put_back(landed)
         if isinstance(found, Exception):

@@ -23,14 +23,26 @@ from delivery.flights import Flights
 from delivery.hub import Hub
 from delivery.messenger import Messenger
 from delivery.ports import Identity, Record, Socket
-from delivery.presence import Claimed, Holder
+from delivery.presence import Claimed, Holder, Unproven
 from protocol.dialects import Dialect, Welcome
 from protocol.messages import pack
-from protocol.refusals import DRAINING, INTERNAL, LOGGED_OUT, TOKEN_EXPIRED, Close, Refusal
+from protocol.refusals import (
+    DRAINING,
+    INTERNAL,
+    LOGGED_OUT,
+    REPLACED,
+    TOKEN_EXPIRED,
+    UNAVAILABLE,
+    UNREACHABLE,
+    Close,
+    Refusal,
+)
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
 UNSENT_BYTES: Final = 256 * 1024
+UNREAD_SECONDS: Final = 10.0
+"""For so long a client may be unread without a cause before that is taken for a bug."""
 
 
 class Connection:
@@ -41,6 +53,7 @@ class Connection:
         "_carrier",
         "_confirmations",
         "_dialect",
+        "_flights",
         "_hub",
         "_identity",
         "_lease",
@@ -51,6 +64,7 @@ class Connection:
         "_settings",
         "_settles",
         "_socket",
+        "_unread_since",
         "ear",
         "ended",
         "holder",
@@ -77,18 +91,22 @@ class Connection:
         self._record = record
         self.holder = Holder(identity.mobile, identity.device_id, server_id, secrets.token_hex(8))
         self._lease = Lease(self, self.holder, identity.account_id, messenger, settings.ping_seconds)
-        flights = Flights(settings.window)
+        self._flights = flights = Flights(settings.window)
         self._settles = Settles(self, self.holder, messenger, flights)
         self._carrier = Carrier(self, self.holder, messenger.mailbox, dialect, flights, self._settles, settings)
         self._sends = Sends(self, self.mobile, dialect, messenger)
         self._acks = Acks(self, self.holder, dialect, messenger, flights, self._settles, self._carrier)
         self._confirmations = Confirmations(socket, self._acks)
         inbound = Inbound(self.mobile, dialect, self._sends, self._acks, settings, canonical)
-        self.ear = Ear(self, socket, inbound, self._sends, self._acks, self._confirmations, self._lease, hub.cooldown)
+        bucket = hub.work.bucket(self.mobile, settings.data_frames_per_second, settings.data_frames_burst)
+        self.ear = Ear(
+            self, socket, inbound, self._sends, self._acks, self._confirmations, self._lease, hub.cooldown, bucket
+        )
         """What the socket is to call."""
         self.ended = False
         """Whether the end has begun."""
         self._reason = ""
+        self._unread_since: float | None = None
 
     # ---- Member
 
@@ -122,6 +140,8 @@ class Connection:
         if not self.ended:
             if close in (LOGGED_OUT, TOKEN_EXPIRED):
                 self.ear.drop()
+            if close is REPLACED:
+                self._hub.cooldown.replaced(self.mobile, self.holder.device)
             self.end(close.reason)
             self._socket.close(close)
 
@@ -138,6 +158,7 @@ class Connection:
             self.close(TOKEN_EXPIRED)
         if self._lease.due(now):
             self.spawn(self._lease.renew())
+        self._watch_reading(now)
 
     # ---- Road and Desk
 
@@ -167,6 +188,10 @@ class Connection:
         if not self.ended:
             self._confirmations.expect(receipts)
 
+    def acked(self, ids: Sequence[str]) -> None:
+        """The client had acked these before they were read from the mailbox."""
+        self._acks.delivered(ids)
+
     def lease_gone(self) -> None:
         """The mailbox says that this connection holds the lease no more: find out, and claim again if nobody does."""
         if not self.ended:
@@ -174,12 +199,26 @@ class Connection:
 
     # ---- Tenant
 
+    def ping(self) -> None:
+        """Ask the client for a sign of life."""
+        self._socket.ping()
+
     async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None:
         """The lease was lost and is ours again."""
         if storage_lost:
             await self.carry(self._dialect.resync(claimed.epoch, "storage lost something: send unanswered chats again"))
         if not self.ended:
             self._carrier.begin(claimed.newest)
+
+    def _watch_reading(self, now: float) -> None:
+        """A client that is not read though there is room for what it says would never be read again: our own bug."""
+        if self.ended or self.ear.full or not self._socket.waits_for_room:
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        elif now - self._unread_since >= UNREAD_SECONDS:
+            logger.error("a client is not read any more though there is room", in_hand=self.ear.in_hand)
+            self.close(UNAVAILABLE)
 
     # ---- its life
 
@@ -193,7 +232,10 @@ class Connection:
             claimed = await self._lease.claim()
         except Refusal as refusal:
             self.close(close_for(refusal))
+        except Unproven:
+            self.close(UNREACHABLE)
         else:
+            self._flights.shared = claimed.devices > 1
             self._record("connect", self._identity, "")
             await self.carry(self._dialect.welcome(self._welcome(claimed)))
             self._carrier.begin(claimed.newest)
@@ -259,5 +301,8 @@ class Connection:
         if not self.ended:
             self.ended = True
             self._reason = reason
-            if not self.ear.waiting:
+            self._confirmations.stop()
+            if self.ear.waiting:
+                self._lease.give_up()
+            else:
                 self.spawn(self._leave())

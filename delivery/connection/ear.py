@@ -1,5 +1,6 @@
-"""What the socket calls: hears one client, keeps what it says early, and says when it is enough."""
+"""What the socket calls: takes one client's messages, says what they cost, and when it is enough."""
 
+import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -12,15 +13,16 @@ from delivery.connection.lease import Lease
 from delivery.connection.sends import Sends
 from delivery.cooldown import Cooldown
 from delivery.ports import Socket
-from protocol.refusals import INTERNAL, TOO_MANY_BAD_FRAMES, Close
+from protocol.refusals import INTERNAL, TOO_MANY_BAD_FRAMES, TOO_MANY_FRAMES, Close
+from protocol.token_bucket import TokenBucket
 
 logger = structlog.get_logger(__name__)
 IN_HAND: Final = 256
 """Chats and acks in work above which the client is not read."""
 CHARACTERS_IN_HAND: Final = 256 * 1024
 """The same for the texts of the chats."""
-EARLY: Final = 32
-"""The same for messages that came before the lease was claimed."""
+OVER_SECONDS: Final = 30.0
+"""For so long a client may send more than it is allowed, and is only slowed down, if nothing comes of most of it."""
 
 
 class Owner(Protocol):
@@ -39,8 +41,8 @@ class Ear:
     """Fits server.socket.Listener. After its owner's end nothing that comes has an effect."""
 
     __slots__ = (
-        "_acks", "_confirmations", "_cooldown", "_early", "_held", "_inbound", "_lease", "_muted", "_offended",
-        "_owner", "_sends", "_socket",
+        "_acks", "_bucket", "_charged", "_confirmations", "_cooldown", "_early", "_inbound", "_lease", "_muted",
+        "_offended", "_over_since", "_owner", "_sends", "_socket", "_wasted",
     )  # fmt: skip
 
     def __init__(
@@ -53,7 +55,9 @@ class Ear:
         confirmations: Confirmations,
         lease: Lease,
         cooldown: Cooldown,
+        bucket: TokenBucket,
     ) -> None:
+        """:param bucket: of the units of work that this person may still be to this server"""
         self._owner = owner
         self._socket = socket
         self._inbound = inbound
@@ -62,26 +66,28 @@ class Ear:
         self._confirmations = confirmations
         self._lease = lease
         self._cooldown = cooldown
+        self._bucket = bucket
+        self._over_since: float | None = None
+        """Since when the client has sent more than it may; None while it does not."""
+        self._charged = self._wasted = 0.0
+        """Units of work since then, and those that came to nothing."""
         self._early: list[str | bytes] | None = []
-        """What came before the lease was claimed; None since."""
-        self._held = False
+        """What came before the lease was claimed; None since. Only a socket that ends gives us anything so early."""
         self._muted = False
         self._offended = False
 
     # ---- Listener
 
-    def received(self, data: str | bytes) -> None:
-        """One message."""
+    def received(self, data: str | bytes) -> float:
+        """One message; returns the seconds for which nothing more should be read."""
         if self._owner.ended:
-            return
-        self._lease.sign_of_life()
+            return 0.0
         if self._muted:
-            return
+            return 0.0
         if self._early is not None:
             self._early.append(data)
-        else:
-            self._hear(data)
-        self._held = self.full
+            return 0.0
+        return self._hear(data)
 
     def caught_up(self) -> None:
         """All that came so far was handed over."""
@@ -93,12 +99,10 @@ class Ear:
         """Whether more is in hand than should be."""
         if self._owner.ended:
             return False
-        if self._early is not None:
-            return len(self._early) >= EARLY
-        return self.in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
+        return self._early is not None or self.in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
 
     def alive(self) -> None:
-        """A pong."""
+        """The client gave a sign of life."""
         if not self._owner.ended:
             self._lease.sign_of_life()
 
@@ -131,10 +135,11 @@ class Ear:
 
     def listen(self) -> None:
         """The lease is claimed: hear what was kept, and from now on all at once."""
-        for data in self._early or []:
+        early, self._early = self._early or [], None
+        for data in early:
             self._hear(data)
         self._sends.go()
-        self._early = None
+        self._socket.resume()
 
     def give_up(self) -> None:
         """Keep nothing any more; what was kept and not heard is dropped."""
@@ -155,19 +160,39 @@ class Ear:
         del self._acks, self._confirmations, self._inbound, self._lease, self._sends
 
     def worked(self) -> None:
-        """Something was worked through: if that made room, read on."""
-        if self._held and not self.full:
-            self._held = False
+        """Something was worked through: if there is room, read on."""
+        if not self.full:
             self._socket.resume()
 
-    def _hear(self, data: str | bytes) -> None:
-        if self._inbound.too_many_bad:
-            return
+    def _hear(self, data: str | bytes) -> float:
+        inbound = self._inbound
+        if inbound.too_many_bad:
+            return 0.0
         try:
-            self._owner.say(self._inbound.hear(data))
+            self._owner.say(inbound.hear(data))
         except Exception:
             logger.exception("a frame was not understood")
             self._owner.close(INTERNAL)
-        if self._inbound.too_many_bad:
+        if inbound.too_many_bad:
             self.offended()
             self._owner.close(TOO_MANY_BAD_FRAMES)
+        charge, wasted = inbound.take_charge()
+        return self._charge(charge, wasted) if charge else 0.0
+
+    def _charge(self, charge: float, wasted: float) -> float:
+        """:returns: seconds until the person has paid for what they are to this server"""
+        now = time.monotonic()
+        pause = self._bucket.charge(charge, now)
+        if not pause:
+            # In debt again in a moment, it would still be the same flood.
+            if self._over_since is not None and self._bucket.left(now) >= self._bucket.burst / 2:
+                self._over_since = None
+            return 0.0
+        if self._over_since is None:
+            self._over_since, self._charged, self._wasted = now, 0.0, 0.0
+        self._charged += charge
+        self._wasted += wasted
+        if now - self._over_since >= OVER_SECONDS and self._wasted > self._charged / 2:
+            self.offended()
+            self._owner.close(TOO_MANY_FRAMES)
+        return pause

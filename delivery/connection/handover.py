@@ -35,6 +35,8 @@ class Said(NamedTuple):
     """Those our own code could not say."""
     latest: Place
     """The place of the latest one said; ``NOTHING`` if none was."""
+    acked: list[str]
+    """Those that the client acked before it was sent them here: an earlier connection had sent them."""
 
 
 class Handover:
@@ -67,13 +69,18 @@ class Handover:
 
         :param again: they are already, and were not acked for too long
         """
-        said, receipts, failed = list[bytes](), list[str](), list[str]()
+        said, receipts, failed, acked = list[bytes](), list[str](), list[str](), list[str]()
         latest, now = NOTHING, time.monotonic()
         confirming = not self._dialect.acks_receipts
         for entry in entries:
             if not self._is_due(entry.stream_id, again=again):
                 continue
             place = entry.place
+            if self._flights.was_acked(entry):
+                self._flights.start(entry, now)
+                acked.append(entry.stream_id)
+                latest = max(latest, place)
+                continue
             frames = self._frames(entry, place)
             if frames is None:
                 failed.append(entry.stream_id)
@@ -85,7 +92,7 @@ class Handover:
             if confirming and isinstance(entry, Receipt):
                 receipts.append(entry.stream_id)
             latest = max(latest, place)
-        return Said(said, receipts, failed, latest)
+        return Said(said, receipts, failed, latest, acked)
 
     async def finish(self, said: Said) -> None:
         """Let them leave, however slowly the client reads."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from delivery.connection.acks import Acks
 from delivery.connection.sends import Sends
+from delivery.work import BYTES_A_UNIT, IDS_A_UNIT
 from protocol.dialects import Dialect
 from protocol.entries import size_of
 from protocol.frames import AckIn, ChatIn, PingIn, decode, split
@@ -32,7 +33,10 @@ Canonical = Callable[[str], str]
 class Inbound:
     """The frames of one connection."""
 
-    __slots__ = ("_acks", "_bad", "_canonical", "_dialect", "_harmless", "_heartbeat", "_mobile", "_sends", "_settings")
+    __slots__ = (
+        "_acks", "_bad", "_canonical", "_charge", "_dialect", "_harmless", "_heartbeat", "_mobile", "_sends", "_settings",
+        "_wasted",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -53,6 +57,16 @@ class Inbound:
         self._harmless = MOST_HARMLESS
         self._heartbeat = False
         """Whether the message at hand was no frame that went wrong, but another protocol's sign of life."""
+        self._charge = self._wasted = 0.0
+
+    def take_charge(self) -> tuple[float, float]:
+        """What was heard since the last call: units of work (see delivery/work.py), and those that came to nothing.
+
+        Acks of entries in flight are free: the server asked for them.
+        """
+        charge, wasted = self._charge, self._wasted
+        self._charge = self._wasted = 0.0
+        return charge, wasted
 
     @property
     def too_many_bad(self) -> bool:
@@ -69,7 +83,10 @@ class Inbound:
             self._heartbeat = len(raw) <= HEARTBEAT and raw.lstrip()[:1] not in (b"{", b"[")
             parts = split(raw) if self._dialect.joins_frames else [raw]
         except BadFrame as bad:
+            self._spend(1 + len(data) / BYTES_A_UNIT, wasted=True)
             return self._refuse(bad.refusal, bad.kind, bad.named)
+        if not parts:
+            self._spend(1, wasted=True)
         answers: list[bytes] = []
         for part in parts:
             if said := self._one(part):
@@ -82,9 +99,11 @@ class Inbound:
         try:
             frame = decode(part)
         except BadFrame as bad:
+            self._spend(1 + len(bytes(part)) / BYTES_A_UNIT, wasted=True)
             harmless = self._heartbeat or bad.refusal.code == "unknown_type"
             return self._refuse(bad.refusal, bad.kind, bad.named, harmless=harmless)
         if isinstance(frame, PingIn):
+            self._spend(1)
             return self._dialect.pong()
         try:
             if isinstance(frame, ChatIn):
@@ -97,7 +116,13 @@ class Inbound:
             return self._refuse(refusal, "ack", _name_ack(frame))
         return []
 
+    def _spend(self, units: float, *, wasted: bool = False) -> None:
+        self._charge += units
+        if wasted:
+            self._wasted += units
+
     def _chat(self, frame: ChatIn) -> None:
+        self._spend(1 + len(frame.message) / BYTES_A_UNIT)
         to = self._canonical(frame.to)
         if not is_message_id(frame.message_id):
             raise Refusal("bad_message_id")
@@ -118,7 +143,8 @@ class Inbound:
             raise Refusal("bad_frame", [{"field": "streamIds", "message": words}])
         for stream_id in self._acks.unknown(ids):
             parse_stream_id(stream_id)
-        return self._acks.delivered(ids)
+        self._charge_for(len(ids), self._acks.delivered(ids))
+        return None
 
     def _of_chats(self, frame: AckIn) -> None:
         ids = [*frame.message_ids, *([frame.message_id] if frame.message_id is not None else [])]
@@ -126,6 +152,8 @@ class Inbound:
             words = f"a {frame.ack_type} ack names the chats' sender (to) and 1 to {MOST_NAMES} messageIds"
             errors = [{"field": "messageIds", "message": words}]
             raise Refusal("bad_frame", errors)
+        if frame.ack_type == "read":
+            self._spend(1 + len(ids) / IDS_A_UNIT)
         sender = self._canonical(frame.to)
         if not all(is_message_id(message_id) for message_id in ids):
             raise Refusal("bad_message_id")
@@ -133,7 +161,12 @@ class Inbound:
         if frame.ack_type == "read":
             self._acks.read(sender, names)
         else:
-            self._acks.delivered(self._acks._flights.find(sender, names))
+            self._charge_for(len(names), self._acks.delivered_chats(sender, names))
+
+    def _charge_for(self, named: int, counted: int) -> None:
+        """Acks of entries in flight are free; names of others are not."""
+        if counted < named:
+            self._spend(1 + (named - counted) / IDS_A_UNIT, wasted=not counted)
 
     def _name(self, chat: ChatIn) -> Named:
         """As ``sent`` would name it, where its number is one."""

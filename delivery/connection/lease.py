@@ -1,14 +1,17 @@
 """Keeps one connection's lease: claims it, carries it on at signs of life, and finds out when it is lost."""
 
+import asyncio
 import time
 from typing import Final, Protocol
 
 from delivery.messenger import Messenger
-from delivery.presence import Claimed, Holder, Silent, Superseded
+from delivery.presence import Claimed, Holder, Silent, Superseded, Unproven
 from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
 
 EARLY: Final = 0.9
 """Part of a ping period after which a sign of life renews: the next pong must not come too early."""
+PROOF_SECONDS: Final = 10.0
+"""For so long a client may take to answer the ping that asks whether it is still there."""
 
 _CLOSES: Final = {
     "too_many_devices": TOO_MANY_DEVICES,
@@ -25,6 +28,8 @@ def close_for(refusal: Refusal) -> Close:
 class Tenant(Protocol):
     """Whose lease it is."""
 
+    def ping(self) -> None: ...
+
     @property
     def ended(self) -> bool: ...
     def ring(self, stream_id: str) -> None: ...
@@ -36,7 +41,8 @@ class Lease:
     """The lease of ``holder``. Times are monotonic seconds; Redis judges leases by its own clock."""
 
     __slots__ = (
-        "_account_id", "_early", "_evidence", "_holder", "_messenger", "_renewed", "_renewing", "_tenant", "epoch",
+        "_account_id", "_early", "_evidence", "_holder", "_messenger", "_proof", "_renewed", "_renewing", "_tenant",
+        "epoch",
     )  # fmt: skip
 
     def __init__(
@@ -49,12 +55,15 @@ class Lease:
         self._early = ping_seconds * EARLY
         self._evidence = self._renewed = time.monotonic()
         self._renewing = False
+        self._proof: asyncio.Event | None = None
         self.epoch = ""
         """Of the mailbox, once claimed."""
 
     def sign_of_life(self) -> None:
         """A frame or a pong came."""
         self._evidence = time.monotonic()
+        if self._proof is not None:
+            self._proof.set()
 
     @property
     def age_ms(self) -> int:
@@ -66,13 +75,40 @@ class Lease:
         return self._evidence > self._renewed and now - self._renewed >= self._early
 
     async def claim(self) -> Claimed:
-        """Take the device.
+        """Take the device. A connection that lives is replaced only once the client gave a sign of life: an attempt
+        that its client gave up may arrive late, and would end the one that took its place.
 
+        :raises Unproven: the client gave none
         :raises Refusal: see :meth:`delivery.messenger.Messenger.connect`
         """
-        claimed = await self._messenger.connect(self._holder, self._account_id, age=lambda: self.age_ms)
+        try:
+            claimed = await self._messenger.connect(self._holder, self._account_id, age=lambda: self.age_ms)
+        except Unproven:
+            await self._prove()
+            claimed = await self._messenger.connect(
+                self._holder, self._account_id, age=lambda: self.age_ms, mode="proven"
+            )
         self.epoch = claimed.epoch
         return claimed
+
+    def give_up(self) -> None:
+        """The connection ended: nobody will prove anything."""
+        if self._proof is not None:
+            self._proof.set()
+
+    async def _prove(self) -> None:
+        """:raises Unproven: the client is gone, or does not answer"""
+        self._proof = asyncio.Event()
+        self._tenant.ping()
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                await self._proof.wait()
+        except TimeoutError:
+            raise Unproven from None
+        finally:
+            self._proof = None
+        if self._tenant.ended:
+            raise Unproven
 
     async def renew(self) -> None:
         """Carry it on, or find out that it is lost. While Redis is away or the client silent nothing happens: the next
@@ -109,7 +145,9 @@ class Lease:
         if self._tenant.ended:
             return
         try:
-            claimed = await self._messenger.connect(self._holder, self._account_id, age=lambda: self.age_ms, again=True)
+            claimed = await self._messenger.connect(
+                self._holder, self._account_id, age=lambda: self.age_ms, mode="again"
+            )
         except Silent:
             return
         before, self.epoch = self.epoch, claimed.epoch

@@ -21,14 +21,15 @@ end
 
 -- The same. `sums` are {sender, chats, bytes, ...} of them all, as the caller remembers them: what is pending is still
 -- there, so that if all are, and no other device is, nothing need be read.
+-- Tells how many left, and how many groups there are, if it looked.
 local function settle(keys, device, ids, sums)
-  if #ids == 0 then return 0 end
+  if #ids == 0 then return 0, 0 end
   local groups = groups_of(keys.mailbox)
   if #groups == 1 and groups[1].name == device and redis.call('XACK', keys.mailbox, device, unpack(ids)) == #ids then
     redis.call('XDEL', keys.mailbox, unpack(ids))
     redis.call('HDEL', keys.parked, unpack(ids))
     for i = 1, #sums, 3 do count_down(keys.tally, '', sums[i], tonumber(sums[i + 1]), tonumber(sums[i + 2])) end
-    return #ids
+    return #ids, 1
   end
-  return settle_each(keys, groups, device, ids)
+  return settle_each(keys, groups, device, ids), #groups
 end

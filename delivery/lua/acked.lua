@@ -3,10 +3,10 @@
 -- at only after 30 days, since nobody came to settle them, he must not be told that they expired.
 -- KEYS[1] records KEYS[2] records before
 -- ARGV[1] sender ARGV[2..] messageIds
--- RETURNS number of records that rose
+-- RETURNS {messageId, ...} of those that were known to be delivered, or read: a tick must not go back
 --@use _clock
 --@use _seen
-local fields, rose = {}, 0
+local fields, known = {}, {}
 for i = 2, #ARGV do fields[#fields + 1] = record_field(ARGV[1], ARGV[i]) end
 local found, where = find_records(KEYS[1], KEYS[2], fields)
 -- One write for all: each is a command in the append-only file.
@@ -17,6 +17,9 @@ for _, key in ipairs({KEYS[1], KEYS[2]}) do
     if now ~= record then risen[#risen + 1], risen[#risen + 2] = field, now end
   end
   if #risen > 0 then redis.call('HSET', key, unpack(risen)) end
-  rose = rose + #risen / 2
 end
-return rose
+for i, field in ipairs(fields) do
+  local state = string.sub(found[field] or 's', 1, 1)
+  if RANK[state] >= RANK.d then known[#known + 1] = ARGV[i + 1] end
+end
+return known

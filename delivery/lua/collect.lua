@@ -9,7 +9,8 @@
 -- ARGV[1] device ARGV[2] serverId ARGV[3] connectionId ARGV[4] pending | new | again ARGV[5] most entries
 -- ARGV[6] cursor ARGV[7] number of ids wanted again ARGV[8] number of streamIds to settle
 -- ARGV[9..] ids wanted again, streamIds to settle, sender, chats, bytes of each sender of those
--- RETURNS {verdict: ok | gone | replaced, next cursor, entries read, {{streamId, {field, value, ...}}, ...}}
+-- RETURNS {verdict: ok | gone | replaced, next cursor, entries read, {{streamId, {field, value, ...}}, ...},
+--   number of devices with a copy, 0 when it was not looked at}
 --@use _clock
 --@use _leases
 --@use _mailbox
@@ -23,11 +24,11 @@ local mailbox, blocks, phantoms = KEYS[1], KEYS[7], KEYS[8]
 local keys = {mailbox = mailbox, tally = KEYS[2], parked = KEYS[3], records = KEYS[4], before = KEYS[5]}
 local verdict, lease = holding(KEYS[6], device, server, ARGV[3])
 if verdict == 'ok' and lease.till <= now_ms() then verdict = 'gone' end
-if verdict ~= 'ok' then return {verdict, '0-0', 0, {}} end
+if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end
 
 local last_again = 8 + tonumber(ARGV[7])
 local last_settled = last_again + tonumber(ARGV[8])
-settle(keys, device, {unpack(ARGV, last_again + 1, last_settled)}, {unpack(ARGV, last_settled + 1)})
+local _, devices = settle(keys, device, {unpack(ARGV, last_again + 1, last_settled)}, {unpack(ARGV, last_settled + 1)})
 
 local function read()
   if mode == 'pending' then return redis.pcall('XAUTOCLAIM', mailbox, device, server, 0, ARGV[6], 'COUNT', count) end
@@ -44,7 +45,7 @@ end
 local reply = read()
 if reply and reply.err then
   -- No mailbox: nothing waits. No group: this device's was lost, or never made.
-  if redis.call('EXISTS', mailbox) == 0 then return {'ok', '0-0', 0, {}} end
+  if redis.call('EXISTS', mailbox) == 0 then return {'ok', '0-0', 0, {}, devices} end
   redis.call('XGROUP', 'CREATE', mailbox, device, '0')
   reply = read()
   if reply and reply.err then return redis.error_reply(reply.err) end
@@ -77,4 +78,4 @@ for _, entry in ipairs(dropped) do
   end
 end
 if #leaving > 0 then take_out(keys, groups_of(mailbox), leaving) end
-return {'ok', cursor, #found, entries}
+return {'ok', cursor, #found, entries, devices}

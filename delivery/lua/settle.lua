@@ -11,4 +11,5 @@
 --@use _settle
 local keys = {mailbox = KEYS[1], tally = KEYS[2], parked = KEYS[3], records = KEYS[4], before = KEYS[5]}
 local last = 2 + tonumber(ARGV[2])
-return settle(keys, ARGV[1], {unpack(ARGV, 3, last)}, {unpack(ARGV, last + 1)})
+local left = settle(keys, ARGV[1], {unpack(ARGV, 3, last)}, {unpack(ARGV, last + 1)})
+return left

@@ -20,11 +20,12 @@ CASES = 247
 class Mirror(Echo):
     """Sends back the same kind of message. The product itself never sends a binary one."""
 
-    def received(self, data: str | bytes) -> None:
+    def received(self, data: str | bytes) -> float:
         if isinstance(data, str):
             self.socket.send(data.encode())
         else:
             self.socket._outgoing.put(b"\x82" + writer.text(data)[1:])
+        return 0.0
 
 
 async def handle(request: Request, socket: ClientSocket) -> None:

@@ -71,14 +71,16 @@ class Post:
         lease_ms: int = 60_000,
         most: int = 5,
         account: str = "account-1",
-        mode: str = "first",
+        mode: str = "proven",
         age_ms: int = 0,
         written: Arg = "",
     ) -> Any:
-        """Without the time."""
+        """Without the number of devices and the time."""
         names = [self.keys.record, self.keys.leases, self.keys.mailbox]
         whose: list[Arg] = [device, server, connection, lease_ms]
-        return (await self.call(scripts.CLAIM, names, *whose, most, account, mode, age_ms, written, PATIENCE_MS))[:-1]
+        reply = await self.call(scripts.CLAIM, names, *whose, most, account, mode, age_ms, written, PATIENCE_MS)
+        self.devices = reply[-2]
+        return reply[:-2]
 
     async def renew(
         self,
@@ -115,7 +117,8 @@ class Post:
         whose: list[Arg] = [device, server, connection]
         settled = [*settle, *await self.sums(settle)]
         args = [*whose, mode, count, cursor, len(ids), len(settle), *ids, *settled]
-        return await self.call(scripts.COLLECT, self.keys.collecting, *args)
+        *reply, self.copies = await self.call(scripts.COLLECT, self.keys.collecting, *args)
+        return reply
 
     async def settle(self, *ids: str, device: str = "primary") -> Any:
         args = [device, len(ids), *ids, *await self.sums(ids)]

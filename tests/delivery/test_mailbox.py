@@ -140,7 +140,7 @@ async def test_presence_from_claim_to_release(house: House) -> None:
     assert await house.presence.last_seen(RAVI, ASHA) is None
     await house.presence.claim(HOLDER, "account-1")
     other = Holder(RAVI, "primary", "s2", "c2")
-    assert (await house.presence.claim(other, "account-1")).before == ("s1", "c1")
+    assert (await house.presence.claim(other, "account-1", mode="proven")).before == ("s1", "c1")
     assert await house.presence.release(HOLDER, 0) == "replaced"
     assert await house.presence.last_seen(RAVI, ASHA) == "online"
     with pytest.raises(Refusal, match="too_many_devices"):

@@ -143,7 +143,7 @@ async def test_the_connection_before_is_told_on_its_own_server(server: OneServer
     other = OneServer(redis, "s2", server.rows)
     await other.messenger.connect(Holder(RAVI, "primary", "s2", "c2"), ACCOUNT)
     async with listening(redis, "s2") as heard:
-        claimed = await server.messenger.connect(HOLDER, ACCOUNT)
+        claimed = await server.messenger.connect(HOLDER, ACCOUNT, mode="proven")
     assert claimed.before == ("s2", "c2")
     assert heard == [f"c {RAVI} c2".encode()]
 
@@ -152,7 +152,7 @@ async def test_the_connection_before_on_the_same_server_is_closed(server: OneSer
     older = Somebody()
     server.hub.enter(older)
     await server.messenger.connect(HOLDER, ACCOUNT)
-    await server.messenger.connect(Holder(RAVI, "primary", "s1", "c2"), ACCOUNT)
+    await server.messenger.connect(Holder(RAVI, "primary", "s1", "c2"), ACCOUNT, mode="proven")
     assert [close.code for close in older.closes] == [4508]
 
 
@@ -305,7 +305,7 @@ async def test_who_disconnects_is_released_listed_no_more_and_out_of_the_hub(ser
 async def test_a_late_disconnect_takes_no_newer_connection_offline(server: OneServer) -> None:
     await server.messenger.connect(HOLDER, ACCOUNT)
     newer = Holder(RAVI, "primary", "s2", "c2")
-    await server.messenger.connect(newer, ACCOUNT)
+    await server.messenger.connect(newer, ACCOUNT, mode="proven")
     await server.messenger.disconnect(HOLDER, Somebody(), 0)
     assert await server.presence.last_seen(RAVI, ASHA) == "online"
     assert (await server.presence.renew(newer, 0))[0] == "ok"

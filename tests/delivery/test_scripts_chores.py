@@ -74,8 +74,8 @@ async def test_an_ack_is_noted_before_its_sender_is_told(post: Post) -> None:
     await post.claim()
     await post.mark_read("m3")
     assert await post.untold("m1", "m2", "m3", "m4") == [["m1", "m2", "m4"], []]
-    assert await post.acked("m1", "m2", "m3", "never sent") == 2
-    assert await post.acked("m1", "m2", "m3", "never sent") == 0
+    for _ in range(2):
+        assert await post.acked("m1", "m2", "m3", "never sent") == ["m3"], "its sender knows that it is read"
     assert await post.untold("m1", "m2", "m3", "m4") == [["m4"], ["m1", "m2"]]
     assert await post.states(post.keys.records) == ["a", "a", "r", "s"]
 

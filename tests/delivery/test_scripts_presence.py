@@ -52,6 +52,27 @@ async def test_a_claim_made_again_takes_what_nobody_or_nobody_living_holds(post:
     assert await post.claim(mode="again") == ["claimed", "epoch-1", "s2", "c2", ""]
 
 
+async def test_a_connection_that_lives_is_replaced_only_by_one_whose_client_gave_a_sign(post: Post) -> None:
+    await post.claim(server="s2", connection="c2")
+    before = await post.snapshot()
+    for _ in range(2):
+        assert await post.claim(mode="first") == ["unproven", "", "", "", ""]
+    assert await post.snapshot() == before
+    assert await post.claim(mode="proven") == ["claimed", "epoch-1", "s2", "c2", ""]
+
+
+async def test_what_nobody_holds_any_more_needs_no_proof(post: Post) -> None:
+    for lease_ms in (-1, 60_000):
+        assert (await post.claim(mode="first", lease_ms=lease_ms))[0] == "claimed"
+    assert (await post.claim(mode="first"))[0] == "claimed", "it is its own lease"
+
+
+async def test_a_claim_tells_how_many_devices_there_are(post: Post) -> None:
+    for device, count in (("phone", "1"), ("phone", "1"), ("tablet", "2"), ("phone", "2")):
+        await post.claim(device)
+        assert post.devices == count
+
+
 async def test_a_claim_counts_from_the_sign_of_life(post: Post) -> None:
     for mode in ("first", "again"):
         await post.claim(lease_ms=60_000, age_ms=10_000, mode=mode)
@@ -67,7 +88,7 @@ async def test_who_was_silent_for_longer_than_a_lease_claims_nothing_again(post:
         assert await post.claim(mode="again", age_ms=age_ms) == ["silent", "", "", "", ""]
     assert await post.snapshot() == before
     assert (await post.claim(mode="again", age_ms=59_000))[0] == "claimed"
-    assert (await post.claim(mode="first", age_ms=70_000))[0] == "claimed"
+    assert (await post.claim(mode="proven", age_ms=70_000))[0] == "claimed"
     assert (await post.presence())[0] == "seen"
 
 

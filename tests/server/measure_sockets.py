@@ -29,8 +29,9 @@ class Echo:
         self.socket = socket
         self.full = False
 
-    def received(self, data: str | bytes) -> None:
+    def received(self, data: str | bytes) -> float:
         self.socket.send(data.encode() if isinstance(data, str) else data)
+        return 0.0
 
     def caught_up(self) -> None:
         return

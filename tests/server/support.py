@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import struct
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -44,14 +45,18 @@ class Echo:
         self.catches: list[int] = []
         self.ends: list[tuple[int, str]] = []
         self.has_room = True
+        self.pause = 0.0
+        self.work_seconds = 0.0
 
-    def received(self, data: str | bytes) -> None:
+    def received(self, data: str | bytes) -> float:
         if data == "raise":
             raise RuntimeError("the listener broke its promise")
         self.messages.append(data)
-        if data == "quiet":
-            return
-        self.socket.send(data.encode() if isinstance(data, str) else b"(binary)")
+        if self.work_seconds:
+            time.sleep(self.work_seconds)
+        if data != "quiet":
+            self.socket.send(data.encode() if isinstance(data, str) else b"(binary)")
+        return self.pause
 
     def caught_up(self) -> None:
         self.catches.append(len(self.messages))
@@ -163,7 +168,7 @@ class RawClient:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def connect(cls, port: int, path: str = "/", receive_buffer: int = 0) -> "RawClient":
+    async def connect(cls, port: int, path: str = "/", receive_buffer: int = 0, offer: str = "") -> "RawClient":
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -171,9 +176,10 @@ class RawClient:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
         reader, writer = await asyncio.open_connection(sock=sock, limit=receive_buffer or 2**16)
         key = base64.b64encode(os.urandom(16)).decode()
+        offered = f"Sec-WebSocket-Protocol: {offer}\r\n" if offer else ""
         writer.write(
             f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offered}\r\n".encode()
         )
         head = await reader.readuntil(b"\r\n\r\n")
         assert b" 101 " in head.splitlines()[0]

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,19 +14,21 @@ class Listener:
     def __init__(self, room: int = 10**9) -> None:
         self.space = room
         self.messages: list[str | bytes] = []
+        self.pause = 0.0
 
     @property
     def full(self) -> bool:
         return self.space <= 0
 
-    def received(self, data: str | bytes) -> None:
+    def received(self, data: str | bytes) -> float:
         self.space -= 1
         self.messages.append(data)
+        return self.pause
 
 
 def make(listener: Any = None, **knobs: Any) -> tuple[Incoming, list[Control]]:
     heeded: list[Control] = []
-    incoming = Incoming(make_settings(**knobs), heeded.append)
+    incoming = Incoming(make_settings(**knobs), heeded.append, lambda frame: frame == Pong(b"asked for"))
     incoming.listener = listener
     return incoming, heeded
 
@@ -64,19 +67,51 @@ async def test_few_messages_are_kept_for_a_full_listener(size: int, kept: int) -
     assert len(incoming._waiting) == kept
     listener.space = 10**6
     incoming.read()
+    while incoming.more:
+        incoming.read()
     assert len(listener.messages) == 100
     assert incoming.room
     assert incoming._bytes == 0
 
 
-async def test_too_many_data_frames_whole_or_in_parts_are_a_violation() -> None:
-    for piece in (frame(TEXT, b"x"), frame(TEXT, b"", fin=False) + frame(0, b"", fin=False) * 10):
-        listener = Listener()
-        incoming, _ = make(listener, data_frames_per_second=1, data_frames_burst=8)
-        with pytest.raises(Violation) as caught:
-            hear(incoming, piece * 10)
-        assert caught.value.code == 1008
-        assert len(listener.messages) <= 8
+async def test_after_a_message_that_costs_too_much_nothing_is_read_for_a_moment() -> None:
+    listener = Listener()
+    listener.pause = 0.05
+    incoming, heeded = make(listener)
+    hear(incoming, frame(TEXT, b"1") + frame(TEXT, b"2") + frame(PING, b""))
+    assert (listener.messages, heeded, incoming.room) == (["1"], [], False)
+    incoming.read()
+    assert listener.messages == ["1"]
+    await asyncio.sleep(0.06)
+    incoming.read()
+    assert listener.messages == ["1", "2"]
+
+
+async def test_too_many_fragments_are_slowed_down() -> None:
+    incoming, heeded = make(Listener(), data_frames_per_second=1, data_frames_burst=8)
+    hear(incoming, frame(TEXT, b"", fin=False) + frame(0, b"", fin=False) * 20 + frame(PING, b""))
+    assert (heeded, incoming.room, incoming.stalled) == ([], False, True)
+
+
+@pytest.mark.parametrize("size", [10, 60_000])
+async def test_one_turn_takes_only_so_many_bytes(size: int) -> None:
+    listener = Listener()
+    incoming, _ = make(listener)
+    hear(incoming, frame(TEXT, b"x" * size) * 4)
+    if size == 10:
+        assert (len(listener.messages), incoming.more) == (4, False)
+        return
+    assert (len(listener.messages), incoming.more) == (2, True)
+    incoming.read()
+    assert (len(listener.messages), incoming.more) == (4, True)
+    incoming.read()
+    assert not incoming.more
+
+
+async def test_control_frames_that_were_asked_for_are_free() -> None:
+    incoming, heeded = make(Listener(), control_frames_per_second=1, control_frames_burst=8)
+    hear(incoming, frame(PONG, b"asked for") * 100)
+    assert len(heeded) == 100
 
 
 async def test_too_many_control_frames_are_a_violation_and_data_frames_have_their_own_count() -> None:

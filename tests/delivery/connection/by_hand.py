@@ -30,6 +30,7 @@ class HandSocket:
         self.pings = 0
         self.resumes = 0
         self.unsent = 0
+        self.unread = False
         self.reading = asyncio.Event()
         self.reading.set()
 
@@ -47,6 +48,10 @@ class HandSocket:
 
     def resume(self) -> None:
         self.resumes += 1
+
+    @property
+    def waits_for_room(self) -> bool:
+        return self.unread
 
     async def drained(self) -> None:
         await self.reading.wait()
@@ -117,6 +122,7 @@ class Line:
 
     def say(self, message_id: str, **changes: Any) -> None:
         frame = {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
+        self.ear.alive()
         self.ear.received(json.dumps(frame))
         self.ear.caught_up()
 

@@ -324,7 +324,7 @@ async def test_a_lease_lost_and_found_again_does_not_end_the_carrying(
 ) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
     async with carrying(redis) as scene:
-        await scene.presence.claim(OTHER, f"account of {RAVI}")
+        await scene.presence.claim(OTHER, f"account of {RAVI}", mode="proven")
         await scene.send("m-1")
         await until(lambda: scene.road.lost > 0)
         assert scene.road.chats() == []
@@ -340,7 +340,7 @@ async def test_a_storage_that_lost_everything_and_is_behind_in_time_is_listened_
         scene.carrier.ring(tomorrow)  # of an entry that is lost with the rest
         await at_rest(scene)
         await redis.flushall()
-        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}", again=True)).newest)
+        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}", mode="again")).newest)
         await at_rest(scene)
         await scene.send("m-1")
         await until(lambda: scene.road.chats() == ["m-1"])
@@ -367,7 +367,7 @@ async def test_what_is_through_is_kept_when_the_read_is_refused(redis: "Redis") 
         scene.flights.ack(ids)
         landed = scene.flights.land(ids)
         scene.settles.put(landed)
-        await scene.presence.claim(OTHER, f"account of {RAVI}")
+        await scene.presence.claim(OTHER, f"account of {RAVI}", mode="proven")
         await scene.send("m-2")
         await until(lambda: scene.road.lost > 0)
         scene.road.ended = True
@@ -377,10 +377,10 @@ async def test_what_is_through_is_kept_when_the_read_is_refused(redis: "Redis") 
 
 async def test_what_another_consumer_left_is_claimed(redis: "Redis") -> None:
     async with carrying(redis) as scene:
-        await scene.presence.claim(OTHER, f"account of {RAVI}")
+        await scene.presence.claim(OTHER, f"account of {RAVI}", mode="proven")
         await scene.mailbox.deposit(RAVI, ASHA, [("m-1", "hello")])
         assert (await scene.mailbox.collect(OTHER, "new", 10)).read == 1
-        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}")).newest)
+        scene.carrier.begin((await scene.presence.claim(HOLDER, f"account of {RAVI}", mode="proven")).newest)
         await until(lambda: scene.road.chats() == ["m-1"])
 
 

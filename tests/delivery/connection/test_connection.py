@@ -281,7 +281,7 @@ async def test_a_ring_that_was_lost_heals_with_the_next_renewal(redis: "Redis") 
 async def test_a_newer_connection_is_found_at_the_next_renewal(redis: "Redis") -> None:
     line = await Line(redis).begin()
     newer = Holder(RAVI, "primary", "s2", "c2")
-    await line.server.presence.claim(newer, Who.account_id)
+    await line.server.presence.claim(newer, Who.account_id, mode="proven")
     line.renew()
     await line.over()
     assert line.socket.codes() == [4508]

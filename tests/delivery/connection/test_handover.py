@@ -99,7 +99,7 @@ async def test_what_our_own_code_cannot_say_is_counted_and_tried_once_on_a_conne
         said = one.say([chat(1, "poison"), chat(2)], again=False)
         await one.finish(said)
         assert (said.failed, len(said.frames)) == (["5-1"], 1)
-        assert one.say([chat(1, "poison")], again=False) == Said([], [], [], NOTHING)
+        assert one.say([chat(1, "poison")], again=False) == Said([], [], [], NOTHING, [])
     assert await redis.hgetall(PARKED) == {b"5-1": b"1"}  # type: ignore[misc]
     assert [entry["event"] for entry in logs] == ["an entry could not be said"]
     assert "hello" not in str(logs)

@@ -27,6 +27,8 @@ OTHER = Holder(RAVI, "primary", "s2", "c2")
 class Tenant:
     """What a connection would do."""
 
+    pings: int = 0
+
     ended: bool = False
     rings: list[str] = field(default_factory=list)
     closes: list[Close] = field(default_factory=list)
@@ -36,6 +38,9 @@ class Tenant:
 
     def ring(self, stream_id: str) -> None:
         self.rings.append(stream_id)
+
+    def ping(self) -> None:
+        self.pings += 1
 
     def close(self, close: Close) -> None:
         self.closes.append(close)
@@ -127,7 +132,7 @@ async def test_a_renewal_tells_what_waits(kept: tuple[Lease, Tenant], house: Hou
 
 async def test_a_newer_connection_ends_this_one(kept: tuple[Lease, Tenant], house: House) -> None:
     lease, tenant = kept
-    await house.presence.claim(OTHER, "account-1")
+    await house.presence.claim(OTHER, "account-1", mode="proven")
     await lease.renew()
     assert tenant.closes == [REPLACED]
     assert (await house.presence.renew(OTHER, 0))[0] == "ok"

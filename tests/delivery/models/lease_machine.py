@@ -1,6 +1,6 @@
 """Connections come and go."""
 
-from delivery.presence import Holder
+from delivery.presence import ClaimMode, Holder
 from tests.delivery.models.deeds import AGES, FAULTS, PICK, deed
 from tests.delivery.models.rough_link import Fault, Ran
 from tests.delivery.models.rough_machine import RoughMachine
@@ -19,16 +19,17 @@ class LeaseMachine(RoughMachine):
         """A new connection."""
         holder = Holder(mobile, device, server, f"c{len(self.holders)}")
         self.holders.append(holder)
-        self.claim(holder, 0, fault, again=False)
+        if self.claim(holder, 0, fault, "first") == "unproven":
+            self.claim(holder, 0, fault, "proven")
         return holder
 
-    def claim(self, holder: Holder, age: int, fault: Fault, *, again: bool) -> str:
+    def claim(self, holder: Holder, age: int, fault: Fault, mode: ClaimMode) -> str:
         slot, account = self.slots[holder.mobile], self.rows[holder.mobile].account_id
         self.rows[holder.mobile].devices.append(holder.device)
         (verdict, before, newest, epoch), (modelled, replaced) = self.perform(
             "claim",
-            lambda: self.office.claim(holder, age, again=again),
-            lambda ran: late(ran) or slot.claim(holder, account, age, again=again),
+            lambda: self.office.claim(holder, age, mode),
+            lambda ran: late(ran) or slot.claim(holder, account, age, mode),
             fault,
         )
         assert verdict == modelled
@@ -50,7 +51,7 @@ class LeaseMachine(RoughMachine):
 
     @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def claim_again(self, number: int, age: int, fault: Fault) -> None:
-        self.claim(self.pick(number), age, fault, again=True)
+        self.claim(self.pick(number), age, fault, "again")
 
     @deed(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def renew(self, number: int, age: int, fault: Fault) -> None:

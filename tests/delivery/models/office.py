@@ -15,7 +15,7 @@ from delivery.flights import Landed
 from delivery.link.link import Link
 from delivery.mailbox import Mailbox, Mode
 from delivery.people import People
-from delivery.presence import Holder, Presence, Silent, Superseded
+from delivery.presence import ClaimMode, Holder, Presence, Silent, Superseded, Unproven
 from delivery.scripts import STUCK, SWEEP
 from protocol.entries import Chat, Entry
 from protocol.refusals import Refusal
@@ -122,15 +122,17 @@ class Office:
 
     # ---- the product's own words
 
-    async def claim(self, holder: Holder, age: int, *, again: bool) -> tuple[str, tuple[str, str] | None, str, str]:
+    async def claim(self, holder: Holder, age: int, mode: ClaimMode) -> tuple[str, tuple[str, str] | None, str, str]:
         """Verdict, connection before, newest streamId, epoch."""
         try:
             account = self.rows[holder.mobile].account_id
-            claimed = await self.presence.claim(holder, account, age=lambda: age, again=again)
+            claimed = await self.presence.claim(holder, account, age=lambda: age, mode=mode)
         except Superseded:
             return "replaced", None, "", ""
         except Silent:
             return "silent", None, "", ""
+        except Unproven:
+            return "unproven", None, "", ""
         except Refusal as refusal:
             if refusal.code == "unavailable":
                 raise

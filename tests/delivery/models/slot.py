@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from delivery.mailbox import FULL, REUSED
-from delivery.presence import Holder
+from delivery.presence import ClaimMode, Holder
 from protocol.refusals import Refusal
 from tests.delivery.models.shelf import NEVER, Entry, Record, Said, Shelf
 from tests.delivery.models.truth import Group, Id
@@ -74,12 +74,12 @@ class Slot(Shelf):
 
     # ---- devices and leases
 
-    def claim(self, holder: Holder, account: str, age: int, *, again: bool) -> tuple[str, Holder | None]:
+    def claim(self, holder: Holder, account: str, age: int, mode: ClaimMode) -> tuple[str, Holder | None]:
         if self.account != account:
             return "unloaded", None
-        if again and self.book.held(holder) == "replaced" and self.book.live(holder.device):
-            return "replaced", None
-        if again and age >= self.lease_ms:
+        if mode != "proven" and self.book.held(holder) == "replaced" and self.book.live(holder.device):
+            return ("replaced" if mode == "again" else "unproven"), None
+        if mode == "again" and age >= self.lease_ms:
             return "silent", None
         if holder.device not in self.devices and len(self.devices) >= self.limits.devices:
             return "too_many_devices", None
