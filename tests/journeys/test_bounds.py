@@ -172,7 +172,9 @@ async def test_work_that_comes_to_nothing_takes_no_time_of_others(
     try:
         await asyncio.sleep(0.3)
         talk = await ravi.open(group.ws_url)
-        worst = await longest_answer(group, 2.0)
+        worst = await longest_answer(group, 1.5)
+        filled = taken  # whatever the kernel keeps for both ends of a connection
+        worst = max(worst, await longest_answer(group, 1.0))
         assert (await talk.chat(asha, secrets.token_hex(4)))["type"] == "sent"
         await talk.end()
     finally:
@@ -181,9 +183,9 @@ async def test_work_that_comes_to_nothing_takes_no_time_of_others(
         client.vanish()
         await asyncio.gather(flooding, reading, return_exceptions=True)
     # The old server kept them waiting for seconds. What a busy machine adds must not make this fail.
-    print(f"{kind}: {worst:.3f} s, {taken * 64} KiB written")
+    print(f"{kind}: {worst:.3f} s, {filled * 64} KiB, then {(taken - filled) * 64} KiB written")
     assert worst < 1.0
-    assert taken < 200, "it was let send as fast as it could"
+    assert taken - filled < 40, "it was let send as fast as it could"
 
 
 # ---- acks
