@@ -6,9 +6,10 @@ and whatever hangs on it. None of that is needed for a socket that only waits; s
 """
 
 import asyncio
+import socket as socket_module
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sanic import Request
@@ -19,6 +20,9 @@ from server.http_protocol import DeadlineProtocol
 from server.outgoing import PIECE_BYTES
 from server.sockets import Sockets
 from server.upgrade import Upgrade
+
+UNREAD_BYTES: Final = 2**17
+"""What the kernel keeps of a client that is not read (it doubles this, for its own needs)."""
 
 logger = structlog.get_logger(__name__)
 
@@ -88,6 +92,8 @@ def take_over(
     socket = ClientSocket(transport, sockets, connections, address)
     sockets.opened(socket)
     transport.set_write_buffer_limits(high=PIECE_BYTES)
+    # Left to itself the kernel lets what we do not read grow to its own maximum, 32 MB for example.
+    transport.get_extra_info("socket").setsockopt(socket_module.SOL_SOCKET, socket_module.SO_RCVBUF, UNREAD_BYTES)
     transport.set_protocol(socket)
     connections.add(socket)
     if came:

@@ -156,25 +156,24 @@ async def test_work_that_comes_to_nothing_takes_no_time_of_others(
     group: ServerGroup, asha: Person, ravi: Person, kind: str
 ) -> None:
     message = frame(TEXT, json.dumps(NOTHING[kind], separators=(",", ":")).encode())
-    client = await RawClient.connect(group.port, f"/?token={asha.token}", offer="wm.v1")
+    client = await RawClient.connect(group.port, f"/?token={asha.token}", offer="wm.v1", send_buffer=2**16)
     reading = asyncio.ensure_future(client.reader.read(-1))
+    piece = message * max(1, 2**14 // len(message))
     taken = 0
 
     async def flood() -> None:
         nonlocal taken
         while not client.writer.transport.is_closing():
-            if client.writer.transport.get_write_buffer_size() < 2**18:
-                client.writer.write(message * max(1, 2**16 // len(message)))
-                taken += 1
-            await asyncio.sleep(0.002)
+            while client.writer.transport.get_write_buffer_size() == 0:
+                client.writer.write(piece)
+                taken += len(piece)
+            await asyncio.sleep(0.001)
 
     flooding = asyncio.ensure_future(flood())
     try:
         await asyncio.sleep(0.3)
         talk = await ravi.open(group.ws_url)
-        worst = await longest_answer(group, 1.5)
-        filled = taken  # whatever the kernel keeps for both ends of a connection
-        worst = max(worst, await longest_answer(group, 1.0))
+        worst = await longest_answer(group, 2.0)
         assert (await talk.chat(asha, secrets.token_hex(4)))["type"] == "sent"
         await talk.end()
     finally:
@@ -183,12 +182,21 @@ async def test_work_that_comes_to_nothing_takes_no_time_of_others(
         client.vanish()
         await asyncio.gather(flooding, reading, return_exceptions=True)
     # The old server kept them waiting for seconds. What a busy machine adds must not make this fail.
-    print(f"{kind}: {worst:.3f} s, {filled * 64} KiB, then {(taken - filled) * 64} KiB written")
+    print(f"{kind}: {worst:.3f} s, {taken // 1024} KiB written")
     assert worst < 1.0
-    assert taken - filled < 40, "it was let send as fast as it could"
+    assert taken < 2 * 2**20, "it was let send as fast as it could"
 
 
 # ---- acks
+
+
+async def received(client: RawClient, kind: str) -> list[Frame]:
+    """The frames of this kind in the first message that holds any."""
+    while True:
+        _, payload = await client.receive()
+        said = json.loads(payload)
+        if found := [f for f in (said if isinstance(said, list) else [said]) if f["type"] == kind]:
+            return found
 
 
 @DIALECTS
@@ -202,21 +210,20 @@ async def test_an_ack_kept_from_before_a_cut_counts_on_the_new_connection(
     came = await first.wait_all(lambda f: f["type"] == "chat", 3)
     first.socket.transport.abort()
     await first.end()
-    again = await connect(group, ravi, v1)
-    again.ack = False
-    await again.say(type="ack", to=asha.mobile, ackType="delivered", streamId=came[0]["streamId"])
-    await again.say(type="ack", to=asha.mobile, ackType="delivered", streamId=came[1]["streamId"])
-    redelivered = await again.wait(lambda f: f["type"] == "chat")
-    assert redelivered["messageId"] == "kept-2"
+    acks = [{"type": "ack", "to": asha.mobile, "ackType": "delivered", "streamId": f["streamId"]} for f in came[:2]]
+    # In the same segment as the handshake: what comes later may find the chat sent again already.
+    early = b"".join(frame(TEXT, json.dumps(ack).encode()) for ack in acks)
+    again = await RawClient.connect(group.port, f"/?token={ravi.token}", offer="wm.v1" if v1 else "", early=early)
+    redelivered = await received(again, "chat")
+    assert [f["messageId"] for f in redelivered] == ["kept-2"]
     await sender.wait_all(lambda f: f["type"] == "ack", 1)
     async with asyncio.timeout(10):
         while set(sender.delivered()) != {"kept-0", "kept-1"}:
             await asyncio.sleep(0.02)
         while await inside.xlen(f"mailbox:{{{ravi.mobile}}}") != 1:
             await asyncio.sleep(0.02)
-    assert [f["messageId"] for f in again.chats()] == ["kept-2"]
     await sender.end()
-    await again.end()
+    again.vanish()
 
 
 @DIALECTS

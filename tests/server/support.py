@@ -168,10 +168,20 @@ class RawClient:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def connect(cls, port: int, path: str = "/", receive_buffer: int = 0, offer: str = "") -> "RawClient":
+    async def connect(
+        cls,
+        port: int,
+        path: str = "/",
+        receive_buffer: int = 0,
+        send_buffer: int = 0,
+        offer: str = "",
+        early: bytes = b"",
+    ) -> "RawClient":
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if send_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
         reader, writer = await asyncio.open_connection(sock=sock, limit=receive_buffer or 2**16)
@@ -180,6 +190,7 @@ class RawClient:
         writer.write(
             f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offered}\r\n".encode()
+            + early
         )
         head = await reader.readuntil(b"\r\n\r\n")
         assert b" 101 " in head.splitlines()[0]
