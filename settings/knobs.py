@@ -70,9 +70,9 @@ class Settings(BaseSettings):
         5, ge=0, le=600, description="Seconds a stopping worker may take to finish and say goodbye"
     )
     data_frames_per_second: float = Field(
-        2_000, gt=0, description="Data frames one socket may send, on average; then close 1008"
+        2_000, gt=0, description="Units of work a person may be to one server in a second; above it they are not read"
     )
-    data_frames_burst: int = Field(4_000, ge=1, description="Data frames one socket may send at once")
+    data_frames_burst: int = Field(4_000, ge=1, description="Units of work at once")
     control_frames_per_second: float = Field(
         20, gt=0, description="Pings and pongs one socket may send, on average; then close 1008"
     )

@@ -34,8 +34,8 @@ class Inbound:
     """The frames of one connection."""
 
     __slots__ = (
-        "_acks", "_bad", "_canonical", "_charge", "_dialect", "_harmless", "_heartbeat", "_mobile", "_sends", "_settings",
-        "_wasted",
+        "_acks", "_bad", "_canonical", "_charge", "_dialect", "_harmless", "_heartbeat", "_mobile", "_sends",
+        "_settings", "_wasted",
     )  # fmt: skip
 
     def __init__(
