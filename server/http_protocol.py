@@ -7,6 +7,8 @@ from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
 from server.http_stream import AnsweringHttp
 
+SILENT: Final = 0.9
+"""Part of a request's time that a connection may say nothing at all: it is over when Sanic looks at the clock."""
 LAST_WORD_SECONDS: Final = 1.0
 """How long a client may take to read that its time is over."""
 
@@ -23,7 +25,7 @@ class DeadlineProtocol(WebSocketProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """As Sanic's, but one that never says anything may not wait as long as one that is kept alive."""
-        self.keep_alive_timeout = min(self.keep_alive_timeout, self.request_timeout)
+        self.keep_alive_timeout = min(self.keep_alive_timeout, SILENT * self.request_timeout)
         super().connection_made(transport)  # type: ignore[no-untyped-call]
 
     def data_received(self, data: bytes) -> None:
