@@ -61,8 +61,10 @@ def check_head(head: bytes) -> None:
                 if _DIGITS.fullmatch(given) is None:
                     raise malformed("Content-Length", "Content-Length is a number of bytes in ASCII digits.")
             case _:
-                if old or given.lower() != b"chunked":
-                    raise malformed("Transfer-Encoding", "The only transfer coding read here is chunked, in HTTP/1.1.")
+                if old or given != b"chunked":
+                    raise malformed(
+                        "Transfer-Encoding", "The only transfer coding read here is chunked, spelled so, in HTTP/1.1."
+                    )
     if hosts > 1 or not (hosts or old):
         raise malformed("Host", "A request of HTTP/1.1 has one Host header.")
 
