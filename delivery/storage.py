@@ -66,11 +66,13 @@ class Storage:
     async def look(self) -> None:
         """Look once, and write into the log what has changed."""
         fault = await self.fault()
+        if fault == AWAY:
+            return  # whoever speaks to it has written that down
         if fault == self._told:
             return
         self._told = fault
         if fault:
-            logger.error("Redis cannot do its work", reason=fault)
+            logger.warning("Redis cannot do its work", reason=fault)
         else:
             logger.info("Redis can do its work again")
 

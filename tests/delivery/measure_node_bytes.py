@@ -24,7 +24,7 @@ from protocol.entries import Chat
 from settings import Settings
 
 SIZES = (4096, 1024)
-PEOPLE, ROUNDS, TEXT, BACKLOG = 200, 9, "x" * 200, 64
+PEOPLE, ROUNDS, TEXT, BACKLOG, AT_ONCE = 40, 15, "x" * 200, 64, 32
 SENDER = "9199999999"
 
 
@@ -56,20 +56,18 @@ class Bench:
         info = await self.info("cpu")
         return float(info["used_cpu_user_main_thread"]) + float(info["used_cpu_sys_main_thread"])
 
-    async def memory(self) -> int:
-        return int((await self.info("memory"))["used_memory_dataset"])
-
     async def cycle(self, mobile: str, chats: int) -> None:
         """So many chats to one person, one after the other; then they are read, acknowledged and settled together."""
         for _ in range(chats):
             await self.mailbox.deposit(mobile, SENDER, [(secrets.token_hex(8), TEXT)])
         holder = Holder(mobile, "primary", "s1", "c1")
-        found = await self.mailbox.collect(holder, "new", chats)
-        entries = [entry for entry in found.entries if isinstance(entry, Chat)]
-        assert len(entries) == chats
-        await self.mailbox.settle(
-            mobile, "primary", [Landed(each.stream_id, each.sender, each.size) for each in entries]
-        )
+        while chats > 0:
+            found = await self.mailbox.collect(holder, "new", min(chats, AT_ONCE))
+            entries = [entry for entry in found.entries if isinstance(entry, Chat)]
+            assert entries
+            landed = [Landed(each.stream_id, each.sender, each.size) for each in entries]
+            await self.mailbox.settle(mobile, "primary", landed)
+            chats -= len(entries)
 
     async def round(self, mobiles: list[str], chats: int) -> float:
         """µs of Redis for one chat."""
@@ -79,7 +77,12 @@ class Bench:
 
 
 async def opened(url: str, mobiles: list[str]) -> Bench:
-    made: dict[str, Any] = {"redis_url": url, "jwt_secret": secrets.token_hex(24), "mailbox_per_sender": 10_000}
+    made: dict[str, Any] = {
+        "redis_url": url,
+        "jwt_secret": secrets.token_hex(24),
+        "mailbox_per_sender": 10_000,
+        "lease_seconds": 3600,
+    }
     settings = Settings(database_url="postgres://nobody@127.0.0.1/none", **made)
     link = Link(settings)
     people = People(link, find)
@@ -103,22 +106,20 @@ async def measure(servers: dict[int, Valkey]) -> None:
         ratio = f"{SIZES[1]} / {SIZES[0]}: {statistics.median(pairs):.3f}"
         print(f"{chats:3} waiting, then read and settled: {told}   {ratio}")
     for count in (1, 4, 20, 100):
-        told = "  ".join([f"{size}: {await _waiting(bench, count):6.0f} B" for size, bench in benches.items()])
+        told = "  ".join([f"{size}: {await _waiting(bench, count):6} B" for size, bench in benches.items()])
         print(f"memory of a mailbox with {count:3} waiting:  {told}")
     for bench in benches.values():
         await bench.link.close()
 
 
-async def _waiting(bench: Bench, chats: int) -> float:
-    """Bytes for the mailbox of somebody who is offline, with so many chats of 100 bytes, over one that is empty."""
-    mobiles = [f"92{chats:03d}{n:05d}" for n in range(PEOPLE)]
-    for mobile in mobiles:
-        await bench.people.load(mobile)
-    before = await bench.memory()
-    for mobile in mobiles:
-        for n in range(chats):
-            await bench.mailbox.deposit(mobile, SENDER, [(f"m-{n}", "x" * 100)])
-    return (await bench.memory() - before) / PEOPLE
+async def _waiting(bench: Bench, chats: int) -> int:
+    """Bytes of the mailbox of somebody who is offline, with so many chats of 100 bytes."""
+    mobile = f"92{chats:08d}"
+    await bench.people.load(mobile)
+    for n in range(chats):
+        await bench.mailbox.deposit(mobile, SENDER, [(f"m-{n}", "x" * 100)])
+    used: int = await bench.link.command("MEMORY", "USAGE", bench.people.keys(mobile).mailbox, "SAMPLES", 0)
+    return used
 
 
 async def main() -> None:
