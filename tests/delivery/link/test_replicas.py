@@ -119,6 +119,19 @@ async def test_what_is_sent_the_replica_has(pair: Pair, open_server: Open) -> No
         assert waiting(pair, pair.replica) == number
 
 
+async def test_at_maxmemory_chats_are_refused_and_the_rest_is_taken_and_copied(pair: Pair, open_server: Open) -> None:
+    server = open_server()
+    await server.send(ASHA, RAVI, "m1")
+    pair.client(pair.master).config_set("maxmemory", "1")
+    with pytest.raises(Refusal, match="storage_full"):
+        await server.send(ASHA, RAVI, "m2")
+    assert await written(server, "SET", "session:1", "0") == b"OK"
+    assert pair.client(pair.replica).get("session:1") in (b"0", "0")
+    assert await server.mailbox.deposit_receipt(ASHA, RAVI, "delivered", ["m1"]) is not None
+    pair.client(pair.master).config_set("maxmemory", "0")
+    await server.send(ASHA, RAVI, "m2")
+
+
 async def test_many_at_once_share_a_round_and_each_gets_his_own_answer(pair: Pair, open_server: Open) -> None:
     server = open_server()
     found = await asyncio.gather(*(server.send(ASHA, RAVI, f"m{number}") for number in range(200)))
