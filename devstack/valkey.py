@@ -34,7 +34,7 @@ class Valkey(Server):
             "appendonly": "yes" if appendonly else "no",
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
-            "stream-node-max-bytes": "1024",  # the first chat that waits for somebody takes 1.4 KB instead of 4.4
+            "stream-node-max-bytes": "1024",  # the first chat that waits for somebody takes 3 KB less
             "set-proc-title": "no",
             "daemonize": "no",
             **(options or {}),
