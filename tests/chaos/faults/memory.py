@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final, TypeVar
 
 import httpx
@@ -132,14 +133,10 @@ class OutOfMemory(Fault):
             assert answer.status_code == 200, answer.text
 
         async def chat() -> None:
-            talk = await self._asha.open(self._ws_url)
-            try:
+            async with self._opened(self._asha) as talk:
                 told = await talk.chat(self._mina, f"refused-{time.monotonic_ns()}")
                 taken.append(told["type"] == "sent")
                 assert told.get("code") == "storage_full", told
-            finally:
-                await talk.end()
-                self._told.update(talk.delivered())
 
         taken: list[bool] = []
         await _in_the_end("nobody can block", block)
@@ -176,30 +173,25 @@ class OutOfMemory(Fault):
         """There is room: chats are sent again, and the receipts of what was read have come."""
 
         async def again() -> None:
-            async with _open(self._asha, self._ws_url) as asha, _open(self._ravi, self._ws_url) as ravi:
+            async with self._opened(self._asha) as asha, self._opened(self._ravi) as ravi:
                 message_id = f"again-{time.monotonic_ns()}"
                 assert (await asha.chat(self._ravi, message_id))["type"] == "sent"
                 await ravi.wait(lambda frame: frame["type"] == "chat" and frame["messageId"] == message_id)
                 await asha.wait(lambda frame: frame["type"] == "ack" and message_id in str(frame))
-                self._told.update(asha.delivered())
 
         await _in_the_end("after it no chat is sent", again)
         missing = {f"m-{n}" for n in range(self.chats)} - self._told
         assert not missing, f"read with Redis' memory full, and never told: {sorted(missing)}"
 
-
-class _open:
-    """Somebody's connection, closed at the end."""
-
-    def __init__(self, person: Person, ws_url: str) -> None:
-        self._person, self._ws_url = person, ws_url
-
-    async def __aenter__(self) -> Talk:
-        self._talk = await self._person.open(self._ws_url)
-        return self._talk
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._talk.end()
+    @asynccontextmanager
+    async def _opened(self, person: Person) -> AsyncIterator[Talk]:
+        """Somebody's connection, closed at the end. What it was told of receipts it has acknowledged: that is kept."""
+        talk = await person.open(self._ws_url)
+        try:
+            yield talk
+        finally:
+            await talk.end()
+            self._told.update(talk.delivered())
 
 
 FAULTS: list[type[Fault]] = [OutOfMemory]
