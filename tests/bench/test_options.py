@@ -2,8 +2,10 @@
 
 import pytest
 
+from bench.contenders import LIMITS
 from bench.options import parse
 from devstack.options import ROOT
+from settings.knobs import Settings
 
 
 def test_everything_has_a_default() -> None:
@@ -53,6 +55,12 @@ def test_ours_take_part_once_for_each_dialect_and_once_more_as_they_were_before(
     found = parse(["closed", "--contenders", "mini-everysec", "--dialect", "both", "--before", str(ROOT)])
     assert found.contenders == ["mini-everysec", "mini-everysec-seed", "mini-before", "mini-before-seed"]
     assert found.before == ROOT
+
+
+def test_what_the_limits_are_set_by_are_settings_of_the_product() -> None:
+    for knobs in LIMITS.values():
+        assert {name.lower() for name in knobs} <= set(Settings.model_fields)
+    assert {name: knobs["RATE_LIMITS"] for name, knobs in LIMITS.items()} == {"off": "off", "on": "on", "shipped": "on"}
 
 
 @pytest.mark.parametrize(
