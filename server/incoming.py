@@ -11,7 +11,9 @@ from protocol.websocket.reader import Goodbye, Part, Ping, Pong, Reader, Violati
 from server.socket import Listener
 from settings import Settings
 
-MESSAGE_BYTES: Final = 64 * 1024
+MESSAGE_BYTES: Final = 256 * 1024
+"""Above it a message is not read, and the connection ends (1009). More than any valid frame needs: what is too long
+should be refused by name, and not end the connection that brings it and the next one that brings it again."""
 WAITING_MESSAGES: Final = 32
 WAITING_BYTES: Final = 2**16
 TURN_BYTES: Final = 2**16

@@ -6,19 +6,17 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
-import structlog
-from redis.exceptions import ResponseError
-
 from delivery.connection.sends import Desk
 from delivery.connection.settles import Settles
 from delivery.flights import Acked, Flights
+from delivery.link.failures import CommandFailed
 from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from delivery.presence import Holder
 from protocol.dialects import Dialect
 from protocol.refusals import Refusal
+from protocol.verdicts import name_ack
 
-logger = structlog.get_logger(__name__)
 RESTS: Final = 4
 """After a round of receipts we rest so many times as long as it took: the busier all are, the more goes together. A
 tick comes that much later, and each receipt is three scripts less for Redis."""
@@ -202,7 +200,7 @@ class Acks:
             self._desk.spawn(self._tell_slowly(under_way, sender, chats))
             return
         try:
-            self._heard([chat.stream_id for chat in chats], error)
+            self._heard(sender, chats, error)
         except Exception as bug:  # noqa: BLE001 - the connection ends by it
             self._fail(bug)
             return
@@ -210,12 +208,13 @@ class Acks:
         if not under_way.left and under_way is self._under_way:
             self._go_on(under_way)
 
-    def _heard(self, ids: Sequence[str], error: Exception | None) -> None:
+    def _heard(self, sender: str, chats: Sequence[Acked], error: Exception | None) -> None:
+        ids = [chat.stream_id for chat in chats]
         if error is None:
             self._land(ids)
         elif (refusal := _refusal_of(error)) is not None:
             self._flights.resume(ids)
-            self._desk.say(self._dialect.error(refusal, "ack"))
+            self._desk.say(self._dialect.error(refusal, "ack", name_ack(sender, (), ids)))
         else:
             raise error
 
@@ -257,8 +256,9 @@ class Acks:
     async def _mark_read(self, sender: str, message_ids: Sequence[str]) -> None:
         try:
             settled = await self._messenger.mark_read(self._holder, sender, message_ids)
-        except (Refusal, ResponseError) as error:
-            self._desk.say(self._dialect.error(_refusal_of(error) or Refusal("internal"), "ack"))
+        except (Refusal, CommandFailed) as error:
+            refusal = error if isinstance(error, Refusal) else Refusal("internal")
+            self._desk.say(self._dialect.error(refusal, "ack", name_ack(sender, message_ids, ())))
         else:
             self._flights.forget(settled)
             self._counter.landed()
@@ -271,10 +271,9 @@ class Acks:
 def _refusal_of(error: Exception) -> Refusal | None:
     """What the client is told of an ack that could not be told on; None when the error is our own code's.
 
-    A script that Redis refuses to run concerns one person, whose keys it is about (one is broken, say): it is no reason
-    to end the connections of everybody who has to do with them.
+    A script that fails concerns one person, one of whose keys is broken, say: it is no reason to end the connections of
+    everybody who has to do with them.
     """
-    if isinstance(error, ResponseError):
-        logger.error("a script failed", error=str(error).partition(" ")[0])
+    if isinstance(error, CommandFailed):
         return Refusal("internal")
     return error if isinstance(error, Refusal) else None

@@ -21,6 +21,7 @@ from delivery.connection.sends import Sends
 from delivery.connection.settles import Settles
 from delivery.flights import Flights
 from delivery.hub import Hub
+from delivery.link.failures import CommandFailed
 from delivery.messenger import Messenger
 from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder, Unproven
@@ -289,8 +290,11 @@ class Connection:
         self.done(None if task.cancelled() else task.exception())
 
     def done(self, error: BaseException | None = None) -> None:
-        """A piece of work is over. Our own bugs end the connection."""
-        if error is not None:
+        """A piece of work is over. Our own bugs end the connection. A broken key of the person's own does so too, but
+        after that they may come back: it may be mended."""
+        if isinstance(error, CommandFailed):
+            self.close(UNAVAILABLE)
+        elif error is not None:
             logger.error("a connection failed", exc_info=error)
             self.close(INTERNAL)
         if not self.ended:

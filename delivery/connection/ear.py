@@ -182,11 +182,10 @@ class Ear:
     def _charge(self, charge: float, wasted: float) -> float:
         """:returns: seconds until the person has paid for what they are to this server"""
         now = time.monotonic()
+        if self._over_since is not None and self._bucket.left(now) >= self._bucket.burst / 2:
+            self._over_since = None  # with less than that it is still the same flood
         pause = self._bucket.charge(charge, now)
         if not pause:
-            # In debt again in a moment, it would still be the same flood.
-            if self._over_since is not None and self._bucket.left(now) >= self._bucket.burst / 2:
-                self._over_since = None
             return 0.0
         if self._over_since is None:
             self._over_since, self._charged, self._wasted = now, 0.0, 0.0

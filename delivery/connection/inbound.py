@@ -26,6 +26,8 @@ HEARTBEAT: Final = 32
 MOST_HARMLESS: Final = 10
 """In one message: what does not count must not be without end."""
 BYTE_ORDER_MARK: Final = "\ufeff"
+ARRAY_BYTES: Final = 64 * 1024
+"""Of an array of frames: all that a message holds is worked on in one go."""
 Canonical = Callable[[str], str]
 """Cleans a mobile number; raises ``Refusal("bad_mobile")``."""
 
@@ -81,6 +83,9 @@ class Inbound:
                 raise BadFrame("binary_frame")
             raw = data.removeprefix(BYTE_ORDER_MARK).encode()
             self._heartbeat = len(raw) <= HEARTBEAT and raw.lstrip()[:1] not in (b"{", b"[")
+            if self._dialect.joins_frames and len(raw) > ARRAY_BYTES and raw.lstrip()[:1] == b"[":
+                words = f"an array of frames has at most {ARRAY_BYTES // 1024} KiB; a longer message holds one frame"
+                raise BadFrame("bad_frame", "frame", NOTHING, ("frame", words))
             parts = split(raw) if self._dialect.joins_frames else [raw]
         except BadFrame as bad:
             self._spend(1 + len(data) / BYTES_A_UNIT, wasted=True)

@@ -8,6 +8,7 @@ import structlog
 
 from delivery.connection.sends import Desk
 from delivery.flights import Flights, Landed
+from delivery.link.failures import CommandFailed
 from delivery.messenger import Messenger
 from delivery.presence import Holder
 from protocol.refusals import Refusal
@@ -76,7 +77,7 @@ class Settles:
         while taken := self.take():
             try:
                 await self._messenger.settle(self._holder, taken)
-            except Refusal:
+            except (Refusal, CommandFailed):
                 logger.warning("acked entries could not be settled", entries=len(taken), again=not last)
                 if not last:
                     self.put_back(taken)

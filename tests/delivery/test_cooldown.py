@@ -137,3 +137,16 @@ async def test_only_a_few_of_one_person_are_kept(clock: Clock) -> None:
         task.cancel()
     await asyncio.gather(*kept, return_exceptions=True)
     assert not cooldown._held, "who gave up makes room"
+
+
+async def test_a_device_replaced_again_and_again_waits_and_nobody_else() -> None:
+    cooldown = Cooldown(10)
+    for _ in range(module.REPLACED_FREELY):
+        cooldown.replaced("1", "phone")
+        assert cooldown.left("1", "phone") == 0
+    for wait in (10, 20, 30, 30):
+        cooldown.replaced("1", "phone")
+        assert wait - 1 < cooldown.left("1", "phone") <= wait
+    assert cooldown.left("1", "laptop") == cooldown.left("1") == cooldown.left("2", "phone") == 0
+    with pytest.raises(Refusal, match="too_many_requests"):
+        await asyncio.gather(*[cooldown.wait("1", "phone") for _ in range(HELD_AT_ONCE + 1)])

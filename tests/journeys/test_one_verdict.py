@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from server.incoming import MESSAGE_BYTES
 from tests.support.people import Frame, Person, Talk, on_device, sign_up
 from tests.support.stack import ServerGroup, Stack
 
 BOTH = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
-WIDE = pytest.mark.skipif(MESSAGE_BYTES < 128 * 1024, reason="a message may not be so long yet")
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +206,7 @@ async def test_a_byte_order_mark_is_no_matter(group: ServerGroup, v1: bool) -> N
 
 
 @BOTH
-@pytest.mark.parametrize("size", [17_000, pytest.param(70_000, marks=WIDE), pytest.param(200_000, marks=WIDE)])
+@pytest.mark.parametrize("size", [17_000, 70_000, 200_000])
 async def test_a_paste_that_is_too_large_is_refused_by_name_and_what_is_behind_it_gets_through(
     group: ServerGroup, v1: bool, size: int
 ) -> None:
@@ -221,7 +219,7 @@ async def test_a_paste_that_is_too_large_is_refused_by_name_and_what_is_behind_i
 
 
 @BOTH
-@pytest.mark.parametrize("count", [8_000, pytest.param(16_000, marks=WIDE)])
+@pytest.mark.parametrize("count", [8_000, 16_000])
 async def test_control_characters_count_as_they_are_in_utf8(group: ServerGroup, v1: bool, count: int) -> None:
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a, r = await asha.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)

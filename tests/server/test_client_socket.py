@@ -98,8 +98,8 @@ async def test_a_binary_message_is_told_apart(house: House) -> None:
     ("data", "code"),
     [
         (frame(TEXT, b"\xff"), 1007),
-        (frame(TEXT, b"x" * (64 * 1024 + 1)), 1009),
-        (frame(TEXT, b"x" * 40_000, fin=False) + frame(0, b"x" * 40_000), 1009),
+        (frame(TEXT, b"x" * (256 * 1024 + 1)), 1009),
+        (frame(TEXT, b"x" * 140_000, fin=False) + frame(0, b"x" * 140_000), 1009),
         (frame(3, b""), 1002),
         (bytes([0x81, 1]) + b"x", 1002),
     ],
@@ -132,10 +132,10 @@ async def test_a_handler_cancelled_by_the_server_says_4012() -> None:
         assert client.close_code == 4012
 
 
-async def test_64_kib_are_taken(house: House) -> None:
+async def test_256_kib_are_taken(house: House) -> None:
     async with connect(house.url()) as client:
-        await client.send("x" * 64 * 1024)
-        assert len(await client.recv()) == 64 * 1024
+        await client.send("x" * 256 * 1024)
+        assert len(await client.recv()) == 256 * 1024
 
 
 async def test_a_polite_end_is_told_once_with_the_clients_code(house: House) -> None:

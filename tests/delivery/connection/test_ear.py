@@ -1,14 +1,16 @@
 """What a client says: kept, heard, or enough of it."""
 
 import asyncio
+import json
 import time
 
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from delivery.connection import ear as module
 from delivery.connection.ear import CHARACTERS_IN_HAND, IN_HAND
-from protocol.dialects import Seed
+from protocol.dialects import V1, Seed
 from protocol.refusals import LOGGED_OUT, REPLACED
 from tests.delivery.connection.by_hand import LEASES, Line
 from tests.delivery.desk import CallGate, Gate
@@ -209,3 +211,92 @@ async def test_our_own_failure_ends_it_as_such_and_releases_the_lease(redis: "Re
     assert line.socket.codes() == [1011]
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [("a frame was not understood", "error")]
     assert not await redis.exists(LEASES)
+
+
+UNKNOWN = json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ["1-1"] * 1000})
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+async def test_work_beyond_what_is_allowed_is_a_pause(redis: "Redis", dialect: V1 | Seed) -> None:
+    line = await Line(redis, dialect, data_frames_per_second=100, data_frames_burst=300).begin()
+    assert line.ear.received(UNKNOWN) == 0.0
+    pause = line.ear.received(UNKNOWN)
+    assert 1.5 < pause < 2.5, "two times 251 units, of which 300 were there"
+    assert line.ear.received('{"type":"ping"}') > pause
+    assert line.socket.codes() == []
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+async def test_acks_of_entries_in_flight_are_free_and_only_once(redis: "Redis", dialect: V1 | Seed) -> None:
+    line = await Line(redis, dialect, data_frames_per_second=1, data_frames_burst=1).begin()
+    ids = [await line.hear(f"m-{n}") for n in range(5)]
+    for stream_id in ids:
+        assert line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamId": stream_id})) == 0.0
+    assert line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids})) > 0.0
+
+
+async def test_acks_by_name_of_chats_in_flight_are_free_too(redis: "Redis") -> None:
+    line = await Line(redis, data_frames_per_second=1, data_frames_burst=1).begin()
+    await line.hear("m-1")
+    ack = json.dumps({"type": "ack", "ackType": "delivered", "to": ASHA, "messageId": "m-1"})
+    assert line.ear.received(ack) == 0.0
+    assert line.ear.received(ack) > 0.0
+    await until(lambda: line.has_waiting(0))
+
+
+async def test_a_debt_is_the_persons_and_waits_for_their_next_connection(redis: "Redis") -> None:
+    line = await Line(redis, data_frames_per_second=100, data_frames_burst=100).begin()
+    line.ear.received(UNKNOWN)
+    bucket = line.server.hub.work.bucket(RAVI, 100, 100)
+    assert bucket.left(time.monotonic()) < -100
+    line.connection.close(REPLACED)
+    await line.over()
+    assert line.server.hub.work.bucket(RAVI, 100, 100) is bucket
+
+
+@pytest.mark.parametrize("useful", [False, True], ids=["nothing comes of it", "chats"])
+async def test_a_client_that_floods_for_long_is_closed_only_if_nothing_comes_of_it(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch, useful: bool
+) -> None:
+    monkeypatch.setattr(module, "OVER_SECONDS", 0.1)
+    line = await Line(redis, data_frames_per_second=100, data_frames_burst=10, cooldown_seconds=10).begin()
+    for n in range(4):
+        for k in range(20 if useful else 1):
+            if useful:
+                line.say(f"m-{n}-{k}")
+            else:
+                line.ear.received(UNKNOWN)
+        await asyncio.sleep(0.05)
+    if useful:
+        assert line.socket.codes() == []
+    else:
+        assert line.socket.codes() == [1008]
+        assert line.server.hub.cooldown.left(RAVI) > 0
+
+
+async def test_a_client_that_stops_for_a_while_begins_anew(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OVER_SECONDS", 0.3)
+    line = await Line(redis, data_frames_per_second=10_000, data_frames_burst=100).begin()
+    for _ in range(5):
+        line.ear.received(UNKNOWN)
+        await asyncio.sleep(0.15)
+    assert line.socket.codes() == []
+
+
+async def test_a_client_that_is_unread_though_there_is_room_is_ended_and_reported(redis: "Redis") -> None:
+    line = await Line(redis).begin()
+    now = time.monotonic()
+    line.socket.unread = True
+    with capture_logs() as logs:
+        for seconds in (0, 5, 9.9):
+            line.connection.tick(now + seconds)
+        assert line.socket.codes() == []
+        line.socket.unread = False
+        line.connection.tick(now + 10)
+        line.socket.unread = True
+        line.connection.tick(now + 11)
+        line.connection.tick(now + 20)
+        assert line.socket.codes() == [], "it was read in between"
+        line.connection.tick(now + 21.1)
+    assert line.socket.codes() == [4004]
+    assert [entry["log_level"] for entry in logs] == ["error"]

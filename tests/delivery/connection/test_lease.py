@@ -1,5 +1,6 @@
 """A connection's lease on a real Redis: kept, lost, taken, claimed again."""
 
+import asyncio
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -8,13 +9,15 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from delivery.connection import lease as module
 from delivery.connection.lease import Lease, close_for
 from delivery.hub import Hub
 from delivery.messenger import Messenger
-from delivery.presence import Claimed, Holder, Presence, Verdict
+from delivery.presence import Claimed, Holder, Presence, Unproven, Verdict
 from delivery.registry import Registry
 from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
 from settings import Settings
+from tests.delivery.one_server import until
 from tests.delivery.test_mailbox import RAVI, House, Row, house
 from tests.support.links import link_to
 
@@ -56,8 +59,7 @@ class _Bell:
         return
 
 
-@pytest.fixture
-async def kept(redis: "Redis", house: House) -> tuple[Lease, Tenant]:
+def new_lease(house: House, redis: "Redis") -> tuple[Lease, Tenant]:
     bell: Any = _Bell()
     settings = Settings(
         redis_url="unix://unused",
@@ -67,6 +69,12 @@ async def kept(redis: "Redis", house: House) -> tuple[Lease, Tenant]:
     registry = Registry(link_to(redis), "s1", settings)
     tenant = Tenant()
     lease = Lease(tenant, HOLDER, "account-1", Messenger(house.mailbox, house.presence, bell, registry, Hub(60)), 1.0)
+    return lease, tenant
+
+
+@pytest.fixture
+async def kept(redis: "Redis", house: House) -> tuple[Lease, Tenant]:
+    lease, tenant = new_lease(house, redis)
     assert (await lease.claim()).epoch == lease.epoch
     return lease, tenant
 
@@ -224,3 +232,39 @@ async def test_a_number_that_changed_hands_ends_the_connection(
 )
 def test_each_refusal_has_its_close(code: str, close: Close) -> None:
     assert close_for(Refusal(code)) == close
+
+
+async def test_a_device_that_is_held_is_taken_when_the_client_gave_a_sign(house: House, redis: "Redis") -> None:
+    await house.presence.claim(OTHER, "account-1")
+    lease, tenant = new_lease(house, redis)
+    claiming = asyncio.create_task(lease.claim())
+    await until(lambda: tenant.pings == 1)
+    await asyncio.sleep(0.05)
+    assert not claiming.done()
+    assert (await house.presence.renew(OTHER, 0))[0] == "ok"
+    lease.sign_of_life()
+    assert (await claiming).before == ("s2", "c2")
+
+
+async def test_a_client_that_is_gone_takes_nothing(house: House, redis: "Redis") -> None:
+    await house.presence.claim(OTHER, "account-1")
+    lease, tenant = new_lease(house, redis)
+    claiming = asyncio.create_task(lease.claim())
+    await until(lambda: tenant.pings == 1)
+    tenant.ended = True
+    lease.give_up()
+    with pytest.raises(Unproven):
+        await claiming
+    assert (await house.presence.renew(OTHER, 0))[0] == "ok"
+
+
+async def test_a_client_that_does_not_answer_takes_nothing(
+    house: House, redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROOF_SECONDS", 0.05)
+    await house.presence.claim(OTHER, "account-1")
+    lease, tenant = new_lease(house, redis)
+    with pytest.raises(Unproven):
+        await lease.claim()
+    assert tenant.pings == 1
+    assert (await house.presence.renew(OTHER, 0))[0] == "ok"
