@@ -12,7 +12,7 @@ from tests.chaos.person import Person
 
 A_SECOND: Final = {
     **{"look": 8.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4, "tunnel": 0.2},
-    **{"cut": 1.0, "switch": 0.5, "repeat": 1.0, "burst": 0.5},
+    **{"cut": 1.0, "switch": 0.5, "repeat": 1.0, "burst": 0.5, "outbox": 0.1},
 }
 """How often each happens among fifty people; among fewer in proportion."""
 BLOCKERS: Final = 10
@@ -25,6 +25,14 @@ BLOCK_SECONDS: Final = (3.0, 3.0, 10.0)
 
 BURST: Final = 6
 """Chats that somebody writes to one other at once."""
+
+
+FULL: Final = 320
+"""Chats in a full outbox, more than a server has in hand of one connection."""
+LENGTH: Final = 2_500
+"""Characters of each: together more than a server has in hand, too."""
+AMONG: Final = 4
+"""People they are for."""
 
 
 LONG: Final = 12.0
@@ -92,6 +100,11 @@ class Affairs:
                 whom = self._rng.choice([other for other in self._people if other is not person])
                 for n in range(BURST):
                     person.say(whom.mobile, f"{n} of {BURST}")
+            case "outbox" if person.connected and person.hasty:
+                person.vanish()
+                for n in range(FULL):
+                    whom = self._people[(self._people.index(person) + 1 + n % AMONG) % len(self._people)]
+                    person.say(whom.mobile, f"{n} of {FULL} ".ljust(LENGTH, "."))
             case "repeat":
                 person.conversation.repeat()
             case _:

@@ -25,12 +25,14 @@ class Manners:
 
     :param pipelined: chats to one person that may be under way at once
     :param lazy: seconds until an entry is acked, at most
+    :param hasty: comes back with a full outbox, and sends it without waiting for the server's first frame
     :param liar: writes somebody else's number into ``from``, and acks what is not his
     """
 
     dialect: str
     pipelined: int = 1
     lazy: float = 0.0
+    hasty: bool = False
     liar: bool = False
 
 

@@ -40,6 +40,7 @@ class Line:
         self._socket, self._dialect, self._outgoing = socket, dialect, outgoing
         self._news = asyncio.Event()
         self._reading: asyncio.Task[tuple[int, str]] | None = None
+        self._writing: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._abandoned = False
 
@@ -64,6 +65,11 @@ class Line:
             self._leaving = loop.call_later(LAST_WORDS, self._reading.cancel)
             loop.call_later(LAST_WORDS + seconds, self.abort)
 
+    def begin_writing(self) -> None:
+        """Write what there is, before the server has said anything."""
+        self._news.set()
+        self._writing = asyncio.create_task(self._write())
+
     async def welcome(self) -> list[Heard]:
         """The first frames.
 
@@ -74,11 +80,14 @@ class Line:
                 return hear(await self._socket.recv())
         except (TimeoutError, websockets.ConnectionClosed):
             self.abort()
+            if self._writing is not None:
+                self._writing.cancel()
             raise NoLine(self._socket.close_code or 0, "no first frame") from None
 
     async def run(self, heard: Callable[[Sequence[Heard]], None]) -> tuple[int, str]:
         """Read and write until the socket ends, or is abandoned; the close code and its reason."""
-        self._reading, writing = asyncio.create_task(self._read(heard)), asyncio.create_task(self._write())
+        self._reading = asyncio.create_task(self._read(heard))
+        writing = self._writing or asyncio.create_task(self._write())
         try:
             await asyncio.wait([self._reading])
             return (1006, "abandoned") if self._reading.cancelled() else self._reading.result()

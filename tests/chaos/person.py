@@ -15,6 +15,8 @@ from tests.chaos.speech import Frame, Heard
 PASSWORD: Final = "correct horse"
 PATIENCE: Final = 6.0
 """Seconds a send may stay unanswered: the servers promise to refuse within."""
+HASTY_PATIENCE: Final = 30.0
+"""The same for a client that writes more at once than a server takes in hand: most of it waits to be read."""
 LONGEST_PAUSE: Final = 1.5
 LOGGED_OUT: Final = (4501, 4509)
 LINGER: Final = 35.0
@@ -49,6 +51,11 @@ class Person:
         return self.conversation.outbox
 
     @property
+    def hasty(self) -> bool:
+        """Whether they send without waiting for the first frame."""
+        return self._manners.hasty
+
+    @property
     def connected(self) -> bool:
         """Whether he has a socket, and may go on with it."""
         return self._line is not None and not self._logged_out_at
@@ -63,7 +70,7 @@ class Person:
         """A few times a second: what is due, and what has taken too long."""
         if self._line is None:
             return
-        overdue = self.outbox.overdue(now - PATIENCE)
+        overdue = self.outbox.overdue(now - (HASTY_PATIENCE if self.hasty else PATIENCE))
         for letter in overdue:
             told = {"whom": letter.whom, "message_id": letter.message_id}
             self.conversation.note("unanswered", **told, seconds=round(now - letter.begun, 3))
@@ -179,6 +186,8 @@ class Person:
         code, reason = 0, ""
         try:
             line = await open_line(address, self.token, self._manners.dialect, self._outgoing)
+            if self.hasty:
+                line.begin_writing()
             self._begin(line, await line.welcome())
             code, reason = await line.run(self._hear)
         except NoLine as none:

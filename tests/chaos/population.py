@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from tests.chaos import speech
-from tests.chaos.affairs import Affairs
+from tests.chaos.affairs import FULL, Affairs
 from tests.chaos.conversation import Manners
 from tests.chaos.crowd import Crowd
 from tests.chaos.history import History
@@ -67,7 +67,8 @@ class Population:
     def _manners(self, n: int) -> Manners:
         return Manners(
             dialect=speech.SEED if n % 2 else speech.V1,
-            pipelined=8 if n % 5 == 4 else 1,
+            pipelined=FULL if n % 10 == 9 else 8 if n % 5 == 4 else 1,
+            hasty=n % 10 == 9,
             lazy=1.0 if n % 7 == 3 else 0.0,
             liar=n % 4 == 1,
         )
