@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bench.recipes import BELOW, PROTOCOL, SYBIL_LISTENS, Target, small_frame, streams
+from bench.recipes import BELOW, PONG, PROTOCOL, SYBIL_LISTENS, Target, small_frame, streams
 from bench.seed import text_frame
 
 AT_A_TIME: Final = 2**18
@@ -87,13 +87,14 @@ class _Wire(asyncio.Protocol):
     """One TCP connection: the status of the answer, and the last bytes that came.
 
     :param acks: ack every chat
+    :param lively: answer whatever comes with a pong: who gives no sign of life takes nobody's place
     """
 
-    def __init__(self, *, acks: bool = False) -> None:
+    def __init__(self, *, acks: bool = False, lively: bool = False) -> None:
         self.transport: asyncio.Transport
         self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.lost = asyncio.Event()
-        self._acks, self._last = acks, b""
+        self._acks, self._lively, self._last = acks, lively, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It stands."""
@@ -110,6 +111,8 @@ class _Wire(asyncio.Protocol):
             acks = [text_frame(_ACK % match[1].decode()) for match in found]
             self.transport.write(b"".join(acks))
             data = data[found[-1].end() :]
+        if self._lively:
+            self.transport.write(small_frame(PONG, b""))
         self._last = data[-_LAST_BYTES:]
         if self.close_code() != CUT:  # told to go: it does not wait for the goodbye
             self.transport.abort()
@@ -162,13 +165,17 @@ class Flooder:
         megabytes = round(self._sent / 2**20, 1)
         return Told(self._connections, self._frames, megabytes, blocked, dict(self._closes), dict(self._refused))
 
-    async def _open(self, hostile: Hostile, token: str, subprotocol: str, *, acks: bool = False) -> _Wire | None:
+    async def _open(
+        self, hostile: Hostile, token: str, subprotocol: str, *, acks: bool = False, lively: bool = False
+    ) -> _Wire | None:
         """A connection that was let in, or None and a pause."""
         loop, source = asyncio.get_running_loop(), (hostile.source, 0)
         header = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
         status = 0
         with contextlib.suppress(OSError, TimeoutError):
-            _, wire = await loop.create_connection(lambda: _Wire(acks=acks), *self._where, local_addr=source)
+            _, wire = await loop.create_connection(
+                lambda: _Wire(acks=acks, lively=lively), *self._where, local_addr=source
+            )
             wire.transport.write(_UPGRADE.format(token=token, subprotocol=header).encode())
             # An answer that never comes must not keep it from ending in time.
             status = await asyncio.wait_for(wire.status, max(0.1, self._until - time.monotonic()))
@@ -248,7 +255,7 @@ class Flooder:
     async def _be_replaced(self, hostile: Hostile) -> None:
         """Stay until another connection of the same device takes the place, and take it back."""
         while not self.over:
-            if wire := await self._open(hostile, hostile.token, "wm.v1"):
+            if wire := await self._open(hostile, hostile.token, "wm.v1", lively=True):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(wire.lost.wait(), max(0.0, self._until - time.monotonic()))
                     self._closes[wire.close_code()] += 1
