@@ -17,9 +17,7 @@ from tests.support.stack import Stack
 
 @pytest.mark.parametrize("kind", [Talker, SeedTalker])
 async def test_every_mode_finishes_with_clean_books(stack: Stack, kind: type[Talker]) -> None:
-    # The pongs of the seed dialect answer the server, and yet they count; this is about the client, so it gets room.
-    roomy = {"CONTROL_FRAMES_PER_SECOND": "1000000", "CONTROL_FRAMES_BURST": "1000000"}
-    venue = Elsewhere(stack.start(workers=2, **roomy).url, kind=kind)
+    venue = Elsewhere(stack.start(workers=2).url, kind=kind)
     run = await closed(venue, pairs=2, in_flight=4, warm_up=0.2, seconds=1)
     assert run.ledger.per_pair() == []
     assert run.figures["messages"] > 0
