@@ -29,6 +29,7 @@ from delivery.ports import Identity
 from delivery.presence import Presence
 from delivery.rate_limits import RateLimits, Upgrades
 from delivery.registry import Registry
+from delivery.send_limits import SendLimits
 from delivery.storage import FULL, LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
 from handlers import register
 from handlers.services import Check, Services
@@ -71,11 +72,12 @@ class House:
         ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
         self.doorbell = Doorbell(self.link, self.server_id, settings, ears)
         self.storage = Storage(self.link, settings)
-        mailbox = Mailbox(self.link, people, settings, self.server_id, self.replicated, self.storage)
+        limits = RateLimits(self.link, on=settings.rate_limits == "on")
+        sending = SendLimits(settings, limits)
+        mailbox = Mailbox(self.link, people, settings, self.server_id, self.replicated, self.storage, sending)
         self.presence = Presence(self.link, people, settings)
         self.events = SessionEvents(settings.event_buffer, self.server_id)
         self.sessions = Sessions(KeyValues(self.link, self.replicated), settings, self._closed)
-        limits = RateLimits(self.link, on=settings.rate_limits == "on")
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         return Services(
             settings=settings,

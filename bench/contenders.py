@@ -31,6 +31,15 @@ NEVER_HIT = {
         "UPGRADES_PER_ADDRESS_BURST",
         "LOOKUPS_PER_MINUTE",
         "LOOKUPS_BURST",
+        "PAIR_CHATS_PER_SECOND",
+        "PAIR_CHATS_BURST",
+        "STRANGER_CHATS_PER_SECOND",
+        "STRANGER_CHATS_BURST",
+        "SENDER_CHATS_PER_SECOND",
+        "SENDER_CHATS_BURST",
+        "SENDER_BYTES_PER_SECOND",
+        "SENDER_BYTES_BURST",
+        "NEW_RECIPIENTS_PER_HOUR",
     )
 }
 """Limits that the benchmark's people would meet, each raised out of their reach."""

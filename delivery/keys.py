@@ -120,6 +120,16 @@ class Person:
         """Hash: dedupe records from before the last turn; ends by itself."""
         return f"seen:{{{self.mobile}}}:before"
 
+    @property
+    def answered(self) -> str:
+        """Set with a time to live: whom this person wrote to."""
+        return f"answered:{{{self.mobile}}}"
+
+    @property
+    def strangers(self) -> str:
+        """Hash with a time to live: who wrote to this person and got no answer -> when they may write freely again."""
+        return f"strangers:{{{self.mobile}}}"
+
     def everything(self) -> list[str]:
         """The keys ``load`` may have to delete, in its order."""
         return [
@@ -133,6 +143,8 @@ class Person:
             self.tally,
             self.records,
             self.records_before,
+            self.answered,
+            self.strangers,
         ]
 
     # What a script takes, for those that run for every message: spelled once and kept.
@@ -161,7 +173,13 @@ class Person:
     def sending(self) -> list[str]:
         """What decides the fate of a chat, and where it is put."""
         where = [self.record, self.mailbox, self.blocks, self.phantoms]
-        return [*where, self.leases, self.tally, self.records, self.records_before]
+        records = [self.records, self.records_before]
+        return [*where, self.leases, self.tally, *records, self.answered, self.strangers]
+
+    @cached_property
+    def answering(self) -> list[str]:
+        """Where it is noted that this person wrote to somebody."""
+        return [self.answered, self.strangers]
 
     @cached_property
     def telling(self) -> list[str]:

@@ -7,22 +7,28 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from zlib import crc32
 
+import structlog
+
 from delivery.flights import Landed
 from delivery.link.link import Arg, Link
 from delivery.link.replicas import Scripts
 from delivery.people import People
 from delivery.presence import Holder, Verdict
-from delivery.scripts import ACKED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
+from delivery.rate_limits import rate_limited
+from delivery.scripts import ACKED, ANSWERED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
+from delivery.send_limits import ANSWERED_SECONDS, MOST_ANSWERED, SendLimits
 from delivery.storage import Storage
 from protocol.entries import Chat, Entry, Receipt
 from protocol.refusals import Refusal
 from settings import Settings
 
+logger = structlog.get_logger(__name__)
 START = "0-0"
 FULL: Final = Refusal("mailbox_full")
 REUSED: Final = Refusal("message_id_reused")
 _REFUSALS: Final = {b"full": FULL, b"reused": REUSED}
 """What the script says of a chat that it does not store."""
+_NO_QUESTION: Final[list[Arg]] = ["", 0, 0, 0]
 Mode = Literal["pending", "new", "again"]
 
 
@@ -69,6 +75,7 @@ class Mailbox:
 
     :param durable: runs what somebody is told of or given; None: the link
     :param storage: knows whether there is room for chats; None: there is
+    :param limits: of how much one person may send; None: there are none
     """
 
     def __init__(
@@ -79,12 +86,15 @@ class Mailbox:
         server_id: str = "",
         durable: Scripts | None = None,
         storage: Storage | None = None,
+        limits: SendLimits | None = None,
     ) -> None:
         self._storage = storage
         self._link = link
         self._durable: Scripts = durable or link
         self._people = people
         self._server_id = server_id
+        self._send_limits = limits
+        self._most_bytes_of_one = settings.mailbox_bytes_per_sender
         self._limits: list[Arg] = [
             settings.mailbox_limit,
             settings.mailbox_bytes,
@@ -100,7 +110,7 @@ class Mailbox:
     async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
         """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
 
-        :raises Refusal: ``no_such_person``, ``storage_full``, ``unavailable``: for all of them
+        :raises Refusal: ``no_such_person``, ``rate_limited``, ``storage_full``, ``unavailable``: for all of them
         """
         if self._full:
             raise Refusal("storage_full")
@@ -108,8 +118,8 @@ class Mailbox:
         for _ in range(2):
             reply = await self._durable.call(SEND, names, args)
             if reply[0] == b"done":
-                return _deposited(reply)
-            await self._people.load(to)
+                return self._deposited(to, sender, reply)
+            await self._load(to, sender)
         raise Refusal("unavailable")
 
     def deposit_soon(
@@ -124,7 +134,7 @@ class Mailbox:
             if isinstance(reply, Exception):
                 then(reply)
             else:
-                then(_deposited(reply) if reply[0] == b"done" else Unloaded())
+                then(self._deposited(to, sender, reply) if reply[0] == b"done" else Unloaded())
 
         self._durable.ask(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
 
@@ -135,11 +145,49 @@ class Mailbox:
         return self._storage is not None and self._storage.full
 
     def _sending(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> list[Arg]:
-        args: list[Arg] = [sender, *self._limits, self._server_id, to]
+        limits = self._send_limits
+        question = _NO_QUESTION if limits is None else limits.question(sender, to)
+        args: list[Arg] = [sender, *self._limits, self._server_id, to, self._most_bytes_of_one, *question]
         for message_id, message in chats:
             text = message.encode()
             args += (message_id, text, _digest(text))
         return args
+
+    def _deposited(self, to: str, sender: str, reply: list[Any]) -> Deposited:
+        _, newest, servers, answers, standing = reply
+        limits = self._send_limits
+        if limits is None or not limits.on:
+            told = [_REFUSALS.get(answer) or answer.decode() for answer in answers]
+        else:
+            waits = limits.heard(sender, to, standing, answers)
+            told = [
+                rate_limited(wait) if wait else _REFUSALS.get(answer) or answer.decode()
+                for answer, wait in zip(answers, waits, strict=True)
+            ]
+            if newest and limits.news(sender, to):
+                args: list[Arg] = [to, ANSWERED_SECONDS, MOST_ANSWERED]
+                self._link.ask(ANSWERED, self._people.keys(sender).answering, args, _note_loss)
+        return Deposited(newest.decode(), [server.decode() for server in servers], told)
+
+    async def _load(self, to: str, sender: str) -> None:
+        limits = self._send_limits
+        if limits is None:
+            await self._people.load(to)
+            return
+        try:
+            await limits.look_up(sender)
+            await self._people.load(to)
+        except Refusal:
+            limits.unknown(sender, to)
+            raise
+
+    def admit(self, sender: str, to: str, size: int) -> None:
+        """A chat of so many bytes of text may go on to :meth:`deposit`.
+
+        :raises Refusal: ``rate_limited``
+        """
+        if self._send_limits is not None:
+            self._send_limits.admit(sender, to, size)
 
     async def deposit_receipt(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> Deposit | None:
         """A receipt for the sender of chats; None when his account is gone.
@@ -282,13 +330,9 @@ def _settled(landed: Sequence[Landed]) -> list[Arg]:
     return args
 
 
-def _deposited(reply: list[Any]) -> Deposited:
-    _, newest, servers, answers = reply
-    return Deposited(
-        newest.decode(),
-        [server.decode() for server in servers],
-        [_REFUSALS.get(answer) or answer.decode() for answer in answers],
-    )
+def _note_loss(reply: object) -> None:
+    if isinstance(reply, Exception):
+        logger.warning("it could not be noted that somebody wrote", error=str(reply))
 
 
 def _collected(reply: list[Any]) -> Collected:

@@ -4,6 +4,8 @@ A bucket holds ``burst`` tokens and gets ``rate`` of them back a second. What is
 key a bucket, which ends as soon as the bucket is full again. What only has to bound one process is in its memory.
 """
 
+import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 REMEMBERED_SECONDS: Final = 3600
 """How long failures are counted after the last one. Longer than any wait, or waiting would begin a new burst."""
+HELD_SECONDS: Final = 1.0
+MOST_HELD: Final = 1000
+"""Refusals that are kept back, and for how long."""
 TIDIED_AT: Final = 1000
 """Local buckets above which the full ones are thrown away."""
 
@@ -69,6 +74,7 @@ class RateLimits:
     def __init__(self, link: Link, *, on: bool) -> None:
         self._link = link
         self.on = on
+        self._held = 0
 
     async def take(self, limit: Limit, whose: str) -> Taken:
         """A token of this bucket.
@@ -87,8 +93,21 @@ class RateLimits:
                 raise Refusal("unavailable") from None
             return Taken()
         if wait:
+            if limit.closed:
+                await self._hold(wait / 1e6)
             raise rate_limited(wait / 1e6)
         return Taken(in_use, failures)
+
+    async def _hold(self, seconds: float) -> None:
+        """Keep a refusal back for a moment. At once, it would only be answered by the next attempt: two hundred who
+        guess as fast as they are refused took all the time of two server processes."""
+        if self._held >= MOST_HELD:
+            return
+        self._held += 1
+        try:
+            await asyncio.sleep(min(seconds, HELD_SECONDS))
+        finally:
+            self._held -= 1
 
     def forgive(self, limit: Limit, whose: str, which: Literal["one", "all"]) -> None:
         """The last attempt was no failure, or no failure counts any more. Not waited for: when it is lost, failures are
@@ -160,8 +179,8 @@ class Upgrades:
 
 
 def rate_limited(seconds: float) -> Refusal:
-    """The refusal, with how long to wait: in whole milliseconds, never 0."""
-    return Refusal("rate_limited", retry_after=max(0.001, round(seconds, 3)))
+    """The refusal, with how long to wait: in whole milliseconds, rounded up, for who waits so long must be let in."""
+    return Refusal("rate_limited", retry_after=max(1, math.ceil(seconds * 1000 - 1e-6)) / 1000)
 
 
 def lookups(settings: Settings) -> Limit:

@@ -21,6 +21,9 @@ from server.upgrade import Upgrade, read_upgrade
 PATIENCE_SECONDS: Final = 2.0
 """After which a client that said nothing, or a judge that did, is left to Sanic and its timeouts."""
 
+HELD_SECONDS: Final = 1.0
+"""How long somebody waits to be told that there is no room."""
+
 JUDGED_AT_ONCE: Final = 64
 
 Enter: TypeAlias = Callable[[ClientSocket], None]
@@ -65,13 +68,20 @@ class Door(asyncio.Protocol):
         """Somebody is there."""
         address = _address(transport)
         if not self._ctx.sockets.knock(address):
-            transport.write(NO_ROOM)
-            transport.close()
+            # Not at once, or it would be answered by the next attempt; but we do not keep many of them either.
+            transport.pause_reading()
+            self._sanic["loop"].call_later(self._ctx.sockets.hold(HELD_SECONDS), self._turn_away, transport)
             return
         self._counted = address
         self._transport = transport
         self._connections.add(self)
         self._wait(self._leave_to_sanic)
+
+    def _turn_away(self, transport: asyncio.Transport) -> None:
+        self._ctx.sockets.released()
+        if not transport.is_closing():
+            transport.write(NO_ROOM)
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """What he wants; or, while he is judged, the first frames of a client in a hurry."""

@@ -12,6 +12,8 @@ from settings import Settings
 CROWD: Final = 1000
 """So many that are gone, or half of those that are there: then their memory is given back. What goes in through Sanic
 leaves circles that only Python's collector frees, and by itself it comes seldom (see server.application)."""
+MOST_HELD: Final = 256
+"""Who is turned away and waits for it."""
 LEFT_SECONDS: Final = 2.0
 """By then they have left."""
 
@@ -31,6 +33,7 @@ class Sockets:
         self.settings = settings
         self._heartbeat = heartbeat
         self._of_address: dict[str, int] = {}
+        self._held = 0
         self._strangers: dict[str, int] = {}
         self._most_strangers = 0
         if settings.rate_limits == "on" and not settings.proxies:
@@ -71,6 +74,15 @@ class Sockets:
         network = network_of(address)
         if self._most_strangers and network:
             _count_down(self._strangers, network)
+
+    def hold(self, seconds: float) -> float:
+        """How long one who is turned away shall wait for it: with many of them, not at all."""
+        self._held += 1
+        return seconds if self._held <= MOST_HELD else 0.0
+
+    def released(self) -> None:
+        """One who was turned away waits no more."""
+        self._held -= 1
 
     def opened(self, socket: Counted) -> None:
         """It is there."""

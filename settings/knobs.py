@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     mailbox_limit: int = Field(10_000, ge=1, description="Chats that may wait for one person")
     mailbox_bytes: int = Field(16 * 2**20, ge=1024, description="Bytes of chat text that may wait for one person")
     mailbox_per_sender: int = Field(1_000, ge=1, description="Chats of one sender that may wait for one person")
+    mailbox_bytes_per_sender: int = Field(
+        2**20, ge=1024, description="Bytes of chat text of one sender that may wait for one person"
+    )
     mailbox_days: float = Field(30, gt=0, description="Days a chat may wait; then its sender gets `expired`")
     max_message_bytes: int = Field(16 * 2**10, ge=1, le=48 * 2**10, description="Bytes of one chat text in UTF-8")
     max_devices: int = Field(5, ge=1, le=16, description="Devices of one person")
@@ -132,6 +135,23 @@ class Settings(BaseSettings):
         12, gt=0, description="Numbers one person may ask about in a minute: last seen, and who is unknown to Redis"
     )
     lookups_burst: int = Field(1_000, ge=1, description="Numbers one person may ask about at once")
+    pair_chats_per_second: float = Field(20, gt=0, description="Chats a second of one sender to one recipient")
+    pair_chats_burst: int = Field(60, ge=1, description="Chats at once of one sender to one recipient")
+    stranger_chats_per_second: float = Field(
+        1, gt=0, description="Chats a second of one sender to one recipient who never wrote to them"
+    )
+    stranger_chats_burst: int = Field(20, ge=1, description="Chats at once of one sender to such a recipient")
+    sender_chats_per_second: float = Field(100, gt=0, description="Chats a second of one sender to all recipients")
+    sender_chats_burst: int = Field(500, ge=1, description="Chats at once of one sender to all recipients")
+    sender_bytes_per_second: float = Field(
+        4 * 2**20, gt=0, description="Bytes of chat text a second of one sender to all recipients"
+    )
+    sender_bytes_burst: int = Field(
+        4 * 2**20, ge=1, description="Bytes of chat text at once of one sender to all recipients"
+    )
+    new_recipients_per_hour: float = Field(
+        50, gt=0, description="Recipients an hour, and at once, to whom one sender writes for the first time"
+    )
 
     redis_connect_seconds: float = Field(2, gt=0, description="Seconds to reach Redis")
     redis_command_seconds: float = Field(3, gt=0, description="Seconds one Redis command may take")

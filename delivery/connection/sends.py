@@ -8,6 +8,7 @@ from delivery.link.failures import CommandFailed
 from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from protocol.dialects import Dialect
+from protocol.entries import size_of
 from protocol.identifiers import place_of
 from protocol.refusals import Refusal
 from protocol.verdicts import Named
@@ -43,7 +44,11 @@ class Sends:
         """Of their texts."""
 
     def put(self, to: str, message_id: str, message: str) -> None:
-        """Take this chat, to be deposited and answered; :meth:`go` when there are no more for the moment."""
+        """Take this chat, to be deposited and answered; :meth:`go` when there are no more for the moment.
+
+        :raises Refusal: ``rate_limited``
+        """
+        self._messenger.admit(self._sender, to, size_of(message))
         self.pending += 1
         self.characters += len(message)
         queue = self._queues.get(to)
@@ -83,6 +88,10 @@ class Sends:
         elif isinstance(answer, Exception):
             # The same holds for all that wait behind: nobody waits for one timeout after the other.
             chats += self._queues[to]
+            self._queues[to] = []
+        elif isinstance(answer[-1], Refusal) and answer[-1].code == "rate_limited":
+            # What waits behind would overtake it. More of this pair is not even put into the queue for a while.
+            chats, answer = [*chats, *self._queues[to]], [*answer, *[answer[-1]] * len(self._queues[to])]
             self._queues[to] = []
         error = answer if isinstance(answer, Exception) and not isinstance(answer, Refusal) else None
         try:

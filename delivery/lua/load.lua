@@ -3,6 +3,7 @@
 -- A number that came to another account finds nothing of the former owner's.
 -- KEYS[1] person KEYS[2] blocks KEYS[3] last seen KEYS[4] mailbox KEYS[5] phantoms KEYS[6] parked
 -- KEYS[7] leases KEYS[8] tally KEYS[9] records KEYS[10] records before
+-- KEYS[11] answered KEYS[12] strangers
 -- ARGV[1] account id ARGV[2] epoch for a new record ARGV[3] version of the blocks
 -- ARGV[4] last seen in ms or '' ARGV[5..] blocked numbers
 -- RETURNS {verdict: created | newer | kept, epoch}

@@ -19,6 +19,7 @@ ASHA = "9200000001"
 RAVI = "9200000002"
 PATIENCE_MS = 5_000
 LIMITS: list[Arg] = [100, 100_000, 50]
+NO_QUESTION: list[Arg] = ["", 0, 0, 0]
 
 
 def digest(message: str) -> str:
@@ -50,14 +51,25 @@ class Post:
         return await self.call(scripts.LOAD, self.keys.everything(), account, "epoch-1", version, seen, *blocked)
 
     async def send(
-        self, message_id: str, message: str = "hello", sender: str = ASHA, limits: list[Arg] | None = None
+        self,
+        message_id: str,
+        message: str = "hello",
+        sender: str = ASHA,
+        limits: list[Arg] | None = None,
+        most_bytes: int = 100_000,
+        question: Sequence[Arg] = NO_QUESTION,
     ) -> Any:
         words: list[Arg] = [sender, *(limits or LIMITS), RECORDS_SECONDS, "s1", self.keys.mobile]
+        words += [most_bytes, *question]
         chat = [message_id, message, digest(message)]
-        verdict, _, servers, answers = await self.call(scripts.SEND, self.keys.sending, *words, *chat)
-        if answers[:1] in (["full"], ["reused"]):
+        verdict, _, servers, answers, self.standing = await self.call(scripts.SEND, self.keys.sending, *words, *chat)
+        if answers and "-" not in answers[0]:
             return [answers[0], "", servers]
         return ["stored", answers[0], servers] if answers else [verdict, "", servers]
+
+    async def answer(self, to: str, life: int = 1000, most: int = 100) -> Any:
+        """This person wrote to somebody."""
+        return await self.call(scripts.ANSWERED, self.keys.answering, to, life, most)
 
     async def receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
         words = [sender, kind, message_ids, "s1", self.keys.mobile]
@@ -182,8 +194,13 @@ class Post:
 
     # ---- what is in Redis now
 
-    async def tally(self) -> dict[str, int]:
+    async def whole_tally(self) -> dict[str, int]:
         return {name.decode(): int(value) for name, value in (await self.redis.hgetall(self.keys.tally)).items()}
+
+    async def tally(self) -> dict[str, int]:
+        """Without the bytes of each sender."""
+        whole = await self.whole_tally()
+        return {name: value for name, value in whole.items() if not name.startswith(("b:", "pb:"))}
 
     async def waits(self) -> list[str]:
         """The streamIds in the mailbox."""

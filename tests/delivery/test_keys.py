@@ -15,7 +15,7 @@ def spelled() -> list[str]:
 
 
 def test_every_key_carries_the_number_as_its_hash_tag() -> None:
-    assert len(spelled()) == 10
+    assert len(spelled()) == 12
     assert all(key.count("{") == 1 and "{9100000001}" in key for key in spelled())
     assert len(set(spelled())) == len(spelled())
 
@@ -35,7 +35,7 @@ def test_no_keys_of_two_people_meet() -> None:
 
 def test_what_a_script_takes_is_spelled_once() -> None:
     assert PERSON.sending is PERSON.sending
-    for names in (PERSON.removal, PERSON.settling, PERSON.collecting, PERSON.sending, PERSON.telling):
+    for names in (PERSON.removal, PERSON.settling, PERSON.collecting, PERSON.sending, PERSON.telling, PERSON.answering):
         assert set(names) <= set(spelled())
         assert len(set(names)) == len(names)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from delivery import keys
+from delivery import keys, rate_limits
 from delivery.link.link import Link
 from delivery.login_attempts import MOST_PLACES, Attempt, LoginAttempts
 from delivery.rate_limits import RateLimits
@@ -26,6 +26,12 @@ def _attempts(link: Link, **knobs: object) -> LoginAttempts:
     }
     settings = make_settings(**few | knobs)
     return LoginAttempts(link, RateLimits(link, on=settings.rate_limits == "on"), settings)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refusals are kept back for a second: not here."""
+    monkeypatch.setattr(rate_limits, "HELD_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from delivery import keys
+from delivery import keys, rate_limits
 from delivery.link.link import Link
 from delivery.rate_limits import REMEMBERED_SECONDS, Limit, LocalLimit, RateLimits, Taken, Upgrades, lookups, sign_ups
 from protocol.refusals import Refusal
@@ -165,6 +165,29 @@ async def test_a_bucket_that_is_broken_counts_as_redis_away(limits: RateLimits, 
     assert await limits.take(SLOW, "A") == Taken()
     with pytest.raises(Refusal, match="unavailable"):
         await limits.take(CLOSED, "A")
+
+
+async def test_refusals_of_a_closed_limit_are_kept_back_but_not_too_many(
+    limits: RateLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limits, "MOST_HELD", 2)
+    monkeypatch.setattr(rate_limits, "HELD_SECONDS", 0.5)
+    slow = Limit("closed", rate=1 / 60, burst=1, closed=True)
+    await limits.take(slow, "A")
+    started = time.monotonic()
+
+    async def seconds() -> float:
+        await _refused(limits, slow)
+        return time.monotonic() - started
+
+    held = sorted(await asyncio.gather(*(seconds() for _ in range(4))))
+    assert [each >= 0.5 for each in held] == [False, False, True, True]
+    assert limits._held == 0
+    started = time.monotonic()
+    await limits.take(QUICK, "A")
+    await limits.take(QUICK, "A")
+    await _refused(limits, QUICK)
+    assert time.monotonic() - started < 0.4, "an open limit's refusals are told at once"
 
 
 async def test_switched_off_nothing_is_asked(away: Link) -> None:

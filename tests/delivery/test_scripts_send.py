@@ -10,7 +10,7 @@ from delivery.doorbell import ring_command
 from delivery.link.link import Arg
 from delivery.scripts import RECEIPT, SEND
 from protocol.refusals import Refusal
-from tests.delivery.post import ASHA, LIMITS, MOBILE, RAVI, RECORDS_SECONDS, Post, digest
+from tests.delivery.post import ASHA, LIMITS, MOBILE, NO_QUESTION, RAVI, RECORDS_SECONDS, Post, digest
 
 
 async def test_nothing_is_stored_for_who_is_not_loaded(redis: "Redis") -> None:
@@ -243,8 +243,8 @@ async def test_the_script_rings_every_server_but_the_callers_once(post: Post, ve
         for _ in range(3):
             await wire.get_message(timeout=1)
         if verb == "send":
-            words = [ASHA, *LIMITS, RECORDS_SECONDS, "s1", MOBILE, "m1", "hello", "digest"]
-            _, stream_id, servers, _ = await post.call(SEND, post.keys.sending, *words)
+            words = [ASHA, *LIMITS, RECORDS_SECONDS, "s1", MOBILE, 100_000, *NO_QUESTION, "m1", "hello", "digest"]
+            _, stream_id, servers, *_ = await post.call(SEND, post.keys.sending, *words)
         else:
             _, stream_id, servers = await post.call(RECEIPT, post.keys.telling, ASHA, "read", "m1", "s1", MOBILE)
         assert sorted(servers) == ["s1", "s2", "s2"]
@@ -279,11 +279,11 @@ async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post:
 
 async def send_all(post: Post, *chats: str, limits: list[Arg]) -> Any:
     """The script's own answer for several chats of ASHA, as "messageId" or "messageId text"; texts of five bytes."""
-    words = [ASHA, *limits, RECORDS_SECONDS, "", MOBILE]
+    words = [ASHA, *limits, RECORDS_SECONDS, "", MOBILE, 100_000, *NO_QUESTION]
     for chat in chats:
         message_id, _, message = chat.partition(" ")
         words += (message_id, message or "hello", digest(message or "hello"))
-    return await post.call(SEND, post.keys.sending, *words)
+    return (await post.call(SEND, post.keys.sending, *words))[:-1]
 
 
 async def test_chats_together_are_as_one_after_the_other(post: Post) -> None:

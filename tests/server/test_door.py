@@ -244,10 +244,10 @@ async def test_when_one_waits_in_vain_nobody_else_does(monkeypatch: pytest.Monke
 
 
 async def _answer(house: House) -> bytes:
-    """What a connection is told by and by; empty: nothing, for half a second."""
+    """What a connection is told by and by; empty: nothing, for three seconds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
     try:
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(3):
             return await reader.read()
     except TimeoutError:
         return b""

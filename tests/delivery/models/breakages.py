@@ -60,6 +60,7 @@ OF_MAILBOXES: Final = {
     "the number of chats has no limit": _instead("send", "chats < most_chats", "true"),
     "the bytes have no limit": _instead("send", "bytes + #message <= most_bytes", "true"),
     "one sender has no limit": _instead("send", "mine < most_mine", "true"),
+    "one sender's bytes have no limit": _instead("send", "size + #message <= most_size", "true"),
     "a cap drops what is oldest": _tap(
         "send",
         lua="""

@@ -32,7 +32,12 @@ SERVERS = ["s1", "s2"]
 class PostMachine(LeaseMachine):
     """Sending, collecting, acknowledging, reading."""
 
-    knobs: ClassVar[dict[str, Any]] = {"mailbox_limit": 5, "mailbox_bytes": 40, "mailbox_per_sender": 4}
+    knobs: ClassVar[dict[str, Any]] = {
+        "mailbox_limit": 5,
+        "mailbox_bytes": 40,
+        "mailbox_per_sender": 4,
+        "mailbox_bytes_per_sender": 25,
+    }
 
     def __init__(self, url: str, clocks: Clocks, breakage: Breakage | None = None) -> None:
         super().__init__(url, clocks, breakage)

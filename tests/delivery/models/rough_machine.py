@@ -35,7 +35,11 @@ class RoughMachine(RuleBasedStateMachine):
         self.office.admin("FLUSHALL")
         settings = self.office.settings
         limits = Limits(
-            settings.mailbox_limit, settings.mailbox_bytes, settings.mailbox_per_sender, settings.max_devices
+            settings.mailbox_limit,
+            settings.mailbox_bytes,
+            settings.mailbox_per_sender,
+            settings.max_devices,
+            settings.mailbox_bytes_per_sender,
         )
         self.slots = {mobile: Slot(mobile, row, clocks, limits, LEASE_MS) for mobile, row in self.rows.items()}
         self.holders: list[Holder] = []

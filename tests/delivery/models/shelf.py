@@ -22,6 +22,7 @@ class Limits(NamedTuple):
     size: int
     of_one: int
     devices: int
+    size_of_one: int
 
 
 @dataclass
@@ -157,4 +158,7 @@ def counted(prefix: str, texts: Sequence[tuple[str, int]]) -> dict[str, int]:
     if not texts:
         return {}
     each = Counter(f"{prefix}n:{sender}" for sender, _ in texts)
-    return {f"{prefix}n": len(texts), f"{prefix}b": sum(size for _, size in texts), **each}
+    sizes: Counter[str] = Counter()
+    for sender, size in texts:
+        sizes[f"{prefix}b:{sender}"] += size
+    return {f"{prefix}n": len(texts), f"{prefix}b": sum(size for _, size in texts), **each, **sizes}

@@ -59,7 +59,9 @@ class Slot(Shelf):
             waiting += [(each.sender, each.size) for each in self.phantoms.values()]
         theirs = sum(each == sender for each, _ in waiting)
         total = sum(each for _, each in waiting) + size
-        return len(waiting) < self.limits.chats and total <= self.limits.size and theirs < self.limits.of_one
+        size_of_theirs = sum(each for who, each in waiting if who == sender) + size
+        some_room = len(waiting) < self.limits.chats and total <= self.limits.size
+        return some_room and theirs < self.limits.of_one and size_of_theirs <= self.limits.size_of_one
 
     def _store(self, sender: str, name: str, text: str) -> Record:
         if sender in self.blocked:

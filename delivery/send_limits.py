@@ -1,0 +1,191 @@
+"""How much one person may send: what is bounded here, in this process, and what the script that stores is asked.
+
+None of it costs a trip. Here are the buckets of a pair and of a sender over all recipients, shared by all connections
+of the sender to this process. In Redis, with the recipient, are those of strangers: senders the recipient never wrote
+to. The script that stores a chat looks at them, and tells what the sender is, so that it is not asked again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from delivery.link.link import Arg
+from delivery.rate_limits import RateLimits, lookups, rate_limited
+from settings import Settings
+
+HELD_SECONDS: Final = 1.0
+"""So long nothing more of a pair is taken, at least, when a chat of it was refused: what follows would overtake it, and
+each of a flood would cost a trip."""
+BELIEVED_SECONDS: Final = 3600.0
+"""How long it is believed that a recipient wrote to a sender, and that this was noted."""
+IDLE_SECONDS: Final = 60.0
+MOST_SENDERS: Final = 10_000
+MOST_PAIRS: Final = 512
+"""Above which idle ones are forgotten."""
+STRANGER_SECONDS: Final = 30 * 86_400
+"""How long it is remembered that somebody wrote, and got no answer."""
+ANSWERED_SECONDS: Final = 180 * 86_400
+MOST_ANSWERED: Final = 2_000
+"""How long, and of how many, it is remembered that one wrote to them."""
+
+
+class _Pair:
+    """A sender and one recipient."""
+
+    __slots__ = ("answered_until", "full_at", "held_until", "noted_until", "reserved", "seen", "used")
+
+    def __init__(self) -> None:
+        self.full_at = 0.0
+        self.held_until = 0.0
+        self.answered_until = 0.0  # the recipient wrote to the sender
+        self.noted_until = 0.0  # that the sender wrote to the recipient is noted
+        self.reserved = False  # a token for new recipients was taken, and it is not known yet whether it was needed
+        self.seen = False  # the sender wrote to the recipient before
+        self.used = 0.0
+
+
+class _Sender:
+    __slots__ = ("bytes_full_at", "full_at", "new_full_at", "pairs", "used")
+
+    def __init__(self) -> None:
+        self.full_at = 0.0
+        self.bytes_full_at = 0.0
+        self.new_full_at = 0.0
+        self.pairs: dict[str, _Pair] = {}
+        self.used = 0.0
+
+
+class SendLimits:
+    """Those of one server process. Times are in seconds of ``clock``."""
+
+    def __init__(self, settings: Settings, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
+        self.on = settings.rate_limits == "on"
+        self._limits = limits
+        self._lookups = lookups(settings)
+        self._clock = clock
+        self._senders: dict[str, _Sender] = {}
+        self._pair = 1 / settings.pair_chats_per_second
+        self._pair_room = (settings.pair_chats_burst - 1) * self._pair
+        self._all = 1 / settings.sender_chats_per_second
+        self._all_room = (settings.sender_chats_burst - 1) * self._all
+        self._byte = 1 / settings.sender_bytes_per_second
+        self._bytes_room = settings.sender_bytes_burst * self._byte
+        self._new = 3600 / settings.new_recipients_per_hour
+        self._new_room = (max(1, int(settings.new_recipients_per_hour)) - 1) * self._new
+        self._stranger: list[Arg] = [
+            max(1, round(1e6 / settings.stranger_chats_per_second)),
+            settings.stranger_chats_burst,
+        ]
+
+    def admit(self, sender: str, to: str, size: int) -> None:
+        """A chat of so many bytes may go on to be stored.
+
+        :raises Refusal: ``rate_limited``; then nothing more of this pair is admitted for that long, too
+        """
+        if not self.on:
+            return
+        now = self._clock()
+        one, pair = self._of(sender, to, now)
+        if pair.held_until > now:
+            raise rate_limited(pair.held_until - now)
+        wait = max(
+            pair.full_at - now - self._pair_room,
+            one.full_at - now - self._all_room,
+            one.bytes_full_at - now - self._bytes_room,
+        )
+        if wait > 0:
+            wait = max(wait, HELD_SECONDS)
+            pair.held_until = now + wait
+            raise rate_limited(wait)
+        pair.full_at = max(pair.full_at, now) + self._pair
+        one.full_at = max(one.full_at, now) + self._all
+        one.bytes_full_at = max(one.bytes_full_at, now) + size * self._byte
+
+    def question(self, sender: str, to: str) -> list[Arg]:
+        """What the script is asked to look at: interval and burst of a stranger, or ''; whether this may be a new
+        recipient; how long a stranger is remembered."""
+        if not self.on:
+            return ["", 0, 0, 0]
+        now = self._clock()
+        one, pair = self._of(sender, to, now)
+        if pair.answered_until > now:
+            return ["", 0, 0, 0]
+        if not pair.reserved and not pair.seen and one.new_full_at - now <= self._new_room:
+            one.new_full_at = max(one.new_full_at, now) + self._new
+            pair.reserved = True
+        return [*self._stranger, int(pair.reserved), STRANGER_SECONDS]
+
+    def heard(self, sender: str, to: str, standing: bytes, answers: Sequence[bytes]) -> list[float]:
+        """What the script told: what the sender is to the recipient, and its answers, some of which are waits.
+
+        :returns: for each answer seconds to wait; 0: it is none
+        """
+        if not self.on:
+            return [0.0] * len(answers)
+        now = self._clock()
+        one, pair = self._of(sender, to, now)
+        stored = any(b"-" in answer for answer in answers)
+        if standing == b"answered":
+            pair.answered_until = now + BELIEVED_SECONDS
+        if pair.reserved and (standing != b"new" or not stored):
+            one.new_full_at -= self._new
+        if standing != b"new" or stored:
+            pair.seen = True
+        pair.reserved = False
+        waits = [self._wait(answer, one, now) for answer in answers]
+        if longest := max(waits):
+            pair.held_until = max(pair.held_until, now + longest)
+        return waits
+
+    def unknown(self, sender: str, to: str) -> None:
+        """There is no such recipient: it was not a new one."""
+        if self.on:
+            one, pair = self._of(sender, to, self._clock())
+            if pair.reserved:
+                pair.reserved = False
+                one.new_full_at -= self._new
+
+    def news(self, sender: str, to: str) -> bool:
+        """Whether it has to be noted that this sender wrote to this recipient. Asked again, it has not."""
+        if not self.on:
+            return False
+        now = self._clock()
+        _, pair = self._of(sender, to, now)
+        if pair.noted_until > now:
+            return False
+        pair.noted_until = now + BELIEVED_SECONDS
+        return True
+
+    async def look_up(self, sender: str) -> None:
+        """A recipient has to be asked for in PostgreSQL: the answer tells whether there is one.
+
+        :raises Refusal: ``rate_limited``
+        """
+        await self._limits.take(self._lookups, sender)
+
+    def _wait(self, answer: bytes, one: _Sender, now: float) -> float:
+        if answer == b"new":
+            return max(HELD_SECONDS, one.new_full_at - now - self._new_room)
+        if answer.isdigit():
+            return max(HELD_SECONDS, int(answer) / 1e6)
+        return 0.0
+
+    def _of(self, sender: str, to: str, now: float) -> tuple[_Sender, _Pair]:
+        one = self._senders.get(sender)
+        if one is None:
+            if len(self._senders) >= MOST_SENDERS:
+                self._forget_senders(now)
+            one = self._senders[sender] = _Sender()
+        pair = one.pairs.get(to)
+        if pair is None:
+            if len(one.pairs) >= MOST_PAIRS:
+                one.pairs = {who: each for who, each in one.pairs.items() if each.used > now - IDLE_SECONDS}
+            pair = one.pairs[to] = _Pair()
+        one.used = pair.used = now
+        return one, pair
+
+    def _forget_senders(self, now: float) -> None:
+        """Those who have all their tokens again. A sender's recipients are asked about anew when they come back."""
+        self._senders = {
+            who: each for who, each in self._senders.items() if each.used > now - IDLE_SECONDS or each.new_full_at > now
+        }

@@ -1,0 +1,287 @@
+"""How much one person may send: to one, to strangers, to all; what is told, and what it costs."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from delivery.keys import Person
+from delivery.link.link import Arg, Link
+from delivery.mailbox import Mailbox
+from delivery.people import People
+from delivery.rate_limits import RateLimits
+from delivery.send_limits import MOST_PAIRS, MOST_SENDERS, SendLimits
+from protocol.refusals import Refusal
+from tests.delivery.one_server import ASHA, EVE, RAVI, Row, make_settings
+from tests.delivery.post import NO_QUESTION, Post
+from tests.support.links import link_to
+
+HOUR_US = 3_600_000_000
+
+
+class Clock:
+    """Seconds that pass when we say so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _limits(clock: Clock, link: Link | None = None, **knobs: Any) -> SendLimits:
+    settings = make_settings(**{"rate_limits": "on"} | knobs)
+    return SendLimits(settings, RateLimits(link, on=True), clock)  # type: ignore[arg-type]
+
+
+def _wait(limits: SendLimits, to: str = RAVI, size: int = 5, sender: str = ASHA) -> float:
+    """Seconds until it may be sent; 0: it may, and is."""
+    try:
+        limits.admit(sender, to, size)
+    except Refusal as refusal:
+        return refusal.retry_after or 0.0
+    return 0.0
+
+
+# ---- in the process
+
+
+def test_a_pair_has_a_burst_and_then_a_pace(clock: Clock) -> None:
+    limits = _limits(clock)
+    assert [_wait(limits) for _ in range(61)] == [0.0] * 60 + [1.0]
+    assert _wait(limits, to=EVE) == 0
+    assert _wait(limits, sender=EVE) == 0
+    clock.now += 1
+    assert [_wait(limits) for _ in range(21)] == [0.0] * 20 + [1.0]
+
+
+def test_what_follows_a_refused_chat_is_refused_too_until_its_time_has_come(clock: Clock) -> None:
+    limits = _limits(clock)
+    for _ in range(61):
+        _wait(limits)
+    clock.now += 0.5  # ten tokens are back, but the refused one would be overtaken
+    assert _wait(limits) == 0.5
+    clock.now += 0.5
+    assert _wait(limits) == 0
+
+
+def test_over_all_recipients_chats_and_bytes_are_bounded(clock: Clock) -> None:
+    limits = _limits(clock, sender_chats_burst=70, sender_bytes_burst=10_000, sender_bytes_per_second=1000)
+    assert [_wait(limits, to=f"92000000{n:02}") for n in range(71)] == [0.0] * 70 + [1.0]
+    clock.now += 60
+    assert [_wait(limits, to=EVE, size=6000) for _ in range(3)] == [0.0, 0.0, 2.0]
+    assert _wait(limits, to=RAVI, size=1) == 2.0
+    clock.now += 2
+    assert _wait(limits, to=RAVI, size=1) == 0
+
+
+def test_new_recipients_are_counted_when_they_turn_out_to_be_new(clock: Clock) -> None:
+    limits = _limits(clock, new_recipients_per_hour=2)
+
+    def may_be_new(to: str) -> bool:
+        return bool(limits.question(ASHA, to)[2])
+
+    assert may_be_new("1")
+    assert limits.heard(ASHA, "1", b"new", [b"1-0"]) == [0]
+    assert may_be_new("2")
+    assert limits.heard(ASHA, "2", b"stranger", [b"1-0"]) == [0], "not new: the token comes back"
+    assert may_be_new("3")
+    assert limits.heard(ASHA, "3", b"answered", [b"1-0"]) == [0]
+    assert may_be_new("4")
+    assert limits.heard(ASHA, "4", b"new", [b"full"]) == [0], "not stored: it may be new another time"
+    assert may_be_new("5")
+    assert may_be_new("5"), "asked again, and it is not known yet"
+    assert not may_be_new("6"), "the last token may be needed for 5"
+    assert limits.heard(ASHA, "6", b"new", [b"new", b"new"]) == [1800, 1800]
+    assert _wait(limits, to="6") == 1800
+    limits.unknown(ASHA, "5")
+    assert may_be_new("7")
+    assert limits.heard(ASHA, "7", b"new", [b"1-0"]) == [0]
+    assert not may_be_new("8")
+    clock.now += 1800
+    assert may_be_new("8")
+
+
+def test_who_was_answered_is_not_asked_about_again_for_an_hour(clock: Clock) -> None:
+    limits = _limits(clock)
+    assert limits.question(ASHA, RAVI)[:3] == [1_000_000, 20, 1]
+    limits.heard(ASHA, RAVI, b"answered", [b"1-0"])
+    assert limits.question(ASHA, RAVI) == NO_QUESTION
+    clock.now += 3601
+    assert limits.question(ASHA, RAVI)[0] == 1_000_000
+
+
+def test_that_somebody_wrote_is_noted_once_an_hour(clock: Clock) -> None:
+    limits = _limits(clock)
+    assert [limits.news(ASHA, RAVI) for _ in range(3)] == [True, False, False]
+    clock.now += 3601
+    assert limits.news(ASHA, RAVI)
+
+
+def test_switched_off_it_asks_and_keeps_nothing(clock: Clock) -> None:
+    limits = _limits(clock, rate_limits="off")
+    assert [_wait(limits, size=10**9) for _ in range(1000)] == [0.0] * 1000
+    assert limits.question(ASHA, RAVI) == NO_QUESTION
+    assert not limits.news(ASHA, RAVI)
+    limits.unknown(ASHA, RAVI)
+    assert limits._senders == {}
+
+
+def test_memory_is_bounded_by_what_is_in_use(clock: Clock) -> None:
+    limits = _limits(clock, sender_chats_burst=10**6)
+    for number in range(MOST_PAIRS):
+        limits.admit(ASHA, str(number), 1)
+    clock.now += 61
+    limits.admit(ASHA, "one more", 1)
+    assert len(limits._senders[ASHA].pairs) == 1
+    for number in range(MOST_SENDERS):
+        limits.admit(str(number), RAVI, 1)
+    clock.now += 61
+    limits.admit("one more", RAVI, 1)
+    assert len(limits._senders) == 1
+
+
+# ---- in the script
+
+
+def _question(interval_us: int = HOUR_US, burst: int = 3, may_be_new: int = 1) -> list[Arg]:
+    return [interval_us, burst, may_be_new, 1000]
+
+
+async def _sent(post: Post, name: str, question: list[Arg] | None = None, **how: Any) -> str:
+    verdict, _, _ = await post.send(name, question=question or _question(), **how)
+    return "wait" if verdict.isdigit() else str(verdict)
+
+
+async def test_a_stranger_has_a_burst_and_is_then_told_how_long_to_wait(post: Post) -> None:
+    assert [await _sent(post, f"m{n}") for n in range(4)] == ["stored"] * 3 + ["wait"]
+    assert post.standing == "stranger"
+    verdict, _, _ = await post.send("m9", question=_question())
+    assert 0.99 * HOUR_US < int(verdict) <= HOUR_US
+    assert len(await post.waits()) == 3
+    assert await _sent(post, "m1") == "stored", "a repetition is no new chat"
+    assert await _sent(post, "x1", sender=EVE) == "stored", "and others have buckets of their own"
+
+
+async def test_the_bucket_of_a_stranger_fills_again(post: Post) -> None:
+    quick = _question(interval_us=50_000, burst=1)
+    assert [await _sent(post, f"m{n}", quick) for n in range(2)] == ["stored", "wait"]
+    await asyncio.sleep(0.06)
+    assert await _sent(post, "m2", quick) == "stored"
+
+
+async def test_whom_one_wrote_to_is_no_stranger(post: Post) -> None:
+    for n in range(4):
+        await _sent(post, f"m{n}")
+    await post.answer(post_sender := "9200000001")
+    assert await _sent(post, "m4", sender=post_sender) == "stored"
+    assert post.standing == "answered"
+    assert await post.redis.hgetall(post.keys.strangers) == {}, "the bucket is gone"
+
+
+async def test_a_new_recipient_is_refused_when_there_may_be_none(post: Post) -> None:
+    assert await _sent(post, "m1", _question(may_be_new=0)) == "new"
+    assert (post.standing, await post.waits()) == ("new", [])
+    assert await _sent(post, "m1") == "stored"
+    assert await _sent(post, "m2", _question(may_be_new=0)) == "stored", "not new any more"
+
+
+async def test_a_blocked_stranger_is_told_the_same(post: Post) -> None:
+    open_answers = [await _sent(post, f"m{n}") for n in range(5)]
+    await post.load(version=1, blocked=(EVE,))
+    assert [await _sent(post, f"m{n}", sender=EVE) for n in range(5)] == open_answers
+
+
+async def test_what_is_remembered_of_strangers_has_an_end_and_a_bound(post: Post) -> None:
+    await _sent(post, "m1")
+    assert 990 < await post.redis.ttl(post.keys.strangers) <= 1000
+    await post.redis.hset(post.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
+    await _sent(post, "m2", sender=EVE)
+    assert await post.redis.hlen(post.keys.strangers) == 1501, "one came, one went"
+    for n in range(5):
+        await post.answer(f"94{n:08}", most=3)
+    assert await post.redis.scard(post.keys.answered) == 3
+    assert 0 < await post.redis.ttl(post.keys.answered) <= 1000
+
+
+async def test_one_sender_has_a_share_of_the_bytes(post: Post) -> None:
+    assert [(await post.send(f"m{n}", "x" * 40, most_bytes=100))[0] for n in range(3)] == ["stored", "stored", "full"]
+    assert (await post.send("m9", "x" * 40, EVE, most_bytes=100))[0] == "stored"
+    assert (await post.send("m4", "x" * 20, most_bytes=100))[0] == "stored"
+    first = (await post.waits())[0]
+    await post.claim()
+    await post.collect()
+    await post.settle(first)
+    assert (await post.send("m5", "x" * 40, most_bytes=100))[0] == "stored"
+
+
+async def test_bytes_that_were_not_counted_are_none(post: Post) -> None:
+    for n in range(3):
+        await post.send(f"m{n}", "x" * 40)
+    await post.redis.hdel(post.keys.tally, "b:9200000001")  # as an older version leaves it
+    await post.claim()
+    await post.collect()
+    await post.settle((await post.waits())[0])
+    assert (await post.whole_tally())["b:9200000001"] == 0
+    await post.settle(*await post.waits())
+    assert await post.whole_tally() == {}
+
+
+# ---- together
+
+
+class House:
+    def __init__(self, link: Link, **knobs: Any) -> None:
+        self.settings = make_settings(**{"rate_limits": "on"} | knobs)
+        self.rows = {mobile: Row(f"account-{mobile}", 0, [], None, []) for mobile in (ASHA, RAVI, EVE)}
+        self.people = People(link, self.find)
+        limits = SendLimits(self.settings, RateLimits(link, on=True))
+        self.mailbox = Mailbox(link, self.people, self.settings, limits=limits)
+
+    async def find(self, mobile: str) -> Row | None:
+        return self.rows.get(mobile)
+
+    async def send(self, sender: str, to: str, *names: str) -> list[str]:
+        """What became of each."""
+        deposited = await self.mailbox.deposit(to, sender, [(name, "hello") for name in names])
+        return [each.code if isinstance(each, Refusal) else "sent" for each in deposited.stream_ids]
+
+
+async def test_strangers_become_known_by_an_answer(redis: "Redis") -> None:
+    house = House(link_to(redis), stranger_chats_burst=2)
+    assert await house.send(ASHA, RAVI, "a1", "a2", "a3", "a4") == ["sent"] * 2 + ["rate_limited"] * 2
+    assert await house.send(RAVI, ASHA, "r1", "r2", "r3") == ["sent"] * 3, "Asha wrote to Ravi: they are no stranger"
+    await asyncio.sleep(0.05)
+    assert await house.send(ASHA, RAVI, "a3", "a4", "a5") == ["sent"] * 3
+    assert await redis.keys("strangers:*") == []
+
+
+async def test_who_is_unknown_to_redis_costs_a_question(redis: "Redis") -> None:
+    house = House(link_to(redis), lookups_burst=3, new_recipients_per_hour=1)
+    for number in range(3):
+        with pytest.raises(Refusal, match="no_such_person"):
+            await house.send(ASHA, f"999999990{number}", "m1")
+    for unknown in ("9999999909", RAVI):
+        with pytest.raises(Refusal, match="rate_limited"):
+            await house.send(ASHA, unknown, "m1")
+    await house.people.load(RAVI)
+    assert await house.send(ASHA, RAVI, "m1") == ["sent"], "those nobody has were no new recipients"
+    await house.people.load(EVE)
+    assert await house.send(ASHA, EVE, "m1") == ["rate_limited"]
+
+
+async def test_two_accounts_do_not_fill_a_mailbox(redis: "Redis") -> None:
+    house = House(link_to(redis), rate_limits="off")
+    text = "x" * 16_384
+    for sender in (ASHA, EVE):
+        chats = [(f"m{n}", text) for n in range(1000)]
+        for start in range(0, 1000, 50):
+            await house.mailbox.deposit(RAVI, sender, chats[start : start + 50])
+    waits = int(await redis.hget(Person(RAVI).tally, "b") or 0)
+    assert waits == 2 * 2**20
+    assert await house.send("9400000001", RAVI, "honest") == ["sent"]

@@ -1,0 +1,155 @@
+"""Rate limits over real sockets, in both dialects: what is refused is named, what follows waits, nobody is cut off."""
+
+import asyncio
+
+import httpx
+import pytest
+import websockets
+
+from tests.support.people import Frame, Person, Talk, sign_up
+from tests.support.stack import ServerGroup, Stack
+
+ON = {
+    "RATE_LIMITS": "on",
+    "SIGN_UPS_PER_HOUR": "1000",
+    "LOGINS_PER_ADDRESS_BURST": "1000",
+    "LOGINS_PER_ADDRESS_PER_MINUTE": "60000",
+    "CONNECTIONS_PER_ADDRESS": "1000",
+}
+BOTH = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
+
+
+@pytest.fixture
+def group(stack: Stack) -> ServerGroup:
+    return stack.start(workers=1, **ON)
+
+
+def _answers(talk: Talk) -> dict[str, Frame]:
+    """Each chat's answer, by messageId; the last one counts."""
+    kinds = ("sent", "system", "error")
+    return {frame["messageId"]: frame for frame in talk.frames if frame["type"] in kinds and "messageId" in frame}
+
+
+async def _all_answered(talk: Talk, count: int) -> dict[str, Frame]:
+    async with asyncio.timeout(20):
+        while len(_answers(talk)) < count:
+            await asyncio.sleep(0.02)
+    return _answers(talk)
+
+
+def _limited(answers: dict[str, Frame]) -> list[str]:
+    return [name for name, frame in answers.items() if frame.get("code") == "rate_limited"]
+
+
+async def _acquainted(group: ServerGroup, v1: bool) -> tuple[Talk, Talk, Person]:
+    """Asha and Ravi, who wrote to each other; Ravi's account."""
+    asha, ravi = await sign_up(group.url, "Asha"), await sign_up(group.url, "Ravi")
+    hers, his = await asha.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
+    await hers.chat(ravi, "hello-1")
+    await his.chat(asha, "hello-2")
+    await asyncio.sleep(0.1)
+    return hers, his, ravi
+
+
+@BOTH
+async def test_a_flood_to_one_person_is_refused_by_name_and_comes_in_order(group: ServerGroup, v1: bool) -> None:
+    hers, his, ravi = await _acquainted(group, v1)
+    names = [f"m{number}" for number in range(200)]
+    for name in names:
+        await hers.say(type="chat", to=ravi.mobile, messageId=name, message=name)
+    answers = await _all_answered(hers, 201)
+    limited = _limited(answers)
+    assert 100 <= len(limited) <= 145
+    assert all(answers[name]["retryable"] and answers[name]["retryAfter"] > 0 for name in limited)
+    got = [name for name in names if name not in limited]
+    assert got == names[: len(got)], "none overtakes one that was refused"
+    assert hers.socket.close_code is None
+    await his.wait_all(lambda f: f["type"] == "chat", len(got) + 1)
+    assert [frame["messageId"] for frame in his.chats()] == ["hello-1", *got]
+    await asyncio.sleep(max(answers[name]["retryAfter"] for name in limited))
+    assert (await hers.chat(ravi, limited[0] + "-again"))["type"] != "error"
+    await hers.end()
+    await his.end()
+
+
+@BOTH
+async def test_a_stranger_may_write_little_until_there_is_an_answer(group: ServerGroup, v1: bool) -> None:
+    eve, ravi = await sign_up(group.url, "Eve"), await sign_up(group.url, "Ravi")
+    theirs, his = await eve.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
+    for number in range(40):
+        await theirs.say(type="chat", to=ravi.mobile, messageId=f"m{number}", message="hi")
+    limited = _limited(await _all_answered(theirs, 40))
+    assert 15 <= len(limited) <= 20
+    await asyncio.sleep(1.1)
+    await his.chat(eve, "answer")
+    await theirs.wait(lambda f: f["type"] == "chat")
+    await asyncio.sleep(0.1)
+    for number in range(30):
+        await theirs.say(type="chat", to=ravi.mobile, messageId=f"n{number}", message="hi")
+    answers = await _all_answered(theirs, 70)
+    assert not [name for name in _limited(answers) if name.startswith("n")]
+    await theirs.end()
+    await his.end()
+
+
+@BOTH
+async def test_new_recipients_are_few(stack: Stack, v1: bool) -> None:
+    group = stack.start(workers=1, **ON, NEW_RECIPIENTS_PER_HOUR="3")
+    eve, *others = [await sign_up(group.url) for _ in range(6)]
+    theirs = await eve.open(group.ws_url, v1)
+    for number, other in enumerate(others):
+        answer = await theirs.chat(other, f"m{number}")
+        assert (answer["type"] == "error") == (number >= 3)
+    assert answer["code"] == "rate_limited"
+    assert 1000 < answer["retryAfter"] <= 1200
+    assert (await theirs.chat(others[0], "again"))["type"] != "error"
+    await theirs.end()
+
+
+async def test_a_client_of_the_original_that_empties_its_outbox_is_never_cut_off(group: ServerGroup) -> None:
+    asha = await sign_up(group.url, "Asha")
+    friends = [await sign_up(group.url) for _ in range(8)]
+    talk = await asha.open(group.ws_url, v1=False)
+    for number in range(6400):
+        friend = friends[number % 8]
+        await talk.say(type="chat", to=friend.mobile, messageId=f"m{number}", message="from the outbox")
+    answers = await _all_answered(talk, 6400)
+    assert talk.socket.close_code is None
+    assert {frame.get("code", "sent") for frame in answers.values()} == {"sent", "rate_limited"}
+    assert len(_limited(answers)) > 5000
+    await talk.end()
+
+
+async def test_numbers_cannot_be_tried_by_sending(stack: Stack) -> None:
+    group = stack.start(workers=1, **ON, LOOKUPS_BURST="10")
+    eve = await sign_up(group.url, "Eve")
+    talk = await eve.open(group.ws_url)
+    codes = []
+    for number in range(15):
+        await talk.say(type="chat", to=f"91987654{number:04}", messageId=f"m{number}", message="anybody?")
+        codes.append((await talk.wait(lambda f, n=number: f.get("messageId") == f"m{n}"))["code"])  # type: ignore[misc]
+    assert codes == ["no_such_person"] * 10 + ["rate_limited"] * 5
+    headers = eve.headers
+    async with httpx.AsyncClient(base_url=group.url, headers=headers) as client:
+        answer = await client.get("/profile/lastseen", params={"mobileNo": eve.mobile})
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited"), "the same bucket over HTTP"
+    await talk.end()
+
+
+async def test_sockets_of_one_person_are_opened_at_a_pace(stack: Stack) -> None:
+    group = stack.start(workers=1, **ON, UPGRADES_BURST="5")
+    eve, asha = await sign_up(group.url, "Eve"), await sign_up(group.url, "Asha")
+    for _ in range(5):
+        await (await eve.open(group.ws_url)).end()
+    with pytest.raises(websockets.InvalidStatus) as caught:
+        await eve.open(group.ws_url)
+    assert caught.value.response.status_code == 429
+    assert b'"rate_limited"' in (caught.value.response.body or b"")
+    assert int(caught.value.response.headers["retry-after"]) >= 1
+    async with httpx.AsyncClient(base_url=group.url, headers=eve.headers) as client:
+        ticket = (await client.post("/v1/tickets")).json()["ticket"]
+    with pytest.raises(websockets.InvalidStatus):
+        await websockets.connect(f"{group.ws_url}/?ticket={ticket}")
+    await (await asha.open(group.ws_url)).end()
+    await asyncio.sleep(1.1)
+    await (await websockets.connect(f"{group.ws_url}/?ticket={ticket}")).close()  # the refusal did not use it up
