@@ -277,7 +277,7 @@ class Mailbox:
         """
 
         def heard(reply: Any) -> None:
-            then(reply if isinstance(reply, Exception) else [message_id.decode() for message_id in reply])
+            then([message_id.decode() for message_id in reply] if reply and isinstance(reply, list) else reply)
 
         keys = self._people.keys(mobile)
         self._durable.ask(ACKED, [keys.records, keys.records_before], [sender, *message_ids], heard)

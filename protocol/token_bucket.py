@@ -27,7 +27,9 @@ class TokenBucket:
 
         :returns: seconds until the bucket is out of debt; 0.0 when it is in none
         """
-        self._left = left = self.left(now) - tokens
+        left = self._left + (now - self._at) * self._rate
+        self._at = now
+        self._left = left = (left if left < self.burst else self.burst) - tokens
         return -left / self._rate if left < 0 else 0.0
 
     def left(self, now: float) -> float:

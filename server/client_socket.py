@@ -30,7 +30,7 @@ class ClientSocket(asyncio.Protocol):
 
     __slots__ = (
         "_answered", "_closing", "_connections", "_ending", "_evidence", "_farewell", "_gone", "_incoming", "_listener",
-        "_loop", "_mark", "_outgoing", "_reading", "_sockets", "_theirs", "_turn", "_write_seconds", "address",
+        "_loop", "_mark", "_outgoing", "_reading", "_sockets", "_stalled", "_theirs", "_turn", "_write_seconds", "address",
         "transport",
     )  # fmt: skip
 
@@ -52,6 +52,8 @@ class ClientSocket(asyncio.Protocol):
         self._mark = 0
         self._answered = 0
         self._turn: asyncio.Handle | None = None
+        self._stalled = True
+        """Whether the listener's having room makes a difference, as of the end of the last :meth:`_read`."""
         self._evidence = True
         self._reading = True
         self._closing: Close | None = None
@@ -88,7 +90,7 @@ class ClientSocket(asyncio.Protocol):
 
     def resume(self) -> None:
         """The connection has room."""
-        if self._ending is None and self._turn is None and self._incoming.stalled:
+        if self._stalled and self._ending is None and self._turn is None:
             self._read()
 
     @property
@@ -208,7 +210,8 @@ class ClientSocket(asyncio.Protocol):
     # ---- reading
 
     def _read(self) -> None:
-        self._take_turn(None)
+        if self._turn is not None:
+            self._take_turn(None)
         try:
             self._hear()
         except Violation as violation:
@@ -243,13 +246,15 @@ class ClientSocket(asyncio.Protocol):
 
     def _steer(self) -> None:
         incoming = self._incoming
-        if not incoming.over and self._turn is None:
+        if (incoming.more or incoming.paused_until is not None) and not incoming.over and self._turn is None:
             if incoming.more:
                 self._take_turn(self._loop.call_soon(self._go_on))
-            elif incoming.paused_until is not None:
-                self._take_turn(self._loop.call_at(incoming.paused_until, self._go_on))
+            else:
+                self._take_turn(self._loop.call_at(incoming.paused_until or 0.0, self._go_on))
+        room = incoming.room
+        self._stalled = incoming.waits or not room
         # A client that does not read what we answer is not read either.
-        reading = incoming.over or (incoming.room and not incoming.more and not self._outgoing.blocked)
+        reading = incoming.over or (room and not incoming.more and not self._outgoing.blocked)
         if reading != self._reading and not self.transport.is_closing():
             self._reading = reading
             if reading:

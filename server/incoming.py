@@ -17,6 +17,8 @@ should be refused by name, and not end the connection that brings it and the nex
 WAITING_MESSAGES: Final = 32
 WAITING_BYTES: Final = 2**16
 TURN_BYTES: Final = 2**16
+LOOK_BYTES: Final = 2**10
+"""After so many the clock is looked at: to look at it after each small frame costs a tenth of what the frame does."""
 TURN_SECONDS: Final = 0.002
 """What one client may have of one turn of the event loop, in bytes of messages and in time. The message that goes
 beyond is worked on to its end; the next one waits for another turn, so that everybody else has theirs in between."""
@@ -72,9 +74,9 @@ class Incoming:
         )
 
     @property
-    def stalled(self) -> bool:
-        """Whether the listener's having room makes a difference: messages wait for it, or bytes are left unread."""
-        return bool(self._waiting) or not self.room
+    def waits(self) -> bool:
+        """Whether messages wait for the listener."""
+        return bool(self._waiting)
 
     @property
     def over(self) -> bool:
@@ -100,22 +102,21 @@ class Incoming:
         if self.paused_until is not None and now >= self.paused_until:
             self.paused_until = None
         self.more = False
-        waited, taken, ends = False, 0, 0.0
-        while size := self._next(now):
-            waited = True
+        taken, looked, ends = 0, LOOK_BYTES, 0.0
+        while True:
+            size = self._hand_over_one(now) if self._waiting else 0
+            if not size and self.room:
+                size = self._take(now)
+            if not size:
+                return taken > 0
             taken += size
-            clock = time.perf_counter()
-            ends = ends or clock + TURN_SECONDS
-            if (taken >= TURN_BYTES or clock >= ends) and not self._over:
-                self.more = True
-                break
-        return waited
-
-    def _next(self, now: float) -> int:
-        """One step: its size in bytes or characters, 0 when there is nothing to do."""
-        if self._waiting and (size := self._hand_over_one(now)):
-            return size
-        return self._take(now) if self.room else 0
+            if taken >= looked:
+                looked = taken + LOOK_BYTES
+                clock = time.perf_counter()
+                ends = ends or clock + TURN_SECONDS
+                if (taken >= TURN_BYTES or clock >= ends) and not self._over:
+                    self.more = True
+                    return True
 
     def mute(self) -> None:
         """Messages are thrown away from now on; control frames still count."""
@@ -154,7 +155,8 @@ class Incoming:
             return len(event) or 1
         if isinstance(event, Part):
             # Whole messages are charged by the listener, who knows what they are. Fragments it never sees.
-            self._pause(self._parts.charge(1, now), now)
+            if seconds := self._parts.charge(1, now):
+                self._pause(seconds, now)
             return 1
         if not (self._is_free(event) or self._control.take(now)):
             raise Violation(TOO_MANY_FRAMES.code, TOO_MANY_FRAMES.reason)
@@ -169,7 +171,9 @@ class Incoming:
             self._waiting.append(message)
             self._bytes += len(message)
         else:
-            self._pause(listener.received(message), now)
+            seconds = listener.received(message)
+            if seconds:
+                self._pause(seconds, now)
 
     def _hand_over_one(self, now: float) -> int:
         """Give the listener the oldest message that waits; its size, 0 when it may not be given."""
@@ -178,9 +182,11 @@ class Incoming:
             return 0
         message = self._waiting.pop(0)
         self._bytes -= len(message)
-        self._pause(listener.received(message), now)
+        seconds = listener.received(message)
+        if seconds:
+            self._pause(seconds, now)
         return len(message) or 1
 
     def _pause(self, seconds: float, now: float) -> None:
-        if seconds > 0 and not self._over and not self._muted:
+        if not self._over and not self._muted:
             self.paused_until = now + seconds

@@ -160,9 +160,8 @@ class Ear:
         del self._acks, self._confirmations, self._inbound, self._lease, self._sends
 
     def worked(self) -> None:
-        """Something was worked through: if there is room, read on."""
-        if not self.full:
-            self._socket.resume()
+        """Something was worked through: perhaps there is room. The socket knows whether that makes a difference."""
+        self._socket.resume()
 
     def _hear(self, data: str | bytes) -> float:
         inbound = self._inbound
@@ -176,8 +175,7 @@ class Ear:
         if inbound.too_many_bad:
             self.offended()
             self._owner.close(TOO_MANY_BAD_FRAMES)
-        charge, wasted = inbound.take_charge()
-        return self._charge(charge, wasted) if charge else 0.0
+        return self._charge(*inbound.take_charge()) if inbound.charge else 0.0
 
     def _charge(self, charge: float, wasted: float) -> float:
         """:returns: seconds until the person has paid for what they are to this server"""

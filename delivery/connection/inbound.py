@@ -36,8 +36,8 @@ class Inbound:
     """The frames of one connection."""
 
     __slots__ = (
-        "_acks", "_bad", "_canonical", "_charge", "_dialect", "_harmless", "_heartbeat", "_mobile", "_sends",
-        "_settings", "_wasted",
+        "_acks", "_bad", "_canonical", "_dialect", "_harmless", "_heartbeat", "_mobile", "_sends",
+        "_settings", "_wasted", "charge",
     )  # fmt: skip
 
     def __init__(
@@ -59,15 +59,16 @@ class Inbound:
         self._harmless = MOST_HARMLESS
         self._heartbeat = False
         """Whether the message at hand was no frame that went wrong, but another protocol's sign of life."""
-        self._charge = self._wasted = 0.0
+        self.charge = self._wasted = 0.0
+        """Units of work that were not taken yet."""
 
     def take_charge(self) -> tuple[float, float]:
         """What was heard since the last call: units of work (see delivery/work.py), and those that came to nothing.
 
         Acks of entries in flight are free: the server asked for them.
         """
-        charge, wasted = self._charge, self._wasted
-        self._charge = self._wasted = 0.0
+        charge, wasted = self.charge, self._wasted
+        self.charge = self._wasted = 0.0
         return charge, wasted
 
     @property
@@ -122,12 +123,12 @@ class Inbound:
         return []
 
     def _spend(self, units: float, *, wasted: bool = False) -> None:
-        self._charge += units
+        self.charge += units
         if wasted:
             self._wasted += units
 
     def _chat(self, frame: ChatIn) -> None:
-        self._spend(1 + len(frame.message) / BYTES_A_UNIT)
+        self.charge += 1 + len(frame.message) / BYTES_A_UNIT
         to = self._canonical(frame.to)
         if not is_message_id(frame.message_id):
             raise Refusal("bad_message_id")
