@@ -30,8 +30,8 @@ class ClientSocket(asyncio.Protocol):
 
     __slots__ = (
         "_answered", "_closing", "_connections", "_ending", "_evidence", "_farewell", "_gone", "_incoming", "_listener",
-        "_loop", "_mark", "_outgoing", "_reading", "_sockets", "_stalled", "_theirs", "_turn", "_write_seconds", "address",
-        "transport",
+        "_loop", "_mark", "_outgoing", "_reading", "_sockets", "_stalled", "_theirs", "_turn", "_write_seconds",
+        "address", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, sockets: Sockets, connections: set[Any], address: str) -> None:

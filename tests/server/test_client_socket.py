@@ -279,7 +279,7 @@ async def test_a_client_in_full_flow_leaves_the_loop_to_others_between_its_messa
     client = await RawClient.connect(house.port)
     echo = await house.echo()
     echo.work_seconds = 0.003
-    client.writer.write(frame(TEXT, b"quiet") * 50)
+    client.writer.write(frame(TEXT, b"x" * 1100) * 50)
     turns = 0
     while len(echo.messages) < 50:
         before = len(echo.messages)
