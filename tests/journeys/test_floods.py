@@ -33,6 +33,7 @@ def group(
         "DATABASE_URL": postgres_server.dsn(name),
         "JWT_SECRET": secrets.token_urlsafe(48),
         "BCRYPT_ROUNDS": "4",
+        "RATE_LIMITS": "off",
         "BAD_FRAMES_PER_MINUTE": "100000000",
         "DATA_FRAMES_BURST": "100000000",
         "CONTROL_FRAMES_BURST": "100000000",
