@@ -35,6 +35,7 @@ def group(
         "BCRYPT_ROUNDS": "4",
         "RATE_LIMITS": "off",
         "BAD_FRAMES_PER_MINUTE": "100000000",
+        "MAILBOX_BYTES_PER_SENDER": str(2**24),
         "DATA_FRAMES_BURST": "100000000",
         "CONTROL_FRAMES_BURST": "100000000",
         "WRITE_SECONDS": "1",
