@@ -125,7 +125,7 @@ def _key(event: Event) -> Key | None:
         case EventKind.CONNECT | EventKind.DISCONNECT:
             return event.kind, event.mobile, event.device_id
         case EventKind.LOGIN_FAILED:
-            return event.kind, event.mobile, event.reason  # whoever guesses may name a new device each time
+            return event.kind, event.mobile, event.reason  # a guesser may name a new device each time
         case _:
             return None
 

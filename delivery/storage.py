@@ -67,7 +67,7 @@ class Storage:
         """Look once, and write into the log what has changed."""
         fault = await self.fault()
         if fault == AWAY:
-            return  # whoever speaks to it has written that down
+            return  # the code that speaks to it has logged that
         if fault == self._told:
             return
         self._told = fault

@@ -36,7 +36,7 @@ class AckIn(_Frame, frozen=True, tag="ack"):
 
 
 class PingIn(_Frame, frozen=True, tag="ping"):
-    """A heartbeat in text: whoever cannot send WebSocket pings."""
+    """A heartbeat in text, for clients that cannot send WebSocket pings."""
 
 
 class SystemOut(_Frame, frozen=True, tag="system"):

@@ -29,7 +29,7 @@ JUDGED_AT_ONCE: Final = 64
 Enter: TypeAlias = Callable[[ClientSocket], None]
 Judged: TypeAlias = Callable[[Enter | None], None]
 Judge: TypeAlias = Callable[[Upgrade, str, Judged], None]
-"""Says who may come in, and from which address: calls back, at once or later, with how he enters; None: let Sanic see
+"""Says who may come in, and from which address: calls back, at once or later, with how they enter; None: let Sanic see
 to it."""
 
 

@@ -1,6 +1,6 @@
 """Session events and ended sessions that are old enough go, in pages: PostgreSQL does not grow with the years.
 
-"Last seen" is rebuilt from session events when Redis has lost it. Whoever's newest disconnect goes keeps its time in
+"Last seen" is rebuilt from session events when Redis has lost it. A person whose newest disconnect goes keeps its time in
 ``users.last_seen_at``.
 """
 

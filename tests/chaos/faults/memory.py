@@ -102,7 +102,7 @@ class OutOfMemory(Fault):
         assert (answer.status_code, answer.json()["checks"]["memory"]) == (200, False), answer.text
 
     async def _read(self) -> None:
-        """Whoever has chats waiting gets and acknowledges them, and is shown online; in each dialect a part."""
+        """A person who has chats waiting gets and acknowledges them, and is shown online; in each dialect a part."""
 
         async def read(v1: bool) -> None:
             talk = await self._ravi.open(self._ws_url, v1)
