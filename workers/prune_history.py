@@ -1,7 +1,7 @@
 """Session events and ended sessions that are old enough go, in pages: PostgreSQL does not grow with the years.
 
-"Last seen" is rebuilt from session events when Redis has lost it. When a person's newest disconnect goes, its time is kept
-in ``users.last_seen_at``.
+"Last seen" is rebuilt from session events when Redis has lost it. When a person's newest disconnect goes, its time is
+kept in ``users.last_seen_at``.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -98,9 +98,7 @@ class RoughMachine(RuleBasedStateMachine):
             slot.load(account, epoch, int(version), blocked, int(seen) if seen else None)
         elif ran.name == "forget":
             slot.forget(args[0])
-        elif (
-            ran.name != "write"
-        ):  # a plain command, allowed at maxmemory: its caller looks at what it did
+        elif ran.name != "write":  # a plain command, allowed at maxmemory: its caller looks at what it did
             raise AssertionError(f"{ran.name} was not expected")
 
     @staticmethod
