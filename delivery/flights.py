@@ -42,13 +42,14 @@ class _Flight:
 class Flights:
     """At most a window of them. Times are monotonic seconds."""
 
-    __slots__ = ("_flights", "_kept", "_landed", "shared", "window")
+    __slots__ = ("_flights", "_landed", "kept", "shared", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
         self._flights: dict[str, _Flight] = {}
         self._landed: dict[str, None] = {}  # smaller than an empty set
-        self._kept: dict[str | tuple[str, str], None] | None = {}
+        self.kept: dict[str | tuple[str, str], None] | None = {}
+        """Acks that came before the entries they are for; None: none is kept any more."""
         self.shared = False
         """Whether the person has other devices, which have copies of these entries."""
 
@@ -108,7 +109,7 @@ class Flights:
     def keep(self, acks: Iterable[str | tuple[str, str]]) -> None:
         """Acks of entries that are not in flight here, by streamId or by sender and messageId: they count if the device
         turns out to have the entry pending. At most ``MOST_KEPT``."""
-        kept = self._kept
+        kept = self.kept
         if kept is not None:
             for ack in acks:
                 if len(kept) >= MOST_KEPT:
@@ -117,14 +118,14 @@ class Flights:
 
     def was_acked(self, entry: Entry) -> bool:
         """Whether one of the kept acks names this entry."""
-        if not self._kept:
+        if not self.kept:
             return False
         by_name = (entry.sender, entry.message_id) if isinstance(entry, Chat) else ""
-        return entry.stream_id in self._kept or by_name in self._kept
+        return entry.stream_id in self.kept or by_name in self.kept
 
     def keep_no_more(self) -> None:
         """All that was pending when the connection began is in flight, or through."""
-        self._kept = None
+        self.kept = None
 
     def resume(self, ids: Iterable[str]) -> None:
         """Their senders could not be told: an ack counts again."""

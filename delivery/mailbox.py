@@ -94,6 +94,9 @@ class Mailbox:
         self._people = people
         self._server_id = server_id
         self._send_limits = limits
+        self.admit = limits.admit if limits is not None and limits.on else None
+        """Whether a chat may go on to :meth:`deposit`, by sender, recipient and bytes of text: raises ``rate_limited``.
+        None: there are no limits."""
         self._most_bytes_of_one = settings.mailbox_bytes_per_sender
         self._limits: list[Arg] = [
             settings.mailbox_limit,
@@ -180,14 +183,6 @@ class Mailbox:
         except Refusal:
             limits.unknown(sender, to)
             raise
-
-    def admit(self, sender: str, to: str, size: int) -> None:
-        """A chat of so many bytes of text may go on to :meth:`deposit`.
-
-        :raises Refusal: ``rate_limited``
-        """
-        if self._send_limits is not None:
-            self._send_limits.admit(sender, to, size)
 
     async def deposit_receipt(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> Deposit | None:
         """A receipt for the sender of chats; None when his account is gone.

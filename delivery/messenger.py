@@ -53,13 +53,6 @@ class Messenger:
             await self._doorbell.replaced(server, holder.mobile, connection)
         return claimed
 
-    def admit(self, sender: str, to: str, size: int) -> None:
-        """A chat of so many bytes of text may be sent.
-
-        :raises Refusal: ``rate_limited``
-        """
-        self.mailbox.admit(sender, to, size)
-
     async def send(self, sender: str, to: str, chats: Sequence[tuple[str, str]]) -> list[str | Refusal]:
         """Store chats, as (messageId, text), durably and in order, and ring.
 

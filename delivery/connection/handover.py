@@ -76,7 +76,7 @@ class Handover:
             if not self._is_due(entry.stream_id, again=again):
                 continue
             place = entry.place
-            if self._flights.was_acked(entry):
+            if self._flights.kept and self._flights.was_acked(entry):
                 self._flights.start(entry, now)
                 acked.append(entry.stream_id)
                 latest = max(latest, place)

@@ -127,6 +127,11 @@ class Inbound:
         if wasted:
             self._wasted += units
 
+    def _spend_on_acks(self, named: int, counted: int) -> None:
+        """Acks of entries in flight are free; names of others are not."""
+        if counted < named:
+            self._spend(1 + (named - counted) / IDS_A_UNIT, wasted=not counted)
+
     def _chat(self, frame: ChatIn) -> None:
         self.charge += 1 + len(frame.message) / BYTES_A_UNIT
         to = self._canonical(frame.to)
@@ -149,7 +154,9 @@ class Inbound:
             raise Refusal("bad_frame", [{"field": "streamIds", "message": words}])
         for stream_id in self._acks.unknown(ids):
             parse_stream_id(stream_id)
-        self._charge_for(len(ids), self._acks.delivered(ids))
+        counted = self._acks.delivered(ids)
+        if counted < len(ids):
+            self._spend_on_acks(len(ids), counted)
         return None
 
     def _of_chats(self, frame: AckIn) -> None:
@@ -167,12 +174,7 @@ class Inbound:
         if frame.ack_type == "read":
             self._acks.read(sender, names)
         else:
-            self._charge_for(len(names), self._acks.delivered_chats(sender, names))
-
-    def _charge_for(self, named: int, counted: int) -> None:
-        """Acks of entries in flight are free; names of others are not."""
-        if counted < named:
-            self._spend(1 + (named - counted) / IDS_A_UNIT, wasted=not counted)
+            self._spend_on_acks(len(names), self._acks.delivered_chats(sender, names))
 
     def _name(self, chat: ChatIn) -> Named:
         """As ``sent`` would name it, where its number is one."""

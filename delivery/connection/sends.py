@@ -48,7 +48,8 @@ class Sends:
 
         :raises Refusal: ``rate_limited``
         """
-        self._messenger.admit(self._sender, to, size_of(message))
+        if (admit := self._messenger.mailbox.admit) is not None:
+            admit(self._sender, to, size_of(message))
         self.pending += 1
         self.characters += len(message)
         queue = self._queues.get(to)
