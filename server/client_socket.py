@@ -94,6 +94,11 @@ class ClientSocket(asyncio.Protocol):
             self._read()
 
     @property
+    def spoke(self) -> bool:
+        """Whether messages wait, of a client that did not say goodbye behind them."""
+        return not self.closing and self._incoming.waits
+
+    @property
     def waits_for_room(self) -> bool:
         """Whether the client is not read, and only for want of room."""
         return not self._reading and self._turn is None and not self._outgoing.blocked and not self.closing

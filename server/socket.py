@@ -71,6 +71,10 @@ class Socket(Protocol):
         """
 
     @property
+    def spoke(self) -> bool:
+        """Whether messages wait for the listener: the client said something."""
+
+    @property
     def waits_for_room(self) -> bool:
         """Whether the client is not read, and nothing but the listener's having no room is the cause of that."""
 

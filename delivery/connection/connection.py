@@ -204,6 +204,11 @@ class Connection:
         """Ask the client for a sign of life."""
         self._socket.ping()
 
+    @property
+    def spoke(self) -> bool:
+        """Whether the client sent anything that waits for the claim."""
+        return self._socket.spoke
+
     async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None:
         """The lease was lost and is ours again."""
         if storage_lost:
@@ -235,6 +240,7 @@ class Connection:
             self.close(close_for(refusal))
         except Unproven:
             self.close(UNREACHABLE)
+            self.ear.listen()  # what a client said before it left needs no lease to be stored
         else:
             self._flights.shared = claimed.devices > 1
             self._record("connect", self._identity, "")

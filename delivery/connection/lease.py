@@ -29,6 +29,8 @@ class Tenant(Protocol):
     """Whose lease it is."""
 
     def ping(self) -> None: ...
+    @property
+    def spoke(self) -> bool: ...
 
     @property
     def ended(self) -> bool: ...
@@ -98,6 +100,10 @@ class Lease:
 
     async def _prove(self) -> None:
         """:raises Unproven: the client is gone, or does not answer"""
+        if self._tenant.ended:
+            raise Unproven
+        if self._tenant.spoke:
+            return  # its pong may lie behind what it sent, of which no more is read before the claim
         self._proof = asyncio.Event()
         self._tenant.ping()
         try:

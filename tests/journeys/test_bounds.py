@@ -357,9 +357,30 @@ async def test_a_newer_connection_whose_client_lives_replaces_the_older_at_once(
     await newer.end()
 
 
-async def test_what_was_said_before_a_clean_goodbye_is_stored_however_early_it_came(
-    group: ServerGroup, asha: Person, ravi: Person
+@DIALECTS
+@pytest.mark.parametrize("early", [True, False], ids=["with the handshake", "after it"])
+async def test_a_full_outbox_is_taken_though_an_older_connection_lives(
+    group: ServerGroup, asha: Person, ravi: Person, v1: bool, early: bool
 ) -> None:
+    older = await asha.open(group.ws_url, v1=v1)
+    outbox = b"".join(frame(TEXT, json.dumps(chat(ravi, f"o-{n}")).encode()) for n in range(100))
+    offer = "wm.v1" if v1 else ""
+    newer = await RawClient.connect(group.port, f"/?token={asha.token}", offer=offer, early=outbox if early else b"")
+    if not early:
+        newer.writer.write(outbox)
+    assert await older.closed() == 4508
+    talk = await ravi.open(group.ws_url)
+    came = await talk.wait_all(lambda f: f["type"] == "chat", 100)
+    assert [f["messageId"] for f in came] == [f"o-{n}" for n in range(100)]
+    newer.vanish()
+    await talk.end()
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["nobody else is connected", "an older connection lives"])
+async def test_what_was_said_before_a_clean_goodbye_is_stored_however_early_it_came(
+    group: ServerGroup, asha: Person, ravi: Person, alone: bool
+) -> None:
+    older = None if alone else await asha.open(group.ws_url)
     client = await RawClient.connect(group.port, f"/?token={asha.token}")
     said = [frame(TEXT, json.dumps(chat(ravi, f"early-{n}")).encode()) for n in range(3)]
     client.writer.write(b"".join(said) + frame(CLOSE, (1000).to_bytes(2, "big")))
@@ -370,3 +391,6 @@ async def test_what_was_said_before_a_clean_goodbye_is_stored_however_early_it_c
     came = await talk.wait_all(lambda f: f["type"] == "chat", 3)
     assert [f["messageId"] for f in came] == [f"early-{n}" for n in range(3)]
     await talk.end()
+    if older is not None:
+        assert (await older.chat(ravi, "still-here"))["type"] == "sent"
+        await older.end()

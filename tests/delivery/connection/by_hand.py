@@ -31,6 +31,7 @@ class HandSocket:
         self.resumes = 0
         self.unsent = 0
         self.unread = False
+        self.spoke = False
         self.reading = asyncio.Event()
         self.reading.set()
 

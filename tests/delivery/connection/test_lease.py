@@ -31,6 +31,7 @@ class Tenant:
     """What a connection would do."""
 
     pings: int = 0
+    spoke: bool = False
 
     ended: bool = False
     rings: list[str] = field(default_factory=list)
@@ -256,6 +257,24 @@ async def test_a_client_that_is_gone_takes_nothing(house: House, redis: "Redis")
     with pytest.raises(Unproven):
         await claiming
     assert (await house.presence.renew(OTHER, 0))[0] == "ok"
+
+
+async def test_a_client_that_has_spoken_needs_no_ping(house: House, redis: "Redis") -> None:
+    await house.presence.claim(OTHER, "account-1")
+    lease, tenant = new_lease(house, redis)
+    tenant.spoke = True
+    assert (await lease.claim()).before == ("s2", "c2")
+    assert tenant.pings == 0
+
+
+async def test_a_client_that_went_while_its_first_claim_was_on_its_way_is_not_waited_for(
+    house: House, redis: "Redis"
+) -> None:
+    await house.presence.claim(OTHER, "account-1")
+    lease, tenant = new_lease(house, redis)
+    tenant.ended = tenant.spoke = True
+    with pytest.raises(Unproven):
+        await asyncio.wait_for(lease.claim(), 2)
 
 
 async def test_a_client_that_does_not_answer_takes_nothing(
