@@ -262,7 +262,12 @@ class Mailbox:
         return [message_id.decode() for message_id in found]
 
     def acked(
-        self, mobile: str, sender: str, message_ids: Sequence[str], then: Callable[[list[str] | Exception], None]
+        self,
+        mobile: str,
+        sender: str,
+        message_ids: Sequence[str],
+        then: Callable[[list[str] | Exception], None],
+        state: Literal["a", "d"] = "a",
     ) -> None:
         """Note that a device of this person has these chats, and that their sender is about to be told.
 
@@ -275,7 +280,7 @@ class Mailbox:
             then([message_id.decode() for message_id in reply] if reply and isinstance(reply, list) else reply)
 
         keys = self._people.keys(mobile)
-        self._durable.ask(ACKED, [keys.records, keys.records_before], [sender, *message_ids], heard)
+        self._durable.ask(ACKED, [keys.records, keys.records_before], [sender, state, *message_ids], heard)
 
     async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> tuple[list[str], list[str]]:
         """Of which of these chats that wait here its sender was told nothing: no device of this person has them. And of

@@ -10,7 +10,7 @@ Three orders carry the guarantees (docs/decisions):
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -114,13 +114,20 @@ class Messenger:
         """The device needs these entries no more, and their senders know."""
         await self.mailbox.settle(holder.mobile, holder.device, landed)
 
-    async def mark_read(self, holder: Holder, sender: str, message_ids: Sequence[str]) -> list[str]:
+    async def mark_read(
+        self, holder: Holder, sender: str, message_ids: Sequence[str], *, shared: bool = False
+    ) -> list[str]:
         """The person read these chats; one receipt for those not marked yet. Returns the streamIds of all of them:
-        what another device has marked already is settled here all the same."""
+        what another device has marked already is settled here all the same.
+
+        :param shared: other devices have them too, and must not tell afterwards that they are delivered
+        """
         settled: list[str] = []
         for start in range(0, len(message_ids), MOST):
             few = message_ids[start : start + MOST]
             unread = await self.mailbox.unread(holder.mobile, sender, few)
+            if unread and shared:
+                await self._note(holder.mobile, sender, unread, "d")
             if unread:
                 await self._receipt(sender, holder.mobile, "read", unread)
             settled += await self.mailbox.mark_read(holder.mobile, holder.device, sender, few)
@@ -137,9 +144,11 @@ class Messenger:
         if last:
             await self._forget_here(holder.mobile)
 
-    def _note(self, mobile: str, sender: str, message_ids: Sequence[str]) -> "asyncio.Future[list[str]]":
+    def _note(
+        self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"] = "a"
+    ) -> "asyncio.Future[list[str]]":
         noted: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-        self.mailbox.acked(mobile, sender, message_ids, partial(fulfil, noted))
+        self.mailbox.acked(mobile, sender, message_ids, partial(fulfil, noted), state)
         return noted
 
     async def _receipt(self, sender: str, reader: str, ack_type: str, message_ids: Sequence[str]) -> None:

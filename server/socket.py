@@ -75,6 +75,10 @@ class Socket(Protocol):
         """Whether messages wait for the listener: the client said something."""
 
     @property
+    def closing(self) -> bool:
+        """Whether the end has begun, from either side."""
+
+    @property
     def waits_for_room(self) -> bool:
         """Whether the client is not read, and nothing but the listener's having no room is the cause of that."""
 

@@ -213,7 +213,10 @@ class Acks:
         if error is None:
             self._land(ids)
         elif (refusal := _refusal_of(error)) is not None:
-            self._flights.resume(ids)
+            if isinstance(error, CommandFailed):
+                self._flights.forget(ids)  # it comes again with the next connection, and takes no room until then
+            else:
+                self._flights.resume(ids)
             self._desk.say(self._dialect.error(refusal, "ack", name_ack(sender, (), ids)))
         else:
             raise error
@@ -255,7 +258,8 @@ class Acks:
 
     async def _mark_read(self, sender: str, message_ids: Sequence[str]) -> None:
         try:
-            settled = await self._messenger.mark_read(self._holder, sender, message_ids)
+            shared = self._flights.shared
+            settled = await self._messenger.mark_read(self._holder, sender, message_ids, shared=shared)
         except (Refusal, CommandFailed) as error:
             refusal = error if isinstance(error, Refusal) else Refusal("internal")
             self._desk.say(self._dialect.error(refusal, "ack", name_ack(sender, message_ids, ())))

@@ -209,6 +209,11 @@ class Connection:
         """Whether the client sent anything that waits for the claim."""
         return self._socket.spoke
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the client said goodbye, or is told it."""
+        return self._socket.closing
+
     async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None:
         """The lease was lost and is ours again."""
         if storage_lost:

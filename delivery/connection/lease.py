@@ -31,6 +31,8 @@ class Tenant(Protocol):
     def ping(self) -> None: ...
     @property
     def spoke(self) -> bool: ...
+    @property
+    def leaving(self) -> bool: ...
 
     @property
     def ended(self) -> bool: ...
@@ -109,6 +111,9 @@ class Lease:
         try:
             async with asyncio.timeout(PROOF_SECONDS):
                 await self._proof.wait()
+                while self._tenant.leaving and not self._tenant.ended:
+                    self._proof.clear()  # a goodbye is no sign that somebody stays; its end follows
+                    await self._proof.wait()
         except TimeoutError:
             raise Unproven from None
         finally:

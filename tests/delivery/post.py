@@ -165,8 +165,9 @@ class Post:
         names = [*self.keys.settling, self.keys.blocks]
         return await self.call(scripts.MARK_READ, names, device, sender, *message_ids)
 
-    async def acked(self, *message_ids: str, sender: str = ASHA) -> Any:
-        return await self.call(scripts.ACKED, [self.keys.records, self.keys.records_before], sender, *message_ids)
+    async def acked(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
+        names = [self.keys.records, self.keys.records_before]
+        return await self.call(scripts.ACKED, names, sender, state, *message_ids)
 
     async def untold(self, *message_ids: str, sender: str = ASHA) -> Any:
         return await self.call(scripts.UNTOLD, [self.keys.records, self.keys.records_before], sender, *message_ids)

@@ -351,3 +351,21 @@ async def test_without_redis_everything_is_unavailable_and_a_disconnect_still_le
         "a lease could not be released and runs out by itself",
         "a person stays listed here until the sweep",
     ]
+
+
+async def test_an_ack_that_comes_while_another_device_tells_of_the_reading_tells_nothing(
+    server: OneServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone, tablet = Holder(RAVI, "phone", "s1", "c1"), Holder(RAVI, "tablet", "s1", "c2")
+    for holder in (phone, tablet):
+        await server.messenger.connect(holder, ACCOUNT)
+    await server.send(ASHA, RAVI, "m-1")
+    mark_read = server.mailbox.mark_read
+
+    async def late(*args: Any) -> list[str]:
+        await server.messenger.acknowledge(tablet, ASHA, ["m-1"], shared=True)
+        return await mark_read(*args)
+
+    monkeypatch.setattr(server.mailbox, "mark_read", late)
+    await server.messenger.mark_read(phone, ASHA, ["m-1"], shared=True)
+    assert await receipts(server) == [(RAVI, "read", ["m-1"])], "a tick does not go back"

@@ -15,7 +15,7 @@ from tests.support.people import PASSWORD, Frame, Person, Talk, login, request, 
 from tests.support.stack import ServerGroup, Stack
 
 QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2", "PING_SECONDS": "1", "LEASE_SECONDS": "5"}
-FREE = {"RATE_LIMITS": "off", "SESSION_CHECK_SECONDS": "1"}
+FREE = {"RATE_LIMITS": "off", "SESSION_CHECK_SECONDS": "1", "MAILBOX_BYTES_PER_SENDER": str(2**24)}
 """These tests send as much as they can; how fast somebody may is tested elsewhere."""
 BOTH = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
 WAITING, SIZE = 160, 16_000

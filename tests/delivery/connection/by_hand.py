@@ -32,6 +32,7 @@ class HandSocket:
         self.unsent = 0
         self.unread = False
         self.spoke = False
+        self.closing = False
         self.reading = asyncio.Event()
         self.reading.set()
 

@@ -277,6 +277,7 @@ async def test_a_script_that_fails_refuses_the_ack_and_settles_nothing(scene: Sc
         await scene.finish()
     assert scene.errors() == [("internal", "ack")] * 2
     assert scene.desk.errors == [], "that is no reason to end the connection"
+    assert len(scene.flights) == 0, "what cannot be acked takes no room in the window"
     assert scene.acks.pending == 0, "nobody waits for it at the end"
     assert await scene.waits(2)
     assert await receipts(scene.server) == []

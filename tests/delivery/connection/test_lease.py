@@ -32,6 +32,7 @@ class Tenant:
 
     pings: int = 0
     spoke: bool = False
+    leaving: bool = False
 
     ended: bool = False
     rings: list[str] = field(default_factory=list)
@@ -257,6 +258,21 @@ async def test_a_client_that_is_gone_takes_nothing(house: House, redis: "Redis")
     with pytest.raises(Unproven):
         await claiming
     assert (await house.presence.renew(OTHER, 0))[0] == "ok"
+
+
+async def test_a_client_that_says_goodbye_takes_nothing(house: House, redis: "Redis") -> None:
+    await house.presence.claim(OTHER, "account-1")
+    lease, tenant = new_lease(house, redis)
+    claiming = asyncio.create_task(lease.claim())
+    await until(lambda: tenant.pings == 1)
+    tenant.leaving = True
+    lease.sign_of_life()
+    await asyncio.sleep(0.05)
+    assert not claiming.done()
+    tenant.ended = True
+    lease.give_up()
+    with pytest.raises(Unproven):
+        await claiming
 
 
 async def test_a_client_that_has_spoken_needs_no_ping(house: House, redis: "Redis") -> None:

@@ -80,7 +80,7 @@ OF_MAILBOXES: Final = {
     "what expires leaves before its sender is told": _instead(
         "expire", "if haunt(keys, KEYS[7], id, said)", "if false"
     ),
-    "anybody collects": _instead("collect", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}} end", ""),
+    "anybody collects": _instead("collect", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end", ""),
     "a lease that is over collects": _instead("collect", "lease.till <= now_ms()", "false"),
     "a new device gets no place": _tap("claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then return 0 end"),
     "a new device does not get what waits": _tap(
