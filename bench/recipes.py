@@ -52,6 +52,9 @@ PROTOCOL: Final[dict[str, Say]] = {
     "chats-16k": lambda target, name: _chat(target.sybil, name, BIG_TEXT),
     "mailbox-full": lambda target, name: _chat(target.sybil, name, "hello"),
     "nobody": lambda _target, name: _chat(str(next(_NUMBERS)), name, "hello"),
+    "fresh-recipients": lambda _target, _name: (
+        f'{{"type":"chat","to":"{next(_NUMBERS)}","messageId":"m","message":"x"}}'
+    ),
     "repeated": lambda target, _name: _chat(target.sybil, "again", "hello"),
     "acks-1000": lambda _target, _name: _ack(_IDS),
     "acks": lambda _target, _name: _ack('"ackType":"delivered","streamIds":["1-1"]'),

@@ -15,13 +15,16 @@ from settings import Settings
 
 HELD_SECONDS: Final = 1.0
 """So long nothing more of a pair is taken, at least, when a chat of it was refused: what follows would overtake it, and
-each of a flood would cost a trip."""
+each of a flood would cost a trip. The same of a sender, when it was one of their own buckets that was empty."""
 BELIEVED_SECONDS: Final = 3600.0
 """How long it is believed that a recipient wrote to a sender, and that this was noted."""
-IDLE_SECONDS: Final = 60.0
+PAIR_IDLE_SECONDS: Final = 60.0
+SENDER_IDLE_SECONDS: Final = 3600.0
+"""After which they may be forgotten. What is believed of a sender's recipients holds no longer than the second."""
 MOST_SENDERS: Final = 10_000
 MOST_PAIRS: Final = 512
-"""Above which idle ones are forgotten."""
+"""From so many on idle ones are forgotten, and then whenever there are twice as many as were left: each look at all of
+them is paid for by as many that were added."""
 STRANGER_SECONDS: Final = 30 * 86_400
 """How long it is remembered that somebody wrote, and got no answer."""
 ANSWERED_SECONDS: Final = 180 * 86_400
@@ -45,14 +48,21 @@ class _Pair:
 
 
 class _Sender:
-    __slots__ = ("bytes_full_at", "full_at", "new_full_at", "pairs", "used")
+    __slots__ = ("bytes_full_at", "full_at", "held_until", "new_full_at", "pairs", "tidy_at", "used")
 
     def __init__(self) -> None:
         self.full_at = 0.0
         self.bytes_full_at = 0.0
         self.new_full_at = 0.0
+        self.held_until = 0.0
         self.pairs: dict[str, _Pair] = {}
+        self.tidy_at = MOST_PAIRS
         self.used = 0.0
+
+    def is_idle(self, now: float) -> bool:
+        """They hold nothing that would count against the sender."""
+        latest = max(self.full_at, self.bytes_full_at, self.new_full_at, self.held_until)
+        return latest <= now and self.used <= now - SENDER_IDLE_SECONDS
 
 
 class SendLimits:
@@ -64,6 +74,7 @@ class SendLimits:
         self._lookups = lookups(settings)
         self._clock = clock
         self._senders: dict[str, _Sender] = {}
+        self._tidy_at = MOST_SENDERS
         self._pair = 1 / settings.pair_chats_per_second
         self._pair_room = (settings.pair_chats_burst - 1) * self._pair
         self._all = 1 / settings.sender_chats_per_second
@@ -78,21 +89,29 @@ class SendLimits:
         ]
 
     def admit(self, sender: str, to: str, size: int) -> None:
-        """A chat of so many bytes may go on to be stored.
+        """A chat of so many bytes may go on to be stored. One that may not leaves nothing behind.
 
-        :raises Refusal: ``rate_limited``; then nothing more of this pair is admitted for that long, too
+        :raises Refusal: ``rate_limited``; then nothing more of this pair, or of this sender, is admitted for that long
         """
         if not self.on:
             return
         now = self._clock()
-        one, pair = self._of(sender, to, now)
+        one = self._senders.get(sender) or self._add_sender(sender, now)
+        one.used = now
+        if one.held_until > now:
+            raise rate_limited(one.held_until - now)
+        wait = max(one.full_at - now - self._all_room, one.bytes_full_at - now - self._bytes_room)
+        if wait > 0:
+            wait = max(wait, HELD_SECONDS)
+            one.held_until = now + wait
+            raise rate_limited(wait)
+        pair = one.pairs.get(to)
+        if pair is None:
+            pair = _add_pair(one, to, now)
+        pair.used = now
         if pair.held_until > now:
             raise rate_limited(pair.held_until - now)
-        wait = max(
-            pair.full_at - now - self._pair_room,
-            one.full_at - now - self._all_room,
-            one.bytes_full_at - now - self._bytes_room,
-        )
+        wait = pair.full_at - now - self._pair_room
         if wait > 0:
             wait = max(wait, HELD_SECONDS)
             pair.held_until = now + wait
@@ -171,21 +190,25 @@ class SendLimits:
         return 0.0
 
     def _of(self, sender: str, to: str, now: float) -> tuple[_Sender, _Pair]:
-        one = self._senders.get(sender)
-        if one is None:
-            if len(self._senders) >= MOST_SENDERS:
-                self._forget_senders(now)
-            one = self._senders[sender] = _Sender()
+        """Of a chat that was admitted."""
+        one = self._senders.get(sender) or self._add_sender(sender, now)
         pair = one.pairs.get(to)
         if pair is None:
-            if len(one.pairs) >= MOST_PAIRS:
-                one.pairs = {who: each for who, each in one.pairs.items() if each.used > now - IDLE_SECONDS}
-            pair = one.pairs[to] = _Pair()
+            pair = _add_pair(one, to, now)
         one.used = pair.used = now
         return one, pair
 
-    def _forget_senders(self, now: float) -> None:
-        """Those who have all their tokens again. A sender's recipients are asked about anew when they come back."""
-        self._senders = {
-            who: each for who, each in self._senders.items() if each.used > now - IDLE_SECONDS or each.new_full_at > now
-        }
+    def _add_sender(self, sender: str, now: float) -> _Sender:
+        if len(self._senders) >= self._tidy_at:
+            self._senders = {who: each for who, each in self._senders.items() if not each.is_idle(now)}
+            self._tidy_at = max(MOST_SENDERS, 2 * len(self._senders))
+        one = self._senders[sender] = _Sender()
+        return one
+
+
+def _add_pair(one: _Sender, to: str, now: float) -> _Pair:
+    if len(one.pairs) >= one.tidy_at:
+        one.pairs = {who: each for who, each in one.pairs.items() if each.used > now - PAIR_IDLE_SECONDS}
+        one.tidy_at = max(MOST_PAIRS, 2 * len(one.pairs))
+    pair = one.pairs[to] = _Pair()
+    return pair

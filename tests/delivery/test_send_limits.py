@@ -139,11 +139,56 @@ def test_memory_is_bounded_by_what_is_in_use(clock: Clock) -> None:
     clock.now += 61
     limits.admit(ASHA, "one more", 1)
     assert len(limits._senders[ASHA].pairs) == 1
-    for number in range(MOST_SENDERS):
+    for number in range(MOST_SENDERS - 1):
         limits.admit(str(number), RAVI, 1)
-    clock.now += 61
+    clock.now += 3601
     limits.admit("one more", RAVI, 1)
     assert len(limits._senders) == 1
+
+
+def test_a_sender_whose_buckets_are_not_full_is_not_forgotten(clock: Clock) -> None:
+    limits = _limits(clock, new_recipients_per_hour=1)
+    limits.question(ASHA, RAVI)
+    limits.heard(ASHA, RAVI, b"new", [b"1-0"])
+    limits._senders[ASHA].new_full_at += 3600
+    for number in range(MOST_SENDERS - 1):
+        limits.admit(str(number), RAVI, 1)
+    clock.now += 3601
+    limits.admit("one more", RAVI, 1)
+    assert set(limits._senders) == {ASHA, "one more"}
+
+
+def test_recipients_that_are_refused_leave_nothing_behind(clock: Clock) -> None:
+    limits = _limits(clock, sender_chats_burst=70)
+    waits = [_wait(limits, to=str(number)) for number in range(900)]
+    assert waits == [0.0] * 70 + [1.0] * 830
+    assert len(limits._senders[ASHA].pairs) == 70
+    clock.now += 0.5
+    assert _wait(limits, to="0") == 0.5, "the sender is held, whoever it is to"
+    clock.now += 0.5
+    assert _wait(limits, to="0") == 0
+
+
+def test_many_fresh_recipients_cost_each_as_much_as_few(clock: Clock) -> None:
+    limits = _limits(clock, sender_chats_burst=10**6)
+    looked_at, pairs = 0, None
+    for number in range(20 * MOST_PAIRS):
+        limits.admit(ASHA, str(number), 1)
+        if limits._senders[ASHA].pairs is not pairs:
+            pairs = limits._senders[ASHA].pairs
+            looked_at += len(pairs)
+    assert looked_at <= 2 * 20 * MOST_PAIRS
+
+
+def test_many_senders_cost_each_as_much_as_few(clock: Clock) -> None:
+    limits = _limits(clock)
+    looked_at, senders = 0, None
+    for number in range(3 * MOST_SENDERS):
+        limits.admit(str(number), RAVI, 1)
+        if limits._senders is not senders:
+            senders = limits._senders
+            looked_at += len(senders)
+    assert looked_at <= 2 * 3 * MOST_SENDERS
 
 
 # ---- in the script
