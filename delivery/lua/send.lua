@@ -31,6 +31,9 @@ local blocked = redis.call('SISMEMBER', KEYS[3], sender) == 1
 local waiting = redis.call('HMGET', KEYS[6], 'n', 'b', 'n:' .. sender, 'b:' .. sender,
   'pn', 'pb', 'pn:' .. sender, 'pb:' .. sender)
 for i = 1, 8 do waiting[i] = tonumber(waiting[i] or '0') end
+-- Servers of before do not count bytes of a sender down: of whom no chat waits, no byte does.
+if waiting[3] <= 0 then waiting[4] = 0 end
+if waiting[7] <= 0 then waiting[8] = 0 end
 local chats, bytes, mine, size = waiting[1], waiting[2], waiting[3], waiting[4]
 if blocked then
   chats, bytes, mine, size = chats + waiting[5], bytes + waiting[6], mine + waiting[7], size + waiting[8]

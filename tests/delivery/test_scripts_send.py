@@ -118,6 +118,21 @@ async def test_a_full_mailbox_refuses_and_forgets_the_refusal(
     assert (await post.send("m3", "12345", limits=limits))[0] == "stored"
 
 
+@pytest.mark.parametrize("chats", ["0", None], ids=["counted down", "no field"])
+@pytest.mark.parametrize("blocked", [False, True])
+async def test_of_whom_no_chat_waits_no_byte_does(post: Post, blocked: bool, chats: str | None) -> None:
+    """Servers of before counted the chats of a sender down, and not their bytes."""
+    p = "p" if blocked else ""
+    if blocked:
+        await post.load(version=1, blocked=(ASHA,))
+    await post.redis.hset(post.keys.tally, mapping={f"{p}n": "1", f"{p}b": "5", f"{p}b:{ASHA}": "100"})
+    if chats is not None:
+        await post.redis.hset(post.keys.tally, f"{p}n:{ASHA}", chats)
+    assert (await post.send("m1", "12345", most_bytes=100))[0] == "stored"
+    assert await post.whole_tally() == {f"{p}n": 2, f"{p}b": 10, f"{p}n:{ASHA}": 1, f"{p}b:{ASHA}": 5}
+    assert (await post.send("m2", "x" * 96, most_bytes=100))[0] == "full"
+
+
 async def test_one_senders_limit_is_no_business_of_anothers(post: Post) -> None:
     one: list[str | bytes | int] = [100, 100_000, 1]
     assert (await post.send("m1", limits=one))[0] == "stored"
