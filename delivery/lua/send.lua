@@ -41,13 +41,15 @@ end
 local most_chats, most_bytes, most_mine, most_size =
   tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[8])
 
--- Whom this person wrote to is no stranger. Of a stranger the field tells when their bucket is full again.
-local standing, full_at, now = '', nil, nil
+-- Whom this person wrote to is no stranger. Of a stranger the field tells when their bucket is full again. Without one
+-- they wrote before all the same if something of theirs waits: the field may be lost, or they began before there were any.
+local standing, full_at, now, remembered = '', nil, nil, false
 if ARGV[9] ~= '' then
   standing = 'answered'
   if redis.call('SISMEMBER', KEYS[9], sender) == 0 then
-    local before = redis.call('HGET', KEYS[10], sender)
-    standing, full_at, now = before and 'stranger' or 'new', tonumber(before or '0'), now_us()
+    remembered = redis.call('HGET', KEYS[10], sender)
+    standing = (remembered or mine > 0) and 'stranger' or 'new'
+    full_at, now = tonumber(remembered or '0'), now_us()
   end
 end
 local limited = standing == 'new' and ARGV[11] ~= '1' and 'new' or nil
@@ -69,14 +71,12 @@ end
 
 -- Of too many, one goes: they are new again, and have a full bucket, at the cost of one of their new recipients.
 local MOST_STRANGERS = 1000
-local function remember_stranger(strangers, who, until_us, is_new, life)
+local function remember_stranger(strangers, who, until_us, life)
   redis.call('HSET', strangers, who, text(until_us))
-  if is_new then
-    if redis.call('HLEN', strangers) > MOST_STRANGERS then
-      redis.call('HDEL', strangers, redis.call('HRANDFIELD', strangers))
-    end
-    redis.call('EXPIRE', strangers, life)
+  if not remembered and redis.call('HLEN', strangers) > MOST_STRANGERS then
+    redis.call('HDEL', strangers, redis.call('HRANDFIELD', strangers))
   end
+  redis.call('EXPIRE', strangers, life)
 end
 
 local answers, fresh, newest = {}, {}, ''
@@ -106,6 +106,6 @@ if #fresh > 0 then
   if blocked then p, others = 'p', waiting end
   redis.call('HSET', KEYS[6], p .. 'n', chats - others[1], p .. 'b', bytes - others[2],
     p .. 'n:' .. sender, mine - others[3], p .. 'b:' .. sender, size - others[4])
-  if full_at then remember_stranger(KEYS[10], sender, full_at, standing == 'new', ARGV[12]) end
+  if full_at then remember_stranger(KEYS[10], sender, full_at, ARGV[12]) end
 end
 return {'done', newest, newest ~= '' and ring(KEYS[5], ARGV[6], ARGV[7], newest) or {}, answers, standing}

@@ -254,6 +254,33 @@ async def test_what_is_remembered_of_strangers_has_an_end_and_a_bound(post: Post
     assert 0 < await post.redis.ttl(post.keys.answered) <= 1000
 
 
+async def test_strangers_are_remembered_from_the_last_of_their_chats_on(post: Post) -> None:
+    await _sent(post, "m1")
+    await post.redis.expire(post.keys.strangers, 5)
+    assert await _sent(post, "m2") == "stored"
+    assert 990 < await post.redis.ttl(post.keys.strangers) <= 1000
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+async def test_in_whose_mailbox_something_of_the_sender_waits_is_not_new(post: Post, blocked: bool) -> None:
+    """As after the upgrade, when it is not known yet who wrote to whom."""
+    if blocked:
+        await post.load(version=1, blocked=("9200000001",))
+    assert await _sent(post, "m1", NO_QUESTION) == "stored"
+    assert not await post.redis.exists(post.keys.strangers)
+    assert await _sent(post, "m2", _question(may_be_new=0)) == "stored"
+    assert post.standing == "stranger"
+    assert await post.redis.hlen(post.keys.strangers) == 1
+    assert await _sent(post, "m1", _question(may_be_new=0), sender=EVE) == "new"
+
+
+async def test_who_is_not_new_is_remembered_within_the_bound_too(post: Post) -> None:
+    await _sent(post, "m1", NO_QUESTION)
+    await post.redis.hset(post.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
+    await _sent(post, "m2", _question(may_be_new=0))
+    assert await post.redis.hlen(post.keys.strangers) == 1500
+
+
 async def test_one_sender_has_a_share_of_the_bytes(post: Post) -> None:
     assert [(await post.send(f"m{n}", "x" * 40, most_bytes=100))[0] for n in range(3)] == ["stored", "stored", "full"]
     assert (await post.send("m9", "x" * 40, EVE, most_bytes=100))[0] == "stored"
