@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
+from redis.exceptions import ResponseError
 
 from delivery import keys
 from delivery.link.link import Link
@@ -92,12 +93,14 @@ class Storage:
 async def refuse_cluster(link: Link) -> None:
     """At the start: see what Redis is. One that is away may come later, and is no reason to stop.
 
-    :raises UnfitRedis: it runs in cluster mode
+    :raises UnfitRedis: it runs in cluster mode, or does not let this user ask
     """
     try:
         facts = _facts(await link.command("INFO", "cluster"))
     except Refusal:
         return
+    except ResponseError as error:
+        raise UnfitRedis(FORBIDDEN) from error
     if facts.get("cluster_enabled") == "1":
         raise UnfitRedis(CLUSTER)
 

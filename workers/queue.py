@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from arq.connections import ArqRedis
 from redis.asyncio.client import Pipeline
+from redis.exceptions import ResponseError
 
 from delivery.link.link import Link
 from delivery.scripts import WRITE
-from delivery.storage import CLUSTER, UnfitRedis, refuse_cluster
+from delivery.storage import CLUSTER, FORBIDDEN, UnfitRedis, refuse_cluster
 
 _REFUSED_WHEN_FULL: Final = frozenset({"SET", "SETEX", "PSETEX", "INCR", "INCRBY", "ZADD", "ZINCRBY"})
 """Of the commands arq uses, those that Redis refuses at ``maxmemory``. The key is the first word of each."""
@@ -47,14 +48,25 @@ def write_also_when_full(redis: ArqRedis) -> None:
     redis.__class__ = QueueRedis
 
 
-async def end_on_cluster(link: Link, queue: ArqRedis) -> None:
-    """See what the product's Redis and that of the queue are; when one of them runs in cluster mode the process ends
-    with the sentence that says so. At once: arq, told to end, first writes to its queue, and what a cluster answers is
-    a traceback over the sentence."""
+async def look_for_cluster(link: Link, queue: ArqRedis) -> None:
+    """See what the product's Redis and that of the queue are.
+
+    :raises UnfitRedis: one of them runs in cluster mode, or does not let its user ask
+    """
+    await refuse_cluster(link)
     try:
-        await refuse_cluster(link)
-        if (await queue.info("cluster"))["cluster_enabled"]:
-            raise UnfitRedis(CLUSTER)
+        facts = await queue.info("cluster")
+    except ResponseError as error:
+        raise UnfitRedis(FORBIDDEN) from error
+    if facts.get("cluster_enabled"):
+        raise UnfitRedis(CLUSTER)
+
+
+async def end_on_cluster(link: Link, queue: ArqRedis) -> None:
+    """The same, and when one of them will not do the process ends with the sentence that says so. At once: arq, told to
+    end, first writes to its queue, and what a cluster answers is a traceback over the sentence."""
+    try:
+        await look_for_cluster(link, queue)
     except UnfitRedis as error:
         sys.stderr.write(f"{error}\n")
         sys.stderr.flush()

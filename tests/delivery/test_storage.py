@@ -10,7 +10,7 @@ from delivery import storage as storage_module
 from delivery.link.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
-from delivery.storage import Storage, refuse_cluster
+from delivery.storage import Storage, UnfitRedis, refuse_cluster
 from devstack.valkey import Valkey
 from protocol.refusals import Refusal
 from settings import Settings
@@ -83,6 +83,18 @@ async def test_a_redis_that_is_away_is_a_fault_and_no_reason_not_to_start(own_va
     own_valkey.start()
     assert await storage.fault() == ""
     await link.close()
+
+
+async def test_a_user_who_may_not_ask_is_refused_at_the_start_in_one_sentence(redis: "Redis") -> None:
+    link = link_to(redis)
+    await redis.execute_command("ACL", "SETUSER", "default", "-info")  # type: ignore[no-untyped-call]
+    try:
+        with pytest.raises(UnfitRedis) as caught:
+            await refuse_cluster(link)
+        assert str(caught.value) == storage_module.FORBIDDEN
+        assert await Storage(link, settings()).fault() == storage_module.FORBIDDEN
+    finally:
+        await redis.execute_command("ACL", "SETUSER", "default", "+info")  # type: ignore[no-untyped-call]
 
 
 async def test_a_full_storage_takes_no_chat_and_every_receipt_and_never_answers_at_once(redis: "Redis") -> None:

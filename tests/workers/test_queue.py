@@ -46,3 +46,25 @@ async def test_all_that_arq_writes_is_taken_and_answers_as_before(queue: Any, re
         assert (await pipe.execute())[:2] == [b"well", 1]
     assert await redis.mget("retry", "tries", "result") == [b"1", b"1", b"done"]
     assert await redis.zscore("arq:queue", "one") == 5
+
+
+async def test_a_queue_that_does_not_say_what_it_is_is_no_cluster(ctx: dict[str, Any]) -> None:
+    class Terse(ArqRedis):
+        async def info(self, *_: Any, **__: Any) -> dict[str, Any]:  # type: ignore[override]
+            return {}
+
+    await importlib.import_module("workers.queue").look_for_cluster(ctx["chores"].link, Terse())
+
+
+async def test_a_queue_whose_user_may_not_ask_is_refused_in_one_sentence(ctx: dict[str, Any], redis: "Redis") -> None:
+    await redis.execute_command("ACL", "SETUSER", "mute", "on", ">words", "~*", "+@all", "-info")  # type: ignore[no-untyped-call]
+    path = redis.connection_pool.connection_kwargs["path"]
+    queue = ArqRedis(unix_socket_path=path, username="mute", password="words")
+    try:
+        with pytest.raises(
+            importlib.import_module("delivery.storage").UnfitRedis, match="does not let this user do INFO"
+        ):
+            await importlib.import_module("workers.queue").look_for_cluster(ctx["chores"].link, queue)
+    finally:
+        await queue.aclose()
+        await redis.execute_command("ACL", "DELUSER", "mute")  # type: ignore[no-untyped-call]
