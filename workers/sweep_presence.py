@@ -34,15 +34,26 @@ async def sweep_presence(ctx: dict[str, Any]) -> int:
 
 
 async def _sweep_gone(chores: Chores, server_id: str, budget: Budget) -> int:
-    """Who was swept leaves the server's list, so that the next run begins with the others."""
+    """Who was swept leaves the server's list, so that the next run begins with the others. Who could not be swept stays
+    listed, and the server with them: nobody else would look at their leases again."""
     ended, cursor, name = 0, b"0", keys.people(server_id)
+    swept: list[str] = []
+
+    async def sweep(mobile: str) -> int:
+        leases = await _sweep(chores, server_id, mobile)
+        swept.append(mobile)
+        return leases
+
     while True:
         cursor, mobiles = await chores.some_people(server_id, cursor)
-        ended += await chores.each(mobiles, partial(_sweep, chores, server_id))
-        if mobiles:
-            await chores.link.command("SREM", name, *mobiles)
+        ended += await chores.each(mobiles, sweep)
+        if swept:
+            await chores.link.command("SREM", name, *swept)
+            swept.clear()
         if cursor == b"0":
-            await chores.link.together([("DEL", name), ("ZREM", keys.SERVERS, server_id)])
+            # Redis has no empty lists.
+            if not await chores.link.command("EXISTS", name):
+                await chores.link.command("ZREM", keys.SERVERS, server_id)
             return ended
         # One that only stood still may be back, and lists its people anew.
         if budget.over or await chores.link.command("EXISTS", keys.server(server_id)):

@@ -8,6 +8,7 @@ from tortoise.context import TortoiseContext
 
 from accounts.blocks import Blocks
 from delivery import keys
+from delivery.keys import Person
 from devstack.postgres import Postgres
 from models import SessionEvent, User
 from protocol.refusals import Refusal
@@ -41,6 +42,20 @@ async def test_a_dead_servers_people_go_offline_once(ctx: dict[str, Any], post: 
     assert await post.redis.exists(keys.SERVERS, keys.people("s1")) == 0
     assert await sweep(ctx) == 0
     assert await ends(ctx) == [(MOBILE, "s1", "server gone")]
+
+
+async def test_who_could_not_be_swept_stays_listed_until_they_can_be(ctx: dict[str, Any], post: Post) -> None:
+    await connected(post, alive=False)
+    broken = Person(ASHA).leases
+    await post.redis.set(broken, "not what it should be")
+    await post.redis.sadd(keys.people("s1"), ASHA)
+    for ended in (1, 0):
+        assert await sweep(ctx) == ended
+        assert await post.redis.smembers(keys.people("s1")) == {ASHA.encode()}
+        assert await post.redis.zrange(keys.SERVERS, 0, -1) == [b"s1"]
+    await post.redis.delete(broken)
+    assert await sweep(ctx) == 0
+    assert await post.redis.exists(keys.SERVERS, keys.people("s1")) == 0
 
 
 async def test_a_live_servers_people_stay(ctx: dict[str, Any], post: Post) -> None:
