@@ -1,5 +1,6 @@
 """Whom an IP address stands for: of IPv6 a customer has a whole /64, and may use each address of it once."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -22,3 +23,13 @@ def network_of(address: str) -> str:
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
     return str(IPv6Network((int(found), 64), strict=False))
+
+
+def forwarded_address(forwarded: Sequence[str], proxies: int) -> str | None:
+    """Where a client is who comes through so many proxies, as Sanic's ``client_ip`` has it; None when they do not say.
+
+    :param forwarded: what X-Forwarded-For lists, without empty places
+    :param proxies: 1 or more; so many entries at the end are believed
+    """
+    address = forwarded[-proxies] if len(forwarded) >= proxies else "unknown"
+    return None if address == "unknown" else address

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from protocol.refusals import Refusal
+from server.addresses import forwarded_address
 from server.client_socket import ClientSocket
 from server.handshake import SocketProtocol, introducing, take_over
 from server.heads import MOST_BYTES
@@ -50,7 +51,7 @@ NO_ROOM: Final = _turn_away(Refusal("too_many_connections"))
 class Door(asyncio.Protocol):
     """Made by Sanic's server for each connection, with what it gives to its own protocol."""
 
-    __slots__ = ("_asked", "_came", "_connections", "_counted", "_ctx", "_sanic", "_timer", "_transport")
+    __slots__ = ("_asked", "_came", "_client", "_connections", "_counted", "_ctx", "_sanic", "_timer", "_transport")
 
     def __init__(self, **sanic: Any) -> None:
         self._sanic = sanic
@@ -59,6 +60,7 @@ class Door(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._came = b""
         self._counted = ""
+        self._client = ""
         self._asked: Upgrade | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -113,13 +115,21 @@ class Door(asyncio.Protocol):
     # ---- letting in
 
     def _ask(self) -> None:
-        if self._ctx.judge is not None and not self._ctx.sockets.counts_forwarded:
-            self._asked = read_upgrade(self._came)
-        if self._asked is None:
+        asked = read_upgrade(self._came) if self._ctx.judge is not None else None
+        client = None if asked is None else self._address_of(asked)
+        if client is None:
             self._leave_to_sanic()
         else:
+            self._asked, self._client = asked, client
             self._wait(None)
             self._ctx.gate.come(self)
+
+    def _address_of(self, asked: Upgrade) -> str | None:
+        """Where the client is, as far as that can be told here."""
+        proxies: int = self._ctx.sockets.proxies
+        if proxies:
+            return forwarded_address(asked.forwarded, proxies)
+        return "" if self._transport is None else _address(self._transport)
 
     def pass_gate(self) -> None:
         """It is this one's turn to be judged."""
@@ -128,7 +138,7 @@ class Door(asyncio.Protocol):
             return
         self._wait(self._out_of_patience)
         judge: Judge = self._ctx.judge
-        judge(self._asked, _address(self._transport), self._judged)
+        judge(self._asked, self._client, self._judged)
 
     def leave_gate(self) -> None:
         """Nobody is judged just now."""
@@ -160,12 +170,11 @@ class Door(asyncio.Protocol):
         if transport is None or asked is None:
             return
         sockets: Sockets = self._ctx.sockets
-        address = _address(transport)
-        sockets.admit(address)
+        sockets.admit(self._client)
         self._settle()
         self._let_go()
         transport.write(asked.answer)
-        socket = take_over(transport, sockets, self._connections, address, self._came[asked.size :])
+        socket = take_over(transport, sockets, self._connections, self._client, self._came[asked.size :])
         with introducing(socket):
             enter(socket)
 

@@ -40,8 +40,8 @@ class Sockets:
             self._most_strangers = settings.connections_per_address
         self._gone = 0
         self._shut = False
-        self.counts_forwarded = bool(settings.proxies and settings.sockets_per_address)
-        """Whether an address is what a proxy says it is. Sanic knows how to read that."""
+        self.proxies = settings.proxies
+        """So many stand in front, and the address of a client is what they say it is."""
 
     def shut(self) -> None:
         """This server goes down: nobody comes in any more."""

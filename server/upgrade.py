@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import httptools
@@ -22,6 +23,7 @@ class Upgrade(NamedTuple):
 
     :param query: what comes after the question mark
     :param authorization: each such header's value
+    :param forwarded: what X-Forwarded-For lists, the nearest proxy's word last
     :param answer: the 101 that accepts it
     :param size: bytes of the head; what follows are frames of a client in a hurry
     """
@@ -31,6 +33,7 @@ class Upgrade(NamedTuple):
     v1: bool
     answer: bytes
     size: int
+    forwarded: Sequence[str] = ()
 
 
 def asks_for_socket(method: str, upgrade: list[str]) -> bool:
@@ -84,7 +87,8 @@ def _judge(head: bytes, fields: Fields) -> Upgrade:
     # Offers of others are passed over, as the original did: the answer names no subprotocol then.
     v1 = V1.encode() in read_list(fields.get(b"sec-websocket-protocol", []))
     authorization = [value.decode(errors="surrogateescape") for value in fields.get(b"authorization", ())]
-    return Upgrade(_query(line.split(b" ")[1]), authorization, v1, _answer(keys[0], v1=v1), len(head) + 4)
+    forwarded = [each.decode(errors="surrogateescape") for each in read_list(fields.get(b"x-forwarded-for", []))]
+    return Upgrade(_query(line.split(b" ")[1]), authorization, v1, _answer(keys[0], v1=v1), len(head) + 4, forwarded)
 
 
 def _query(target: bytes) -> str:

@@ -1,6 +1,7 @@
 """Rate limits over real sockets, in both dialects: what is refused is named, what follows waits, nobody is cut off."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -153,3 +154,23 @@ async def test_sockets_of_one_person_are_opened_at_a_pace(stack: Stack) -> None:
     await (await asha.open(group.ws_url)).end()
     await asyncio.sleep(1.1)
     await (await websockets.connect(f"{group.ws_url}/?ticket={ticket}")).close()  # the refusal did not use it up
+
+
+@BOTH
+async def test_behind_a_proxy_each_address_has_sockets_of_its_own(stack: Stack, v1: bool) -> None:
+    few = {"UPGRADES_PER_ADDRESS_BURST": "3", "UPGRADES_PER_ADDRESS_PER_SECOND": "0.01"}
+    group = stack.start(workers=1, **ON, **few, PROXIES="1")
+    answers: dict[str, list[int]] = {}
+    for address in ("10.0.0.1", "10.0.0.2"):
+        person = await sign_up(group.url)
+        for _ in range(5):
+            headers = {"X-Forwarded-For": f"6.6.6.6, {address}", "Authorization": f"Bearer {person.token}"}
+            status = 101
+            try:
+                offers: list[Any] = ["wm.v1"] if v1 else []
+                socket = await websockets.connect(group.ws_url, additional_headers=headers, subprotocols=offers or None)
+                await socket.close()
+            except websockets.InvalidStatus as refused:
+                status = refused.response.status_code
+            answers.setdefault(address, []).append(status)
+    assert answers == {address: [101, 101, 101, 429, 429] for address in answers}

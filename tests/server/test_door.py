@@ -25,11 +25,13 @@ class Porter:
     def __init__(self, house: House) -> None:
         self.house = house
         self.asked: list[Upgrade] = []
+        self.addresses: list[str] = []
         self.waiting: list[Judged] = []
         self.thinks = False
 
-    def judge(self, upgrade: Upgrade, _address: str, judged: Judged) -> None:
+    def judge(self, upgrade: Upgrade, address: str, judged: Judged) -> None:
         self.asked.append(upgrade)
+        self.addresses.append(address)
         if self.thinks:
             self.waiting.append(judged)
         else:
@@ -179,11 +181,43 @@ async def test_the_door_counts_like_the_house() -> None:
         assert len(porter.asked) == 3
 
 
-async def test_an_address_that_only_a_proxy_knows_is_read_by_sanic() -> None:
+def _through(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
+
+
+async def test_the_door_counts_whom_a_proxy_brings_by_their_own_address() -> None:
     async with guarded(sockets_per_address=1, proxies=1) as (house, porter):
-        async with connect(house.url(), additional_headers={"X-Forwarded-For": "10.0.0.1"}):
+        async with connect(house.url(), additional_headers=_through("6.6.6.6, 10.0.0.1")):
             assert house.app.ctx.sockets._of_address == {"10.0.0.1": 1}
+            async with connect(house.url(), additional_headers=_through("2001:DB8::1")):
+                assert house.app.ctx.sockets._of_address == {"10.0.0.1": 1, "2001:db8::/64": 1}
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(house.url(), additional_headers=_through("10.0.0.1"))
+            assert caught.value.response.status_code == 429
+        assert porter.addresses == ["10.0.0.1", "2001:DB8::1", "10.0.0.1"]
+
+
+@pytest.mark.parametrize("headers", [{}, _through("10.0.0.1"), _through("unknown, 10.0.0.1"), _through(" , ")])
+async def test_where_the_proxies_do_not_say_who_comes_sanic_is_asked(headers: dict[str, str]) -> None:
+    async with guarded(proxies=2) as (house, porter):
+        async with connect(house.url(), additional_headers=headers):
+            assert house.app.ctx.sockets._of_address == {"127.0.0.1": 1}
         assert porter.asked == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["10.0.0.1", "1.1.1.1,10.0.0.2", "2001:DB8::1", "[2001:db8::1]", "_Hidden", "10.0.0.1:80", "::ffff:10.0.0.1"],
+)
+async def test_both_ways_in_read_the_same_address(said: str) -> None:
+    async with guarded(proxies=1) as (house, porter):
+        counted = []
+        for path in ("/", "/?sanic"):
+            async with connect(house.url(path), additional_headers=_through(said)):
+                counted.append(dict(house.app.ctx.sockets._of_address))
+            await until(lambda: not house.app.ctx.sockets._of_address)
+        assert counted[0] == counted[1]
+        assert len(porter.asked) == 2
 
 
 async def test_while_the_house_shuts_nobody_comes_in() -> None:
