@@ -30,7 +30,8 @@ def needed_migrations() -> frozenset[str]:
 async def fault() -> str:
     """One sentence that says why PostgreSQL cannot do the work, or "" when it can. Takes some seconds at most.
 
-    A newer schema is no fault: while servers are replaced one by one, those of the version before still run.
+    A newer schema is no fault: it is applied while servers of the version before still run. Whether these may run beside
+    servers of the new one is not told by the schema: what is in Redis decides that (docs/OPERATIONS.md, Stopping).
     """
     try:
         return await read(_look)
