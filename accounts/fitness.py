@@ -30,7 +30,7 @@ def needed_migrations() -> frozenset[str]:
 async def fault() -> str:
     """One sentence that says why PostgreSQL cannot do the work, or "" when it can. Takes some seconds at most.
 
-    A newer schema is no fault: it is applied while servers of the version before still run. Whether these may run beside
+    A newer schema is no fault: it is applied while servers of the version before run. Whether these may run beside
     servers of the new one is not told by the schema: what is in Redis decides that (docs/OPERATIONS.md, Stopping).
     """
     try:
