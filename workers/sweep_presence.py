@@ -36,24 +36,24 @@ async def sweep_presence(ctx: dict[str, Any]) -> int:
 async def _sweep_gone(chores: Chores, server_id: str, budget: Budget) -> int:
     """Who was swept leaves the server's list, so that the next run begins with the others. Who could not be swept stays
     listed, and the server with them: nobody else would look at their leases again."""
-    ended, cursor, name = 0, b"0", keys.people(server_id)
-    swept: list[str] = []
+    ended, cursor, name, some_failed = 0, b"0", keys.people(server_id), False
+    swept: set[str] = set()
 
     async def sweep(mobile: str) -> int:
         leases = await _sweep(chores, server_id, mobile)
-        swept.append(mobile)
+        swept.add(mobile)
         return leases
 
     while True:
         cursor, mobiles = await chores.some_people(server_id, cursor)
         ended += await chores.each(mobiles, sweep)
+        some_failed = some_failed or not swept.issuperset(mobiles)
         if swept:
             await chores.link.command("SREM", name, *swept)
             swept.clear()
         if cursor == b"0":
-            # Redis has no empty lists.
-            if not await chores.link.command("EXISTS", name):
-                await chores.link.command("ZREM", keys.SERVERS, server_id)
+            if not some_failed:
+                await chores.link.together([("DEL", name), ("ZREM", keys.SERVERS, server_id)])
             return ended
         # One that only stood still may be back, and lists its people anew.
         if budget.over or await chores.link.command("EXISTS", keys.server(server_id)):
