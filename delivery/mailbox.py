@@ -28,7 +28,7 @@ FULL: Final = Refusal("mailbox_full")
 REUSED: Final = Refusal("message_id_reused")
 _REFUSALS: Final = {b"full": FULL, b"reused": REUSED}
 """What the script says of a chat that it does not store."""
-_NO_QUESTION: Final[list[Arg]] = ["", 0, 0, 0]
+_NO_QUESTION: Final[list[Arg]] = ["", "0", "0", "0"]
 Mode = Literal["pending", "new", "again"]
 
 
@@ -97,13 +97,14 @@ class Mailbox:
         self.admit = limits.admit if limits is not None and limits.on else None
         """Whether a chat may go on to :meth:`deposit`, by sender, recipient and bytes of text: raises ``rate_limited``.
         None: there are no limits."""
-        self._most_bytes_of_one = settings.mailbox_bytes_per_sender
-        self._limits: list[Arg] = [
+        self._most_bytes_of_one = str(settings.mailbox_bytes_per_sender)
+        limits_in_words = (
             settings.mailbox_limit,
             settings.mailbox_bytes,
             settings.mailbox_per_sender,
             settings.records_seconds,
-        ]
+        )
+        self._limits: list[Arg] = [str(each) for each in limits_in_words]
 
     @property
     def at_ease(self) -> bool:
