@@ -45,6 +45,7 @@ QUICK: Final = {
     "BCRYPT_ROUNDS": "4",
     "BCRYPT_WAITING": "32",
     "RATE_LIMITS": "off",
+    "MAILBOX_BYTES_PER_SENDER": str(2**24),
 }
 """The product's own knobs, so short that a campaign need not wait for minutes."""
 
