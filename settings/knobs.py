@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     data_frames_per_second: float = Field(
         2_000, gt=0, description="Units of work a person may be to one server in a second; above it they are not read"
     )
-    data_frames_burst: int = Field(4_000, ge=1, description="Units of work at once")
+    data_frames_burst: int = Field(1_000, ge=1, description="Units of work at once")
     control_frames_per_second: float = Field(
         20, gt=0, description="Pings and pongs one socket may send, on average; then close 1008"
     )
