@@ -10,7 +10,7 @@ from protocol.token_bucket import TokenBucket
 
 TIDIED_AT: Final = 1000
 BYTES_A_UNIT: Final = 4096
-"""The unit of work is one small frame, about ten microseconds. So many bytes are as much."""
+"""The unit of work is one small frame. So many bytes are as much."""
 IDS_A_UNIT: Final = 4
 """Names of entries that are not in flight: each is looked at, and nothing comes of it."""
 

@@ -18,7 +18,7 @@ WAITING_MESSAGES: Final = 32
 WAITING_BYTES: Final = 2**16
 TURN_BYTES: Final = 2**16
 LOOK_BYTES: Final = 2**10
-"""After so many the clock is looked at: to look at it after each small frame costs a tenth of what the frame does."""
+"""After so many the clock is looked at, and not after each small frame: that would be a call more for each of them."""
 TURN_SECONDS: Final = 0.002
 """What one client may have of one turn of the event loop, in bytes of messages and in time. The message that goes
 beyond is worked on to its end; the next one waits for another turn, so that everybody else has theirs in between."""

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- acked: a device has these chats, and their sender is being told: that they are delivered (a), or more than that (d), which
--- no other device's ack is told after. Noted before he is: if what they wait in is looked
+-- no other device's ack is told after. Noted before that: if what they wait in is looked
 -- at only after 30 days, since nobody came to settle them, he must not be told that they expired.
 -- KEYS[1] records KEYS[2] records before
 -- ARGV[1] sender ARGV[2] a | d ARGV[3..] messageIds
