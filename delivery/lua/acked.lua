@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- acked: a device has these chats, and their sender is being told: that they are delivered (a), or more than that (d), which
--- no other device's ack is told after. Noted before that: if what they wait in is looked
--- at only after 30 days, since nobody came to settle them, he must not be told that they expired.
+-- acked: a device has these chats, and their sender is being told: that they are delivered (a), or more than that (d);
+-- after d, no other device's ack is told any more. Noted before the sender is told: what these chats wait in may be
+-- looked at only after 30 days, if nobody came to settle them, and then the sender must not be told that they expired.
 -- KEYS[1] records KEYS[2] records before
 -- ARGV[1] sender ARGV[2] a | d ARGV[3..] messageIds
 -- RETURNS {messageId, ...} of those that were known to be delivered, or read: a tick must not go back
