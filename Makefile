@@ -15,6 +15,6 @@ check:
 LOCK = uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11
 lock:
 	$(LOCK) requirements.in -o requirements.txt
-	$(LOCK) requirements-dev.in -o requirements-dev.txt
-	$(LOCK) requirements-bench.in -o requirements-bench.txt
-	$(LOCK) requirements-browser.in -o requirements-browser.txt
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/bench.in -o requirements/bench.txt
+	$(LOCK) requirements/browser.in -o requirements/browser.txt

@@ -3,7 +3,7 @@
     python3 run.py [--help]          python3 run.py test [ARGS]     python3 run.py check
     python3 run.py bench [ARGS]      python3 run.py chaos [ARGS]
 
-Needs Python 3.11 or newer with pip, nothing else. Standard library only. What runs then lives in ``devstack/``.
+Needs Python 3.11 or newer with pip, nothing else. Standard library only. What runs then lives in ``tools/devstack/``.
 """
 
 from __future__ import annotations  # so that an old Python gets as far as our sentence about it
@@ -40,23 +40,23 @@ def main(arguments: list[str]) -> None:
     """Read the command line before installing anything: a typing error should not cost a download."""
     check_machine()
     # Imported late: they may use what an older Python does not know.
-    from devstack import browser  # noqa: PLC0415
-    from devstack.checks import run_checks  # noqa: PLC0415
-    from devstack.install import ready_python  # noqa: PLC0415
-    from devstack.options import parse  # noqa: PLC0415
+    from tools.devstack import browser  # noqa: PLC0415
+    from tools.devstack.checks import run_checks  # noqa: PLC0415
+    from tools.devstack.install import ready_python  # noqa: PLC0415
+    from tools.devstack.options import parse  # noqa: PLC0415
 
     command = arguments[0] if arguments and not arguments[0].startswith("-") else "run"
     if command == "run":
         options = parse(arguments)
-        become(ready_python(), "-m", "devstack", *options.arguments())
+        become(ready_python(), "-m", "tools.devstack", *options.arguments())
     elif command == "test":
         become(ready_python(browser=browser.is_wanted()), "-m", "pytest", *arguments[1:])
     elif command == "check" and not arguments[1:]:
         sys.exit(run_checks(ready_python(browser=browser.is_wanted())))
     elif command == "bench":
-        become(ready_python(bench=True), "-m", "bench", *arguments[1:])
+        become(ready_python(bench=True), "-m", "tools.bench", *arguments[1:])
     elif command == "chaos":
-        become(ready_python(), "-m", "tests.chaos", *arguments[1:])
+        become(ready_python(), "-m", "tools.chaos", *arguments[1:])
     else:
         refuse(f"{' '.join(arguments)!r} is not a command; see: python3 run.py --help")
 

@@ -15,11 +15,11 @@ import pytest
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
-from devstack.places import socket_directory
-from devstack.postgres import FAST, Postgres
-from devstack.valkey import Valkey
 from tests.support.links import close_links
 from tests.support.stack import ROOT, Stack
+from tools.devstack.places import socket_directory
+from tools.devstack.postgres import FAST, Postgres
+from tools.devstack.valkey import Valkey
 
 TEMPLATE = "migrated"
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("settings", "background", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-DEVSTACK, BENCH = (sorted((ROOT / room).rglob("*.py")) for room in ("devstack", "bench"))
+DEVSTACK, BENCH = (sorted((ROOT / "tools" / room).rglob("*.py")) for room in ("devstack", "bench"))
 EVERYTHING = [*PRODUCT, *DEVSTACK, *BENCH, ROOT / "app.py", ROOT / "run.py"]
 
 ELSEWHERE = {
@@ -67,12 +67,12 @@ def test_nobody_imports_app(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*PRODUCT, ROOT / "app.py"], ids=name)
 def test_the_product_never_imports_what_only_starts_or_tests_it(path: Path) -> None:
-    assert not roots(path.read_text()) & {"devstack", "tests", "run", "bench", "pytest", "hypothesis"}
+    assert not roots(path.read_text()) & {"tools", "tests", "run", "pytest", "hypothesis"}
 
 
 @pytest.mark.parametrize("path", DEVSTACK, ids=name)
 def test_what_starts_the_product_does_not_know_what_measures_it(path: Path) -> None:
-    assert "bench" not in roots(path.read_text())
+    assert not [each for each in imports(path.read_text()) if each.startswith(("tools.bench", "tools.chaos"))]
 
 
 @pytest.mark.parametrize("path", BENCH, ids=name)
@@ -86,7 +86,7 @@ def test_imports_are_absolute_and_plain(path: Path) -> None:
 
 
 def test_run_needs_nothing_but_the_standard_library() -> None:
-    assert roots((ROOT / "run.py").read_text()) <= set(sys.stdlib_module_names) | {"devstack"}
+    assert roots((ROOT / "run.py").read_text()) <= set(sys.stdlib_module_names) | {"tools"}
 
 
 @pytest.mark.parametrize("path", [path for path in PRODUCT if path.parts[-2] != "lua"], ids=name)

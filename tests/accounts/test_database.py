@@ -16,10 +16,10 @@ from tortoise.exceptions import IntegrityError, OperationalError
 
 from accounts import database
 from accounts.database import read, transaction
-from devstack.postgres import Postgres
 from models import User
 from protocol.refusals import Refusal
 from settings.database import tortoise_orm
+from tools.devstack.postgres import Postgres
 
 A, B = "919800000001", "919800000002"
 POOL = 3

@@ -9,9 +9,9 @@ import pytest
 from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.passwords import Passwords
-from devstack.postgres import Postgres
 from models import EventKind, Session, SessionEvent, User
 from protocol.refusals import Refusal
+from tools.devstack.postgres import Postgres
 
 A, B, C = "919800000001", "919800000002", "919800000003"
 

@@ -11,10 +11,10 @@ from tortoise.context import TortoiseContext
 
 from accounts import merging
 from accounts.events import Event, SessionEvents
-from devstack.postgres import Postgres
 from models import EventKind, SessionEvent, User
 from protocol.refusals import Refusal
 from settings.database import tortoise_orm
+from tools.devstack.postgres import Postgres
 
 A = "919800000001"
 

@@ -10,10 +10,10 @@ from accounts import keys
 from accounts.memory import BELIEVED_SECONDS, SessionMemory
 from delivery.link.link import Link
 from delivery.link.store import KeyValues
-from devstack.valkey import Valkey
 from protocol.refusals import Refusal
 from tests.support.api import make_settings
 from tests.support.links import link_to, store_of
+from tools.devstack.valkey import Valkey
 
 
 async def test_only_what_was_told_is_recalled(redis: "Redis") -> None:

@@ -14,11 +14,11 @@ from accounts import keys
 from accounts.sessions import Sessions
 from delivery.link.link import Link
 from delivery.link.store import KeyValues
-from devstack.valkey import Valkey
 from models import Session, User
 from protocol.refusals import Refusal
 from tests.support.api import Notes, make_settings
 from tests.support.links import link_to, store_of
+from tools.devstack.valkey import Valkey
 
 A = "919800000001"
 

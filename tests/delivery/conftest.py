@@ -7,9 +7,9 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery.link.link import Link
-from devstack.valkey import Valkey
 from tests.delivery.one_server import make_settings
 from tests.delivery.post import Post
+from tools.devstack.valkey import Valkey
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from delivery.link.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from delivery.presence import Holder, Presence
-from devstack.places import socket_directory
-from devstack.valkey import Valkey
 from protocol.entries import Chat
 from settings import Settings
+from tools.devstack.places import socket_directory
+from tools.devstack.valkey import Valkey
 
 SIZES = (4096, 1024)
 PEOPLE, ROUNDS, TEXT, BACKLOG, AT_ONCE = 40, 15, "x" * 200, 64, 32

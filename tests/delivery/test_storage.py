@@ -11,10 +11,10 @@ from delivery.link.link import Link
 from delivery.mailbox import Mailbox
 from delivery.people import People
 from delivery.storage import Storage, UnfitRedis, refuse_cluster
-from devstack.valkey import Valkey
 from protocol.refusals import Refusal
 from settings import Settings
 from tests.support.links import link_to
+from tools.devstack.valkey import Valkey
 
 
 def settings(url: str = "unix://unused", **knobs: Any) -> Settings:

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from accounts.passwords import Standing
-from devstack.valkey import Valkey
 from tests.support.api import PASSWORD, Api, make_settings, serve
+from tools.devstack.valkey import Valkey
 
 A, B = "919800000001", "919800000002"
 FEW: dict[str, Any] = {

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from devstack.postgres import Postgres
-from devstack.valkey import Valkey
 from tests.support.api import PASSWORD, Api, make_settings, serve
+from tools.devstack.postgres import Postgres
+from tools.devstack.valkey import Valkey
 
 A, B = "919800000001", "919800000002"
 LOGIN = {"mobileNo": A, "password": PASSWORD}

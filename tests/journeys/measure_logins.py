@@ -1,6 +1,6 @@
 """How long honest people wait to log in while 200 others guess. Not a test: run it against what runs.
 
-    python -m devstack --port 5230 --data /tmp/x &      # with the limits of production, see LIMITS
+    python -m tools.devstack --port 5230 --data /tmp/x &      # with the limits of production, see LIMITS
     python -m tests.journeys.measure_logins http://127.0.0.1:5230
 
 Everybody has an address of their own on the loopback network, so it wants Linux, and a server without PROXIES.

@@ -10,9 +10,9 @@ import pytest
 import websockets
 from redis.asyncio import Redis
 
-from devstack.postgres import Postgres
 from tests.support.people import PASSWORD, Frame, Person, Talk, on_device, request, sign_up
 from tests.support.stack import ServerGroup, Stack
+from tools.devstack.postgres import Postgres
 
 DIALECTS = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
 

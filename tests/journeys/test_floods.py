@@ -8,10 +8,10 @@ import psutil
 import pytest
 from redis import Redis as BlockingRedis
 
-from devstack.postgres import Postgres
 from tests.server.support import PING, TEXT, RawClient, frame, until
 from tests.support.people import Person, sign_up
 from tests.support.stack import ServerGroup, Stack
+from tools.devstack.postgres import Postgres
 
 FLAT_BYTES = 5 * 2**20
 SECONDS = 1.0

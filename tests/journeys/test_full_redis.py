@@ -10,9 +10,9 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from devstack.valkey import Valkey
 from tests.support.people import PASSWORD, Frame, Person, Talk, login, request, sign_up
 from tests.support.stack import ServerGroup, Stack
+from tools.devstack.valkey import Valkey
 
 QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2", "PING_SECONDS": "1", "LEASE_SECONDS": "5"}
 FREE = {"RATE_LIMITS": "off", "SESSION_CHECK_SECONDS": "1", "MAILBOX_BYTES_PER_SENDER": str(2**24)}

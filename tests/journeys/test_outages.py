@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devstack.postgres import Postgres
-from devstack.valkey import Valkey
 from tests.support.people import request, sign_up
 from tests.support.stack import Stack
+from tools.devstack.postgres import Postgres
+from tools.devstack.valkey import Valkey
 
 QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2", "PING_SECONDS": "1", "LEASE_SECONDS": "5"}
 

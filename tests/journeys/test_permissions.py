@@ -9,11 +9,11 @@ import pytest
 from redis import Redis as BlockingRedis
 
 from delivery import keys
-from devstack.postgres import Postgres
-from devstack.probe import http_status
-from devstack.valkey import Valkey
 from tests.support.people import sign_up
 from tests.support.stack import ServerGroup, Stack
+from tools.devstack.postgres import Postgres
+from tools.devstack.probe import http_status
+from tools.devstack.valkey import Valkey
 
 QUICK = {
     **{"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2", "SESSION_CHECK_SECONDS": "0.5"},

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from redis import Redis
 
-from devstack.places import socket_directory
-from devstack.postgres import Postgres
-from devstack.probe import free_port
-from devstack.process import wait_until
-from devstack.valkey import Valkey
 from tests.support.people import sign_up
 from tests.support.stack import ServerGroup, Stack
+from tools.devstack.places import socket_directory
+from tools.devstack.postgres import Postgres
+from tools.devstack.probe import free_port
+from tools.devstack.process import wait_until
+from tools.devstack.valkey import Valkey
 
 QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2"}
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from redis import Redis as BlockingRedis
 
-from devstack.postgres import Postgres
 from tests.server.support import RawClient, frame
 from tests.support.people import Person, request, sign_up
 from tests.support.stack import ServerGroup, Stack
+from tools.devstack.postgres import Postgres
 
 UPGRADE = {
     "Host": "x",

@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from devstack.postgres import Postgres
 from models.migrate import LOCK
+from tools.devstack.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {"users", "blocks", "sessions", "session_events", "meta"}

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from devstack.browser import chromium, is_required
 from tests.support.people import PASSWORD, Frame, new_mobile
+from tools.devstack.browser import chromium, is_required
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, WebSocketRoute

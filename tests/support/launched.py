@@ -1,13 +1,13 @@
-"""``python -m devstack``: what ``run.py`` becomes, in a process of its own."""
+"""``python -m tools.devstack``: what ``run.py`` becomes, in a process of its own."""
 
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from devstack.process import Child
-from devstack.runfile import read_run
 from tests.support.stack import ROOT
+from tools.devstack.process import Child
+from tools.devstack.runfile import read_run
 
 NOT_OURS = ("REDIS_URL", "DATABASE_URL", "JWT_SECRET", "ARQ_REDIS_URL")
 READY_SECONDS = 60.0
@@ -18,7 +18,7 @@ class Launched:
 
     def __init__(self, log: Path, *arguments: str | Path, run_file: Path, **changes: str) -> None:
         env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
-        command: list[str | Path] = [sys.executable, "-m", "devstack", *arguments]
+        command: list[str | Path] = [sys.executable, "-m", "tools.devstack", *arguments]
         self.run_file = run_file
         self.child = Child(
             "launcher", command, log=log, env={**env, "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **changes}, cwd=ROOT

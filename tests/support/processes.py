@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from devstack.process import birth
+from tools.devstack.process import birth
 
 
 def patient(seconds: float) -> float:

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from devstack.probe import free_port, http_status
-from devstack.process import Child, wait_until
-from devstack.registry import Server, living_servers
+from tools.devstack.probe import free_port, http_status
+from tools.devstack.process import Child, wait_until
+from tools.devstack.registry import Server, living_servers
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

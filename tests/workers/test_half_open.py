@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from devstack.process import wait_until
-from tests.chaos.proxy import Mode, Proxy
 from tests.support.stack import Stack
+from tools.chaos.proxy import Mode, Proxy
+from tools.devstack.process import wait_until
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 from delivery import keys
 from delivery.keys import Person
 from delivery.scripts import LOAD
-from tests.chaos.proxy import Mode, Proxy
 from tests.delivery.post import ASHA, Post
 from tests.support.links import link_to
 from tests.workers.support import Modules, enrol
+from tools.chaos.proxy import Mode, Proxy
 
 Chore = Callable[[dict[str, Any]], Awaitable[int]]
 PEOPLE: Final = 6_000

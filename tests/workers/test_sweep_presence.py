@@ -9,12 +9,12 @@ from tortoise.context import TortoiseContext
 from accounts.blocks import Blocks
 from delivery import keys
 from delivery.keys import Person
-from devstack.postgres import Postgres
 from models import SessionEvent, User
 from protocol.refusals import Refusal
 from settings.database import tortoise_orm
 from tests.delivery.post import ASHA, MOBILE, Post
 from tests.workers.support import account, at_once, connected, enrol
+from tools.devstack.postgres import Postgres
 
 
 async def sweep(ctx: dict[str, Any]) -> int:

@@ -15,11 +15,11 @@ from delivery.connection.settles import Settles
 from delivery.flights import Flights
 from delivery.link.link import Link
 from delivery.presence import Holder
-from devstack.valkey import Valkey
 from protocol.dialects import V1
 from tests.delivery.desk import CallGate, Desk, Gate
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
 from tests.delivery.test_messenger import locked, mailbox_of, receipts
+from tools.devstack.valkey import Valkey
 
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
 UNSETTLED = "acked entries could not be settled"

@@ -23,13 +23,13 @@ from delivery.connection.sends import Sends
 from delivery.connection.settles import Settles
 from delivery.link.link import Link
 from delivery.presence import Claimed, Holder
-from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import LOGGED_OUT, REPLACED
 from tests.delivery.connection.by_hand import LEASES, Line, Who, pending
 from tests.delivery.desk import CallGate, Gate
 from tests.delivery.one_server import ASHA, RAVI, until
 from tests.delivery.test_messenger import mailbox_of, receipts
+from tools.devstack.valkey import Valkey
 
 
 async def test_the_greeting_comes_first_then_the_backlog_then_the_rest(redis: "Redis") -> None:

@@ -12,9 +12,9 @@ from delivery.connection.carrier import Carrier
 from delivery.link.link import Link, fulfil
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder
-from devstack.valkey import Valkey
 from tests.delivery.connection.by_hand import Line
 from tests.delivery.one_server import ASHA, EVE, RAVI, until
+from tools.devstack.valkey import Valkey
 
 ASHAS = Holder(ASHA, "primary", "s1", "c-asha")
 

@@ -18,13 +18,13 @@ from delivery.connection.settles import Settles
 from delivery.flights import Flights
 from delivery.link.link import Link
 from delivery.presence import Holder
-from devstack.valkey import Valkey
 from protocol.dialects import V1, Seed
 from protocol.refusals import Refusal
 from tests.delivery import desk as hands
 from tests.delivery.desk import Frame
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
 from tests.delivery.test_messenger import mailbox_of, receipts
+from tools.devstack.valkey import Valkey
 
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
 

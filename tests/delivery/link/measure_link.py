@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 
 from delivery.link.link import Link
 from delivery.scripts import PRESENCE
-from devstack.valkey import Valkey
 from settings import Settings
+from tools.devstack.valkey import Valkey
 
 AT_ONCE, CALLS, ROUNDS = 50, 4_000, 5
 KEYS = ["person:{9100000001}", "blockedUser:{9100000001}", "leases:{9100000001}", "lastseen:{9100000001}"]

@@ -14,10 +14,10 @@ from redis.exceptions import ResponseError
 from delivery.link import link as link_module
 from delivery.link.link import Link
 from delivery.scripts import PRESENCE
-from devstack.valkey import Valkey
 from protocol.refusals import Refusal
 from settings import Settings
 from tests.support.links import link_to
+from tools.devstack.valkey import Valkey
 
 KEYS = ["person:{9100000001}", "blockedUser:{9100000001}", "leases:{9100000001}", "lastseen:{9100000001}"]
 

@@ -14,12 +14,12 @@ from delivery.link.link import Link
 from delivery.link.replicas import Replicated
 from delivery.link.store import KeyValues
 from delivery.presence import Holder
-from devstack.places import socket_directory
-from devstack.probe import free_port
-from devstack.process import wait_until
-from devstack.valkey import Valkey
 from protocol.refusals import Refusal
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, make_settings, until
+from tools.devstack.places import socket_directory
+from tools.devstack.probe import free_port
+from tools.devstack.process import wait_until
+from tools.devstack.valkey import Valkey
 
 WAIT_SECONDS = 0.4
 HOLDER = Holder(RAVI, "primary", "s1", "c1")

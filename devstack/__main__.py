@@ -1,9 +1,0 @@
-"""``python -m devstack``: what ``run.py`` becomes once everything is installed."""
-
-import sys
-
-from devstack.launcher import main
-from devstack.options import parse
-
-if __name__ == "__main__":
-    sys.exit(main(parse(sys.argv[1:])))

@@ -1,5 +1,0 @@
-"""What a client can send that no client should: at the door, in WebSocket frames, in JSON; from a seed."""
-
-from tests.chaos.fuzz.fault import fuzzing
-
-__all__ = ["fuzzing"]

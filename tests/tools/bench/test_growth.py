@@ -1,0 +1,30 @@
+"""The crowd: real accounts, and mailboxes of the kind the product makes."""
+
+import asyncpg
+from redis.asyncio import Redis
+
+from tests.support.stack import Stack
+from tools.bench.growth import populate
+from tools.bench.people import EXISTING_NUMBER, Mint
+from tools.bench.stack import Elsewhere
+
+COUNT = 1_203  # more than a batch, and not a whole number of them
+
+
+async def test_everybody_has_an_account_and_a_chat_waiting(stack: Stack, redis: "Redis") -> None:
+    venue = Elsewhere(stack.start(workers=1).url)
+    mint = Mint(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
+    texts: Redis = Redis.from_url(stack.env["REDIS_URL"], decode_responses=True)
+    await populate(venue, mint, texts, COUNT)
+    await texts.aclose()
+    people = [str(EXISTING_NUMBER + number) for number in range(COUNT)]
+    boxes = [await redis.xlen(f"mailbox:{{{mobile}}}") for mobile in people]
+    assert boxes == [1] * COUNT
+    kinds = [
+        {key.split(b":{")[0] async for key in redis.scan_iter(match=f"*{{{person}}}*")} for person in people[::600]
+    ]
+    assert kinds[0] == kinds[1] == kinds[2]
+    connection = await asyncpg.connect(stack.env["DATABASE_URL"])
+    found = await connection.fetch("SELECT mobile_no FROM users WHERE mobile_no = ANY($1::text[])", people)
+    await connection.close()
+    assert len(found) == COUNT

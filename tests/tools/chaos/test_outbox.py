@@ -1,0 +1,68 @@
+"""The outbox repeats until it is answered, and keeps the order that I3 speaks of."""
+
+from tools.chaos.outbox import Letter, Outbox
+
+
+def filled(*names: str, pipelined: int = 1) -> Outbox:
+    """``a1`` is the first letter to a."""
+    box = Outbox(pipelined)
+    for name in names:
+        box.put(Letter(name[0], name, "text", "digest"))
+    return box
+
+
+def ready(box: Outbox, now: float = 1.0) -> list[str]:
+    return [letter.message_id for letter in box.ready(now)]
+
+
+def begin(box: Outbox, now: float = 1.0) -> list[str]:
+    begun = box.ready(now)
+    for letter in begun:
+        box.begin(letter, now)
+    return [letter.message_id for letter in begun]
+
+
+def test_the_next_to_the_same_person_waits_for_the_answer_others_do_not() -> None:
+    box = filled("a1", "a2", "b1")
+    assert begin(box) == ["a1", "b1"]
+    assert ready(box) == []
+    assert box.answered("a1") is not None
+    assert begin(box) == ["a2"]
+    assert box.answered("a1") is None
+    assert len(box) == 2
+
+
+def test_some_have_several_under_way() -> None:
+    box = filled("a1", "a2", "a3", pipelined=2)
+    assert begin(box) == ["a1", "a2"]
+    box.answered("a2")
+    assert begin(box) == ["a3"]
+
+
+def test_what_was_refused_rests_and_keeps_its_place() -> None:
+    box = filled("a1", "a2")
+    begin(box)
+    box.refused("a1", resting=5.0)
+    assert ready(box, 4.9) == []
+    assert begin(box, 5.0) == ["a1"]
+    letter = box.find("a1")
+    assert letter is not None
+    assert letter.attempts == 2
+
+
+def test_everything_under_way_begins_again_on_another_socket() -> None:
+    box = filled("a1", "a2", "b1", pipelined=2)
+    begin(box)
+    box.again()
+    assert begin(box) == ["a1", "a2", "b1"]
+
+
+def test_overdue_is_what_is_under_way_for_too_long() -> None:
+    box = filled("a1", "b1")
+    assert not box.trying
+    assert box.overdue(9.0) == []
+    begin(box, 2.0)
+    box.refused("b1", resting=0.0)
+    assert box.trying
+    assert [letter.message_id for letter in box.overdue(2.0)] == ["a1"]
+    assert box.overdue(1.9) == []

@@ -1,0 +1,54 @@
+"""The whole instrument on the real product: people talk, a worker is killed, and the checker finds nothing."""
+
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from tests.support.stack import Stack
+from tools.chaos.checker import Limits, check
+from tools.chaos.history import History, read
+from tools.chaos.population import Population
+
+FAST = {
+    "PING_SECONDS": "1",
+    "LEASE_SECONDS": "3",
+    "BELL_SECONDS": "0.5",
+    "BELL_SILENCE_SECONDS": "2",
+    "REDELIVER_SECONDS": "2",
+    "SWEEP_SECONDS": "1",
+    "RECLAIM_SECONDS": "1",
+}
+FAULT = "kill -9 of a worker"
+
+
+async def test_ten_people_talk_while_a_worker_is_killed(stack: Stack, tmp_path: Path) -> None:
+    group = stack.start(workers=2, **FAST)
+    stack.worker(**FAST)
+    with History(tmp_path / "history.jsonl") as history:
+        population = Population(history, [group.url], people=10, rate=60, seed=7)
+        try:
+            await population.begin()
+            await population.talk(2)
+            history.note("fault begun", fault=FAULT, outage_limit=5.0)
+            group.kill_worker(max(group.pids, key=_sockets))
+            await population.talk(2)
+            history.note("fault ended", fault=FAULT)
+            assert await population.drain(30)
+        finally:
+            await population.end()
+    report = check(read(history.path), limits=Limits(lease=3))
+    assert report.ok, str(report)
+    figures = population.figures()
+    assert report.sent == figures["begun"] > 150
+    assert report.acknowledged == figures["acknowledged"] == report.sent
+    assert figures["delivered"] == report.acknowledged - report.withheld
+    assert _sockets_lost(history.path) > 0
+
+
+def _sockets(pid: int) -> int:
+    return len(psutil.Process(pid).net_connections())
+
+
+def _sockets_lost(path: Path) -> int:
+    """Sockets that ended without anybody's will: the kill was felt."""
+    return sum(event.kind == "disconnected" and event.code == 1006 and not event.own for event in read(path))

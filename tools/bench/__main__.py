@@ -1,0 +1,100 @@
+"""``python -m tools.bench``: what ``run.py bench`` becomes once everything is installed."""
+
+import argparse
+import asyncio
+import gc
+import resource
+import sys
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from tools.bench import plot, report
+from tools.bench.contenders import Contenders
+from tools.bench.line import ConnectError
+from tools.bench.modes import Bench
+from tools.bench.options import parse
+from tools.bench.profile import profile
+from tools.devstack.process import ChildError
+from tools.devstack.signals import STOPPING
+
+say = partial(print, flush=True)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure; the exit code is 1 when a run of ours was void, or something did not work at all."""
+    _raise_limits()
+    gc.disable()  # or it looks at ten thousand connections again and again, and its time is taken from the servers
+    try:
+        return uvloop.run(until_stopped(session(options)))
+    except asyncio.CancelledError:
+        say("Stopped.")
+        return 130
+    except (ChildError, ConnectError, FileNotFoundError) as trouble:
+        say(f"\n{trouble}")
+        return 1
+
+
+async def until_stopped(work: Coroutine[Any, Any, int]) -> int:
+    """Do it; Ctrl-C and its like cancel it once, so that servers are stopped and what was measured is told.
+
+    (An exception out of a signal handler would be lost in whatever callback the loop was just in.)
+
+    :raises asyncio.CancelledError: when it was stopped
+    """
+    task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+    asked: list[int] = []
+
+    def stop(number: int) -> None:
+        if not asked:
+            task.cancel()
+        asked.append(number)
+
+    for each in STOPPING:
+        loop.add_signal_handler(each, stop, each)
+    return await task
+
+
+def _raise_limits() -> None:
+    """Thousands of sockets, here and in the servers, who inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def session(options: argparse.Namespace) -> int:
+    """All modes asked for, and the report."""
+    contenders = Contenders(
+        options.workers, options.data, options.url, options.ack_each, options.before, options.limits
+    )
+    bench, start = Bench(options, contenders, say), report.about()
+    try:
+        if "profile" in options.mode:
+            await profile(contenders, options, say)
+            return 0
+        for mode in ["ceiling", *(mode for mode in options.mode if mode != "ceiling")]:
+            try:
+                await bench.run(mode)
+            finally:
+                await contenders.close()
+    finally:
+        await contenders.close()
+        if bench.results:
+            _tell(options, bench, start)
+    return 1 if any(result.void for result in bench.results if result.contender.startswith("mini")) else 0
+
+
+def _tell(options: argparse.Namespace, bench: Bench, start: Mapping[str, Any]) -> None:
+    contents = report.document(start, [result.record() for result in bench.results])
+    text = report.table(contents["summary"])
+    say(f"\n{text}")
+    if options.out:
+        report.write(options.out.with_suffix(".json"), contents)
+        options.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+        plot.draw(options.out.with_suffix(".png"), contents)
+        say(f"\nwritten: {options.out}.json, .md, .png")
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse(sys.argv[1:])))

@@ -1,0 +1,136 @@
+"""Who takes part: venues by name, started when they are needed, stopped at the end."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.bench.copied import ACKED, Copied
+from tools.bench.ejabberd import Ejabberd
+from tools.bench.prosody import Prosody
+from tools.bench.relay import Relay
+from tools.bench.seed import SeedTalker
+from tools.bench.stack import Elsewhere, Ours, Running, Stack
+from tools.bench.talker import Talker
+from tools.bench.venue import Venue
+from tools.devstack.options import ROOT
+
+PACKAGED: dict[str, Callable[[], Venue]] = {"ejabberd": Ejabberd, "prosody": Prosody, "relay": Relay}
+FSYNC = {"mini-everysec": "everysec", "mini-always": "always"}
+NAMES = (*FSYNC, "ejabberd", "prosody")
+ON_REQUEST = ("mini", *ACKED)
+"""Those that take part only when they are named."""
+BEFORE = "mini-before"
+SEED = "-seed"
+"""What the name of one of ours ends with when its people speak the seed dialect."""
+NEVER_HIT = {
+    name: "1000000000"
+    for name in (
+        "UPGRADES_PER_SECOND",
+        "UPGRADES_BURST",
+        "UPGRADES_PER_ADDRESS_PER_SECOND",
+        "UPGRADES_PER_ADDRESS_BURST",
+        "LOOKUPS_PER_MINUTE",
+        "LOOKUPS_BURST",
+        "PAIR_CHATS_PER_SECOND",
+        "PAIR_CHATS_BURST",
+        "STRANGER_CHATS_PER_SECOND",
+        "STRANGER_CHATS_BURST",
+        "SENDER_CHATS_PER_SECOND",
+        "SENDER_CHATS_BURST",
+        "SENDER_BYTES_PER_SECOND",
+        "SENDER_BYTES_BURST",
+        "NEW_RECIPIENTS_PER_HOUR",
+    )
+}
+"""Limits that the benchmark's people would meet, each raised out of their reach."""
+LIMITS: dict[str, dict[str, str]] = {
+    "off": {"RATE_LIMITS": "off"},
+    "on": {"RATE_LIMITS": "on", **NEVER_HIT, "CONNECTIONS_PER_ADDRESS": "0"},
+    "shipped": {"RATE_LIMITS": "on"},
+}
+"""Which rate limits a stack is started with: none; all of them asked, and so high that none is hit; as they come."""
+
+
+def spoken(name: str) -> tuple[str, type[Talker]]:
+    """The servers that the name of one of our contenders means, and which client talks to them."""
+    return (name.removesuffix(SEED), SeedTalker) if name.endswith(SEED) else (name, Talker)
+
+
+@dataclass
+class Contenders:
+    """Starts servers and ends them. The two ways of our Redis to write to disk share one stack.
+
+    :param workers: server processes of our own stack
+    :param data: measure the instance that runs there, instead of a fresh one
+    :param url: measure servers known only by their address
+    :param before: the checkout whose code :data:`BEFORE` runs
+    :param limits: one of :data:`LIMITS`, for stacks of our own starting
+    """
+
+    workers: int = 2
+    data: Path | None = None
+    url: str | None = None
+    ack_each: bool = False
+    before: Path | None = None
+    limits: str = "off"
+    _venues: dict[str, Venue] = field(default_factory=dict)
+    _running: dict[Path | None, Running] = field(default_factory=dict)
+    _stacks: list[Stack] = field(default_factory=list)
+
+    def get(self, name: str) -> Venue:
+        """The venue of that name, started if need be.
+
+        :raises Absent: when it cannot be had here
+        :raises ChildError: when it does not come up
+        """
+        if name not in self._venues:
+            self._venues[name] = self._start(name)
+        return self._venues[name]
+
+    def _start(self, name: str) -> Venue:
+        if start := PACKAGED.get(name):
+            return start()
+        servers, kind = spoken(name)
+        if servers == BEFORE:
+            running = self._shared(self.before)
+            return Ours(running, "everysec", name=name, ack_each=self.ack_each, kind=kind)
+        if self.url:
+            return Elsewhere(self.url, name=name, ack_each=self.ack_each, kind=kind)
+        if servers in ACKED:
+            return Copied(self.stack({"REPLICAS_ACKED": ACKED[servers]}), name, ack_each=self.ack_each, kind=kind)
+        return Ours(self._shared(None), FSYNC.get(servers), name=name, ack_each=self.ack_each, kind=kind)
+
+    def _shared(self, checkout: Path | None) -> Running:
+        """The stack that contenders of one checkout share."""
+        if checkout not in self._running:
+            there = self.data if checkout is None else None
+            self._running[checkout] = Running(there) if there else self.stack(checkout=checkout)
+        return self._running[checkout]
+
+    def stack(
+        self, env: Mapping[str, str] | None = None, checkout: Path | None = None, limits: str | None = None
+    ) -> Running:
+        """Another stack of our own, with these knobs.
+
+        :param checkout: the directory whose code it runs; None is this one
+        :param limits: others than those of all stacks
+        :raises ChildError: when it does not come up
+        """
+        stack = Stack(self.workers, {**LIMITS[limits or self.limits], **(env or {})}, checkout or ROOT)
+        self._stacks.append(stack)
+        return stack.start()
+
+    def add(self, venue: Venue) -> None:
+        """One that somebody else has made; it is closed with the others."""
+        self._venues[venue.name] = venue
+
+    async def close(self) -> None:
+        """End everything."""
+        venues, self._venues = list(self._venues.values()), {}
+        stacks, self._stacks, self._running = self._stacks, [], {}
+        try:
+            for venue in venues:
+                await venue.close()
+        finally:
+            for stack in stacks:
+                stack.stop()

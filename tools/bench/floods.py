@@ -1,0 +1,267 @@
+"""Floods: what a hostile client costs the others, and the servers."""
+
+import asyncio
+import itertools
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tools.bench import cpu, flooder, probe
+from tools.bench.accounting import Ledger
+from tools.bench.flooder import HEADS, Hostile
+from tools.bench.line import ConnectError, Ear
+from tools.bench.meter import Meter
+from tools.bench.open import Stopwatch, send_at_rate
+from tools.bench.pairs import Pairs, connect_all
+from tools.bench.recipes import PROTOCOL
+from tools.bench.result import Result
+from tools.bench.stack import Ours
+from tools.devstack.options import ROOT
+
+CALM: Final = "calm"
+RATE: Final = 500.0
+LOOK_SECONDS: Final = 0.25
+REST_SECONDS: Final = 1.0
+FIRST_SECONDS: Final = 0.3
+"""The flood is there before the time that counts."""
+LAST_SECONDS: Final = 0.2
+"""And lasts a little longer than it."""
+SETTLE_SECONDS: Final = 10.0
+"""Between what a stack has to settle before its first flood."""
+_PROBES: Final = itertools.count()
+_STRANGERS: Final = itertools.count()
+"""Hostile clients are somebody new each time: what the servers hold against one would spare them the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One flood.
+
+    :param kind: one of :data:`tools.bench.flooder.KINDS`, or :data:`CALM`
+    :param dialect: what the hostile client speaks
+    """
+
+    kind: str
+    dialect: str
+    accounts: int
+
+    @property
+    def name(self) -> str:
+        """What it is called in the record."""
+        return CALM if self.kind == CALM else f"{self.kind} {self.dialect} ×{self.accounts}"
+
+
+def cases(kinds: Sequence[str], dialects: Sequence[str], accounts: Sequence[int]) -> Iterator[Case]:
+    """A calm run, and all floods; once those that are the same in each dialect: they say no frame of the protocol."""
+    yield Case(CALM, dialects[0], 0)
+    for kind in kinds:
+        for dialect in dialects if kind in PROTOCOL else dialects[:1]:
+            for count in accounts:
+                yield Case(kind, dialect, count)
+
+
+class _Watch:
+    """Server processes: their most memory while it looks, and what they have open."""
+
+    def __init__(self, venue: Ours) -> None:
+        self._pids = venue.processes()["server"]
+        self.before = self.most = cpu.memory(self._pids)
+        self.descriptors_before = self.descriptors()
+
+    async def look(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.most = max(self.most, cpu.memory(self._pids))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def descriptors(self) -> int:
+        """Open now."""
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self._pids)
+
+
+class _Helper:
+    """A process of the benchmark that is given an order on its input."""
+
+    def __init__(self, process: asyncio.subprocess.Process, module: str) -> None:
+        assert process.stdin is not None  # noqa: S101 - asked for
+        assert process.stdout is not None  # noqa: S101
+        self._process, self._module = process, module
+        self._input, self.output = process.stdin, process.stdout
+
+    @classmethod
+    async def start(cls, module: str, order: msgspec.Struct, *before: str) -> "_Helper":
+        """:param before: commands that start it, such as ``nice``"""
+        pipe, command = asyncio.subprocess.PIPE, [*before, sys.executable, "-m", module]
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
+        helper = cls(process, module)
+        helper.say(msgspec.json.encode(order).decode())
+        return helper
+
+    def say(self, line: str) -> None:
+        """A line on its input."""
+        self._input.write(line.encode() + b"\n")
+
+    async def end(self) -> bytes:
+        """Close its input; what else it said.
+
+        :raises ConnectError: when it failed
+        """
+        self._input.close()
+        said = await self.output.read()
+        if await self._process.wait() != 0:
+            raise ConnectError(f"{self._module} failed; its words are above")
+        return said
+
+    def kill(self) -> None:
+        """When something else has failed."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+
+@dataclass(slots=True)
+class _Window:
+    """A part of a run, by ``time.monotonic``."""
+
+    begin: float = 0.0
+    end: float = 0.0
+
+    def worst(self, told: probe.Told) -> float:
+        """The longest that one server process took to answer a ping that was sent in it, in ms."""
+        took = [took for slow in told.slow.values() for sent, took in slow if self.begin <= sent < self.end]
+        return round(1000 * max(took, default=0.0), 1)
+
+
+class Floods:
+    """Runs cases on one stack."""
+
+    def __init__(self, venue: Ours, pairs: int) -> None:
+        self._venue, self._pairs = venue, pairs
+        self._acquainted = False
+
+    async def run(self, case: Case, seconds: float) -> Result:
+        """Latencies as in the open loop, calm and then with the flood, of the same connections.
+
+        :raises ConnectError: when somebody cannot connect, or the hostile client or the probe fails
+        """
+        if not self._acquainted:
+            await self._acquaint()
+            self._acquainted = True
+        watch = _Watch(self._venue)
+        looking = asyncio.ensure_future(watch.look())
+        calm, flooded = _Window(), _Window()
+        try:
+            async with self._helpers(case, seconds) as (probing, hostile):
+                talk, stopwatch = Pairs(self._venue, self._pairs), Stopwatch(self._pairs)
+                await talk.connect(stopwatch.arrived, stopwatch.receipt, stopwatch.stored)
+                try:
+                    await self._window(talk, stopwatch, calm, seconds)
+                    before = stopwatch.figures()
+                    if hostile:
+                        hostile.say("now")
+                    stopwatch.rest()
+                    await send_at_rate(talk, stopwatch, RATE, FIRST_SECONDS)
+                    meter = Meter(self._venue)
+                    await self._window(talk, stopwatch, flooded, seconds)
+                    meter.stop()
+                    told = msgspec.json.decode(await hostile.end(), type=flooder.Told) if hostile else flooder.Told()
+                    await talk.settle()
+                    await talk.come_again()
+                finally:
+                    talk.hang_up()
+                seen = msgspec.json.decode(await probing.end(), type=probe.Told)
+            await asyncio.sleep(REST_SECONDS)
+        finally:
+            looking.cancel()
+        after = stopwatch.figures()
+        figures = {
+            **{f"calm_{name}": value for name, value in before.items()},
+            **after,
+            "calm_stood_still_ms": calm.worst(seen),
+            "stood_still_ms": flooded.worst(seen),
+            "probes_closed": seen.closed,
+            "server_mb_more": round((watch.most - watch.before) / 2**20, 1),
+            "descriptors_left": watch.descriptors() - watch.descriptors_before,
+            "flood_frames_per_second": round(told.frames / (seconds + FIRST_SECONDS + LAST_SECONDS)),
+            "flood_megabytes": told.megabytes,
+            "flood_connections": told.connections,
+        }
+        setting = {**msgspec.to_builtins(case), "pairs": self._pairs, "rate": RATE, "seconds": seconds}
+        facts = {"hostile": fate(case, told), "probe_priority": str(seen.priority)}
+        books, used = talk.ledger, meter.used
+        return Result("floods", case.name, setting, figures, books, meter.seconds, used, per=0, facts=facts)
+
+    async def _window(self, talk: Pairs, stopwatch: Stopwatch, window: _Window, seconds: float) -> None:
+        stopwatch.begin()
+        window.begin = time.monotonic()
+        await send_at_rate(talk, stopwatch, RATE, seconds)
+        window.end = time.monotonic()
+
+    @asynccontextmanager
+    async def _helpers(self, case: Case, seconds: float) -> AsyncIterator[tuple[_Helper, _Helper | None]]:
+        probing = await self._start_probe()
+        hostile = None
+        try:
+            if case.kind != CALM:
+                hostile = await self._start_hostile(case, FIRST_SECONDS + seconds + LAST_SECONDS)
+            if await probing.output.readline() != b"ready\n":
+                raise ConnectError("bench.probe failed; its words are above")
+            yield probing, hostile
+        finally:
+            probing.kill()
+            if hostile:
+                hostile.kill()
+
+    async def _start_probe(self) -> _Helper:
+        people = (await self._venue.people(2 * self._pairs + probe.PEOPLE))[2 * self._pairs :]
+        tokens = [account.secret for account in people]
+        source = f"127.67.{next(_PROBES) % 250}.1"
+        return await _Helper.start(
+            "tools.bench.probe", probe.Order(self._venue.url, tokens, self._venue.server_ids(), source)
+        )
+
+    async def _start_hostile(self, case: Case, seconds: float) -> _Helper:
+        first = 2 * self._pairs + probe.PEOPLE
+        numbers = [next(_STRANGERS) for _ in range(2 * case.accounts)]
+        everybody = await self._venue.people(first + numbers[-1] + 1)
+        accounts = [everybody[first + number] for number in numbers]
+        pairs = zip(accounts[::2], accounts[1::2], strict=True)
+        hostile = [
+            Hostile(each.secret, f"127.66.{number // 250}.{number % 250 + 1}", sybil.address, sybil.secret)
+            for number, (each, sybil) in zip(numbers[::2], pairs, strict=True)
+        ]
+        order = flooder.Order(self._venue.url, case.kind, case.dialect, seconds, hostile)
+        # The least of priorities: a client elsewhere would not take the processors from the servers it floods.
+        return await _Helper.start("tools.bench.flooder", order, "nice", "-n", "19")
+
+    async def _acquaint(self) -> None:
+        """Everybody who is to get chats sends one first: the servers may limit what strangers send."""
+        people = await self._venue.people(2 * self._pairs)
+        ledger = Ledger(self._pairs)
+        lines = await connect_all(self._venue, people, [Ear(ledger) for _ in people])
+        for pair in range(self._pairs):
+            lines[2 * pair + 1].chat(people[2 * pair].address, ledger.next_id(pair))
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not ledger.settled() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for line in lines:
+            line.end()
+        await asyncio.sleep(REST_SECONDS)
+        if (defects := ledger.defects()).any():
+            raise ConnectError(f"people could not get to know each other: {defects.text()} {ledger.refusals}")
+
+
+def fate(case: Case, told: flooder.Told) -> str:
+    """What became of the hostile client, in words."""
+    if case.kind == CALM:
+        return ""
+    words = [f"closed {code} ×{count}" for code, count in told.closes.items()]
+    words += [f"refused {status} ×{count}" for status, count in told.refused.items()]
+    if case.kind not in HEADS and told.blocked_percent >= 50:
+        words.append(f"kept waiting {told.blocked_percent:.0f} % of the time")
+    return ", ".join(words) or "left alone"

@@ -1,0 +1,131 @@
+"""The least a server could do: what the client can reach against it is the client's own ceiling.
+
+A process that passes chats on and answers receipts from memory. It stores nothing, checks nothing, forgets everything.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvloop
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+
+from tools.bench.cpu import Processes
+from tools.bench.line import TEXT, Account, Ear
+from tools.bench.talker import Talker, open_line
+from tools.devstack.options import ROOT
+from tools.devstack.probe import free_port, port_is_free
+from tools.devstack.process import Child
+
+READY_SECONDS: Final = 20.0
+_CHAT: Final = '{"type":"chat","from":"%s","to":"%s","messageId":"%s","message":"' + TEXT + '","streamId":"%s %s"}'
+_SENT: Final = '{"type":"sent","messageId":"%s"}'
+_RECEIPT: Final = '{"type":"ack","ackType":"delivered","messageIds":["%s"],"streamId":""}'
+
+
+class _In(msgspec.Struct, gc=False, rename="camel"):
+    type: str
+    to: str = ""
+    message_id: str = ""
+    stream_ids: list[str] = []
+
+
+_ONE: Final = msgspec.json.Decoder(_In)
+_MANY: Final = msgspec.json.Decoder(list[_In])
+
+
+class Attendant(WSListener):
+    """One connection. A chat's ``streamId`` names its sender and itself, so that its ack tells all there is to know."""
+
+    def __init__(self, name: str, everybody: "dict[str, Attendant]") -> None:
+        super().__init__()
+        self._name, self._everybody = name, everybody
+        self._frames: list[str] = []
+        self._transport: WSTransport
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Nothing ever waits here."""
+        self._transport, self._everybody[self._name] = transport, self
+        self.say('{"type":"synced","count":0}')
+
+    def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
+        """Pass on."""
+        if frame.msg_type != WSMsgType.TEXT:
+            return
+        data = frame.get_payload_as_memoryview()
+        for said in _MANY.decode(data) if data[0] == 0x5B else (_ONE.decode(data),):
+            if said.type == "chat":
+                self.say(_SENT % said.message_id)
+                self._everybody[said.to].say(
+                    _CHAT % (self._name, said.to, said.message_id, self._name, said.message_id)
+                )
+            else:
+                for sender, message_id in (each.split(" ") for each in said.stream_ids if each):
+                    self._everybody[sender].say(_RECEIPT % message_id)
+
+    def say(self, frame: str) -> None:
+        """At the end of this tick."""
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._frames.append(frame)
+
+    def _flush(self) -> None:
+        frames, self._frames = self._frames, []
+        if not self._transport.is_disconnected:
+            self._transport.send(WSMsgType.TEXT, ("[" + ",".join(frames) + "]").encode())
+
+
+async def serve(port: int) -> None:
+    """Until killed."""
+    everybody: dict[str, Attendant] = {}
+
+    def attend(request: WSUpgradeRequest) -> WSListener:
+        return Attendant(request.path.rpartition(b"=")[2].decode(), everybody)
+
+    server = await ws_create_server(attend, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+class Relay:
+    """The relay as a venue."""
+
+    name = "relay"
+
+    def __init__(self) -> None:
+        port = free_port()
+        self._url = f"ws://127.0.0.1:{port}"
+        log = Path(tempfile.gettempdir()) / f"wm-bench-relay-{port}.log"
+        self._child = Child("relay", [sys.executable, "-m", "tools.bench.relay", str(port)], log=log, cwd=ROOT)
+        self._child.await_ready(lambda: not port_is_free("127.0.0.1", port), READY_SECONDS)
+
+    async def prepare(self) -> None:
+        """Nothing to set."""
+
+    async def people(self, count: int) -> Sequence[Account]:
+        """Everybody is welcome."""
+        return [Account(str(number), str(number)) for number in range(count)]
+
+    async def connect(self, account: Account, ear: Ear) -> Talker:
+        """As to the product."""
+        return await open_line(self._url, account, ear)
+
+    def processes(self) -> Processes:
+        """One."""
+        return {"server": [self._child.pid]}
+
+    async def facts(self) -> dict[str, str]:
+        """Nothing to tell."""
+        return {}
+
+    async def close(self) -> None:
+        """End it."""
+        self._child.kill()
+        self._child.log.unlink()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(int(sys.argv[1])))

@@ -1,0 +1,175 @@
+"""From results to what people read: a table, and a file others can compute with."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tools.bench.flood_table import flood_table
+from tools.bench.statistics import median
+from tools.devstack.options import ROOT
+
+Record = Mapping[str, Any]
+HEADLINE = {
+    "ceiling": "messages_per_second",
+    "closed": "messages_per_second",
+    "growth": "messages_per_second",
+    "open": "received_p99_ms",
+    "open-half": "received_p99_ms",
+    "offline": "connect_to_last_ms",
+    "idle": "server_kb_each",
+    "storm": "reconnects_per_second",
+}
+"""The figure of each mode that is drawn, and set in relation to the reference's."""
+REFERENCE = "ejabberd"
+_SEED, _BEFORE = "-seed", "mini-before"
+
+
+def _same_in_wm_v1(row: Mapping[str, Any]) -> str:
+    """The contender with the same servers whose people speak ``wm.v1``; "" for one that does so itself."""
+    name: str = row["contender"]
+    return name.removesuffix(_SEED) if name.endswith(_SEED) else ""
+
+
+def _the_same_before(row: Mapping[str, Any]) -> str:
+    """The contender with the code of before; "" where that is no comparison."""
+    name: str = row["contender"]
+    if name.removesuffix(_SEED) not in ("mini-everysec", "mini"):
+        return ""
+    return _BEFORE + (_SEED if name.endswith(_SEED) else "")
+
+
+RELATIONS = {"× wm.v1": _same_in_wm_v1, "× before": _the_same_before}
+"""Further columns, for those runs in which somebody has something to be set in relation to."""
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    names = [line.partition(":")[2].strip() for line in _read("/proc/cpuinfo") if line.startswith("model name")]
+    memory = next((line.split()[1] for line in _read("/proc/meminfo") if line.startswith("MemTotal")), "0")
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(int(memory) / 2**20, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+def _read(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
+
+
+def commit() -> str:
+    """Which state of the code was measured; with a ``+`` when there were changes on top."""
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip()
+
+
+def about() -> dict[str, Any]:
+    """When, what and where; to be asked before anything is measured."""
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"when": when, "commit": commit(), "machine": machine(), "load_average_before": os.getloadavg()[0]}
+
+
+def document(start: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
+    """The whole file. ``start`` is what :func:`about` said."""
+    return {**start, "summary": summary(records), "runs": list(records)}
+
+
+def write(path: Path, contents: Mapping[str, Any]) -> None:
+    """As JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+
+
+def summary(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """For each mode and contender: median, lowest and highest of each figure over the rounds.
+
+    Void rounds are counted, and their figures left out, unless there are no others: then all of it is void.
+    """
+    rows = []
+    for mode, contender in dict.fromkeys((each["mode"], each["contender"]) for each in records):
+        of_it = [each for each in records if (each["mode"], each["contender"]) == (mode, contender)]
+        good = [each for each in of_it if not each["void"]]
+        rows.append(
+            {
+                "mode": mode,
+                "contender": contender,
+                "rounds": len(of_it),
+                "void": len(of_it) - len(good),
+                **({"hostile": [each["facts"].get("hostile", "") for each in of_it]} if mode == "floods" else {}),
+                "figures": _spread(each["figures"] for each in good or of_it),
+                "cpu_microseconds_each": _spread(each["cpu_microseconds_each"] for each in good or of_it),
+            }
+        )
+    return rows
+
+
+def _spread(figures: Iterable[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    gathered: dict[str, list[float]] = {}
+    for each in figures:
+        for name, value in each.items():
+            gathered.setdefault(name, []).append(value)
+    return {
+        name: {"median": median(values), "lowest": min(values), "highest": max(values)}
+        for name, values in gathered.items()
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: a table for each mode; each figure as median (lowest–highest)."""
+    parts = []
+    for mode in dict.fromkeys(row["mode"] for row in rows):
+        of_mode = [row for row in rows if row["mode"] == mode]
+        if mode == "floods":
+            parts.append(flood_table(of_mode))
+            continue
+        names = list(dict.fromkeys(name for row in of_mode for name in row["figures"]))
+        others = [title for title, of in RELATIONS.items() if any(_other(of(row), of_mode) for row in of_mode)]
+        titles = [f"× {REFERENCE}", *others]
+        lines = [["contender", *names, *titles, "CPU µs each", "void"], ["---"] * (len(names) + len(titles) + 3)]
+        for row in of_mode:
+            relations = [
+                _relation(row, of_mode, REFERENCE),
+                *(_relation(row, of_mode, RELATIONS[t](row)) for t in others),
+            ]
+            lines.append(_cells(row, names, relations))
+        parts.append(f"### {mode}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
+    return "\n\n".join(parts)
+
+
+def _relation(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], contender: str) -> str:
+    """The headline figure's median over that of another contender; blank where there is none."""
+    name = HEADLINE.get(row["mode"], "")
+    other = _other(contender, rows)
+    if other is None or other is row or name not in row["figures"] or not other["figures"].get(name, {}).get("median"):
+        return ""
+    return f"{row['figures'][name]['median'] / other['figures'][name]['median']:.2f}"
+
+
+def _other(contender: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((row for row in rows if row["contender"] == contender), None)
+
+
+def _cells(row: Mapping[str, Any], names: Sequence[str], relations: Sequence[str]) -> list[str]:
+    figures = [_cell(row["figures"].get(name)) for name in names]
+    each = ", ".join(f"{role} {spread['median']:g}" for role, spread in row["cpu_microseconds_each"].items())
+    return [row["contender"], *figures, *relations, each, f"{row['void']} of {row['rounds']}"]
+
+
+def _cell(spread: Mapping[str, float] | None) -> str:
+    if spread is None:
+        return ""
+    middle, low, high = spread["median"], spread["lowest"], spread["highest"]
+    return f"{middle:g}" if low == high else f"{middle:g} ({low:g}–{high:g})"

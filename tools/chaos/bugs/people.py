@@ -1,0 +1,143 @@
+"""Bugs in what is known of people: who is online, whom they block, which session lives, what was lost."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from delivery.connection.connection import Connection
+from delivery.connection.lease import Lease
+from delivery.hub import Hub
+from delivery.messenger import Messenger
+from delivery.people import People
+from delivery.presence import Claimed
+from protocol.refusals import Refusal
+from server.client_socket import ClientSocket
+from tests.delivery.models.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
+from tools.chaos.bugs.base import Bug, Scene
+from tools.chaos.bugs.lua import broken, tap
+
+STALE_SECONDS: Final = 5.0
+
+
+def tcp_is_life() -> None:
+    """A socket that stands is alive: the heartbeat is content, and the lease is carried on."""
+    ClientSocket.take_evidence = lambda _self: True  # type: ignore[method-assign]
+
+    def due(self: Lease, now: float) -> bool:
+        self.sign_of_life()
+        return now - self._renewed >= self._early
+
+    Lease.due = due  # type: ignore[method-assign]
+
+
+def keep_sockets() -> None:
+    """A session that is logged out keeps its sockets."""
+    Hub.close_session = lambda *_args, **_more: None  # type: ignore[method-assign]
+
+
+def keep_quiet() -> None:
+    """Nobody is told that storage lost something."""
+    reclaimed = Connection.reclaimed
+
+    async def silently(self: Connection, claimed: Claimed, **_more: bool) -> None:
+        await reclaimed(self, claimed, storage_lost=False)
+
+    Connection.reclaimed = silently  # type: ignore[method-assign]
+
+
+def load_no_blocks() -> None:
+    """A person who comes from PostgreSQL anew blocks nobody."""
+    load = People.load
+
+    async def openly(self: People, mobile: str) -> None:
+        await load(self, mobile)
+        await self._link.command("DEL", self.keys(mobile).blocks)
+
+    People.load = openly  # type: ignore[method-assign]
+
+
+def ask_blocks_before() -> None:
+    """Whether a block stands is asked by the server, and remembered; the scripts do not look."""
+    broken(tap("send", "collect", lua=NO_BLOCKS))()
+    send_soon = Messenger.send_soon
+    known: dict[tuple[str, str], tuple[float, bool]] = {}
+
+    async def ask(self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any) -> None:
+        try:
+            stands = await self.mailbox._link.command("SISMEMBER", self.mailbox._people.keys(to).blocks, sender)
+        except Refusal as refusal:
+            then(refusal)
+            return
+        known[sender, to] = time.monotonic(), bool(stands)
+        go(self, sender, to, chats, then)
+
+    def go(self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any) -> None:
+        _, blocked = known[sender, to]
+        if blocked:
+            then([f"{time.time() * 1000:.0f}-0" for _ in chats])
+        else:
+            send_soon(self, sender, to, chats, then)
+
+    def asking(
+        self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Callable[[Any], None]
+    ) -> None:
+        asked, _ = known.get((sender, to), (0.0, False))
+        if time.monotonic() - asked > STALE_SECONDS:
+            self._hub.spawn(ask(self, sender, to, chats, then))
+        else:
+            self._hub.spawn(_later(go, self, sender, to, chats, then))
+
+    Messenger.send_soon = asking  # type: ignore[method-assign]
+
+
+async def _later(work: Callable[..., None], *args: Any) -> None:
+    work(*args)  # never before the caller has returned
+
+
+BLOCKING: Final = {"block": 20.0, "log_out": 0.0, "vanish": 0.0, "tunnel": 0.0}
+
+BUGS: Final = [
+    Bug(
+        "release-unfenced",
+        "A connection that ends releases its device's lease without looking whether a newer one holds it.",
+        *("I6", "not shown online", broken(OF_PRESENCE["anybody releases"])),
+        Scene(("delay-pubsub",), before=3.0, often={"switch": 12.0, "look": 80.0}),
+        quick=True,
+    ),
+    Bug(
+        "tcp-is-life",
+        "A lease is carried on for as long as TCP stands, without a sign of life.",
+        *("I6", "was shown online, without a connection", tcp_is_life),
+        Scene(before=10.0, often={"tunnel": 6.0, "look": 30.0}),
+    ),
+    Bug(
+        "logout-keeps-sockets",
+        "A logout ends the session and leaves its sockets open.",
+        *("I9", "had logged out", keep_sockets),
+        Scene(before=3.0, drain=1.0, often={"log_out": 4.0}),
+    ),
+    Bug(
+        "epoch-untold",
+        "A connection that finds storage emptied does not tell its client.",
+        *("I12", "was never told", keep_quiet),
+        Scene(("flushall",), before=1.0, drain=12.0),
+    ),
+    Bug(
+        "blocks-stale",
+        "Whether a block stands is asked before the chat is stored, and remembered for five seconds.",
+        *("I5", "was sent after the block was answered, and came", ask_blocks_before),
+        Scene(before=8.0, people=150, rate=400.0, often=BLOCKING),
+    ),
+    Bug(
+        "blocks-fail-open",
+        "When Redis has forgotten a person, he is loaded without his blocks.",
+        *("I5", "was sent after the block was answered, and came", load_no_blocks),
+        Scene(("flushall",), before=3.0, after=4.0, people=150, rate=400.0, often=BLOCKING),
+    ),
+    Bug(
+        "expiry-untold",
+        "What waited for too long leaves, and its sender is not told.",
+        *("of chats that waited for too long", "[]", broken(OF_MAILBOXES["a chat expires and nobody is told"])),
+        Scene(("expiry",), before=1.0),
+    ),
+]

@@ -1,0 +1,197 @@
+"""Bugs on the way from a client's chat to its place in a mailbox, and back to its single tick."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import hiredis
+import msgspec
+
+from delivery.connection.inbound import Inbound
+from delivery.connection.sends import MOST, Sends
+from delivery.doorbell import ring_command
+from delivery.link.link import Link
+from delivery.messenger import Messenger
+from protocol.refusals import Refusal
+from tests.delivery.models.breakages import OF_MAILBOXES
+from tools.chaos.bugs.base import Bug, Scene
+from tools.chaos.bugs.lua import broken, instead, tap
+
+SLOW_HEALING: Final = {"PING_SECONDS": "30", "LEASE_SECONDS": "60", "RECLAIM_SECONDS": "60"}
+"""A lost ring is made up for by renewals and by a job, within seconds: so that it shows, they come late."""
+QUIET: Final = {"vanish": 0.0, "tunnel": 0.0, "switch": 0.0, "cut": 0.0, "log_out": 0.0, "block": 0.0}
+
+
+def believe_from() -> None:
+    """The sender is who the frame says."""
+    one = Inbound._one
+
+    def believing(self: Inbound, part: bytes) -> list[bytes]:
+        said = msgspec.json.decode(part)
+        if said.get("type") == "chat":
+            self._sends._sender = said.get("from") or self._mobile
+        return one(self, part)
+
+    Inbound._one = believing  # type: ignore[method-assign]
+
+
+def answer_early() -> None:
+    """``sent``, and then the script."""
+    go_on, answers = Sends._go_on, Sends._answers
+
+    def answering(self: Sends, to: str) -> None:
+        chats = self._queues[to][:MOST]
+        if chats:
+            stream_ids: list[str | Refusal] = [f"{time.time() * 1000:.0f}-0" for _ in chats]
+            self._desk.say(answers(self, to, chats, stream_ids))
+        go_on(self, to)
+
+    Sends._go_on = answering  # type: ignore[method-assign]
+    Sends._answers = lambda *_: []  # type: ignore[method-assign]
+
+
+def race() -> None:
+    """No queue: each chat is stored by a task of its own, over whichever connection of a pool is free."""
+
+    async def alone(self: Sends, to: str, chat: tuple[str, str]) -> None:
+        await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - how long such a connection takes
+        answer: list[str | Refusal] | Exception
+        try:
+            answer = await self._messenger.send(self._sender, to, [chat])
+        except Refusal as refusal:
+            answer = refusal
+        self._desk.say(self._answers(to, [chat], answer))
+        self._count_down([chat])
+
+    def put(self: Sends, to: str, message_id: str, message: str) -> None:
+        self.pending += 1
+        self.characters += len(message)
+        self._desk.spawn(alone(self, to, (message_id, message)))
+
+    Sends.put = put  # type: ignore[method-assign]
+
+
+def ring_first() -> None:
+    """The servers are rung, and then the chats are stored."""
+    broken(tap("send", lua="if command == 'PUBLISH' then return 0 end"))()
+
+    async def ring_and_store(
+        self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any
+    ) -> None:
+        link, place = self.mailbox._link, f"{time.time() * 1000:.0f}-0"
+        try:
+            held = await link.command("HVALS", self.mailbox._people.keys(to).leases)
+            for server in {value.decode().split()[0] for value in held}:
+                if server == self._doorbell._server_id:
+                    self._doorbell._ears.ring(to, place)
+                else:
+                    await link.command(*ring_command(server, to, place))
+        except Refusal as refusal:
+            then(refusal)
+            return
+        self.mailbox.deposit_soon(to, sender, chats, lambda made: then(getattr(made, "stream_ids", made)))
+
+    def send_soon(self: Messenger, *what: Any) -> None:
+        self._hub.spawn(ring_and_store(self, *what))
+
+    Messenger.send_soon = send_soon  # type: ignore[method-assign]
+
+
+def give_sources_once() -> None:
+    """A Redis that does not know a script is given it, but each only once."""
+    heard, given = Link._heard, set[str]()
+
+    def hearing(self: Link, reply: Any) -> None:
+        asked = self._sent[0]
+        if isinstance(reply, hiredis.ReplyError) and asked.script is not None and str(reply).startswith("NOSCRIPT"):
+            if asked.script.sha in given:
+                self._sent[0] = asked._replace(script=None)
+            given.add(asked.script.sha)
+        heard(self, reply)
+
+    Link._heard = hearing  # type: ignore[method-assign]
+
+
+def _trimming(most: int) -> str:
+    return f"""
+    if command == 'XADD' and string.sub(said[1], 1, 8) == 'mailbox:' then
+      local id = run(command, unpack(said, 1, most))
+      if id then run('XTRIM', said[1], 'MAXLEN', {most}) end
+      return id
+    end"""
+
+
+LOOK: Final = "local record = records[field]\n"
+MAKE_ROOM: Final = """
+  while not record and chats >= most_chats do
+    chats = chats - 1
+    redis.call('XTRIM', KEYS[2], 'MAXLEN', chats)
+  end
+"""
+AWAY: Final = Scene(before=8.0, rate=120.0, often={"tunnel": 2.5})
+
+BUGS: Final = [
+    Bug(
+        "from-believed",
+        "The sender of a chat is who its frame says, not who logged in.",
+        *("I8", "came to", believe_from),
+        Scene(before=2.0),
+    ),
+    Bug(
+        "sent-early",
+        "`sent` is said before the store has answered.",
+        *("I1", "never came", answer_early),
+        Scene(("kill-redis",), before=1.0),
+    ),
+    Bug(
+        "order-raced",
+        "Chats of one connection to one person are stored at once, not one after the other.",
+        *("I3", "on one connection", race),
+        Scene(before=4.0, rate=30.0, often={"burst": 16.0}),
+    ),
+    Bug(
+        "ring-first",
+        "The recipient's server is rung before the chat is stored, and finds nothing.",
+        *("I1", "never came", ring_first),
+        Scene(before=4.0, people=40, rate=25.0, knobs=SLOW_HEALING, often=QUIET),
+    ),
+    Bug(
+        "dedupe-forgotten",
+        "A repeated chat is stored again: nobody looks for its record.",
+        *("I2", "got another answer", broken(OF_MAILBOXES["a send does not look for a record"])),
+        Scene(before=3.0, often={"repeat": 12.0, "cut": 3.0}),
+        quick=True,
+    ),
+    Bug(
+        "records-leave",
+        "The record of a chat leaves the mailbox with it: a later repetition is a new chat.",
+        *("I2", "got another answer", broken(OF_MAILBOXES["a settled chat takes the records along"])),
+        Scene(before=3.0, often={"repeat": 4.0}),
+    ),
+    Bug(
+        "mailbox-trimmed",
+        "A mailbox keeps its newest ten entries (MAXLEN), and drops what is older.",
+        *("I1", "never came", broken(tap("send", "receipt", lua=_trimming(10)))),
+        AWAY,
+    ),
+    Bug(
+        "cap-drops",
+        "A full mailbox drops its oldest chat instead of refusing the newest.",
+        *("I1", "never came", broken(instead("send", LOOK, LOOK + MAKE_ROOM))),
+        Scene(before=8.0, rate=120.0, knobs={"MAILBOX_LIMIT": "12"}, often={"tunnel": 2.5}),
+    ),
+    Bug(
+        "counters-stay",
+        "What leaves a mailbox is not counted down: it is full for ever.",
+        *("I11", "sent in vain", broken(OF_MAILBOXES["counters are not lowered"])),
+        Scene(before=4.0, drain=10.0, rate=150.0, knobs={"MAILBOX_LIMIT": "12"}, often=QUIET),
+    ),
+    Bug(
+        "noscript",
+        "A script that Redis forgot is not given to it a second time.",
+        *("I11", "was closed with 1011", give_sources_once),
+        Scene(("kill-redis",), before=1.0, drain=3.0),
+    ),
+]

@@ -1,0 +1,54 @@
+"""All invariants over one history."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tools.chaos.checker.chats import i1_kept, i1b_at_most_once, i2_once, i3_order, i8_authentic, missing
+from tools.chaos.checker.fates import fates
+from tools.chaos.checker.people import i5_blocks, i6_presence, i9_logout
+from tools.chaos.checker.receipts import i4_receipts
+from tools.chaos.checker.report import USUAL, Limits, Report, Violation
+from tools.chaos.checker.service import i11_available, i12_told, i14_window, outages
+from tools.chaos.history import Event
+
+INVARIANTS: Final[dict[str, Callable[[Sequence[Event], Limits], list[Violation]]]] = {
+    "I1": i1_kept,
+    "I1b": i1b_at_most_once,
+    "I2": i2_once,
+    "I3": i3_order,
+    "I4": i4_receipts,
+    "I5": i5_blocks,
+    "I6": i6_presence,
+    "I8": i8_authentic,
+    "I9": i9_logout,
+    "I11": i11_available,
+    "I12": i12_told,
+    "I14": i14_window,
+}
+
+
+def check(history: Sequence[Event], *, limits: Limits = USUAL) -> Report:
+    """Judge a whole history.
+
+    :raises ValueError: it was not drained, so nothing follows from what is missing in it
+    """
+    drained = [event for event in history if event.kind == "drained"]
+    if not drained:
+        raise ValueError("this history was never drained: nothing follows from what is missing in it")
+    violations = [violation for judge in INVARIANTS.values() for violation in judge(history, limits)]
+    chats = [fate for fate in fates(history).values() if fate.sends]
+    reasons = Counter(why for *_, why in missing(history))
+    outside, within = outages(history, limits)
+    return Report(
+        sent=len(chats),
+        acknowledged=sum(fate.sent is not None for fate in chats),
+        delivered=sum(bool(fate.deliveries) for fate in chats),
+        told=reasons["told"],
+        withheld=reasons["withheld"],
+        expired=reasons["expired"],
+        outage=round(max((outage.seconds for outage in outside), default=0.0), 2),
+        outage_in_faults=round(max((outage.seconds for outage in within), default=0.0), 2),
+        drained=drained[-1].ok,
+        violations=violations,
+    )

@@ -1,0 +1,197 @@
+"""Redis whose memory is full, and people who come and go all the same: each of them must get everything but a chat."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Final, TypeVar
+
+import httpx
+import websockets
+
+from tests.support.people import Person, Talk, login, request, sign_up
+from tools.chaos.faults.base import Fault
+from tools.chaos.stack import Stack
+
+T = TypeVar("T")
+PATIENCE: Final = 30.0
+"""Seconds for one step. It may fail for another fault's sake, but not for as long as memory is full."""
+_MAY_FAIL: Final = (OSError, httpx.HTTPError, websockets.WebSocketException, AssertionError)
+
+
+async def _in_the_end(what: str, step: Callable[[], Awaitable[T]]) -> T:
+    """What a step gives, tried again until it works.
+
+    :raises AssertionError: it does not within :data:`PATIENCE`
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await step()
+        except _MAY_FAIL as error:
+            if time.monotonic() > until:
+                raise AssertionError(f"with Redis' memory full: {what}: {type(error).__name__}: {error}") from error
+            await asyncio.sleep(0.3)
+
+
+class OutOfMemory(Fault):
+    """maxmemory with noeviction: chats are refused, and everything else goes on, so that memory frees itself."""
+
+    answers = True
+    name, what, touches, seconds = (
+        "maxmemory",
+        "Redis at maxmemory, people come, read, block, log in and out; then allowed more",
+        frozenset({"redis"}),
+        4.0,
+    )
+    chats: ClassVar[int] = 15
+    """Of 16 kB, that wait for somebody."""
+
+    def prepare(self, stack: Stack) -> None:
+        self._complaints: list[str] = []
+        self._told: set[str] = set()
+        self._url = stack.groups[1].url
+        self._ws_url = self._url.replace("http", "ws", 1)
+        asyncio.run(self._fill())
+
+    async def _fill(self) -> None:
+        self._asha, self._ravi, self._mina = [await sign_up(self._url) for _ in range(3)]
+        talk = await self._asha.open(self._ws_url)
+        for n in range(self.chats):
+            await talk.say(type="chat", to=self._ravi.mobile, messageId=f"m-{n}", message=f"{n} " + "x" * 16_000)
+        await talk.wait_all(lambda frame: frame["type"] == "sent", self.chats, 30)
+        await talk.end()
+
+    def strike(self, stack: Stack) -> None:
+        with stack.client() as client:
+            client.config_set("maxmemory", "1mb")
+        self._visitors = threading.Thread(target=self._visit, args=(stack,))
+        self._visitors.start()
+
+    def heal(self, stack: Stack) -> None:
+        self._visitors.join()
+        with stack.client() as client:
+            client.config_set("maxmemory", "0")
+        try:
+            asyncio.run(self._afterwards())
+        except AssertionError as error:
+            self._complaints.append(str(error))
+
+    def after(self, stack: Stack) -> list[str]:
+        return self._complaints
+
+    # ---- while it is full
+
+    def _visit(self, stack: Stack) -> None:
+        try:
+            asyncio.run(self._come_and_go())
+            with stack.client() as client:
+                left: Any = client.xlen(f"mailbox:{{{self._ravi.mobile}}}")
+            assert not left, f"with Redis' memory full: {left} chats that were read did not leave"
+        except AssertionError as error:
+            self._complaints.append(str(error))
+
+    async def _come_and_go(self) -> None:
+        await _in_the_end("/ready does not say so", self._ready_says_so)
+        await asyncio.gather(self._read(), self._block_and_be_refused(), self._log_in_and_out())
+
+    async def _ready_says_so(self) -> None:
+        async with httpx.AsyncClient(base_url=self._url, timeout=10) as client:
+            answer = await client.get("/ready")
+        assert (answer.status_code, answer.json()["checks"]["memory"]) == (200, False), answer.text
+
+    async def _read(self) -> None:
+        """A person who has chats waiting gets and acknowledges them, and is shown online; in each dialect a part."""
+
+        async def read(v1: bool) -> None:
+            talk = await self._ravi.open(self._ws_url, v1)
+            try:
+                await asyncio.sleep(0.2)
+                if v1:
+                    await talk.wait(lambda frame: frame["type"] == "synced")
+                seen.update(frame["messageId"] for frame in talk.chats())
+                query = {"mobileNo": self._ravi.mobile}
+                answer = await request(self._url, self._mina, "GET", "/profile/lastseen", params=query)
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["data"].get("lastSeen") == "online", "connected, and not shown online"
+            finally:
+                await talk.end()
+
+        seen: set[str] = set()
+        await _in_the_end("who has chats waiting cannot read them", lambda: read(False))
+        await _in_the_end("who has chats waiting cannot read them", lambda: read(True))
+        assert seen == {f"m-{n}" for n in range(self.chats)}, f"with Redis' memory full only {sorted(seen)} came"
+
+    async def _block_and_be_refused(self) -> None:
+        async def block() -> None:
+            body = {"blockedUserMobileNo": self._asha.mobile}
+            answer = await request(self._url, self._mina, "POST", "/block-action/block", json=body)
+            assert answer.status_code == 200, answer.text
+            query = {"mobileNo": self._asha.mobile}
+            answer = await request(self._url, self._mina, "DELETE", "/block-action/unblock", params=query)
+            assert answer.status_code == 200, answer.text
+
+        async def chat() -> None:
+            async with self._opened(self._asha) as talk:
+                told = await talk.chat(self._mina, f"refused-{time.monotonic_ns()}")
+                taken.append(told["type"] == "sent")
+                assert told.get("code") == "storage_full", told
+
+        taken: list[bool] = []
+        await _in_the_end("nobody can block", block)
+        await _in_the_end("a chat is not refused as storage_full", chat)
+        assert not any(taken), "a chat was sent with Redis' memory full"
+
+    async def _log_in_and_out(self) -> None:
+        async def ticket() -> None:
+            answer = await request(self._url, self._mina, "POST", "/v1/tickets")
+            assert answer.status_code == 200, answer.text
+            url = f"{self._ws_url}/?ticket={answer.json()['ticket']}"
+            async with websockets.connect(url, subprotocols=[websockets.Subprotocol("wm.v1")]) as socket:
+                assert "hello" in str(await asyncio.wait_for(socket.recv(), 5))
+
+        async def enter() -> Person:
+            return Person(self._mina.mobile, await login(self._url, self._mina.mobile, "laptop"), "Mina")
+
+        async def leave() -> None:
+            answer = await request(self._url, laptop, "POST", "/auth/logout")
+            assert answer.status_code == 200, answer.text
+
+        async def is_out() -> None:
+            answer = await request(self._url, laptop, "GET", "/block-action/list")
+            assert answer.status_code == 401, f"the token of a logout still works: {answer.status_code}"
+
+        await _in_the_end("nobody gets in with a ticket", ticket)
+        laptop = await _in_the_end("nobody can log in", enter)
+        await _in_the_end("nobody can log out", leave)
+        await _in_the_end("a logout is none", is_out)
+
+    # ---- afterwards
+
+    async def _afterwards(self) -> None:
+        """There is room: chats are sent again, and the receipts of what was read have come."""
+
+        async def again() -> None:
+            async with self._opened(self._asha) as asha, self._opened(self._ravi) as ravi:
+                message_id = f"again-{time.monotonic_ns()}"
+                assert (await asha.chat(self._ravi, message_id))["type"] == "sent"
+                await ravi.wait(lambda frame: frame["type"] == "chat" and frame["messageId"] == message_id)
+                await asha.wait(lambda frame: frame["type"] == "ack" and message_id in str(frame))
+
+        await _in_the_end("after it no chat is sent", again)
+        missing = {f"m-{n}" for n in range(self.chats)} - self._told
+        assert not missing, f"read with Redis' memory full, and never told: {sorted(missing)}"
+
+    @asynccontextmanager
+    async def _opened(self, person: Person) -> AsyncIterator[Talk]:
+        """Somebody's connection, closed at the end. What it was told of receipts it has acknowledged: that is kept."""
+        talk = await person.open(self._ws_url)
+        try:
+            yield talk
+        finally:
+            await talk.end()
+            self._told.update(talk.delivered())
+
+
+FAULTS: list[type[Fault]] = [OutOfMemory]

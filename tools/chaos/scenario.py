@@ -1,0 +1,223 @@
+"""One scenario: people talk, something breaks, is mended, and then everything must be well."""
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+from tools.chaos import probe
+from tools.chaos.checker import Limits, Report, check
+from tools.chaos.faults import Fault
+from tools.chaos.history import History, read
+from tools.chaos.population import Population
+from tools.chaos.stack import LEASE_SECONDS, Stack
+
+P = ParamSpec("P")
+T = TypeVar("T")
+GREEN_SECONDS: Final = 10.0
+"""After healing everything serves again within."""
+LOOK_SECONDS: Final = 0.1
+LIMITS: Final = Limits(lease=LEASE_SECONDS, heal=GREEN_SECONDS)
+EXPECTED_ERRORS: Final = (
+    *("worker died", "the manager is gone", "this process stood still for longer than a lease"),
+    *("an entry is parked", "an entry could not be said"),
+    *("failed, Refusal: unavailable", "Resetting connection with an active transaction"),
+)
+"""Lines of level error that tell of what we did, not of a bug: a job while Redis was away, a pool's connection on which
+PostgreSQL froze."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of talk before and after, patience at the end; how many people and chats a second.
+
+    :param settle: seconds in which the stack must come back to base
+    :param often: how often people do what, where it differs from ``affairs.A_SECOND``
+    """
+
+    before: float = 2.0
+    after: float = 2.0
+    drain: float = 25.0
+    people: int = 50
+    rate: float = 200.0
+    settle: float = probe.BACK_SECONDS
+    often: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What came of a scenario. ``green`` is in seconds after healing; ``history`` a file, kept when it is red."""
+
+    name: str
+    seed: int
+    report: Report
+    green: float
+    base: probe.Probe
+    now: probe.Probe
+    excuses: frozenset[str]
+    history: Path
+    complaints: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def broken(self) -> list[str]:
+        """Violations that nothing excuses, and everything else that is not as it must be."""
+        found = [str(each) for each in self.report.violations if each.invariant not in self.excuses]
+        if not self.report.drained and "I1" not in self.excuses:
+            found.append("not everything arrived that was waited for")
+        return found + self.complaints
+
+    @property
+    def red(self) -> bool:
+        """Whether a promise was broken."""
+        return bool(self.broken)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        figures = {name: round(value, 2) for name, value in self.report.figures().items()}
+        return {
+            "scenario": self.name,
+            "seed": self.seed,
+            "red": self.red,
+            **figures,
+            "drained": self.report.drained,
+            "green": round(self.green, 2),
+            "base": self.base.record(),
+            "after": self.now.record(),
+            "broken": self.broken,
+            "excused": sorted(self.excuses),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+class Scenario:
+    """Some faults, at once, on a running stack.
+
+    :param faults: none: what must hold outside of faults
+    :param seed: of the people and of the moments at which a second fault strikes
+    """
+
+    def __init__(self, stack: Stack, faults: Sequence[Fault], seed: int, times: Times, limits: Limits = LIMITS) -> None:
+        self.stack, self.faults, self.seed, self.times, self.limits = stack, faults, seed, times, limits
+        self.name = "+".join(fault.name for fault in faults) or "nothing"
+        self._rng = random.Random(seed)  # noqa: S311 - a seed that can be repeated
+        self.path = stack.home / f"{self.name}-{seed}.jsonl"
+
+    async def run(self) -> Outcome:
+        """All of it.
+
+        :raises TimeoutError: the people could not even begin
+        """
+        began, read_to = time.monotonic(), _sizes(self.stack)
+        with History(self.path) as history:
+            population = self._population(history)
+            try:
+                async with asyncio.timeout(60):
+                    await population.begin()
+                await population.talk(self.times.before)
+                await self._by_hand(self.stack.await_ready, GREEN_SECONDS)
+                base = await self._by_hand(probe.take, self.stack)
+                green = await self._break(population, history)
+                await population.talk(self.times.after)
+                await population.drain(self.times.drain)
+                now, complaints = await self._by_hand(probe.settle, self.stack, self._allowed(base), self.times.settle)
+            finally:
+                await population.end()
+        report = await self._by_hand(lambda: check(read(self.path), limits=self.limits))
+        complaints += [each for fault in self.faults for each in await self._by_hand(fault.after, self.stack)]
+        complaints += errors(self.stack, read_to)
+        if green > GREEN_SECONDS:
+            complaints.append(f"green only after {green:.1f} s")
+        excuses = frozenset[str]().union(*(fault.excuses for fault in self.faults))
+        seconds = time.monotonic() - began
+        return Outcome(self.name, self.seed, report, green, base, now, excuses, self.path, complaints, seconds)
+
+    def _population(self, history: History) -> Population:
+        times, often = self.times, dict(self.times.often)
+        for fault in self.faults:
+            often.update(fault.often)
+        return Population(
+            history, self.stack.addresses, people=times.people, rate=times.rate, seed=self.seed, often=often
+        )
+
+    async def _break(self, population: Population, history: History) -> float:
+        """While people go on talking; the seconds until all was well again."""
+        breaking = asyncio.create_task(self._strike_and_heal(history))
+        while not breaking.done():
+            await population.talk(LOOK_SECONDS)
+        return breaking.result()
+
+    def _allowed(self, base: probe.Probe) -> probe.Probe:
+        """What it must come back to."""
+        more = Counter[str]()
+        for fault in self.faults:
+            more.update(fault.keeps)
+        return replace(base, **{name: getattr(base, name) + count for name, count in more.items()})
+
+    async def _by_hand(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What blocks."""
+        return await asyncio.get_running_loop().run_in_executor(self.stack.hands, partial(work, *args, **kwargs))
+
+    async def _strike_and_heal(self, history: History) -> float:
+        for fault in self.faults:
+            await self._by_hand(fault.prepare, self.stack)
+        async with asyncio.TaskGroup() as together:
+            for n, fault in enumerate(self.faults):
+                together.create_task(self._one(fault, history, self._rng.uniform(0, 2) if n else 0))
+        return await self._by_hand(self._until_green)
+
+    async def _one(self, fault: Fault, history: History, wait: float) -> None:
+        await asyncio.sleep(wait)
+        told: dict[str, Any] = {"loses_storage": fault.loses_storage}
+        told["answers"] = all(each.answers for each in self.faults)
+        if fault.outage_limit is not None and len(self.faults) == 1:
+            told["outage_limit"] = fault.outage_limit
+        if not fault.mild:
+            history.note("fault begun", fault=fault.name, **told)
+        await self._by_hand(fault.strike, self.stack)
+        await asyncio.sleep((self.stack.long and fault.long_seconds) or fault.seconds)
+        await self._by_hand(fault.heal, self.stack)
+        if not fault.mild:
+            history.note("fault ended", fault=fault.name)
+
+    def _until_green(self) -> float:
+        began = time.monotonic()
+        while not self.stack.ready() and time.monotonic() - began < 3 * GREEN_SECONDS:
+            time.sleep(LOOK_SECONDS)
+        return time.monotonic() - began
+
+
+def _sizes(stack: Stack) -> dict[Path, int]:
+    return {path: path.stat().st_size for path in stack.logs.glob("*.log")}
+
+
+def errors(stack: Stack, since: dict[Path, int]) -> list[str]:
+    """What the product itself calls an error, beyond what we did to it: one line for each kind.
+
+    :param since: how long each log was before
+    """
+    found: dict[str, int] = {}
+    for path in stack.logs.glob("*.log"):
+        for event in _lines(path, since.get(path, 0)):
+            if event.get("level") in ("error", "critical"):
+                said = str(event.get("event"))[:160]
+                if not any(each in said for each in EXPECTED_ERRORS):
+                    found[said] = found.get(said, 0) + 1
+    return [f"logged {count} times: {said}" for said, count in found.items()]
+
+
+def _lines(path: Path, start: int) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            if line.startswith(b"{"):
+                try:
+                    yield json.loads(line)
+                except ValueError:  # half a line: its writer was killed
+                    continue

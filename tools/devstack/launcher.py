@@ -1,0 +1,113 @@
+"""From a command line to a running product, and back to nothing."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.devstack.binaries import MissingServerError
+from tools.devstack.family import Family, take_over
+from tools.devstack.options import Options
+from tools.devstack.places import UnsafePlaceError, private_directory
+from tools.devstack.probe import CannotListenError, require_address
+from tools.devstack.process import ChildError
+from tools.devstack.product import Product
+from tools.devstack.runfile import NAME, AlreadyRunningError, RunFile, only_one, read_run
+from tools.devstack.serving import Serving, choose_port
+from tools.devstack.signals import StopRequested, stop_on_signals
+from tools.devstack.storage import SECRET_NAME, Storage, secret_of
+from tools.devstack.terminal import complain, say
+
+TROUBLE = (AlreadyRunningError, CannotListenError, ChildError, MissingServerError, UnsafePlaceError)
+
+ONE_ADDRESS = {
+    "LOGINS_PER_ADDRESS_PER_MINUTE": "600",
+    "LOGINS_PER_ADDRESS_BURST": "1000",
+    "SIGN_UPS_PER_HOUR": "1000",
+    "UPGRADES_PER_ADDRESS_PER_SECOND": "100",
+    "UPGRADES_PER_ADDRESS_BURST": "1000",
+    "CONNECTIONS_PER_ADDRESS": "1000",
+}
+"""Limits of an address, for where everybody comes from this machine; unless the environment says otherwise."""
+
+
+def main(options: Options) -> int:
+    """Run until told to stop; the exit code."""
+    try:
+        with stop_on_signals():
+            require_address(options.host)
+            join(options, options.join) if options.join else run(options)
+    except StopRequested:
+        say("Stopped. Everything is kept for the next start.")
+        return 0
+    except TROUBLE as trouble:
+        complain(str(trouble))
+        return 1
+    return 0
+
+
+def run(options: Options) -> None:
+    """Storage, migrations, servers and background worker, in this order; the opposite at the end.
+
+    :raises StopRequested: the only good end
+    """
+    data = private_directory(options.data)
+    with only_one(data):
+        if left := take_over(data):
+            say(f"  ended {left} processes that an earlier, killed start had left")
+        for stale in data.glob("run*.json"):
+            stale.unlink()
+        family = Family(data / "children.json")
+        storage = Storage(data, os.environ)
+        try:
+            _run(options, data, family, storage)
+        finally:
+            storage.stop()
+            family.close()
+
+
+def _run(options: Options, data: Path, family: Family, storage: Storage) -> None:
+    storage.start(family)
+    say(f"  Redis      {'Valkey, ' + str(data / 'valkey') if storage.valkey else 'yours (REDIS_URL)'}")
+    say(f"  PostgreSQL {storage.postgres.home.data if storage.postgres else 'yours (DATABASE_URL)'}")
+    given = "JWT_SECRET" in storage.env
+    if not given:
+        storage.env["JWT_SECRET"] = secret_of(data)
+    product = Product({**ONE_ADDRESS, **storage.env}, data / "logs")
+    product.migrate()
+    say("  database   up to date")
+    facts = {"secret_file": None if given else str(data / SECRET_NAME)}
+    Serving(options, choose_port(options), product, family, RunFile(data / NAME)).run(facts)
+
+
+def join(options: Options, data: Path) -> None:
+    """More servers for a running instance.
+
+    :raises AlreadyRunningError: when there is none, or it cannot be joined
+    :raises UnsafePlaceError: when it is not ours to read
+    :raises StopRequested: the only good end
+    """
+    try:
+        running = read_run(data / NAME)
+    except OSError as error:
+        raise UnsafePlaceError(f"Cannot read what runs on {data}: {error.strerror}") from None
+    if running is None:
+        raise AlreadyRunningError(f"Nothing runs on {data}, so nothing can be joined. Start it first: python3 run.py")
+    env = {**ONE_ADDRESS, **os.environ, "REDIS_URL": running["redis_url"], "DATABASE_URL": running["database_url"]}
+    env["JWT_SECRET"] = _secret_to_join(running, env)
+    port = choose_port(options)
+    family = Family(data / f"children.{port}.json")
+    try:
+        product, file = Product(env, data / "logs"), RunFile(data / f"run.{port}.json")
+        Serving(options, port, product, family, file, joined=int(running["pid"])).run({})
+    finally:
+        family.close()
+
+
+def _secret_to_join(running: dict[str, Any], env: Mapping[str, str]) -> str:
+    """Tokens of one server must be good on the other."""
+    if kept := running["secret_file"]:
+        return Path(kept).read_text(encoding="ascii").strip()
+    if given := env.get("JWT_SECRET"):
+        return given
+    raise AlreadyRunningError("The instance to join was started with a JWT_SECRET of its own: set the same one here.")

@@ -1,0 +1,76 @@
+"""What ``run.py`` takes on its command line. Standard library only: it is read before anything is installed."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_PORT = 5000
+
+DESCRIPTION = """\
+Start WhatsApp Mini, with everything it needs: Valkey for REDIS_URL and PostgreSQL for DATABASE_URL, unless these
+variables name servers of your own. All other variables are passed on; .env.sample lists them.
+"""
+COMMANDS = """\
+other commands:
+  run.py test [ARGS]    run the tests (ARGS go to pytest)
+  run.py check          format, lint, types, floors and tests, as CI does
+  run.py bench [ARGS]   measure it, on a stack of its own; see: run.py bench --help
+  run.py chaos [ARGS]   break it, on a stack of its own, and check that nothing is lost; see: run.py chaos --help
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """``join`` is the data directory of a running instance, or None to be one."""
+
+    host: str
+    port: int
+    workers: int
+    data: Path
+    join: Path | None
+
+    def arguments(self) -> list[str]:
+        """The same as a command line that means the same in any directory."""
+        place = ["--join", str(self.join)] if self.join else ["--data", str(self.data)]
+        return ["--host", self.host, "--port", str(self.port), "--workers", str(self.workers), *place]
+
+
+def _whole(lowest: int, highest: int) -> type[int]:
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {lowest} to {highest}, not {text!r}")
+        return int(text)
+
+    return number  # type: ignore[return-value]  # argparse takes any callable
+
+
+def _directory(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"{text!r} names the home of nobody known here") from None
+
+
+def parse(arguments: list[str]) -> Options:
+    """Read the command line.
+
+    :raises SystemExit: with the usage, when it makes no sense
+    """
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description=DESCRIPTION,
+        epilog=COMMANDS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--port", type=_whole(1, 65535), default=DEFAULT_PORT, help="default 5000; the next free one when it is taken")
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    add("--workers", type=_whole(1, 64), default=2, help="server processes (default 2)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--data", type=_directory, metavar="DIR", help="where to keep everything (default .data)")
+    where.add_argument("--join", type=_directory, metavar="DIR", help="add servers to the instance running on DIR")
+    found = parser.parse_args(arguments)
+    data = found.join or found.data or ROOT / ".data"
+    return Options(found.host, found.port, found.workers, data, found.join)

@@ -1,0 +1,73 @@
+"""A real Valkey (or Redis) of our own, on a unix socket."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools.devstack.binaries import valkey_server
+from tools.devstack.places import private_directory
+from tools.devstack.process import Child
+from tools.devstack.server import Server
+
+START_SECONDS = 20.0  # a big append-only file takes its time to load
+
+
+class Valkey(Server):
+    """One server; ``data`` holds what it keeps, ``sockets`` its socket. Start, stop, kill, start again at will."""
+
+    name = "Valkey"
+
+    def __init__(
+        self, data: Path, sockets: Path, *, appendonly: bool, options: Mapping[str, str] | None = None
+    ) -> None:
+        """``options`` are further configuration directives, by name without the dashes."""
+        self.data, self.socket = data, sockets / "valkey.sock"
+        self.log = data.parent / "logs" / "valkey.log"
+        self.url = f"unix://{self.socket}?db=0"
+        self._options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(data),
+            "appendonly": "yes" if appendonly else "no",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+            "stream-node-max-bytes": "1024",  # the first chat that waits for somebody takes 3 KB less
+            "set-proc-title": "no",
+            "daemonize": "no",
+            **(options or {}),
+        }
+
+    def start(self) -> None:
+        """Start and wait until it answers.
+
+        :raises ChildError: when it does not come up
+        """
+        private_directory(self.data)
+        self.child = Child(self.name, self._command(), log=self.log)
+        self.child.await_ready(self.answers, START_SECONDS)
+
+    def _command(self) -> list[str | Path]:
+        # One argument per value: a path with spaces would otherwise fall apart. "save" with no value turns off
+        # snapshots, which the append-only file makes pointless.
+        directives = [part for name, value in self._options.items() for part in (f"--{name}", value)]
+        return [valkey_server(), *directives, "--save", ""]
+
+    def answers(self) -> bool:
+        """Whether it takes commands (while it loads its file it answers, but not with PONG)."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            connection.connect(str(self.socket))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+        return False
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open, nothing answers."""
+        self.running().signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Thaw it."""
+        self.running().signal(signal.SIGCONT)
