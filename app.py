@@ -16,26 +16,26 @@ from accounts.passwords import Passwords
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from background.loops import forever
-from delivery.doorbell import Doorbell, Ears
 from delivery.hub import Hub
-from delivery.link.link import Link
-from delivery.link.replicas import Replicated
-from delivery.link.store import KeyValues
 from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
-from delivery.people import People
+from delivery.notifications import NotificationHandlers, Notifications
 from delivery.ports import Identity
 from delivery.presence import Presence
 from delivery.rate_limits import RateLimits, Upgrades
-from delivery.registry import Registry
+from delivery.redis.client import RedisClient
+from delivery.redis.key_values import KeyValues
+from delivery.redis.replication import Replicated
 from delivery.send_limits import SendLimits
+from delivery.servers import Servers
 from delivery.storage import FULL, LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
+from delivery.user_records import UserRecords
 from handlers import register
 from handlers.services import Check, Services
 from handlers.socket import register_socket
 from models import EventKind
-from protocol.refusals import UNAVAILABLE, Refusal
+from protocol.errors import UNAVAILABLE, ApiError
 from server.application import MiniSanic, make_app
 from server.cors import add_cors
 from server.drain import add_drain
@@ -62,15 +62,15 @@ class House:
     def open(self) -> Services:
         """Make every part and tell it of the ones below. Connects to nothing yet."""
         settings = self.settings
-        self.link = Link(settings)
+        self.link = RedisClient(settings)
         self.replicated = Replicated(settings) if settings.replicas_acked else None
         self.hub = Hub(settings.lease_seconds, settings.cooldown_seconds)
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
         directory = Directory(passwords)
-        people = People(self.link, directory.person, self.replicated)
-        self.registry = Registry(self.link, self.server_id, settings)
-        ears = Ears(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
-        self.doorbell = Doorbell(self.link, self.server_id, settings, ears)
+        people = UserRecords(self.link, directory.person, self.replicated)
+        self.registry = Servers(self.link, self.server_id, settings)
+        ears = NotificationHandlers(self.hub.ring, self.hub.replaced, self.hub.close_session, self._gap)
+        self.doorbell = Notifications(self.link, self.server_id, settings, ears)
         self.storage = Storage(self.link, settings)
         limits = RateLimits(self.link, on=settings.rate_limits == "on")
         sending = SendLimits(settings, limits)
@@ -102,7 +102,7 @@ class House:
         self.events.start()
         self.doorbell.start()
         self.hub.start()
-        away = (Refusal,)
+        away = (ApiError,)
         self._heartbeat = forever("heartbeat", self._beat, self.settings.bell_seconds, away)
         self._told = asyncio.get_running_loop().time()
         self._watch = forever("session check", self._watch_sessions, self.settings.session_check_seconds, away)
@@ -117,7 +117,7 @@ class House:
         await self.events.stop()
         try:
             await self.registry.withdraw()
-        except Refusal:
+        except ApiError:
             logger.warning("could not withdraw from the registry; it forgets by itself")
         if self.replicated:
             await self.replicated.close()
@@ -167,7 +167,7 @@ class House:
         ids = {member.session_id for member in self.hub.members()}
         try:
             closed = await self.sessions.revoked_among(list(ids)) if ids else set()
-        except Refusal:
+        except ApiError:
             return False
         for session_id in closed:
             self.hub.close_session(session_id)
@@ -192,7 +192,7 @@ def create_app(settings: Settings | None = None) -> MiniSanic:
     register_tortoise(app, config=tortoise_orm(settings.database_url, settings.database_pool))
 
     async def look_at_redis(_app: MiniSanic) -> None:
-        link = Link(settings)
+        link = RedisClient(settings)
         try:
             await refuse_cluster(link)
         except UnfitRedis as error:

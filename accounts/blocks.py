@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from tortoise.connection import get_connection
 
 from accounts.database import read, transaction
-from accounts.finish import finish
+from accounts.shielded import run_shielded
 from models import Block, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 _CHANGED = "UPDATE users SET blocks_version = $2, blocks_changed_at = clock_timestamp() WHERE id = $1"
 OnChange = Callable[[str, str, int, list[str]], Awaitable[None]]
@@ -37,25 +37,25 @@ class Blocks:
     async def block(self, blocker: str, blocked: str) -> None:
         """Twice is as good as once.
 
-        :raises Refusal: ``self_block``, ``no_such_person``, ``block_list_full``, ``unavailable``
+        :raises ApiError: ``self_block``, ``no_such_person``, ``block_list_full``, ``unavailable``
         """
         if blocker == blocked:
-            raise Refusal("self_block")
-        await finish(self._change(blocker, blocked, wanted=True))
+            raise ApiError("self_block")
+        await run_shielded(self._change(blocker, blocked, wanted=True))
 
     async def unblock(self, blocker: str, blocked: str) -> None:
         """Also of somebody who is not blocked.
 
-        :raises Refusal: ``self_block``, ``no_such_person``, ``unavailable``
+        :raises ApiError: ``self_block``, ``no_such_person``, ``unavailable``
         """
         if blocker == blocked:
-            raise Refusal("self_block")
-        await finish(self._change(blocker, blocked, wanted=False))
+            raise ApiError("self_block")
+        await run_shielded(self._change(blocker, blocked, wanted=False))
 
     async def list(self, mobile: str) -> list[BlockedPerson]:
         """Whom this person blocks, the latest last.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         query = Block.filter(blocker__mobile_no=mobile).order_by("id")
         rows = await read(lambda: query.values_list("blocked__mobile_no", "blocked__name"))
@@ -66,7 +66,7 @@ class Blocks:
             user = await _locked(blocker)
             other = await User.get_or_none(mobile_no=blocked)
             if other is None:
-                raise Refusal("no_such_person")
+                raise ApiError("no_such_person")
             if await self._set(user, other, wanted=wanted):
                 user.blocks_version += 1
                 # By PostgreSQL's clock: servers' clocks differ, and what is compared later goes by these times.
@@ -81,7 +81,7 @@ class Blocks:
         if await Block.exists(blocker=user, blocked=other):
             return False
         if await Block.filter(blocker=user).count() >= self._max_blocks:
-            raise Refusal("block_list_full")
+            raise ApiError("block_list_full")
         await Block.create(blocker=user, blocked=other)
         return True
 
@@ -90,7 +90,7 @@ async def _locked(mobile: str) -> User:
     # NO KEY: a block refers to two people, and two who block each other at once would wait for one another.
     user = await User.filter(mobile_no=mobile).select_for_update(no_key=True).first()
     if user is None:
-        raise Refusal("no_such_person")
+        raise ApiError("no_such_person")
     return user
 
 

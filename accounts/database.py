@@ -15,7 +15,7 @@ from tortoise.connection import get_connection, get_connections
 from tortoise.exceptions import BaseORMException, TransactionManagementError
 from tortoise.transactions import in_transaction
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -58,7 +58,7 @@ AWAY: Final = (
 async def answering() -> AsyncIterator[None]:
     """Within this, PostgreSQL being away or silent for :data:`DEADLINE` becomes a refusal.
 
-    :raises Refusal: ``unavailable``
+    :raises ApiError: ``unavailable``
     """
     try:
         async with asyncio.timeout(DEADLINE):
@@ -72,15 +72,15 @@ async def answering() -> AsyncIterator[None]:
         raise
 
 
-def _away(error: BaseException) -> Refusal:
+def _away(error: BaseException) -> ApiError:
     logger.warning("PostgreSQL is away", error=type(error).__name__, detail=str(error))
-    return Refusal("unavailable")
+    return ApiError("unavailable")
 
 
 async def read(work: Callable[[], Awaitable[T]]) -> T:
     """Await ``work()``, which changes nothing; once more when its connection turns out to be dead.
 
-    :raises Refusal: ``unavailable``
+    :raises ApiError: ``unavailable``
     """
     async with answering():
         try:
@@ -94,7 +94,7 @@ async def read(work: Callable[[], Awaitable[T]]) -> T:
 async def transaction() -> AsyncIterator[None]:
     """Everything in the block, or nothing.
 
-    :raises Refusal: ``unavailable``; then it is unknown whether a commit under way was done
+    :raises ApiError: ``unavailable``; then it is unknown whether a commit under way was done
     """
     async with answering(), AsyncExitStack() as stack:
         stack.callback(_back_to, get_connection("default"))

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from tortoise.connection import get_connection
 
+from accounts.batch_loader import BatchLoader
 from accounts.database import read, transaction
-from accounts.finish import finish
 from accounts.passwords import ORDINARY, Passwords, Standing
-from accounts.together import Together
+from accounts.shielded import run_shielded
 from models import User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 # One statement, so one snapshot: a version never comes with the blocks of another.
 _PEOPLE: Final = """
@@ -50,34 +50,34 @@ class Directory:
 
     def __init__(self, passwords: Passwords) -> None:
         self._passwords = passwords
-        self._together = Together(_people)
+        self._together = BatchLoader(_people)
 
     async def enrol(self, name: str, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
-        """:raises Refusal: ``already_exists``, ``bad_request``, ``busy``, ``unavailable``"""
+        """:raises ApiError: ``already_exists``, ``bad_request``, ``busy``, ``unavailable``"""
         if await self.find(mobile) is not None:
-            raise Refusal("already_exists")
+            raise ApiError("already_exists")
         hashed = await self._passwords.hash(password, standing)
-        return await finish(self._add(User(id=uuid.uuid4(), name=name, mobile_no=mobile, password_hash=hashed)))
+        return await run_shielded(self._add(User(id=uuid.uuid4(), name=name, mobile_no=mobile, password_hash=hashed)))
 
     async def find(self, mobile: str) -> User | None:
-        """:raises Refusal: ``unavailable``"""
+        """:raises ApiError: ``unavailable``"""
         return await read(lambda: User.get_or_none(mobile_no=mobile))
 
     async def authenticate(self, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
         """The person, if the password is his. Unknown number and wrong password are one answer after one time.
 
-        :raises Refusal: ``credentials_wrong``, ``bad_request``, ``busy``, ``unavailable``
+        :raises ApiError: ``credentials_wrong``, ``bad_request``, ``busy``, ``unavailable``
         """
         user = await self.find(mobile)
         fits = await self._passwords.verify(password, user.password_hash if user else None, standing)
         if user is None or not fits:
-            raise Refusal("credentials_wrong")
+            raise ApiError("credentials_wrong")
         return user
 
     async def person(self, mobile: str) -> PersonRecord | None:
         """One consistent picture of a person, or None if nobody has this number.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         return await self._together.get(mobile)
 
@@ -88,7 +88,7 @@ class Directory:
             added = await User.get_or_none(id=user.id)
         if added is None:
             # Somebody enrolled the same number while this password was hashed.
-            raise Refusal("already_exists")
+            raise ApiError("already_exists")
         return added
 
 

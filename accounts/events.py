@@ -13,7 +13,7 @@ from tortoise.exceptions import BaseORMException
 from accounts.database import transaction
 from accounts.merging import Event, Merger
 from background.loops import Loop, forever
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 __all__ = ["Event", "SessionEvents"]
 logger = structlog.get_logger(__name__)
@@ -69,13 +69,13 @@ class SessionEvents:
         try:
             async with transaction():
                 await self._insert([now])
-        except Refusal:
+        except ApiError:
             self._keep(now)
 
     async def flush(self) -> None:
         """Write all that is kept.
 
-        :raises Refusal: ``unavailable``; what was not written is kept
+        :raises ApiError: ``unavailable``; what was not written is kept
         """
         self._keep(*self._merger.everything())
         await self._flush()
@@ -102,7 +102,7 @@ class SessionEvents:
         """Flush a last time, for some seconds; what is left then is reported as lost."""
         until = asyncio.get_running_loop().time() + STOP_SECONDS
         if self._loop is not None:
-            # A flush under way is let finish: cut off, it would be written again.
+            # A flush under way is let run_shielded: cut off, it would be written again.
             await self._loop.stop(STOP_SECONDS)
         self._keep(*self._merger.everything())
         with suppress(TimeoutError):  # what is left is reported
@@ -119,7 +119,7 @@ class SessionEvents:
     async def _try_flush(self) -> None:
         try:
             await self._flush()
-        except Refusal:
+        except ApiError:
             pass  # reported where it was made; the events are kept
         except Exception:
             logger.exception("session events could not be written")

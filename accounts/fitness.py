@@ -8,7 +8,7 @@ from tortoise.connection import get_connection
 
 import models.migrations
 from accounts.database import read
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 AWAY: Final = "PostgreSQL does not answer."
 NO_SCHEMA: Final = "PostgreSQL lacks the schema of this version: run python -m models.migrate."
@@ -35,7 +35,7 @@ async def fault() -> str:
     """
     try:
         return await read(_look)
-    except Refusal:
+    except ApiError:
         return AWAY
 
 

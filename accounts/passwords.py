@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import bcrypt
 
 from accounts.password_forms import MAX_BYTES, forms, normalised
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Passwords:
         self._nobody = bcrypt.gensalt(rounds) + b"." * 31
 
     async def hash(self, password: str, standing: Standing = ORDINARY) -> str:
-        """:raises Refusal: ``bad_request`` over 72 bytes, ``busy``"""
+        """:raises ApiError: ``bad_request`` over 72 bytes, ``busy``"""
         secret = normalised(password).encode()
         if len(secret) > MAX_BYTES:
             raise _too_long()
@@ -78,7 +78,7 @@ class Passwords:
     async def verify(self, password: str, hashed: str | None, standing: Standing = ORDINARY) -> bool:
         """Whether the password is the one hashed; with None (nobody has this number) no, after the same time.
 
-        :raises Refusal: ``bad_request`` over 72 bytes, ``busy``
+        :raises ApiError: ``bad_request`` over 72 bytes, ``busy``
         """
         secrets, known = forms(password), hashed.encode() if hashed else self._nobody
         if not secrets:
@@ -107,7 +107,7 @@ class Passwords:
         try:
             await asyncio.wait({job.answer}, timeout=self._patience)
             if self._gives_up(job):
-                raise Refusal("busy")
+                raise ApiError("busy")
             answer: T = await job.answer
             return answer
         except asyncio.CancelledError:
@@ -115,12 +115,12 @@ class Passwords:
             raise
 
     def _queue(self, job: _Job) -> None:
-        """:raises Refusal: ``busy``"""
+        """:raises ApiError: ``busy``"""
         lane = self._waiting[job.standing.known]
         if len(lane) >= self._places:
             last = max(lane, key=lambda waiting: waiting.rank, default=job)
             if last.rank <= job.rank:
-                raise Refusal("busy")
+                raise ApiError("busy")
             # Who hammers at the door makes room for who comes for the first time.
             lane.remove(last)
             _refuse(last)
@@ -174,10 +174,10 @@ def fits(password: str) -> bool:
     return bool(forms(password))
 
 
-def _too_long() -> Refusal:
-    return Refusal("bad_request", [{"field": "password", "message": "password takes at most 72 bytes in UTF-8"}])
+def _too_long() -> ApiError:
+    return ApiError("bad_request", [{"field": "password", "message": "password takes at most 72 bytes in UTF-8"}])
 
 
 def _refuse(job: _Job) -> None:
     if not job.answer.done():
-        job.answer.set_exception(Refusal("busy"))
+        job.answer.set_exception(ApiError("busy"))

@@ -14,15 +14,15 @@ from datetime import UTC, datetime, timedelta
 
 from tortoise.connection import get_connection
 
+from accounts.batch_loader import BatchLoader
 from accounts.database import read, transaction
-from accounts.finish import finish
-from accounts.memory import SessionMemory
+from accounts.session_cache import SessionCache
+from accounts.shielded import run_shielded
 from accounts.store import Store
 from accounts.tickets import Tickets
-from accounts.together import Together
 from accounts.tokens import Claims
 from models import Session, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings import Settings
 
 
@@ -51,19 +51,19 @@ class Sessions:
     """
 
     def __init__(self, store: Store, settings: Settings, on_closed: OnClosed) -> None:
-        self._memory = SessionMemory(store)
+        self._memory = SessionCache(store)
         self._tickets = Tickets(store, settings.ticket_seconds)
         self._lifetime = timedelta(hours=settings.token_hours)
         self._max_devices = settings.max_devices
         self._on_closed = on_closed
-        self._together = Together(self._living)
+        self._together = BatchLoader(self._living)
 
     async def open(self, user: User, device_id: str, device_name: str = "") -> Session:
         """A new session. One device may have several: two tabs must not log each other out.
 
-        :raises Refusal: ``too_many_devices``, ``unavailable``
+        :raises ApiError: ``too_many_devices``, ``unavailable``
         """
-        return await finish(self._open(user, device_id, device_name))
+        return await run_shielded(self._open(user, device_id, device_name))
 
     def recall(self, session_id: str, told: Told) -> None:
         """Tell whether the session is known to live; when it is not, :meth:`check` says why.
@@ -79,10 +79,10 @@ class Sessions:
     async def check(self, session_id: str) -> None:
         """Return if the session lives.
 
-        :raises Refusal: ``session_revoked``, ``unavailable``
+        :raises ApiError: ``session_revoked``, ``unavailable``
         """
         if not await self._together.get(session_id):
-            raise Refusal("session_revoked")
+            raise ApiError("session_revoked")
 
     async def revoked_among(self, session_ids: list[str]) -> set[str]:
         """Those of these that were closed.
@@ -90,14 +90,14 @@ class Sessions:
         Asks PostgreSQL about all that Redis does not know to be closed: so the open sockets of a session end as well
         whose closing was cut off between PostgreSQL and Redis.
 
-        :raises Refusal: ``unavailable``: PostgreSQL is away and Redis does not know them all either
+        :raises ApiError: ``unavailable``: PostgreSQL is away and Redis does not know them all either
         """
         memory = await self._memory.recall(session_ids)
         known = memory or {}
         in_doubt = [session_id for session_id in session_ids if known.get(session_id) is not False]
         try:
             truth = await _ask_postgresql(in_doubt)
-        except Refusal:
+        except ApiError:
             # Who is connected, and known to Redis, goes on.
             if any(session_id not in known for session_id in in_doubt):
                 raise
@@ -110,28 +110,28 @@ class Sessions:
     async def close(self, session_id: str) -> None:
         """Log out. Again is as good as once: whoever got ``unavailable`` may repeat it.
 
-        :raises Refusal: ``session_revoked`` (there is none), ``unavailable``
+        :raises ApiError: ``session_revoked`` (there is none), ``unavailable``
         """
-        await finish(self._close(session_id))
+        await run_shielded(self._close(session_id))
 
     async def issue_ticket(self, claims: Claims) -> str:
         """A secret good for opening one socket, once, soon.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         ticket = secrets.token_urlsafe(32)
-        await finish(self._tickets.put(ticket, claims))
+        await run_shielded(self._tickets.put(ticket, claims))
         return ticket
 
     async def redeem_ticket(self, ticket: str, allow: Allow | None = None) -> Claims:
         """The claims of whoever got the ticket; it is used up then, and its session is known to live.
 
         :param allow: asked before whether they may come in; what it raises refuses them, and uses up no ticket
-        :raises Refusal: ``ticket_invalid``, ``token_expired``, ``session_revoked``, ``unavailable``
+        :raises ApiError: ``ticket_invalid``, ``token_expired``, ``session_revoked``, ``unavailable``
         """
         claims = await self._tickets.look(ticket)
         if claims.expires_at <= datetime.now(UTC).timestamp():
-            raise Refusal("token_expired")
+            raise ApiError("token_expired")
         await self.check(claims.session_id)
         if allow is not None:
             await allow(claims)
@@ -140,7 +140,7 @@ class Sessions:
     async def _living(self, session_ids: list[str]) -> dict[str, bool]:
         """Whether each lives.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         known = await self._memory.recall(session_ids)
         in_doubt = [session_id for session_id in session_ids if session_id not in (known or {})]
@@ -159,7 +159,7 @@ class Sessions:
             live = Session.filter(user_id=user.id, revoked_at=None, expires_at__gt=now)
             devices = set(await live.distinct().values_list("device_id", flat=True))
             if len(devices | {device_id}) > max(self._max_devices, len(devices)):
-                raise Refusal("too_many_devices")
+                raise ApiError("too_many_devices")
             return await Session.create(
                 id=uuid.uuid4(),
                 user_id=user.id,
@@ -172,7 +172,7 @@ class Sessions:
         async with transaction():
             session = await Session.filter(id=session_id).select_related("user").first()
             if session is None:
-                raise Refusal("session_revoked")
+                raise ApiError("session_revoked")
             if session.revoked_at is None:
                 session.revoked_at = datetime.now(UTC)
                 await session.save(update_fields=["revoked_at"])
@@ -190,7 +190,7 @@ WHERE s.id IS NULL OR s.revoked_at IS NOT NULL
 async def _ask_postgresql(session_ids: list[str]) -> dict[str, bool]:
     """Whether each lives; one that does not exist does not. Only the closed ones travel: there are few.
 
-    :raises Refusal: ``unavailable``
+    :raises ApiError: ``unavailable``
     """
     rows = await read(lambda: get_connection("default").execute_query_dict(_CLOSED_AMONG, [session_ids]))
     return dict.fromkeys(session_ids, True) | {row["id"]: False for row in rows}

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class Store(Protocol):
-    """Single keys and values. Every method raises ``Refusal("unavailable")`` while Redis is away."""
+    """Single keys and values. Every method raises ``ApiError("unavailable")`` while Redis is away."""
 
     def values(self, names: list[str]) -> Awaitable[list[bytes | None]]:
         """The values of these keys; None where there is none."""

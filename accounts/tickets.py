@@ -8,7 +8,7 @@ import msgspec
 from accounts import keys
 from accounts.store import Store
 from accounts.tokens import Claims
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
@@ -24,13 +24,13 @@ class Tickets:
         self._seconds = seconds
 
     async def put(self, ticket: str, claims: Claims) -> None:
-        """:raises Refusal: ``unavailable``"""
+        """:raises ApiError: ``unavailable``"""
         await self._store.write("SET", _name(ticket), msgspec.json.encode(claims), "EX", self._seconds)
 
     async def look(self, ticket: str) -> Claims:
         """The claims, without using the ticket up.
 
-        :raises Refusal: ``ticket_invalid``, ``unavailable``
+        :raises ApiError: ``ticket_invalid``, ``unavailable``
         """
         (kept,) = await self._store.values([_name(ticket)])
         return _claims(kept)
@@ -38,18 +38,18 @@ class Tickets:
     async def take(self, ticket: str) -> Claims:
         """The claims, once.
 
-        :raises Refusal: ``ticket_invalid``, ``unavailable``
+        :raises ApiError: ``ticket_invalid``, ``unavailable``
         """
         return _claims(await self._store.take(_name(ticket)))
 
 
 def _name(ticket: str) -> str:
     if not _SHAPE.match(ticket):
-        raise Refusal("ticket_invalid")
+        raise ApiError("ticket_invalid")
     return keys.ticket(ticket)
 
 
 def _claims(kept: bytes | None) -> Claims:
     if kept is None:
-        raise Refusal("ticket_invalid")
+        raise ApiError("ticket_invalid")
     return msgspec.json.decode(kept, type=Claims)

@@ -12,8 +12,8 @@ import msgspec
 from jwt.algorithms import HMACAlgorithm
 
 from models import Session, User
+from protocol.errors import ApiError
 from protocol.identifiers import DIGITS
-from protocol.refusals import Refusal
 
 ALGORITHM: Final = "HS256"
 SKEW_SECONDS: Final = 30
@@ -93,18 +93,18 @@ class Tokens:
         return jwt.encode(payload, self._keys[self._kid], ALGORITHM, headers={"kid": self._kid})
 
     def verify(self, token: str) -> Claims:
-        """:raises Refusal: ``token_expired``, or ``token_invalid`` for everything else; says nothing of the session"""
+        """:raises ApiError: ``token_expired``, or ``token_invalid`` for everything else; says nothing of the session"""
         if len(token) > _MAX_LENGTH or not _SHAPE.match(token):
-            raise Refusal("token_invalid")
+            raise ApiError("token_invalid")
         try:
             payload = _PAYLOAD.decode(self._verified(token))
         except (jwt.InvalidTokenError, ValueError):  # what msgspec raises is one
-            raise Refusal("token_invalid") from None
+            raise ApiError("token_invalid") from None
         now = time.time()
         if not DIGITS.match(payload.mobile) or max(payload.iat, payload.nbf) > now + SKEW_SECONDS:
-            raise Refusal("token_invalid")
+            raise ApiError("token_invalid")
         if payload.exp <= now:
-            raise Refusal("token_expired")
+            raise ApiError("token_expired")
         return Claims(payload.sub, payload.mobile, payload.name, payload.device, payload.sid, payload.exp)
 
     def _verified(self, token: str) -> bytes:

@@ -6,10 +6,10 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from delivery.link.link import Link
-from delivery.people import People
+from delivery.redis.client import RedisClient
 from delivery.scripts import FORGET
-from protocol.refusals import Refusal
+from delivery.user_records import UserRecords
+from protocol.errors import ApiError
 
 logger = structlog.get_logger(__name__)
 LEAVING_SECONDS: Final = 5.0
@@ -24,14 +24,14 @@ Forgotten = Literal["unknown", "connected", "recent", "forgotten"]
 class Devices:
     """Forgets devices. What only they had still to fetch goes with them; the last one's is kept for the next."""
 
-    def __init__(self, link: Link, people: People) -> None:
+    def __init__(self, link: RedisClient, people: UserRecords) -> None:
         self._link = link
         self._people = people
 
     async def known(self, mobile: str) -> dict[str, int]:
         """Each device, and when it was last claimed, in unix ms.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         fields = await self._link.command("HGETALL", self._people.keys(mobile).record)
         found = zip(fields[::2], fields[1::2], strict=True)
@@ -40,7 +40,7 @@ class Devices:
     async def forget(self, mobile: str, device: str, unseen_since_ms: int | None = None) -> Forgotten:
         """Forget a device that is not connected, and was last claimed before ``unseen_since_ms`` (default: now).
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         keys = self._people.keys(mobile)
         names = [keys.record, keys.mailbox, keys.leases, keys.tally, keys.parked, keys.last_seen]
@@ -52,7 +52,7 @@ class Devices:
     async def make_room(self, mobile: str) -> bool:
         """Forget the devices nobody is logged in on; whether there were any.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         found = await self._people.find(mobile)
         stay = set(found.devices) if found is not None else set()
@@ -68,5 +68,5 @@ class Devices:
                 if found is None or device in found.devices or await self.forget(mobile, device) != "connected":
                     return
                 await asyncio.sleep(LEAVING_SECONDS / 20)
-        except Refusal:
+        except ApiError:
             logger.warning("a device that was logged out stays until its room is needed")

@@ -9,9 +9,9 @@ from typing import Any, Final, Protocol
 import structlog
 
 from background.loops import Failures, Loop, forever
-from delivery.cooldown import Cooldown
+from delivery.reconnect_penalty import ReconnectPenalty
 from delivery.work import Work
-from protocol.refusals import LEASE_LOST, LOGGED_OUT, REPLACED, Close
+from protocol.errors import LEASE_LOST, LOGGED_OUT, REPLACED, Close
 
 logger = structlog.get_logger(__name__)
 TICK_SECONDS: Final = 1.0
@@ -38,7 +38,7 @@ class Hub:
 
     def __init__(self, lease_seconds: float, cooldown_seconds: float = 0) -> None:
         self._lease_seconds = lease_seconds
-        self.cooldown = Cooldown(cooldown_seconds)
+        self.cooldown = ReconnectPenalty(cooldown_seconds)
         self.work = Work()
         self._members: dict[str, dict[str, Member]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -13,11 +13,11 @@ import structlog
 from redis.exceptions import RedisError
 
 from delivery import keys
-from delivery.link.link import Link
 from delivery.rate_limits import Limit, RateLimits, Taken
+from delivery.redis.client import RedisClient
 from delivery.scripts import KNOW_PLACE
+from protocol.errors import ApiError
 from protocol.identifiers import PRIMARY
-from protocol.refusals import Refusal
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class Attempt:
 class LoginAttempts:
     """Admits log-ins. Closed: while Redis is away nobody is admitted, for nobody could be counted."""
 
-    def __init__(self, link: Link, limits: RateLimits, settings: Settings) -> None:
+    def __init__(self, link: RedisClient, limits: RateLimits, settings: Settings) -> None:
         self._link = link
         self._limits = limits
         self._life = int(settings.device_days * 86_400)
@@ -58,7 +58,7 @@ class LoginAttempts:
 
         The same is done for numbers nobody has: how long it takes tells nothing.
 
-        :raises Refusal: ``rate_limited``, ``unavailable``
+        :raises ApiError: ``rate_limited``, ``unavailable``
         """
         if not self._limits.on:
             return Attempt(mobile, mobile, (), known=True, used=0)
@@ -87,9 +87,9 @@ class LoginAttempts:
     async def _known(self, mobile: str, *places: str) -> list[bool]:
         try:
             scores = await self._link.command("ZMSCORE", keys.login_places(mobile), *places)
-        except (Refusal, RedisError) as error:
+        except (ApiError, RedisError) as error:
             logger.warning("known devices could not be asked", error=str(error))
-            raise Refusal("unavailable") from None
+            raise ApiError("unavailable") from None
         return [score is not None for score in scores]
 
 

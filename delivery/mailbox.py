@@ -9,23 +9,23 @@ from zlib import crc32
 
 import structlog
 
-from delivery.flights import Landed
-from delivery.link.link import Arg, Link
-from delivery.link.replicas import Scripts
-from delivery.people import People
+from delivery.in_flight import Landed
 from delivery.presence import Holder, Verdict
 from delivery.rate_limits import rate_limited
+from delivery.redis.client import Arg, RedisClient
+from delivery.redis.replication import Scripts
 from delivery.scripts import ACKED, ANSWERED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
 from delivery.send_limits import ANSWERED_SECONDS, MOST_ANSWERED, SendLimits
 from delivery.storage import Storage
+from delivery.user_records import UserRecords
 from protocol.entries import Chat, Entry, Receipt
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
 START = "0-0"
-FULL: Final = Refusal("mailbox_full")
-REUSED: Final = Refusal("message_id_reused")
+FULL: Final = ApiError("mailbox_full")
+REUSED: Final = ApiError("message_id_reused")
 _REFUSALS: Final = {b"full": FULL, b"reused": REUSED}
 """What the script says of a chat that it does not store."""
 _NO_QUESTION: Final[list[Arg]] = ["", "0", "0", "0"]
@@ -55,7 +55,7 @@ class Deposited:
 
     newest: str
     servers: list[str]
-    stream_ids: list[str | Refusal]
+    stream_ids: list[str | ApiError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class Mailbox:
 
     def __init__(
         self,
-        link: Link,
-        people: People,
+        link: RedisClient,
+        people: UserRecords,
         settings: Settings,
         server_id: str = "",
         durable: Scripts | None = None,
@@ -114,24 +114,24 @@ class Mailbox:
     async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
         """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
 
-        :raises Refusal: ``no_such_person``, ``rate_limited``, ``storage_full``, ``unavailable``: for all of them
+        :raises ApiError: ``no_such_person``, ``rate_limited``, ``storage_full``, ``unavailable``: for all of them
         """
         if self._full:
-            raise Refusal("storage_full")
+            raise ApiError("storage_full")
         names, args = self._people.keys(to).sending, self._sending(to, sender, chats)
         for _ in range(2):
             reply = await self._durable.call(SEND, names, args)
             if reply[0] == b"done":
                 return self._deposited(to, sender, reply)
             await self._load(to, sender)
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
     def deposit_soon(
         self, to: str, sender: str, chats: Sequence[tuple[str, str]], then: Callable[[Deposited | Exception], None]
     ) -> None:
         """The same, told as the answer comes in; :class:`Unloaded` when it must be left to :meth:`deposit`."""
         if self._full:
-            asyncio.get_running_loop().call_soon(then, Refusal("storage_full"))
+            asyncio.get_running_loop().call_soon(then, ApiError("storage_full"))
             return
 
         def heard(reply: Any) -> None:
@@ -181,14 +181,14 @@ class Mailbox:
         try:
             await limits.look_up(sender)
             await self._people.load(to)
-        except Refusal:
+        except ApiError:
             limits.unknown(sender, to)
             raise
 
     async def deposit_receipt(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> Deposit | None:
         """A receipt for the sender of chats; None when his account is gone.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         names, args = self._people.keys(to).telling, self._telling(to, sender, ack_type, message_ids)
         for _ in range(2):
@@ -197,11 +197,11 @@ class Mailbox:
                 return _deposit(stream_id, servers)
             try:
                 await self._people.load(to)
-            except Refusal as refusal:
+            except ApiError as refusal:
                 if refusal.code == "no_such_person":
                     return None
                 raise
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
     def deposit_receipt_soon(
         self,

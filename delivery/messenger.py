@@ -14,14 +14,14 @@ from typing import Final, Literal
 
 import structlog
 
-from delivery.doorbell import Doorbell
-from delivery.flights import Landed
 from delivery.hub import Hub, Member
-from delivery.link.link import fulfil
+from delivery.in_flight import Landed
 from delivery.mailbox import Deposit, Deposited, Mailbox, Unloaded
+from delivery.notifications import Notifications
 from delivery.presence import Claimed, ClaimMode, Holder, Presence, just_now
-from delivery.registry import Registry
-from protocol.refusals import Refusal
+from delivery.redis.client import fulfil
+from delivery.servers import Servers
+from protocol.errors import ApiError
 
 logger = structlog.get_logger(__name__)
 MOST: Final = 400
@@ -29,9 +29,11 @@ MOST: Final = 400
 
 
 class Messenger:
-    """What connections do, whatever they speak. Every method raises ``Refusal("unavailable")`` while Redis is away."""
+    """What connections do, whatever they speak. Every method raises ``ApiError("unavailable")`` while Redis is away."""
 
-    def __init__(self, mailbox: Mailbox, presence: Presence, doorbell: Doorbell, registry: Registry, hub: Hub) -> None:
+    def __init__(
+        self, mailbox: Mailbox, presence: Presence, doorbell: Notifications, registry: Servers, hub: Hub
+    ) -> None:
         self.mailbox = mailbox
         self.presence = presence
         self._doorbell = doorbell
@@ -44,7 +46,7 @@ class Messenger:
         """Claim the device for a connection that is in the hub; the one before it is told (close 4508).
 
         :raises Superseded, Silent, Unproven: see :meth:`delivery.presence.Presence.claim`
-        :raises Refusal: ``too_many_devices``, ``session_revoked``, ``no_such_person``
+        :raises ApiError: ``too_many_devices``, ``session_revoked``, ``no_such_person``
         """
         await self._registry.add(holder.mobile)
         claimed = await self.presence.claim(holder, account_id, age=age, mode=mode)
@@ -53,11 +55,11 @@ class Messenger:
             await self._doorbell.replaced(server, holder.mobile, connection)
         return claimed
 
-    async def send(self, sender: str, to: str, chats: Sequence[tuple[str, str]]) -> list[str | Refusal]:
+    async def send(self, sender: str, to: str, chats: Sequence[tuple[str, str]]) -> list[str | ApiError]:
         """Store chats, as (messageId, text), durably and in order, and ring.
 
         :returns: the streamId of each, or why it has none: see :class:`delivery.mailbox.Deposited`
-        :raises Refusal: ``no_such_person``
+        :raises ApiError: ``no_such_person``
         """
         deposited = await self.mailbox.deposit(to, sender, chats)
         self._doorbell.ring(deposited.servers, to, deposited.newest)
@@ -68,7 +70,7 @@ class Messenger:
         sender: str,
         to: str,
         chats: Sequence[tuple[str, str]],
-        then: Callable[[list[str | Refusal] | Exception], None],
+        then: Callable[[list[str | ApiError] | Exception], None],
     ) -> None:
         """The same, told as the answer comes in; ``Unloaded`` when it must be left to :meth:`send`."""
 
@@ -137,7 +139,7 @@ class Messenger:
         """The connection ended, ``age_ms`` after its last sign of life."""
         try:
             await self.presence.release(holder, age_ms)
-        except Refusal:
+        except ApiError:
             logger.warning("a lease could not be released and runs out by itself")
         finally:
             last = self._hub.leave(member)
@@ -191,7 +193,7 @@ class Messenger:
     async def _forget_here(self, mobile: str) -> None:
         try:
             await self._registry.remove(mobile)
-        except Refusal:
+        except ApiError:
             logger.warning("a person stays listed here until the sweep")
 
 

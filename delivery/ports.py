@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from protocol.refusals import Close
+from protocol.errors import Close
 
 
 class Socket(Protocol):

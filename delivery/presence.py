@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from delivery.devices import Devices
-from delivery.link.link import Arg, Link
-from delivery.link.redis_clock import RedisClock
-from delivery.people import People
+from delivery.redis.client import Arg, RedisClient
+from delivery.redis.clock import RedisClock
 from delivery.scripts import CLAIM, PRESENCE, RELEASE, RENEW, Script
-from protocol.refusals import Refusal
+from delivery.user_records import UserRecords
+from protocol.errors import ApiError
 from settings import Settings
 
 Verdict = Literal["ok", "gone", "replaced"]
@@ -66,7 +66,7 @@ class Presence:
     """Claims, renews and releases leases; tells who was last seen when."""
 
     def __init__(
-        self, link: Link, people: People, settings: Settings, steady: Callable[[], float] = time.monotonic
+        self, link: RedisClient, people: UserRecords, settings: Settings, steady: Callable[[], float] = time.monotonic
     ) -> None:
         self._link = link
         self._people = people
@@ -85,7 +85,7 @@ class Presence:
         :raises Unproven: ``first``, and another connection holds the device
         :raises Superseded: ``again``, and a newer connection has the device by now
         :raises Silent: ``again``, and the last sign of life was longer ago than a lease lasts
-        :raises Refusal: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
+        :raises ApiError: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
         """
         keys = self._people.keys(holder.mobile)
         limits: list[Arg] = [self._lease_ms, self._max_devices]
@@ -104,10 +104,10 @@ class Presence:
                     raise Unproven
                 case b"too_many_devices":
                     if not await self.devices.make_room(holder.mobile):
-                        raise Refusal("too_many_devices")
+                        raise ApiError("too_many_devices")
                 case _:
                     await self._people.load(holder.mobile)
-        raise Refusal("too_many_devices" if verdict == b"too_many_devices" else "session_revoked")
+        raise ApiError("too_many_devices" if verdict == b"too_many_devices" else "session_revoked")
 
     async def renew(self, holder: Holder, age_ms: int) -> tuple[Verdict, str]:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
@@ -129,7 +129,7 @@ class Presence:
             self._clock.told(int(reply.pop()), asked)
             if reply[0] != b"late":
                 return reply
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
     async def release(self, holder: Holder, age_ms: int) -> Verdict:
         """The connection ended; its last sign of life was ``age_ms`` ago. A newer connection's lease stays."""
@@ -142,7 +142,7 @@ class Presence:
     async def last_seen(self, mobile: str, asker: str) -> int | Literal["online"] | None:
         """Unix ms; None when never seen, or hidden from the asker.
 
-        :raises Refusal: ``no_such_person``, ``unavailable``
+        :raises ApiError: ``no_such_person``, ``unavailable``
         """
         keys = self._people.keys(mobile)
         for _ in range(2):
@@ -151,4 +151,4 @@ class Presence:
             if verdict != b"unloaded":
                 return "online" if verdict == b"online" else int(seen) if seen else None
             await self._people.load(mobile)
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")

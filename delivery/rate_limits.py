@@ -15,9 +15,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from delivery import keys
-from delivery.link.link import Arg, Link
+from delivery.redis.client import Arg, RedisClient
 from delivery.scripts import RATE_FORGIVE, RATE_LIMIT
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class RateLimits:
     :param on: whether limits hold at all
     """
 
-    def __init__(self, link: Link, *, on: bool) -> None:
+    def __init__(self, link: RedisClient, *, on: bool) -> None:
         self._link = link
         self.on = on
         self._held = 0
@@ -79,7 +79,7 @@ class RateLimits:
     async def take(self, limit: Limit, whose: str) -> Taken:
         """A token of this bucket.
 
-        :raises Refusal: ``rate_limited``; ``unavailable``, for a closed limit while Redis is away
+        :raises ApiError: ``rate_limited``; ``unavailable``, for a closed limit while Redis is away
         """
         if not self.on:
             return Taken()
@@ -87,10 +87,10 @@ class RateLimits:
             wait, in_use, failures = await self._link.call(
                 RATE_LIMIT, [keys.rate_bucket(limit.name, whose)], limit.arguments
             )
-        except (Refusal, RedisError) as error:
+        except (ApiError, RedisError) as error:
             logger.warning("a rate limit could not be asked", limit=limit.name, closed=limit.closed, error=str(error))
             if limit.closed:
-                raise Refusal("unavailable") from None
+                raise ApiError("unavailable") from None
             return Taken()
         if wait:
             if limit.closed:
@@ -154,7 +154,7 @@ class Upgrades:
     def admit(self, address: str) -> None:
         """Somebody there wants a socket; who it is, is not known yet.
 
-        :raises Refusal: ``rate_limited``
+        :raises ApiError: ``rate_limited``
         """
         if self._on:
             _take(self._address, address)
@@ -162,7 +162,7 @@ class Upgrades:
     def enter(self, mobile: str) -> None:
         """This person opens a socket.
 
-        :raises Refusal: ``rate_limited``
+        :raises ApiError: ``rate_limited``
         """
         if self._on:
             _take(self._person, mobile)
@@ -178,9 +178,9 @@ class Upgrades:
         return True
 
 
-def rate_limited(seconds: float) -> Refusal:
+def rate_limited(seconds: float) -> ApiError:
     """The refusal, with how long to wait: in whole milliseconds, rounded up, for who waits so long must be let in."""
-    return Refusal("rate_limited", retry_after=max(1, math.ceil(seconds * 1000 - 1e-6)) / 1000)
+    return ApiError("rate_limited", retry_after=max(1, math.ceil(seconds * 1000 - 1e-6)) / 1000)
 
 
 def lookups(settings: Settings) -> Limit:

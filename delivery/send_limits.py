@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from delivery.link.link import Arg
 from delivery.rate_limits import RateLimits, lookups, rate_limited
+from delivery.redis.client import Arg
 from settings import Settings
 
 HELD_SECONDS: Final = 1.0
@@ -91,7 +91,7 @@ class SendLimits:
     def admit(self, sender: str, to: str, size: int) -> None:
         """A chat of so many bytes may go on to be stored. One that may not leaves nothing behind.
 
-        :raises Refusal: ``rate_limited``; then nothing more of this pair, or of this sender, is admitted for that long
+        :raises ApiError: ``rate_limited``; then nothing more of this pair, or of this sender, is admitted for that long
         """
         if not self.on:
             return
@@ -178,7 +178,7 @@ class SendLimits:
     async def look_up(self, sender: str) -> None:
         """A recipient has to be asked for in PostgreSQL: the answer tells whether there is one.
 
-        :raises Refusal: ``rate_limited``
+        :raises ApiError: ``rate_limited``
         """
         await self._limits.take(self._lookups, sender)
 

@@ -8,8 +8,8 @@ import structlog
 from redis.exceptions import ResponseError
 
 from delivery import keys
-from delivery.link.link import Link
-from protocol.refusals import Refusal
+from delivery.redis.client import RedisClient
+from protocol.errors import ApiError
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class UnfitRedis(Exception):
 class Storage:
     """Looks at Redis now and then. One for each process that stores chats."""
 
-    def __init__(self, link: Link, settings: Settings) -> None:
+    def __init__(self, link: RedisClient, settings: Settings) -> None:
         self._link = link
         self._percent = settings.storage_refuse_percent
         self._told = ""
@@ -48,7 +48,7 @@ class Storage:
         """Look; one sentence that says why this Redis cannot do the work, or "" when it can. Never raises a refusal."""
         info, written = await self._ask()
         if isinstance(info, Exception):
-            return AWAY if isinstance(info, Refusal) else FORBIDDEN
+            return AWAY if isinstance(info, ApiError) else FORBIDDEN
         facts = _facts(info)
         self._note_memory(facts)
         if facts.get("cluster_enabled") == "1":
@@ -90,14 +90,14 @@ class Storage:
                 logger.info("chats are taken again: Redis has room", used=used, maxmemory=most)
 
 
-async def refuse_cluster(link: Link) -> None:
+async def refuse_cluster(link: RedisClient) -> None:
     """At the start: see what Redis is. One that is away may come later, and is no reason to stop.
 
     :raises UnfitRedis: it runs in cluster mode, or does not let this user ask
     """
     try:
         facts = _facts(await link.command("INFO", "cluster"))
-    except Refusal:
+    except ApiError:
         return
     except ResponseError as error:
         raise UnfitRedis(FORBIDDEN) from error

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sanic import Sanic
 
-from handlers import auth, blocks, health, page, profile
+from handlers import auth, blocks, health, profile, web_client
 from handlers.errors import register_errors
 from handlers.methods import options, served
 
@@ -19,8 +19,8 @@ ROUTES: Final = (
     ("DELETE", "/block-action/unblock", blocks.unblock),
     ("GET", "/block-action/list", blocks.listing),
     ("GET", "/profile/lastseen", profile.last_seen),
-    ("GET", "/", page.page),
-    ("GET", "/web/<name:str>", page.page_file),
+    ("GET", "/", web_client.page),
+    ("GET", "/web/<name:str>", web_client.page_file),
     ("GET", "/health", health.live),
     ("GET", "/ready", health.ready),
 )

@@ -8,19 +8,19 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from accounts.common_passwords import is_forbidden
-from accounts.entrance import Credentials, log_in, log_out
-from accounts.numbers import canonical_mobile, new_mobile
+from accounts.login import Credentials, log_in, log_out
+from accounts.mobile_numbers import canonical_mobile, new_mobile
 from accounts.password_forms import normalised
 from accounts.passwords import Standing, fits
 from accounts.tokens import Claims
 from delivery.login_attempts import Attempt, LoginAttempts
 from delivery.rate_limits import sign_ups
-from handlers.answers import rfc3339, success
-from handlers.bodies import SHORTEST_PASSWORD, Login, SignUp, body, display_name, misfit
-from handlers.guards import authenticated
+from handlers.authentication import authenticated
+from handlers.requests import SHORTEST_PASSWORD, Login, SignUp, body, display_name, misfit
+from handlers.responses import rfc3339, success
 from handlers.services import services
+from protocol.errors import ApiError
 from protocol.identifiers import PRIMARY, check_device
-from protocol.refusals import Refusal
 from protocol.text import is_plain
 from server.addresses import network_of
 
@@ -90,7 +90,7 @@ async def _counted(logins: LoginAttempts, attempt: Attempt) -> AsyncIterator[Sta
     """Within this the log-in is made; how it ends is told to those who count."""
     try:
         yield Standing(attempt.known, attempt.used)
-    except Refusal as refusal:
+    except ApiError as refusal:
         if refusal.code == "too_many_devices":  # the password was right
             logins.succeeded(attempt)
         elif refusal.code != "credentials_wrong":

@@ -3,13 +3,13 @@
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from accounts.numbers import canonical_mobile
+from accounts.mobile_numbers import canonical_mobile
 from accounts.tokens import Claims
 from delivery.rate_limits import lookups
-from handlers.answers import success
-from handlers.bodies import BlockOrder, body
-from handlers.guards import authenticated
+from handlers.authentication import authenticated
 from handlers.queries import query_mobile
+from handlers.requests import BlockOrder, body
+from handlers.responses import success
 from handlers.services import services
 
 

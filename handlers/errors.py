@@ -9,8 +9,8 @@ from sanic import Request, Sanic
 from sanic.exceptions import MethodNotAllowed, NotFound, SanicException
 from sanic.response import HTTPResponse
 
-from handlers.answers import failure
-from protocol.refusals import Refusal
+from handlers.responses import failure
+from protocol.errors import ApiError
 from server.upgrade import VERSION
 
 logger = structlog.get_logger(__name__)
@@ -31,12 +31,12 @@ _CODES: Final = {
 
 def register_errors(app: "Sanic[Any, Any]") -> None:
     """Answer for everything that can be raised, Sanic's refusals of broken HTTP included."""
-    app.error_handler.add(Refusal, _refused)
+    app.error_handler.add(ApiError, _refused)
     app.error_handler.add(SanicException, _sanic)
     app.error_handler.add(Exception, _broken)
 
 
-def refuse(refusal: Refusal, extra: dict[str, Any] | None = None) -> HTTPResponse:
+def refuse(refusal: ApiError, extra: dict[str, Any] | None = None) -> HTTPResponse:
     """The answer to a refusal.
 
     :param extra: more fields for the body
@@ -53,7 +53,7 @@ def refuse(refusal: Refusal, extra: dict[str, Any] | None = None) -> HTTPRespons
     return failure(refusal.body() | more, headers)
 
 
-async def _refused(_request: Request, error: Refusal) -> HTTPResponse:
+async def _refused(_request: Request, error: ApiError) -> HTTPResponse:
     return refuse(error)
 
 
@@ -62,7 +62,7 @@ async def _sanic(request: Request, error: SanicException) -> HTTPResponse:
     code = _CODES.get(status, "bad_request" if status < 500 else "internal")
     if code == "internal":
         return await _broken(request, error)
-    answer = refuse(Refusal(code))
+    answer = refuse(ApiError(code))
     if status == 405:
         answer.headers["Allow"] = error.headers.get("Allow") or _allowed(request)
     return answer
@@ -82,4 +82,4 @@ async def _broken(request: Request, error: Exception) -> HTTPResponse:
     """Our own fault. The log gets the traceback and the route, never the query or the body."""
     route = None if request.route is None else f"/{request.route.path}"
     logger.error("a request failed", method=request.method, route=route, exc_info=error)
-    return refuse(Refusal("internal"))
+    return refuse(ApiError("internal"))

@@ -5,10 +5,10 @@ from typing import Any
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from handlers.answers import success
 from handlers.errors import refuse
+from handlers.responses import success
 from handlers.services import services
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 
 async def live(_request: Request) -> HTTPResponse:
@@ -26,5 +26,5 @@ async def ready(request: Request) -> HTTPResponse:
     if faults:
         told["detail"] = " ".join(faults)
     if any(check.fault and check.needed for check in checks.values()):
-        return refuse(Refusal("unavailable"), told)
+        return refuse(ApiError("unavailable"), told)
     return success(status="ok", **told)

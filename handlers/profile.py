@@ -5,11 +5,11 @@ from sanic.response import HTTPResponse
 
 from accounts.tokens import Claims
 from delivery.rate_limits import lookups
-from handlers.answers import rfc3339, success
-from handlers.guards import authenticated
+from handlers.authentication import authenticated
 from handlers.queries import query_mobile
+from handlers.responses import rfc3339, success
 from handlers.services import services
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 
 @authenticated
@@ -22,7 +22,7 @@ async def last_seen(request: Request, claims: Claims) -> HTTPResponse:
     await mine.limits.take(lookups(mine.settings), claims.mobile)
     person = await mine.directory.find(mobile)
     if person is None:
-        raise Refusal("no_such_person")
+        raise ApiError("no_such_person")
     data = {"username": person.name, "mobileNo": mobile}
     seen = await mine.presence.last_seen(mobile, claims.mobile)
     if seen is not None:

@@ -25,7 +25,7 @@ class Presence(Protocol):
     async def last_seen(self, mobile: str, asker: str) -> int | Literal["online"] | None:
         """Unix ms of the last sign of life; None: never seen, or hidden from this asker.
 
-        :raises Refusal: ``unavailable``
+        :raises ApiError: ``unavailable``
         """
         ...
 

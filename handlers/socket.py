@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from sanic import Request
 
-from accounts.numbers import canonical_mobile
+from accounts.mobile_numbers import canonical_mobile
 from accounts.tokens import Claims
 from delivery.connection.connection import Connection
-from handlers.guards import authenticate_socket, judge_socket
+from handlers.authentication import authenticate_socket, judge_socket
 from handlers.services import Services, services
 from protocol.dialects import V1, Dialect, Seed
 from server.addresses import network_of
@@ -47,7 +47,7 @@ async def _authenticate(request: Request) -> None:
 
 
 async def _allow(mine: Services, claims: Claims) -> None:
-    """:raises Refusal: ``too_many_requests``, ``rate_limited``, ``session_revoked``, ``unavailable``"""
+    """:raises ApiError: ``too_many_requests``, ``rate_limited``, ``session_revoked``, ``unavailable``"""
     if await mine.hub.cooldown.wait(claims.mobile, claims.device_id):
         await mine.sessions.check(claims.session_id)
     mine.upgrades.enter(claims.mobile)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from protocol import frames
+from protocol.bad_frames import NOTHING, Named
 from protocol.entries import Chat, Receipt
-from protocol.refusals import Refusal
-from protocol.verdicts import NOTHING, Named
+from protocol.errors import ApiError
 
 SUBPROTOCOL: Final = "wm.v1"
 _SEED_COMPONENTS: Final = {"no_such_person": "user does not exists"}
@@ -48,7 +48,7 @@ class Dialect(Protocol):
     def receipt(self, receipt: Receipt, to: str) -> list[bytes]: ...
     def synced(self, count: int) -> list[bytes]: ...
     def resync(self, epoch: str, reason: str) -> list[bytes]: ...
-    def error(self, refusal: Refusal, component: str, named: Named = NOTHING) -> list[bytes]: ...
+    def error(self, refusal: ApiError, component: str, named: Named = NOTHING) -> list[bytes]: ...
     def pong(self) -> list[bytes]: ...
 
 
@@ -68,7 +68,7 @@ def _chat(chat: Chat, to: str, mode: Mode) -> list[bytes]:
     ]
 
 
-def _error(refusal: Refusal, component: str, named: Named) -> list[bytes]:
+def _error(refusal: ApiError, component: str, named: Named) -> list[bytes]:
     out = frames.ErrorOut(
         code=refusal.code,
         component=component,
@@ -129,7 +129,7 @@ class Seed:
         """A system frame with ``code: resync``."""
         return [frames.encode(frames.SystemOut(message=reason, code="resync", epoch=epoch))]
 
-    def error(self, refusal: Refusal, component: str, named: Named = NOTHING) -> list[bytes]:
+    def error(self, refusal: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
         """A refusal, under the component name the original used where it had one."""
         return _error(refusal, _SEED_COMPONENTS.get(refusal.code, component), named)
 
@@ -187,7 +187,7 @@ class V1:
         """Storage lost something."""
         return [frames.encode(frames.ResyncOut(epoch=epoch, reason=reason))]
 
-    def error(self, refusal: Refusal, component: str, named: Named = NOTHING) -> list[bytes]:
+    def error(self, refusal: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
         """A refusal."""
         return _error(refusal, component, named)
 

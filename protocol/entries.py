@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protocol.identifiers import place_of
+from protocol.identifiers import parse_stream_id
 
 
 def size_of(text: str) -> int:
@@ -23,7 +23,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def place(self) -> tuple[int, int]:
         """The streamId as numbers, which compare as places do."""
-        return place_of(self.stream_id)
+        return parse_stream_id(self.stream_id)
 
     @property
     def timestamp(self) -> int:

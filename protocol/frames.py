@@ -8,8 +8,8 @@ from typing import Final, Literal, cast
 
 import msgspec
 
+from protocol.bad_frames import explain, undivided
 from protocol.salvage import divide
-from protocol.verdicts import explain, undivided
 
 
 class _Frame(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True):

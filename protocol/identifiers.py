@@ -7,7 +7,7 @@ Arabic and full-width digits, and whatever passes here ends up in Redis keys.
 import re
 from typing import Final
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 DIGITS: Final = re.compile(r"[1-9][0-9]{9,14}\Z")
 _PUNCTUATION: Final = re.compile(r"[ \-.()\[\]/]")
@@ -33,22 +33,22 @@ def clean_mobile(raw: str) -> str:
     Punctuation is spaces, dashes, dots, slashes, brackets, ``(0)`` behind a digit and invisible marks. A leading
     space counts as a plus: ``?mobileNo=+91…`` arrives that way.
 
-    :raises Refusal: ``bad_mobile``
+    :raises ApiError: ``bad_mobile``
     """
     digits = _PUNCTUATION.sub("", _TRUNK_ZERO.sub("", plain_writing(raw)))
     digits = digits.removeprefix("+")
     if not DIGITS.match(digits := digits.removeprefix("00")):
-        raise Refusal("bad_mobile")
+        raise ApiError("bad_mobile")
     return digits
 
 
 def plain_writing(raw: str) -> str:
     """A number as it is written, without invisible marks, its spaces and dashes those of ASCII.
 
-    :raises Refusal: ``bad_mobile`` over 64 characters
+    :raises ApiError: ``bad_mobile`` over 64 characters
     """
     if len(raw) > _LONGEST:
-        raise Refusal("bad_mobile")
+        raise ApiError("bad_mobile")
     if raw.isascii():
         return raw
     return _DASHES.sub("-", _SPACES.sub(" ", _INVISIBLE.sub("", raw)))
@@ -62,28 +62,28 @@ def is_message_id(value: str) -> bool:
 def check_device(value: str) -> str:
     """1 to 64 of ``A-Z a-z 0-9 _ - .``.
 
-    :raises Refusal: ``bad_device``
+    :raises ApiError: ``bad_device``
     """
     if not _DEVICE.match(value):
-        raise Refusal("bad_device")
+        raise ApiError("bad_device")
     return value
 
 
-def place_of(stream_id: str) -> tuple[int, int]:
-    """:func:`parse_stream_id` of an id that Redis gave us."""
+def parse_stream_id(stream_id: str) -> tuple[int, int]:
+    """:func:`check_stream_id` of an id that Redis gave us."""
     ms, _, seq = stream_id.partition("-")
     return int(ms), int(seq)
 
 
-def parse_stream_id(value: str) -> tuple[int, int]:
+def check_stream_id(value: str) -> tuple[int, int]:
     """``"<ms>-<seq>"`` as two numbers, so that ids compare as numbers.
 
-    :raises Refusal: ``bad_stream_id`` for ``*``, ``0-0``, anything over 64 bits or not of that shape
+    :raises ApiError: ``bad_stream_id`` for ``*``, ``0-0``, anything over 64 bits or not of that shape
     """
     match = _STREAM_ID.match(value)
     if match is None:
-        raise Refusal("bad_stream_id")
+        raise ApiError("bad_stream_id")
     ms, seq = int(match[1]), int(match[2])
     if ms > _U64 or seq > _U64 or (ms, seq) == (0, 0):
-        raise Refusal("bad_stream_id")
+        raise ApiError("bad_stream_id")
     return ms, seq

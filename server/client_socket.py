@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from protocol.refusals import DRAINING, INTERNAL, SLOW_CONSUMER, Close
+from protocol.errors import DRAINING, INTERNAL, SLOW_CONSUMER, Close
 from protocol.websocket import writer
 from protocol.websocket.reader import Goodbye, Ping, Pong, Violation
 from server.farewell import GRACE_SECONDS, Farewell

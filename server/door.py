@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from server.addresses import forwarded_address
 from server.client_socket import ClientSocket
 from server.handshake import SocketProtocol, introducing, take_over
@@ -34,7 +34,7 @@ Judge: TypeAlias = Callable[[Upgrade, str, Judged], None]
 to it."""
 
 
-def _turn_away(refusal: Refusal) -> bytes:
+def _turn_away(refusal: ApiError) -> bytes:
     """A whole HTTP answer, for who is not read."""
     body = msgspec.json.encode(refusal.body() | {"retryAfter": refusal.retry_after})
     head = (
@@ -44,7 +44,7 @@ def _turn_away(refusal: Refusal) -> bytes:
     return head.encode() + body
 
 
-NO_ROOM: Final = _turn_away(Refusal("too_many_connections"))
+NO_ROOM: Final = _turn_away(ApiError("too_many_connections"))
 """What one connection too many of an address is told."""
 
 
@@ -161,11 +161,11 @@ class Door(asyncio.Protocol):
             return
         try:
             self._let_in(enter)
-        except Refusal:
+        except ApiError:
             self._leave_to_sanic()
 
     def _let_in(self, enter: Enter) -> None:
-        """:raises Refusal: there is no place for one more"""
+        """:raises ApiError: there is no place for one more"""
         transport, asked = self._transport, self._asked
         if transport is None or asked is None:
             return

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sanic import Request
 
-from protocol.refusals import DRAINING, Refusal
+from protocol.errors import DRAINING, ApiError
 from server.application import MiniSanic
 from server.client_socket import ClientSocket
 from server.farewell import GRACE_SECONDS
@@ -51,10 +51,10 @@ class Drain:
     async def refuse(self, _request: Request) -> None:
         """Request middleware.
 
-        :raises Refusal: ``draining``
+        :raises ApiError: ``draining``
         """
         if self.begun:
-            raise Refusal("draining")
+            raise ApiError("draining")
 
     async def run(self, _app: MiniSanic) -> None:
         """Drain. Sanic may call its stop listeners twice (when a signal comes in between): once counts."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from sanic import Request
 
-from protocol.refusals import DRAINING, INTERNAL
+from protocol.errors import DRAINING, INTERNAL
 from server.client_socket import ClientSocket
 from server.http_protocol import DeadlineProtocol
 from server.outgoing import PIECE_BYTES
@@ -55,7 +55,7 @@ class SocketProtocol(DeadlineProtocol):
         """Answer 101 and hand the connection over. No frame that came with the request is lost.
 
         :param subprotocols: of Sanic's route; which one is spoken was judged before
-        :raises Refusal: ``too_many_connections``, ``draining``
+        :raises ApiError: ``too_many_connections``, ``draining``
         """
         sockets: Sockets = self.app.ctx.sockets
         sockets.admit(request.client_ip)  # once more: who asked may have waited since

@@ -8,7 +8,7 @@ standard says must be refused is refused here, and what is left has one meaning.
 import re
 from typing import Final
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 MOST_BYTES: Final = 16 * 1024
 """A head, without the empty line that ends it, has fewer. Sites with single sign-on have cookies of 8 KiB and more."""
@@ -28,26 +28,26 @@ _DIGITS: Final = re.compile(rb"[0-9]+")
 _CHUNK: Final = re.compile(rb"\r\n[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 
-def malformed(field: str, message: str) -> Refusal:
+def malformed(field: str, message: str) -> ApiError:
     """What to raise for a head that cannot be served.
 
     :param field: the header's name
     :param message: a sentence that repeats nothing of what came
     """
-    return Refusal("bad_request", [{"field": field, "message": message}])
+    return ApiError("bad_request", [{"field": field, "message": message}])
 
 
 def check_head(head: bytes) -> None:
     """Return if the head can be read in one way only.
 
     :param head: from the request line to before the empty line
-    :raises Refusal: ``bad_request``
+    :raises ApiError: ``bad_request``
     """
     if _WHOLE.fullmatch(head) is None:
-        raise Refusal("bad_request")
+        raise ApiError("bad_request")
     method, target, rest = head.split(b" ", 2)
     if target == b"*" and method != b"OPTIONS":
-        raise Refusal("bad_request")
+        raise ApiError("bad_request")
     old = rest.startswith(b"HTTP/1.0")
     hosts = 0
     for name, value in _FRAMING.findall(head):

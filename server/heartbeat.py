@@ -9,7 +9,7 @@ import itertools
 from typing import Final, Protocol
 
 from background.loops import Failures, Loop, forever
-from protocol.refusals import UNREACHABLE, Close
+from protocol.errors import UNREACHABLE, Close
 
 BUCKETS: Final = 40
 MISSES: Final = 2

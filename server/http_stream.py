@@ -6,7 +6,7 @@ from sanic.exceptions import BadRequest, BadURL
 from sanic.http import Http
 from sanic.http.http1 import HTTP_CONTINUE
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from server.heads import MOST_BYTES, check_head, find_end, is_chunk
 from server.upgrade import asks_for_socket
 
@@ -25,7 +25,7 @@ class AnsweringHttp(Http):
     async def http1_request_header(self) -> None:
         """As Sanic's. It lets whatever says "Upgrade: websocket" take for ever to send a body.
 
-        :raises Refusal: ``head_too_large``, ``uri_too_long``, ``bad_request``
+        :raises ApiError: ``head_too_large``, ``uri_too_long``, ``bad_request``
         :raises BadRequest: an upgrade with a body
         """
         head = await self._whole_head()
@@ -67,7 +67,7 @@ class AnsweringHttp(Http):
             if end >= 0:
                 return bytes(buffer[:end])
             if len(buffer) >= MOST_BYTES + 3:
-                raise Refusal("head_too_large" if buffer.find(b"\r\n", 0, MOST_BYTES) >= 0 else "uri_too_long")
+                raise ApiError("head_too_large" if buffer.find(b"\r\n", 0, MOST_BYTES) >= 0 else "uri_too_long")
             searched = max(0, len(buffer) - 3)
             await self._receive_more()
 

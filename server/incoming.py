@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from protocol.refusals import TOO_MANY_FRAMES
+from protocol.errors import TOO_MANY_FRAMES
 from protocol.token_bucket import TokenBucket
 from protocol.websocket.reader import Goodbye, Part, Ping, Pong, Reader, Violation
 from server.socket import Listener

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httptools
 from sanic import Request
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from server.application import MiniSanic
 from server.client_socket import ClientSocket
 from server.door import Judge
@@ -46,9 +46,9 @@ def add_sockets(app: MiniSanic, handler: SocketHandler, judge: Judge | None = No
         @app.on_request
         async def authenticate(request: Request) -> None:
             if is_socket(request):
-                request.ctx.person = await authenticate_socket(request)   # raises Refusal("token_invalid")
+                request.ctx.person = await authenticate_socket(request)   # raises ApiError("token_invalid")
 
-    :raises Refusal: (to Sanic's error handler) ``bad_request``, ``upgrade_required``, ``too_many_connections``,
+    :raises ApiError: (to Sanic's error handler) ``bad_request``, ``upgrade_required``, ``too_many_connections``,
         ``draining``, ``not_found``
     """
 
@@ -78,7 +78,7 @@ async def _lead(request: Request) -> None:
 async def _refuse_direct(request: Request) -> None:
     route: Any = request.route
     if route is not None and route.extra.websocket and not is_socket(request):
-        raise Refusal("not_found")
+        raise ApiError("not_found")
 
 
 async def _attend(request: Request, socket: ClientSocket, handler: SocketHandler) -> None:

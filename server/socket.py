@@ -6,7 +6,7 @@ Whatever speaks WebSocket implements :class:`Socket`; whoever wants to know what
 
 from typing import Protocol
 
-from protocol.refusals import Close
+from protocol.errors import Close
 
 
 class Listener(Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Protocol
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from server.addresses import network_of
 from server.heartbeat import Beating, Heartbeat
 from server.memory import give_back
@@ -50,13 +50,13 @@ class Sockets:
     def admit(self, address: str) -> None:
         """May one more come from there?
 
-        :raises Refusal: ``too_many_connections``, ``draining``
+        :raises ApiError: ``too_many_connections``, ``draining``
         """
         if self._shut:
-            raise Refusal("draining")
+            raise ApiError("draining")
         limit = self.settings.sockets_per_address
         if limit and self._of_address.get(network_of(address), 0) >= limit:
-            raise Refusal("too_many_connections")
+            raise ApiError("too_many_connections")
 
     def knock(self, address: str) -> bool:
         """A TCP connection that is no socket yet: whether there may be one more of that address. If so it is counted,

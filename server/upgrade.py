@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import httptools
 from websockets.utils import accept_key
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from server.heads import Fields, check_head, find_end, malformed, read_fields, read_list
 
 V1: Final = "wm.v1"
@@ -60,7 +60,7 @@ def read_upgrade(data: bytes) -> Upgrade | None:
         if not asks_for_socket("GET", wanted) or any(name in fields for name in _NOT_PLAIN):
             return None
         return _judge(head, fields)
-    except Refusal:
+    except ApiError:
         return None
 
 
@@ -68,7 +68,7 @@ def judge_upgrade(head: bytes) -> Upgrade:
     """What the client asked for, when its handshake is as RFC 6455 has it.
 
     :param head: that :func:`server.heads.check_head` has let pass, of a request that asks for a WebSocket
-    :raises Refusal: ``bad_request``, ``upgrade_required``
+    :raises ApiError: ``bad_request``, ``upgrade_required``
     """
     return _judge(head, read_fields(head))
 
@@ -80,7 +80,7 @@ def _judge(head: bytes, fields: Fields) -> Upgrade:
     if b"upgrade" not in [each.lower() for each in read_list(fields.get(b"connection", []))]:
         raise malformed("Connection", "The Connection header of an upgrade says Upgrade.")
     if fields.get(b"sec-websocket-version") != [VERSION]:
-        raise Refusal("upgrade_required")
+        raise ApiError("upgrade_required")
     keys = fields.get(b"sec-websocket-key", [])
     if len(keys) != 1 or not _is_key(keys[0]):
         raise malformed("Sec-WebSocket-Key", "Sec-WebSocket-Key is sixteen bytes in base64, once.")
@@ -96,7 +96,7 @@ def _query(target: bytes) -> str:
         query: bytes = httptools.parse_url(target).query or b""
         return query.decode("ascii")
     except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
-        raise Refusal("bad_request") from None
+        raise ApiError("bad_request") from None
 
 
 def _is_key(key: bytes) -> bool:

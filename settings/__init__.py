@@ -6,7 +6,7 @@ importing this package needs no environment.
 
 from typing import Any
 
-from settings.knobs import Settings, SettingsError, load
+from settings.fields import Settings, SettingsError, load
 
 __all__ = ["Settings", "SettingsError", "load"]
 

@@ -19,9 +19,9 @@ ELSEWHERE = {
     # tested with the mailbox it is claimed for
     "delivery/presence.py": "tests/delivery/test_mailbox.py",
     # a declaration: what it declares is done there
-    "accounts/store.py": "tests/delivery/link/test_store.py",
+    "accounts/store.py": "tests/delivery/redis/test_key_values.py",
     # what every chore does first
-    "workers/chores.py": "tests/workers/test_sweep_presence.py",
+    "workers/jobs.py": "tests/workers/test_sweep_presence.py",
     # declarations: no test starts without them
     "delivery/ports.py": "tests/journeys/test_talk.py",
     "handlers/services.py": "tests/support/api.py",

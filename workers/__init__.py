@@ -12,19 +12,19 @@ from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
 from delivery.devices import Devices
-from delivery.link.link import Link
 from delivery.mailbox import Mailbox
-from delivery.people import People
+from delivery.redis.client import RedisClient
+from delivery.user_records import UserRecords
 from settings import Settings, SettingsError, load
 from settings.database import tortoise_orm
 from settings.logs import configure
-from workers.cap_mailboxes import cap_mailboxes
-from workers.chores import Chores
 from workers.clock import ClockWatch
-from workers.mend_blocks import mend_blocks
+from workers.expire_mailboxes import cap_mailboxes
+from workers.jobs import Chores
 from workers.prune_history import prune_history
 from workers.queue import end_on_cluster, write_also_when_full
 from workers.reclaim_mailboxes import reclaim_mailboxes
+from workers.repair_blocks import mend_blocks
 from workers.sweep_presence import sweep_presence
 
 logger = structlog.get_logger(__name__)
@@ -36,10 +36,10 @@ async def open_chores(ctx: dict[str, Any]) -> None:
     settings = load()
     configure(settings.log_level)
     await Tortoise.init(config=tortoise_orm(settings.database_url, 2), _enable_global_fallback=True)
-    link = Link(settings)
+    link = RedisClient(settings)
     await end_on_cluster(link, ctx["redis"])
     write_also_when_full(ctx["redis"])
-    people = People(link, Directory(Passwords(4, 1, 0)).person)
+    people = UserRecords(link, Directory(Passwords(4, 1, 0)).person)
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()
     await bound_waits(ctx["redis"], settings.redis_command_seconds)

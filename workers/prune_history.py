@@ -11,7 +11,7 @@ import structlog
 from tortoise.connection import get_connection
 
 from accounts.database import transaction
-from workers.chores import Budget, Chores
+from workers.jobs import Budget, Chores
 
 logger = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from arq.connections import ArqRedis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
-from delivery.link.link import Link
+from delivery.redis.client import RedisClient
 from delivery.scripts import WRITE
 from delivery.storage import CLUSTER, FORBIDDEN, UnfitRedis, refuse_cluster
 
@@ -48,7 +48,7 @@ def write_also_when_full(redis: ArqRedis) -> None:
     redis.__class__ = QueueRedis
 
 
-async def look_for_cluster(link: Link, queue: ArqRedis) -> None:
+async def look_for_cluster(link: RedisClient, queue: ArqRedis) -> None:
     """See what the product's Redis and that of the queue are.
 
     :raises UnfitRedis: one of them runs in cluster mode, or does not let its user ask
@@ -62,7 +62,7 @@ async def look_for_cluster(link: Link, queue: ArqRedis) -> None:
         raise UnfitRedis(CLUSTER)
 
 
-async def end_on_cluster(link: Link, queue: ArqRedis) -> None:
+async def end_on_cluster(link: RedisClient, queue: ArqRedis) -> None:
     """The same, and when one of them will not do the process ends with the sentence that says so. At once: arq, told to
     end, first writes to its queue, and what a cluster answers is a traceback over the sentence."""
     try:

@@ -1,13 +1,13 @@
-"""People who are connected and have entries that nobody carries are rung; their connection does the rest."""
+"""UserRecords who are connected and have entries that nobody carries are rung; their connection does the rest."""
 
 from functools import partial
 from typing import Any
 
 import structlog
 
-from delivery.doorbell import ring_command
+from delivery.notifications import ring_command
 from delivery.scripts import STUCK
-from workers.chores import Budget, Chores
+from workers.jobs import Budget, Chores
 
 logger = structlog.get_logger(__name__)
 

@@ -10,8 +10,8 @@ from accounts.events import Event
 from delivery import keys
 from delivery.scripts import SWEEP
 from models import EventKind
-from workers.chores import Budget, Chores
-from workers.mend_blocks import mend_changed
+from workers.jobs import Budget, Chores
+from workers.repair_blocks import mend_changed
 
 logger = structlog.get_logger(__name__)
 

@@ -8,14 +8,14 @@ from typing import Final, Protocol
 
 from delivery.connection.sends import Desk
 from delivery.connection.settles import Settles
-from delivery.flights import Acked, Flights
-from delivery.link.failures import CommandFailed
+from delivery.in_flight import Acked, Flights
 from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from delivery.presence import Holder
+from delivery.redis.failures import CommandFailed
+from protocol.bad_frames import name_ack
 from protocol.dialects import Dialect
-from protocol.refusals import Refusal
-from protocol.verdicts import name_ack
+from protocol.errors import ApiError
 
 RESTS: Final = 4
 """After a round of receipts we rest so many times as long as it took: the busier all are, the more goes together. A
@@ -260,8 +260,8 @@ class Acks:
         try:
             shared = self._flights.shared
             settled = await self._messenger.mark_read(self._holder, sender, message_ids, shared=shared)
-        except (Refusal, CommandFailed) as error:
-            refusal = error if isinstance(error, Refusal) else Refusal("internal")
+        except (ApiError, CommandFailed) as error:
+            refusal = error if isinstance(error, ApiError) else ApiError("internal")
             self._desk.say(self._dialect.error(refusal, "ack", name_ack(sender, message_ids, ())))
         else:
             self._flights.forget(settled)
@@ -272,12 +272,12 @@ class Acks:
         self._counter.landed()
 
 
-def _refusal_of(error: Exception) -> Refusal | None:
+def _refusal_of(error: Exception) -> ApiError | None:
     """What the client is told of an ack that could not be told on; None when the error is our own code's.
 
     A script that fails concerns one person, one of whose keys is broken, say: it is no reason to end the connections of
     everybody who has to do with them.
     """
     if isinstance(error, CommandFailed):
-        return Refusal("internal")
-    return error if isinstance(error, Refusal) else None
+        return ApiError("internal")
+    return error if isinstance(error, ApiError) else None

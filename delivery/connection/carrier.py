@@ -8,13 +8,13 @@ from typing import Any, Final, Protocol
 
 from delivery.connection.handover import NOTHING, Handover, Place, Said
 from delivery.connection.settles import Settles
-from delivery.flights import Flights, Landed
+from delivery.in_flight import Flights, Landed
 from delivery.mailbox import START, Collected, Mailbox, Mode
 from delivery.presence import Holder
 from protocol.dialects import Dialect
 from protocol.entries import Entry
-from protocol.identifiers import place_of
-from protocol.refusals import SLOW_CONSUMER, Close, Refusal
+from protocol.errors import SLOW_CONSUMER, ApiError, Close
+from protocol.identifiers import parse_stream_id
 from settings import Settings
 
 BATCH: Final = 64
@@ -91,7 +91,7 @@ class Carrier:
 
     def begin(self, newest: str) -> None:
         """The lease was (re)claimed while ``newest`` was the last entry waiting: what is pending comes first."""
-        self._handover.boundary = max(self._handover.boundary, place_of(newest) if newest else NOTHING)
+        self._handover.boundary = max(self._handover.boundary, parse_stream_id(newest) if newest else NOTHING)
         self._rung = self._read = NOTHING  # if storage was lost, places may begin anew below what was read
         self._look()
 
@@ -105,7 +105,7 @@ class Carrier:
         """Something waits. A ring for what was read already is ignored; "" claims the pending ones again too."""
         if not stream_id:
             self._look()
-        elif (place := place_of(stream_id)) > self._read:
+        elif (place := parse_stream_id(stream_id)) > self._read:
             self._rung = max(self._rung, place)
             self._more = True
             self._wake()
@@ -162,7 +162,7 @@ class Carrier:
             collected = self._taken(found, landed)
             said = self._said(collected.entries)
             self._read_to(rung, everything=collected.read < asked)
-        except Refusal:
+        except ApiError:
             self._doubt()
             self._road.spawn(self._run(RETRY_SECONDS))
         except Exception as error:  # noqa: BLE001 - the connection ends by it
@@ -188,7 +188,7 @@ class Carrier:
                 try:
                     await self._round()
                     pause = 0
-                except Refusal:
+                except ApiError:
                     self._doubt()
                     pause = RETRY_SECONDS
         finally:
@@ -230,10 +230,10 @@ class Carrier:
 
     async def _collect(self, mode: Mode, cursor: str = START, ids: Sequence[str] = ()) -> Collected:
         landed = self._settles.take()
-        found: Collected | Refusal
+        found: Collected | ApiError
         try:
             found = await self._mailbox.collect(self._holder, mode, self._room or len(ids), cursor, ids, landed)
-        except Refusal as refusal:
+        except ApiError as refusal:
             found = refusal
         collected = self._taken(found, landed)
         said = self._said(collected.entries, again=mode == "again")
@@ -252,7 +252,7 @@ class Carrier:
             raise found
         # Whether another connection has it is for the lease to find out; it may be nobody's again by then.
         self._road.lease_gone()
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
     def _said(self, entries: Sequence[Entry], *, again: bool = False) -> Said:
         had_room = self._flights.room > 0

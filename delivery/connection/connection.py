@@ -19,15 +19,14 @@ from delivery.connection.inbound import Canonical, Inbound
 from delivery.connection.lease import Lease, close_for
 from delivery.connection.sends import Sends
 from delivery.connection.settles import Settles
-from delivery.flights import Flights
 from delivery.hub import Hub
-from delivery.link.failures import CommandFailed
+from delivery.in_flight import Flights
 from delivery.messenger import Messenger
 from delivery.ports import Identity, Record, Socket
 from delivery.presence import Claimed, Holder, Unproven
+from delivery.redis.failures import CommandFailed
 from protocol.dialects import Dialect, Welcome
-from protocol.messages import pack
-from protocol.refusals import (
+from protocol.errors import (
     DRAINING,
     INTERNAL,
     LOGGED_OUT,
@@ -35,9 +34,10 @@ from protocol.refusals import (
     TOKEN_EXPIRED,
     UNAVAILABLE,
     UNREACHABLE,
+    ApiError,
     Close,
-    Refusal,
 )
+from protocol.messages import pack
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -241,7 +241,7 @@ class Connection:
     async def _open(self) -> None:
         try:
             claimed = await self._lease.claim()
-        except Refusal as refusal:
+        except ApiError as refusal:
             self.close(close_for(refusal))
         except Unproven:
             self.close(UNREACHABLE)
@@ -293,7 +293,7 @@ class Connection:
         while not self.ended and self.ear.in_hand:
             await asyncio.sleep(0.01)
         if not self.ended:
-            refusal = Refusal("draining", retry_after=retry_after)
+            refusal = ApiError("draining", retry_after=retry_after)
             await self.carry(self._dialect.error(refusal, "server"))
             self.close(DRAINING)
 

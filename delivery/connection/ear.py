@@ -11,9 +11,9 @@ from delivery.connection.confirmations import Confirmations
 from delivery.connection.inbound import Inbound
 from delivery.connection.lease import Lease
 from delivery.connection.sends import Sends
-from delivery.cooldown import Cooldown
 from delivery.ports import Socket
-from protocol.refusals import INTERNAL, TOO_MANY_BAD_FRAMES, TOO_MANY_FRAMES, Close
+from delivery.reconnect_penalty import ReconnectPenalty
+from protocol.errors import INTERNAL, TOO_MANY_BAD_FRAMES, TOO_MANY_FRAMES, Close
 from protocol.token_bucket import TokenBucket
 
 logger = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ class Ear:
         acks: Acks,
         confirmations: Confirmations,
         lease: Lease,
-        cooldown: Cooldown,
+        cooldown: ReconnectPenalty,
         bucket: TokenBucket,
     ) -> None:
         """:param bucket: of the units of work that this person may still be to this server"""

@@ -6,12 +6,12 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import structlog
 
-from delivery.flights import Flights
+from delivery.in_flight import Flights
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder
 from protocol.dialects import Dialect
 from protocol.entries import Chat, Entry, Receipt
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 logger = structlog.get_logger(__name__)
 Place: TypeAlias = tuple[int, int]
@@ -125,7 +125,7 @@ class Handover:
         self._parked[stream_id] = None
         try:
             count = await self._mailbox.failed(self._holder.mobile, stream_id)
-        except Refusal:
+        except ApiError:
             return  # uncounted this time
         if count >= self._park_after:
             logger.error("an entry is parked", stream_id=stream_id, failures=count)

@@ -8,13 +8,13 @@ from typing import Final
 from delivery.connection.acks import Acks
 from delivery.connection.sends import Sends
 from delivery.work import BYTES_A_UNIT, IDS_A_UNIT
+from protocol.bad_frames import NOTHING, BadFrame, Named, name_ack, name_chat
 from protocol.dialects import Dialect
 from protocol.entries import size_of
+from protocol.errors import ApiError
 from protocol.frames import AckIn, ChatIn, PingIn, decode, split
-from protocol.identifiers import is_message_id, parse_stream_id
-from protocol.refusals import Refusal
+from protocol.identifiers import check_stream_id, is_message_id
 from protocol.text import shows_nothing
-from protocol.verdicts import NOTHING, BadFrame, Named, name_ack, name_chat
 from settings import Settings
 
 MINUTE: Final = 60.0
@@ -29,7 +29,7 @@ BYTE_ORDER_MARK: Final = "\ufeff"
 ARRAY_BYTES: Final = 64 * 1024
 """Of an array of frames: all that a message holds is worked on in one go."""
 Canonical = Callable[[str], str]
-"""Cleans a mobile number; raises ``Refusal("bad_mobile")``."""
+"""Cleans a mobile number; raises ``ApiError("bad_mobile")``."""
 
 
 class Inbound:
@@ -116,7 +116,7 @@ class Inbound:
                 self._chat(frame)
             else:
                 self._ack(frame)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if isinstance(frame, ChatIn):
                 return self._refuse(refusal, "chat", self._name(frame))
             return self._refuse(refusal, "ack", _name_ack(frame))
@@ -136,13 +136,13 @@ class Inbound:
         self.charge += 1 + len(frame.message) / BYTES_A_UNIT
         to = self._canonical(frame.to)
         if not is_message_id(frame.message_id):
-            raise Refusal("bad_message_id")
+            raise ApiError("bad_message_id")
         if to == self._mobile:
-            raise Refusal("self_message")
+            raise ApiError("self_message")
         if size_of(frame.message) > self._settings.max_message_bytes:
-            raise Refusal("message_too_large")  # first: what comes next is no small work for a long text
+            raise ApiError("message_too_large")  # first: what comes next is no small work for a long text
         if shows_nothing(frame.message):
-            raise Refusal("message_empty")
+            raise ApiError("message_empty")
         self._sends.put(to, frame.message_id, frame.message)
 
     def _ack(self, frame: AckIn) -> None:
@@ -151,9 +151,9 @@ class Inbound:
             return self._of_chats(frame)
         if not 0 < len(ids) <= MOST_NAMES:
             words = f"an ack names 1 to {MOST_NAMES} streamIds, or the chats' sender (to) and their messageIds"
-            raise Refusal("bad_frame", [{"field": "streamIds", "message": words}])
+            raise ApiError("bad_frame", [{"field": "streamIds", "message": words}])
         for stream_id in self._acks.unknown(ids):
-            parse_stream_id(stream_id)
+            check_stream_id(stream_id)
         counted = self._acks.delivered(ids)
         if counted < len(ids):
             self._spend_on_acks(len(ids), counted)
@@ -164,12 +164,12 @@ class Inbound:
         if not 0 < len(ids) <= MOST_NAMES or frame.to is None:
             words = f"a {frame.ack_type} ack names the chats' sender (to) and 1 to {MOST_NAMES} messageIds"
             errors = [{"field": "messageIds", "message": words}]
-            raise Refusal("bad_frame", errors)
+            raise ApiError("bad_frame", errors)
         if frame.ack_type == "read":
             self._spend(1 + len(ids) / IDS_A_UNIT)
         sender = self._canonical(frame.to)
         if not all(is_message_id(message_id) for message_id in ids):
-            raise Refusal("bad_message_id")
+            raise ApiError("bad_message_id")
         names = list(dict.fromkeys(ids))
         if frame.ack_type == "read":
             self._acks.read(sender, names)
@@ -179,11 +179,11 @@ class Inbound:
     def _name(self, chat: ChatIn) -> Named:
         """As ``sent`` would name it, where its number is one."""
         named = name_chat(chat.message_id, chat.to)
-        with contextlib.suppress(Refusal):
+        with contextlib.suppress(ApiError):
             return named._replace(to=self._canonical(chat.to))
         return named
 
-    def _refuse(self, refusal: Refusal, kind: str, named: Named = NOTHING, *, harmless: bool = False) -> list[bytes]:
+    def _refuse(self, refusal: ApiError, kind: str, named: Named = NOTHING, *, harmless: bool = False) -> list[bytes]:
         """:param harmless: it does not count as a bad frame, unless there are many in one message"""
         if refusal.rule.status == MALFORMED:
             self._harmless -= harmless

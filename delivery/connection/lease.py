@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from delivery.messenger import Messenger
 from delivery.presence import Claimed, Holder, Silent, Superseded, Unproven
-from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
+from protocol.errors import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, ApiError, Close
 
 EARLY: Final = 0.9
 """Part of a ping period after which a sign of life renews: the next pong must not come too early."""
@@ -20,7 +20,7 @@ _CLOSES: Final = {
 }
 
 
-def close_for(refusal: Refusal) -> Close:
+def close_for(refusal: ApiError) -> Close:
     """How a connection ends that was refused its lease."""
     return _CLOSES.get(refusal.code, UNAVAILABLE)
 
@@ -83,7 +83,7 @@ class Lease:
         that its client gave up may arrive late, and would end the one that took its place.
 
         :raises Unproven: the client gave none
-        :raises Refusal: see :meth:`delivery.messenger.Messenger.connect`
+        :raises ApiError: see :meth:`delivery.messenger.Messenger.connect`
         """
         try:
             claimed = await self._messenger.connect(self._holder, self._account_id, age=lambda: self.age_ms)
@@ -131,7 +131,7 @@ class Lease:
             await self._renew()
         except Superseded:
             self._tenant.close(REPLACED)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.code != "unavailable":
                 self._tenant.close(close_for(refusal))
         finally:

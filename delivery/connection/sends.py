@@ -4,14 +4,14 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
-from delivery.link.failures import CommandFailed
 from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
+from delivery.redis.failures import CommandFailed
+from protocol.bad_frames import Named
 from protocol.dialects import Dialect
 from protocol.entries import size_of
-from protocol.identifiers import place_of
-from protocol.refusals import Refusal
-from protocol.verdicts import Named
+from protocol.errors import ApiError
+from protocol.identifiers import parse_stream_id
 
 MOST: Final = 64
 """Chats in one script: what a script does, all others wait for."""
@@ -46,7 +46,7 @@ class Sends:
     def put(self, to: str, message_id: str, message: str) -> None:
         """Take this chat, to be deposited and answered; :meth:`go` when there are no more for the moment.
 
-        :raises Refusal: ``rate_limited``
+        :raises ApiError: ``rate_limited``
         """
         if (admit := self._messenger.mailbox.admit) is not None:
             admit(self._sender, to, size_of(message))
@@ -80,21 +80,21 @@ class Sends:
         chats, self._queues[to] = queue[:MOST], queue[MOST:]
         self._messenger.send_soon(self._sender, to, chats, partial(self._answered, to, chats))
 
-    def _answered(self, to: str, chats: list[tuple[str, str]], answer: list[str | Refusal] | Exception) -> None:
+    def _answered(self, to: str, chats: list[tuple[str, str]], answer: list[str | ApiError] | Exception) -> None:
         if isinstance(answer, Unloaded):
             self._desk.spawn(self._slowly(to, chats))
             return
         if isinstance(answer, CommandFailed):
-            answer = Refusal("internal")  # of these chats; what is for others goes on
+            answer = ApiError("internal")  # of these chats; what is for others goes on
         elif isinstance(answer, Exception):
             # The same holds for all that wait behind: nobody waits for one timeout after the other.
             chats += self._queues[to]
             self._queues[to] = []
-        elif isinstance(answer[-1], Refusal) and answer[-1].code == "rate_limited":
+        elif isinstance(answer[-1], ApiError) and answer[-1].code == "rate_limited":
             # What waits behind would overtake it. More of this pair is not even put into the queue for a while.
             chats, answer = [*chats, *self._queues[to]], [*answer, *[answer[-1]] * len(self._queues[to])]
             self._queues[to] = []
-        error = answer if isinstance(answer, Exception) and not isinstance(answer, Refusal) else None
+        error = answer if isinstance(answer, Exception) and not isinstance(answer, ApiError) else None
         try:
             self._desk.say(self._answers(to, chats, answer))
         finally:
@@ -103,7 +103,7 @@ class Sends:
             self._desk.done(error)
 
     async def _slowly(self, to: str, chats: list[tuple[str, str]]) -> None:
-        answer: list[str | Refusal] | Exception
+        answer: list[str | ApiError] | Exception
         try:
             answer = await self._messenger.send(self._sender, to, chats)
         except Exception as error:  # noqa: BLE001 - told like any other answer
@@ -111,9 +111,9 @@ class Sends:
         self._answered(to, chats, answer)
 
     def _answers(
-        self, to: str, chats: Sequence[tuple[str, str]], answer: list[str | Refusal] | Exception
+        self, to: str, chats: Sequence[tuple[str, str]], answer: list[str | ApiError] | Exception
     ) -> list[bytes]:
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             return [frame for name, _ in chats for frame in self._dialect.error(answer, "chat", Named(name, to))]
         if isinstance(answer, Exception):
             return []
@@ -127,8 +127,8 @@ class Sends:
         self.pending -= len(chats)
         self.characters -= sum(len(message) for _, message in chats)
 
-    def _answer(self, to: str, message_id: str, answer: str | Refusal) -> list[bytes]:
-        if isinstance(answer, Refusal):
+    def _answer(self, to: str, message_id: str, answer: str | ApiError) -> list[bytes]:
+        if isinstance(answer, ApiError):
             return self._dialect.error(answer, "chat", Named(message_id, to))
-        timestamp, _ = place_of(answer)
+        timestamp, _ = parse_stream_id(answer)
         return self._dialect.sent(message_id, to, timestamp)

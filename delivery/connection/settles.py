@@ -7,11 +7,11 @@ from typing import Final
 import structlog
 
 from delivery.connection.sends import Desk
-from delivery.flights import Flights, Landed
-from delivery.link.failures import CommandFailed
+from delivery.in_flight import Flights, Landed
 from delivery.messenger import Messenger
 from delivery.presence import Holder
-from protocol.refusals import Refusal
+from delivery.redis.failures import CommandFailed
+from protocol.errors import ApiError
 
 logger = structlog.get_logger(__name__)
 SETTLE_SECONDS: Final = 0.05
@@ -77,7 +77,7 @@ class Settles:
         while taken := self.take():
             try:
                 await self._messenger.settle(self._holder, taken)
-            except (Refusal, CommandFailed):
+            except (ApiError, CommandFailed):
                 logger.warning("acked entries could not be settled", entries=len(taken), again=not last)
                 if not last:
                     self.put_back(taken)

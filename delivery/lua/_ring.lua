@@ -1,4 +1,4 @@
--- Something waits for this person: ring the servers that hold his live connections, in the words delivery/doorbell.py
+-- Something waits for this person: ring the servers that hold his live connections, in the words delivery/notifications.py
 -- knows. The caller rings himself without the wire. Tells whose connections live.
 local function ring(leases, mine, mobile, id)
   local servers, rung = live_servers(leases), {[mine] = true}

@@ -2,7 +2,7 @@
 """For repairing block sets by what changed, for pruning what is old, and for events that are one row.
 
 Servers of the version before ignore what is added here, so they may go on running while it is applied; what they change
-in block sets is repaired by the walk over everybody (workers/mend_blocks.py). They may not run beside servers of this
+in block sets is repaired by the walk over everybody (workers/repair_blocks.py). They may not run beside servers of this
 version, for what these write into Redis (docs/decisions/0021). The indexes are not built concurrently: log-ins and
 block changes wait meanwhile.
 """

@@ -7,7 +7,7 @@ import pytest
 
 from accounts.blocks import Blocks
 from models import Block, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.support.api import Notes
 
 A, B, C = "919800000001", "919800000002", "919800000003"
@@ -43,8 +43,8 @@ async def test_what_changes_nothing_raises_no_version_and_is_told_again(blocks: 
 
 
 async def test_when_redis_did_not_hear_a_repetition_tells_it(blocks: Blocks, notes: Notes) -> None:
-    notes.fail = Refusal("unavailable")
-    with pytest.raises(Refusal, match="unavailable"):
+    notes.fail = ApiError("unavailable")
+    with pytest.raises(ApiError, match="unavailable"):
         await blocks.block(A, B)
     assert await Block.all().count() == 1
     notes.fail = None
@@ -71,7 +71,7 @@ async def test_the_list_has_a_limit(blocks: Blocks, enrol: Callable[[str], Await
     await enrol("919800000004")
     await blocks.block(A, B)
     await blocks.block(A, C)
-    with pytest.raises(Refusal, match="block_list_full"):
+    with pytest.raises(ApiError, match="block_list_full"):
         await blocks.block(A, "919800000004")
     await blocks.block(A, C)
     assert (await User.get(mobile_no=A)).blocks_version == 2
@@ -80,7 +80,7 @@ async def test_the_list_has_a_limit(blocks: Blocks, enrol: Callable[[str], Await
 @pytest.mark.parametrize(("mobile", "code"), [(A, "self_block"), ("919800009999", "no_such_person")])
 async def test_nobody_blocks_themselves_or_nobody(blocks: Blocks, notes: Notes, mobile: str, code: str) -> None:
     for attempt in (blocks.block(A, mobile), blocks.unblock(A, mobile)):
-        with pytest.raises(Refusal, match=code):
+        with pytest.raises(ApiError, match=code):
             await attempt
     assert notes.changes == []
 

@@ -17,7 +17,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from accounts import database
 from accounts.database import read, transaction
 from models import User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings.database import tortoise_orm
 from tools.devstack.postgres import Postgres
 
@@ -54,7 +54,7 @@ async def _fill_pool() -> None:
 
 async def _refused_in(work: Callable[[], Awaitable[object]]) -> float:
     started = time.monotonic()
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         await work()
     return time.monotonic() - started
 
@@ -151,7 +151,7 @@ async def test_a_failed_begin_leaves_no_trace(orm: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(asyncpg.transaction.Transaction, "start", sometimes)
     usual = get_connection("default")
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         async with transaction():
             pass
     assert get_connection("default") is usual
@@ -251,7 +251,7 @@ def test_nothing_tortoise_puts_its_own_exception_around_is_missed() -> None:
         try:
             async with database.answering():
                 await AsyncpgDBClient._translate_exceptions(object(), fail)  # type: ignore[arg-type]
-        except Refusal as refusal:
+        except ApiError as refusal:
             return refusal.code
         return "nothing"
 

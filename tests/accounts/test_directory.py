@@ -10,7 +10,7 @@ from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.passwords import Passwords
 from models import EventKind, Session, SessionEvent, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tools.devstack.postgres import Postgres
 
 A, B, C = "919800000001", "919800000002", "919800000003"
@@ -40,7 +40,7 @@ async def test_a_number_is_taken_once_even_by_many_at_once(directory: Directory)
         *(directory.enrol(f"Asha {n}", A, "correct horse") for n in range(8)), return_exceptions=True
     )
     assert sum(isinstance(answer, User) for answer in answers) == 1
-    assert {answer.code for answer in answers if isinstance(answer, Refusal)} == {"already_exists"}
+    assert {answer.code for answer in answers if isinstance(answer, ApiError)} == {"already_exists"}
     assert await User.filter(mobile_no=A).count() == 1
 
 
@@ -56,7 +56,7 @@ async def test_the_log_of_postgresql_does_not_name_who_signed_up_twice(
 async def test_wrong_and_unknown_are_the_same_refusal(directory: Directory) -> None:
     await directory.enrol("Asha", A, "correct horse")
     for mobile, password in ((A, "wrong horse"), (B, "correct horse")):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiError) as caught:
             await directory.authenticate(mobile, password)
         assert caught.value.code == "credentials_wrong"
 

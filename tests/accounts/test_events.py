@@ -12,7 +12,7 @@ from tortoise.context import TortoiseContext
 from accounts import merging
 from accounts.events import Event, SessionEvents
 from models import EventKind, SessionEvent, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings.database import tortoise_orm
 from tools.devstack.postgres import Postgres
 
@@ -123,7 +123,7 @@ async def test_while_postgresql_is_away_events_wait(mortal: Postgres) -> None:
     assert time.monotonic() - started < 6
     for number in range(1, 6):
         events.add(_event(number))
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         await events.flush()
     assert (len(events), events.dropped) == (4, 2)
     await asyncio.to_thread(mortal.start)
@@ -168,7 +168,7 @@ async def test_a_read_only_postgresql_costs_no_event(mortal: Postgres) -> None:
         await asyncio.sleep(0.3)
         events.add(_event(number))
         if number == 1:
-            with pytest.raises(Refusal, match="unavailable"):
+            with pytest.raises(ApiError, match="unavailable"):
                 await events.flush()
     await events.flush()
     assert await _reasons() == ["reason 0", "reason 1", "reason 2"]

@@ -12,7 +12,7 @@ import bcrypt
 import pytest
 
 from accounts.passwords import Passwords, Standing
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 
 async def test_the_right_one_fits_and_others_do_not(passwords: Passwords) -> None:
@@ -32,7 +32,7 @@ async def test_72_bytes_are_taken_whole_and_73_are_refused(passwords: Passwords)
     hashed = await passwords.hash("x" * 72)
     assert not await passwords.verify("x" * 71, hashed)
     for attempt in (passwords.hash("x" * 73), passwords.verify("é" * 37, hashed), passwords.verify("é" * 37, None)):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiError) as caught:
             await attempt
         assert caught.value.code == "bad_request"
 
@@ -67,7 +67,7 @@ async def test_the_loop_goes_on_meanwhile() -> None:
 async def test_more_than_admitted_are_refused_and_room_comes_back() -> None:
     passwords = Passwords(8, 1, 2)
     answers = await asyncio.gather(*(passwords.hash("anything") for _ in range(6)), return_exceptions=True)
-    refused = [answer.code for answer in answers if isinstance(answer, Refusal)]
+    refused = [answer.code for answer in answers if isinstance(answer, ApiError)]
     assert refused == ["busy"] * 3
     assert await passwords.verify("anything", next(a for a in answers if isinstance(a, str)))
     passwords.close()
@@ -133,7 +133,7 @@ async def _order(passwords: Passwords, standings: list[Standing], threads: int =
             await asyncio.sleep(0)
         free.set()
         answers = await asyncio.gather(*works, return_exceptions=True)
-    return served, [number for number, answer in enumerate(answers) if isinstance(answer, Refusal)]
+    return served, [number for number, answer in enumerate(answers) if isinstance(answer, ApiError)]
 
 
 STRANGER, KNOWN = Standing(known=False), Standing(known=True)
@@ -172,7 +172,7 @@ async def test_hanging_up_does_not_free_a_thread_that_works() -> None:
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    with pytest.raises(Refusal, match="busy"):
+    with pytest.raises(ApiError, match="busy"):
         await passwords.hash("the next one")
     passwords.close()
 
@@ -210,7 +210,7 @@ async def test_what_was_hashed_as_given_goes_on_working(passwords: Passwords) ->
 
 async def test_72_bytes_are_those_of_the_normal_form(passwords: Passwords) -> None:
     assert await passwords.verify("\u00e9" * 36, await passwords.hash("e\u0301" * 36))  # 108 bytes as given
-    with pytest.raises(Refusal, match="bad_request"):
+    with pytest.raises(ApiError, match="bad_request"):
         await passwords.hash("\u0958" * 24)  # 72 bytes as given, 144 in NFC
 
 

@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 import accounts.sessions
 from accounts import keys
 from accounts.sessions import Sessions
-from delivery.link.link import Link
-from delivery.link.store import KeyValues
+from delivery.redis.client import RedisClient
+from delivery.redis.key_values import KeyValues
 from models import Session, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.support.api import Notes, make_settings
 from tests.support.links import link_to, store_of
 from tools.devstack.valkey import Valkey
@@ -57,7 +57,7 @@ async def test_a_closed_session_is_refused_and_everybody_is_told(
     await sessions.check(one)
     assert await redis.get(keys.session(one)) == b"1"
     await sessions.close(one)
-    with pytest.raises(Refusal, match="session_revoked"):
+    with pytest.raises(ApiError, match="session_revoked"):
         await sessions.check(one)
     await sessions.check(other)
     assert [(c.session_id, c.account_id, c.mobile, c.device_id) for c in notes.closed] == [
@@ -106,13 +106,13 @@ async def test_who_asks_while_nobody_can_tell_hears_no(
     unused_tcp_port: int, orm: str, notes: Notes, asha: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make_settings(f"redis://127.0.0.1:{unused_tcp_port}", orm, redis_connect_seconds=0.3)
-    link = Link(settings)
+    link = RedisClient(settings)
     sessions = Sessions(KeyValues(link), settings, notes.closing)
     living = await _open(sessions, asha)
     assert await _told(sessions, living) == [True], "Redis is away, and PostgreSQL tells"
 
     async def away(_session_ids: list[str]) -> dict[str, bool]:
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
     monkeypatch.setattr(accounts.sessions, "_ask_postgresql", away)
     assert await _told(sessions, living, living) == [False, False]
@@ -130,7 +130,7 @@ async def test_closing_again_is_fine_and_tells_again(sessions: Sessions, asha: U
 
 async def test_a_session_that_never_was_does_not_live(sessions: Sessions, asha: User) -> None:
     for attempt in (sessions.check, sessions.close):
-        with pytest.raises(Refusal, match="session_revoked"):
+        with pytest.raises(ApiError, match="session_revoked"):
             await attempt(str(uuid.uuid4()))
 
 
@@ -138,7 +138,7 @@ async def test_a_flush_revives_nobody(sessions: Sessions, asha: User, redis: "Re
     closed, alive = await _open(sessions, asha), await _open(sessions, asha)
     await sessions.close(closed)
     await redis.flushall()
-    with pytest.raises(Refusal, match="session_revoked"):
+    with pytest.raises(ApiError, match="session_revoked"):
         await sessions.check(closed)
     await sessions.check(alive)
     await redis.flushall()
@@ -173,7 +173,7 @@ async def test_the_keys_of_open_sockets_are_renewed(
     await redis.expire(keys.session(one), 100)
     await sessions.revoked_among([one])
     assert await redis.ttl(keys.session(one)) <= 100
-    monkeypatch.setattr("accounts.memory.RENEW_SECONDS", -1)
+    monkeypatch.setattr("accounts.session_cache.RENEW_SECONDS", -1)
     await sessions.revoked_among([one])
     assert await redis.ttl(keys.session(one)) > 3000
 
@@ -185,7 +185,7 @@ async def test_a_closing_cut_off_before_redis_ends_open_sockets_all_the_same(
     await sessions.check(one)
     await Session.filter(id=one).update(revoked_at=datetime.now(UTC))
     assert await sessions.revoked_among([one, other]) == {one}
-    with pytest.raises(Refusal, match="session_revoked"):
+    with pytest.raises(ApiError, match="session_revoked"):
         await sessions.check(one)
     assert await sessions.revoked_among([]) == set()
 
@@ -194,10 +194,10 @@ async def test_devices_are_counted_not_sessions(sessions: Sessions, asha: User) 
     first = await _open(sessions, asha, "phone")
     again = await _open(sessions, asha, "phone")
     await _open(sessions, asha, "laptop")
-    with pytest.raises(Refusal, match="too_many_devices"):
+    with pytest.raises(ApiError, match="too_many_devices"):
         await _open(sessions, asha, "tablet")
     await sessions.close(first)
-    with pytest.raises(Refusal, match="too_many_devices"):
+    with pytest.raises(ApiError, match="too_many_devices"):
         await _open(sessions, asha, "tablet")
     await sessions.close(again)
     await _open(sessions, asha, "tablet")
@@ -213,25 +213,25 @@ async def test_expired_sessions_hold_no_place(sessions: Sessions, asha: User) ->
 async def test_the_last_place_is_given_once(sessions: Sessions, asha: User) -> None:
     answers = await asyncio.gather(*(sessions.open(asha, f"device-{n}", "") for n in range(6)), return_exceptions=True)
     assert sum(isinstance(answer, Session) for answer in answers) == 2
-    assert {answer.code for answer in answers if isinstance(answer, Refusal)} == {"too_many_devices"}
+    assert {answer.code for answer in answers if isinstance(answer, ApiError)} == {"too_many_devices"}
 
 
 async def test_without_redis_postgresql_answers_and_closing_is_not_confirmed(
     own_valkey: Valkey, orm: str, asha: User, notes: Notes
 ) -> None:
     settings = make_settings(own_valkey.url, orm, redis_connect_seconds=0.5, redis_command_seconds=1)
-    link = Link(settings)
+    link = RedisClient(settings)
     sessions = Sessions(KeyValues(link), settings, notes.closing)
     one, closed = await _open(sessions, asha), await _open(sessions, asha)
     await sessions.close(closed)
     await asyncio.to_thread(own_valkey.stop)
     await sessions.check(one)
-    with pytest.raises(Refusal, match="session_revoked"):
+    with pytest.raises(ApiError, match="session_revoked"):
         await sessions.check(closed)
     assert await sessions.revoked_among([one, closed]) == {closed}
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         await sessions.close(one)
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         await sessions.redeem_ticket(secrets.token_urlsafe(32))
     await asyncio.to_thread(own_valkey.start)
     await sessions.close(one)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from accounts.sessions import Sessions
 from accounts.tokens import Claims
 from models import User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.support.api import Notes, make_settings
 from tests.support.links import store_of
 
@@ -33,7 +33,7 @@ async def test_a_ticket_gives_its_owners_claims_once(sessions: Sessions, claims:
     ticket = await sessions.issue_ticket(claims)
     assert len(ticket) >= 43
     assert await sessions.redeem_ticket(ticket) == claims
-    with pytest.raises(Refusal, match="ticket_invalid"):
+    with pytest.raises(ApiError, match="ticket_invalid"):
         await sessions.redeem_ticket(ticket)
 
 
@@ -46,17 +46,17 @@ async def test_of_many_who_show_it_at_once_one_is_let_in(sessions: Sessions, cla
 async def test_it_expires(sessions: Sessions, claims: Claims) -> None:
     ticket = await sessions.issue_ticket(claims)
     await asyncio.sleep(1.1)
-    with pytest.raises(Refusal, match="ticket_invalid"):
+    with pytest.raises(ApiError, match="ticket_invalid"):
         await sessions.redeem_ticket(ticket)
 
 
 async def test_it_ends_with_its_session_and_with_its_token(sessions: Sessions, claims: Claims) -> None:
     ticket = await sessions.issue_ticket(claims)
     await sessions.close(claims.session_id)
-    with pytest.raises(Refusal, match="session_revoked"):
+    with pytest.raises(ApiError, match="session_revoked"):
         await sessions.redeem_ticket(ticket)
     old = Claims(claims.account_id, A, "Asha", "phone", claims.session_id, int(time.time()) - 1)
-    with pytest.raises(Refusal, match="token_expired"):
+    with pytest.raises(ApiError, match="token_expired"):
         await sessions.redeem_ticket(await sessions.issue_ticket(old))
 
 
@@ -68,5 +68,5 @@ async def test_redis_never_holds_the_ticket_itself(sessions: Sessions, claims: C
 
 @pytest.mark.parametrize("ticket", ["", "x", "é" * 43, "a" * 44, "*" * 43, "a" * 43, "0" * 36, "a" * 43 + "\n"])
 async def test_junk_is_no_ticket(sessions: Sessions, ticket: str) -> None:
-    with pytest.raises(Refusal, match="ticket_invalid"):
+    with pytest.raises(ApiError, match="ticket_invalid"):
         await sessions.redeem_ticket(ticket)

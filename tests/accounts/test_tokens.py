@@ -13,7 +13,7 @@ import pytest
 
 from accounts.tokens import Tokens
 from models import Session, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 
 KEY, OTHER = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
 MOBILE = "919800000001"
@@ -34,7 +34,7 @@ def _forge(key: str = KEY, kid_of: str = KEY, algorithm: str = "HS256", **change
 
 
 def _refused(token: str, tokens: Tokens | None = None) -> str:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         (tokens or Tokens(KEY)).verify(token)
     assert len(token) < 6 or token not in str(caught.value.body())
     return caught.value.code

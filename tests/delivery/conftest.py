@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from delivery.link.link import Link
+from delivery.redis.client import RedisClient
 from tests.delivery.one_server import make_settings
 from tests.delivery.post import Post
 from tools.devstack.valkey import Valkey
@@ -21,16 +21,16 @@ async def post(redis: "Redis") -> Post:
 
 
 @pytest.fixture
-async def away(tmp_path: Path) -> AsyncIterator[Link]:
+async def away(tmp_path: Path) -> AsyncIterator[RedisClient]:
     """A link to where nobody listens; it gives up soon."""
-    link = Link(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}", redis_connect_seconds=0.2))
+    link = RedisClient(make_settings(redis_url=f"unix://{tmp_path / 'none.sock'}", redis_connect_seconds=0.2))
     yield link
     await link.close()
 
 
 @pytest.fixture
-async def own_link(own_valkey: Valkey) -> AsyncIterator[Link]:
+async def own_link(own_valkey: Valkey) -> AsyncIterator[RedisClient]:
     """A link to the Valkey that this test may kill; it gives up soon."""
-    link = Link(make_settings(redis_url=own_valkey.url, redis_connect_seconds=0.2, redis_command_seconds=0.5))
+    link = RedisClient(make_settings(redis_url=own_valkey.url, redis_connect_seconds=0.2, redis_command_seconds=0.5))
     yield link
     await link.close()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from protocol.refusals import Close
+from protocol.errors import Close
 
 Frame = dict[str, Any]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from delivery.flights import Landed
-from delivery.link.link import Link
+from delivery.in_flight import Landed
 from delivery.mailbox import Mailbox
-from delivery.people import People
 from delivery.presence import Holder, Presence
+from delivery.redis.client import RedisClient
+from delivery.user_records import UserRecords
 from protocol.entries import Chat
 from settings import Settings
 from tools.devstack.places import socket_directory
@@ -42,8 +42,8 @@ async def find(_mobile: str) -> Row:
 class Bench:
     """One server, and the product's hands on it."""
 
-    link: Link
-    people: People
+    link: RedisClient
+    people: UserRecords
     mailbox: Mailbox
     presence: Presence
 
@@ -84,8 +84,8 @@ async def opened(url: str, mobiles: list[str]) -> Bench:
         "lease_seconds": 3600,
     }
     settings = Settings(database_url="postgres://nobody@127.0.0.1/none", **made)
-    link = Link(settings)
-    people = People(link, find)
+    link = RedisClient(settings)
+    people = UserRecords(link, find)
     bench = Bench(link, people, Mailbox(link, people, settings), Presence(link, people, settings))
     for mobile in mobiles:
         await bench.presence.claim(Holder(mobile, "primary", "s1", "c1"), Row.account_id)

@@ -9,16 +9,16 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from delivery.doorbell import Doorbell, Ears
-from delivery.flights import Landed
 from delivery.hub import Hub
-from delivery.link.link import Link
-from delivery.link.replicas import Scripts
+from delivery.in_flight import Landed
 from delivery.mailbox import Mailbox
 from delivery.messenger import Messenger
-from delivery.people import People
+from delivery.notifications import NotificationHandlers, Notifications
 from delivery.presence import Presence
-from delivery.registry import Registry
+from delivery.redis.client import RedisClient
+from delivery.redis.replication import Scripts
+from delivery.servers import Servers
+from delivery.user_records import UserRecords
 from protocol.entries import Chat, Entry
 from settings import Settings
 from tests.support.links import link_to
@@ -58,7 +58,7 @@ class OneServer:
 
     def __init__(
         self,
-        redis: "Redis | Link",
+        redis: "Redis | RedisClient",
         server_id: str = "s1",
         rows: dict[str, Row] | None = None,
         durable: Scripts | None = None,
@@ -67,22 +67,22 @@ class OneServer:
         self.rows = everybody() if rows is None else rows
         self.settings = make_settings(**knobs)
         self.server_id = server_id
-        self.link = redis if isinstance(redis, Link) else link_to(redis)
+        self.link = redis if isinstance(redis, RedisClient) else link_to(redis)
         self.durable = durable
-        self.people = People(self.link, self._find, durable)
+        self.people = UserRecords(self.link, self._find, durable)
         self.mailbox = Mailbox(self.link, self.people, self.settings, server_id, durable)
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds, self.settings.cooldown_seconds)
         self.rung: list[tuple[str, str]] = []
-        self.messenger = self.with_bell(Doorbell(self.link, server_id, self.settings, self.ears()))
+        self.messenger = self.with_bell(Notifications(self.link, server_id, self.settings, self.ears()))
 
-    def ears(self) -> Ears:
+    def ears(self) -> NotificationHandlers:
         """Notes rings, and passes everything on to the hub."""
-        return Ears(self._ring, self.hub.replaced, self.hub.close_session, self.hub.ring_all)
+        return NotificationHandlers(self._ring, self.hub.replaced, self.hub.close_session, self.hub.ring_all)
 
-    def with_bell(self, bell: Doorbell) -> Messenger:
+    def with_bell(self, bell: Notifications) -> Messenger:
         """A messenger that rings this bell."""
-        registry = Registry(self.link, self.server_id, self.settings)
+        registry = Servers(self.link, self.server_id, self.settings)
         return Messenger(self.mailbox, self.presence, bell, registry, self.hub)
 
     async def send(self, sender: str, to: str, message_id: str) -> str:

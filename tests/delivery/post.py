@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from delivery import scripts
 from delivery.keys import Person
-from delivery.link.link import Arg
+from delivery.redis.client import Arg
 from tests.support.links import link_to
 
 DAY = 86_400

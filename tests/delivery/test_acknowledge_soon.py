@@ -8,12 +8,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from delivery.doorbell import Doorbell
-from delivery.link.link import Link
 from delivery.mailbox import Unloaded
 from delivery.messenger import MOST
+from delivery.notifications import Notifications
 from delivery.presence import Holder
-from protocol.refusals import Refusal
+from delivery.redis.client import RedisClient
+from protocol.errors import ApiError
 from tests.delivery.one_server import ASHA, RAVI, OneServer, until
 from tests.delivery.test_messenger import HOLDER, locked, receipts
 
@@ -61,9 +61,9 @@ async def test_a_note_that_failed_is_told_also_of_a_sender_whom_redis_does_not_k
 
 
 @pytest.mark.parametrize("asks", [1, 2 * MOST])
-async def test_without_redis_it_is_refused_once(away: Link, asks: int) -> None:
+async def test_without_redis_it_is_refused_once(away: RedisClient, asks: int) -> None:
     answer = await told(OneServer(away), [f"m-{n}" for n in range(asks)])
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, ApiError)
     assert answer.code == "unavailable"
 
 
@@ -75,7 +75,7 @@ async def test_a_ring_that_fails_leaves_nobody_waiting(redis: "Redis", monkeypat
         raise ValueError(mobile)
 
     monkeypatch.setattr(server, "_ring", fail)
-    server.messenger = server.with_bell(Doorbell(server.link, "s1", server.settings, server.ears()))
+    server.messenger = server.with_bell(Notifications(server.link, "s1", server.settings, server.ears()))
     with capture_logs() as logs:
         assert await told(server, ["m-1"]) is None
         sent: list[Any] = []

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery.presence import Holder
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.delivery.test_mailbox import ASHA, HOLDER, RAVI, House, Row, house
 
 __all__ = ["house"]
@@ -21,7 +21,7 @@ async def test_a_device_nobody_is_logged_in_on_makes_room(house: House, redis: "
     await house.presence.claim(HOLDER, "account-1")
     await house.presence.release(HOLDER, 0)
     house.rows[RAVI] = Row(devices=["primary", "tablet"])
-    with pytest.raises(Refusal, match="too_many_devices"):
+    with pytest.raises(ApiError, match="too_many_devices"):
         await house.presence.claim(TABLET, "account-1")
     house.rows[RAVI] = Row(devices=["tablet"])
     await house.presence.claim(TABLET, "account-1")

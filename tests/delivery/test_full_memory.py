@@ -42,7 +42,7 @@ async def test_no_plain_command_is_one_that_redis_refuses_for_want_of_memory(red
         (info,) = await link.command("COMMAND", "INFO", word)
         if info is not None and b"denyoom" in info[2]:
             refused.append(word)
-    assert not refused, "these go through Link.write"
+    assert not refused, "these go through RedisClient.write"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

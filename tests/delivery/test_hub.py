@@ -7,7 +7,7 @@ import pytest
 
 from delivery import hub as module
 from delivery.hub import Hub
-from protocol.refusals import LEASE_LOST, LOGGED_OUT, REPLACED, Close
+from protocol.errors import LEASE_LOST, LOGGED_OUT, REPLACED, Close
 
 
 @dataclass(eq=False)

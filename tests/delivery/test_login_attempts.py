@@ -6,11 +6,11 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import keys, rate_limits
-from delivery.link.link import Link
 from delivery.login_attempts import MOST_PLACES, Attempt, LoginAttempts
 from delivery.rate_limits import RateLimits
+from delivery.redis.client import RedisClient
+from protocol.errors import ApiError
 from protocol.identifiers import PRIMARY
-from protocol.refusals import Refusal
 from tests.delivery.one_server import make_settings
 from tests.support.links import link_to
 
@@ -18,7 +18,7 @@ OWNER, HOME, CAFE, THIEF = "919800000001", "203.0.113.7", "203.0.113.99", "198.5
 MANY = 1000
 
 
-def _attempts(link: Link, **knobs: object) -> LoginAttempts:
+def _attempts(link: RedisClient, **knobs: object) -> LoginAttempts:
     few: dict[str, object] = {
         "rate_limits": "on",
         "logins_per_address_burst": MANY,
@@ -50,14 +50,14 @@ async def _guess(logins: LoginAttempts, device: str = PRIMARY, address: str = TH
     for number in range(times):
         try:
             await logins.admit(OWNER, device, address)
-        except Refusal:
+        except ApiError:
             return number
     return times
 
 
 async def test_guesses_from_everywhere_have_one_burst_and_then_wait(logins: LoginAttempts) -> None:
     assert sum([await _guess(logins, address=f"198.51.100.{n}", times=1) for n in range(1, 100)]) == 10
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         await logins.admit(OWNER, "other", THIEF)
     assert 5 < (caught.value.retry_after or 0) <= 6
 
@@ -66,7 +66,7 @@ async def test_an_address_has_a_burst_over_all_numbers(redis: "Redis") -> None:
     logins = _attempts(link_to(redis), logins_per_address_burst=4, logins_per_address_per_minute=1)
     for number in range(4):
         await logins.admit(f"91980000001{number}", PRIMARY, THIEF)
-    with pytest.raises(Refusal, match="rate_limited"):
+    with pytest.raises(ApiError, match="rate_limited"):
         await logins.admit("919800000019", PRIMARY, THIEF)
     await logins.admit("919800000019", PRIMARY, HOME)
 
@@ -102,14 +102,14 @@ async def test_who_finds_out_the_device_name_keeps_it_out_elsewhere_but_not_at_h
     await _log_in(logins, device="phone")
     assert await _guess(logins, device="phone") == 10
     assert (await _log_in(logins, device="phone", address=HOME)).known
-    with pytest.raises(Refusal, match="rate_limited"):
+    with pytest.raises(ApiError, match="rate_limited"):
         await logins.admit(OWNER, "phone", CAFE)
 
 
 async def test_a_known_device_does_not_need_its_addresses_tokens(redis: "Redis") -> None:
     logins = _attempts(link_to(redis), logins_per_address_burst=1, logins_per_address_per_minute=1)
     await _log_in(logins)
-    with pytest.raises(Refusal, match="rate_limited"):
+    with pytest.raises(ApiError, match="rate_limited"):
         await logins.admit("919800000002", PRIMARY, HOME)
     await _log_in(logins)
 
@@ -170,8 +170,8 @@ async def test_it_works_when_memory_is_short(logins: LoginAttempts, redis: "Redi
         await redis.config_set("maxmemory", 0)
 
 
-async def test_without_redis_nobody_is_admitted_and_switched_off_everybody_is(away: Link) -> None:
-    with pytest.raises(Refusal, match="unavailable"):
+async def test_without_redis_nobody_is_admitted_and_switched_off_everybody_is(away: RedisClient) -> None:
+    with pytest.raises(ApiError, match="unavailable"):
         await _attempts(away).admit(OWNER, PRIMARY, HOME)
     attempt = await _attempts(away, rate_limits="off").admit(OWNER, PRIMARY, HOME)
     assert (attempt.known, attempt.used) == (True, 0)

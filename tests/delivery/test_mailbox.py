@@ -7,10 +7,10 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery.mailbox import FULL, REUSED, Mailbox
-from delivery.people import People
 from delivery.presence import Holder, Presence
+from delivery.user_records import UserRecords
 from protocol.entries import Chat, Receipt
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings import Settings
 from tests.delivery.one_server import landed
 from tests.support.links import link_to
@@ -36,7 +36,7 @@ class House:
 
     mailbox: Mailbox
     presence: Presence
-    people: People
+    people: UserRecords
     rows: dict[str, Row]
     asked: list[str]
 
@@ -56,7 +56,7 @@ def house(redis: "Redis") -> House:
         mailbox_limit=3,
         max_devices=1,
     )
-    people = People(link_to(redis), find)
+    people = UserRecords(link_to(redis), find)
     return House(
         Mailbox(link_to(redis), people, settings), Presence(link_to(redis), people, settings), people, rows, asked
     )
@@ -69,7 +69,7 @@ async def test_who_is_not_loaded_is_asked_for_once(house: House) -> None:
 
 
 async def test_refusals(house: House) -> None:
-    with pytest.raises(Refusal, match="no_such_person"):
+    with pytest.raises(ApiError, match="no_such_person"):
         await house.mailbox.deposit("9999999999", ASHA, [("m1", "x")])
     for n in range(3):
         await house.mailbox.deposit(RAVI, ASHA, [(f"m{n}", "x")])
@@ -117,7 +117,7 @@ async def test_our_own_failures_on_an_entry_are_counted(house: House) -> None:
 
 async def test_a_number_with_another_owner_is_not_claimed(house: House) -> None:
     for _ in range(2):
-        with pytest.raises(Refusal, match="session_revoked"):
+        with pytest.raises(ApiError, match="session_revoked"):
             await house.presence.claim(HOLDER, "account-9")
 
 
@@ -143,9 +143,9 @@ async def test_presence_from_claim_to_release(house: House) -> None:
     assert (await house.presence.claim(other, "account-1", mode="proven")).before == ("s1", "c1")
     assert await house.presence.release(HOLDER, 0) == "replaced"
     assert await house.presence.last_seen(RAVI, ASHA) == "online"
-    with pytest.raises(Refusal, match="too_many_devices"):
+    with pytest.raises(ApiError, match="too_many_devices"):
         await house.presence.claim(Holder(RAVI, "tablet", "s2", "c3"), "account-1")
     assert await house.presence.release(other, 0) == "ok"
     assert isinstance(await house.presence.last_seen(RAVI, ASHA), int)
-    with pytest.raises(Refusal, match="no_such_person"):
+    with pytest.raises(ApiError, match="no_such_person"):
         await house.presence.last_seen("9999999999", ASHA)

@@ -12,14 +12,14 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from delivery.flights import Acked, Landed
 from delivery.hub import Hub
-from delivery.link.link import Link
+from delivery.in_flight import Acked, Landed
 from delivery.mailbox import FULL
 from delivery.messenger import MOST
 from delivery.presence import Holder
+from delivery.redis.client import RedisClient
 from protocol.entries import Entry, Receipt
-from protocol.refusals import Close, Refusal
+from protocol.errors import ApiError, Close
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer
 
 HOLDER = Holder(RAVI, "primary", "s1", "c1")
@@ -116,13 +116,13 @@ async def test_who_connects_is_listed_and_holds_the_lease(server: OneServer, red
 
 
 async def test_who_is_refused_holds_nothing(server: OneServer, redis: "Redis") -> None:
-    with pytest.raises(Refusal, match="session_revoked"):
+    with pytest.raises(ApiError, match="session_revoked"):
         await server.messenger.connect(HOLDER, "another account")
-    with pytest.raises(Refusal, match="no_such_person"):
+    with pytest.raises(ApiError, match="no_such_person"):
         await server.messenger.connect(Holder("9999999999", "primary", "s1", "c1"), ACCOUNT)
     for device in ("phone", "tablet"):
         await server.messenger.connect(Holder(RAVI, device, "s1", device), ACCOUNT)
-    with pytest.raises(Refusal, match="too_many_devices"):
+    with pytest.raises(ApiError, match="too_many_devices"):
         await server.messenger.connect(HOLDER, ACCOUNT)
     assert set(await redis.hkeys(f"leases:{{{RAVI}}}")) == {b"phone", b"tablet"}  # type: ignore[misc]
 
@@ -179,7 +179,7 @@ async def test_chats_ring_every_server_that_holds_their_recipient_once(server: O
 
 async def test_chats_to_nobody_are_refused_and_a_full_mailbox_takes_what_has_room(redis: "Redis") -> None:
     server = OneServer(redis, mailbox_limit=1)
-    with pytest.raises(Refusal, match="no_such_person"):
+    with pytest.raises(ApiError, match="no_such_person"):
         await server.messenger.send(ASHA, "9999999999", [("m-1", "hello")])
     first, second = await server.messenger.send(ASHA, RAVI, [("m-1", "hello"), ("m-2", "hello")])
     assert second is FULL
@@ -328,7 +328,7 @@ async def test_the_lease_is_released_before_the_hub_is_left(
     assert seen == [0], "the other way round, an entry rung for in between would find nobody"
 
 
-async def test_without_redis_everything_is_unavailable_and_a_disconnect_still_leaves_the_hub(away: Link) -> None:
+async def test_without_redis_everything_is_unavailable_and_a_disconnect_still_leaves_the_hub(away: RedisClient) -> None:
     server = OneServer(away)
     member = Somebody()
     server.hub.enter(member)
@@ -341,7 +341,7 @@ async def test_without_redis_everything_is_unavailable_and_a_disconnect_still_le
         post.mark_read(HOLDER, ASHA, ["m-1"]),
     )
     for answer in await asyncio.gather(*works, return_exceptions=True):
-        assert isinstance(answer, Refusal)
+        assert isinstance(answer, ApiError)
         assert answer.code == "unavailable"
     with capture_logs() as logs:
         await post.disconnect(HOLDER, member, 0)

@@ -9,9 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import keys, rate_limits
-from delivery.link.link import Link
 from delivery.rate_limits import REMEMBERED_SECONDS, Limit, LocalLimit, RateLimits, Taken, Upgrades, lookups, sign_ups
-from protocol.refusals import Refusal
+from delivery.redis.client import RedisClient
+from protocol.errors import ApiError
 from tests.delivery.one_server import make_settings
 from tests.support.links import link_to
 
@@ -28,7 +28,7 @@ def limits(redis: "Redis") -> RateLimits:
 
 async def _refused(limits: RateLimits, limit: Limit, whose: str = "A") -> float:
     """Seconds to wait."""
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         await limits.take(limit, whose)
     assert caught.value.code == "rate_limited"
     assert caught.value.retry_after is not None
@@ -81,7 +81,7 @@ async def _waits(limits: RateLimits, redis: "Redis", count: int) -> list[int]:
         try:
             await limits.take(DOUBLING, "A")
             waits.append(0)
-        except Refusal as refusal:
+        except ApiError as refusal:
             waits.append(round(refusal.retry_after or 0))
             await _pass(redis, DOUBLING, "A", refusal.retry_after or 0)
             await limits.take(DOUBLING, "A")
@@ -152,10 +152,10 @@ async def test_limits_hold_when_memory_is_short(limits: RateLimits, redis: "Redi
         await redis.config_set("maxmemory", 0)
 
 
-async def test_without_redis_an_open_limit_lets_pass_and_a_closed_one_does_not(away: Link) -> None:
+async def test_without_redis_an_open_limit_lets_pass_and_a_closed_one_does_not(away: RedisClient) -> None:
     limits = RateLimits(away, on=True)
     assert await limits.take(SLOW, "A") == Taken()
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         await limits.take(CLOSED, "A")
 
 
@@ -163,7 +163,7 @@ async def test_a_bucket_that_is_broken_counts_as_redis_away(limits: RateLimits, 
     for limit in (SLOW, CLOSED):
         await redis.sadd(keys.rate_bucket(limit.name, "A"), "oops")
     assert await limits.take(SLOW, "A") == Taken()
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         await limits.take(CLOSED, "A")
 
 
@@ -190,7 +190,7 @@ async def test_refusals_of_a_closed_limit_are_kept_back_but_not_too_many(
     assert time.monotonic() - started < 0.4, "an open limit's refusals are told at once"
 
 
-async def test_switched_off_nothing_is_asked(away: Link) -> None:
+async def test_switched_off_nothing_is_asked(away: RedisClient) -> None:
     limits = RateLimits(away, on=False)
     started = time.monotonic()
     for _ in range(50):
@@ -244,11 +244,11 @@ def test_upgrades_are_counted_by_person_and_by_address() -> None:
         make_settings(rate_limits="on", upgrades_burst=2, upgrades_per_address_burst=3, upgrades_per_second=0.01)
     )
     assert [upgrades.enter_at_once("A", "here") for _ in range(3)] == [True, True, False]
-    with pytest.raises(Refusal, match="rate_limited"):
+    with pytest.raises(ApiError, match="rate_limited"):
         upgrades.enter("A")
     upgrades.enter("B")
     upgrades.admit("here")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         upgrades.admit("here")
     assert caught.value.retry_after is not None
     assert 0 < caught.value.retry_after <= 0.1

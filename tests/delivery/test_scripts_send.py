@@ -6,10 +6,10 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import keys
-from delivery.doorbell import ring_command
-from delivery.link.link import Arg
+from delivery.notifications import ring_command
+from delivery.redis.client import Arg
 from delivery.scripts import RECEIPT, SEND
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.delivery.post import ASHA, LIMITS, MOBILE, NO_QUESTION, RAVI, RECORDS_SECONDS, Post, digest
 
 
@@ -282,7 +282,7 @@ async def test_memory_at_its_end_refuses_chats_and_takes_receipts_and_acks(post:
     _, stream_id, _ = await post.send("m1")
     await post.redis.config_set("maxmemory", "1")
     try:
-        with pytest.raises(Refusal, match="storage_full"):
+        with pytest.raises(ApiError, match="storage_full"):
             await post.send("m2")
         assert (await post.receipt("m1"))[0] == "stored"
         assert await post.settle(stream_id) == 1

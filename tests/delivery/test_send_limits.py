@@ -7,12 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery.keys import Person
-from delivery.link.link import Arg, Link
 from delivery.mailbox import Mailbox
-from delivery.people import People
 from delivery.rate_limits import RateLimits
+from delivery.redis.client import Arg, RedisClient
 from delivery.send_limits import MOST_PAIRS, MOST_SENDERS, SendLimits
-from protocol.refusals import Refusal
+from delivery.user_records import UserRecords
+from protocol.errors import ApiError
 from tests.delivery.one_server import ASHA, EVE, RAVI, Row, make_settings
 from tests.delivery.post import NO_QUESTION, Post
 from tests.support.links import link_to
@@ -34,7 +34,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def _limits(clock: Clock, link: Link | None = None, **knobs: Any) -> SendLimits:
+def _limits(clock: Clock, link: RedisClient | None = None, **knobs: Any) -> SendLimits:
     settings = make_settings(**{"rate_limits": "on"} | knobs)
     return SendLimits(settings, RateLimits(link, on=True), clock)  # type: ignore[arg-type]
 
@@ -43,7 +43,7 @@ def _wait(limits: SendLimits, to: str = RAVI, size: int = 5, sender: str = ASHA)
     """Seconds until it may be sent; 0: it may, and is."""
     try:
         limits.admit(sender, to, size)
-    except Refusal as refusal:
+    except ApiError as refusal:
         return refusal.retry_after or 0.0
     return 0.0
 
@@ -308,10 +308,10 @@ async def test_bytes_that_were_not_counted_are_none(post: Post) -> None:
 
 
 class House:
-    def __init__(self, link: Link, **knobs: Any) -> None:
+    def __init__(self, link: RedisClient, **knobs: Any) -> None:
         self.settings = make_settings(**{"rate_limits": "on"} | knobs)
         self.rows = {mobile: Row(f"account-{mobile}", 0, [], None, []) for mobile in (ASHA, RAVI, EVE)}
-        self.people = People(link, self.find)
+        self.people = UserRecords(link, self.find)
         limits = SendLimits(self.settings, RateLimits(link, on=True))
         self.mailbox = Mailbox(link, self.people, self.settings, limits=limits)
 
@@ -321,7 +321,7 @@ class House:
     async def send(self, sender: str, to: str, *names: str) -> list[str]:
         """What became of each."""
         deposited = await self.mailbox.deposit(to, sender, [(name, "hello") for name in names])
-        return [each.code if isinstance(each, Refusal) else "sent" for each in deposited.stream_ids]
+        return [each.code if isinstance(each, ApiError) else "sent" for each in deposited.stream_ids]
 
 
 async def test_strangers_become_known_by_an_answer(redis: "Redis") -> None:
@@ -336,10 +336,10 @@ async def test_strangers_become_known_by_an_answer(redis: "Redis") -> None:
 async def test_who_is_unknown_to_redis_costs_a_question(redis: "Redis") -> None:
     house = House(link_to(redis), lookups_burst=3, new_recipients_per_hour=1)
     for number in range(3):
-        with pytest.raises(Refusal, match="no_such_person"):
+        with pytest.raises(ApiError, match="no_such_person"):
             await house.send(ASHA, f"999999990{number}", "m1")
     for unknown in ("9999999909", RAVI):
-        with pytest.raises(Refusal, match="rate_limited"):
+        with pytest.raises(ApiError, match="rate_limited"):
             await house.send(ASHA, unknown, "m1")
     await house.people.load(RAVI)
     assert await house.send(ASHA, RAVI, "m1") == ["sent"], "those nobody has were no new recipients"

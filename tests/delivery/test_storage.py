@@ -7,11 +7,11 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import storage as storage_module
-from delivery.link.link import Link
 from delivery.mailbox import Mailbox
-from delivery.people import People
+from delivery.redis.client import RedisClient
 from delivery.storage import Storage, UnfitRedis, refuse_cluster
-from protocol.refusals import Refusal
+from delivery.user_records import UserRecords
+from protocol.errors import ApiError
 from settings import Settings
 from tests.support.links import link_to
 from tools.devstack.valkey import Valkey
@@ -74,7 +74,7 @@ async def test_too_few_replicas_are_no_writes(redis: "Redis") -> None:
 
 
 async def test_a_redis_that_is_away_is_a_fault_and_no_reason_not_to_start(own_valkey: Valkey) -> None:
-    link = Link(settings(own_valkey.url, redis_connect_seconds=0.3))
+    link = RedisClient(settings(own_valkey.url, redis_connect_seconds=0.3))
     storage = Storage(link, settings())
     assert await storage.fault() == ""
     own_valkey.kill()
@@ -106,9 +106,9 @@ async def test_a_full_storage_takes_no_chat_and_every_receipt_and_never_answers_
 
     link = link_to(redis)
     storage = Storage(link, settings())
-    mailbox = Mailbox(link, People(link, find), settings(), storage=storage)
+    mailbox = Mailbox(link, UserRecords(link, find), settings(), storage=storage)
     storage.full = True
-    with pytest.raises(Refusal, match="storage_full"):
+    with pytest.raises(ApiError, match="storage_full"):
         await mailbox.deposit("9100000001", "9200000001", [("m1", "hello")])
     told: list[Any] = []
     mailbox.deposit_soon("9100000001", "9200000001", [("m1", "hello")], told.append)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handlers import ROUTES
-from protocol.refusals import RULES
+from protocol.errors import ERRORS
 from tests.support.api import Api
 
 CANARY = "zqCanaryqz"
@@ -83,4 +83,4 @@ async def test_whatever_is_asked_the_answer_is_one_of_the_table(
     assert CANARY.lower().encode() not in answer.lower()
     if status >= 400:
         found: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
-        assert (RULES[found["code"]].status, found["status"], status < 500) == (status, status, True)
+        assert (ERRORS[found["code"]].status, found["status"], status < 500) == (status, status, True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.support.api import Api
 
 A, B, C = "919800000001", "919800000002", "919800000003"
@@ -64,7 +64,7 @@ async def test_who_cannot_be_blocked_cannot_be_unblocked(
 async def test_a_block_redis_did_not_hear_of_is_not_confirmed_and_a_retry_repairs_it(
     api: Api, asha: dict[str, str]
 ) -> None:
-    api.notes.fail = Refusal("unavailable")
+    api.notes.fail = ApiError("unavailable")
     first = await api.client.post("/block-action/block", json={"blockedUserMobileNo": B}, headers=asha)
     assert (first.status_code, first.json()["code"]) == (503, "unavailable")
     assert int(first.headers["retry-after"]) > 0

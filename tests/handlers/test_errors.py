@@ -12,7 +12,7 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from handlers.errors import register_errors
-from protocol.refusals import RULES, Refusal
+from protocol.errors import ERRORS, ApiError
 from tests.support.api import Api
 
 A = "919800000001"
@@ -125,14 +125,14 @@ async def test_our_own_faults_are_logged_and_say_nothing(api: Api, log_lines: li
 
 
 async def test_each_refusal_carries_the_headers_of_its_status(api: Api) -> None:
-    codes = iter(RULES)
+    codes = iter(ERRORS)
 
     async def refuse(_request: Request, *_: object) -> int:
-        raise Refusal(next(codes))
+        raise ApiError(next(codes))
 
     headers = await api.person(A)
     api.notes.presence.last_seen = refuse  # type: ignore[assignment, method-assign]
-    for code, rule in RULES.items():
+    for code, rule in ERRORS.items():
         answer = await api.client.get(f"/profile/lastseen?mobileNo={A}", headers=headers)
         assert answer.status_code == rule.status
         _is_the_error_body(answer.json(), rule.status, code)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from protocol.bad_frames import Named
 from protocol.dialects import V1, Dialect, Seed, Welcome
 from protocol.entries import Chat, Receipt
-from protocol.refusals import RULES, Refusal
-from protocol.verdicts import Named
+from protocol.errors import ERRORS, ApiError
 
 A, B = "919800000001", "919800000002"
 WELCOME = Welcome("server-1", "connection-1", "primary", A, "Asha", "epoch-1", 256, 16384, 20)
@@ -88,30 +88,30 @@ def test_resync_is_told_in_both() -> None:
 
 
 def test_an_unknown_recipient_is_spelled_as_the_original_did() -> None:
-    (seed,) = _said(Seed().error(Refusal("no_such_person"), "chat", Named("m1", B)))
+    (seed,) = _said(Seed().error(ApiError("no_such_person"), "chat", Named("m1", B)))
     assert (seed["component"], seed["code"]) == ("user does not exists", "no_such_person")
     assert (seed["messageId"], seed["to"]) == ("m1", B)
-    (v1,) = _said(V1().error(Refusal("no_such_person"), "chat", Named("m1")))
+    (v1,) = _said(V1().error(ApiError("no_such_person"), "chat", Named("m1")))
     assert v1["component"] == "chat"
 
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
-@pytest.mark.parametrize("code", sorted(RULES))
+@pytest.mark.parametrize("code", sorted(ERRORS))
 def test_every_refusal_says_whether_a_retry_can_help(dialect: Dialect, code: str) -> None:
-    (frame,) = _said(dialect.error(Refusal(code), "chat"))
-    assert (frame["type"], frame["code"], frame["retryable"]) == ("error", code, RULES[code].retryable)
+    (frame,) = _said(dialect.error(ApiError(code), "chat"))
+    assert (frame["type"], frame["code"], frame["retryable"]) == ("error", code, ERRORS[code].retryable)
     assert frame["message"]
-    assert ("retryAfter" in frame) == RULES[code].retryable
+    assert ("retryAfter" in frame) == ERRORS[code].retryable
 
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
 def test_a_refusal_says_which_frame_it_means_and_nothing_it_does_not_know(dialect: Dialect) -> None:
-    (nameless,) = _said(dialect.error(Refusal("bad_json"), "frame"))
+    (nameless,) = _said(dialect.error(ApiError("bad_json"), "frame"))
     assert not nameless.keys() & {"messageId", "to", "messageIds", "streamIds"}
-    (chat,) = _said(dialect.error(Refusal("mailbox_full"), "chat", Named("m1", B)))
+    (chat,) = _said(dialect.error(ApiError("mailbox_full"), "chat", Named("m1", B)))
     assert chat.items() >= {"messageId": "m1", "to": B}.items()
     assert not chat.keys() & {"messageIds", "streamIds"}
-    (ack,) = _said(dialect.error(Refusal("unavailable"), "ack", Named(None, B, ("m1", "m2"), ("5-0",))))
+    (ack,) = _said(dialect.error(ApiError("unavailable"), "ack", Named(None, B, ("m1", "m2"), ("5-0",))))
     assert ack.items() >= {"to": B, "messageIds": ["m1", "m2"], "streamIds": ["5-0"]}.items()
     assert "messageId" not in ack
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import frames
+from protocol.bad_frames import BadFrame
 from protocol.frames import AckIn, ChatIn, decode, encode, split
-from protocol.verdicts import BadFrame
 
 CHAT = {"type": "chat", "to": "9100000001", "messageId": "m-1", "message": "hello"}
 

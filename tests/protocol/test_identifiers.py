@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.identifiers import check_device, clean_mobile, is_message_id, parse_stream_id
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
+from protocol.identifiers import check_device, check_stream_id, clean_mobile, is_message_id
 
 INVISIBLE = [
     chr(mark)
@@ -75,7 +75,7 @@ def test_punctuation_is_dropped(raw: str, clean: str) -> None:
     ],
 )
 def test_everything_else_is_refused(raw: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         clean_mobile(raw)
     assert caught.value.code == "bad_mobile"
 
@@ -84,7 +84,7 @@ def test_everything_else_is_refused(raw: str) -> None:
 def test_no_text_at_all_becomes_anything_but_digits(raw: str) -> None:
     try:
         clean = clean_mobile(raw)
-    except Refusal:
+    except ApiError:
         return
     assert 10 <= len(clean) <= 15
     assert set(clean) <= set(string.digits)
@@ -105,7 +105,7 @@ def test_no_message_ids(bad: str) -> None:
 def test_devices_are_like_message_ids_without_a_colon() -> None:
     assert check_device("Pixel_8.pro-2") == "Pixel_8.pro-2"
     for bad in ("", "x" * 65, "a:b", "a b", "a\n", "ü", "{a}"):
-        with pytest.raises(Refusal, match="bad_device"):
+        with pytest.raises(ApiError, match="bad_device"):
             check_device(bad)
 
 
@@ -114,7 +114,7 @@ def test_devices_are_like_message_ids_without_a_colon() -> None:
     [("1700000000000-0", (1700000000000, 0)), ("0-1", (0, 1)), (f"{2**64 - 1}-{2**64 - 1}", (2**64 - 1, 2**64 - 1))],
 )
 def test_stream_ids_compare_as_numbers(text: str, pair: tuple[int, int]) -> None:
-    assert parse_stream_id(text) == pair
+    assert check_stream_id(text) == pair
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,6 @@ def test_stream_ids_compare_as_numbers(text: str, pair: tuple[int, int]) -> None
     ],
 )
 def test_what_redis_would_read_otherwise_is_no_stream_id(bad: str) -> None:
-    with pytest.raises(Refusal) as caught:
-        parse_stream_id(bad)
+    with pytest.raises(ApiError) as caught:
+        check_stream_id(bad)
     assert caught.value.code == "bad_stream_id"

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 MODULE = """
 import asyncio, os
-from protocol.refusals import DRAINING
+from protocol.errors import DRAINING
 from sanic.response import json
 from server.application import make_app
 from server.drain import add_drain

@@ -16,7 +16,7 @@ from typing import Any
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse, json
 
-from protocol.refusals import Close, Refusal
+from protocol.errors import ApiError, Close
 from server.application import MiniSanic, make_app
 from server.client_socket import ClientSocket
 from server.routes import add_sockets
@@ -121,7 +121,7 @@ async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
             await asyncio.sleep(0.005)
 
 
-async def refused(_request: Request, refusal: Refusal) -> HTTPResponse:
+async def refused(_request: Request, refusal: ApiError) -> HTTPResponse:
     return json(refusal.body(), status=refusal.rule.status)
 
 
@@ -134,7 +134,7 @@ async def serving(
     house = House(make_app(f"house-{uuid.uuid4().hex}", settings))
     add_sockets(house.app, handler or house.handle)
     house.app.add_route(_pid, "/")
-    house.app.exception(Refusal)(refused)
+    house.app.exception(ApiError)(refused)
     if prepare is not None:
         prepare(house)
     listening = socket.create_server(("127.0.0.1", 0))

@@ -8,7 +8,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 import server.application
-from protocol.refusals import Close
+from protocol.errors import Close
 from server.client_socket import ClientSocket
 from server.incoming import Incoming
 from server.outgoing import Outgoing

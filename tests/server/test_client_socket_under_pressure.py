@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from protocol.refusals import SLOW_CONSUMER
+from protocol.errors import SLOW_CONSUMER
 from server import farewell
 from server.client_socket import LATE_BYTES
 from tests.server.support import (

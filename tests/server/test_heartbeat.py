@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from websockets.asyncio.client import connect
 
-from protocol.refusals import UNREACHABLE, Close
+from protocol.errors import UNREACHABLE, Close
 from server.heartbeat import BUCKETS, Heartbeat
 from tests.server.support import CLOSE, PING, PONG, TEXT, RawClient, serving, until
 

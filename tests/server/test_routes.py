@@ -7,7 +7,7 @@ from sanic import Request
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from server.routes import SEED_PATH, V1_PATH, is_socket, is_v1
 from tests.server.support import House, serving
 
@@ -17,7 +17,7 @@ TOKEN = "the-good-one"
 def guarded(house: House) -> None:
     async def authenticate(request: Request) -> None:
         if is_socket(request) and request.args.get("token") != TOKEN:
-            raise Refusal("token_invalid")
+            raise ApiError("token_invalid")
 
     house.app.on_request(authenticate)
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 import server.sockets
-from protocol.refusals import Close, Refusal
+from protocol.errors import ApiError, Close
 from server.heartbeat import Heartbeat
 from server.sockets import Sockets
 from tests.server.support import make_settings
@@ -30,7 +30,7 @@ def test_one_address_has_its_limit_and_gets_its_place_back() -> None:
     for socket in (first, second):
         sockets.admit("10.0.0.1")
         sockets.opened(socket)
-    with pytest.raises(Refusal, match="too_many_connections"):
+    with pytest.raises(ApiError, match="too_many_connections"):
         sockets.admit("10.0.0.1")
     sockets.admit("10.0.0.2")
     assert set(heartbeat.sockets()) == {first, second}
@@ -71,7 +71,7 @@ def test_of_ipv6_a_whole_64_has_the_limit_of_one_address() -> None:
     first, second = Counted("2001:db8:1:2::1"), Counted("2001:db8:1:2:ffff::2")
     sockets.opened(first)
     sockets.opened(second)
-    with pytest.raises(Refusal, match="too_many_connections"):
+    with pytest.raises(ApiError, match="too_many_connections"):
         sockets.admit("2001:db8:1:2::3")
     sockets.admit("2001:db8:1:3::3")
     sockets.closed(first)

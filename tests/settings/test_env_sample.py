@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from settings.knobs import Settings
+from settings.fields import Settings
 
 SAMPLE = Path(__file__).resolve().parents[2] / ".env.sample"
 LINE = re.compile(r"(#?)([A-Z][A-Z0-9_]*)=(.*)")

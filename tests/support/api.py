@@ -18,12 +18,12 @@ from accounts.events import SessionEvents
 from accounts.passwords import Passwords
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
-from delivery.link.link import Link
-from delivery.link.store import KeyValues
 from delivery.login_attempts import LoginAttempts
 from delivery.rate_limits import RateLimits, Upgrades
+from delivery.redis.client import RedisClient
+from delivery.redis.key_values import KeyValues
 from handlers.services import Check, Services
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from server.application import MiniSanic, make_app
 from server.cors import add_cors
 from settings import Settings
@@ -68,7 +68,7 @@ class Notes:
     probes: NotedProbes = field(default_factory=NotedProbes)
     changes: list[tuple[str, str, int, list[str]]] = field(default_factory=list)
     closed: list[ClosedSession] = field(default_factory=list)
-    fail: Refusal | None = None
+    fail: ApiError | None = None
 
     async def changed(self, mobile: str, account_id: str, version: int, blocked: list[str]) -> None:
         if self.fail is not None:
@@ -106,7 +106,7 @@ class Api:
         return await self.login(mobile)
 
 
-def _services(settings: Settings, link: Link, notes: Notes) -> Services:
+def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
     limits = RateLimits(link, on=settings.rate_limits == "on")
     passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
     return Services(
@@ -137,7 +137,7 @@ async def serve(settings: Settings, more: Mapping[str, RouteHandler] | None = No
     for path, handler in (more or {}).items():
         app.add_route(handler, path)
     register_tortoise(app, config=tortoise_orm(settings.database_url))
-    link = Link(settings)
+    link = RedisClient(settings)
     notes = Notes()
     app.ctx.services = _services(settings, link, notes)
     # To Sanic, port 0 is none given.

@@ -4,14 +4,14 @@ import secrets
 
 from redis.asyncio import Redis
 
-from delivery.link.link import Link
-from delivery.link.store import KeyValues
+from delivery.redis.client import RedisClient
+from delivery.redis.key_values import KeyValues
 from settings import Settings
 
-_open: list[Link] = []
+_open: list[RedisClient] = []
 
 
-def link_to(redis: "Redis") -> Link:
+def link_to(redis: "Redis") -> RedisClient:
     """A link to where this client leads; closed with the ``redis`` fixture, or by :func:`close_links`."""
     where = redis.connection_pool.connection_kwargs
     settings = Settings(
@@ -19,7 +19,7 @@ def link_to(redis: "Redis") -> Link:
         database_url="postgres://nobody@127.0.0.1/none",
         jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
     )
-    _open.append(Link(settings))
+    _open.append(RedisClient(settings))
     return _open[-1]
 
 

@@ -1,4 +1,4 @@
-"""People and servers for the chores."""
+"""UserRecords and servers for the chores."""
 
 import asyncio
 import dataclasses

@@ -10,7 +10,7 @@ from accounts.blocks import Blocks
 from delivery import keys
 from delivery.keys import Person
 from models import SessionEvent, User
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings.database import tortoise_orm
 from tests.delivery.post import ASHA, MOBILE, Post
 from tests.workers.support import account, at_once, connected, enrol
@@ -118,7 +118,7 @@ async def test_without_postgresql_presence_is_swept_and_blocks_wait(
         await User.filter(blocks_version__gt=0).count()
         getattr(own_postgres, fault)()
         try:
-            with pytest.raises(Refusal, match="unavailable"):
+            with pytest.raises(ApiError, match="unavailable"):
                 await sweep(ctx)
         finally:
             if fault == "pause":
@@ -131,7 +131,7 @@ async def _block(user: User, other: User) -> None:
     """As a server does that ends between PostgreSQL's commit and telling Redis."""
 
     async def ends(*_: object) -> None:
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
-    with pytest.raises(Refusal, match="unavailable"):
+    with pytest.raises(ApiError, match="unavailable"):
         await Blocks(ends, 100).block(user.mobile_no, other.mobile_no)

@@ -27,7 +27,7 @@ LIMITS: Final = Limits(lease=LEASE_SECONDS, heal=GREEN_SECONDS)
 EXPECTED_ERRORS: Final = (
     *("worker died", "the manager is gone", "this process stood still for longer than a lease"),
     *("an entry is parked", "an entry could not be said"),
-    *("failed, Refusal: unavailable", "Resetting connection with an active transaction"),
+    *("failed, ApiError: unavailable", "Resetting connection with an active transaction"),
 )
 """Lines of level error that tell of what we did, not of a bug: a job while Redis was away, a pool's connection on which
 PostgreSQL froze."""

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from accounts.numbers import canonical_mobile
+from accounts.mobile_numbers import canonical_mobile
 from delivery.connection.connection import UNSENT_BYTES, Connection
-from delivery.link.link import Link
+from delivery.redis.client import RedisClient
 from protocol.dialects import V1, Seed
-from protocol.refusals import Close
+from protocol.errors import Close
 from tests.delivery.one_server import ASHA, RAVI, OneServer, until
 from tests.delivery.test_messenger import mailbox_of
 
@@ -87,7 +87,7 @@ class Line:
     """Ravi's connection and what stands around it."""
 
     def __init__(
-        self, redis: "Redis | Link", dialect: V1 | Seed | None = None, who: Who | None = None, **knobs: Any
+        self, redis: "Redis | RedisClient", dialect: V1 | Seed | None = None, who: Who | None = None, **knobs: Any
     ) -> None:
         self.server = OneServer(redis, **knobs)
         self.socket, self.who = HandSocket(), who or Who()

@@ -12,9 +12,9 @@ from delivery.connection import acks as module
 from delivery.connection import settles
 from delivery.connection.acks import Acks
 from delivery.connection.settles import Settles
-from delivery.flights import Flights
-from delivery.link.link import Link
+from delivery.in_flight import Flights
 from delivery.presence import Holder
+from delivery.redis.client import RedisClient
 from protocol.dialects import V1
 from tests.delivery.desk import CallGate, Desk, Gate
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
@@ -28,7 +28,7 @@ UNSETTLED = "acked entries could not be settled"
 class Scene:
     """What Ravi acks; nobody carries, so that entries are in flight as the test says."""
 
-    def __init__(self, redis: "Redis | Link") -> None:
+    def __init__(self, redis: "Redis | RedisClient") -> None:
         self.server = OneServer(redis)
         self.desk = Desk()
         self.flights = Flights(100)
@@ -225,7 +225,9 @@ async def test_the_ack_of_a_chat_whose_sender_is_gone_is_settled_all_the_same(sc
 # ---- what breaks
 
 
-async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_link: Link, own_valkey: Valkey) -> None:
+async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(
+    own_link: RedisClient, own_valkey: Valkey
+) -> None:
     scene = Scene(own_link)
     ids = await scene.fly(2)
     await asyncio.to_thread(own_valkey.kill)
@@ -243,7 +245,7 @@ async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_lin
 
 
 async def test_redis_killed_between_receipt_and_settling_loses_neither(
-    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    own_link: RedisClient, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(own_link)
     ids = await scene.fly(2)
@@ -378,7 +380,7 @@ async def test_reads_are_told_after_the_deliveries_before_them(scene: Scene, mon
     assert await scene.waits(0)
 
 
-async def test_a_read_that_could_not_be_told_is_refused(own_link: Link, own_valkey: Valkey) -> None:
+async def test_a_read_that_could_not_be_told_is_refused(own_link: RedisClient, own_valkey: Valkey) -> None:
     scene = Scene(own_link)
     await scene.fly(1)
     await asyncio.to_thread(own_valkey.kill)
@@ -412,7 +414,7 @@ async def test_settling_waits_for_company(scene: Scene, monkeypatch: pytest.Monk
 
 
 async def test_what_could_not_be_settled_is_tried_again_with_what_came_since(
-    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    own_link: RedisClient, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settles, "SETTLE_SECONDS", 0.5)
     scene = Scene(own_link)
@@ -446,7 +448,7 @@ async def test_the_end_settles_at_once_what_was_acked(scene: Scene, monkeypatch:
 
 
 async def test_an_end_without_redis_waits_for_nobody(
-    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    own_link: RedisClient, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settles, "SETTLE_SECONDS", 60)
     scene = Scene(own_link)

@@ -15,12 +15,12 @@ from redis.asyncio import Redis
 from delivery.connection import carrier as module
 from delivery.connection.carrier import Carrier
 from delivery.connection.settles import Settles
-from delivery.flights import Flights, Landed
+from delivery.in_flight import Flights, Landed
 from delivery.mailbox import Collected, Mailbox, Mode
-from delivery.people import People
 from delivery.presence import Holder, Presence
+from delivery.user_records import UserRecords
 from protocol.dialects import V1, Dialect, Seed
-from protocol.refusals import SLOW_CONSUMER, Close, Refusal
+from protocol.errors import SLOW_CONSUMER, ApiError, Close
 from settings import Settings
 from tests.delivery.connection.test_handover import Clumsy
 from tests.delivery.desk import Desk
@@ -112,7 +112,7 @@ async def carrying(redis: "Redis", dialect: Dialect | None = None, **knobs: Any)
         **knobs,
     )
     link = link_to(redis)
-    people = People(link, find)
+    people = UserRecords(link, find)
     mailbox, presence, road = Mailbox(link, people, settings), Presence(link, people, settings), Road()
     flights = Flights(settings.window)
     settles = Settles(Desk(), HOLDER, OneServer(redis).messenger, flights)
@@ -427,7 +427,7 @@ async def test_after_a_refused_round_what_may_be_pending_comes_first(
         async def refused_once(holder: Holder, mode: Mode, *args: Any) -> Collected:
             modes.append(mode)
             if len(modes) == 1:
-                raise Refusal("unavailable")
+                raise ApiError("unavailable")
             return await collect(holder, mode, *args)
 
         monkeypatch.setattr(scene.mailbox, "collect", refused_once)

@@ -21,10 +21,10 @@ from delivery.connection.inbound import Inbound
 from delivery.connection.lease import Lease
 from delivery.connection.sends import Sends
 from delivery.connection.settles import Settles
-from delivery.link.link import Link
 from delivery.presence import Claimed, Holder
+from delivery.redis.client import RedisClient
 from protocol.dialects import V1, Seed
-from protocol.refusals import LOGGED_OUT, REPLACED
+from protocol.errors import LOGGED_OUT, REPLACED
 from tests.delivery.connection.by_hand import LEASES, Line, Who, pending
 from tests.delivery.desk import CallGate, Gate
 from tests.delivery.one_server import ASHA, RAVI, until
@@ -171,7 +171,7 @@ async def test_after_the_end_nothing_more_is_collected(redis: "Redis") -> None:
     assert await pending(redis) == 0
 
 
-async def test_who_is_refused_the_lease_is_closed_and_never_was_connected(redis: "Redis", away: Link) -> None:
+async def test_who_is_refused_the_lease_is_closed_and_never_was_connected(redis: "Redis", away: RedisClient) -> None:
     crowded = Line(redis, max_devices=1)
     await crowded.server.messenger.connect(Holder(RAVI, "phone", "s2", "c2"), Who.account_id)
     stranger = Who()
@@ -363,7 +363,7 @@ async def test_a_v1_client_acks_its_receipts_itself(redis: "Redis") -> None:
 
 
 async def test_receipts_that_could_not_be_settled_are_settled_when_redis_is_back(
-    own_link: Link, own_valkey: Valkey
+    own_link: RedisClient, own_valkey: Valkey
 ) -> None:
     line = await Line(own_link, Seed()).begin()
     await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])

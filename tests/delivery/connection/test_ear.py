@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from delivery.connection import ear as module
 from delivery.connection.ear import CHARACTERS_IN_HAND, IN_HAND
 from protocol.dialects import V1, Seed
-from protocol.refusals import LOGGED_OUT, REPLACED
+from protocol.errors import LOGGED_OUT, REPLACED
 from tests.delivery.connection.by_hand import LEASES, Line
 from tests.delivery.desk import CallGate, Gate
 from tests.delivery.one_server import ASHA, RAVI, until

@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from delivery.connection.carrier import Carrier
-from delivery.link.link import Link, fulfil
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder
+from delivery.redis.client import RedisClient, fulfil
 from tests.delivery.connection.by_hand import Line
 from tests.delivery.one_server import ASHA, EVE, RAVI, until
 from tools.devstack.valkey import Valkey
@@ -151,7 +151,7 @@ async def test_after_the_end_nothing_is_expected(redis: "Redis", monkeypatch: py
 
 
 async def test_without_redis_nothing_is_expected(
-    own_link: Link, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    own_link: RedisClient, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line, reads = await Line(own_link).begin(), Reads(monkeypatch)
     await asyncio.to_thread(own_valkey.kill)

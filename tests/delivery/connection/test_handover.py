@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from delivery.connection.handover import NOTHING, Handover, Said
-from delivery.flights import Flights
+from delivery.in_flight import Flights
 from delivery.presence import Holder
 from protocol.dialects import V1, Dialect, Seed
 from protocol.entries import Chat, Entry, Receipt

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from accounts.numbers import canonical_mobile
+from accounts.mobile_numbers import canonical_mobile
 from delivery.connection.acks import Acks
 from delivery.connection.carrier import Carrier
 from delivery.connection.inbound import Inbound
 from delivery.connection.sends import Sends
 from delivery.connection.settles import Settles
-from delivery.flights import Flights
-from delivery.link.link import Link
+from delivery.in_flight import Flights
 from delivery.presence import Holder
+from delivery.redis.client import RedisClient
 from protocol.dialects import V1, Seed
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.delivery import desk as hands
 from tests.delivery.desk import Frame
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
@@ -187,7 +187,7 @@ async def test_what_is_no_frame_at_all(desk: Desk, data: str | bytes, code: str)
     assert (answer["code"], answer["component"]) == (code, "frame")
 
 
-async def test_what_may_be_repeated_is_said_to_be(redis: "Redis", away: Link) -> None:
+async def test_what_may_be_repeated_is_said_to_be(redis: "Redis", away: RedisClient) -> None:
     desk = Desk(OneServer(redis, mailbox_limit=1), V1())
     assert (await desk.one(**chat()))["type"] == "sent"
     full = await desk.one(**chat("m-2"))
@@ -310,16 +310,18 @@ async def test_an_ack_of_what_is_not_in_flight_here_changes_nothing(desk: Desk) 
     assert await receipts(desk.server) == []
 
 
-async def answering(link: Link) -> None:
+async def answering(link: RedisClient) -> None:
     """Until Redis answers again: between two attempts to connect the link waits."""
     async with asyncio.timeout(5):
         while True:
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(ApiError):
                 await link.command("PING")
                 return
 
 
-async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(own_link: Link, own_valkey: Valkey) -> None:
+async def test_an_ack_that_could_not_be_told_is_refused_and_counts_again(
+    own_link: RedisClient, own_valkey: Valkey
+) -> None:
     desk = Desk(OneServer(own_link), V1())
     ids = await fly(desk, "m-1")
     await asyncio.to_thread(own_valkey.kill)

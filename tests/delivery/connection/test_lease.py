@@ -14,8 +14,8 @@ from delivery.connection.lease import Lease, close_for
 from delivery.hub import Hub
 from delivery.messenger import Messenger
 from delivery.presence import Claimed, Holder, Presence, Unproven, Verdict
-from delivery.registry import Registry
-from protocol.refusals import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, Close, Refusal
+from delivery.servers import Servers
+from protocol.errors import LOGGED_OUT, REPLACED, TOO_MANY_DEVICES, UNAVAILABLE, ApiError, Close
 from settings import Settings
 from tests.delivery.one_server import until
 from tests.delivery.test_mailbox import RAVI, House, Row, house
@@ -68,7 +68,7 @@ def new_lease(house: House, redis: "Redis") -> tuple[Lease, Tenant]:
         database_url="postgres://nobody@127.0.0.1/none",
         jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
     )
-    registry = Registry(link_to(redis), "s1", settings)
+    registry = Servers(link_to(redis), "s1", settings)
     tenant = Tenant()
     lease = Lease(tenant, HOLDER, "account-1", Messenger(house.mailbox, house.presence, bell, registry, Hub(60)), 1.0)
     return lease, tenant
@@ -233,7 +233,7 @@ async def test_a_number_that_changed_hands_ends_the_connection(
     [("too_many_devices", TOO_MANY_DEVICES), ("no_such_person", LOGGED_OUT), ("unavailable", UNAVAILABLE)],
 )
 def test_each_refusal_has_its_close(code: str, close: Close) -> None:
-    assert close_for(Refusal(code)) == close
+    assert close_for(ApiError(code)) == close
 
 
 async def test_a_device_that_is_held_is_taken_when_the_client_gave_a_sign(house: House, redis: "Redis") -> None:

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from delivery.connection import sends as module
 from delivery.connection.sends import MOST, Sends
-from delivery.link.link import Link
-from delivery.people import Record
+from delivery.redis.client import RedisClient
+from delivery.user_records import Record
 from protocol.dialects import V1, Seed
 from tests.delivery.desk import CallGate, Desk, Gate
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, until
@@ -22,7 +22,7 @@ NOBODY = "9999999999"
 class Scene:
     """What Ravi says, and where it goes."""
 
-    def __init__(self, redis: "Redis | Link", dialect: V1 | Seed | None = None, **knobs: Any) -> None:
+    def __init__(self, redis: "Redis | RedisClient", dialect: V1 | Seed | None = None, **knobs: Any) -> None:
         self.server = OneServer(redis, **knobs)
         self.desk = Desk()
         self.sends = Sends(self.desk, RAVI, dialect or V1(), self.server.messenger)
@@ -170,7 +170,7 @@ async def test_chats_to_nobody_are_refused_by_name_and_spoil_no_others(redis: "R
 
 
 async def test_without_redis_every_chat_is_refused_by_name_and_one_that_comes_later_is_tried(
-    away: Link, monkeypatch: pytest.MonkeyPatch
+    away: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST", 2)
     scene = Scene(away)

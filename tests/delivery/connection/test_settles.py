@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 
 from delivery.connection import settles as module
 from delivery.connection.settles import Settles
-from delivery.flights import Flights, Landed
+from delivery.in_flight import Flights, Landed
 from delivery.presence import Holder
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.delivery.desk import Desk, Gate
 from tests.delivery.one_server import ASHA, RAVI, OneServer, landed, until
 from tests.delivery.test_messenger import mailbox_of
@@ -91,7 +91,7 @@ async def test_no_more_than_so_many_are_taken_at_once(scene: Scene, monkeypatch:
 
 async def test_the_end_gives_up_what_cannot_be_settled(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
     scene.settles.put(await scene.through(1))
     monkeypatch.setattr(scene.server.messenger, "settle", fail)

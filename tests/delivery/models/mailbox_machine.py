@@ -1,4 +1,4 @@
-"""People send, collect, acknowledge, block and leave in any order, while replies are lost and clocks jump."""
+"""UserRecords send, collect, acknowledge, block and leave in any order, while replies are lost and clocks jump."""
 
 from tests.delivery.models.deeds import FAULTS, HOUR_MS, PICK, deed
 from tests.delivery.models.post_machine import TO, PostMachine

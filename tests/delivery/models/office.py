@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from delivery.flights import Landed
-from delivery.link.link import Link
+from delivery.in_flight import Landed
 from delivery.mailbox import Mailbox, Mode
-from delivery.people import People
 from delivery.presence import ClaimMode, Holder, Presence, Silent, Superseded, Unproven
+from delivery.redis.client import RedisClient
 from delivery.scripts import STUCK, SWEEP
+from delivery.user_records import UserRecords
 from protocol.entries import Chat, Entry
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings import Settings
 from tests.delivery.models.clocks import KEY, Clocks
 from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran, RoughLink
@@ -31,12 +31,12 @@ DAY = 86_400
 
 @cache
 def cap() -> Callable[[Any, str], Awaitable[int]]:
-    """``workers.cap_mailboxes.cap``; that package reads the environment when it is imported."""
+    """``workers.expire_mailboxes.cap``; that package reads the environment when it is imported."""
     needed = {"REDIS_URL": "unix://unused", "DATABASE_URL": "postgres://nobody@127.0.0.1/none"}
     before = dict(os.environ)
     os.environ.update(needed, JWT_SECRET=os.urandom(32).hex())
     try:
-        found: Callable[[Any, str], Awaitable[int]] = importlib.import_module("workers.cap_mailboxes").cap
+        found: Callable[[Any, str], Awaitable[int]] = importlib.import_module("workers.expire_mailboxes").cap
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -45,11 +45,11 @@ def cap() -> Callable[[Any, str], Awaitable[int]]:
 
 @dataclass
 class Chores:
-    """What ``cap`` asks of ``workers.chores.Chores``."""
+    """What ``cap`` asks of ``workers.jobs.Chores``."""
 
     settings: Settings
-    link: Link
-    people: People
+    link: RedisClient
+    people: UserRecords
     mailbox: Mailbox
     devices: Any
 
@@ -75,8 +75,8 @@ class Office:
         self._runner.run(self._open(breakage))
 
     async def _open(self, breakage: Breakage | None) -> None:
-        self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), Link(self.settings)
-        self.people = People(self.link, self._find)
+        self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), RedisClient(self.settings)
+        self.people = UserRecords(self.link, self._find)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
         self.presence = Presence(self.link, self.people, self.settings, lambda: self.clocks.passed / 1000)
 
@@ -99,7 +99,7 @@ class Office:
         async def once() -> T | None:
             try:
                 return await work()
-            except Refusal as refusal:
+            except ApiError as refusal:
                 if refusal.code != "unavailable":
                     raise
                 return None
@@ -133,7 +133,7 @@ class Office:
             return "silent", None, "", ""
         except Unproven:
             return "unproven", None, "", ""
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.code == "unavailable":
                 raise
             return refusal.code, None, "", ""

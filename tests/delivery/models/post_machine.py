@@ -1,4 +1,4 @@
-"""People send, collect, acknowledge and read."""
+"""UserRecords send, collect, acknowledge and read."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from functools import partial
 from random import Random
 from typing import Any, ClassVar
 
-from delivery.link.link import fulfil
 from delivery.mailbox import Deposited, Mode
 from delivery.presence import Holder
+from delivery.redis.client import fulfil
 from protocol.entries import Chat, Entry, Receipt
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.deeds import FAULTS, PICK, deed
 from tests.delivery.models.lease_machine import LeaseMachine
@@ -126,7 +126,7 @@ class PostMachine(LeaseMachine):
         sender, to = pair
         slot = self.slots[to]
 
-        def model(ran: Ran) -> list[Id | Refusal] | None:
+        def model(ran: Ran) -> list[Id | ApiError] | None:
             for (name, _), answer in zip(chats, ran.reply[3], strict=False):
                 record = slot.records.get((sender, name))
                 if record is not None and record.old and answer.decode() not in (named(record.at), "reused"):
@@ -134,10 +134,10 @@ class PostMachine(LeaseMachine):
             return slot.deposit(sender, chats)
 
         deposited, places = self.perform("send", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault)
-        assert deposited.stream_ids == [at if isinstance(at, Refusal) else named(at) for at in places]
+        assert deposited.stream_ids == [at if isinstance(at, ApiError) else named(at) for at in places]
         self.check_rings(slot, deposited, slot.must_ring_for(sender, chats))
         for at, (name, _) in zip(places, chats, strict=True):
-            if not isinstance(at, Refusal):
+            if not isinstance(at, ApiError):
                 self.stored[to, at] = (sender, name)
 
     @staticmethod

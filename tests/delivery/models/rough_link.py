@@ -7,9 +7,9 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, Literal, NamedTuple
 
-from delivery.link.link import Arg, Heard, Link
+from delivery.redis.client import Arg, Heard, RedisClient
 from delivery.scripts import Script
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from settings import Settings
 from tests.delivery.models.clocks import KEY, PRELUDE, Clocks
 
@@ -70,7 +70,7 @@ def dressed(script: Script, breakage: Breakage | None) -> Script:
     return Script(script.name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class RoughLink(Link):
+class RoughLink(RedisClient):
     """``log`` tells what ran since it was emptied last."""
 
     def __init__(self, settings: Settings, clocks: Clocks, breakage: Breakage | None = None) -> None:
@@ -116,7 +116,7 @@ class RoughLink(Link):
     def _break(self) -> None:
         if self._line is not None:
             self._line.abort()
-        raise Refusal("unavailable")
+        raise ApiError("unavailable")
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:
         if self.told != self._clocks.redis_ms:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from delivery.mailbox import FULL, REUSED
 from delivery.presence import ClaimMode, Holder
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tests.delivery.models.shelf import NEVER, Entry, Record, Said, Shelf
 from tests.delivery.models.truth import Group, Id
 
@@ -30,11 +30,11 @@ class Slot(Shelf):
 
     # ---- deposit
 
-    def deposit(self, sender: str, chats: Sequence[tuple[str, str]]) -> list[Id | Refusal] | None:
+    def deposit(self, sender: str, chats: Sequence[tuple[str, str]]) -> list[Id | ApiError] | None:
         """The place of each chat, or why it has none; nothing at all if not loaded."""
         if not self.account:
             return None
-        answers: list[Id | Refusal] = []
+        answers: list[Id | ApiError] = []
         for name, text in chats:
             record = self.records.get((sender, name))
             if record is None and self._fits(sender, len(text.encode())):

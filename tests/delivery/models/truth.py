@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from delivery.link.link import Link
+from delivery.redis.client import RedisClient
 
 DIGEST = 20
 """Letters of the digest that a dedupe record is found by."""
@@ -56,7 +56,7 @@ class Truth:
     """First words of the keys that never expire."""
 
 
-async def look(link: Link, mobiles: Sequence[str]) -> tuple[dict[str, Truth], set[str]]:
+async def look(link: RedisClient, mobiles: Sequence[str]) -> tuple[dict[str, Truth], set[str]]:
     """Everybody's slot, and the keys that are nobody's."""
     names = sorted(name.decode() for name in await link.command("KEYS", "*"))
     commands = [each for name in names for each in (("TTL", name), _reading(name))]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from settings.knobs import Settings
+from settings.fields import Settings
 from tools.bench.contenders import LIMITS
 from tools.bench.options import parse
 from tools.devstack.options import ROOT

@@ -11,11 +11,11 @@ from delivery.connection.carrier import Carrier
 from delivery.connection.confirmations import Confirmations
 from delivery.connection.handover import Handover, Said
 from delivery.connection.inbound import Inbound
-from delivery.flights import Acked, Flights, Landed
 from delivery.hub import Hub
+from delivery.in_flight import Acked, Flights, Landed
 from delivery.presence import Holder
 from protocol.entries import Chat, Entry
-from protocol.refusals import Refusal
+from protocol.errors import ApiError
 from tools.chaos.bugs.base import Bug, Scene
 from tools.chaos.bugs.lua import broken, tap
 from tools.chaos.bugs.sending import AWAY, QUIET, SLOW_HEALING
@@ -30,7 +30,7 @@ def settle_first() -> None:
         try:
             await self._messenger.settle(self._holder, landed)
             await self._messenger.acknowledge(self._holder, sender, [chat.message_id for chat in chats])
-        except Refusal as refusal:
+        except ApiError as refusal:
             self._settles.put_back(landed)
             self._desk.say(self._dialect.error(refusal, "ack"))
         else:

@@ -8,9 +8,9 @@ from delivery.connection.connection import Connection
 from delivery.connection.lease import Lease
 from delivery.hub import Hub
 from delivery.messenger import Messenger
-from delivery.people import People
 from delivery.presence import Claimed
-from protocol.refusals import Refusal
+from delivery.user_records import People
+from protocol.errors import ApiError
 from server.client_socket import ClientSocket
 from tests.delivery.models.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
 from tools.chaos.bugs.base import Bug, Scene
@@ -65,7 +65,7 @@ def ask_blocks_before() -> None:
     async def ask(self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any) -> None:
         try:
             stands = await self.mailbox._link.command("SISMEMBER", self.mailbox._people.keys(to).blocks, sender)
-        except Refusal as refusal:
+        except ApiError as refusal:
             then(refusal)
             return
         known[sender, to] = time.monotonic(), bool(stands)

@@ -11,10 +11,10 @@ import msgspec
 
 from delivery.connection.inbound import Inbound
 from delivery.connection.sends import MOST, Sends
-from delivery.doorbell import ring_command
-from delivery.link.link import Link
 from delivery.messenger import Messenger
-from protocol.refusals import Refusal
+from delivery.notifications import ring_command
+from delivery.redis.client import RedisClient
+from protocol.errors import ApiError
 from tests.delivery.models.breakages import OF_MAILBOXES
 from tools.chaos.bugs.base import Bug, Scene
 from tools.chaos.bugs.lua import broken, instead, tap
@@ -44,7 +44,7 @@ def answer_early() -> None:
     def answering(self: Sends, to: str) -> None:
         chats = self._queues[to][:MOST]
         if chats:
-            stream_ids: list[str | Refusal] = [f"{time.time() * 1000:.0f}-0" for _ in chats]
+            stream_ids: list[str | ApiError] = [f"{time.time() * 1000:.0f}-0" for _ in chats]
             self._desk.say(answers(self, to, chats, stream_ids))
         go_on(self, to)
 
@@ -57,10 +57,10 @@ def race() -> None:
 
     async def alone(self: Sends, to: str, chat: tuple[str, str]) -> None:
         await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - how long such a connection takes
-        answer: list[str | Refusal] | Exception
+        answer: list[str | ApiError] | Exception
         try:
             answer = await self._messenger.send(self._sender, to, [chat])
-        except Refusal as refusal:
+        except ApiError as refusal:
             answer = refusal
         self._desk.say(self._answers(to, [chat], answer))
         self._count_down([chat])
@@ -88,7 +88,7 @@ def ring_first() -> None:
                     self._doorbell._ears.ring(to, place)
                 else:
                     await link.command(*ring_command(server, to, place))
-        except Refusal as refusal:
+        except ApiError as refusal:
             then(refusal)
             return
         self.mailbox.deposit_soon(to, sender, chats, lambda made: then(getattr(made, "stream_ids", made)))
@@ -101,9 +101,9 @@ def ring_first() -> None:
 
 def give_sources_once() -> None:
     """A Redis that does not know a script is given it, but each only once."""
-    heard, given = Link._heard, set[str]()
+    heard, given = RedisClient._heard, set[str]()
 
-    def hearing(self: Link, reply: Any) -> None:
+    def hearing(self: RedisClient, reply: Any) -> None:
         asked = self._sent[0]
         if isinstance(reply, hiredis.ReplyError) and asked.script is not None and str(reply).startswith("NOSCRIPT"):
             if asked.script.sha in given:
@@ -111,7 +111,7 @@ def give_sources_once() -> None:
             given.add(asked.script.sha)
         heard(self, reply)
 
-    Link._heard = hearing  # type: ignore[method-assign]
+    RedisClient._heard = hearing  # type: ignore[method-assign]
 
 
 def _trimming(most: int) -> str:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from typing import Any, Final
 
-from protocol.refusals import RULES
+from protocol.errors import ERRORS
 from tools.chaos.fuzz.mutations import CANARY
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(.*?)(?=HTTP/1\.[01] \d{3}|\Z)", re.DOTALL)
@@ -38,7 +38,7 @@ class Tally:
             if status == 100 or status < 400:
                 continue
             self.refused[name] += 1
-            if name not in RULES or RULES[name].status != status or status == 500:
+            if name not in ERRORS or ERRORS[name].status != status or status == 500:
                 self.wrong[f"HTTP {status} with the code {name!r}"] += 1
 
     def message(self, payload: bytes) -> None:
@@ -65,7 +65,7 @@ class Tally:
         rest = {name: value for name, value in frame.items() if name not in NAMES}
         if CANARY in json.dumps(rest):
             self.wrong[f"the refusal {code} repeats what was sent"] += 1
-        if code not in RULES or code == "internal":
+        if code not in ERRORS or code == "internal":
             self.wrong[f"refused with {code!r}"] += 1
 
     def figures(self) -> dict[str, dict[str, int]]:

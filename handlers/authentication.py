@@ -1,0 +1,96 @@
+"""Who is asking: a decorator for routes, and the same question for sockets."""
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Literal
+
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from accounts.sessions import Allow
+from accounts.tokens import Claims
+from handlers.queries import read_query
+from handlers.services import Services, services
+from protocol.errors import ApiError
+from server.upgrade import Upgrade
+
+Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse]]
+PersonalHandler = Callable[[Request, Claims], Coroutine[Any, Any, HTTPResponse]]
+
+
+def authenticated(handler: PersonalHandler) -> Handler:
+    """Call the handler with the claims of a verified token whose session lives.
+
+    :raises ApiError: ``token_missing``, ``token_invalid``, ``token_expired``, ``session_revoked``, ``unavailable``
+    """
+
+    @wraps(handler)
+    async def guarded(request: Request) -> HTTPResponse:
+        token = _bearer(request.headers.getall("authorization", []))
+        if token is None:
+            raise ApiError("token_missing")
+        return await handler(request, await _checked(request, token))
+
+    return guarded
+
+
+async def authenticate_socket(request: Request, allow: Allow) -> Claims:
+    """Who opens this socket: the first of ``Authorization: Bearer``, ``?ticket=`` and ``?token=`` decides.
+
+    :param allow: asked whether they may come in just now, before a ticket is used up
+    :raises ApiError: as :func:`authenticated`, ``ticket_invalid``, ``bad_request``, and what ``allow`` raises
+    """
+    kind, secret = _secret(request.headers.getall("authorization", []), request.query_string)
+    if kind == "ticket":
+        return await services(request).sessions.redeem_ticket(secret, allow)
+    claims = await _checked(request, secret)
+    await allow(claims)
+    return claims
+
+
+def judge_socket(mine: Services, upgrade: Upgrade, judged: Callable[[Claims | None], None]) -> None:
+    """The same where it can be told without using up anything. None is no refusal: ask again with
+    :func:`authenticate_socket`."""
+    try:
+        kind, secret = _secret(upgrade.authorization, upgrade.query)
+        claims = mine.tokens.verify(secret) if kind == "token" else None
+    except ApiError:
+        claims = None
+    if claims is None:
+        judged(None)
+    else:
+        mine.sessions.recall(claims.session_id, lambda lives: judged(claims if lives else None))
+
+
+def _secret(authorization: list[str], query: str) -> tuple[Literal["token", "ticket"], str]:
+    token = _bearer(authorization)
+    if token is None:
+        given = read_query(query)
+        if "ticket" in given:
+            return "ticket", given["ticket"]
+        token = given.get("token")
+    if token is None:
+        raise ApiError("token_missing")
+    return "token", token
+
+
+async def _checked(request: Request, token: str) -> Claims:
+    mine = services(request)
+    claims = mine.tokens.verify(token)
+    await mine.sessions.check(claims.session_id)
+    return claims
+
+
+def _bearer(headers: list[str]) -> str | None:
+    """The token of the Authorization header; None without one. Other schemes are a proxy's business, and passed over.
+
+    :raises ApiError: ``token_invalid``: there are two, or one without a token
+    """
+    tokens = [
+        rest.strip() for scheme, _, rest in (each.partition(" ") for each in headers) if scheme.lower() == "bearer"
+    ]
+    if not tokens:
+        return None
+    if len(tokens) > 1 or not tokens[0]:
+        raise ApiError("token_invalid")
+    return tokens[0]

@@ -1,0 +1,198 @@
+"""Redis away, Redis restarted, Redis that cannot write or does not answer: one refusal, nothing repeated in secret."""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from delivery.redis import client as link_module
+from delivery.redis.client import RedisClient
+from delivery.scripts import PRESENCE
+from protocol.errors import ApiError
+from settings import Settings
+from tests.support.links import link_to
+from tools.devstack.valkey import Valkey
+
+KEYS = ["person:{9100000001}", "blockedUser:{9100000001}", "leases:{9100000001}", "lastseen:{9100000001}"]
+
+
+def linked(redis_url: str) -> RedisClient:
+    return RedisClient(
+        Settings(
+            redis_url=redis_url,
+            database_url="postgres://nobody@127.0.0.1/none",
+            jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
+            redis_connect_seconds=0.4,
+            redis_command_seconds=0.4,
+        )
+    )
+
+
+@pytest.fixture
+async def own(own_valkey: Valkey) -> AsyncIterator[RedisClient]:
+    link = linked(own_valkey.url)
+    yield link
+    await link.close()
+
+
+@pytest.fixture
+def link(redis: "Redis") -> RedisClient:
+    return link_to(redis)
+
+
+async def test_a_script_is_given_again_to_a_redis_that_forgot_it(link: RedisClient, redis: "Redis") -> None:
+    for _ in range(2):
+        await redis.script_flush()
+        assert await link.call(PRESENCE, KEYS, ["9200000001"]) == [b"unloaded", b""]
+
+
+async def test_commands_together_answer_in_order(link: RedisClient) -> None:
+    assert await link.together([("SET", "a", 1), ("GET", "a"), ("GET", "b")]) == [b"OK", b"1", None]
+
+
+async def test_a_tick_of_commands_is_one_write_and_every_reply_finds_its_asker(link: RedisClient) -> None:
+    replies = await asyncio.gather(*(link.command("ECHO", str(n)) for n in range(500)))
+    assert replies == [str(n).encode() for n in range(500)]
+
+
+async def test_whoever_gives_up_waiting_leaves_the_replies_of_others_alone(link: RedisClient) -> None:
+    await link.command("PING")
+    gone = asyncio.ensure_future(link.command("ECHO", "mine"))
+    other = asyncio.ensure_future(link.command("ECHO", "other"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await other == b"other"
+
+
+async def test_a_wrong_command_is_our_bug_and_no_absence(link: RedisClient, redis: "Redis") -> None:
+    await redis.set("a", 1)
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await link.command("HGET", "a", "b")
+    with pytest.raises(ResponseError, match="BUSYGROUP"):
+        await link.together([("XGROUP", "CREATE", "s", "g", 0, "MKSTREAM")] * 2)
+
+
+async def test_what_is_only_told_arrives_and_its_failure_harms_nobody(link: RedisClient, redis: "Redis") -> None:
+    link.tell("SET", "a", 1)
+    link.tell("HGET", "a", "b")
+    assert await link.command("GET", "a") == b"1"
+
+
+async def test_nobody_listening_is_unavailable(tmp_path: Path) -> None:
+    link = linked(f"unix://{tmp_path / 'none.sock'}")
+    started = time.monotonic()
+    for work in (link.command("PING"), link.call(PRESENCE, KEYS, ["x"]), link.together([("PING",)])):
+        with pytest.raises(ApiError, match="unavailable"):
+            await work
+    assert time.monotonic() - started < 3 * (0.4 + link_module.CHECK_SECONDS + 0.2)
+    await link.close()
+
+
+async def test_silence_is_unavailable_within_the_limits() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        link = linked(f"redis://127.0.0.1:{deaf.getsockname()[1]}")
+        started = time.monotonic()
+        answers = await asyncio.gather(*(link.command("PING") for _ in range(3)), return_exceptions=True)
+        assert [str(answer) for answer in answers] == ["unavailable"] * 3
+        assert time.monotonic() - started < 0.4 + 0.4 + 2 * link_module.CHECK_SECONDS + 0.2
+        await link.close()
+
+
+async def test_a_cut_refuses_who_waits_and_is_mended_for_who_comes(own: RedisClient) -> None:
+    mine = await own.command("CLIENT", "ID")
+    blocked = asyncio.ensure_future(own.command("BLPOP", "never", 0))
+    await asyncio.sleep(0.05)
+    killer = linked_to_same(own)
+    await killer.command("CLIENT", "KILL", "ID", mine)
+    with pytest.raises(ApiError, match="unavailable"):
+        await blocked
+    assert await own.command("PING") == b"PONG"
+    assert await own.command("CLIENT", "ID") != mine
+    await killer.close()
+
+
+def linked_to_same(other: RedisClient) -> RedisClient:
+    return linked(f"unix://{other._address.path}")
+
+
+async def test_a_restart_is_survived(own: RedisClient, own_valkey: Valkey) -> None:
+    await own.command("SET", "a", 1)
+    own_valkey.kill()
+    with pytest.raises(ApiError, match="unavailable"):
+        await own.command("GET", "a")
+    own_valkey.start()
+    assert await own.command("GET", "a") == b"1"
+    assert await own.call(PRESENCE, KEYS, ["9200000001"]) == [b"unloaded", b""]
+
+
+async def test_who_asks_before_redis_is_there_is_served_when_it_comes(own: RedisClient, own_valkey: Valkey) -> None:
+    own_valkey.kill()
+    early = [asyncio.ensure_future(own.command("RPUSH", "list", n)) for n in range(20)]
+    await asyncio.sleep(0.05)
+    own_valkey.start()
+    assert await asyncio.gather(*early) == list(range(1, 21))
+    assert await own.command("LRANGE", "list", 0, -1) == [str(n).encode() for n in range(20)]
+
+
+async def test_no_more_than_so_many_wait(own: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "MOST_PENDING", 2)
+    answers = await asyncio.gather(*(own.command("PING") for _ in range(4)), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["b'PONG'", "b'PONG'", "unavailable", "unavailable"]
+    assert await own.command("PING") == b"PONG"
+
+
+async def test_it_is_at_ease_when_it_stands_and_little_waits(own: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "MOST_PENDING", 8)
+    assert not own.at_ease
+    await own.command("PING")
+    assert own.at_ease
+    first = own.command("PING")
+    assert own.at_ease
+    second = own.command("PING")
+    assert not own.at_ease
+    await asyncio.gather(first, second)
+    assert own.at_ease
+
+
+async def test_a_password_and_a_database_are_said_first(own_valkey: Valkey) -> None:
+    async with Redis.from_url(own_valkey.url) as admin:
+        await admin.config_set("requirepass", "let-me-in")
+        named = linked(own_valkey.url.replace("unix://", "unix://:let-me-in@").replace("db=0", "db=3"))
+        await named.command("SET", "a", 1)
+        assert (await admin.info("keyspace"))["db3"]["keys"] == 1
+        wrong = linked(own_valkey.url.replace("unix://", "unix://:wrong@"))
+        with pytest.raises(ApiError, match="unavailable"):
+            await wrong.command("PING")
+        await admin.config_set("requirepass", "")
+        await named.close()
+        await wrong.close()
+
+
+async def test_memory_at_its_end_is_storage_that_is_full(link: RedisClient, redis: "Redis") -> None:
+    await redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(ApiError, match="storage_full"):
+            await link.command("SET", "a", "1")
+    finally:
+        await redis.config_set("maxmemory", "0")
+
+
+async def test_after_the_end_nobody_waits(own: RedisClient) -> None:
+    await own.command("PING")
+    waiting = asyncio.ensure_future(own.command("BLPOP", "never", 0))
+    await asyncio.sleep(0.05)
+    await own.close()
+    with pytest.raises(ApiError, match="unavailable"):
+        await waiting
+
+
+@pytest.mark.parametrize("code", ["READONLY x", "MISCONF x", "LOADING x", "NOREPLICAS x", "BUSY Redis is busy"])
+async def test_what_counts_as_away(link: RedisClient, code: str) -> None:
+    with pytest.raises(ApiError, match="unavailable"):
+        await link.command("EVAL", "return redis.error_reply(ARGV[1])", 0, code)

@@ -1,0 +1,75 @@
+"""PostgreSQL is the truth; Redis is told of it when it has forgotten."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from redis.asyncio import Redis
+
+from delivery.user_records import UserRecords
+from protocol.errors import ApiError
+from tests.support.links import link_to
+
+MOBILE = "9100000001"
+
+
+@dataclass
+class Row:
+    """What accounts know."""
+
+    account_id: str = "account-1"
+    blocks_version: int = 2
+    blocked: list[str] = field(default_factory=lambda: ["9200000001"])
+    last_seen_ms: int | None = 1234
+    devices: list[str] = field(default_factory=list)
+
+
+def people(redis: "Redis", row: Row | None) -> UserRecords:
+    async def find(mobile: str) -> Row | None:
+        assert mobile == MOBILE
+        return row
+
+    return UserRecords(link_to(redis), find)
+
+
+async def test_what_is_known_of_a_person_is_loaded_and_again_changes_nothing(redis: "Redis") -> None:
+    mine = people(redis, Row())
+    keys = mine.keys(MOBILE)
+    await mine.load(MOBILE)
+    record = await redis.hgetall(keys.record)
+    assert (record[b"id"], record[b"blocks"], len(record[b"epoch"])) == (b"account-1", b"2", 16)
+    assert await redis.smembers(keys.blocks) == {b"9200000001"}
+    assert await redis.get(keys.last_seen) == b"1234"
+    await mine.load(MOBILE)
+    assert await redis.hgetall(keys.record) == record
+
+
+async def test_every_new_record_has_an_epoch_of_its_own(redis: "Redis") -> None:
+    mine = people(redis, Row(last_seen_ms=None))
+    epochs = set()
+    for _ in range(3):
+        await redis.flushall()
+        await mine.load(MOBILE)
+        epochs.add(await redis.hget(mine.keys(MOBILE).record, "epoch"))
+    assert len(epochs) == 3
+    assert await redis.get(mine.keys(MOBILE).last_seen) is None
+
+
+async def test_of_nobody_nothing_is_written(redis: "Redis") -> None:
+    with pytest.raises(ApiError, match="no_such_person"):
+        await people(redis, None).load(MOBILE)
+    assert await redis.keys("*") == []
+
+
+async def test_late_news_of_blocks_is_known_as_such(redis: "Redis") -> None:
+    mine = people(redis, Row())
+    await mine.load(MOBILE)
+    await mine.replace_blocks(MOBILE, "account-1", 4, ["9200000004"])
+    await mine.replace_blocks(MOBILE, "account-1", 3, ["9200000003"])
+    assert await redis.smembers(mine.keys(MOBILE).blocks) == {b"9200000004"}
+    assert await redis.get(mine.keys(MOBILE).last_seen) == b"1234"
+
+
+async def test_the_longest_block_list_fits(redis: "Redis") -> None:
+    mine = people(redis, Row())
+    await mine.replace_blocks(MOBILE, "account-1", 1, [str(9_200_000_000 + n) for n in range(50_000)])
+    assert await redis.scard(mine.keys(MOBILE).blocks) == 50_000

@@ -1,0 +1,23 @@
+"""How answers are written."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+from handlers.responses import failure, rfc3339, success
+from protocol.errors import ApiError
+
+
+def test_times_are_utc_with_milliseconds() -> None:
+    assert rfc3339(1_700_000_000_000) == "2023-11-14T22:13:20.000Z"
+    india = timezone(timedelta(hours=5, minutes=30))
+    assert rfc3339(datetime(2026, 1, 1, 5, 30, 0, 123_456, tzinfo=india)) == "2026-01-01T00:00:00.123Z"
+    assert rfc3339(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"
+
+
+def test_nothing_is_to_be_kept_on_the_way() -> None:
+    assert json.loads(success("done", more=1).body or b"") == {"success": True, "message": "done", "more": 1}
+    assert "message" not in json.loads(success(data=[]).body or b"")
+    refused = failure(ApiError("not_found").body(), {"X": "y"})
+    assert (refused.status, refused.headers["X"]) == (404, "y")
+    for answer in (success(), refused):
+        assert answer.headers["Cache-Control"] == "no-store"
