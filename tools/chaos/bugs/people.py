@@ -9,7 +9,7 @@ from delivery.connection.lease import Lease
 from delivery.hub import Hub
 from delivery.messenger import Messenger
 from delivery.presence import Claimed
-from delivery.user_records import People
+from delivery.user_records import UserRecords
 from protocol.errors import ApiError
 from server.client_socket import ClientSocket
 from tests.delivery.models.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
@@ -47,13 +47,13 @@ def keep_quiet() -> None:
 
 def load_no_blocks() -> None:
     """A person who comes from PostgreSQL anew blocks nobody."""
-    load = People.load
+    load = UserRecords.load
 
-    async def openly(self: People, mobile: str) -> None:
+    async def openly(self: UserRecords, mobile: str) -> None:
         await load(self, mobile)
         await self._link.command("DEL", self.keys(mobile).blocks)
 
-    People.load = openly  # type: ignore[method-assign]
+    UserRecords.load = openly  # type: ignore[method-assign]
 
 
 def ask_blocks_before() -> None:
