@@ -11,16 +11,16 @@ from typing import Any
 
 import uvloop
 
-from tools.bench import plot, report
+from tools.bench import report
 from tools.bench.contenders import Contenders
-from tools.bench.line import ConnectError
+from tools.bench.environment import ConnectError
 from tools.bench.modes import Bench
 from tools.bench.options import parse
 from tools.bench.profile import profile
 from tools.devstack.process import ChildError
 from tools.devstack.signals import STOPPING
 
-say = partial(print, flush=True)
+print_line = partial(print, flush=True)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -30,10 +30,10 @@ def main(options: argparse.Namespace) -> int:
     try:
         return uvloop.run(until_stopped(session(options)))
     except asyncio.CancelledError:
-        say("Stopped.")
+        print_line("Stopped.")
         return 130
     except (ChildError, ConnectError, FileNotFoundError) as trouble:
-        say(f"\n{trouble}")
+        print_line(f"\n{trouble}")
         return 1
 
 
@@ -45,12 +45,12 @@ async def until_stopped(work: Coroutine[Any, Any, int]) -> int:
     :raises asyncio.CancelledError: when it was stopped
     """
     task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
-    asked: list[int] = []
+    received: list[int] = []
 
     def stop(number: int) -> None:
-        if not asked:
+        if not received:
             task.cancel()
-        asked.append(number)
+        received.append(number)
 
     for each in STOPPING:
         loop.add_signal_handler(each, stop, each)
@@ -68,10 +68,10 @@ async def session(options: argparse.Namespace) -> int:
     contenders = Contenders(
         options.workers, options.data, options.url, options.ack_each, options.before, options.limits
     )
-    bench, start = Bench(options, contenders, say), report.about()
+    bench, start = Bench(options, contenders, print_line), report.about()
     try:
         if "profile" in options.mode:
-            await profile(contenders, options, say)
+            await profile(contenders, options, print_line)
             return 0
         for mode in ["ceiling", *(mode for mode in options.mode if mode != "ceiling")]:
             try:
@@ -81,19 +81,19 @@ async def session(options: argparse.Namespace) -> int:
     finally:
         await contenders.close()
         if bench.results:
-            _tell(options, bench, start)
+            _report(options, bench, start)
     return 1 if any(result.void for result in bench.results if result.contender.startswith("mini")) else 0
 
 
-def _tell(options: argparse.Namespace, bench: Bench, start: Mapping[str, Any]) -> None:
+def _report(options: argparse.Namespace, bench: Bench, start: Mapping[str, Any]) -> None:
     contents = report.document(start, [result.record() for result in bench.results])
     text = report.table(contents["summary"])
-    say(f"\n{text}")
+    print_line(f"\n{text}")
     if options.out:
         report.write(options.out.with_suffix(".json"), contents)
         options.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-        plot.draw(options.out.with_suffix(".png"), contents)
-        say(f"\nwritten: {options.out}.json, .md, .png")
+        report.draw(options.out.with_suffix(".png"), contents)
+        print_line(f"\nwritten: {options.out}.json, .md, .png")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ class Sequence:
         self.gaps: set[int] = set()
         self.doubled = self.reordered = 0
 
-    def came(self, number: int) -> bool:
+    def add(self, number: int) -> bool:
         """Take note of one; whether it is new."""
         if number == self.next:
             self.next = number + 1
@@ -122,7 +122,7 @@ class Ledger:
         books.sent += 1
         return message_id
 
-    def place(self, message_id: str) -> tuple[int, int] | None:
+    def locate(self, message_id: str) -> tuple[int, int] | None:
         """Pair and number of a chat of this run; None, and noted, when it is none."""
         run, _, rest = message_id.partition("-")
         pair, _, number = rest.partition("-")
@@ -134,8 +134,8 @@ class Ledger:
     def refuse(self, code: str, message_id: str) -> None:
         """The server said no. ``message_id`` is empty when it did not say to what."""
         self.refusals[code] = self.refusals.get(code, 0) + 1
-        if message_id and (place := self.place(message_id)):
-            self.pairs[place[0]].refused.add(place[1])
+        if message_id and (locate := self.locate(message_id)):
+            self.pairs[locate[0]].refused.add(locate[1])
 
     def close(self, why: str) -> None:
         """A connection ended by itself. ``why`` is what was said about it."""

@@ -4,17 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.bench.copied import ACKED, Copied
-from tools.bench.ejabberd import Ejabberd
-from tools.bench.prosody import Prosody
+from tools.bench.client import Client, SeedClient
+from tools.bench.environment import Environment
 from tools.bench.relay import Relay
-from tools.bench.seed import SeedTalker
-from tools.bench.stack import Elsewhere, Ours, Running, Stack
-from tools.bench.talker import Talker
-from tools.bench.venue import Venue
+from tools.bench.stack import ACKED, Product, RemoteProduct, ReplicatedProduct, RunningStack, Stack
+from tools.bench.xmpp_servers import Ejabberd, Prosody
 from tools.devstack.options import ROOT
 
-PACKAGED: dict[str, Callable[[], Venue]] = {"ejabberd": Ejabberd, "prosody": Prosody, "relay": Relay}
+PACKAGED: dict[str, Callable[[], Environment]] = {"ejabberd": Ejabberd, "prosody": Prosody, "relay": Relay}
 FSYNC = {"mini-everysec": "everysec", "mini-always": "always"}
 NAMES = (*FSYNC, "ejabberd", "prosody")
 ON_REQUEST = ("mini", *ACKED)
@@ -51,9 +48,9 @@ LIMITS: dict[str, dict[str, str]] = {
 """Which rate limits a stack is started with: none; all of them asked, and so high that none is hit; as they come."""
 
 
-def spoken(name: str) -> tuple[str, type[Talker]]:
+def dialect_of(name: str) -> tuple[str, type[Client]]:
     """The servers that the name of one of our contenders means, and which client talks to them."""
-    return (name.removesuffix(SEED), SeedTalker) if name.endswith(SEED) else (name, Talker)
+    return (name.removesuffix(SEED), SeedClient) if name.endswith(SEED) else (name, Client)
 
 
 @dataclass
@@ -73,43 +70,45 @@ class Contenders:
     ack_each: bool = False
     before: Path | None = None
     limits: str = "off"
-    _venues: dict[str, Venue] = field(default_factory=dict)
-    _running: dict[Path | None, Running] = field(default_factory=dict)
+    _environments: dict[str, Environment] = field(default_factory=dict)
+    _running: dict[Path | None, RunningStack] = field(default_factory=dict)
     _stacks: list[Stack] = field(default_factory=list)
 
-    def get(self, name: str) -> Venue:
+    def get(self, name: str) -> Environment:
         """The venue of that name, started if need be.
 
-        :raises Absent: when it cannot be had here
+        :raises NotInstalled: when it cannot be had here
         :raises ChildError: when it does not come up
         """
-        if name not in self._venues:
-            self._venues[name] = self._start(name)
-        return self._venues[name]
+        if name not in self._environments:
+            self._environments[name] = self._start(name)
+        return self._environments[name]
 
-    def _start(self, name: str) -> Venue:
+    def _start(self, name: str) -> Environment:
         if start := PACKAGED.get(name):
             return start()
-        servers, kind = spoken(name)
+        servers, kind = dialect_of(name)
         if servers == BEFORE:
             running = self._shared(self.before)
-            return Ours(running, "everysec", name=name, ack_each=self.ack_each, kind=kind)
+            return Product(running, "everysec", name=name, ack_each=self.ack_each, kind=kind)
         if self.url:
-            return Elsewhere(self.url, name=name, ack_each=self.ack_each, kind=kind)
+            return RemoteProduct(self.url, name=name, ack_each=self.ack_each, kind=kind)
         if servers in ACKED:
-            return Copied(self.stack({"REPLICAS_ACKED": ACKED[servers]}), name, ack_each=self.ack_each, kind=kind)
-        return Ours(self._shared(None), FSYNC.get(servers), name=name, ack_each=self.ack_each, kind=kind)
+            return ReplicatedProduct(
+                self.stack({"REPLICAS_ACKED": ACKED[servers]}), name, ack_each=self.ack_each, kind=kind
+            )
+        return Product(self._shared(None), FSYNC.get(servers), name=name, ack_each=self.ack_each, kind=kind)
 
-    def _shared(self, checkout: Path | None) -> Running:
+    def _shared(self, checkout: Path | None) -> RunningStack:
         """The stack that contenders of one checkout share."""
         if checkout not in self._running:
             there = self.data if checkout is None else None
-            self._running[checkout] = Running(there) if there else self.stack(checkout=checkout)
+            self._running[checkout] = RunningStack(there) if there else self.stack(checkout=checkout)
         return self._running[checkout]
 
     def stack(
         self, env: Mapping[str, str] | None = None, checkout: Path | None = None, limits: str | None = None
-    ) -> Running:
+    ) -> RunningStack:
         """Another stack of our own, with these knobs.
 
         :param checkout: the directory whose code it runs; None is this one
@@ -120,17 +119,17 @@ class Contenders:
         self._stacks.append(stack)
         return stack.start()
 
-    def add(self, venue: Venue) -> None:
+    def add(self, environment: Environment) -> None:
         """One that somebody else has made; it is closed with the others."""
-        self._venues[venue.name] = venue
+        self._environments[environment.name] = environment
 
     async def close(self) -> None:
         """End everything."""
-        venues, self._venues = list(self._venues.values()), {}
+        environments, self._environments = list(self._environments.values()), {}
         stacks, self._stacks, self._running = self._stacks, [], {}
         try:
-            for venue in venues:
-                await venue.close()
+            for environment in environments:
+                await environment.close()
         finally:
             for stack in stacks:
                 stack.stop()

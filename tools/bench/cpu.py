@@ -1,7 +1,11 @@
-"""CPU and memory, as the operating system counts them. Linux only: it reads /proc."""
+"""CPU and memory, as the operating system counts them. Linux only: it reads /proc.
+
+Counting the CPU of everybody while something happens.
+"""
 
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -70,3 +74,22 @@ def _pss(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise ValueError(f"no Pss in smaps_rollup of {pid}")
+
+
+class CpuTimer:
+    """From its making to :meth:`stop`.
+
+    :ivar seconds: how long that was
+    :ivar used: CPU seconds of each role
+    """
+
+    def __init__(self, processes: Callable[[], Processes]) -> None:
+        self._processes = processes
+        self._before, self._began = spent(processes()), time.perf_counter()
+        self.seconds = 0.0
+        self.used: dict[str, float] = {}
+
+    def stop(self) -> None:
+        """Enough."""
+        self.seconds = time.perf_counter() - self._began
+        self.used = difference(self._before, spent(self._processes()))

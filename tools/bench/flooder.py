@@ -1,24 +1,133 @@
-"""A hostile client with some accounts, in a process of its own: ``python -m tools.bench.flooder``.
+"""What a hostile client says: for each flood, the bytes that go onto its WebSocket.
+
+Floods of protocol frames exist in both dialects: arrays of up to 60 kB in ``wm.v1``, one frame a message in the seed
+dialect. Floods below the protocol are the same in both.
+
+A hostile client with some accounts, in a process of its own: ``python -m tools.bench.flooder``.
 
 The first line of its standard input is an :class:`Order`, as JSON; with the second it begins. It does one thing as fast
 as it is let, for so long; cut off, it comes again at once. At the end it says how much of it there was
-(:class:`Told`), as JSON.
+(:class:`FloodReport`), as JSON.
 """
 
 import asyncio
 import contextlib
+import itertools
 import re
+import secrets
 import struct
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from tools.bench.recipes import BELOW, PONG, PROTOCOL, SYBIL_LISTENS, Target, small_frame, streams
-from tools.bench.seed import text_frame
+from tools.bench.client import text_frame
+
+TEXT, BINARY, CONTINUED, PING, PONG = 1, 2, 0, 9, 10
+MESSAGE_BYTES: Final = 60_000
+"""Of one message; the server takes 64 KiB."""
+BIG_TEXT: Final = "x" * 16 * 1024
+
+
+def small_frame(opcode: int, payload: bytes, *, last: bool = True) -> bytes:
+    """A client's frame, masked with zeros; at most 125 bytes of payload."""
+    return bytes([opcode | (0x80 if last else 0), 0x80 | len(payload)]) + b"\0\0\0\0" + payload
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """:param sybil: the number of an account that belongs to the hostile client, too"""
+
+    sybil: str
+
+
+MakeFrame = Callable[[Target, str], str]
+"""A protocol frame, given a name that no other has."""
+
+
+def _chat(to: str, message_id: str, text: str) -> str:
+    return f'{{"type":"chat","to":"{to}","messageId":"{message_id}","message":"{text}"}}'
+
+
+def _ack(fields: str) -> str:
+    return f'{{"type":"ack",{fields}}}'
+
+
+_IDS: Final = '"ackType":"delivered","streamIds":[' + ",".join(['"1-1"'] * 1000) + "]"
+_READ: Final = '"ackType":"read","to":"%s",'
+_NUMBERS: Final = itertools.count(9_100_000_000)
+"""Of people who do not exist."""
+
+PROTOCOL: Final[dict[str, MakeFrame]] = {
+    "chats": lambda target, name: _chat(target.sybil, name, "hello"),
+    "chats-16k": lambda target, name: _chat(target.sybil, name, BIG_TEXT),
+    "mailbox-full": lambda target, name: _chat(target.sybil, name, "hello"),
+    "nobody": lambda _target, name: _chat(str(next(_NUMBERS)), name, "hello"),
+    "fresh-recipients": lambda _target, _name: (
+        f'{{"type":"chat","to":"{next(_NUMBERS)}","messageId":"m","message":"x"}}'
+    ),
+    "repeated": lambda target, _name: _chat(target.sybil, "again", "hello"),
+    "acks-1000": lambda _target, _name: _ack(_IDS),
+    "acks": lambda _target, _name: _ack('"ackType":"delivered","streamIds":["1-1"]'),
+    "reads-1000": lambda target, name: _ack(
+        _READ % target.sybil + '"messageIds":["' + '","'.join(f"{name}{n}" for n in range(1000)) + '"]'
+    ),
+    "reads": lambda target, name: _ack(_READ % target.sybil + f'"messageId":"{name}"'),
+    "acks-by-message": lambda target, name: _ack(f'"ackType":"delivered","to":"{target.sybil}","messageId":"{name}"'),
+    "unknown-type": lambda _target, _name: '{"type":"?"}',
+    "json-ping": lambda _target, _name: '{"type":"ping"}',
+    "surrogates": lambda target, name: _chat(target.sybil, name, "\\ud83d"),
+    "unread": lambda _target, name: _chat(str(next(_NUMBERS)), name, "hello"),
+}
+"""Frames of the protocol, by the flood they make. ``unread`` is ``nobody`` from a client that reads no answer."""
+
+BELOW: Final[dict[str, tuple[bytes, int]]] = {
+    "bad-json": (text_frame('{"type":') * 2_000, 2_000),
+    "binary": (small_frame(BINARY, b"b" * 100) * 500, 500),
+    "pings": (small_frame(PING, b"p" * 125) * 500, 500),
+    "pongs": (small_frame(PONG, b"p" * 125) * 500, 500),
+    "one-byte": (small_frame(TEXT, b"1") * 10_000, 10_000),
+    "fragments": (small_frame(TEXT, b"", last=False) + small_frame(CONTINUED, b"", last=False) * 9_999, 10_000),
+}
+"""What is no frame of the protocol: the same bytes again and again, and how many frames they are."""
+
+SYBIL_LISTENS: Final = frozenset({"chats", "chats-16k"})
+"""Floods whose recipient is connected and acks, so that each chat is stored, handed out and receipted."""
+SAME_EACH_TIME: Final = frozenset({"repeated", "acks-1000", "acks", "unknown-type", "json-ping"})
+
+
+def streams(kind: str, target: Target, *, arrays: bool) -> Iterator[tuple[bytes, int]]:
+    """Blocks of bytes without end, and how many frames (or messages) are in each.
+
+    :param arrays: join frames of the protocol (``wm.v1``)
+    """
+    if kind in BELOW:
+        return itertools.repeat(BELOW[kind])
+    made = _blocks(PROTOCOL[kind], target, arrays=arrays)
+    return itertools.repeat(next(made)) if kind in SAME_EACH_TIME else made
+
+
+def _blocks(make_frame: MakeFrame, target: Target, *, arrays: bool) -> Iterator[tuple[bytes, int]]:
+    run = secrets.token_hex(4)
+    frames = (make_frame(target, f"{run}-{number}") for number in itertools.count())
+    waiting: list[str] = []
+    size = 0
+    for frame in frames:
+        if waiting and size + len(frame) + 1 > MESSAGE_BYTES:
+            yield _messages(waiting, arrays=arrays), len(waiting)
+            waiting, size = [], 0
+        waiting.append(frame)
+        size += len(frame) + 1
+
+
+def _messages(frames: list[str], *, arrays: bool) -> bytes:
+    return text_frame("[" + ",".join(frames) + "]") if arrays else b"".join(map(text_frame, frames))
+
 
 AT_A_TIME: Final = 2**18
 LOOK_SECONDS: Final = 0.001
@@ -65,7 +174,7 @@ class Order(msgspec.Struct):
     accounts: list[Hostile]
 
 
-class Told(msgspec.Struct):
+class FloodReport(msgspec.Struct):
     """How much of it there was.
 
     :param connections: upgrades that were answered with 101
@@ -83,7 +192,7 @@ class Told(msgspec.Struct):
     refused: dict[str, int] = {}
 
 
-class _Wire(asyncio.Protocol):
+class _RawConnection(asyncio.Protocol):
     """One TCP connection: the status of the answer, and the last bytes that came.
 
     :param acks: ack every chat
@@ -153,7 +262,7 @@ class Flooder:
         """Whether time is up."""
         return time.monotonic() >= self._until
 
-    async def run(self) -> Told:
+    async def run(self) -> FloodReport:
         """All accounts, until the time is up."""
         kind, accounts = self._order.kind, self._order.accounts
         sybils = [asyncio.ensure_future(self._listen(each)) for each in accounts if kind in SYBIL_LISTENS]
@@ -163,26 +272,26 @@ class Flooder:
             sybil.cancel()
         blocked = round(100 * self._blocked / (self._looks or 1), 1)
         megabytes = round(self._sent / 2**20, 1)
-        return Told(self._connections, self._frames, megabytes, blocked, dict(self._closes), dict(self._refused))
+        return FloodReport(self._connections, self._frames, megabytes, blocked, dict(self._closes), dict(self._refused))
 
     async def _open(
         self, hostile: Hostile, token: str, subprotocol: str, *, acks: bool = False, lively: bool = False
-    ) -> _Wire | None:
+    ) -> _RawConnection | None:
         """A connection that was let in, or None and a pause."""
         loop, source = asyncio.get_running_loop(), (hostile.source, 0)
         header = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
         status = 0
         with contextlib.suppress(OSError, TimeoutError):
-            _, wire = await loop.create_connection(
-                lambda: _Wire(acks=acks, lively=lively), *self._where, local_addr=source
+            _, connection = await loop.create_connection(
+                lambda: _RawConnection(acks=acks, lively=lively), *self._where, local_addr=source
             )
-            wire.transport.write(_UPGRADE.format(token=token, subprotocol=header).encode())
+            connection.transport.write(_UPGRADE.format(token=token, subprotocol=header).encode())
             # An answer that never comes must not keep it from ending in time.
-            status = await asyncio.wait_for(wire.status, max(0.1, self._until - time.monotonic()))
+            status = await asyncio.wait_for(connection.status, max(0.1, self._until - time.monotonic()))
             if status == 101:
                 self._connections += 1
-                return wire
-            wire.abort()
+                return connection
+            connection.abort()
         self._refused[str(status)] += 1
         await asyncio.sleep(PAUSE_SECONDS)
         return None
@@ -191,15 +300,15 @@ class Flooder:
         """Frames without end, over one connection after the other."""
         arrays = self._order.dialect == "wm.v1"
         while not self.over:
-            if wire := await self._open(hostile, hostile.token, "wm.v1" if arrays else ""):
+            if connection := await self._open(hostile, hostile.token, "wm.v1" if arrays else ""):
                 if kind == "unread":
-                    wire.transport.pause_reading()
-                await self._pour(wire, kind, Target(hostile.sybil), arrays=arrays)
+                    connection.transport.pause_reading()
+                await self._pour(connection, kind, Target(hostile.sybil), arrays=arrays)
 
-    async def _pour(self, wire: _Wire, kind: str, target: Target, *, arrays: bool) -> None:
-        blocks, transport = streams(kind, target, arrays=arrays), wire.transport
+    async def _pour(self, connection: _RawConnection, kind: str, target: Target, *, arrays: bool) -> None:
+        blocks, transport = streams(kind, target, arrays=arrays), connection.transport
         transport.set_write_buffer_limits(high=2 * AT_A_TIME)
-        while not self.over and not wire.lost.is_set() and not transport.is_closing():
+        while not self.over and not connection.lost.is_set() and not transport.is_closing():
             self._looks += 1
             self._blocked += transport.get_write_buffer_size() >= AT_A_TIME
             while transport.get_write_buffer_size() < AT_A_TIME and not self.over and not transport.is_closing():
@@ -210,14 +319,14 @@ class Flooder:
             await asyncio.sleep(LOOK_SECONDS)
         self._sent -= transport.get_write_buffer_size()
         if not self.over:
-            self._closes[wire.close_code()] += 1
-        wire.abort()
+            self._closes[connection.close_code()] += 1
+        connection.abort()
 
     async def _listen(self, hostile: Hostile) -> None:
         """Somebody who acks what the hostile client sends."""
         while not self.over:
-            if wire := await self._open(hostile, hostile.sybil_token, "wm.v1", acks=True):
-                await wire.lost.wait()
+            if connection := await self._open(hostile, hostile.sybil_token, "wm.v1", acks=True):
+                await connection.lost.wait()
 
     async def _heads(self, kind: str, hostile: Hostile) -> None:
         """Connections rather than what is said on them."""
@@ -233,33 +342,35 @@ class Flooder:
         loop = asyncio.get_running_loop()
         while not self.over:
             with contextlib.suppress(OSError):
-                _, wire = await loop.create_connection(_Wire, *self._where, local_addr=(hostile.source, 0))
-                wire.transport.write(b"GET / HTTP/1.1\r\nX-Slow: ")
-                while not self.over and not wire.lost.is_set() and not wire.transport.is_closing():
-                    wire.transport.write(b"x")
+                _, connection = await loop.create_connection(
+                    _RawConnection, *self._where, local_addr=(hostile.source, 0)
+                )
+                connection.transport.write(b"GET / HTTP/1.1\r\nX-Slow: ")
+                while not self.over and not connection.lost.is_set() and not connection.transport.is_closing():
+                    connection.transport.write(b"x")
                     self._sent, self._frames = self._sent + 1, self._frames + 1
                     await asyncio.sleep(DRIP_SECONDS)
-                if wire.lost.is_set():
+                if connection.lost.is_set():
                     self._closes[CUT] += 1
-                wire.abort()
+                connection.abort()
                 continue
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _reconnect(self, hostile: Hostile) -> None:
         """Upgrade, and leave at once."""
         while not self.over:
-            if wire := await self._open(hostile, hostile.token, "wm.v1"):
-                wire.transport.write(small_frame(8, struct.pack("!H", 1000)))
-                wire.transport.close()
+            if connection := await self._open(hostile, hostile.token, "wm.v1"):
+                connection.transport.write(small_frame(8, struct.pack("!H", 1000)))
+                connection.transport.close()
 
     async def _be_replaced(self, hostile: Hostile) -> None:
         """Stay until another connection of the same device takes the place, and take it back."""
         while not self.over:
-            if wire := await self._open(hostile, hostile.token, "wm.v1", lively=True):
+            if connection := await self._open(hostile, hostile.token, "wm.v1", lively=True):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wire.lost.wait(), max(0.0, self._until - time.monotonic()))
-                    self._closes[wire.close_code()] += 1
-                wire.abort()
+                    await asyncio.wait_for(connection.lost.wait(), max(0.0, self._until - time.monotonic()))
+                    self._closes[connection.close_code()] += 1
+                connection.abort()
 
 
 def main() -> None:
@@ -267,7 +378,7 @@ def main() -> None:
     order = msgspec.json.decode(sys.stdin.readline(), type=Order)
     sys.stdin.readline()
 
-    async def run() -> Told:
+    async def run() -> FloodReport:
         return await Flooder(order).run()
 
     sys.stdout.write(msgspec.json.encode(asyncio.run(run())).decode() + "\n")

@@ -14,14 +14,12 @@ import msgspec
 
 from tools.bench import cpu, flooder, probe
 from tools.bench.accounting import Ledger
-from tools.bench.flooder import HEADS, Hostile
-from tools.bench.line import ConnectError, Ear
-from tools.bench.meter import Meter
-from tools.bench.open import Stopwatch, send_at_rate
-from tools.bench.pairs import Pairs, connect_all
-from tools.bench.recipes import PROTOCOL
+from tools.bench.cpu import CpuTimer
+from tools.bench.environment import ConnectError, Recorder
+from tools.bench.flooder import HEADS, PROTOCOL, Hostile
 from tools.bench.result import Result
-from tools.bench.stack import Ours
+from tools.bench.stack import Product
+from tools.bench.talking import Pairs, Stopwatch, connect_all, send_at_rate
 from tools.devstack.options import ROOT
 
 CALM: Final = "calm"
@@ -66,11 +64,11 @@ def cases(kinds: Sequence[str], dialects: Sequence[str], accounts: Sequence[int]
                 yield Case(kind, dialect, count)
 
 
-class _Watch:
+class _ServerWatch:
     """Server processes: their most memory while it looks, and what they have open."""
 
-    def __init__(self, venue: Ours) -> None:
-        self._pids = venue.processes()["server"]
+    def __init__(self, environment: Product) -> None:
+        self._pids = environment.processes()["server"]
         self.before = self.most = cpu.memory(self._pids)
         self.descriptors_before = self.descriptors()
 
@@ -100,12 +98,12 @@ class _Helper:
         pipe, command = asyncio.subprocess.PIPE, [*before, sys.executable, "-m", module]
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
         helper = cls(process, module)
-        helper.say(msgspec.json.encode(order).decode())
+        helper.write_line(msgspec.json.encode(order).decode())
         return helper
 
-    def say(self, line: str) -> None:
+    def write_line(self, connection: str) -> None:
         """A line on its input."""
-        self._input.write(line.encode() + b"\n")
+        self._input.write(connection.encode() + b"\n")
 
     async def end(self) -> bytes:
         """Close its input; what else it said.
@@ -113,10 +111,10 @@ class _Helper:
         :raises ConnectError: when it failed
         """
         self._input.close()
-        said = await self.output.read()
+        frame = await self.output.read()
         if await self._process.wait() != 0:
             raise ConnectError(f"{self._module} failed; its words are above")
-        return said
+        return frame
 
     def kill(self) -> None:
         """When something else has failed."""
@@ -131,17 +129,17 @@ class _Window:
     begin: float = 0.0
     end: float = 0.0
 
-    def worst(self, told: probe.Told) -> float:
+    def worst(self, report: probe.ProbeReport) -> float:
         """The longest that one server process took to answer a ping that was sent in it, in ms."""
-        took = [took for slow in told.slow.values() for sent, took in slow if self.begin <= sent < self.end]
+        took = [took for slow in report.slow.values() for sent, took in slow if self.begin <= sent < self.end]
         return round(1000 * max(took, default=0.0), 1)
 
 
 class Floods:
     """Runs cases on one stack."""
 
-    def __init__(self, venue: Ours, pairs: int) -> None:
-        self._venue, self._pairs = venue, pairs
+    def __init__(self, environment: Product, pairs: int) -> None:
+        self._environment, self._pairs = environment, pairs
         self._acquainted = False
 
     async def run(self, case: Case, seconds: float) -> Result:
@@ -152,32 +150,36 @@ class Floods:
         if not self._acquainted:
             await self._acquaint()
             self._acquainted = True
-        watch = _Watch(self._venue)
-        looking = asyncio.ensure_future(watch.look())
+        watch = _ServerWatch(self._environment)
+        watching = asyncio.ensure_future(watch.look())
         calm, flooded = _Window(), _Window()
         try:
             async with self._helpers(case, seconds) as (probing, hostile):
-                talk, stopwatch = Pairs(self._venue, self._pairs), Stopwatch(self._pairs)
+                talk, stopwatch = Pairs(self._environment, self._pairs), Stopwatch(self._pairs)
                 await talk.connect(stopwatch.arrived, stopwatch.receipt, stopwatch.stored)
                 try:
                     await self._window(talk, stopwatch, calm, seconds)
                     before = stopwatch.figures()
                     if hostile:
-                        hostile.say("now")
+                        hostile.write_line("now")
                     stopwatch.rest()
                     await send_at_rate(talk, stopwatch, RATE, FIRST_SECONDS)
-                    meter = Meter(self._venue)
+                    cpu_timer = CpuTimer(self._environment.processes)
                     await self._window(talk, stopwatch, flooded, seconds)
-                    meter.stop()
-                    told = msgspec.json.decode(await hostile.end(), type=flooder.Told) if hostile else flooder.Told()
+                    cpu_timer.stop()
+                    report = (
+                        msgspec.json.decode(await hostile.end(), type=flooder.FloodReport)
+                        if hostile
+                        else flooder.FloodReport()
+                    )
                     await talk.settle()
-                    await talk.come_again()
+                    await talk.reconnect()
                 finally:
-                    talk.hang_up()
-                seen = msgspec.json.decode(await probing.end(), type=probe.Told)
+                    talk.disconnect()
+                seen = msgspec.json.decode(await probing.end(), type=probe.ProbeReport)
             await asyncio.sleep(REST_SECONDS)
         finally:
-            looking.cancel()
+            watching.cancel()
         after = stopwatch.figures()
         figures = {
             **{f"calm_{name}": value for name, value in before.items()},
@@ -187,14 +189,14 @@ class Floods:
             "probes_closed": seen.closed,
             "server_mb_more": round((watch.most - watch.before) / 2**20, 1),
             "descriptors_left": watch.descriptors() - watch.descriptors_before,
-            "flood_frames_per_second": round(told.frames / (seconds + FIRST_SECONDS + LAST_SECONDS)),
-            "flood_megabytes": told.megabytes,
-            "flood_connections": told.connections,
+            "flood_frames_per_second": round(report.frames / (seconds + FIRST_SECONDS + LAST_SECONDS)),
+            "flood_megabytes": report.megabytes,
+            "flood_connections": report.connections,
         }
         setting = {**msgspec.to_builtins(case), "pairs": self._pairs, "rate": RATE, "seconds": seconds}
-        facts = {"hostile": fate(case, told), "probe_priority": str(seen.priority)}
-        books, used = talk.ledger, meter.used
-        return Result("floods", case.name, setting, figures, books, meter.seconds, used, per=0, facts=facts)
+        facts = {"hostile": outcome(case, report), "probe_priority": str(seen.priority)}
+        books, used = talk.ledger, cpu_timer.used
+        return Result("floods", case.name, setting, figures, books, cpu_timer.seconds, used, per=0, facts=facts)
 
     async def _window(self, talk: Pairs, stopwatch: Stopwatch, window: _Window, seconds: float) -> None:
         stopwatch.begin()
@@ -218,50 +220,50 @@ class Floods:
                 hostile.kill()
 
     async def _start_probe(self) -> _Helper:
-        people = (await self._venue.people(2 * self._pairs + probe.PEOPLE))[2 * self._pairs :]
-        tokens = [account.secret for account in people]
+        accounts = (await self._environment.accounts(2 * self._pairs + probe.PEOPLE))[2 * self._pairs :]
+        tokens = [account.secret for account in accounts]
         source = f"127.67.{next(_PROBES) % 250}.1"
         return await _Helper.start(
-            "tools.bench.probe", probe.Order(self._venue.url, tokens, self._venue.server_ids(), source)
+            "tools.bench.probe", probe.Order(self._environment.url, tokens, self._environment.server_ids(), source)
         )
 
     async def _start_hostile(self, case: Case, seconds: float) -> _Helper:
         first = 2 * self._pairs + probe.PEOPLE
         numbers = [next(_STRANGERS) for _ in range(2 * case.accounts)]
-        everybody = await self._venue.people(first + numbers[-1] + 1)
+        everybody = await self._environment.accounts(first + numbers[-1] + 1)
         accounts = [everybody[first + number] for number in numbers]
         pairs = zip(accounts[::2], accounts[1::2], strict=True)
         hostile = [
             Hostile(each.secret, f"127.66.{number // 250}.{number % 250 + 1}", sybil.address, sybil.secret)
             for number, (each, sybil) in zip(numbers[::2], pairs, strict=True)
         ]
-        order = flooder.Order(self._venue.url, case.kind, case.dialect, seconds, hostile)
+        order = flooder.Order(self._environment.url, case.kind, case.dialect, seconds, hostile)
         # The least of priorities: a client elsewhere would not take the processors from the servers it floods.
         return await _Helper.start("tools.bench.flooder", order, "nice", "-n", "19")
 
     async def _acquaint(self) -> None:
         """Everybody who is to get chats sends one first: the servers may limit what strangers send."""
-        people = await self._venue.people(2 * self._pairs)
+        accounts = await self._environment.accounts(2 * self._pairs)
         ledger = Ledger(self._pairs)
-        lines = await connect_all(self._venue, people, [Ear(ledger) for _ in people])
+        connections = await connect_all(self._environment, accounts, [Recorder(ledger) for _ in accounts])
         for pair in range(self._pairs):
-            lines[2 * pair + 1].chat(people[2 * pair].address, ledger.next_id(pair))
+            connections[2 * pair + 1].chat(accounts[2 * pair].address, ledger.next_id(pair))
         deadline = time.monotonic() + SETTLE_SECONDS
         while not ledger.settled() and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        for line in lines:
-            line.end()
+        for connection in connections:
+            connection.end()
         await asyncio.sleep(REST_SECONDS)
         if (defects := ledger.defects()).any():
             raise ConnectError(f"people could not get to know each other: {defects.text()} {ledger.refusals}")
 
 
-def fate(case: Case, told: flooder.Told) -> str:
+def outcome(case: Case, report: flooder.FloodReport) -> str:
     """What became of the hostile client, in words."""
     if case.kind == CALM:
         return ""
-    words = [f"closed {code} ×{count}" for code, count in told.closes.items()]
-    words += [f"refused {status} ×{count}" for status, count in told.refused.items()]
-    if case.kind not in HEADS and told.blocked_percent >= 50:
-        words.append(f"kept waiting {told.blocked_percent:.0f} % of the time")
+    words = [f"closed {code} ×{count}" for code, count in report.closes.items()]
+    words += [f"refused {status} ×{count}" for status, count in report.refused.items()]
+    if case.kind not in HEADS and report.blocked_percent >= 50:
+        words.append(f"kept waiting {report.blocked_percent:.0f} % of the time")
     return ", ".join(words) or "left alone"

@@ -1,21 +1,86 @@
-"""Which mode is run how: from the command line to results."""
+"""Rounds: every contender once, then every contender once more, so that all meet the same weather.
+
+Which mode is run how: from the command line to results.
+"""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from tools.bench.closed import closed
+from tools.bench.accounting import Ledger
+from tools.bench.connecting import idle, offline, storm
 from tools.bench.contenders import Contenders
+from tools.bench.environment import ConnectError, Environment, NotInstalled
 from tools.bench.floods import Case, Floods, cases
-from tools.bench.idle import idle
-from tools.bench.offline import offline
-from tools.bench.open import open_loop
+from tools.bench.people import populate
 from tools.bench.relay import Relay
 from tools.bench.report import summary
 from tools.bench.result import Result
-from tools.bench.runner import Mode, Say, grown, rounds
-from tools.bench.stack import Ours
-from tools.bench.storm import storm
-from tools.bench.venue import Venue
+from tools.bench.stack import Product
+from tools.bench.talking import closed, open_loop
+
+Mode = Callable[[Environment], Awaitable[Result]]
+Print = Callable[[str], None]
+
+
+async def rounds(
+    results: list[Result],
+    contenders: Contenders,
+    label: str,
+    names: Sequence[str],
+    mode: Mode,
+    count: int,
+    print_line: Print,
+    *,
+    fresh: bool = False,
+) -> None:
+    """``count`` alternating rounds of one mode.
+
+    :param results: grows by each run as it ends, so that what comes to grief later does not take it along
+    :param label: what the mode is called in the record
+    :param fresh: stop and start servers before each run
+    """
+    absent: set[str] = set()
+    for number in range(count):
+        for name in [each for each in names if each not in absent]:
+            if fresh:
+                await contenders.close()
+            try:
+                environment = contenders.get(name)
+            except NotInstalled as why:
+                print_line(f"{'':<10}{name:<20} left out: {why}")
+                absent.add(name)
+                continue
+            await environment.prepare()
+            try:
+                result = await mode(environment)
+            except ConnectError as trouble:
+                print_line(f"{'':<10}{name:<20} no figures: {trouble}")
+                result = _failed(label, name, str(trouble))
+            result.round, result.facts = number + 1, {**result.facts, **await environment.facts()}
+            results.append(result)
+            print_line(result.line())
+
+
+def _failed(label: str, name: str, trouble: str) -> Result:
+    """A run that gave no figures is void like one that lost something."""
+    ledger = Ledger(0)
+    ledger.close(trouble)
+    return Result(label, name, {}, {}, ledger, 0.0, {}, per=0, facts={"trouble": trouble})
+
+
+async def growth_environments(contenders: Contenders, sizes: Sequence[int], print_line: Print) -> list[str]:
+    """A stack of its own for each size of the crowd; their names as contenders."""
+    names = []
+    for size in sizes:
+        name = f"mini-{size:.0e}".replace("e+0", "e")
+        environment = Product(contenders.stack(), "everysec", name=name)
+        contenders.add(environment)
+        await environment.prepare()
+        await populate(environment, environment.running.accounts, environment.running.redis, size)
+        print_line(f"{'':<10}{name:<20} {size} people exist, each with a chat waiting")
+        names.append(name)
+    return names
+
 
 CEILING_SECONDS = 3.0
 
@@ -23,8 +88,8 @@ CEILING_SECONDS = 3.0
 class Bench:
     """One session: runs modes one after the other and keeps every result."""
 
-    def __init__(self, options: argparse.Namespace, contenders: Contenders, say: Say) -> None:
-        self._options, self._contenders, self._say = options, contenders, say
+    def __init__(self, options: argparse.Namespace, contenders: Contenders, print_line: Print) -> None:
+        self._options, self._contenders, self._print_line = options, contenders, print_line
         self.results: list[Result] = []
 
     async def run(self, mode: str) -> None:
@@ -32,7 +97,7 @@ class Bench:
 
         :raises ConnectError: when people cannot connect to a contender
         """
-        self._say(f"\n── {mode}")
+        self._print_line(f"\n── {mode}")
         await getattr(self, f"_{mode}")()
 
     async def _rounds(
@@ -47,14 +112,14 @@ class Bench:
         options = self._options
         names = options.contenders if names is None else names
         count = 1 if fresh else count or options.rounds
-        await rounds(self.results, self._contenders, label, names, mode, count, self._say, fresh=fresh)
+        await rounds(self.results, self._contenders, label, names, mode, count, self._print_line, fresh=fresh)
 
     def _closed_mode(self, name: str = "closed") -> Mode:
         options = self._options
 
-        async def run(venue: Venue) -> Result:
+        async def run(environment: Environment) -> Result:
             how = {"warm_up": options.warm_up, "seconds": options.seconds}
-            result = await closed(venue, pairs=options.pairs, in_flight=options.in_flight, **how)
+            result = await closed(environment, pairs=options.pairs, in_flight=options.in_flight, **how)
             result.mode = name
             return result
 
@@ -73,7 +138,9 @@ class Bench:
         result.mode = "ceiling"
         self.results.append(result)
         alone = 1e6 / result.microseconds()["client"]
-        self._say(f"{result.line()}\n{'':<24}the client's ceiling, with a core of its own: {alone:,.0f} messages/s")
+        self._print_line(
+            f"{result.line()}\n{'':<24}the client's ceiling, with a core of its own: {alone:,.0f} messages/s"
+        )
 
     async def _closed(self) -> None:
         await self._rounds("closed", self._closed_mode())
@@ -88,23 +155,25 @@ class Bench:
             else:
                 await self._rounds("open", self._open_mode(_always(rate), "open"))
 
-    def _open_mode(self, rate: Callable[[Venue], float], name: str) -> Mode:
+    def _open_mode(self, rate: Callable[[Environment], float], name: str) -> Mode:
         options = self._options
 
-        async def run(venue: Venue) -> Result:
+        async def run(environment: Environment) -> Result:
             how = {"warm_up": options.warm_up, "seconds": options.seconds}
-            return await open_loop(venue, pairs=options.pairs, rate=rate(venue), name=name, **how)
+            return await open_loop(environment, pairs=options.pairs, rate=rate(environment), name=name, **how)
 
         return run
 
-    def _half(self, venue: Venue) -> float:
+    def _half(self, environment: Environment) -> float:
         """Half of what this contender reached in the closed loop."""
-        closed_runs = [each.record() for each in self.results if (each.mode, each.contender) == ("closed", venue.name)]
+        closed_runs = [
+            each.record() for each in self.results if (each.mode, each.contender) == ("closed", environment.name)
+        ]
         reached: float = summary(closed_runs)[0]["figures"]["messages_per_second"]["median"]
         return round(reached / 2, 1)
 
     async def _offline(self) -> None:
-        await self._rounds("offline", lambda venue: offline(venue, waiting=self._options.waiting))
+        await self._rounds("offline", lambda environment: offline(environment, waiting=self._options.waiting))
 
     async def _idle(self) -> None:
         """Each on fresh servers, and once: memory that was used before is not given back. How our Redis writes to disk
@@ -113,14 +182,19 @@ class Bench:
         connections = options.connections or 10_000
         names = [name for name in options.contenders if not name.startswith("mini-always")]
         await self._rounds(
-            "idle", lambda venue: idle(venue, connections=connections, seconds=options.seconds), names, fresh=True
+            "idle",
+            lambda environment: idle(environment, connections=connections, seconds=options.seconds),
+            names,
+            fresh=True,
         )
 
     async def _storm(self) -> None:
-        await self._rounds("storm", lambda venue: storm(venue, connections=self._options.connections or 5_000))
+        await self._rounds(
+            "storm", lambda environment: storm(environment, connections=self._options.connections or 5_000)
+        )
 
     async def _growth(self) -> None:
-        names = await grown(self._contenders, self._options.existing, self._say)
+        names = await growth_environments(self._contenders, self._options.existing, self._print_line)
         await self._rounds("growth", self._closed_mode("growth"), names)
 
     async def _floods(self) -> None:
@@ -129,21 +203,21 @@ class Bench:
         stacks = {"": None, **({" before": options.before} if options.before else {})}
         for suffix, checkout in stacks.items():
             running = self._contenders.stack(checkout=checkout, limits=options.flood_limits)
-            floods = Floods(Ours(running, "everysec", scattered=True), options.pairs)
+            floods = Floods(Product(running, "everysec", scattered=True), options.pairs)
             for case in everything:
-                venue = Ours(running, "everysec", name=case.name + suffix)
-                self._contenders.add(venue)
-                runs[venue.name] = case, floods
+                environment = Product(running, "everysec", name=case.name + suffix)
+                self._contenders.add(environment)
+                runs[environment.name] = case, floods
 
-        async def run(venue: Venue) -> Result:
-            case, floods = runs[venue.name]
+        async def run(environment: Environment) -> Result:
+            case, floods = runs[environment.name]
             result = await floods.run(case, options.flood_seconds)
-            result.contender = venue.name
+            result.contender = environment.name
             return result
 
         names = [case.name + suffix for case in everything for suffix in stacks]
         await self._rounds("floods", run, names, count=options.flood_rounds)
 
 
-def _always(rate: float) -> Callable[[Venue], float]:
-    return lambda _venue: rate
+def _always(rate: float) -> Callable[[Environment], float]:
+    return lambda _environment: rate

@@ -1,7 +1,11 @@
-"""Accounts for the product: over HTTP like anybody's, or minted straight into PostgreSQL where thousands are needed."""
+"""Accounts for the product: over HTTP like anybody's, or minted straight into PostgreSQL where thousands are needed.
+
+Growth: does it matter how many people exist, with a waiting chat each, while a few talk?
+"""
 
 import asyncio
 import itertools
+import os
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -9,10 +13,13 @@ from typing import Final
 
 import asyncpg
 import httpx
+from redis.asyncio import Redis
 
 from accounts.tokens import Tokens
 from models import Session, User
-from tools.bench.line import Account
+from tools.bench.accounting import Ledger
+from tools.bench.environment import Account, Environment, Recorder
+from tools.bench.talking import connect_all
 
 FIRST_NUMBER: Final = 7_000_000_000
 EXISTING_NUMBER: Final = 8_000_000_000
@@ -22,7 +29,7 @@ _HASH: Final = "$2b$04$" + "." * 53
 """Stands for a password: nobody logs in with it, tokens are minted as well."""
 
 
-class Mint:
+class DatabaseAccounts:
     """Makes people with a session and a token each, as sign-up and login would leave them.
 
     :param secret: the JWT_SECRET of the servers
@@ -32,7 +39,7 @@ class Mint:
         self._database_url, self._tokens = database_url, Tokens(secret)
         self._made: list[Account] = []
 
-    async def people(self, count: int) -> list[Account]:
+    async def accounts(self, count: int) -> list[Account]:
         """So many people; the same ones when asked again."""
         new = range(FIRST_NUMBER + len(self._made), FIRST_NUMBER + count)
         if new:
@@ -48,14 +55,14 @@ class Mint:
             self._made += [Account(user.mobile_no, self._tokens.issue(user, session)) for user, session in pairs]
         return self._made[:count]
 
-    async def crowd(self, count: int) -> None:
+    async def create_users(self, count: int) -> None:
         """People who are only there: no session, no connection."""
         numbers = range(EXISTING_NUMBER, EXISTING_NUMBER + count)
         await self._copy_users((uuid.uuid4(), str(number)) for number in numbers)
 
-    async def _copy_users(self, people: Iterable[tuple[uuid.UUID, str]]) -> None:
+    async def _copy_users(self, accounts: Iterable[tuple[uuid.UUID, str]]) -> None:
         now = datetime.now(UTC)
-        rows = ((key, mobile, "Somebody", _HASH, 0, now) for key, mobile in people)
+        rows = ((key, mobile, "Somebody", _HASH, 0, now) for key, mobile in accounts)
         await self._copy("users", rows, ["id", "mobile_no", "name", "password_hash", "blocks_version", "created_at"])
 
     async def _copy(self, table: str, rows: Iterable[tuple[object, ...]], columns: list[str]) -> None:
@@ -69,7 +76,7 @@ class Mint:
 _SESSION_COLUMNS: Final = ["id", "user_id", "device_id", "device_name", "created_at", "expires_at", "revoked_at"]
 
 
-class SignUps:
+class SignUpAccounts:
     """Makes people through the front door of servers we know nothing more of. Each costs two password hashes."""
 
     def __init__(self, url: str) -> None:
@@ -78,13 +85,13 @@ class SignUps:
         self._numbers = itertools.count(FIRST_NUMBER + uuid.uuid4().int % 900_000_000)
         self._made: list[Account] = []
 
-    async def people(self, count: int) -> list[Account]:
+    async def accounts(self, count: int) -> list[Account]:
         """So many people; the same ones when asked again."""
-        gate = asyncio.Semaphore(4)
+        limit = asyncio.Semaphore(4)
         async with httpx.AsyncClient(base_url=self._url, timeout=60) as client:
 
             async def make(mobile: str) -> Account:
-                async with gate:
+                async with limit:
                     form = {"name": "Somebody", "mobileNo": mobile, "password": _PASSWORD}
                     (await client.post("/auth/signin", json=form)).raise_for_status()
                     answer = (await client.post("/auth/login", json=form)).raise_for_status().json()
@@ -93,3 +100,52 @@ class SignUps:
             new = [str(next(self._numbers)) for _ in range(count - len(self._made))]
             self._made += await asyncio.gather(*map(make, new))
         return self._made[:count]
+
+
+COPIES_AT_ONCE: Final = 1_000
+_COPY: Final = """
+for number = tonumber(ARGV[2]), tonumber(ARGV[3]) do
+    for _, key in ipairs(KEYS) do
+        local start, stop = string.find(key, ARGV[1], 1, true)
+        local target = string.sub(key, 1, start - 1) .. string.format('%.0f', number) .. string.sub(key, stop + 1)
+        redis.call('COPY', key, target)
+    end
+end
+"""
+
+
+async def populate(environment: Environment, accounts: DatabaseAccounts, redis: Redis, count: int) -> None:
+    """Make ``count`` people who have an account and one chat waiting.
+
+    :param redis: a client that answers in text
+
+    One of them gets his chat through the product. The others' keys in Redis are copies of his: the same kinds and
+    sizes, written a thousand times quicker. (They name his account, which nobody looks at as long as nobody of them
+    connects.)
+
+    :raises RuntimeError: when the product stored no chat for the first of them
+    """
+    await accounts.create_users(count)
+    first = str(EXISTING_NUMBER)
+    await _send_one(environment, first)
+    keys = [key async for key in redis.scan_iter(match=f"*{{{first}}}*", count=1000)]
+    if not any(key.startswith("mailbox:") for key in keys):
+        raise RuntimeError("the chat for the first of the crowd is not in a mailbox")
+    copy = redis.register_script(_COPY)
+    for begin in range(EXISTING_NUMBER + 1, EXISTING_NUMBER + count, COPIES_AT_ONCE):
+        end = min(begin + COPIES_AT_ONCE, EXISTING_NUMBER + count) - 1
+        await copy(keys=keys, args=[first, begin, end])
+    while (await redis.info("persistence"))["aof_rewrite_in_progress"]:
+        await asyncio.sleep(0.5)
+    # A gigabyte that is on its way to the disk takes time from whatever is measured next: that is the price of making
+    # people by the million, not of having them.
+    await asyncio.to_thread(os.sync)
+
+
+async def _send_one(environment: Environment, to: str) -> None:
+    ledger = Ledger(1)
+    (connection,) = await connect_all(environment, await environment.accounts(1), [Recorder(ledger)])
+    connection.chat(to, ledger.next_id(0))
+    while ledger.pairs[0].stored.missing(1) and not ledger.refusals:
+        await asyncio.sleep(0.01)
+    connection.end()

@@ -1,10 +1,11 @@
 """How long each server process takes to answer a WebSocket ping, asked from outside again and again:
 ``python -m tools.bench.probe``.
 
-The first line of its standard input is an :class:`Order`, as JSON. It says ``ready``, and when its input ends, what
-took long (:class:`Told`), as JSON. Its pings stay below the 20 a second that a connection may send; several connections
-to each process take turns, so that one is pinged every :data:`EACH_SECONDS`. What it measures includes its own way to a
-processor: compare with a calm time of the same run. It asks for a high priority, to add as little as may be.
+The first line of its standard input is an :class:`Order`, as JSON. It writes ``ready``, and when its input
+ends, the slow answers (:class:`ProbeReport`), as JSON. Its pings stay below the 20 a second that a connection may send.
+Several connections to each process take turns, so that each process is pinged every :data:`EACH_SECONDS`. The figures
+include the probe's own wait for a processor: compare them with a calm part of the same run. The probe asks for a high
+priority to keep that wait short.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class Order(msgspec.Struct):
     source: str
 
 
-class Told(msgspec.Struct):
+class ProbeReport(msgspec.Struct):
     """
     :param slow: for each process, when a ping was sent (``time.monotonic``) and how long its answer took, in seconds
     :param pings: how many there were
@@ -133,7 +134,7 @@ async def _reach(order: Order) -> dict[str, list[_Probe]]:
     return by_server
 
 
-async def main(order: Order) -> Told:
+async def main(order: Order) -> ProbeReport:
     """Ping until the input ends."""
     try:
         by_server = await _reach(order)
@@ -147,15 +148,15 @@ async def main(order: Order) -> Told:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
-    everybody = [probe for probes in by_server.values() for probe in probes]
-    closed = sum(probe.transport.is_disconnected for probe in everybody)
+    probes = [probe for probes in by_server.values() for probe in probes]
+    closed = sum(probe.transport.is_disconnected for probe in probes)
     for job in jobs:
         job.cancel()
-    for probe in everybody:
+    for probe in probes:
         for sent in probe.waiting.values():
             probe.note(sent)  # an answer that has not come took as long at least
     slow = {server: [each for probe in probes for each in probe.slow] for server, probes in by_server.items()}
-    return Told(slow, sum(probe.pings for probe in everybody), closed, os.getpriority(os.PRIO_PROCESS, 0))
+    return ProbeReport(slow, sum(probe.pings for probe in probes), closed, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from tools.bench.closed import closed
 from tools.bench.contenders import Contenders
-from tools.bench.runner import Say
-from tools.bench.stack import Ours
+from tools.bench.modes import Print
+from tools.bench.stack import Product
+from tools.bench.talking import closed
 
 LINES: Final = 45
 _START_SECONDS: Final = 1.0
 
 
-async def profile(contenders: Contenders, options: argparse.Namespace, say: Say) -> None:
+async def profile(contenders: Contenders, options: argparse.Namespace, print_line: Print) -> None:
     """Run, and tell. py-spy slows the worker it looks at by a few percent.
 
     :raises FileNotFoundError: when py-spy is not installed
@@ -26,25 +26,29 @@ async def profile(contenders: Contenders, options: argparse.Namespace, say: Say)
     if spy is None:
         raise FileNotFoundError("py-spy is missing; `python3 run.py bench` installs it")
     name = next((name for name in options.contenders if name.startswith("mini")), "mini-everysec")
-    venue = contenders.get(name)
-    if not isinstance(venue, Ours):
+    environment = contenders.get(name)
+    if not isinstance(environment, Product):
         raise TypeError("only a stack of our own can be looked into")
-    await venue.prepare()
-    await venue.running.redis.config_resetstat()
-    worker = venue.processes()["server"][0]
+    await environment.prepare()
+    await environment.running.redis.config_resetstat()
+    worker = environment.processes()["server"][0]
     stacks = (options.out or Path("bench-profile")).with_suffix(".stacks.txt")
     command = [spy, "record", "--pid", str(worker), "--format", "raw", "--output", str(stacks)]
     command += ["--duration", str(int(options.seconds)), "--rate", "200", "--nonblocking", "--function"]
     spying = asyncio.create_task(_spy(command, options.warm_up + _START_SECONDS))
     how = {"warm_up": options.warm_up, "seconds": options.seconds + 2 * _START_SECONDS}
-    result = await closed(venue, pairs=options.pairs, in_flight=options.in_flight, **how)
+    result = await closed(environment, pairs=options.pairs, in_flight=options.in_flight, **how)
     await spying
-    say(result.line())
+    print_line(result.line())
     raw = stacks.read_text(encoding="utf-8")
-    say(f"\nOne worker (whole stacks: {stacks}), time in functions themselves:\n{by_function(raw, inclusive=False)}")
-    say(f"\nwith all they call:\n{by_function(raw, inclusive=True)}")
-    commands: dict[str, Any] = await venue.running.redis.info("commandstats")
-    say(f"\nRedis, by command, for each of {result.ledger.sent} messages:\n{by_command(commands, result.ledger.sent)}")
+    print_line(
+        f"\nOne worker (whole stacks: {stacks}), time in functions themselves:\n{by_function(raw, inclusive=False)}"
+    )
+    print_line(f"\nwith all they call:\n{by_function(raw, inclusive=True)}")
+    commands: dict[str, Any] = await environment.running.redis.info("commandstats")
+    print_line(
+        f"\nRedis, by command, for each of {result.ledger.sent} messages:\n{by_command(commands, result.ledger.sent)}"
+    )
 
 
 async def _spy(command: list[str], after: float) -> None:

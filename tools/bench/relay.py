@@ -14,9 +14,9 @@ import msgspec
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
+from tools.bench.client import Client, open_connection
 from tools.bench.cpu import Processes
-from tools.bench.line import TEXT, Account, Ear
-from tools.bench.talker import Talker, open_line
+from tools.bench.environment import TEXT, Account, Recorder
 from tools.devstack.options import ROOT
 from tools.devstack.probe import free_port, port_is_free
 from tools.devstack.process import Child
@@ -38,36 +38,36 @@ _ONE: Final = msgspec.json.Decoder(_In)
 _MANY: Final = msgspec.json.Decoder(list[_In])
 
 
-class Attendant(WSListener):
+class RelayConnection(WSListener):
     """One connection. A chat's ``streamId`` names its sender and itself, so that its ack tells all there is to know."""
 
-    def __init__(self, name: str, everybody: "dict[str, Attendant]") -> None:
+    def __init__(self, name: str, connections: "dict[str, RelayConnection]") -> None:
         super().__init__()
-        self._name, self._everybody = name, everybody
+        self._name, self._connections = name, connections
         self._frames: list[str] = []
         self._transport: WSTransport
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Nothing ever waits here."""
-        self._transport, self._everybody[self._name] = transport, self
-        self.say('{"type":"synced","count":0}')
+        self._transport, self._connections[self._name] = transport, self
+        self.send('{"type":"synced","count":0}')
 
     def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
         """Pass on."""
         if frame.msg_type != WSMsgType.TEXT:
             return
         data = frame.get_payload_as_memoryview()
-        for said in _MANY.decode(data) if data[0] == 0x5B else (_ONE.decode(data),):
-            if said.type == "chat":
-                self.say(_SENT % said.message_id)
-                self._everybody[said.to].say(
-                    _CHAT % (self._name, said.to, said.message_id, self._name, said.message_id)
+        for message in _MANY.decode(data) if data[0] == 0x5B else (_ONE.decode(data),):
+            if message.type == "chat":
+                self.send(_SENT % message.message_id)
+                self._connections[message.to].send(
+                    _CHAT % (self._name, message.to, message.message_id, self._name, message.message_id)
                 )
             else:
-                for sender, message_id in (each.split(" ") for each in said.stream_ids if each):
-                    self._everybody[sender].say(_RECEIPT % message_id)
+                for sender, message_id in (each.split(" ") for each in message.stream_ids if each):
+                    self._connections[sender].send(_RECEIPT % message_id)
 
-    def say(self, frame: str) -> None:
+    def send(self, frame: str) -> None:
         """At the end of this tick."""
         if not self._frames:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -81,12 +81,12 @@ class Attendant(WSListener):
 
 async def serve(port: int) -> None:
     """Until killed."""
-    everybody: dict[str, Attendant] = {}
+    connections: dict[str, RelayConnection] = {}
 
-    def attend(request: WSUpgradeRequest) -> WSListener:
-        return Attendant(request.path.rpartition(b"=")[2].decode(), everybody)
+    def listen(request: WSUpgradeRequest) -> WSListener:
+        return RelayConnection(request.path.rpartition(b"=")[2].decode(), connections)
 
-    server = await ws_create_server(attend, "127.0.0.1", port)
+    server = await ws_create_server(listen, "127.0.0.1", port)
     await server.serve_forever()
 
 
@@ -105,13 +105,13 @@ class Relay:
     async def prepare(self) -> None:
         """Nothing to set."""
 
-    async def people(self, count: int) -> Sequence[Account]:
+    async def accounts(self, count: int) -> Sequence[Account]:
         """Everybody is welcome."""
         return [Account(str(number), str(number)) for number in range(count)]
 
-    async def connect(self, account: Account, ear: Ear) -> Talker:
+    async def connect(self, account: Account, recorder: Recorder) -> Client:
         """As to the product."""
-        return await open_line(self._url, account, ear)
+        return await open_connection(self._url, account, recorder)
 
     def processes(self) -> Processes:
         """One."""

@@ -1,4 +1,9 @@
-"""From results to what people read: a table, and a file others can compute with."""
+"""From results to what people read: a table, and a file others can compute with.
+
+What the floods did, as a table: a line each, calm and flooded side by side.
+
+The same as a picture: bars are medians, whiskers the range over the rounds.
+"""
 
 import json
 import os
@@ -7,10 +12,9 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tools.bench.flood_table import flood_table
-from tools.bench.statistics import median
+from tools.bench.result import median
 from tools.devstack.options import ROOT
 
 Record = Mapping[str, Any]
@@ -66,14 +70,14 @@ def _read(path: str) -> list[str]:
 
 def commit() -> str:
     """Which state of the code was measured; with a ``+`` when there were changes on top."""
-    asked = subprocess.run(
+    described = subprocess.run(
         ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    return asked.stdout.strip()
+    return described.stdout.strip()
 
 
 def about() -> dict[str, Any]:
@@ -173,3 +177,109 @@ def _cell(spread: Mapping[str, float] | None) -> str:
         return ""
     middle, low, high = spread["median"], spread["lowest"], spread["highest"]
     return f"{middle:g}" if low == high else f"{middle:g} ({low:g}–{high:g})"
+
+
+FLOOD_TITLES: Final = (
+    "flood",
+    "stored p50 / p99 ms",
+    "received p50 / p99 ms",
+    "receipt p50 / p99 ms",
+    "received p99 over calm",
+    "stood still, calm → flooded ms",
+    "hostile client",
+    "its frames/s",
+    "its connections",
+    "MB more",
+    "descriptors left",
+    "void",
+)
+
+
+def flood_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown. ``rows`` are of the summary; figures are medians over the rounds."""
+    lines = [list(FLOOD_TITLES), ["---"] * len(FLOOD_TITLES), *map(_flood_cells, rows)]
+    return "### floods\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _flood_cells(row: Mapping[str, Any]) -> list[str]:
+    figures: dict[str, float] = {name: spread["median"] for name, spread in row["figures"].items()}
+
+    def ways(name: str) -> str:
+        calm, flooded = (_both(figures, f"{prefix}{name}") for prefix in ("calm_", ""))
+        return f"{calm} → {flooded}"
+
+    calm, flooded = (figures.get(f"{prefix}received_p99_ms") for prefix in ("calm_", ""))
+    still = " → ".join(_number(figures.get(f"{prefix}stood_still_ms")) for prefix in ("calm_", ""))
+    return [
+        row["contender"],
+        *map(ways, ("stored", "received", "receipt")),
+        f"{flooded / calm:.1f}" if calm and flooded else "",
+        still,
+        "; ".join(dict.fromkeys(each for each in row["hostile"] if each)),
+        _number(figures.get("flood_frames_per_second")),
+        _number(figures.get("flood_connections")),
+        _number(figures.get("server_mb_more")),
+        _number(figures.get("descriptors_left")),
+        f"{row['void']} of {row['rounds']}",
+    ]
+
+
+def _both(figures: Mapping[str, float], name: str) -> str:
+    return f"{_number(figures.get(f'{name}_p50_ms'))} / {_number(figures.get(f'{name}_p99_ms'))}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+PLOT_COLUMNS = 2
+LOG_SCALE_FROM = 30
+"""So many times the smallest bar, and a linear scale would hide it."""
+_OURS, _THEIRS, _VOID = "#128c7e", "#8a97a0", "#d9534f"
+
+
+def draw(path: Path, contents: Mapping[str, Any]) -> None:
+    """A PNG with one field for each mode's headline figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only `run.py bench` installs it
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    modes = [mode for mode in HEADLINE if _rows(contents["summary"], mode)]
+    lines = -(-len(modes) // PLOT_COLUMNS)
+    figure = Figure(figsize=(6.4 * min(PLOT_COLUMNS, len(modes)), 3.2 * lines), layout="constrained")
+    FigureCanvasAgg(figure)
+    for locate, mode in enumerate(modes, start=1):
+        _panel(figure.add_subplot(lines, min(PLOT_COLUMNS, len(modes)), locate), mode, _rows(contents["summary"], mode))
+    machine = contents["machine"]
+    figure.suptitle(
+        f"{contents['commit']} · {machine['cpu']}, {machine['cores']} cores · medians and ranges", fontsize=9
+    )
+    figure.savefig(path, dpi=110)
+
+
+def _rows(summary: Sequence[Mapping[str, Any]], mode: str) -> list[Mapping[str, Any]]:
+    return [row for row in summary if row["mode"] == mode and HEADLINE[mode] in row["figures"]]
+
+
+def _panel(axes: Any, mode: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    spreads = [row["figures"][HEADLINE[mode]] for row in rows]
+    middles = [spread["median"] for spread in spreads]
+    below = [spread["median"] - spread["lowest"] for spread in spreads]
+    above = [spread["highest"] - spread["median"] for spread in spreads]
+    names = [row["contender"] + (" (void)" if row["void"] == row["rounds"] else "") for row in rows]
+    colours = [_colour(row) for row in rows]
+    bars = axes.barh(names, middles, xerr=[below, above], color=colours, error_kw={"ecolor": "#333", "capsize": 3})
+    axes.bar_label(bars, labels=[f"{middle:,.5g}" for middle in middles], padding=4, fontsize=8)
+    if min(middles) > 0 and max(middles) / min(middles) > LOG_SCALE_FROM:
+        axes.set_xscale("log")
+    axes.set_title(f"{mode}: {HEADLINE[mode].replace('_', ' ')}", fontsize=10, loc="left")
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _colour(row: Mapping[str, Any]) -> str:
+    if row["void"] == row["rounds"]:
+        return _VOID
+    return _OURS if row["contender"].startswith("mini") else _THEIRS

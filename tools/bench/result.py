@@ -1,10 +1,36 @@
-"""What one run of one mode on one contender found."""
+"""Medians, ranges and percentiles; nothing is interpolated: every number was measured.
 
-from collections.abc import Mapping
+What one run of one mode on one contender found.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tools.bench.accounting import Ledger
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least ``percent`` of them do not exceed (nearest rank).
+
+    :raises ValueError: when there are none
+    """
+    if not values:
+        raise ValueError("no values")
+    rank = math.ceil(percent / 100 * len(values))
+    return sorted(values)[max(rank, 1) - 1]
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle one; the lower of two."""
+    return percentile(values, 50)
+
+
+def milliseconds(prefix: str, seconds: Sequence[float]) -> dict[str, float]:
+    """p50, p95 and p99 of durations, as figures in ms."""
+    return {f"{prefix}_p{p}_ms": round(percentile(seconds, p) * 1000, 3) for p in (50, 95, 99)}
+
 
 Figures = Mapping[str, float]
 
@@ -69,6 +95,6 @@ class Result:
         return f"{self.mode:<10}{self.contender:<20} {figures}   {verdict}\n{'':<31}CPU µs each: {each}"
 
     def _defects(self) -> str:
-        said = {**self.ledger.refusals, **self.ledger.closes}
-        why = "; ".join(f"{count} × {what}" for what, count in said.items())
+        reasons = {**self.ledger.refusals, **self.ledger.closes}
+        why = "; ".join(f"{count} × {what}" for what, count in reasons.items())
         return self.ledger.defects().text() + (f" ({why})" if why else "")

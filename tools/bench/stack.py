@@ -1,4 +1,7 @@
-"""Our own product as a venue: started afresh by the usual command, or already running somewhere."""
+"""Our own product as a venue: started afresh by the usual command, or already running somewhere.
+
+Our own product on a Redis that has a replica, which a chat waits for, or not.
+"""
 
 import json
 import os
@@ -9,16 +12,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import redis
 from redis.asyncio import Redis
 
+from tools.bench.client import Client, open_connection
 from tools.bench.cpu import Processes, tree
-from tools.bench.line import Account, Ear
-from tools.bench.people import Mint, SignUps
-from tools.bench.talker import Talker, open_line
+from tools.bench.environment import Account, Recorder
+from tools.bench.people import DatabaseAccounts, SignUpAccounts
 from tools.devstack.options import ROOT
+from tools.devstack.places import socket_directory
 from tools.devstack.probe import free_port
-from tools.devstack.process import Child
+from tools.devstack.process import Child, wait_until
 from tools.devstack.runfile import NAME, read_run
+from tools.devstack.valkey import Valkey
 
 READY_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
@@ -30,7 +36,7 @@ def devstack_of(checkout: Path) -> str:
 
 
 class Stack:
-    """The whole product on a data directory of its own, gone afterwards. May serve several :class:`Ours`.
+    """The whole product on a data directory of its own, gone afterwards. May serve several :class:`Product`.
 
     :param env: knobs
     :param checkout: the directory whose code is started, with the Python of its own ``.venv`` where it has one
@@ -46,7 +52,7 @@ class Stack:
         self._env = {**ours, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **(env or {})}
         self._child: Child | None = None
 
-    def start(self) -> "Running":
+    def start(self) -> "RunningStack":
         """Start it and wait until it serves.
 
         :raises ChildError: when it does not
@@ -55,7 +61,7 @@ class Stack:
         log = self.data.with_suffix(".log")
         self._child = Child("stack", command, log=log, env=self._env, cwd=self._checkout)
         self._child.await_ready(lambda: self._servers() >= self._workers, READY_SECONDS)
-        return Running(self.data)
+        return RunningStack(self.data)
 
     def _servers(self) -> int:
         """How many the run file tells of; it is written before all of them are there."""
@@ -69,7 +75,7 @@ class Stack:
         self.data.with_suffix(".log").unlink(missing_ok=True)
 
 
-class Running:
+class RunningStack:
     """What runs on a data directory, by its run file."""
 
     def __init__(self, data: Path) -> None:
@@ -79,7 +85,7 @@ class Running:
             raise FileNotFoundError(f"Nothing runs on {data}")
         secret = self.run["secret_file"]
         given = Path(secret).read_text(encoding="ascii").strip() if secret else os.environ["JWT_SECRET"]
-        self.mint = Mint(self.run["database_url"], given)
+        self.accounts = DatabaseAccounts(self.run["database_url"], given)
         self.redis: Redis = Redis.from_url(self.run["redis_url"], decode_responses=True)
 
     def processes(self) -> Processes:
@@ -96,17 +102,17 @@ class Running:
         return found
 
 
-class Ours:
+class Product:
     """The product, with its Redis writing to disk in one of the two ways."""
 
     def __init__(
         self,
-        running: Running,
+        running: RunningStack,
         fsync: str | None,
         *,
         name: str | None = None,
         ack_each: bool = False,
-        kind: type[Talker] = Talker,
+        kind: type[Client] = Client,
         scattered: bool = False,
     ) -> None:
         """
@@ -125,14 +131,16 @@ class Ours:
         if self._fsync:
             await self.running.redis.config_set("appendfsync", self._fsync)
 
-    async def people(self, count: int) -> Sequence[Account]:
+    async def accounts(self, count: int) -> Sequence[Account]:
         """Minted ones."""
-        return await self.running.mint.people(count)
+        return await self.running.accounts.accounts(count)
 
-    async def connect(self, account: Account, ear: Ear) -> Talker:
+    async def connect(self, account: Account, recorder: Recorder) -> Client:
         """In their dialect."""
         source = _own_address(account) if self._scattered else ""
-        return await open_line(self._ws_url, account, ear, ack_each=self._ack_each, kind=self._kind, source=source)
+        return await open_connection(
+            self._ws_url, account, recorder, ack_each=self._ack_each, kind=self._kind, source=source
+        )
 
     def processes(self) -> Processes:
         """Server workers, Redis, PostgreSQL and the background worker."""
@@ -165,25 +173,25 @@ def _own_address(account: Account) -> str:
     return f"127.1.{number // 250}.{number % 250 + 1}"
 
 
-class Elsewhere:
+class RemoteProduct:
     """Servers known by nothing but an address: people sign up, and no CPU but the client's is counted."""
 
-    def __init__(self, url: str, *, name: str = "mini", ack_each: bool = False, kind: type[Talker] = Talker) -> None:
+    def __init__(self, url: str, *, name: str = "mini", ack_each: bool = False, kind: type[Client] = Client) -> None:
         """:param url: ``http://host:port``"""
         self.name = name
         self._ws_url, self._ack_each, self._kind = url.replace("http", "ws", 1), ack_each, kind
-        self._sign_ups = SignUps(url)
+        self._accounts = SignUpAccounts(url)
 
     async def prepare(self) -> None:
         """Nothing to set."""
 
-    async def people(self, count: int) -> Sequence[Account]:
+    async def accounts(self, count: int) -> Sequence[Account]:
         """By sign-up and login."""
-        return await self._sign_ups.people(count)
+        return await self._accounts.accounts(count)
 
-    async def connect(self, account: Account, ear: Ear) -> Talker:
+    async def connect(self, account: Account, recorder: Recorder) -> Client:
         """In their dialect."""
-        return await open_line(self._ws_url, account, ear, ack_each=self._ack_each, kind=self._kind)
+        return await open_connection(self._ws_url, account, recorder, ack_each=self._ack_each, kind=self._kind)
 
     def processes(self) -> Processes:
         """Unknown."""
@@ -195,3 +203,41 @@ class Elsewhere:
 
     async def close(self) -> None:
         """Nothing of it is ours."""
+
+
+REPLICA_READY_SECONDS: Final = 20.0
+ACKED: Final = {"mini-replica": "0", "mini-replica-wait": "1"}
+"""Contenders, and how many replicas a chat waits for."""
+
+
+class ReplicatedProduct(Product):
+    """A stack, and a replica of its Redis on the same machine; both with ``appendfsync everysec``."""
+
+    def __init__(
+        self, running: RunningStack, name: str, *, ack_each: bool = False, kind: type[Client] = Client
+    ) -> None:
+        """:raises TimeoutError: when the replica does not catch up"""
+        super().__init__(running, "everysec", name=name, ack_each=ack_each, kind=kind)
+        self._home = Path(tempfile.mkdtemp(prefix="wm-replica-"))
+        options = {"appendfsync": "everysec", "repl-diskless-sync-delay": "0"}
+        self._replica = Valkey(self._home / "data", socket_directory(self._home), appendonly=True, options=options)
+        self._replica.start()
+        self._follow(running.run["redis_url"])
+
+    def _follow(self, master_url: str) -> None:
+        port = free_port()
+        with redis.Redis.from_url(master_url) as master, redis.Redis.from_url(self._replica.url) as replica:
+            master.config_set("port", port)
+            replica.replicaof("127.0.0.1", port)
+            if not wait_until(lambda: replica.info("replication")["master_link_status"] == "up", REPLICA_READY_SECONDS):
+                raise TimeoutError("the replica did not catch up")
+
+    def processes(self) -> Processes:
+        """And the replica."""
+        return {**super().processes(), "replica": [self._replica.pid]}
+
+    async def close(self) -> None:
+        """The replica ends, too."""
+        await super().close()
+        self._replica.stop()
+        shutil.rmtree(self._home, ignore_errors=True)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, cast
 
-from tools.bench.line import TEXT, Account, ConnectError, Ear
+from tools.bench.environment import TEXT, Account, ConnectError, Recorder
 
 CONNECT_SECONDS: Final = 30.0
 DOMAIN: Final = "localhost"
@@ -43,11 +43,11 @@ _HANDLED: Final = re.compile(rb"\sh=['\"](\d+)")
 _COUNTED: Final = (b"message", b"presence", b"iq")
 
 
-class XmppTalker(asyncio.Protocol):
+class XmppClient(asyncio.Protocol):
     """One connection. What a loop tick brings up leaves with one write."""
 
-    def __init__(self, account: Account, ear: Ear) -> None:
-        self._account, self._ear = account, ear
+    def __init__(self, account: Account, recorder: Recorder) -> None:
+        self._account, self._recorder = account, recorder
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._buffer = b""
@@ -56,7 +56,7 @@ class XmppTalker(asyncio.Protocol):
         self._handled = 0
         self._unacked: deque[str] = deque()  # "" for a stanza that is no chat
         self._steps = iter(self._greet())
-        self._wants = b""
+        self._expected = b""
         self.ready: asyncio.Future[None] = self._loop.create_future()
 
     # -- coming in
@@ -73,19 +73,19 @@ class XmppTalker(asyncio.Protocol):
         self._unacked.extend(("", ""))
         yield _READY % DOMAIN, b"iq"
 
-    def _step(self) -> None:
+    def _next_step(self) -> None:
         try:
-            say, self._wants = next(self._steps)
+            text, self._expected = next(self._steps)
         except StopIteration:
-            self._wants = b""
+            self._expected = b""
             self.ready.set_result(None)
         else:
-            self._transport.write(say.encode())
+            self._transport.write(text.encode())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TCP is there."""
         self._transport = cast("asyncio.Transport", transport)
-        self._step()
+        self._next_step()
 
     # -- hearing
 
@@ -95,10 +95,10 @@ class XmppTalker(asyncio.Protocol):
         end = 0
         for found in _STANZA.finditer(self._buffer):
             end = found.end()
-            self._hear(found[1], found[0])
+            self._handle(found[1], found[0])
         self._buffer = self._buffer[end:]
 
-    def _hear(self, kind: bytes, stanza: bytes) -> None:
+    def _handle(self, kind: bytes, stanza: bytes) -> None:
         if self._managed and kind in _COUNTED:
             self._handled += 1
         if kind == b"message":
@@ -108,22 +108,22 @@ class XmppTalker(asyncio.Protocol):
         elif kind == b"r":
             self._owes_answer = True
             self._soon()
-        elif kind == self._wants:
-            self._step()
+        elif kind == self._expected:
+            self._next_step()
         elif kind in (b"failure", b"failed", b"stream:error"):
             self._fail(stanza.decode())
 
     def _message(self, stanza: bytes) -> None:
         if b"<received" in stanza and (found := _RECEIVED.search(stanza)):
-            self._ear.receipt(found[1].decode())
+            self._recorder.receipt(found[1].decode())
         elif b"<error" in stanza:
             name = _ERROR.search(stanza)
             sent = _ID.search(stanza)
-            self._ear.refused(name[1].decode() if name else "error", sent[1].decode() if sent else "")
+            self._recorder.refused(name[1].decode() if name else "error", sent[1].decode() if sent else "")
         elif b"<body" in stanza and (found := _ID.search(stanza)) and (sender := _FROM.search(stanza)):
             message_id = found[1].decode()
-            self._say(_RECEIPT % (sender[1].decode(), message_id), "")
-            self._ear.arrived(message_id)
+            self._send(_RECEIPT % (sender[1].decode(), message_id), "")
+            self._recorder.arrived(message_id)
 
     def _acked(self, stanza: bytes) -> None:
         """The server handled so many of ours; ``h`` counts from the beginning."""
@@ -133,14 +133,14 @@ class XmppTalker(asyncio.Protocol):
         while self._done_with < int(found[1]):
             self._done_with += 1
             if message_id := self._unacked.popleft():
-                self._ear.stored(message_id)
+                self._recorder.stored(message_id)
 
     _done_with = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         if self.ready.done():
-            self._ear.closed()
+            self._recorder.closed()
         self._fail(f"the server hung up: {exc}")
 
     def _fail(self, why: str) -> None:
@@ -153,9 +153,9 @@ class XmppTalker(asyncio.Protocol):
     def chat(self, to: str, message_id: str) -> None:
         """Send a chat with the usual text, and ask for both ticks."""
         self._asks = True
-        self._say(_CHAT % (to, message_id), message_id)
+        self._send(_CHAT % (to, message_id), message_id)
 
-    def _say(self, stanza: str, message_id: str) -> None:
+    def _send(self, stanza: str, message_id: str) -> None:
         self._out.append(stanza)
         self._unacked.append(message_id)
         self._soon()
@@ -178,11 +178,11 @@ class XmppTalker(asyncio.Protocol):
 
     def end(self) -> None:
         """Hang up, without goodbye."""
-        self._ear.ended = True
+        self._recorder.ended = True
         self._transport.abort()
 
 
-async def open_line(port: int, account: Account, ear: Ear) -> XmppTalker:
+async def open_connection(port: int, account: Account, recorder: Recorder) -> XmppClient:
     """Connect and be available; what waited has begun to come before the answer to our last question does.
 
     :raises ConnectError: when that does not come about
@@ -190,12 +190,12 @@ async def open_line(port: int, account: Account, ear: Ear) -> XmppTalker:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, talker = await loop.create_connection(lambda: XmppTalker(account, ear), "127.0.0.1", port)
+            _, client = await loop.create_connection(lambda: XmppClient(account, recorder), "127.0.0.1", port)
             try:
-                await talker.ready
+                await client.ready
             except BaseException:
-                talker.end()
+                client.end()
                 raise
     except (OSError, TimeoutError) as error:
         raise ConnectError(f"{type(error).__name__}: {error}") from error
-    return talker
+    return client

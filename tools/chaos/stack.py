@@ -16,8 +16,8 @@ from typing import Final
 import redis
 
 from settings import Settings
-from tools.bench.line import Account
-from tools.bench.people import Mint
+from tools.bench.environment import Account
+from tools.bench.people import DatabaseAccounts
 from tools.chaos.clock import Clock
 from tools.chaos.proxy import Proxy
 from tools.chaos.servers import READY_SECONDS, ROOT, Background, Group, Redis, SmallDisk
@@ -122,7 +122,7 @@ class Stack:
         self.groups = [Group("a", self.env, 2, self.logs), Group("b", self.env, 1, self.logs)]
         self.front = Proxy(("127.0.0.1", 0), ("127.0.0.1", self.groups[0].port))
         self._background: Background | None = None
-        self._mint = Mint(self.postgres.dsn(), self.env["JWT_SECRET"])
+        self._mint = DatabaseAccounts(self.postgres.dsn(), self.env["JWT_SECRET"])
 
     def _new_redis(self) -> Redis:
         made = Redis(
@@ -244,7 +244,7 @@ class Stack:
         return [account.address for account in self._people(people)]
 
     def _people(self, people: int) -> list[Account]:
-        return asyncio.run(self._mint.people(people))
+        return asyncio.run(self._mint.accounts(people))
 
     # ---- what takes more than one hand
 

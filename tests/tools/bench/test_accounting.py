@@ -5,28 +5,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.bench.accounting import Defects, Ledger, Sequence
-from tools.bench.line import Ear
+from tools.bench.environment import Recorder
 
 
-def told(count: int = 3, pairs: int = 1) -> tuple[Ledger, Ear]:
+def recorded(count: int = 3, pairs: int = 1) -> tuple[Ledger, Recorder]:
     """Books with ``count`` chats sent by each pair, and an ear to tell what came of them."""
     ledger = Ledger(pairs)
     for pair in range(pairs):
         for _ in range(count):
             ledger.next_id(pair)
-    return ledger, Ear(ledger)
+    return ledger, Recorder(ledger)
 
 
 def name(ledger: Ledger, number: int, pair: int = 0) -> str:
     return f"{ledger.run}-{pair}-{number}"
 
 
-def all_is_well(ledger: Ledger, ear: Ear) -> None:
+def all_is_well(ledger: Ledger, recorder: Recorder) -> None:
     for pair, books in enumerate(ledger.pairs):
         for number in range(books.sent):
-            ear.stored(name(ledger, number, pair))
-            ear.arrived(name(ledger, number, pair))
-            ear.receipt(name(ledger, number, pair))
+            recorder.stored(name(ledger, number, pair))
+            recorder.arrived(name(ledger, number, pair))
+            recorder.receipt(name(ledger, number, pair))
 
 
 def wrong(ledger: Ledger) -> dict[str, int]:
@@ -34,8 +34,8 @@ def wrong(ledger: Ledger) -> dict[str, int]:
 
 
 def test_a_run_in_which_all_is_well_has_no_defects() -> None:
-    ledger, ear = told(pairs=2)
-    all_is_well(ledger, ear)
+    ledger, recorder = recorded(pairs=2)
+    all_is_well(ledger, recorder)
     assert ledger.settled()
     assert not ledger.defects().any()
     assert ledger.defects().text() == "none"
@@ -44,113 +44,113 @@ def test_a_run_in_which_all_is_well_has_no_defects() -> None:
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_a_chat_that_does_not_arrive_is_lost(missing: int) -> None:
-    ledger, ear = told()
+    ledger, recorder = recorded()
     for number in range(3):
-        ear.stored(name(ledger, number))
+        recorder.stored(name(ledger, number))
         if number != missing:
-            ear.arrived(name(ledger, number))
-            ear.receipt(name(ledger, number))
+            recorder.arrived(name(ledger, number))
+            recorder.receipt(name(ledger, number))
     assert not ledger.settled()
     assert wrong(ledger) == {"lost": 1, "unreceipted": 1}
 
 
 def test_a_chat_that_arrives_again_is_doubled() -> None:
-    ledger, ear = told()
-    all_is_well(ledger, ear)
-    ear.arrived(name(ledger, 1))
+    ledger, recorder = recorded()
+    all_is_well(ledger, recorder)
+    recorder.arrived(name(ledger, 1))
     assert wrong(ledger) == {"doubled": 1}
 
 
 def test_a_chat_that_comes_after_a_younger_one_is_reordered_and_not_lost() -> None:
-    ledger, ear = told()
+    ledger, recorder = recorded()
     for number in (0, 2, 1):
-        ear.arrived(name(ledger, number))
+        recorder.arrived(name(ledger, number))
     for number in range(3):
-        ear.stored(name(ledger, number))
-        ear.receipt(name(ledger, number))
+        recorder.stored(name(ledger, number))
+        recorder.receipt(name(ledger, number))
     assert ledger.settled()
     assert wrong(ledger) == {"reordered": 1}
 
 
 def test_a_late_one_that_comes_twice_is_reordered_and_doubled() -> None:
-    ledger, ear = told()
-    all_is_well(ledger, ear)
+    ledger, recorder = recorded()
+    all_is_well(ledger, recorder)
     ledger.next_id(0), ledger.next_id(0)
     for number in (4, 3, 3):
-        ear.arrived(name(ledger, number))
+        recorder.arrived(name(ledger, number))
     found = wrong(ledger)
     assert (found["reordered"], found["doubled"], found.get("lost")) == (1, 1, None)
 
 
 def test_a_chat_without_a_tick_is_unanswered() -> None:
-    ledger, ear = told(1)
-    ear.arrived(name(ledger, 0))
-    ear.receipt(name(ledger, 0))
+    ledger, recorder = recorded(1)
+    recorder.arrived(name(ledger, 0))
+    recorder.receipt(name(ledger, 0))
     assert wrong(ledger) == {"unanswered": 1}
 
 
 def test_a_chat_without_a_receipt_is_unreceipted() -> None:
-    ledger, ear = told(1)
-    ear.stored(name(ledger, 0))
-    ear.arrived(name(ledger, 0))
+    ledger, recorder = recorded(1)
+    recorder.stored(name(ledger, 0))
+    recorder.arrived(name(ledger, 0))
     assert wrong(ledger) == {"unreceipted": 1}
 
 
 def test_ticks_and_receipts_that_come_twice_are_told() -> None:
-    ledger, ear = told(1)
-    all_is_well(ledger, ear)
-    ear.stored(name(ledger, 0))
-    ear.receipt(name(ledger, 0))
+    ledger, recorder = recorded(1)
+    all_is_well(ledger, recorder)
+    recorder.stored(name(ledger, 0))
+    recorder.receipt(name(ledger, 0))
     assert wrong(ledger) == {"receipts_doubled": 2}
 
 
 @pytest.mark.parametrize("message_id", ["other-0-0", "nonsense", "", "{run}-7-0"])
 def test_what_nobody_sent_is_unknown(message_id: str) -> None:
-    ledger, ear = told()
-    all_is_well(ledger, ear)
-    ear.arrived(message_id.format(run=ledger.run))
+    ledger, recorder = recorded()
+    all_is_well(ledger, recorder)
+    recorder.arrived(message_id.format(run=ledger.run))
     assert wrong(ledger) == {"unknown": 1}
 
 
 def test_a_number_that_was_not_sent_yet_is_unknown() -> None:
-    ledger, ear = told()
-    all_is_well(ledger, ear)
-    ear.arrived(name(ledger, 3))
+    ledger, recorder = recorded()
+    all_is_well(ledger, recorder)
+    recorder.arrived(name(ledger, 3))
     assert wrong(ledger) == {"unknown": 1}
 
 
 def test_what_was_refused_is_not_lost_as_well() -> None:
-    ledger, ear = told(2)
-    ear.stored(name(ledger, 0)), ear.arrived(name(ledger, 0)), ear.receipt(name(ledger, 0))
-    ear.refused("unavailable", name(ledger, 1))
+    ledger, recorder = recorded(2)
+    recorder.stored(name(ledger, 0)), recorder.arrived(name(ledger, 0)), recorder.receipt(name(ledger, 0))
+    recorder.refused("unavailable", name(ledger, 1))
     assert ledger.settled()
     assert wrong(ledger) == {"refused": 1}
     assert ledger.refusals == {"unavailable": 1}
 
 
 def test_a_refusal_of_nothing_in_particular_excuses_nothing() -> None:
-    ledger, ear = told(1)
-    ear.refused("bad_frame", "")
+    ledger, recorder = recorded(1)
+    recorder.refused("bad_frame", "")
     assert wrong(ledger) == {"refused": 1, "lost": 1, "unanswered": 1, "unreceipted": 1}
 
 
 def test_a_connection_that_ends_by_itself_is_told_and_one_that_was_ended_is_not() -> None:
-    ledger, ear = told(0)
-    ear.ended = True
-    ear.closed()
+    ledger, recorder = recorded(0)
+    recorder.ended = True
+    recorder.closed()
     assert not ledger.defects().any()
-    ear.ended = False
-    ear.closed("1008 too many frames")
-    ear.closed("1008 too many frames")
-    ear.closed()
+    recorder.ended = False
+    recorder.closed("1008 too many frames")
+    recorder.closed("1008 too many frames")
+    recorder.closed()
     assert wrong(ledger) == {"closed": 3}
     assert ledger.closes == {"1008 too many frames": 2, "without a word": 1}
 
 
 def test_defects_are_told_pair_by_pair() -> None:
-    ledger, ear = told(2, pairs=3)
-    all_is_well(ledger, ear)
-    ear.arrived(name(ledger, 0, pair=1))
+    ledger, recorder = recorded(2, pairs=3)
+    all_is_well(ledger, recorder)
+    recorder.arrived(name(ledger, 0, pair=1))
     assert ledger.per_pair() == [{"pair": 1, "sent": 2, "doubled": 1}]
 
 
@@ -159,10 +159,14 @@ def test_only_news_is_passed_on() -> None:
     ledger.next_id(0)
     arrived: list[tuple[int, int]] = []
     receipts: list[tuple[int, int]] = []
-    ear = Ear(ledger, lambda *place: arrived.append(place), lambda *place: receipts.append(place))
+    recorder = Recorder(
+        ledger,
+        lambda *pair_and_number: arrived.append(pair_and_number),
+        lambda *pair_and_number: receipts.append(pair_and_number),
+    )
     for _ in range(2):
-        ear.arrived(name(ledger, 0))
-        ear.receipt(name(ledger, 0))
+        recorder.arrived(name(ledger, 0))
+        recorder.receipt(name(ledger, 0))
     assert arrived == receipts == [(0, 0)]
 
 
@@ -175,7 +179,7 @@ def test_a_sequence_counts_like_the_plain_way(numbers: list[int]) -> None:
     sequence, seen = Sequence(), list[int]()
     reordered = doubled = 0
     for number in numbers:
-        assert sequence.came(number) == (number not in seen)
+        assert sequence.add(number) == (number not in seen)
         doubled += number in seen
         reordered += number not in seen and any(earlier > number for earlier in seen)
         seen.append(number)

@@ -13,12 +13,10 @@ from websockets.asyncio.client import connect
 
 from tests.support.stack import ServerGroup, Stack
 from tools.bench import probe
-from tools.bench.flood_table import flood_table
-from tools.bench.flooder import KINDS, Flooder, Hostile, Order, Told
-from tools.bench.floods import CALM, Case, cases, fate
-from tools.bench.people import Mint
-from tools.bench.recipes import BELOW, PROTOCOL, Target, streams
-from tools.bench.report import summary
+from tools.bench.flooder import BELOW, KINDS, PROTOCOL, Flooder, FloodReport, Hostile, Order, Target, streams
+from tools.bench.floods import CALM, Case, cases, outcome
+from tools.bench.people import DatabaseAccounts
+from tools.bench.report import flood_table, summary
 from tools.devstack.options import ROOT
 
 TARGET = Target("7000000001")
@@ -72,10 +70,10 @@ def test_floods_below_the_protocol_run_in_one_dialect() -> None:
 
 def test_what_became_of_the_hostile_client_is_told_in_words() -> None:
     case = Case("acks", "wm.v1", 1)
-    assert fate(case, Told(connections=1)) == "left alone"
-    assert fate(case, Told(blocked_percent=80)) == "kept waiting 80 % of the time"
-    assert fate(case, Told(closes={"1008": 2}, refused={"429": 9})) == "closed 1008 ×2, refused 429 ×9"
-    assert fate(Case(CALM, "wm.v1", 0), Told()) == ""
+    assert outcome(case, FloodReport(connections=1)) == "left alone"
+    assert outcome(case, FloodReport(blocked_percent=80)) == "kept waiting 80 % of the time"
+    assert outcome(case, FloodReport(closes={"1008": 2}, refused={"429": 9})) == "closed 1008 ×2, refused 429 ×9"
+    assert outcome(Case(CALM, "wm.v1", 0), FloodReport()) == ""
 
 
 def test_the_table_shows_calm_beside_flooded() -> None:
@@ -99,42 +97,42 @@ def test_the_table_shows_calm_beside_flooded() -> None:
 
 
 async def accounts(group: ServerGroup, stack: Stack, count: int) -> list[Hostile]:
-    mint = Mint(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
-    people = await mint.people(2 * count)
+    accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
+    accounts = await accounts.accounts(2 * count)
     return [
         Hostile(each.secret, f"127.66.0.{number + 1}", sybil.address, sybil.secret)
-        for number, (each, sybil) in enumerate(zip(people[::2], people[1::2], strict=True))
+        for number, (each, sybil) in enumerate(zip(accounts[::2], accounts[1::2], strict=True))
     ]
 
 
-async def flood(group: ServerGroup, kind: str, hostile: list[Hostile], dialect: str = "wm.v1") -> Told:
+async def flood(group: ServerGroup, kind: str, hostile: list[Hostile], dialect: str = "wm.v1") -> FloodReport:
     return await Flooder(Order(group.url, kind, dialect, 1.5, hostile)).run()
 
 
 async def flood_until(
-    seen: Callable[[Told], bool], group: ServerGroup, kind: str, hostile: list[Hostile], dialect: str = "wm.v1"
+    seen: Callable[[FloodReport], bool], group: ServerGroup, kind: str, hostile: list[Hostile], dialect: str = "wm.v1"
 ) -> None:
     """Again and again until it is seen: a busy machine may need more time than one flood has."""
-    told = []
+    report = []
     for _ in range(8):
-        told.append(await flood(group, kind, hostile, dialect))
-        if seen(told[-1]):
+        report.append(await flood(group, kind, hostile, dialect))
+        if seen(report[-1]):
             return
-    raise AssertionError(f"never seen of {kind}: {told}")
+    raise AssertionError(f"never seen of {kind}: {report}")
 
 
 async def test_hostile_clients_get_in_and_tell_how_much_there_was(stack: Stack) -> None:
     group = stack.start(workers=1, RATE_LIMITS="off", COOLDOWN_SECONDS="0")
     first, second, third, fourth = await accounts(group, stack, 4)
     # The code is lost when the connection ends with bytes unread.
-    await flood_until(lambda told: bool(set(told.closes) & {"4503", "cut"}), group, "binary", [first], "seed")
-    await flood_until(lambda told: bool(told.closes.get("4508")), group, "replaced", [second])
-    await flood_until(lambda told: told.connections > 10, group, "reconnects", [third, fourth])
-    await flood_until(lambda told: told.frames >= 300, group, "drip", [first])
-    await flood_until(lambda told: told.connections >= 2 and told.frames > 1000, group, "acks", [first, second])
+    await flood_until(lambda report: bool(set(report.closes) & {"4503", "cut"}), group, "binary", [first], "seed")
+    await flood_until(lambda report: bool(report.closes.get("4508")), group, "replaced", [second])
+    await flood_until(lambda report: report.connections > 10, group, "reconnects", [third, fourth])
+    await flood_until(lambda report: report.frames >= 300, group, "drip", [first])
+    await flood_until(lambda report: report.connections >= 2 and report.frames > 1000, group, "acks", [first, second])
 
     forged = [Hostile("forged", "127.66.0.9", "1", "forged")]
-    await flood_until(lambda told: bool(told.refused.get("401")) and told.connections == 0, group, "acks", forged)
+    await flood_until(lambda report: bool(report.refused.get("401")) and report.connections == 0, group, "acks", forged)
 
 
 async def test_chats_to_a_listening_sybil_are_acked(stack: Stack) -> None:
@@ -148,8 +146,8 @@ async def test_chats_to_a_listening_sybil_are_acked(stack: Stack) -> None:
 
 async def test_the_probe_finds_every_process_and_sees_one_that_stands_still(stack: Stack) -> None:
     group = stack.start(workers=2)
-    mint = Mint(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
-    tokens = [each.secret for each in await mint.people(probe.PEOPLE)]
+    accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
+    tokens = [each.secret for each in await accounts.accounts(probe.PEOPLE)]
     servers = {server.server_id: server.pid for server in group.servers}
     order = probe.Order(group.url, tokens, list(servers), "127.67.0.1")
     pipe = asyncio.subprocess.PIPE
@@ -166,14 +164,14 @@ async def test_the_probe_finds_every_process_and_sees_one_that_stands_still(stac
         await hold(servers[stopped], 0.5)
         await asyncio.sleep(0.3)
         process.stdin.close()
-        told = msgspec.json.decode(await asyncio.wait_for(process.stdout.read(), 30), type=probe.Told)
+        report = msgspec.json.decode(await asyncio.wait_for(process.stdout.read(), 30), type=probe.ProbeReport)
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
-    assert set(told.slow) == set(servers)
-    assert max(took for _, took in told.slow[stopped]) > 0.4
-    assert told.closed == 0
+    assert set(report.slow) == set(servers)
+    assert max(took for _, took in report.slow[stopped]) > 0.4
+    assert report.closed == 0
 
 
 async def hold(pid: int, seconds: float) -> None:

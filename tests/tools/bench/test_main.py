@@ -39,11 +39,11 @@ def test_a_stop_in_the_middle_ends_everything_and_tells_what_was_measured() -> N
         try:
             everybody = await_servers(bench.pid)
             bench.send_signal(signal.SIGINT)
-            said, _ = bench.communicate(timeout=45)
+            output, _ = bench.communicate(timeout=45)
         finally:
             bench.kill()  # nothing, when it has ended; and its children are tied to its life
-    assert bench.returncode == 130, said
-    assert "### ceiling" in said
+    assert bench.returncode == 130, output
+    assert "### ceiling" in output
     assert [pid for pid in everybody if birth(pid)] == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tools.bench import xmpp
 from tools.bench.accounting import Ledger
-from tools.bench.line import Account, ConnectError, Ear
+from tools.bench.environment import Account, ConnectError, Recorder
 
 HEADER = (
     "<?xml version='1.0'?><stream:stream id='7' version='1.0' xml:lang='en' from='localhost'"
@@ -34,12 +34,12 @@ CHAT = (
 RECEIPT = "<message type='chat' from='u1@localhost/b'><received xmlns='urn:xmpp:receipts' id='%s'/></message>"
 
 
-class Player:
+class Peer:
     """A peer on a real socket that says what it is told to, ``step`` bytes at a time."""
 
     def __init__(self, step: int, greeting: list[str]) -> None:
         self.step, self._greeting = step, greeting
-        self.heard = ""
+        self.received = ""
         self.port = 0
         self.done = asyncio.Event()
         self._writer: asyncio.StreamWriter
@@ -53,39 +53,39 @@ class Player:
 
     async def _play(self, reader: asyncio.StreamReader) -> None:
         for wanted, answer in zip(EXPECTED, self._greeting, strict=True):
-            before = len(self.heard)
-            while wanted not in self.heard[before:]:
+            before = len(self.received)
+            while wanted not in self.received[before:]:
                 if not (data := await reader.read(4096)):
                     return
-                self.heard += data.decode()
-            await self.say(answer)
+                self.received += data.decode()
+            await self.send(answer)
         while data := await reader.read(4096):
-            self.heard += data.decode()
+            self.received += data.decode()
 
-    async def say(self, text: str) -> None:
+    async def send(self, text: str) -> None:
         data = text.encode()
         for begin in range(0, len(data), self.step):
             self._writer.write(data[begin : begin + self.step])
             await self._writer.drain()
             await asyncio.sleep(0)
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         self._writer.close()
 
     async def until_heard(self, text: str) -> None:
         async with asyncio.timeout(5):
-            while text not in self.heard:
+            while text not in self.received:
                 await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def playing(step: int, greeting: list[str] = GREETING) -> AsyncIterator[Player]:
-    player = Player(step, greeting)
-    server = await asyncio.start_server(player.attend, "127.0.0.1", 0)
-    player.port = server.sockets[0].getsockname()[1]
+async def scripted_peer(step: int, greeting: list[str] = GREETING) -> AsyncIterator[Peer]:
+    peer = Peer(step, greeting)
+    server = await asyncio.start_server(peer.attend, "127.0.0.1", 0)
+    peer.port = server.sockets[0].getsockname()[1]
     try:
-        yield player
-        await asyncio.wait_for(player.done.wait(), 5)
+        yield peer
+        await asyncio.wait_for(peer.done.wait(), 5)
     finally:
         server.close()
 
@@ -93,50 +93,50 @@ async def playing(step: int, greeting: list[str] = GREETING) -> AsyncIterator[Pl
 @pytest.mark.parametrize("step", [1, 3, 100_000])
 async def test_chats_ticks_and_receipts_find_their_places(step: int) -> None:
     ledger = Ledger(1)
-    ear = Ear(ledger)
-    async with playing(step) as player:
-        talker = await xmpp.open_line(player.port, Account("u0@localhost", "secret"), ear)
-        await player.until_heard("h='2'")  # the presence and the answer, both counted
+    recorder = Recorder(ledger)
+    async with scripted_peer(step) as peer:
+        client = await xmpp.open_connection(peer.port, Account("u0@localhost", "secret"), recorder)
+        await peer.until_heard("h='2'")  # the presence and the answer, both counted
         first, second = ledger.next_id(0), ledger.next_id(0)
-        talker.chat("u1@localhost", first)
-        talker.chat("u1@localhost", second)
-        await player.until_heard("<r xmlns")
-        await player.say("<a xmlns='urn:xmpp:sm:3' h='3'/>")  # presence, ping, the first chat
-        await player.say(CHAT % first + RECEIPT % first + "<r xmlns='urn:xmpp:sm:3'/>")
-        await player.until_heard(f"<received xmlns='urn:xmpp:receipts' id='{first}'/>")
-        await player.until_heard("h='4'")
+        client.chat("u1@localhost", first)
+        client.chat("u1@localhost", second)
+        await peer.until_heard("<r xmlns")
+        await peer.send("<a xmlns='urn:xmpp:sm:3' h='3'/>")  # presence, ping, the first chat
+        await peer.send(CHAT % first + RECEIPT % first + "<r xmlns='urn:xmpp:sm:3'/>")
+        await peer.until_heard(f"<received xmlns='urn:xmpp:receipts' id='{first}'/>")
+        await peer.until_heard("h='4'")
         (pair,) = ledger.pairs
         assert (pair.stored.next, pair.arrived.next, pair.receipted.next) == (1, 1, 1)
-        await player.say("<a xmlns='urn:xmpp:sm:3' h='5'/>" + CHAT % second + RECEIPT % second)
+        await peer.send("<a xmlns='urn:xmpp:sm:3' h='5'/>" + CHAT % second + RECEIPT % second)
         async with asyncio.timeout(5):
             while not ledger.settled():
                 await asyncio.sleep(0.005)
-        talker.end()
+        client.end()
     assert not ledger.defects().any()
 
 
 async def test_an_error_about_a_chat_is_a_refusal_of_that_chat() -> None:
     ledger = Ledger(1)
-    async with playing(50) as player:
-        talker = await xmpp.open_line(player.port, Account("u0@localhost", "secret"), Ear(ledger))
-        talker.chat("nobody@localhost", sent := ledger.next_id(0))
-        await player.until_heard(sent)
-        await player.say(
+    async with scripted_peer(50) as peer:
+        client = await xmpp.open_connection(peer.port, Account("u0@localhost", "secret"), Recorder(ledger))
+        client.chat("nobody@localhost", sent := ledger.next_id(0))
+        await peer.until_heard(sent)
+        await peer.send(
             f"<message id='{sent}' type='error' from='nobody@localhost'><error type='cancel'>"
             "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
             "<r xmlns='urn:xmpp:sm:3'/>"
         )
-        await player.until_heard("h='3'")
-        talker.end()
+        await peer.until_heard("h='3'")
+        client.end()
     assert ledger.refusals == {"service-unavailable": 1}
     assert ledger.defects().lost == 0
 
 
 async def test_a_server_that_hangs_up_is_noticed() -> None:
     ledger = Ledger(0)
-    async with playing(50) as player:
-        await xmpp.open_line(player.port, Account("u0@localhost", "secret"), Ear(ledger))
-        player.hang_up()
+    async with scripted_peer(50) as peer:
+        await xmpp.open_connection(peer.port, Account("u0@localhost", "secret"), Recorder(ledger))
+        peer.disconnect()
         async with asyncio.timeout(5):
             while not ledger.closed:
                 await asyncio.sleep(0.005)
@@ -144,6 +144,6 @@ async def test_a_server_that_hangs_up_is_noticed() -> None:
 
 async def test_a_wrong_password_is_told() -> None:
     no = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>"
-    async with playing(7, [GREETING[0], no, *GREETING[2:]]) as player:
+    async with scripted_peer(7, [GREETING[0], no, *GREETING[2:]]) as peer:
         with pytest.raises(ConnectError, match="not-authorized"):
-            await xmpp.open_line(player.port, Account("u0@localhost", "wrong"), Ear(Ledger(0)))
+            await xmpp.open_connection(peer.port, Account("u0@localhost", "wrong"), Recorder(Ledger(0)))

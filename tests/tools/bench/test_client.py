@@ -9,9 +9,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tools.bench.accounting import Ledger
-from tools.bench.line import Account, ConnectError, Ear
-from tools.bench.seed import SeedTalker, text_frame
-from tools.bench.talker import open_line
+from tools.bench.client import SeedClient, open_connection, text_frame
+from tools.bench.environment import Account, ConnectError, Recorder
 
 WELCOME = '{"type":"system","message":"dear user:Asha you are connected to the server!"}'
 
@@ -21,7 +20,7 @@ class Peer:
 
     def __init__(self, first: str) -> None:
         self._first = first
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self.offered: str | None = None
         self.pongs = 0
         self._socket: ServerConnection
@@ -31,9 +30,9 @@ class Peer:
         self.offered = socket.request.headers.get("Sec-WebSocket-Protocol") if socket.request else None
         await socket.send(self._first)
         async for message in socket:
-            self.heard.append(str(message))
+            self.received.append(str(message))
 
-    async def say(self, **frame: str) -> None:
+    async def send(self, **frame: str) -> None:
         await self._socket.send(json.dumps(frame))
 
     async def ping(self) -> None:
@@ -44,59 +43,59 @@ class Peer:
 
     async def until(self, count: int) -> list[dict[str, str]]:
         async with asyncio.timeout(5):
-            while len(self.heard) < count:
+            while len(self.received) < count:
                 await asyncio.sleep(0.005)
-        return [json.loads(each) for each in self.heard]
+        return [json.loads(each) for each in self.received]
 
 
 @asynccontextmanager
-async def talking(ear: Ear, first: str = WELCOME) -> AsyncIterator[tuple[Peer, SeedTalker]]:
+async def scripted_peer(recorder: Recorder, first: str = WELCOME) -> AsyncIterator[tuple[Peer, SeedClient]]:
     peer = Peer(first)
     async with serve(peer.attend, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        line = await open_line(f"ws://127.0.0.1:{port}", Account("1", "secret"), ear, kind=SeedTalker)
-        assert isinstance(line, SeedTalker)
+        connection = await open_connection(f"ws://127.0.0.1:{port}", Account("1", "secret"), recorder, kind=SeedClient)
+        assert isinstance(connection, SeedClient)
         try:
-            yield peer, line
+            yield peer, connection
         finally:
-            line.end()
+            connection.end()
 
 
 async def test_one_frame_a_message_and_an_ack_for_each_chat() -> None:
     ledger = Ledger(1)
-    async with talking(Ear(ledger)) as (peer, line):
+    async with scripted_peer(Recorder(ledger)) as (peer, connection):
         ids = [ledger.next_id(0) for _ in range(3)]
         for each in ids:
-            line.chat("2", each)
+            connection.chat("2", each)
         assert [each["messageId"] for each in await peer.until(3)] == ids
         for number, each in enumerate(ids):
-            await peer.say(type="system", message="message stored", messageId=each, status="sent")
-            await peer.say(type="chat", messageId=each, message="hi", streamId=f"7-{number}")
+            await peer.send(type="system", message="message stored", messageId=each, status="sent")
+            await peer.send(type="chat", messageId=each, message="hi", streamId=f"7-{number}")
         acks = (await peer.until(6))[3:]
         assert acks == [{"type": "ack", "ackType": "delivered", "streamId": f"7-{number}"} for number in range(3)]
         for each in ids:
-            await peer.say(type="ack", ackType="delivered", messageId=each, streamId="9-0")
+            await peer.send(type="ack", ackType="delivered", messageId=each, streamId="9-0")
         await peer.ping()  # answered by the library: all before it has been read
         assert ledger.settled()
-        assert len(peer.heard) == 6, "receipts are not acked"
+        assert len(peer.received) == 6, "receipts are not acked"
         assert peer.offered is None
     assert not ledger.defects().any()
 
 
 async def test_a_refusal_and_a_resync_make_the_run_void() -> None:
     ledger = Ledger(1)
-    async with talking(Ear(ledger)) as (peer, line):
-        line.chat("2", sent := ledger.next_id(0))
+    async with scripted_peer(Recorder(ledger)) as (peer, connection):
+        connection.chat("2", sent := ledger.next_id(0))
         await peer.until(1)
-        await peer.say(type="error", code="no_such_person", messageId=sent)
-        await peer.say(type="system", message="again, please", code="resync", epoch="2")
+        await peer.send(type="error", code="no_such_person", messageId=sent)
+        await peer.send(type="system", message="again, please", code="resync", epoch="2")
         await peer.ping()
     assert ledger.refusals == {"no_such_person": 1, "resync": 1}
 
 
 async def test_a_close_is_entered_with_its_code() -> None:
     ledger = Ledger(1)
-    async with talking(Ear(ledger)) as (peer, _):
+    async with scripted_peer(Recorder(ledger)) as (peer, _):
         await peer.close(1008)
         async with asyncio.timeout(5):
             while not ledger.closed:
@@ -106,7 +105,7 @@ async def test_a_close_is_entered_with_its_code() -> None:
 
 async def test_the_first_frame_has_to_be_the_sentence() -> None:
     with pytest.raises(ConnectError, match="hung up"):
-        async with talking(Ear(Ledger(1)), '{"type":"chat","messageId":"m","streamId":"1-0"}'):
+        async with scripted_peer(Recorder(Ledger(1)), '{"type":"chat","messageId":"m","streamId":"1-0"}'):
             pass
 
 

@@ -1,0 +1,102 @@
+"""The benchmark against the real product, briefly: that it talks, counts and keeps its books. No figure is judged."""
+
+import pytest
+
+from tests.support.stack import Stack
+from tools.bench.accounting import Ledger
+from tools.bench.client import Client, SeedClient, open_connection
+from tools.bench.connecting import offline, storm
+from tools.bench.contenders import PACKAGED, Contenders
+from tools.bench.environment import Account, ConnectError, Environment, NotInstalled, Recorder
+from tools.bench.modes import Mode, rounds
+from tools.bench.people import DatabaseAccounts
+from tools.bench.relay import Relay
+from tools.bench.result import Result
+from tools.bench.stack import RemoteProduct
+from tools.bench.talking import closed, open_loop
+
+
+@pytest.mark.parametrize("kind", [Client, SeedClient])
+async def test_every_mode_finishes_with_clean_books(stack: Stack, kind: type[Client]) -> None:
+    environment = RemoteProduct(stack.start(workers=2).url, kind=kind)
+    run = await closed(environment, pairs=2, in_flight=4, warm_up=0.2, seconds=1)
+    assert run.ledger.per_pair() == []
+    assert run.figures["messages"] > 0
+    assert run.ledger.sent >= run.figures["messages"]
+    assert all(pair.sent > 4 for pair in run.ledger.pairs), "a receipt makes room for the next"
+
+    run = await open_loop(environment, pairs=2, rate=50, warm_up=0.2, seconds=1, name="open")
+    assert run.ledger.per_pair() == []
+    assert run.ledger.sent == 60
+    assert 0 < run.figures["received_p50_ms"] <= run.figures["receipt_p99_ms"]
+
+    run = await offline(environment, waiting=300)
+    assert run.ledger.per_pair() == []
+    assert run.ledger.sent == 300
+    assert 0 < run.figures["connect_to_last_ms"] <= run.figures["connect_to_all_receipts_ms"]
+
+    run = await storm(environment, connections=5)
+    assert not run.void
+    assert run.figures["reconnects_per_second"] > 0
+
+
+async def test_minted_people_are_let_in_and_forged_ones_are_not(stack: Stack) -> None:
+    group = stack.start(workers=1)
+    accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
+    asha, ravi = await accounts.accounts(2)
+    assert await accounts.accounts(1) == [asha]
+    ledger = Ledger(1)
+    connections = [await open_connection(group.ws_url, each, Recorder(ledger)) for each in (asha, ravi)]
+    for connection in connections:
+        connection.end()
+    with pytest.raises(ConnectError, match="401"):
+        await open_connection(group.ws_url, Account(asha.address, asha.secret[:-6] + "forged"), Recorder(ledger))
+    assert not ledger.defects().any()
+
+
+def absent() -> Environment:
+    raise NotInstalled("install it like this")
+
+
+async def fine(environment: Environment) -> Result:
+    return Result("closed", environment.name, {}, {"messages_per_second": 1}, Ledger(0), 1.0, {}, per=1)
+
+
+async def run(names: list[str], mode: Mode = fine, count: int = 2) -> tuple[list[Result], list[str]]:
+    results: list[Result] = []
+    lines: list[str] = []
+    contenders = Contenders()
+    for name in names:
+        if name not in PACKAGED:
+            relay = Relay()
+            relay.name = name
+            contenders.add(relay)
+    try:
+        await rounds(results, contenders, "closed", names, mode, count, lines.append)
+    finally:
+        await contenders.close()
+    return results, lines
+
+
+async def test_contenders_alternate() -> None:
+    results, _ = await run(["one", "two"])
+    assert [(each.round, each.contender) for each in results] == [(1, "one"), (1, "two"), (2, "one"), (2, "two")]
+
+
+async def test_who_is_not_here_is_left_out_with_a_word_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGED, "ejabberd", absent)
+    results, lines = await run(["one", "ejabberd"])
+    assert [each.contender for each in results] == ["one", "one"]
+    assert sum("install it like this" in line for line in lines) == 1
+
+
+async def test_a_run_nobody_could_connect_in_is_void_and_the_others_go_on() -> None:
+    async def failing(environment: Environment) -> Result:
+        if environment.name == "one":
+            raise ConnectError("closed door")
+        return await fine(environment)
+
+    results, lines = await run(["one", "two"], failing, count=1)
+    assert [(each.contender, each.void) for each in results] == [("one", True), ("two", False)]
+    assert results[0].facts["trouble"] == "closed door"
+    assert any("closed door" in line for line in lines)

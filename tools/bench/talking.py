@@ -1,0 +1,280 @@
+"""Pairs of people who are connected: what the modes closed and open have in common.
+
+Closed loop: every pair keeps some chats in flight; a place is free again when the receipt has come.
+
+Open loop: chats leave at a fixed rate, whatever comes back; how long until they arrive, and until the receipt.
+
+Times run from when a chat is handed to the socket. How much later than planned that was is told as ``late``: were it
+large, the client would have waited when the server was slow, and hidden it.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tools.bench.accounting import Ledger
+from tools.bench.cpu import CpuTimer
+from tools.bench.environment import Account, ConnectError, Connection, Environment, Recorder
+from tools.bench.result import Result, milliseconds, percentile
+
+SETTLE_SECONDS: Final = 45.0
+"""Longer than the 30 seconds after which an unacked entry comes again: a doubled chat has its chance to show."""
+CUT_SECONDS: Final = 3.0
+"""So long is waited when a connection has ended by itself."""
+GRACE_SECONDS: Final = 0.5
+TRIES: Final = 6
+PAUSE_SECONDS: Final = 0.25
+"""Before the second try; doubled before each further one."""
+CONNECTING: Final = 32
+"""So many connect at once, so that no server's listen queue overflows."""
+
+
+Callback = Callable[[int, int], None]
+
+
+class Pairs:
+    """``count`` senders and ``count`` recipients; even people send to the odd one that follows."""
+
+    def __init__(self, environment: Environment, count: int) -> None:
+        self.environment, self.ledger = environment, Ledger(count)
+        self.senders: list[Connection] = []
+        self.addresses: list[str] = []
+        self._recorders: list[Recorder] = []
+        self._connections: list[Connection] = []
+        self._accounts: Sequence[Account] = []
+
+    async def connect(self, *callbacks: Callback) -> None:
+        """Everybody comes in.
+
+        :param told: what an :class:`Recorder` calls: of arrivals, receipts, single ticks
+        :raises ConnectError: when somebody cannot
+        """
+        count = len(self.ledger.pairs)
+        self._accounts = await self.environment.accounts(2 * count)
+        self._recorders = [Recorder(self.ledger, *callbacks) for _ in self._accounts]
+        self._connections = await connect_all(self.environment, self._accounts, self._recorders)
+        self.senders = self._connections[::2]
+        self.addresses = [account.address for account in self._accounts[1::2]]
+
+    def send(self, pair: int) -> None:
+        """The next chat of a pair."""
+        self.senders[pair].chat(self.addresses[pair], self.ledger.next_id(pair))
+
+    async def settle(self) -> None:
+        """Wait for all that is to come, and a moment longer for what is not; the books tell the rest."""
+        began = time.monotonic()
+        # Who was closed hears nothing more in this run, which is void already.
+        while not self.ledger.settled() and time.monotonic() - began < (
+            CUT_SECONDS if self.ledger.closed else SETTLE_SECONDS
+        ):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(GRACE_SECONDS)
+
+    async def reconnect(self) -> None:
+        """Everybody connects once more: what comes now was acked, and yet not settled, so it is doubled."""
+        self.disconnect()
+        await asyncio.sleep(GRACE_SECONDS)
+        for recorder in self._recorders:
+            recorder.ended = False
+        self._connections = await connect_all(self.environment, self._accounts, self._recorders)
+        await asyncio.sleep(GRACE_SECONDS)
+
+    def disconnect(self) -> None:
+        """Everybody leaves."""
+        for connection in self._connections:
+            connection.end()
+        self._connections = []
+
+
+async def connect_with_retries(
+    environment: Environment, account: Account, recorder: Recorder
+) -> tuple[Connection, int]:
+    """Connect; turned away, try again a little later, as clients do. The line, and how often that was.
+
+    :raises ConnectError: when it cannot for too long
+    """
+    failures = 0
+    while True:
+        try:
+            return await environment.connect(account, recorder), failures
+        except ConnectError:
+            failures += 1
+            if failures == TRIES:
+                raise
+            await asyncio.sleep(random.uniform(0.5, 1) * PAUSE_SECONDS * 2**failures)  # noqa: S311 - no secret
+
+
+async def connect_all(
+    environment: Environment, accounts: Sequence[Account], recorders: Sequence[Recorder]
+) -> list[Connection]:
+    """Connect everybody, a few at a time.
+
+    :raises ConnectError: when somebody cannot
+    """
+    limit = asyncio.Semaphore(CONNECTING)
+
+    async def one(account: Account, recorder: Recorder) -> Connection:
+        async with limit:
+            connection, _ = await connect_with_retries(environment, account, recorder)
+            return connection
+
+    jobs = [asyncio.ensure_future(one(*each)) for each in zip(accounts, recorders, strict=True)]
+    done = await asyncio.gather(*jobs, return_exceptions=True)
+    failed = [each for each in done if isinstance(each, BaseException)]
+    connections = [each for each in done if not isinstance(each, BaseException)]
+    if failed:
+        for connection in connections:
+            connection.end()
+        raise ConnectError(f"{environment.name}: {len(failed)} of {len(accounts)} could not connect: {failed[0]}")
+    return connections
+
+
+class Counter:
+    """Full cycles (sent, stored, delivered, acked, receipted) that ended while it was open."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.cycles = 0
+
+    def count(self) -> None:
+        """One more."""
+        if self.open:
+            self.cycles += 1
+
+
+async def closed(environment: Environment, *, pairs: int, in_flight: int, warm_up: float, seconds: float) -> Result:
+    """Messages a second, and what one costs.
+
+    :raises ConnectError: when somebody cannot connect
+    """
+    talk, counter = Pairs(environment, pairs), Counter()
+    going = True
+
+    def on_receipt(pair: int, _number: int) -> None:
+        counter.count()
+        if going:
+            talk.send(pair)
+
+    await talk.connect(lambda _pair, _number: None, on_receipt)
+    try:
+        for pair in range(pairs):
+            for _ in range(in_flight):
+                talk.send(pair)
+        await asyncio.sleep(warm_up)
+        cpu_timer, counter.open = CpuTimer(environment.processes), True
+        await asyncio.sleep(seconds)
+        counter.open = False
+        cpu_timer.stop()
+        going = False
+        await talk.settle()
+        await talk.reconnect()
+    finally:
+        talk.disconnect()
+    figures = {"messages_per_second": round(counter.cycles / cpu_timer.seconds, 1), "messages": counter.cycles}
+    setting = {"pairs": pairs, "in_flight": in_flight, "seconds": seconds}
+    return Result(
+        "closed", environment.name, setting, figures, talk.ledger, cpu_timer.seconds, cpu_timer.used, per=counter.cycles
+    )
+
+
+STEP_SECONDS: Final = 0.001
+
+
+class Stopwatch:
+    """When each chat of each pair was sent, and how long its two ways took; only what came after the warm-up."""
+
+    def __init__(self, pairs: int) -> None:
+        self._sent: list[list[float]] = [[] for _ in range(pairs)]
+        self.counts_from = float("inf")
+        self.arrivals: list[float] = []
+        self.receipts: list[float] = []
+        self.ticks: list[float] = []
+        self.late: list[float] = []
+
+    def begin(self) -> None:
+        """What is sent from now on counts, and nothing that was sent before."""
+        self.counts_from = time.perf_counter()
+        for times in (self.arrivals, self.receipts, self.ticks, self.late):
+            times.clear()
+
+    def rest(self) -> None:
+        """What is sent from now on does not count."""
+        self.counts_from = float("inf")
+
+    def sent(self, pair: int, planned: float) -> None:
+        """Now."""
+        now = time.perf_counter()
+        self._sent[pair].append(now)
+        if planned >= self.counts_from:
+            self.late.append(now - planned)
+
+    def arrived(self, pair: int, number: int) -> None:
+        """Now."""
+        self._note(self.arrivals, self._sent[pair][number])
+
+    def stored(self, pair: int, number: int) -> None:
+        """Now."""
+        self._note(self.ticks, self._sent[pair][number])
+
+    def receipt(self, pair: int, number: int) -> None:
+        """Now."""
+        self._note(self.receipts, self._sent[pair][number])
+
+    def _note(self, times: list[float], sent: float) -> None:
+        if sent >= self.counts_from:
+            times.append(time.perf_counter() - sent)
+
+    def figures(self) -> dict[str, float]:
+        """In ms; nothing when nothing came."""
+        if not (self.arrivals and self.receipts and self.ticks):
+            return {}
+        late = round(percentile(self.late, 99) * 1000, 3)
+        return {
+            **milliseconds("stored", self.ticks),
+            **milliseconds("received", self.arrivals),
+            **milliseconds("receipt", self.receipts),
+            "late_p99_ms": late,
+        }
+
+
+async def open_loop(
+    environment: Environment, *, pairs: int, rate: float, warm_up: float, seconds: float, name: str
+) -> Result:
+    """Latencies at ``rate`` chats a second in all, spread evenly over the pairs.
+
+    :param name: what the mode is called in the record
+    :raises ConnectError: when somebody cannot connect
+    """
+    talk, watch = Pairs(environment, pairs), Stopwatch(pairs)
+    await talk.connect(watch.arrived, watch.receipt, watch.stored)
+    try:
+        await send_at_rate(talk, watch, rate, warm_up)
+        cpu_timer = CpuTimer(environment.processes)
+        watch.begin()
+        await send_at_rate(talk, watch, rate, seconds)
+        cpu_timer.stop()
+        await talk.settle()
+        await talk.reconnect()
+    finally:
+        talk.disconnect()
+    setting = {"pairs": pairs, "rate": rate, "seconds": seconds}
+    figures = watch.figures()
+    return Result(
+        name, environment.name, setting, figures, talk.ledger, cpu_timer.seconds, cpu_timer.used, per=len(watch.late)
+    )
+
+
+async def send_at_rate(talk: Pairs, watch: Stopwatch, rate: float, seconds: float) -> None:
+    """``rate`` chats a second in all, evenly over the pairs."""
+    began, pairs, number, last = time.perf_counter(), len(talk.ledger.pairs), 0, int(rate * seconds)
+    while number < last:
+        # Whatever is due leaves together. At thousands a second a timer for each would take half of the client's time,
+        # and with it the processor the servers under test stand on.
+        await asyncio.sleep(max(STEP_SECONDS, began + number / rate - time.perf_counter()))
+        due = min(last, int((time.perf_counter() - began) * rate) + 1, number + pairs)
+        while number < due:
+            watch.sent(number % pairs, began + number / rate)
+            talk.send(number % pairs)
+            number += 1
