@@ -5,17 +5,18 @@ in :meth:`ClientSocket.data_received`, and the connection is called back from th
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 
 from protocol.errors import DRAINING, INTERNAL, SLOW_CONSUMER, Close
 from protocol.websocket import writer
+from protocol.websocket.interface import Socket, SocketHandler
 from protocol.websocket.reader import Goodbye, Ping, Pong, Violation
 from server.farewell import GRACE_SECONDS, Farewell
 from server.incoming import Control, Incoming
 from server.outgoing import MARK_BYTES, Outgoing
-from server.socket import Listener, Socket
 from server.sockets import Sockets
 
 logger = structlog.get_logger(__name__)
@@ -26,12 +27,29 @@ LATE_BYTES: Final = 2**23
 
 
 class ClientSocket(asyncio.Protocol):
-    """:class:`server.socket.Socket` over one transport, which must be open."""
+    """Fits protocol.websocket.interface.Socket: over one transport, which must be open."""
 
     __slots__ = (
-        "_answered", "_closing", "_connections", "_ending", "_evidence", "_farewell", "_gone", "_incoming", "_listener",
-        "_loop", "_mark", "_outgoing", "_reading", "_sockets", "_stalled", "_theirs", "_turn", "_write_seconds",
-        "address", "transport",
+        "_answered",
+        "_closing",
+        "_connections",
+        "_ending",
+        "_evidence",
+        "_farewell",
+        "_gone",
+        "_handler",
+        "_incoming",
+        "_loop",
+        "_mark",
+        "_outgoing",
+        "_reading",
+        "_sockets",
+        "_stalled",
+        "_theirs",
+        "_turn",
+        "_write_seconds",
+        "address",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, sockets: Sockets, connections: set[Any], address: str) -> None:
@@ -48,12 +66,12 @@ class ClientSocket(asyncio.Protocol):
         self._incoming = Incoming(sockets.settings, self._heed, self._is_free)
         self._outgoing = Outgoing(transport, self._write_seconds, self._flushed, self._stuck)
         self._farewell = Farewell(transport)
-        self._listener: Listener | None = None
+        self._handler: SocketHandler | None = None
         self._mark = 0
         self._answered = 0
         self._turn: asyncio.Handle | None = None
         self._stalled = True
-        """Whether the listener's having room makes a difference, as of the end of the last :meth:`_read`."""
+        """Whether the handler's having room makes a difference, as of the end of the last :meth:`_read`."""
         self._evidence = True
         self._reading = True
         self._closing: Close | None = None
@@ -61,11 +79,11 @@ class ClientSocket(asyncio.Protocol):
         self._ending: tuple[int, str] | None = None
         self._gone: asyncio.Event | None = None
 
-    # ---- what the connection calls: see server.socket.Socket
+    # ---- what the connection calls: see protocol.websocket.interface.Socket
 
     def send(self, text: bytes) -> None:
         """Queue one text message."""
-        if self.closing:
+        if self.is_closing:
             return
         self._outgoing.put(writer.text(text))
         if self._outgoing.overfull:
@@ -74,13 +92,13 @@ class ClientSocket(asyncio.Protocol):
     def ping(self) -> int:
         """Queue a ping and return its mark."""
         self._mark += 1
-        if not self.closing:
+        if not self.is_closing:
             self._outgoing.put_ping(self._mark)
         return self._mark
 
     def close(self, close: Close) -> None:
         """Say goodbye after what is queued."""
-        if self.closing:
+        if self.is_closing:
             return
         self._closing = close
         self._incoming.mute()
@@ -88,48 +106,48 @@ class ClientSocket(asyncio.Protocol):
         self._outgoing.flush_soon()
         self._read()
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         """The connection has room."""
         if self._stalled and self._ending is None and self._turn is None:
             self._read()
 
     @property
-    def spoke(self) -> bool:
+    def has_unread_messages(self) -> bool:
         """Whether messages wait, of a client that did not say goodbye behind them."""
-        return not self.closing and self._incoming.waits
+        return not self.is_closing and self._incoming.waits
 
     @property
-    def waits_for_room(self) -> bool:
+    def waits_for_handler(self) -> bool:
         """Whether the client is not read, and only for want of room."""
-        return not self._reading and self._turn is None and not self._outgoing.blocked and not self.closing
+        return not self._reading and self._turn is None and not self._outgoing.blocked and not self.is_closing
 
     @property
-    def unsent(self) -> int:
+    def unsent_bytes(self) -> int:
         """Bytes queued."""
         return self._outgoing.unsent
 
-    async def drained(self) -> None:
-        """Return when little is queued, or the socket is gone."""
-        await self._outgoing.drained()
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call back once, when little is queued or the socket is gone."""
+        self._outgoing.when_drained(callback)
 
     # ---- what this room needs besides
 
-    def attach(self, listener: Listener) -> None:
-        """From now on the listener hears all; until now nothing was read.
+    def attach(self, handler: SocketHandler) -> None:
+        """From now on the handler hears all; until now nothing was read.
 
-        With no ``await`` between making the connection known and this call, its ``lost`` is called whatever happens.
+        Without an ``await`` between making the connection known and this call, it hears of the end in any case.
         """
         if self._ending is not None:
-            listener.lost(*self._ending)
+            handler.handle_lost(*self._ending)
             return
-        self._listener = listener
-        self._incoming.listener = listener
+        self._handler = handler
+        self._incoming.handler = handler
         self._read()
 
     @property
     def attached(self) -> bool:
         """Whether somebody listens."""
-        return self._listener is not None
+        return self._handler is not None
 
     def end(self, close: Close, grace: float = GRACE_SECONDS) -> None:
         """Close at once: what is queued is dropped, the goodbye is written, and ``grace`` seconds later TCP is cut."""
@@ -143,12 +161,12 @@ class ClientSocket(asyncio.Protocol):
         self._read()
 
     @property
-    def closing(self) -> bool:
+    def is_closing(self) -> bool:
         """Whether the end has begun, from our side or theirs."""
         return self._closing is not None or self._theirs is not None or self._ending is not None
 
     async def gone(self) -> None:
-        """Return when TCP is gone and the listener was told."""
+        """Return when TCP is gone and the handler was told."""
         if self._ending is None:
             if self._gone is None:
                 self._gone = asyncio.Event()
@@ -165,8 +183,8 @@ class ClientSocket(asyncio.Protocol):
         """Bytes of the client's."""
         self._evidence = True
         self._incoming.feed(data)
-        if self._listener is not None and self._closing is None:
-            self._listener.alive()
+        if self._handler is not None and self._closing is None:
+            self._handler.handle_sign_of_life()
         if self._incoming.late > LATE_BYTES:
             self.abort()
         elif self._turn is None or self._incoming.over:
@@ -222,7 +240,7 @@ class ClientSocket(asyncio.Protocol):
         except Violation as violation:
             self._violated(violation)
         except Exception:
-            logger.exception("a listener failed")
+            logger.exception("a handler failed")
             self.end(INTERNAL)
         self._steer()
 
@@ -235,8 +253,8 @@ class ClientSocket(asyncio.Protocol):
                 self._caught_up()
 
     def _caught_up(self) -> None:
-        if self._listener is not None:
-            self._listener.caught_up()
+        if self._handler is not None:
+            self._handler.handle_batch_end()
 
     def _hand_over_rest(self) -> None:
         try:
@@ -247,7 +265,7 @@ class ClientSocket(asyncio.Protocol):
         except Violation as violation:
             logger.debug("the last bytes were no frames", code=violation.code)
         except Exception:
-            logger.exception("a listener failed")
+            logger.exception("a handler failed")
 
     def _steer(self) -> None:
         incoming = self._incoming
@@ -290,12 +308,12 @@ class ClientSocket(asyncio.Protocol):
             self._bidden(frame)
 
     def _ponged(self, pong: Pong) -> None:
-        if self._listener is None or self._closing is not None:
+        if self._handler is None or self._closing is not None:
             return
         mark = _mark_of(pong)
         if 0 < mark <= self._outgoing.mark_written:
             self._answered = max(self._answered, mark)
-            self._listener.ponged(mark)
+            self._handler.handle_pong(mark)
 
     def _bidden(self, goodbye: Goodbye) -> None:
         self._theirs = goodbye.code, goodbye.reason
@@ -303,8 +321,8 @@ class ClientSocket(asyncio.Protocol):
 
     def _violated(self, violation: Violation) -> None:
         self._closing = self._closing or Close(violation.code, violation.reason)
-        if self._listener is not None:
-            self._listener.offended()
+        if self._handler is not None:
+            self._handler.handle_violation()
         self._finish(self._closing.code, self._closing.reason)
 
     def _finish(self, code: int, reason: str) -> None:
@@ -322,10 +340,10 @@ class ClientSocket(asyncio.Protocol):
 
     def _part(self) -> None:
         """Who knows us is known no more: each of these circles would be there until Python's collector comes."""
-        listener, self._listener = self._listener, None
+        handler, self._handler = self._handler, None
         del self._incoming
-        if listener is not None and self._ending is not None:
-            listener.lost(*self._ending)
+        if handler is not None and self._ending is not None:
+            handler.handle_lost(*self._ending)
 
     def _stuck(self) -> None:
         self._closing = self._closing or SLOW_CONSUMER
@@ -337,4 +355,4 @@ def _mark_of(pong: Pong) -> int:
     return int.from_bytes(pong.payload, "big") if len(pong.payload) == MARK_BYTES else 0
 
 
-_: type[Socket] = ClientSocket  # the type checker holds it to the seam
+_: type[Socket] = ClientSocket  # the type checker holds it to the interface

@@ -1,4 +1,4 @@
-"""What one client sends: read frame by frame, bounded, and handed to the listener as it has room."""
+"""What one client sends: read frame by frame, bounded, and handed to the handler as it has room."""
 
 import asyncio
 import time
@@ -7,8 +7,8 @@ from typing import Final
 
 from protocol.errors import TOO_MANY_FRAMES
 from protocol.token_bucket import TokenBucket
+from protocol.websocket.interface import SocketHandler
 from protocol.websocket.reader import Goodbye, Part, Ping, Pong, Reader, Violation
-from server.socket import Listener
 from settings import Settings
 
 MESSAGE_BYTES: Final = 256 * 1024
@@ -29,12 +29,24 @@ Control = Ping | Pong | Goodbye
 class Incoming:
     """Keeps few messages and no more than one read of the transport (256 KiB): above that the client is not read.
 
-    A few messages are read ahead of a listener without room, so that pongs do not queue behind them.
+    A few messages are read ahead of a handler without room, so that pongs do not queue behind them.
     """
 
     __slots__ = (
-        "_bytes", "_control", "_heed", "_is_free", "_loop", "_muted", "_over", "_parts", "_reader", "_waiting", "late",
-        "listener", "more", "paused_until",
+        "_bytes",
+        "_control",
+        "_heed",
+        "_is_free",
+        "_loop",
+        "_muted",
+        "_over",
+        "_parts",
+        "_reader",
+        "_waiting",
+        "handler",
+        "late",
+        "more",
+        "paused_until",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, heed: Callable[[Control], None], is_free: Callable[[Control], bool]) -> None:
@@ -59,7 +71,7 @@ class Incoming:
         """Whether the last :meth:`read` ended because it was enough for one turn of the loop."""
         self.paused_until: float | None = None
         """Loop time until which the client is not read, since it sent too much."""
-        self.listener: Listener | None = None
+        self.handler: SocketHandler | None = None
 
     @property
     def room(self) -> bool:
@@ -67,7 +79,7 @@ class Incoming:
         if self._over or self._muted:
             return True
         return (
-            self.listener is not None
+            self.handler is not None
             and self.paused_until is None
             and len(self._waiting) < WAITING_MESSAGES
             and self._bytes < WAITING_BYTES
@@ -75,7 +87,7 @@ class Incoming:
 
     @property
     def waits(self) -> bool:
-        """Whether messages wait for the listener."""
+        """Whether messages wait for the handler."""
         return bool(self._waiting)
 
     @property
@@ -130,20 +142,20 @@ class Incoming:
         self._reader.forget()
 
     def rest(self) -> None:
-        """At the end: give the listener what is there, whether it has room or not. The client spoke before it left.
+        """At the end: give the handler what is there, whether it has room or not. The client spoke before it left.
 
         :raises Violation: as :meth:`read`
         """
-        if self.listener is None or self._muted:
+        if self.handler is None or self._muted:
             return
         waiting, self._waiting = self._waiting, []
         for message in waiting:
-            self.listener.received(message)
+            self.handler.handle_message(message)
         now = self._loop.time()
         while self._take(now):
             self._bytes = 0
             while self._waiting:
-                self.listener.received(self._waiting.pop(0))
+                self.handler.handle_message(self._waiting.pop(0))
 
     def _take(self, now: float) -> int:
         """Read one frame; its size in bytes or characters, 0 when there is none."""
@@ -154,7 +166,7 @@ class Incoming:
             self._put(event, now)
             return len(event) or 1
         if isinstance(event, Part):
-            # Whole messages are charged by the listener, who knows what they are. Fragments it never sees.
+            # Whole messages are charged by the handler, who knows what they are. Fragments it never sees.
             if seconds := self._parts.charge(1, now):
                 self._pause(seconds, now)
             return 1
@@ -164,25 +176,25 @@ class Incoming:
         return 1
 
     def _put(self, message: str | bytes, now: float) -> None:
-        listener = self.listener
-        if self._muted or listener is None:
+        handler = self.handler
+        if self._muted or handler is None:
             return
-        if self._waiting or listener.full:
+        if self._waiting or handler.is_full:
             self._waiting.append(message)
             self._bytes += len(message)
         else:
-            seconds = listener.received(message)
+            seconds = handler.handle_message(message)
             if seconds:
                 self._pause(seconds, now)
 
     def _hand_over_one(self, now: float) -> int:
-        """Give the listener the oldest message that waits; its size, 0 when it may not be given."""
-        listener = self.listener
-        if listener is None or self.paused_until is not None or listener.full:
+        """Give the handler the oldest message that waits; its size, 0 when it may not be given."""
+        handler = self.handler
+        if handler is None or self.paused_until is not None or handler.is_full:
             return 0
         message = self._waiting.pop(0)
         self._bytes -= len(message)
-        seconds = listener.received(message)
+        seconds = handler.handle_message(message)
         if seconds:
             self._pause(seconds, now)
         return len(message) or 1

@@ -22,7 +22,7 @@ class Outgoing:
     """Frames, in order. What one tick of the loop queues is one write."""
 
     __slots__ = (
-        "_deadline", "_flushed", "_frames", "_loop", "_low", "_mark", "_scheduled", "_stopped", "_stuck",
+        "_deadline", "_drained", "_flushed", "_frames", "_loop", "_mark", "_scheduled", "_stopped", "_stuck",
         "_transport", "_write_seconds", "mark_written", "unsent",
     )  # fmt: skip
 
@@ -43,7 +43,7 @@ class Outgoing:
         self._scheduled = False
         self._stopped = False
         self._deadline: asyncio.TimerHandle | None = None
-        self._low: asyncio.Event | None = None
+        self._drained: Callable[[], None] | None = None
         self.unsent = 0
         self.mark_written = 0
 
@@ -73,12 +73,10 @@ class Outgoing:
         """Whether the transport takes no more for now."""
         return self._deadline is not None
 
-    async def drained(self) -> None:
-        """Return when little waits."""
-        if self.unsent > LOW_BYTES:
-            if self._low is None:
-                self._low = asyncio.Event()
-            await self._low.wait()
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call back once, when little waits; never before this returns. A later one takes its place."""
+        self._drained = callback
+        self._tell_if_low()
 
     def drop(self) -> None:
         """Forget what waits."""
@@ -146,6 +144,6 @@ class Outgoing:
         return frames
 
     def _tell_if_low(self) -> None:
-        if self._low is not None and self.unsent <= LOW_BYTES:
-            self._low.set()
-            self._low = None
+        if self._drained is not None and self.unsent <= LOW_BYTES:
+            self._loop.call_soon(self._drained)
+            self._drained = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from delivery.connection.acks import Acks
-from delivery.ports import Socket
+from protocol.websocket.interface import Socket
 
 PING_SECONDS: Final = 0.05
 """Such pings are at least so far apart: to settle a receipt later costs nothing, and each ping wakes the client."""

@@ -22,7 +22,7 @@ from delivery.connection.settles import Settles
 from delivery.hub import Hub
 from delivery.in_flight import Flights
 from delivery.messenger import Messenger
-from delivery.ports import Identity, Record, Socket
+from delivery.ports import Identity, Record
 from delivery.presence import Claimed, Holder, Unproven
 from delivery.redis.failures import CommandFailed
 from protocol.dialects import Dialect, Welcome
@@ -38,6 +38,7 @@ from protocol.errors import (
     Close,
 )
 from protocol.messages import pack
+from protocol.websocket.interface import Socket
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ UNREAD_SECONDS: Final = 10.0
 
 
 class Connection:
-    """Fits delivery.hub.Member above; below, its ear fits server.socket.Listener. Has a lease and a carrier, too."""
+    """Fits delivery.hub.Member above; below, its ear fits SocketHandler. Has a lease and a carrier, too."""
 
     __slots__ = (
         "_acks",
@@ -58,6 +59,7 @@ class Connection:
         "_hub",
         "_identity",
         "_lease",
+        "_low",
         "_messenger",
         "_reason",
         "_record",
@@ -106,6 +108,8 @@ class Connection:
         """What the socket is to call."""
         self.ended = False
         """Whether the end has begun."""
+        self._low: asyncio.Event | None = None
+        """Set when little is unsent: all that wait for it wait for the same event."""
         self._reason = ""
         self._unread_since: float | None = None
 
@@ -175,14 +179,20 @@ class Connection:
     async def carry(self, frames: Sequence[bytes]) -> None:
         """Send frames, waiting for a slow reader rather than piling up."""
         for message in pack(frames, joined=self._dialect.joins_frames):
-            if self._socket.unsent > UNSENT_BYTES:
-                await self._socket.drained()
+            if self._socket.unsent_bytes > UNSENT_BYTES:
+                await self._drained()
             self._socket.send(message)
+
+    async def _drained(self) -> None:
+        if self._low is None or self._low.is_set():
+            self._low = asyncio.Event()
+            self._socket.when_drained(self._low.set)
+        await self._low.wait()
 
     @property
     def slow(self) -> bool:
         """Whether more is unsent than should be; then :meth:`carry`."""
-        return self._socket.unsent > UNSENT_BYTES
+        return self._socket.unsent_bytes > UNSENT_BYTES
 
     def confirm(self, receipts: Sequence[str]) -> None:
         """These receipts were sent to a client that does not ack them."""
@@ -207,12 +217,12 @@ class Connection:
     @property
     def spoke(self) -> bool:
         """Whether the client sent anything that waits for the claim."""
-        return self._socket.spoke
+        return self._socket.has_unread_messages
 
     @property
     def leaving(self) -> bool:
         """Whether the client said goodbye, or is told it."""
-        return self._socket.closing
+        return self._socket.is_closing
 
     async def reclaimed(self, claimed: Claimed, *, storage_lost: bool) -> None:
         """The lease was lost and is ours again."""
@@ -223,7 +233,7 @@ class Connection:
 
     def _watch_reading(self, now: float) -> None:
         """A client that is not read though there is room for what it says would never be read again: our own bug."""
-        if self.ended or self.ear.full or not self._socket.waits_for_room:
+        if self.ended or self.ear.is_full or not self._socket.waits_for_handler:
             self._unread_since = None
         elif self._unread_since is None:
             self._unread_since = now

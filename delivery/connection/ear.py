@@ -11,10 +11,10 @@ from delivery.connection.confirmations import Confirmations
 from delivery.connection.inbound import Inbound
 from delivery.connection.lease import Lease
 from delivery.connection.sends import Sends
-from delivery.ports import Socket
 from delivery.reconnect_penalty import ReconnectPenalty
 from protocol.errors import INTERNAL, TOO_MANY_BAD_FRAMES, TOO_MANY_FRAMES, Close
 from protocol.token_bucket import TokenBucket
+from protocol.websocket.interface import Socket
 
 logger = structlog.get_logger(__name__)
 IN_HAND: Final = 256
@@ -38,7 +38,7 @@ class Owner(Protocol):
 
 
 class Ear:
-    """Fits server.socket.Listener. After its owner's end nothing that comes has an effect."""
+    """Fits protocol.websocket.interface.SocketHandler. After its owner's end nothing that comes has an effect."""
 
     __slots__ = (
         "_acks", "_bucket", "_charged", "_confirmations", "_cooldown", "_early", "_inbound", "_lease", "_muted",
@@ -76,9 +76,9 @@ class Ear:
         self._muted = False
         self._offended = False
 
-    # ---- Listener
+    # ---- SocketHandler
 
-    def received(self, data: str | bytes) -> float:
+    def handle_message(self, data: str | bytes) -> float:
         """One message; returns the seconds for which nothing more should be read."""
         if self._owner.ended:
             return 0.0
@@ -89,35 +89,35 @@ class Ear:
             return 0.0
         return self._hear(data)
 
-    def caught_up(self) -> None:
+    def handle_batch_end(self) -> None:
         """All that came so far was handed over."""
         if not self._owner.ended:
             self._sends.go()
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether more is in hand than should be."""
         if self._owner.ended:
             return False
         return self._early is not None or self.in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
 
-    def alive(self) -> None:
+    def handle_sign_of_life(self) -> None:
         """The client gave a sign of life."""
         if not self._owner.ended:
             self._lease.sign_of_life()
 
-    def ponged(self, mark: int) -> None:
+    def handle_pong(self, mark: int) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
         if not self._owner.ended:
             self._confirmations.ponged(mark)
 
-    def offended(self) -> None:
+    def handle_violation(self) -> None:
         """The socket is closed for what the client sent. For one that is, this counts once."""
         if not self._owner.ended and not self._offended:
             self._offended = True
             self._cooldown.offended(self._owner.mobile)
 
-    def lost(self, code: int, reason: str) -> None:
+    def handle_lost(self, code: int, reason: str) -> None:
         """The socket is gone."""
         self._owner.end(f"{code} {reason}".strip())
 
@@ -139,7 +139,7 @@ class Ear:
         for data in early:
             self._hear(data)
         self._sends.go()
-        self._socket.resume()
+        self._socket.resume_reading()
 
     def give_up(self) -> None:
         """Keep nothing any more; what was kept and not heard is dropped."""
@@ -161,7 +161,7 @@ class Ear:
 
     def worked(self) -> None:
         """Something was worked through: perhaps there is room. The socket knows whether that makes a difference."""
-        self._socket.resume()
+        self._socket.resume_reading()
 
     def _hear(self, data: str | bytes) -> float:
         inbound = self._inbound
@@ -173,7 +173,7 @@ class Ear:
             logger.exception("a frame was not understood")
             self._owner.close(INTERNAL)
         if inbound.too_many_bad:
-            self.offended()
+            self.handle_violation()
             self._owner.close(TOO_MANY_BAD_FRAMES)
         return self._charge(*inbound.take_charge()) if inbound.charge else 0.0
 
@@ -190,6 +190,6 @@ class Ear:
         self._charged += charge
         self._wasted += wasted
         if now - self._over_since >= OVER_SECONDS and self._wasted > self._charged / 2:
-            self.offended()
+            self.handle_violation()
             self._owner.close(TOO_MANY_FRAMES)
         return pause

@@ -20,7 +20,7 @@ CASES = 247
 class Mirror(Echo):
     """Sends back the same kind of message. The product itself never sends a binary one."""
 
-    def received(self, data: str | bytes) -> float:
+    def handle_message(self, data: str | bytes) -> float:
         if isinstance(data, str):
             self.socket.send(data.encode())
         else:

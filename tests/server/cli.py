@@ -32,10 +32,10 @@ app = make_app("throwaway", settings)
 open_ = set()
 
 class Counted(Echo):
-    def offended(self):
+    def handle_violation(self):
         pass
 
-    def lost(self, code, reason):
+    def handle_lost(self, code, reason):
         open_.discard(self)
 
 async def handle(request, socket):

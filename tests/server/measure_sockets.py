@@ -27,25 +27,25 @@ class Echo:
 
     def __init__(self, socket: Any) -> None:
         self.socket = socket
-        self.full = False
+        self.is_full = False
 
-    def received(self, data: str | bytes) -> float:
+    def handle_message(self, data: str | bytes) -> float:
         self.socket.send(data.encode() if isinstance(data, str) else data)
         return 0.0
 
-    def caught_up(self) -> None:
+    def handle_batch_end(self) -> None:
         return
 
-    def alive(self) -> None:
+    def handle_sign_of_life(self) -> None:
         return
 
-    def ponged(self, _mark: int) -> None:
+    def handle_pong(self, _mark: int) -> None:
         return
 
-    def offended(self) -> None:
+    def handle_violation(self) -> None:
         pass
 
-    def lost(self, _code: int, _reason: str) -> None:
+    def handle_lost(self, _code: int, _reason: str) -> None:
         return
 
 

@@ -48,7 +48,7 @@ class Echo:
         self.pause = 0.0
         self.work_seconds = 0.0
 
-    def received(self, data: str | bytes) -> float:
+    def handle_message(self, data: str | bytes) -> float:
         if data == "raise":
             raise RuntimeError("the listener broke its promise")
         self.messages.append(data)
@@ -58,28 +58,28 @@ class Echo:
             self.socket.send(data.encode() if isinstance(data, str) else b"(binary)")
         return self.pause
 
-    def caught_up(self) -> None:
+    def handle_batch_end(self) -> None:
         self.catches.append(len(self.messages))
 
-    def alive(self) -> None:
+    def handle_sign_of_life(self) -> None:
         self.signs += 1
 
-    def ponged(self, mark: int) -> None:
+    def handle_pong(self, mark: int) -> None:
         self.marks.append(mark)
 
-    def offended(self) -> None:
+    def handle_violation(self) -> None:
         self.offences += 1
 
-    def lost(self, code: int, reason: str) -> None:
+    def handle_lost(self, code: int, reason: str) -> None:
         self.ends.append((code, reason))
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         return not self.has_room
 
     def make_room(self) -> None:
         self.has_room = True
-        self.socket.resume()
+        self.socket.resume_reading()
 
 
 Handler = Callable[[Request, ClientSocket], Awaitable[None]]

@@ -171,8 +171,8 @@ async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the
         for _ in range(10):
             echo.socket.send(b"x" * 2**16)
         client.send(CLOSE, (4000).to_bytes(2, "big"))
-        await until(lambda: echo.socket.closing)
-        assert echo.socket.unsent == 0
+        await until(lambda: echo.socket.is_closing)
+        assert echo.socket.unsent_bytes == 0
         texts = 0
         while (received := await client.receive())[0] == TEXT:
             texts += 1
@@ -360,7 +360,9 @@ async def test_everything_after_the_end_is_a_no_op(house: House) -> None:
     echo.socket.ping()
     echo.socket.close(GOODBYE)
     echo.socket.end(GOODBYE)
-    await echo.socket.drained()
+    drained = asyncio.Event()
+    echo.socket.when_drained(drained.set)
+    await asyncio.wait_for(drained.wait(), 1)
     await asyncio.sleep(0.05)
-    assert echo.socket.unsent == 0
+    assert echo.socket.unsent_bytes == 0
     assert len(echo.ends) == 1

@@ -41,7 +41,7 @@ async def test_who_writes_on_and_on_after_our_goodbye_is_cut(house: House, monke
     client = await RawClient.connect(house.port)
     echo = await house.echo()
     client.send(3, b"no such opcode")
-    await until(lambda: echo.socket.closing)
+    await until(lambda: echo.socket.is_closing)
     sent = 0
     with contextlib.suppress(ConnectionError):
         while not echo.ends:
@@ -61,7 +61,7 @@ async def test_a_client_that_never_reads_costs_little_and_is_closed_as_slow() ->
         most = 0
         while not echo.ends:
             echo.socket.send(b"x" * 16_384)
-            most = max(most, echo.socket.unsent)
+            most = max(most, echo.socket.unsent_bytes)
             await asyncio.sleep(0.001)
         assert most <= 2**20 + 16_384
         assert echo.ends == [(SLOW_CONSUMER.code, SLOW_CONSUMER.reason)]
@@ -74,7 +74,7 @@ async def test_a_write_blocked_too_long_closes_as_slow_even_when_little_is_queue
         echo = await house.echo()
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         started = asyncio.get_running_loop().time()
-        while echo.socket.unsent < 2**18:
+        while echo.socket.unsent_bytes < 2**18:
             echo.socket.send(b"x" * 2**16)
             await asyncio.sleep(0)
         await until(lambda: bool(echo.ends))
@@ -90,24 +90,26 @@ async def test_a_slow_client_that_reads_gets_everything() -> None:
         texts = [b"%07d" % number * 1000 for number in range(100)]
         for text in texts:
             echo.socket.send(text)
-        assert echo.socket.unsent > 2**16
-        waiter = asyncio.ensure_future(echo.socket.drained())
+        assert echo.socket.unsent_bytes > 2**16
+        drained = asyncio.Event()
+        echo.socket.when_drained(drained.set)
         await asyncio.sleep(0.05)
-        assert not waiter.done()
+        assert not drained.is_set()
         assert [(await client.receive())[1] for _ in texts] == texts
-        await asyncio.wait_for(waiter, 1)
-        assert echo.socket.unsent == 0
+        await asyncio.wait_for(drained.wait(), 1)
+        assert echo.socket.unsent_bytes == 0
         client.vanish()
 
 
-async def test_drained_returns_when_the_socket_is_gone(house: House) -> None:
+async def test_a_socket_that_is_gone_calls_back_who_waits_for_it_to_drain(house: House) -> None:
     client = await RawClient.connect(house.port, receive_buffer=4096)
     echo = await house.echo()
     for _ in range(30):
         echo.socket.send(b"x" * 2**15)
-    waiter = asyncio.ensure_future(echo.socket.drained())
+    drained = asyncio.Event()
+    echo.socket.when_drained(drained.set)
     client.vanish()
-    await asyncio.wait_for(waiter, 2)
+    await asyncio.wait_for(drained.wait(), 2)
 
 
 async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -> None:

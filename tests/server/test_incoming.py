@@ -17,10 +17,10 @@ class Listener:
         self.pause = 0.0
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         return self.space <= 0
 
-    def received(self, data: str | bytes) -> float:
+    def handle_message(self, data: str | bytes) -> float:
         self.space -= 1
         self.messages.append(data)
         return self.pause
@@ -29,7 +29,7 @@ class Listener:
 def make(listener: Any = None, **knobs: Any) -> tuple[Incoming, list[Control]]:
     heeded: list[Control] = []
     incoming = Incoming(make_settings(**knobs), heeded.append, lambda frame: frame == Pong(b"asked for"))
-    incoming.listener = listener
+    incoming.handler = listener
     return incoming, heeded
 
 
@@ -43,7 +43,7 @@ async def test_nothing_is_read_before_somebody_listens_and_nothing_is_lost() -> 
     assert not incoming.room
     hear(incoming, frame(TEXT, b"early") + frame(PING, b"?"))
     assert heeded == []
-    incoming.listener = listener = Listener()  # type: ignore[assignment]
+    incoming.handler = listener = Listener()  # type: ignore[assignment]
     incoming.read()
     assert (listener.messages, heeded) == (["early"], [Ping(b"?")])
 

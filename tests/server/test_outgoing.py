@@ -89,16 +89,21 @@ async def test_patience_begins_anew_with_each_block() -> None:
 
 async def test_drained_waits_for_little_and_not_for_nothing() -> None:
     transport, outgoing, _ = make()
-    await asyncio.wait_for(outgoing.drained(), 0.1)
+    drained: list[str] = []
+    outgoing.when_drained(lambda: drained.append("nothing"))
+    assert not drained, "never before the call returns"
+    await asyncio.sleep(0)
+    assert drained == ["nothing"]
     transport.blocks = outgoing
     for _ in range(3):
         outgoing.put(b"x" * PIECE_BYTES)
-    waiters = [asyncio.ensure_future(outgoing.drained()) for _ in range(2)]
+    outgoing.when_drained(lambda: drained.append("replaced"))
+    outgoing.when_drained(lambda: drained.append("little"))
     await asyncio.sleep(0.01)
-    assert not any(waiter.done() for waiter in waiters)
-    waiters[0].cancel()  # one who gives up does not take the others with him
+    assert drained == ["nothing"]
     outgoing.resume()
-    await asyncio.wait_for(waiters[1], 0.1)
+    await asyncio.sleep(0)
+    assert drained == ["nothing", "little"]
     assert 0 < outgoing.unsent <= LOW_BYTES
     outgoing.stop()
 
@@ -109,10 +114,11 @@ async def test_dropping_and_stopping_let_go_of_who_waits() -> None:
         outgoing.pause()
         for _ in range(3):
             outgoing.put(b"x" * PIECE_BYTES)
-        waiter = asyncio.ensure_future(outgoing.drained())
+        drained = asyncio.Event()
+        outgoing.when_drained(drained.set)
         await asyncio.sleep(0)
         getattr(outgoing, name)()
-        await asyncio.wait_for(waiter, 0.1)
+        await asyncio.wait_for(drained.wait(), 0.1)
         assert outgoing.unsent == 0
         outgoing.stop()
         await asyncio.sleep(0.06)

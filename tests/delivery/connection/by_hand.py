@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -29,10 +30,10 @@ class HandSocket:
         self.closes: list[Close] = []
         self.pings = 0
         self.resumes = 0
-        self.unsent = 0
+        self.unsent_bytes = 0
         self.unread = False
-        self.spoke = False
-        self.closing = False
+        self.has_unread_messages = False
+        self.is_closing = False
         self.reading = asyncio.Event()
         self.reading.set()
 
@@ -48,19 +49,23 @@ class HandSocket:
     def close(self, close: Close) -> None:
         self.closes.append(close)
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         self.resumes += 1
 
     @property
-    def waits_for_room(self) -> bool:
+    def waits_for_handler(self) -> bool:
         return self.unread
 
-    async def drained(self) -> None:
-        await self.reading.wait()
-        self.unsent = 0
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        async def wait() -> None:
+            await self.reading.wait()
+            self.unsent_bytes = 0
+            callback()
+
+        self.waiting = asyncio.ensure_future(wait())
 
     def stop_reading(self) -> None:
-        self.unsent = UNSENT_BYTES + 1
+        self.unsent_bytes = UNSENT_BYTES + 1
         self.reading.clear()
 
     def of(self, kind: str) -> list[Frame]:
@@ -124,17 +129,17 @@ class Line:
 
     def say(self, message_id: str, **changes: Any) -> None:
         frame = {"type": "chat", "to": ASHA, "messageId": message_id, "message": "hello"} | changes
-        self.ear.alive()
-        self.ear.received(json.dumps(frame))
-        self.ear.caught_up()
+        self.ear.handle_sign_of_life()
+        self.ear.handle_message(json.dumps(frame))
+        self.ear.handle_batch_end()
 
     def read(self, message_id: str) -> None:
         frame = {"type": "ack", "ackType": "read", "to": ASHA, "messageId": message_id}
-        self.ear.received(json.dumps(frame))
+        self.ear.handle_message(json.dumps(frame))
 
     def renew(self) -> None:
         """The second in which a renewal is due: a pong came, and a ping period is over."""
-        self.ear.alive()
+        self.ear.handle_sign_of_life()
         self.connection.tick(time.monotonic() + self.server.settings.ping_seconds)
 
     async def has_waiting(self, count: int) -> bool:

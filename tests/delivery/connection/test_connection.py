@@ -62,7 +62,7 @@ async def test_after_its_end_it_is_freed_without_the_collector(redis: "Redis") -
     assert there() == before + len(ours)
     gc.disable()
     try:
-        line.ear.lost(1006, "")
+        line.ear.handle_lost(1006, "")
         await line.over()
         del line.connection, line.ear
         await until(lambda: there() == before)
@@ -88,17 +88,17 @@ async def test_after_its_end_whoever_still_calls_it_finds_it_silent(redis: "Redi
     await until(lambda: not hasattr(ended, "_carrier"))
     frames, pings = list(line.socket.frames), line.socket.pings
     line.say("m-1")
-    ear.alive()
-    ear.ponged(1)
+    ear.handle_sign_of_life()
+    ear.handle_pong(1)
     ended.ring("")
     ended.confirm(["1-1"])
     ended.lease_gone()
     await ended.reclaimed(Claimed("another epoch", None, ""), storage_lost=False)
     ended.drain(0.1)
     await ended._drain(0.1)  # one that was under way
-    assert not ear.full  # what was read before its end is thrown away
+    assert not ear.is_full  # what was read before its end is thrown away
     ended.done()
-    ear.lost(1000, "")
+    ear.handle_lost(1000, "")
     await asyncio.sleep(0.05)
     assert (line.socket.frames, line.socket.pings, line.socket.codes()) == (frames, pings, [4508])
 
@@ -125,8 +125,8 @@ async def test_what_waits_for_a_client_that_does_not_read_stays_in_the_mailbox(r
 @pytest.mark.parametrize(
     ("end", "reason", "closes"),
     [
-        (lambda one: one.ear.lost(1000, "bye"), "1000 bye", []),
-        (lambda one: one.ear.lost(1006, ""), "1006", []),
+        (lambda one: one.ear.handle_lost(1000, "bye"), "1000 bye", []),
+        (lambda one: one.ear.handle_lost(1006, ""), "1006", []),
         (lambda one: one.close(REPLACED), REPLACED.reason, [4508]),
     ],
     ids=["the client", "the network", "the server"],
@@ -139,7 +139,7 @@ async def test_an_end_is_told_once_with_its_reason(
     end(line.connection)
     assert line.connection.ended
     line.connection.close(LOGGED_OUT)
-    line.ear.lost(1000, "later")
+    line.ear.handle_lost(1000, "later")
     await line.over()
     assert line.events == [("connect", ""), ("disconnect", reason)]
     assert line.socket.codes() == closes
@@ -153,7 +153,7 @@ async def test_what_was_received_before_the_end_is_worked_through_and_nothing_af
     for n in range(2):
         line.say(f"m-{n}")
     chat = {"type": "chat", "to": ASHA, "messageId": "m-2", "message": "hello"}
-    line.ear.received(json.dumps(chat))  # and before there is time to do it:
+    line.ear.handle_message(json.dumps(chat))  # and before there is time to do it:
     line.connection.close(REPLACED)
     line.say("m-3")
     await line.over()
@@ -162,7 +162,7 @@ async def test_what_was_received_before_the_end_is_worked_through_and_nothing_af
 
 async def test_after_the_end_nothing_more_is_collected(redis: "Redis") -> None:
     line = await Line(redis).begin()
-    line.ear.lost(1000, "")
+    line.ear.handle_lost(1000, "")
     await line.over()
     await line.server.send(ASHA, RAVI, "m-1")
     line.connection.ring("")
@@ -193,10 +193,10 @@ async def test_a_drain_waits_for_the_work_in_hand_and_answers_nothing_that_comes
     acks = CallGate(monkeypatch, line.server.messenger, "acknowledge_soon")
     for n in range(3):
         line.say(f"m-{n}")
-    line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids}))
+    line.ear.handle_message(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids}))
     line.connection.drain(0.75)
     line.say("m-3")
-    line.ear.received("no frame at all")
+    line.ear.handle_message("no frame at all")
     chats.open()
     await until(lambda: len(line.socket.of("sent")) == 3)
     await asyncio.sleep(0.05)
@@ -236,7 +236,7 @@ async def test_no_task_lives_as_long_as_a_connection(redis: "Redis") -> None:
 
 async def test_who_has_ended_is_not_drained(redis: "Redis") -> None:
     line = await Line(redis).begin()
-    line.ear.lost(1000, "")
+    line.ear.handle_lost(1000, "")
     line.connection.drain(0.5)
     await line.over()
     assert (line.socket.of("error"), line.socket.closes) == ([], [])
@@ -333,17 +333,17 @@ async def test_receipts_of_a_seed_client_leave_when_a_pong_answers_a_later_ping(
         line.connection.ring("")
         await until(lambda n=n: len(line.socket.of("ack")) == n + 1)  # type: ignore[misc]
     assert line.socket.pings == 1, "one such ping at a time"
-    line.ear.ponged(0)
+    line.ear.handle_pong(0)
     await asyncio.sleep(0.1)
     assert len(await mailbox_of(line.server, RAVI)) == 2, "that pong answers an earlier ping"
-    line.ear.ponged(1)
+    line.ear.handle_pong(1)
     await until(lambda: line.socket.pings == 2)
     async with asyncio.timeout(5):
         while len(await mailbox_of(line.server, RAVI)) > 1:
             await asyncio.sleep(0.01)
     assert deposits[1] is not None
     assert [entry.stream_id for entry in await mailbox_of(line.server, RAVI)] == [deposits[1].stream_id]
-    line.ear.ponged(2)
+    line.ear.handle_pong(2)
     async with asyncio.timeout(5):
         while await mailbox_of(line.server, RAVI):
             await asyncio.sleep(0.01)
@@ -356,7 +356,7 @@ async def test_a_v1_client_acks_its_receipts_itself(redis: "Redis") -> None:
     await line.server.mailbox.deposit_receipt(RAVI, ASHA, "delivered", ["x-1"])
     line.connection.ring("")
     await until(lambda: line.socket.of("ack"))
-    line.ear.ponged(5)
+    line.ear.handle_pong(5)
     await asyncio.sleep(0.1)
     assert line.socket.pings == 0
     assert len(await mailbox_of(line.server, RAVI)) == 1
@@ -371,12 +371,12 @@ async def test_receipts_that_could_not_be_settled_are_settled_when_redis_is_back
     await until(lambda: line.socket.pings == 1)
     await asyncio.to_thread(own_valkey.kill)
     with capture_logs() as logs:
-        line.ear.ponged(1)
+        line.ear.handle_pong(1)
         await until(lambda: "acked entries could not be settled" in [entry["event"] for entry in logs])
     await asyncio.to_thread(own_valkey.start)
     await until(lambda: line.has_waiting(0))
     assert line.socket.closes == []
-    line.ear.lost(1000, "")
+    line.ear.handle_lost(1000, "")
     await line.over()
 
 

@@ -37,13 +37,13 @@ async def test_with_much_in_hand_there_is_no_room_until_it_was_worked_on(
     before = line.socket.resumes
     for n in range(IN_HAND - 1):
         line.say(f"m-{n}")
-    assert not line.ear.full
+    assert not line.ear.is_full
     line.say(f"m-{IN_HAND - 1}")
     await asyncio.sleep(0.05)
-    assert line.ear.full
+    assert line.ear.is_full
     gate.open()
     await until(lambda: line.socket.resumes > before)
-    assert not line.ear.full
+    assert not line.ear.is_full
     await until(lambda: len(line.socket.of("sent")) == IN_HAND)
     assert [frame["messageId"] for frame in line.socket.of("sent")] == [f"m-{n}" for n in range(IN_HAND)]
 
@@ -54,10 +54,10 @@ async def test_before_the_lease_is_claimed_there_is_no_room_and_then_the_socket_
     line = Line(redis)
     gate = await held_up(line, monkeypatch, early=True)
     await asyncio.sleep(0.05)
-    assert (line.ear.full, line.socket.resumes) == (True, 0)
+    assert (line.ear.is_full, line.socket.resumes) == (True, 0)
     gate.open()
     await until(lambda: line.socket.resumes)
-    assert not line.ear.full
+    assert not line.ear.is_full
 
 
 async def test_acks_in_work_are_in_hand_too(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,10 +67,10 @@ async def test_acks_in_work_are_in_hand_too(redis: "Redis", monkeypatch: pytest.
     for n in range(IN_HAND):
         line.read(f"x-{n}")
     await asyncio.sleep(0.05)
-    assert line.ear.full
+    assert line.ear.is_full
     gate.open()
     await until(lambda: line.socket.resumes > before)
-    assert not line.ear.full
+    assert not line.ear.is_full
 
 
 async def test_long_texts_in_hand_count_by_their_length(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,12 +79,12 @@ async def test_long_texts_in_hand_count_by_their_length(redis: "Redis", monkeypa
     before = line.socket.resumes
     for n in range(CHARACTERS_IN_HAND // 16_000):
         line.say(f"m-{n}", message="x" * 16_000)
-        assert not line.ear.full
+        assert not line.ear.is_full
     line.say("last", message="x" * 16_000)
-    assert line.ear.full
+    assert line.ear.is_full
     gate.open()
     await until(lambda: line.socket.resumes > before)
-    assert not line.ear.full
+    assert not line.ear.is_full
 
 
 async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_left(
@@ -96,8 +96,8 @@ async def test_what_was_said_before_the_lease_was_claimed_is_stored_though_he_le
     for n in range(32):
         line.say(f"m-{n}")
     await asyncio.sleep(0.05)
-    assert line.ear.full
-    line.ear.lost(1006, "")
+    assert line.ear.is_full
+    line.ear.handle_lost(1006, "")
     gate.open()
     await line.over()
     assert len(await mailbox_of(line.server, ASHA)) == 32
@@ -131,12 +131,12 @@ async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_drop
         gate.open()
         await line.begin()
     for _ in range(3):
-        line.ear.received("{x")
+        line.ear.handle_message("{x")
     line.say("m-1")
     gate.open()
     await until(lambda: line.socket.closes)
     assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
-    line.ear.offended()  # what he writes behind it is no frame either: that is the same offence
+    line.ear.handle_violation()  # what he writes behind it is no frame either: that is the same offence
     assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
     await line.over()
     assert line.socket.codes() == [4503]
@@ -147,7 +147,7 @@ async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_drop
 async def test_who_was_closed_for_another_reason_has_not_offended_by_what_comes_then(redis: "Redis") -> None:
     line = await Line(redis, cooldown_seconds=10).begin()
     line.connection.close(REPLACED)
-    line.ear.offended()
+    line.ear.handle_violation()
     assert line.server.hub.cooldown.left(RAVI) == 0
     await line.over()
 
@@ -160,9 +160,9 @@ async def test_a_full_one_that_has_ended_takes_what_is_left_to_throw_it_away(
     before = line.socket.resumes
     for n in range(IN_HAND):
         line.say(f"m-{n}")
-    assert line.ear.full
+    assert line.ear.is_full
     line.connection.close(REPLACED)
-    assert not line.ear.full
+    assert not line.ear.is_full
     gate.open()
     await line.over()
     assert line.socket.resumes == before
@@ -174,7 +174,7 @@ async def test_a_pong_after_the_end_settles_nothing(redis: "Redis") -> None:
     line.connection.ring("")
     await until(lambda: line.socket.pings)
     line.connection.close(REPLACED)
-    line.ear.ponged(line.socket.pings)
+    line.ear.handle_pong(line.socket.pings)
     await line.over()
     assert len(await mailbox_of(line.server, RAVI)) == 1, "it is for the connection that replaced this one"
 
@@ -193,8 +193,8 @@ async def test_a_frame_is_a_sign_of_life_like_a_pong(redis: "Redis") -> None:
 async def test_who_broke_the_protocol_has_to_wait_before_he_comes_again_and_nobody_else(redis: "Redis") -> None:
     line = await Line(redis, cooldown_seconds=10).begin()
     for _ in range(2):
-        line.ear.offended()
-    line.ear.lost(1002, "reserved bits are set")
+        line.ear.handle_violation()
+    line.ear.handle_lost(1002, "reserved bits are set")
     await line.over()
     assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
     assert line.server.hub.cooldown.left(ASHA) == 0
@@ -217,10 +217,10 @@ UNKNOWN = json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ["1-1"
 @pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
 async def test_work_beyond_what_is_allowed_is_a_pause(redis: "Redis", dialect: V1 | Seed) -> None:
     line = await Line(redis, dialect, data_frames_per_second=100, data_frames_burst=300).begin()
-    assert line.ear.received(UNKNOWN) == 0.0
-    pause = line.ear.received(UNKNOWN)
+    assert line.ear.handle_message(UNKNOWN) == 0.0
+    pause = line.ear.handle_message(UNKNOWN)
     assert 1.5 < pause < 2.5, "two times 251 units, of which 300 were there"
-    assert line.ear.received('{"type":"ping"}') > pause
+    assert line.ear.handle_message('{"type":"ping"}') > pause
     assert line.socket.codes() == []
 
 
@@ -229,22 +229,24 @@ async def test_acks_of_entries_in_flight_are_free_and_only_once(redis: "Redis", 
     line = await Line(redis, dialect, data_frames_per_second=1, data_frames_burst=1).begin()
     ids = [await line.hear(f"m-{n}") for n in range(5)]
     for stream_id in ids:
-        assert line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamId": stream_id})) == 0.0
-    assert line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids})) > 0.0
+        assert (
+            line.ear.handle_message(json.dumps({"type": "ack", "ackType": "delivered", "streamId": stream_id})) == 0.0
+        )
+    assert line.ear.handle_message(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids})) > 0.0
 
 
 async def test_acks_by_name_of_chats_in_flight_are_free_too(redis: "Redis") -> None:
     line = await Line(redis, data_frames_per_second=1, data_frames_burst=1).begin()
     await line.hear("m-1")
     ack = json.dumps({"type": "ack", "ackType": "delivered", "to": ASHA, "messageId": "m-1"})
-    assert line.ear.received(ack) == 0.0
-    assert line.ear.received(ack) > 0.0
+    assert line.ear.handle_message(ack) == 0.0
+    assert line.ear.handle_message(ack) > 0.0
     await until(lambda: line.has_waiting(0))
 
 
 async def test_a_debt_is_the_persons_and_waits_for_their_next_connection(redis: "Redis") -> None:
     line = await Line(redis, data_frames_per_second=100, data_frames_burst=100).begin()
-    line.ear.received(UNKNOWN)
+    line.ear.handle_message(UNKNOWN)
     bucket = line.server.hub.work.bucket(RAVI, 100, 100)
     assert bucket.left(time.monotonic()) < -100
     line.connection.close(REPLACED)
@@ -263,7 +265,7 @@ async def test_a_client_that_floods_for_long_is_closed_only_if_nothing_comes_of_
             if useful:
                 line.say(f"m-{n}-{k}")
             else:
-                line.ear.received(UNKNOWN)
+                line.ear.handle_message(UNKNOWN)
         await asyncio.sleep(0.05)
     if useful:
         assert line.socket.codes() == []
@@ -276,7 +278,7 @@ async def test_a_client_that_stops_for_a_while_begins_anew(redis: "Redis", monke
     monkeypatch.setattr(module, "OVER_SECONDS", 0.3)
     line = await Line(redis, data_frames_per_second=10_000, data_frames_burst=100).begin()
     for _ in range(5):
-        line.ear.received(UNKNOWN)
+        line.ear.handle_message(UNKNOWN)
         await asyncio.sleep(0.15)
     assert line.socket.codes() == []
 

@@ -137,13 +137,13 @@ async def test_a_full_window_expects_nothing_until_there_is_room(
     await asyncio.sleep(0.05)
     assert reads.count == 0
     ids = [frame["streamId"] for frame in line.socket.of("chat")]
-    line.ear.received(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids[:1]}))
+    line.ear.handle_message(json.dumps({"type": "ack", "ackType": "delivered", "streamIds": ids[:1]}))
     await until(lambda: line.heard() == ["m-1", "m-2", "m-3"])
 
 
 async def test_after_the_end_nothing_is_expected(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
     line, reads = await Line(redis).begin(), Reads(monkeypatch)
-    line.ear.lost(1006, "")
+    line.ear.handle_lost(1006, "")
     line.connection.expect()
     await line.over()
     line.connection.expect()
