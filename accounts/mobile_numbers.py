@@ -2,7 +2,7 @@
 
 With a region, digits alone may be two numbers: one that begins with its country code, and one of the region written
 without it. :func:`canonical_mobile` prefers the first, so that what the server gives out leads back; see
-``docs/decisions/0020-digits-lead-back.md``.
+``docs/decisions/0020-read-back-every-number-given-out.md``.
 """
 
 import re

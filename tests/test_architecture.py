@@ -115,10 +115,3 @@ def test_every_module_has_its_test_file_or_is_said_to_be_tested_elsewhere(module
 def test_nothing_is_said_to_be_elsewhere_that_has_its_own_test_or_is_gone(module: str) -> None:
     assert module in modules()
     assert not mirror(module).is_file(), "tested by now: take it out of ELSEWHERE"
-
-
-def test_the_readme_lists_every_decision() -> None:
-    records = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [record for record in records if f"docs/decisions/{record})" not in readme] == []
-    assert [int(record[:4]) for record in records] == list(range(1, len(records) + 1)), "none is missing, none twice"

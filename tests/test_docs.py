@@ -1,0 +1,74 @@
+"""The documentation: every link leads somewhere, and every page and decision is listed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "tools").glob("*/README.md")),
+]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(text: str) -> str:
+    """Without blocks of code and without spans of code, where the words are somebody else's."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", heading.strip().lower()) for heading in headings)
+    return {each.replace(" ", "-") for each in kept}
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    """Links to files or headings that are not there. Other sites are not asked."""
+    broken = []
+    for link in LINK.findall(prose(text)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        found = target.exists() and (not anchor or anchor in anchors(text if not path else target.read_text("utf-8")))
+        if not found:
+            broken.append(link)
+    return broken
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A heading: here\n", encoding="utf-8")
+    good = "[a](page.md) [b](page.md#a-heading-here) [c](https://example.org/x) `[d](nowhere.md)`\n"
+    assert broken_links(page, good) == []
+    assert broken_links(page, "[a](other.md) [b](page.md#there) [c](#here)\n") == ["other.md", "page.md#there", "#here"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert broken_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_the_index_lists_every_decision_with_its_title() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    titles = [path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for path in RECORDS]
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \|$", index, re.MULTILINE)
+    assert [(f"{number}. {title}", file) for number, title, file in rows] == [
+        (title, path.name) for title, path in zip(titles, RECORDS, strict=True)
+    ]
+    assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1)), "none is missing, none twice"
+
+
+def test_the_index_of_the_documentation_lists_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+    assert [page for page in pages if f"]({page})" not in index] == []
