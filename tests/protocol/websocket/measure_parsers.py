@@ -1,6 +1,6 @@
 """Processor time per frame: `websockets`' pure machine, ours, and `wsproto` where it is installed.
 
-Run: ``python -m tests.protocol.websocket.measure_parsers``. Figures are in docs/decisions/0008-read-websocket-frames-with-our-own-code.md.
+Run: ``python -m tests.protocol.websocket.measure_parsers``. Figures are in docs/decisions/0008.
 """
 
 import gc
