@@ -18,8 +18,9 @@ from delivery.scripts import ACKED, ANSWERED, COLLECT, MARK_READ, RECEIPT, SEND,
 from delivery.send_limits import ANSWERED_SECONDS, MOST_ANSWERED, SendLimits
 from delivery.storage import Storage
 from delivery.user_records import UserRecords
-from protocol.entries import Chat, Entry, Receipt
+from protocol.entries import Entry
 from protocol.errors import ApiError
+from protocol.stored_entries import decode_entry
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -338,14 +339,8 @@ def _note_loss(reply: object) -> None:
 
 def _collected(reply: list[Any]) -> Collected:
     verdict, cursor, read, entries, devices = reply
-    return Collected(verdict.decode(), cursor.decode(), read, [_entry(*entry) for entry in entries], devices > 1)
+    return Collected(verdict.decode(), cursor.decode(), read, [decode_entry(*entry) for entry in entries], devices > 1)
 
 
 def _deposit(stream_id: bytes, servers: list[bytes]) -> Deposit:
     return Deposit(stream_id.decode(), [server.decode() for server in servers])
-
-
-def _entry(stream_id: bytes, fields: list[Any]) -> Entry:
-    if fields[1] == b"c":
-        return Chat(stream_id.decode(), fields[3].decode(), fields[5].decode(), fields[7].decode())
-    return Receipt(stream_id.decode(), fields[3].decode(), fields[5].decode(), fields[7].decode().split(" "))

@@ -9,13 +9,14 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 
 from delivery import keys
 from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, TIDY, TURN
 from protocol.identifiers import parse_stream_id
+from protocol.stored_entries import Shadow, decode_shadow
 from workers.jobs import Budget, Chores
 
 logger = structlog.get_logger(__name__)
@@ -30,25 +31,6 @@ FEW: Final = 10
 SENDERS_AT_ONCE: Final = 20
 FLIGHT_DAYS: Final = 1
 """So much longer a connection may have an entry in flight."""
-
-
-class Due(NamedTuple):
-    """A phantom that has waited too long.
-
-    :param time: of the chat, as (ms, sequence number)
-    :param id: the phantom's
-    """
-
-    time: tuple[int, int]
-    id: bytes
-    sender: str
-    message_id: str
-
-
-def _due(phantom: tuple[bytes, list[bytes]]) -> Due:
-    phantom_id, fields = phantom
-    of_the_chat = fields[7] if len(fields) > 7 else phantom_id
-    return Due(parse_stream_id(of_the_chat.decode()), phantom_id, fields[1].decode(), fields[3].decode())
 
 
 class Run:
@@ -157,22 +139,25 @@ async def _expire(run: Run, mobile: str) -> int:
         some = phantoms[first : first + BATCH]
         await _tell(chores, mobile, some)
         async with run.heavy:
-            left += await chores.link.call(EXPIRE_PHANTOMS, [mine.phantoms, mine.tally], [each.id for each in some])
+            left += await chores.link.call(
+                EXPIRE_PHANTOMS, [mine.phantoms, mine.tally], [each.shadow_id for each in some]
+            )
     return left
 
 
-async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Due]:
+async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Shadow]:
     """All of them, oldest first. Their ids do not tell: a chat that became a phantom carries its time in a field."""
-    mine, limit, start, due = chores.people.keys(mobile), parse_stream_id(before), "-", list[Due]()
+    mine, limit, start, due = chores.people.keys(mobile), parse_stream_id(before), "-", list[Shadow]()
     while True:
-        phantoms = await chores.link.command("XRANGE", mine.phantoms, start, "+", "COUNT", PHANTOMS)
-        due += [each for each in map(_due, phantoms) if each.time < limit]
-        if len(phantoms) < PHANTOMS:
-            return sorted(due, key=lambda each: each.time)
-        start = f"({phantoms[-1][0].decode()}"
+        found = await chores.link.command("XRANGE", mine.phantoms, start, "+", "COUNT", PHANTOMS)
+        shadows = [decode_shadow(*entry) for entry in found]
+        due += [each for each in shadows if parse_stream_id(each.chat_id) < limit]
+        if len(found) < PHANTOMS:
+            return sorted(due, key=lambda each: parse_stream_id(each.chat_id))
+        start = f"({shadows[-1].shadow_id}"
 
 
-async def _tell(chores: Chores, mobile: str, phantoms: Sequence[Due]) -> None:
+async def _tell(chores: Chores, mobile: str, phantoms: Sequence[Shadow]) -> None:
     by_sender: defaultdict[str, list[str]] = defaultdict(list)
     for each in phantoms:
         by_sender[each.sender].append(each.message_id)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from delivery.redis.client import RedisClient
+from protocol.entries import Chat
+from protocol.stored_entries import decode_entry, decode_shadow
 
 DIGEST = 20
 """Letters of the digest that a dedupe record is found by."""
@@ -97,9 +99,10 @@ def _note(truth: Truth, word: str, content: Any) -> None:
         case "mailbox":
             _note_mailbox(truth, _pairs(content))
         case "phantoms":
-            truth.phantoms = [place(entry) for entry, _ in content]
-            truth.places = [place(fields[7] if len(fields) > 7 else entry) for entry, fields in content]
-            truth.believed = [(fields[1].decode(), int(fields[5])) for _, fields in content]
+            shadows = [decode_shadow(*entry) for entry in content]
+            truth.phantoms = [place(each.shadow_id) for each in shadows]
+            truth.places = [place(each.chat_id) for each in shadows]
+            truth.believed = [(each.sender, each.size) for each in shadows]
         case "blockedUser":
             truth.blocked = {mobile.decode() for mobile in content}
         case "lastseen":
@@ -117,8 +120,9 @@ def _note(truth: Truth, word: str, content: Any) -> None:
 
 
 def _note_mailbox(truth: Truth, facts: dict[str, Any]) -> None:
-    truth.mailbox = [place(entry) for entry, _ in facts["entries"]]
-    truth.texts = [(fields[3].decode(), len(fields[7])) for _, fields in facts["entries"] if fields[1] == b"c"]
+    entries = [decode_entry(*entry) for entry in facts["entries"]]
+    truth.mailbox = [place(each.stream_id) for each in entries]
+    truth.texts = [(each.sender, each.size) for each in entries if isinstance(each, Chat)]
     for words in facts["groups"]:
         group = _pairs(words)
         pending = {place(each[0]): each[1].decode() for each in group["pending"]}
