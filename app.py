@@ -26,7 +26,7 @@ from delivery.presence import Presence
 from delivery.rate_limits import RateLimits, Upgrades
 from delivery.redis.client import RedisClient
 from delivery.redis.key_values import KeyValues
-from delivery.redis.replication import Replicated
+from delivery.redis.replication import ReplicatedScripts
 from delivery.send_limits import SendLimits
 from delivery.servers import Servers
 from delivery.storage import FULL, LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
@@ -63,7 +63,7 @@ class House:
         """Make every part and tell it of the ones below. Connects to nothing yet."""
         settings = self.settings
         self.link = RedisClient(settings)
-        self.replicated = Replicated(settings) if settings.replicas_acked else None
+        self.replicated = ReplicatedScripts(settings) if settings.replicas_acked else None
         self.hub = Hub(settings.lease_seconds, settings.cooldown_seconds)
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
         directory = Directory(passwords)

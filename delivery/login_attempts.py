@@ -78,7 +78,7 @@ class LoginAttempts:
             return
         self._limits.forgive(self._number, attempt.bucket, "all" if attempt.known else "one")
         name = keys.login_places(attempt.mobile)
-        self._link.ask(KNOW_PLACE, [name], [self._life, MOST_PLACES, *attempt.places], _note_loss)
+        self._link.request(KNOW_PLACE, [name], [self._life, MOST_PLACES, *attempt.places], _note_loss)
 
     def undecided(self, attempt: Attempt) -> None:
         """Nobody looked at the password: that is no failure."""

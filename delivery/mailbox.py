@@ -13,7 +13,7 @@ from delivery.in_flight import Landed
 from delivery.presence import Holder, Verdict
 from delivery.rate_limits import rate_limited
 from delivery.redis.client import Arg, RedisClient
-from delivery.redis.replication import Scripts
+from delivery.redis.replication import ScriptRunner
 from delivery.scripts import ACKED, ANSWERED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
 from delivery.send_limits import ANSWERED_SECONDS, MOST_ANSWERED, SendLimits
 from delivery.storage import Storage
@@ -85,13 +85,13 @@ class Mailbox:
         people: UserRecords,
         settings: Settings,
         server_id: str = "",
-        durable: Scripts | None = None,
+        durable: ScriptRunner | None = None,
         storage: Storage | None = None,
         limits: SendLimits | None = None,
     ) -> None:
         self._storage = storage
         self._link = link
-        self._durable: Scripts = durable or link
+        self._durable: ScriptRunner = durable or link
         self._people = people
         self._server_id = server_id
         self._send_limits = limits
@@ -108,9 +108,9 @@ class Mailbox:
         self._limits: list[Arg] = [str(each) for each in limits_in_words]
 
     @property
-    def at_ease(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether Redis is there and has little to do: a read that may be in vain does no harm."""
-        return self._durable.at_ease
+        return self._durable.is_healthy
 
     async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
         """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
@@ -141,7 +141,7 @@ class Mailbox:
             else:
                 then(self._deposited(to, sender, reply) if reply[0] == b"done" else Unloaded())
 
-        self._durable.ask(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
+        self._durable.request(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
 
     @property
     def _full(self) -> bool:
@@ -171,7 +171,7 @@ class Mailbox:
             ]
             if newest and limits.news(sender, to):
                 args: list[Arg] = [to, ANSWERED_SECONDS, MOST_ANSWERED]
-                self._link.ask(ANSWERED, self._people.keys(sender).answering, args, _note_loss)
+                self._link.request(ANSWERED, self._people.keys(sender).answering, args, _note_loss)
         return Deposited(newest.decode(), [server.decode() for server in servers], told)
 
     async def _load(self, to: str, sender: str) -> None:
@@ -222,7 +222,7 @@ class Mailbox:
                 then(_deposit(stream_id, servers) if verdict == b"stored" else Unloaded())
 
         args = self._telling(to, sender, ack_type, message_ids)
-        self._durable.ask(RECEIPT, self._people.keys(to).telling, args, heard)
+        self._durable.request(RECEIPT, self._people.keys(to).telling, args, heard)
 
     def _telling(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> list[Arg]:
         return [sender, ack_type, " ".join(message_ids), self._server_id, to]
@@ -249,7 +249,7 @@ class Mailbox:
             then(reply if isinstance(reply, Exception) else _collected(reply))
 
         args = _collecting(holder, "new", count, START, (), landed)
-        self._durable.ask(COLLECT, self._people.keys(holder.mobile).collecting, args, heard)
+        self._durable.request(COLLECT, self._people.keys(holder.mobile).collecting, args, heard)
 
     async def settle(self, mobile: str, device: str, landed: Sequence[Landed]) -> None:
         """This device has these entries. Again is as good as once."""
@@ -282,7 +282,7 @@ class Mailbox:
             then([message_id.decode() for message_id in reply] if reply and isinstance(reply, list) else reply)
 
         keys = self._people.keys(mobile)
-        self._durable.ask(ACKED, [keys.records, keys.records_before], [sender, state, *message_ids], heard)
+        self._durable.request(ACKED, [keys.records, keys.records_before], [sender, state, *message_ids], heard)
 
     async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> tuple[list[str], list[str]]:
         """Of which of these chats that wait here its sender was told nothing: no device of this person has them. And of

@@ -19,7 +19,7 @@ from delivery.in_flight import Landed
 from delivery.mailbox import Deposit, Deposited, Mailbox, Unloaded
 from delivery.notifications import Notifications
 from delivery.presence import Claimed, ClaimMode, Holder, Presence, just_now
-from delivery.redis.client import fulfil
+from delivery.redis.client import resolve
 from delivery.servers import Servers
 from protocol.errors import ApiError
 
@@ -150,12 +150,12 @@ class Messenger:
         self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"] = "a"
     ) -> "asyncio.Future[list[str]]":
         noted: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-        self.mailbox.acked(mobile, sender, message_ids, partial(fulfil, noted), state)
+        self.mailbox.acked(mobile, sender, message_ids, partial(resolve, noted), state)
         return noted
 
     async def _receipt(self, sender: str, reader: str, ack_type: str, message_ids: Sequence[str]) -> None:
         told = asyncio.get_running_loop().create_future()
-        self._receipt_soon(sender, reader, ack_type, message_ids, partial(fulfil, told))
+        self._receipt_soon(sender, reader, ack_type, message_ids, partial(resolve, told))
         try:
             await told
         except Unloaded:
@@ -187,7 +187,7 @@ class Messenger:
 
     def _expect(self, mobile: str) -> None:
         """Not while Redis is away or has too much to do: whoever expects something would try again and again."""
-        if self.mailbox.at_ease:
+        if self.mailbox.is_healthy:
             self._hub.expect(mobile)
 
     async def _forget_here(self, mobile: str) -> None:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from background.loops import Loop, forever
 from delivery import keys
 from delivery.redis.client import RedisClient
-from delivery.redis.connection import Address, dial, pack
+from delivery.redis.connection import Address, open_connection, pack_command
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -100,10 +100,10 @@ class Notifications:
 
     async def _listen(self) -> None:
         gone = asyncio.Event()
-        line = await dial(self._address, self._hear, gone.set, self._connect_seconds)
+        line = await open_connection(self._address, self._hear, gone.set, self._connect_seconds)
         try:
             self._confirmed, last = 0, time.monotonic()
-            line.write(pack("SUBSCRIBE", keys.bell(self._server_id), keys.EVERYONE))
+            line.write(pack_command("SUBSCRIBE", keys.bell(self._server_id), keys.EVERYONE))
             while not gone.is_set() and time.monotonic() - max(last, self._heard or 0) < self._silence:
                 await _either(gone, self._silence / 4)
             logger.warning("the doorbell is silent or cut: subscribing anew", seconds=self._silence)

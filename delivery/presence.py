@@ -126,7 +126,7 @@ class Presence:
         for _ in range(2):
             asked = self._clock.steady()
             reply: list[Any] = await self._link.call(script, keys, [*args, age(), self._clock.now, self._patience_ms])
-            self._clock.told(int(reply.pop()), asked)
+            self._clock.observe(int(reply.pop()), asked)
             if reply[0] != b"late":
                 return reply
         raise ApiError("unavailable")

@@ -114,7 +114,7 @@ class RateLimits:
         forgotten after an hour all the same."""
         if self.on:
             name = keys.rate_bucket(limit.name, whose)
-            self._link.ask(RATE_FORGIVE, [name], [*limit.arguments, which], _note_loss)
+            self._link.request(RATE_FORGIVE, [name], [*limit.arguments, which], _note_loss)
 
 
 class LocalLimit:

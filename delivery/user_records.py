@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from delivery.keys import Person
 from delivery.redis.client import Arg, RedisClient
-from delivery.redis.replication import Scripts
+from delivery.redis.replication import ScriptRunner
 from delivery.scripts import LOAD
 from protocol.errors import ApiError
 
@@ -43,9 +43,9 @@ class UserRecords:
     :param durable: runs what somebody is told of; None: the link
     """
 
-    def __init__(self, link: RedisClient, find: FindPerson, durable: Scripts | None = None) -> None:
+    def __init__(self, link: RedisClient, find: FindPerson, durable: ScriptRunner | None = None) -> None:
         self._link = link
-        self._durable: Scripts = durable or link
+        self._durable: ScriptRunner = durable or link
         self.find = find
         self.keys = lru_cache(maxsize=SPELLED)(Person)
         """A person's keys, by his mobile."""

@@ -43,11 +43,11 @@ def refuse(refusal: ApiError, extra: dict[str, Any] | None = None) -> HTTPRespon
     """
     headers: dict[str, str] = {}
     more = dict(extra or {})
-    if refusal.rule.status == 401:
+    if refusal.spec.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if refusal.rule.status == 426:
+    if refusal.spec.status == 426:
         headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION.decode()}
-    if refusal.rule.status in {429, 503} and refusal.retry_after is not None:
+    if refusal.spec.status in {429, 503} and refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
         more["retryAfter"] = refusal.retry_after
     return failure(refusal.body() | more, headers)

@@ -57,7 +57,7 @@ def _judge(app: MiniSanic, upgrade: Upgrade, address: str, judged: Judged) -> No
     mine: Services = app.ctx.services
 
     def known(claims: Claims | None) -> None:
-        if claims is None or mine.hub.cooldown.left(claims.mobile, claims.device_id):
+        if claims is None or mine.hub.cooldown.seconds_left(claims.mobile, claims.device_id):
             judged(None)
         elif not mine.upgrades.enter_at_once(claims.mobile, network_of(address)):
             judged(None)  # Sanic's way is refused as well, with the answer

@@ -1,7 +1,7 @@
-"""The two ways of saying the same: the seed dialect, frozen for ever, and ``wm.v1``.
+"""The two dialects: the seed dialect, which never changes any more, and ``wm.v1``.
 
-Both turn what the server means into encoded frames, each a complete JSON object. The connection joins them into
-messages: arrays in ``wm.v1``, one frame a message in the seed dialect.
+Both encode the same things as frames, each a complete JSON object. :mod:`protocol.messages` joins frames into WebSocket
+messages.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ _PONG: Final = frames.encode(frames.PongOut())
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
-    """What a connection is told when it stands."""
+class Hello:
+    """The first thing a client gets: where it is connected, and as whom."""
 
     server_id: str
     connection_id: str
@@ -37,18 +37,21 @@ Mode = Literal["online", "offline"]
 
 
 class Dialect(Protocol):
-    """What a connection needs to say, whatever its client understands."""
+    """What the server can send, encoded for one kind of client. Each method returns complete frames.
+
+    ``acks_receipts``: clients acknowledge receipts as well as chats. ``joins_frames``: a message may be an array.
+    """
 
     acks_receipts: bool
     joins_frames: bool
 
-    def welcome(self, welcome: Welcome) -> list[bytes]: ...
+    def hello(self, hello: Hello) -> list[bytes]: ...
     def sent(self, message_id: str, to: str, timestamp: int) -> list[bytes]: ...
     def chat(self, chat: Chat, to: str, mode: Mode) -> list[bytes]: ...
     def receipt(self, receipt: Receipt, to: str) -> list[bytes]: ...
     def synced(self, count: int) -> list[bytes]: ...
     def resync(self, epoch: str, reason: str) -> list[bytes]: ...
-    def error(self, refusal: ApiError, component: str, named: Named = NOTHING) -> list[bytes]: ...
+    def error(self, error: ApiError, component: str, named: Named = NOTHING) -> list[bytes]: ...
     def pong(self) -> list[bytes]: ...
 
 
@@ -68,17 +71,17 @@ def _chat(chat: Chat, to: str, mode: Mode) -> list[bytes]:
     ]
 
 
-def _error(refusal: ApiError, component: str, named: Named) -> list[bytes]:
+def _error(error: ApiError, component: str, named: Named) -> list[bytes]:
     out = frames.ErrorOut(
-        code=refusal.code,
+        code=error.code,
         component=component,
-        message=refusal.body()["message"],
-        retryable=refusal.rule.retryable,
+        message=error.body()["message"],
+        retryable=error.spec.retryable,
         message_id=named.message_id,
         to=named.to,
         message_ids=named.message_ids,
         stream_ids=named.stream_ids,
-        retry_after=refusal.retry_after,
+        retry_after=error.retry_after,
     )
     return [frames.encode(out)]
 
@@ -89,9 +92,9 @@ class Seed:
     acks_receipts = False
     joins_frames = False
 
-    def welcome(self, welcome: Welcome) -> list[bytes]:
-        """The sentence every client of the original waits for."""
-        message = f"dear user:{welcome.name} you are connected to the server!"
+    def hello(self, hello: Hello) -> list[bytes]:
+        """The system frame every client of the original waits for."""
+        message = f"dear user:{hello.name} you are connected to the server!"
         return [frames.encode(frames.SystemOut(message=message))]
 
     def sent(self, message_id: str, to: str, timestamp: int) -> list[bytes]:
@@ -106,7 +109,7 @@ class Seed:
         return _chat(chat, to, mode)
 
     def receipt(self, receipt: Receipt, to: str) -> list[bytes]:
-        """One frame for each chat the receipt speaks for."""
+        """One frame for each chat of the receipt."""
         return [
             frames.encode(
                 frames.SeedReceiptOut(
@@ -129,12 +132,12 @@ class Seed:
         """A system frame with ``code: resync``."""
         return [frames.encode(frames.SystemOut(message=reason, code="resync", epoch=epoch))]
 
-    def error(self, refusal: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
-        """A refusal, under the component name the original used where it had one."""
-        return _error(refusal, _SEED_COMPONENTS.get(refusal.code, component), named)
+    def error(self, error: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
+        """An error, with the component name of the original where that had one."""
+        return _error(error, _SEED_COMPONENTS.get(error.code, component), named)
 
     def pong(self) -> list[bytes]:
-        """The answer to a heartbeat in text."""
+        """The answer to a ``ping`` frame."""
         return [_PONG]
 
 
@@ -144,23 +147,23 @@ class V1:
     acks_receipts = True
     joins_frames = True
 
-    def welcome(self, welcome: Welcome) -> list[bytes]:
-        """The hello."""
+    def hello(self, hello: Hello) -> list[bytes]:
+        """The ``hello`` frame."""
         out = frames.HelloOut(
-            server_id=welcome.server_id,
-            connection_id=welcome.connection_id,
-            device_id=welcome.device_id,
-            mobile_no=welcome.mobile,
-            epoch=welcome.epoch,
-            window=welcome.window,
-            max_message_bytes=welcome.max_message_bytes,
-            ping_seconds=welcome.ping_seconds,
+            server_id=hello.server_id,
+            connection_id=hello.connection_id,
+            device_id=hello.device_id,
+            mobile_no=hello.mobile,
+            epoch=hello.epoch,
+            window=hello.window,
+            max_message_bytes=hello.max_message_bytes,
+            ping_seconds=hello.ping_seconds,
             protocol=SUBPROTOCOL,
         )
         return [frames.encode(out)]
 
     def sent(self, message_id: str, to: str, timestamp: int) -> list[bytes]:
-        """The single tick."""
+        """The chat is stored: the single tick."""
         return [frames.encode(frames.SentOut(message_id=message_id, to=to, timestamp=timestamp))]
 
     def chat(self, chat: Chat, to: str, mode: Mode) -> list[bytes]:
@@ -180,17 +183,17 @@ class V1:
         return [frames.encode(out)]
 
     def synced(self, count: int) -> list[bytes]:
-        """The backlog is through."""
+        """Everything that waited when the client connected has been sent."""
         return [frames.encode(frames.SyncedOut(count=count))]
 
     def resync(self, epoch: str, reason: str) -> list[bytes]:
-        """Storage lost something."""
+        """The server may have lost entries: the client must not rely on what it knew."""
         return [frames.encode(frames.ResyncOut(epoch=epoch, reason=reason))]
 
-    def error(self, refusal: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
-        """A refusal."""
-        return _error(refusal, component, named)
+    def error(self, error: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
+        """A error."""
+        return _error(error, component, named)
 
     def pong(self) -> list[bytes]:
-        """The answer to a heartbeat in text."""
+        """The answer to a ``ping`` frame."""
         return [_PONG]

@@ -1,7 +1,7 @@
-"""Every "no" a client can meet, in two tables: coded refusals, and WebSocket close codes.
+"""Every error a client can get, in two tables: coded errors, and WebSocket close codes.
 
-Clients may rely on ``code`` for ever; the sentences may be reworded. ``retryable`` answers the one question a
-client has: is it worth sending the same thing again?
+Clients may rely on ``code`` for ever; messages may be reworded. ``retryable`` says whether sending the same thing again
+can succeed.
 """
 
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class ErrorSpec:
-    """One row of the table: HTTP status, can a retry succeed, and the sentence a person reads."""
+    """One row of the table: HTTP status, whether a retry can succeed, and the sentence a person reads."""
 
     status: int
     retryable: bool
-    sentence: str
+    message: str
 
 
 ERRORS: Final[dict[str, ErrorSpec]] = {
@@ -76,11 +76,11 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
 }
 
 RETRY_AFTER_SECONDS: Final = 2
-"""Default ``Retry-After`` of every retryable refusal, in seconds."""
+"""Default ``Retry-After`` of every retryable error, in seconds."""
 
 
 class ApiError(Exception):
-    """A coded "no" to a client. Raised anywhere below the handlers, turned into HTTP or a frame by them.
+    """A coded error for a client. Raised anywhere below the handlers, which turn it into HTTP or a frame.
 
     :param code: a key of :data:`ERRORS`
     :param errors: per-field details, ``[{"field": str, "message": str}]``; never the submitted value
@@ -88,27 +88,27 @@ class ApiError(Exception):
     """
 
     def __init__(self, code: str, errors: list[dict[str, str]] | None = None, retry_after: float | None = None) -> None:
-        rule = ERRORS[code]
+        spec = ERRORS[code]
         super().__init__(code)
         self.code = code
-        self.rule = rule
+        self.spec = spec
         self.errors = errors
-        self.retry_after = retry_after if retry_after is not None or not rule.retryable else RETRY_AFTER_SECONDS
+        self.retry_after = retry_after if retry_after is not None or not spec.retryable else RETRY_AFTER_SECONDS
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """What a person reads."""
-        return self.rule.sentence
+        return self.spec.message
 
     def body(self) -> dict[str, Any]:
         """The one HTTP error body: the seed's ``{success, message}`` and RFC 9457 in one."""
-        message = "; ".join(e["message"] for e in self.errors) if self.errors else self.rule.sentence
+        message = "; ".join(e["message"] for e in self.errors) if self.errors else self.spec.message
         body: dict[str, Any] = {
             "success": False,
             "message": message,
             "type": f"urn:whatsapp-mini:{self.code}",
-            "title": self.rule.sentence,
-            "status": self.rule.status,
+            "title": self.spec.message,
+            "status": self.spec.status,
             "code": self.code,
         }
         if self.errors:
@@ -118,7 +118,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """A WebSocket close code: 4000-4499 reconnect by yourself, 4500-4999 do not."""
+    """A WebSocket close code. At 4000-4499 a client reconnects by itself, at 4500-4999 it does not."""
 
     code: int
     reason: str

@@ -1,13 +1,13 @@
-"""Frames on their way into WebSocket messages: arrays in ``wm.v1``, one frame a message in the seed dialect."""
+"""Encoded frames joined into WebSocket messages: arrays in ``wm.v1``, one frame a message in the seed dialect."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 CHUNK_BYTES: Final = 48 * 1024
-"""Frames are joined up to here; one that is longer by itself travels alone."""
+"""Frames are joined up to this size; a longer one travels alone."""
 
 
-def pack(frames: Sequence[bytes], *, joined: bool) -> Iterator[bytes]:
+def batch_frames(frames: Sequence[bytes], *, joined: bool) -> Iterator[bytes]:
     """The messages that carry these encoded frames, in their order.
 
     :param joined: whether the client takes arrays of frames

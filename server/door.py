@@ -38,7 +38,7 @@ def _turn_away(refusal: ApiError) -> bytes:
     """A whole HTTP answer, for who is not read."""
     body = msgspec.json.encode(refusal.body() | {"retryAfter": refusal.retry_after})
     head = (
-        f"HTTP/1.1 {refusal.rule.status} Too Many Requests\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {refusal.spec.status} Too Many Requests\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nRetry-After: {refusal.retry_after}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -62,7 +62,7 @@ class Chores:
     async def servers(self) -> list[tuple[str, bool]]:
         """Every server that is or was, and whether it lives."""
         names = [name.decode() for name in await self.link.command("ZRANGE", keys.SERVERS, 0, -1)]
-        alive = await self.link.together([("EXISTS", keys.server(name)) for name in names]) if names else []
+        alive = await self.link.pipeline([("EXISTS", keys.server(name)) for name in names]) if names else []
         return list(zip(names, map(bool, alive), strict=True))
 
     async def some_people(self, server_id: str, cursor: bytes) -> tuple[bytes, list[str]]:

@@ -86,7 +86,7 @@ async def _compare(chores: Chores, rows: Sequence[Row]) -> int:
         return 0
     words = [("HGET", chores.people.keys(row["mobile_no"]).record, "blocks") for row in rows]
     behind = []
-    for row, known in zip(rows, await chores.link.together(words), strict=True):
+    for row, known in zip(rows, await chores.link.pipeline(words), strict=True):
         # Who is not loaded is loaded, blocks and all, before anything is decided about them.
         if known is not None and int(known) < row["blocks_version"]:
             behind.append(row["mobile_no"])

@@ -53,7 +53,7 @@ async def _sweep_gone(chores: Chores, server_id: str, budget: Budget) -> int:
             swept.clear()
         if cursor == b"0":
             if not some_failed:
-                await chores.link.together([("DEL", name), ("ZREM", keys.SERVERS, server_id)])
+                await chores.link.pipeline([("DEL", name), ("ZREM", keys.SERVERS, server_id)])
             return ended
         # One that only stood still may be back, and lists its people anew.
         if budget.over or await chores.link.command("EXISTS", keys.server(server_id)):

@@ -25,7 +25,7 @@ from delivery.messenger import Messenger
 from delivery.ports import Identity, Record
 from delivery.presence import Claimed, Holder, Unproven
 from delivery.redis.failures import CommandFailed
-from protocol.dialects import Dialect, Welcome
+from protocol.dialects import Dialect, Hello
 from protocol.errors import (
     DRAINING,
     INTERNAL,
@@ -37,7 +37,7 @@ from protocol.errors import (
     ApiError,
     Close,
 )
-from protocol.messages import pack
+from protocol.messages import batch_frames
 from protocol.websocket.interface import Socket
 from settings import Settings
 
@@ -146,7 +146,7 @@ class Connection:
             if close in (LOGGED_OUT, TOKEN_EXPIRED):
                 self.ear.drop()
             if close is REPLACED:
-                self._hub.cooldown.replaced(self.mobile, self.holder.device)
+                self._hub.cooldown.note_replaced(self.mobile, self.holder.device)
             self.end(close.reason)
             self._socket.close(close)
 
@@ -173,12 +173,12 @@ class Connection:
 
     def say(self, frames: Sequence[bytes]) -> None:
         """Send frames."""
-        for message in pack(frames, joined=self._dialect.joins_frames):
+        for message in batch_frames(frames, joined=self._dialect.joins_frames):
             self._socket.send(message)
 
     async def carry(self, frames: Sequence[bytes]) -> None:
         """Send frames, waiting for a slow reader rather than piling up."""
-        for message in pack(frames, joined=self._dialect.joins_frames):
+        for message in batch_frames(frames, joined=self._dialect.joins_frames):
             if self._socket.unsent_bytes > UNSENT_BYTES:
                 await self._drained()
             self._socket.send(message)
@@ -259,7 +259,7 @@ class Connection:
         else:
             self._flights.shared = claimed.devices > 1
             self._record("connect", self._identity, "")
-            await self.carry(self._dialect.welcome(self._welcome(claimed)))
+            await self.carry(self._dialect.hello(self._welcome(claimed)))
             self._carrier.begin(claimed.newest)
             self.ear.listen()
         finally:
@@ -267,8 +267,8 @@ class Connection:
             if self.ended:
                 self.spawn(self._leave())
 
-    def _welcome(self, claimed: Claimed) -> Welcome:
-        return Welcome(
+    def _welcome(self, claimed: Claimed) -> Hello:
+        return Hello(
             server_id=self.holder.server_id,
             connection_id=self.connection_id,
             device_id=self.holder.device,

@@ -115,7 +115,7 @@ class Ear:
         """The socket is closed for what the client sent. For one that is, this counts once."""
         if not self._owner.ended and not self._offended:
             self._offended = True
-            self._cooldown.offended(self._owner.mobile)
+            self._cooldown.penalize(self._owner.mobile)
 
     def handle_lost(self, code: int, reason: str) -> None:
         """The socket is gone."""

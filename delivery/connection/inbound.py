@@ -185,7 +185,7 @@ class Inbound:
 
     def _refuse(self, refusal: ApiError, kind: str, named: Named = NOTHING, *, harmless: bool = False) -> list[bytes]:
         """:param harmless: it does not count as a bad frame, unless there are many in one message"""
-        if refusal.rule.status == MALFORMED:
+        if refusal.spec.status == MALFORMED:
             self._harmless -= harmless
             if not harmless or self._harmless < 0:
                 self._bad = [*self._bad[-self._settings.bad_frames_per_minute + 1 :], time.monotonic()]

@@ -1,1 +1,1 @@
-"""How commands reach Redis on the hot road, and how it is known what its replicas have."""
+"""How the product reaches Redis (docs/redis.md)."""

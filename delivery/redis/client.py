@@ -1,7 +1,7 @@
-"""What carries commands to Redis on the road of a message: one connection, replies in order.
+"""The product's own Redis client: one connection, one write per tick of the event loop, replies in order.
 
-A command that timed out or whose connection broke may well have been executed: nothing is repeated here, every
-script is made to be repeated by whoever knows what it meant.
+Nothing is repeated here. A command that timed out, or whose connection broke, may well have been executed: every script
+is written so that its caller can safely run it again.
 """
 
 import asyncio
@@ -15,218 +15,237 @@ import hiredis
 import structlog
 from redis.exceptions import RedisError
 
-from delivery.redis.connection import Address, RedisConnection, Word, dial, pack
+from delivery.redis.connection import Address, RedisConnection, Word, do_nothing, open_connection, pack_command
 from delivery.redis.failures import CommandFailed, Failures
 from delivery.scripts import WRITE, Script
 from protocol.errors import ApiError
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
-Arg: TypeAlias = str | bytes | int
 CHECK_SECONDS: Final = 0.25
-MOST_PENDING: Final = 20_000
+MAX_PENDING: Final = 20_000
+"""Commands without a reply; more are refused."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-_AWAY: Final = (
+"""Seconds between two attempts to connect."""
+_UNAVAILABLE_CODES: Final = (
     *("READONLY", "MISCONF", "LOADING", "BUSY"),
     *("MOVED", "ASK", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"),
 )
-"""Error codes of a Redis that cannot do its work now, rather than of a command of ours that is wrong."""
+"""Error codes of a Redis that cannot work now. Every other code means that this command is wrong."""
+
+Arg: TypeAlias = Word
+"""One argument of a script or command."""
+
+OnReply: TypeAlias = Callable[[Any], None]
+"""Is called with the reply, or with the exception that stands for it."""
 
 
-Heard: TypeAlias = Callable[[Any], None]
-"""Is given a reply, or the exception that stands for it."""
+class _Pending(NamedTuple):
+    """A command without a reply.
 
+    :param since: loop time in seconds
+    :param script: what Redis may not know yet; None for a plain command
+    """
 
-class _Asked(NamedTuple):
-    """A command, who hears its reply, and since when (loop time). ``script``: what Redis may not know yet."""
-
-    heard: Heard
-    at: float
+    on_reply: OnReply
+    since: float
     packed: bytes
     script: Script | None
 
 
 class RedisClient:
-    """Scripts and single commands. Every reply is bytes, ints and lists, as Redis gives it.
+    """Runs scripts and single commands. Replies are bytes, ints and lists, as Redis sends them.
 
-    Every method raises ``ApiError("unavailable")`` while Redis is away, at the latest after
-    ``redis_connect_seconds + redis_command_seconds``, ``ApiError("storage_full")`` for a script that Redis denies the
-    memory, and :class:`CommandFailed` when Redis cannot do this command. It connects when first used, and again when
-    used after a loss.
+    Every method reports ``ApiError("unavailable")`` while Redis is away, at the latest after
+    ``redis_connect_seconds + redis_command_seconds``; ``ApiError("storage_full")`` for a script to which Redis denies
+    memory; and :class:`CommandFailed` when Redis rejects this command. It connects when first used, and again when used
+    after a loss.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._address = Address.of(settings.redis_url)
         self._connect_seconds = settings.redis_connect_seconds
         self._command_seconds = settings.redis_command_seconds
-        self._line: RedisConnection | None = None
-        self._sent: deque[_Asked] = deque()
-        self._unsent: deque[_Asked] = deque()
-        self._dialling: asyncio.Task[None] | None = None
-        self._checking: asyncio.TimerHandle | None = None
+        self._connection: RedisConnection | None = None
+        self._sent: deque[_Pending] = deque()
+        self._unsent: deque[_Pending] = deque()
+        self._connecting: asyncio.Task[None] | None = None
+        self._check_timer: asyncio.TimerHandle | None = None
         self._failures = Failures()
         self.connections = 0
-        """How many there have been."""
+        """How many connections were opened so far."""
+        self.before_flush: Callable[[], None] = do_nothing
+        """Is called right before the commands of a tick leave: what it requests leaves in the same write."""
 
     @property
-    def at_ease(self) -> bool:
-        """Whether it stands and little waits: time for what is not needed."""
-        return self._line is not None and len(self._sent) < MOST_PENDING // 4
+    def is_healthy(self) -> bool:
+        """Whether it is connected and has little pending: there is time for what is not strictly needed."""
+        return self._connection is not None and len(self._sent) < MAX_PENDING // 4
 
-    def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
-        """:meth:`call` for whoever cannot wait for the loop to come round: ``heard`` is called as the reply comes in.
+    def request(self, script: Script, keys: Sequence[str], args: Sequence[Arg], on_reply: OnReply) -> None:
+        """Run a script by its SHA, like :meth:`call`, without a future.
 
-        Never before this returns. It gets the exceptions, too.
+        ``on_reply`` is called with the reply or the exception as soon as it is read, and never before this returns.
         """
-        self._send(heard, pack("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        self._send(on_reply, pack_command("EVALSHA", script.sha, len(keys), *keys, *args), script)
+
+    def request_command(self, on_reply: OnReply, *words: Arg) -> None:
+        """Send one plain command, like :meth:`command`, without a future."""
+        self._send(on_reply, pack_command(*words))
 
     def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> "asyncio.Future[Any]":
-        """Run a script by its SHA; a Redis that does not know it is given the source."""
-        return self._promise(pack("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        """Run a script by its SHA. Its source is sent when Redis does not know it."""
+        return self._send_awaitable(pack_command("EVALSHA", script.sha, len(keys), *keys, *args), script)
 
-    def command(self, *words: Word) -> "asyncio.Future[Any]":
-        """One plain command."""
-        return self._promise(pack(*words))
+    def command(self, *words: Arg) -> "asyncio.Future[Any]":
+        """Send one plain command."""
+        return self._send_awaitable(pack_command(*words))
 
     def write(self, command: str, key: str, *words: Arg) -> "asyncio.Future[Any]":
-        """One plain command that writes to ``key``, also when Redis is at ``maxmemory``.
+        """Send one plain command that writes to ``key``, also when Redis is at ``maxmemory``.
 
         For a few bytes, and at most some thousand words. A command that deletes needs no such permission.
         """
         return self.call(WRITE, [key], [command, *words])
 
-    async def together(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
-        """Several plain commands in one trip; not a transaction."""
-        return await asyncio.gather(*[self._promise(pack(*words)) for words in commands])
+    async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+        """Send several plain commands in one trip; not a transaction."""
+        return await asyncio.gather(*[self.command(*words) for words in commands])
 
-    def then(self, heard: Heard, *words: Word) -> None:
-        """:meth:`command` for whoever cannot wait for the loop to come round, as :meth:`ask` is to :meth:`call`."""
-        self._send(heard, pack(*words))
-
-    def tell(self, *words: Word) -> None:
-        """A command whose outcome nothing depends on: a failure is a line in the log."""
-        self.then(_note, *words)
+    def send(self, *words: Arg) -> None:
+        """Send a command whose outcome nothing depends on: a failure is only logged."""
+        self.request_command(_log_failure, *words)
 
     async def close(self) -> None:
-        """End the connection. Whoever still waits is refused."""
-        if self._dialling is not None:
-            self._dialling.cancel()
-        if self._checking is not None:
-            self._checking.cancel()
-        if self._line is not None:
-            self._line.abort()
-        _refuse(self._unsent)
+        """End the connection. Commands without a reply get ``unavailable``."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+        _reject(self._unsent)
         self._unsent.clear()
-        await asyncio.sleep(0)  # the transport tells its end in the next tick
+        await asyncio.sleep(0)  # the transport reports its end in the next tick
 
-    # ---- asking
+    # ---- sending and replies
 
-    def _promise(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
-        answer = asyncio.get_running_loop().create_future()
-        self._send(partial(fulfil, answer), packed, script)
-        return answer
+    def _send_awaitable(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
+        future = asyncio.get_running_loop().create_future()
+        self._send(partial(resolve, future), packed, script)
+        return future
 
-    def _send(self, heard: Heard, packed: bytes, script: Script | None = None) -> None:
+    def _send(self, on_reply: OnReply, packed: bytes, script: Script | None = None) -> None:
         loop = asyncio.get_running_loop()
-        asked = _Asked(heard, loop.time(), packed, script)
-        if len(self._sent) + len(self._unsent) >= MOST_PENDING:
-            loop.call_soon(_refuse, [asked])
+        pending = _Pending(on_reply, loop.time(), packed, script)
+        if len(self._sent) + len(self._unsent) >= MAX_PENDING:
+            loop.call_soon(_reject, [pending])
             return
-        if self._line is not None:
-            self._sent.append(asked)
-            self._line.write(packed)
+        if self._connection is not None:
+            self._sent.append(pending)
+            self._connection.write(packed)
         else:
-            self._unsent.append(asked)
-            if self._dialling is None:
-                self._dialling = loop.create_task(self._dial())
-        if self._checking is None:
-            self._checking = loop.call_later(CHECK_SECONDS, self._check)
+            self._unsent.append(pending)
+            if self._connecting is None:
+                self._connecting = loop.create_task(self._connect())
+        if self._check_timer is None:
+            self._check_timer = loop.call_later(CHECK_SECONDS, self._check_timeouts)
 
-    def _heard(self, reply: Any) -> None:
-        asked = self._sent.popleft()
+    def _handle_reply(self, reply: Any) -> None:
+        pending = self._sent.popleft()
         if not isinstance(reply, hiredis.ReplyError):
-            tell_safely(asked.heard, reply)
-        elif asked.script is not None and str(reply).startswith("NOSCRIPT"):
-            self.tell("SCRIPT", "LOAD", asked.script.text)
-            self._send(asked.heard, asked.packed)
+            run_callback(pending.on_reply, reply)
+        elif pending.script is not None and str(reply).startswith("NOSCRIPT"):
+            self.send("SCRIPT", "LOAD", pending.script.text)
+            self._send(pending.on_reply, pending.packed)
         else:
-            tell_safely(asked.heard, self._error(asked.script, str(reply)))
+            run_callback(pending.on_reply, self._error(pending.script, str(reply)))
 
-    def _error(self, script: Script | None, words: str) -> Exception:
-        code = words.partition(" ")[0]
+    def _error(self, script: Script | None, text: str) -> Exception:
+        code = text.partition(" ")[0]
         if code == "OOM":
             return ApiError("storage_full")  # only the script that stores chats may be denied memory
-        if code in _AWAY:
+        if code in _UNAVAILABLE_CODES:
             return ApiError("unavailable")
-        self._failures.note(script.name if script is not None else "", words)
-        return CommandFailed(words)
+        self._failures.note(script.name if script is not None else "", text)
+        return CommandFailed(text)
 
-    def _check(self) -> None:
-        """A reply that does not come, or a connection that does not: nobody waits for longer than he was told."""
+    def _check_timeouts(self) -> None:
+        """Give up on a connection that does not reply, and on commands that found no connection in time.
+
+        A late reply ends the connection: nobody could tell which command the next reply belongs to.
+        """
         loop = asyncio.get_running_loop()
-        now, self._checking = loop.time(), None
-        if self._line is not None and self._sent and now - self._sent[0].at > self._command_seconds:
-            logger.warning("Redis is silent", waiting=len(self._sent))
-            self._line.abort()
-        while self._unsent and now - self._unsent[0].at > self._connect_seconds:
-            _refuse([self._unsent.popleft()])
+        now, self._check_timer = loop.time(), None
+        if self._connection is not None and self._sent and now - self._sent[0].since > self._command_seconds:
+            logger.warning("Redis does not answer", pending=len(self._sent))
+            self._connection.abort()
+        while self._unsent and now - self._unsent[0].since > self._connect_seconds:
+            _reject([self._unsent.popleft()])
         if self._sent or self._unsent:
-            self._checking = loop.call_later(CHECK_SECONDS, self._check)
+            self._check_timer = loop.call_later(CHECK_SECONDS, self._check_timeouts)
 
-    # ---- the line
+    # ---- the connection
 
-    async def _dial(self) -> None:
-        """Until it stands, or nobody waits for it any more."""
-        pause = FIRST_PAUSE
+    async def _connect(self) -> None:
+        """Try until there is a connection, or nothing is waiting for one."""
+        address, seconds, pause = self._address, self._connect_seconds, FIRST_PAUSE
         try:
-            while self._line is None and self._unsent:
+            while self._connection is None and self._unsent:
                 try:
-                    self._begin(await dial(self._address, self._heard, self._lost, self._connect_seconds))
+                    self._use(await open_connection(address, self._handle_reply, self._lost, seconds))
                 except (OSError, RedisError) as error:
-                    logger.warning("Redis is away", error=type(error).__name__)
+                    logger.warning("cannot connect to Redis", error=type(error).__name__)
                     await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - a spread, not a secret
-                    # Whoever asks now shall see an attempt before his patience ends.
-                    pause = min(2 * pause, LONGEST_PAUSE, self._connect_seconds / 2)
+                    # Half the connect time at most: a command that comes now must see an attempt before it times out.
+                    pause = min(2 * pause, LONGEST_PAUSE, seconds / 2)
         finally:
-            self._dialling = None
+            self._connecting = None
 
-    def _begin(self, line: RedisConnection) -> None:
-        self._line = line
+    def _use(self, connection: RedisConnection) -> None:
+        self._connection = connection
         self.connections += 1
+        connection.before_flush = self._before_flush
         while self._unsent:
-            asked = self._unsent.popleft()
-            self._sent.append(asked)
-            line.write(asked.packed)
+            pending = self._unsent.popleft()
+            self._sent.append(pending)
+            connection.write(pending.packed)
+
+    def _before_flush(self) -> None:
+        try:
+            self.before_flush()
+        except Exception:
+            logger.exception("a callback before a write to Redis failed")  # the commands of this tick must still leave
 
     def _lost(self) -> None:
-        self._line = None
+        self._connection = None
         lost, self._sent = self._sent, deque()
-        _refuse(lost)
+        _reject(lost)
 
 
-def tell_safely(heard: Heard, reply: Any) -> None:
-    """Whoever fails as he hears is logged: those behind him must hear theirs."""
+def run_callback(on_reply: OnReply, reply: Any) -> None:
+    """Call it. Its exception is logged, so that callbacks of later replies still run."""
     try:
-        heard(reply)
+        on_reply(reply)
     except Exception:
-        logger.exception("whoever heard a reply failed")
+        logger.exception("the callback of a Redis reply failed")
 
 
-def _refuse(asked: Iterable[_Asked]) -> None:
-    for each in asked:
-        tell_safely(each.heard, ApiError("unavailable"))
+def _reject(commands: Iterable[_Pending]) -> None:
+    for each in commands:
+        run_callback(each.on_reply, ApiError("unavailable"))
 
 
-def fulfil(answer: asyncio.Future[Any], reply: Any) -> None:
-    """The reply is the answer's result, or its exception."""
-    if answer.done():
-        return  # whoever asked was cancelled
+def resolve(future: asyncio.Future[Any], reply: Any) -> None:
+    """Make the reply the future's result, or its exception."""
+    if future.done():
+        return  # the caller was cancelled
     if isinstance(reply, Exception):
-        answer.set_exception(reply)
+        future.set_exception(reply)
     else:
-        answer.set_result(reply)
+        future.set_result(reply)
 
 
-def _note(reply: Any) -> None:
+def _log_failure(reply: Any) -> None:
     if isinstance(reply, Exception):
-        logger.warning("a command was lost", error=str(reply))
+        logger.warning("a Redis command failed that nothing depends on", error=str(reply))

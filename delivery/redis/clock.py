@@ -1,7 +1,7 @@
-"""What Redis' clock shows, as far as its answers tell.
+"""An estimate of Redis' clock, made from its replies.
 
-Redis may execute what we write much later: it is busy, or stood still. A command that says when it was written, by
-Redis' own clock, cannot mean more by that than it did then.
+Redis may execute a command long after it was written: it is busy, or stood still. A command that carries the time of
+writing, by Redis' own clock, cannot mean more by that than it did then.
 """
 
 import time
@@ -11,26 +11,30 @@ from delivery.redis.client import Arg
 
 
 class RedisClock:
-    """Knows it from below: an answer is older than the moment in which we hear it.
+    """A lower bound of Redis' time: a reply is always older than the moment it is read.
 
     :param steady: seconds, never jumps; Redis' clock may
     """
 
     def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
         self.steady = steady
-        self._ahead: float | None = None
-        """Redis' ms, less ours."""
+        self._offset: float | None = None
+        """Redis' time less ours, in ms; None before the first reply."""
 
     @property
     def now(self) -> Arg:
-        """In ms, at the earliest; "": nobody answered yet."""
-        return "" if self._ahead is None else int(self.steady() * 1000 + self._ahead)
+        """Redis' time in ms, at the earliest; "" before the first reply."""
+        return "" if self._offset is None else int(self.steady() * 1000 + self._offset)
 
-    def told(self, now_ms: int, asked: float) -> None:
-        """An answer came just now: so late was it when Redis worked on what was ``asked`` at that time of ``steady``.
+    def observe(self, redis_ms: int, sent_at: float) -> None:
+        """A reply was read just now.
 
-        The quickest answer tells best. One that is older than its question by what we knew tells of a clock set back.
+        The quickest reply gives the best estimate. A reply that is older than its own command, as far as the estimate
+        goes, shows that Redis' clock was set back.
+
+        :param redis_ms: Redis' time when it executed the command
+        :param sent_at: when the command was written, by ``steady``
         """
-        ahead = now_ms - self.steady() * 1000
-        if self._ahead is None or ahead > self._ahead or now_ms < int(asked * 1000 + self._ahead):
-            self._ahead = ahead
+        offset = redis_ms - self.steady() * 1000
+        if self._offset is None or offset > self._offset or redis_ms < int(sent_at * 1000 + self._offset):
+            self._offset = offset

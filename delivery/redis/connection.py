@@ -1,4 +1,4 @@
-"""One connection to Redis: what is written in one tick leaves in one write, and replies come back as a callback.
+"""One connection to Redis: commands of one tick leave in one write, and replies come back through a callback.
 
 Made of asyncio's protocol and hiredis' parser, because awaiting one command after another costs ten times the
 processor time (docs/decisions/0009).
@@ -15,16 +15,16 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 from redis.exceptions import AuthenticationError
 
 Word: TypeAlias = str | bytes | int | float
-Hear: TypeAlias = Callable[[Any], None]
-UNSENT_BYTES: Final = 16 * 1024 * 1024
-"""More than this in our hands is a Redis that does not read."""
+"""One word of a command."""
+MAX_UNSENT_BYTES: Final = 16 * 1024 * 1024
+"""When more than this waits to be written, Redis does not read any more."""
 
 
-def _nobody(_: Any = None) -> None:
-    return
+def do_nothing(_: Any = None) -> None:
+    """The callback of a connection that nobody uses yet."""
 
 
-def pack(*words: Word) -> bytes:
+def pack_command(*words: Word) -> bytes:
     """A command as it travels."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub knows tuples of one word only
     return packed
@@ -32,17 +32,17 @@ def pack(*words: Word) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Redis is, and how one introduces oneself there.
+    """Where Redis is, and how to log in there.
 
     :param path: of a Unix socket; None: ``host`` and ``port``
-    :param greeting: commands that each must be answered without an error before anything else is said
+    :param login: packed commands; each must be answered without an error before any other command is sent
     """
 
     host: str
     port: int
     path: str | None
     tls: ssl.SSLContext | None
-    greeting: list[bytes]
+    login: list[bytes]
 
     @classmethod
     def of(cls, url: str) -> "Address":
@@ -53,33 +53,38 @@ class Address:
         options: dict[str, Any] = dict(parse_url(url))
         kind: type[Connection | UnixDomainSocketConnection] = options.pop("connection_class", Connection)
         known = kind(**options)  # never connected: it knows what the options mean
-        greeting = []
+        login = []
         if known.password is not None:
-            greeting.append(pack("AUTH", *([known.username] if known.username else []), known.password))
+            login.append(pack_command("AUTH", *([known.username] if known.username else []), known.password))
         if known.db:
-            greeting.append(pack("SELECT", known.db))
+            login.append(pack_command("SELECT", known.db))
         path = known.path if isinstance(known, UnixDomainSocketConnection) else None
         host, port = (known.host, int(known.port)) if isinstance(known, Connection) else ("", 0)
         tls = known.ssl_context.get() if isinstance(known, SSLConnection) else None
-        return cls(host, port, path, tls, greeting)
+        return cls(host, port, path, tls, login)
 
 
 class RedisConnection(asyncio.Protocol):
-    """:func:`dial` makes one. ``lost`` is called once, when it is over; after it nothing is heard."""
+    """Made by :func:`open_connection`.
+
+    ``on_reply`` is called for each reply. ``on_lost`` is called once, at the end; no reply follows it.
+    ``before_flush`` is called right before a tick's write leaves; commands written in it leave with it.
+    """
 
     def __init__(self) -> None:
-        self.hear: Hear = _nobody
-        self.lost: Callable[[], None] = _nobody
+        self.on_reply: Callable[[Any], None] = do_nothing
+        self.on_lost: Callable[[], None] = do_nothing
+        self.before_flush: Callable[[], None] = do_nothing
         self._reader = hiredis.Reader()
         self._loop = asyncio.get_running_loop()
-        self._out: list[bytes] = []
+        self._unwritten: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
     def write(self, packed: bytes) -> None:
-        """Send with whatever else is written in this tick."""
-        if not self._out:
+        """Send it together with everything else that is written in this tick."""
+        if not self._unwritten:
             self._loop.call_soon(self._flush)
-        self._out.append(packed)
+        self._unwritten.append(packed)
 
     def abort(self) -> None:
         """End it now."""
@@ -91,68 +96,72 @@ class RedisConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As asyncio's."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=UNSENT_BYTES)
+        self._transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)
 
     def data_received(self, data: bytes) -> None:
         """As asyncio's."""
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
-                self.hear(reply)
+                self.on_reply(reply)
         except hiredis.ProtocolError:
             self.abort()
 
     def pause_writing(self) -> None:
-        """More than UNSENT_BYTES are unsent: whoever does not read them now will not later."""
+        """Give up: a Redis that leaves MAX_UNSENT_BYTES unread will not catch up."""
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As asyncio's."""
         self._transport = None
-        self.lost()
+        self.on_lost()
 
     # ----
 
     def _flush(self) -> None:
-        out, self._out = self._out, []
         if self._transport is not None:
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+            self.before_flush()
+        packed, self._unwritten = self._unwritten, []
+        if self._transport is not None:
+            self._transport.write(packed[0] if len(packed) == 1 else b"".join(packed))
 
 
-async def dial(address: Address, hear: Hear, lost: Callable[[], None], seconds: float) -> RedisConnection:
-    """A line that is ready for commands.
+async def open_connection(
+    address: Address, on_reply: Callable[[Any], None], on_lost: Callable[[], None], seconds: float
+) -> RedisConnection:
+    """A connection that is ready for commands.
 
-    :raises OSError: nobody there, or not within ``seconds`` (TimeoutError)
-    :raises AuthenticationError: Redis does not take our greeting
+    :raises OSError: nothing listens there, or not within ``seconds`` (TimeoutError)
+    :raises AuthenticationError: Redis does not accept the login
     """
     async with asyncio.timeout(seconds):
-        line = await _open(address)
+        connection = await _connect(address)
         try:
-            for command in address.greeting:
-                await _greet(line, command)
+            for command in address.login:
+                await _log_in(connection, command)
         except BaseException:
-            line.abort()
+            connection.abort()
             raise
-    line.hear, line.lost = hear, lost
-    return line
+    connection.on_reply, connection.on_lost = on_reply, on_lost
+    return connection
 
 
-async def _open(address: Address) -> RedisConnection:
+async def _connect(address: Address) -> RedisConnection:
     loop = asyncio.get_running_loop()
     if address.path is not None:
         return (await loop.create_unix_connection(RedisConnection, address.path))[1]
     return (await loop.create_connection(RedisConnection, address.host, address.port, ssl=address.tls))[1]
 
 
-async def _greet(line: RedisConnection, command: bytes) -> None:
+async def _log_in(connection: RedisConnection, command: bytes) -> None:
     answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def settle(reply: Any) -> None:
         if not answer.done():
             answer.set_result(reply)
 
-    line.hear = settle
-    line.lost = lambda: settle(hiredis.ReplyError("the connection was closed"))
-    line.write(command)
+    connection.on_reply = settle
+    connection.on_lost = lambda: settle(hiredis.ReplyError("the connection was closed"))
+    connection.write(command)
     if isinstance(reply := await answer, hiredis.ReplyError):
         raise AuthenticationError(str(reply))

@@ -1,4 +1,4 @@
-"""What Redis cannot do: a command of ours that is wrong, or a key that is not what it should be."""
+"""Commands that Redis rejects: the command is wrong, or a key does not hold what it should."""
 
 import time
 from typing import Final
@@ -8,16 +8,16 @@ from redis.exceptions import ResponseError
 
 logger = structlog.get_logger(__name__)
 QUIET_SECONDS: Final = 60.0
-MOST_KINDS: Final = 100
+MAX_KINDS: Final = 100
 
 
 class CommandFailed(ResponseError):
-    """Redis answered this command with an error, and is well otherwise. It fails again if it is repeated, until
-    somebody mends the key; what concerns another person does not fail. Already logged."""
+    """Redis answered this command with an error, and is well otherwise. Repeated it fails again, until somebody repairs
+    the key; commands about other people do not fail. It is logged already."""
 
 
 class Failures:
-    """Logs each kind once in ``QUIET_SECONDS``, and how often it came meanwhile: a broken key fails for every chat."""
+    """Logs each kind of failure once in ``QUIET_SECONDS``, with a count: a broken key fails for every chat."""
 
     __slots__ = ("_kinds",)
 
@@ -25,14 +25,14 @@ class Failures:
         self._kinds: dict[tuple[str, str], tuple[float, int]] = {}
         """(script, error code) -> when it was logged last, and how often it came since."""
 
-    def note(self, script: str, words: str) -> None:
-        """One failure of this script ("": of a plain command), in Redis' words."""
-        kind, now = (script, words.partition(" ")[0]), time.monotonic()
+    def note(self, script: str, text: str) -> None:
+        """Count one failure of this script ("": of a plain command), with Redis' text."""
+        kind, now = (script, text.partition(" ")[0]), time.monotonic()
         logged, more = self._kinds.get(kind, (None, 0))
         if logged is not None and now - logged < QUIET_SECONDS:
             self._kinds[kind] = (logged, more + 1)
             return
-        if len(self._kinds) >= MOST_KINDS:
+        if len(self._kinds) >= MAX_KINDS:
             self._kinds.clear()
         self._kinds[kind] = (now, 0)
-        logger.error("Redis cannot do a command", script=script, error=words[:200], more_since_last=more)
+        logger.error("Redis rejects a command", script=script, error=text[:200], more_since_last=more)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import Any, Final
 
 from delivery.redis.client import Arg, RedisClient
-from delivery.redis.replication import Scripts
+from delivery.redis.replication import ScriptRunner
 from delivery.scripts import WRITE
 
 MOST: Final = 500
@@ -17,14 +17,14 @@ class KeyValues:
     :param durable: runs what somebody is told of; None: the link
     """
 
-    def __init__(self, link: RedisClient, durable: Scripts | None = None) -> None:
+    def __init__(self, link: RedisClient, durable: ScriptRunner | None = None) -> None:
         self._link = link
-        self._durable: Scripts = durable or link
+        self._durable: ScriptRunner = durable or link
 
     async def values(self, names: list[str]) -> list[bytes | None]:
         """The values of these keys; None where there is none."""
         some = [names[start : start + MOST] for start in range(0, len(names), MOST)]
-        found = await self._link.together([("MGET", *each) for each in some])
+        found = await self._link.pipeline([("MGET", *each) for each in some])
         return [value for values in found for value in values]
 
     def take(self, name: str) -> Awaitable[bytes | None]:

@@ -1,18 +1,19 @@
-"""Answers that are told only when Redis' replicas have what they rest on (``REPLICAS_ACKED``; docs/decisions/0011).
+"""Replies that are held back until Redis' replicas have what they rest on (``REPLICAS_ACKED``; docs/decisions/0011).
 
-A failover cuts Redis' history at some point. What was told rests on something before the cut; what is lost, nobody
-was told of.
+A failover cuts Redis' history at some point. A reply that was passed on rests on something before the cut; of what the
+cut loses, nobody has seen a reply.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
 from delivery import keys
-from delivery.redis.client import MOST_PENDING, Arg, Heard, RedisClient, fulfil, tell_safely
+from delivery.redis.client import MAX_PENDING, Arg, OnReply, RedisClient, resolve, run_callback
+from delivery.redis.connection import do_nothing
 from delivery.scripts import Script
 from protocol.errors import ApiError
 from settings import Settings
@@ -20,129 +21,132 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 
 
-class Scripts(Protocol):
-    """How scripts are run: by a :class:`RedisClient`, or in rounds."""
+class ScriptRunner(Protocol):
+    """What runs scripts: a :class:`RedisClient`, or :class:`ReplicatedScripts`."""
+
+    before_flush: Callable[[], None]
 
     @property
-    def at_ease(self) -> bool: ...
-    def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None: ...
+    def is_healthy(self) -> bool: ...
+    def request(self, script: Script, keys: Sequence[str], args: Sequence[Arg], on_reply: OnReply) -> None: ...
     def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> "asyncio.Future[Any]": ...
 
 
-Send: TypeAlias = Callable[[Heard], None]
-"""Writes a command to the link."""
+class _Request(NamedTuple):
+    """:param send: writes the command; takes what is called with the reply"""
+
+    send: Callable[[OnReply], None]
+    on_reply: OnReply
 
 
-class _Asked(NamedTuple):
-    send: Send
-    heard: Heard
+class _HeldReply(NamedTuple):
+    """:param connection: which connection brought it, counted"""
 
-
-class _Held(NamedTuple):
-    """A reply, and which connection brought it, counted."""
-
-    heard: Heard
+    on_reply: OnReply
     reply: Any
     connection: int
 
 
-class Replicated:
-    """Scripts in rounds on a connection of their own: all that is asked in one tick, then WAIT, then the answers.
+class ReplicatedScripts:
+    """Runs scripts in rounds, on a connection of its own: all requests of one tick, then WAIT, then the replies.
 
-    What is asked while a round waits goes into the next. WAIT knows what its own connection wrote; that is why the
-    scripts are on it, and why nothing else is, which would have to wait as well.
+    Requests that come while a round waits go into the next one. WAIT counts what its own connection wrote; therefore
+    the scripts are on this connection, and nothing else is, which would have to wait as well.
 
-    Every answer is a ``ApiError("unavailable")`` when fewer than ``replicas_acked`` replicas have it within
+    Every reply becomes ``ApiError("unavailable")`` when fewer than ``replicas_acked`` replicas have it within
     ``replicas_seconds``; the script may well have been executed.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._link = RedisClient(settings)
+        self._client = RedisClient(settings)
         self._wanted: Final = settings.replicas_acked
         self._wait_ms: Final = max(1, round(settings.replicas_seconds * 1000))
-        self._next: list[_Asked] = []
-        self._held: list[_Held] = []
-        self._waiting = False
-        self._sealed = False
-        self._short = False
+        self._next_round: list[_Request] = []
+        self._held: list[_HeldReply] = []
+        self._round_open = False
+        self._round_closed = False
+        self._replicas_behind = False
+        self.before_flush: Callable[[], None] = do_nothing
+        """As :attr:`RedisClient.before_flush`: what it requests goes into the same round."""
 
     @property
-    def at_ease(self) -> bool:
-        """As :attr:`RedisClient.at_ease`, and no replicas are behind."""
-        return self._link.at_ease and not self._short
+    def is_healthy(self) -> bool:
+        """As :attr:`RedisClient.is_healthy`, and enough replicas keep up."""
+        return self._client.is_healthy and not self._replicas_behind
 
-    def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
-        """As :meth:`RedisClient.ask`."""
-        self._put(_Asked(partial(self._link.ask, script, keys, args), heard))
+    def request(self, script: Script, keys: Sequence[str], args: Sequence[Arg], on_reply: OnReply) -> None:
+        """As :meth:`RedisClient.request`."""
+        self._add(_Request(partial(self._client.request, script, keys, args), on_reply))
 
     def call(self, script: Script, keys: Sequence[str], args: Sequence[Arg] = ()) -> "asyncio.Future[Any]":
         """As :meth:`RedisClient.call`."""
-        return self._promise(partial(self._link.ask, script, keys, args))
+        future = asyncio.get_running_loop().create_future()
+        self.request(script, keys, args, partial(resolve, future))
+        return future
 
     async def close(self) -> None:
-        """End the connection. Whoever still waits is refused."""
-        self._refuse_next()
-        await self._link.close()
+        """End the connection. Requests without a reply get ``unavailable``."""
+        self._reject_next_round()
+        await self._client.close()
 
     # ---- a round
 
-    def _promise(self, send: Send) -> "asyncio.Future[Any]":
-        answer = asyncio.get_running_loop().create_future()
-        self._put(_Asked(send, partial(fulfil, answer)))
-        return answer
-
-    def _put(self, asked: _Asked) -> None:
-        if not self._sealed:
-            self._begin()
-            asked.send(partial(self._heard, asked.heard))
-        elif len(self._next) < MOST_PENDING:
-            self._next.append(asked)
+    def _add(self, request: _Request) -> None:
+        if not self._round_closed:
+            self._open_round()
+            request.send(partial(self._hold, request.on_reply))
+        elif len(self._next_round) < MAX_PENDING:
+            self._next_round.append(request)
         else:
-            asyncio.get_running_loop().call_soon(asked.heard, ApiError("unavailable"))
+            asyncio.get_running_loop().call_soon(request.on_reply, ApiError("unavailable"))
 
-    def _begin(self) -> None:
-        if not self._waiting:
-            self._waiting = True
-            asyncio.get_running_loop().call_soon(self._seal)
+    def _open_round(self) -> None:
+        if not self._round_open:
+            self._round_open = True
+            asyncio.get_running_loop().call_soon(self._close_round)
 
-    def _seal(self) -> None:
-        """No more goes into this round. The PUBLISH, which nobody hears, moves the place in Redis' history up to
-        which this connection waits: a script that only repeats what another one stored has moved nothing."""
-        self._sealed = True
-        self._link.tell("PUBLISH", keys.REPLICAS, "")
-        self._link.then(self._replicated, "WAIT", self._wanted, self._wait_ms)
+    def _close_round(self) -> None:
+        """The PUBLISH, to which nobody subscribes, adds to Redis' replication history, and WAIT waits up to there. A
+        script that only repeats the answer of an earlier one has added nothing by itself."""
+        try:
+            self.before_flush()
+        except Exception:
+            logger.exception("a callback before a round of scripts failed")  # the round must still be closed
+        self._round_closed = True
+        self._client.send("PUBLISH", keys.REPLICAS, "")
+        self._client.request_command(self._end_round, "WAIT", self._wanted, self._wait_ms)
 
-    def _heard(self, heard: Heard, reply: Any) -> None:
+    def _hold(self, on_reply: OnReply, reply: Any) -> None:
         if isinstance(reply, Exception):
-            heard(reply)
+            on_reply(reply)
             return
-        self._held.append(_Held(heard, reply, self._link.connections))
-        self._begin()  # the script was not known and came after WAIT: a round for it
+        self._held.append(_HeldReply(on_reply, reply, self._client.connections))
+        self._open_round()  # Redis did not know the script, so it ran after WAIT: it needs a round of its own
 
-    def _replicated(self, reply: Any) -> None:
-        self._waiting = self._sealed = False
+    def _end_round(self, reply: Any) -> None:
+        self._round_open = self._round_closed = False
         held, self._held = self._held, []
         enough = isinstance(reply, int) and reply >= self._wanted
         self._note(enough=enough, reply=reply)
         if not enough:
-            self._refuse_next()  # nobody waits for one timeout after the other
+            self._reject_next_round()  # otherwise its requests would wait for one timeout after the other
         for each in held:
-            # What another connection brought, another Redis may have said.
-            sure = enough and each.connection == self._link.connections
-            tell_safely(each.heard, each.reply if sure else ApiError("unavailable"))
-        queued, self._next = self._next, []
-        for asked in queued:
-            self._put(asked)
+            # Another connection may have led to another Redis, of which this WAIT says nothing.
+            confirmed = enough and each.connection == self._client.connections
+            run_callback(each.on_reply, each.reply if confirmed else ApiError("unavailable"))
+        queued, self._next_round = self._next_round, []
+        for request in queued:
+            self._add(request)
 
-    def _refuse_next(self) -> None:
-        queued, self._next = self._next, []
-        for asked in queued:
-            tell_safely(asked.heard, ApiError("unavailable"))
+    def _reject_next_round(self) -> None:
+        queued, self._next_round = self._next_round, []
+        for request in queued:
+            run_callback(request.on_reply, ApiError("unavailable"))
 
     def _note(self, *, enough: bool, reply: Any) -> None:
-        if enough is self._short:
-            self._short = not enough
-            if self._short:
-                logger.warning("replicas are behind: chats are refused", wanted=self._wanted, have=str(reply))
+        if enough is self._replicas_behind:
+            self._replicas_behind = not enough
+            if self._replicas_behind:
+                logger.warning("too few replicas keep up: chats are refused", wanted=self._wanted, have=str(reply))
             else:
-                logger.info("replicas have caught up")
+                logger.info("the replicas keep up again")

@@ -196,7 +196,7 @@ def test_no_identity_begins_with_zero(raw: str) -> None:
     with pytest.raises(ApiError) as caught:
         canonical_mobile(raw, "")
     assert caught.value.code == "bad_mobile"
-    assert "with its country code, without a 0 in front" in caught.value.sentence
+    assert "with its country code, without a 0 in front" in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from delivery.messenger import Messenger
 from delivery.notifications import NotificationHandlers, Notifications
 from delivery.presence import Presence
 from delivery.redis.client import RedisClient
-from delivery.redis.replication import Scripts
+from delivery.redis.replication import ScriptRunner
 from delivery.servers import Servers
 from delivery.user_records import UserRecords
 from protocol.entries import Chat, Entry
@@ -61,7 +61,7 @@ class OneServer:
         redis: "Redis | RedisClient",
         server_id: str = "s1",
         rows: dict[str, Row] | None = None,
-        durable: Scripts | None = None,
+        durable: ScriptRunner | None = None,
         **knobs: Any,
     ) -> None:
         self.rows = everybody() if rows is None else rows

@@ -82,4 +82,4 @@ async def test_a_ring_that_fails_leaves_nobody_waiting(redis: "Redis", monkeypat
         server.messenger.send_soon(RAVI, ASHA, [("m-2", "hello")], sent.append)
         await until(lambda: sent)
     assert isinstance(sent[0], list)
-    assert [each["event"] for each in logs] == ["whoever heard a reply failed"] * 2
+    assert [each["event"] for each in logs] == ["the callback of a Redis reply failed"] * 2

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("accounts", "delivery", "handlers", "server", "workers")
 SOURCES = [*(path for room in ROOMS for path in (ROOT / room).rglob("*.py")), ROOT / "app.py"]
 SCRIPTS = [value for value in vars(scripts).values() if isinstance(value, scripts.Script)]
-PLAIN = {"command", "tell", "then", "together", "ring_command"}
+PLAIN = {"command", "send", "request_command", "pipeline", "ring_command"}
 """What takes the words of plain commands."""
 
 
@@ -29,7 +29,8 @@ def commands(source: str) -> Iterator[str]:
 
 def test_plain_commands_are_found_wherever_they_are() -> None:
     source = (
-        'link.command("SET", a)\nlink.together([("ZADD", x) for x in y])\nlink.then(h, "INCR", k)\nlink.write("APPEND")'
+        'redis.command("SET", a)\nredis.pipeline([("ZADD", x) for x in y])\n'
+        'redis.request_command(h, "INCR", k)\nredis.write("APPEND")'
     )
     assert set(commands(source)) == {"SET", "ZADD", "INCR"}
 

@@ -346,7 +346,7 @@ async def test_without_redis_everything_is_unavailable_and_a_disconnect_still_le
     with capture_logs() as logs:
         await post.disconnect(HOLDER, member, 0)
     assert len(server.hub) == 0
-    told = [line["event"] for line in logs if line["event"] != "Redis is away"]
+    told = [line["event"] for line in logs if line["event"] != "cannot connect to Redis"]
     assert told == [
         "a lease could not be released and runs out by itself",
         "a person stays listed here until the sweep",

@@ -1,4 +1,4 @@
-"""Who was cut off waits."""
+"""A client whose connection was closed for what it sent must wait before it connects again."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 
 from delivery import reconnect_penalty as module
-from delivery.reconnect_penalty import FORGOTTEN_SECONDS, HELD_AT_ONCE, MOST_SECONDS, TIDIED_AT, ReconnectPenalty
+from delivery.reconnect_penalty import CLEAN_UP_AT, FORGET_SECONDS, MAX_SECONDS, MAX_WAITING, ReconnectPenalty
 from protocol.errors import ApiError
 
 ASHA, RAVI = "9100000001", "9100000002"
@@ -29,124 +29,124 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_each_time_he_waits_twice_as_long_and_nobody_else_does(clock: Clock) -> None:
-    cooldown = ReconnectPenalty(1.0)
+def test_each_penalty_is_twice_as_long_and_for_one_person_only(clock: Clock) -> None:
+    penalty = ReconnectPenalty(1.0)
     waits = []
     for _ in range(7):
-        cooldown.offended(ASHA)
-        waits.append(cooldown.left(ASHA))
+        penalty.penalize(ASHA)
+        waits.append(penalty.seconds_left(ASHA))
         clock.now += waits[-1]
-    assert waits == [1, 2, 4, 8, 16, MOST_SECONDS, MOST_SECONDS]
-    assert cooldown.left(ASHA) == 0
-    assert cooldown.left(RAVI) == 0
+    assert waits == [1, 2, 4, 8, 16, MAX_SECONDS, MAX_SECONDS]
+    assert penalty.seconds_left(ASHA) == 0
+    assert penalty.seconds_left(RAVI) == 0
 
 
-def test_a_minute_of_good_manners_and_it_is_forgotten(clock: Clock) -> None:
-    cooldown = ReconnectPenalty(1.0)
-    cooldown.offended(ASHA)
-    clock.now += 1 + FORGOTTEN_SECONDS - 1
-    cooldown.offended(ASHA)
-    assert cooldown.left(ASHA) == 2
-    clock.now += 2 + FORGOTTEN_SECONDS + 1
-    cooldown.offended(ASHA)
-    assert cooldown.left(ASHA) == 1
+def test_after_a_minute_without_one_penalties_start_anew(clock: Clock) -> None:
+    penalty = ReconnectPenalty(1.0)
+    penalty.penalize(ASHA)
+    clock.now += 1 + FORGET_SECONDS - 1
+    penalty.penalize(ASHA)
+    assert penalty.seconds_left(ASHA) == 2
+    clock.now += 2 + FORGET_SECONDS + 1
+    penalty.penalize(ASHA)
+    assert penalty.seconds_left(ASHA) == 1
 
 
 def test_it_can_be_switched_off(clock: Clock) -> None:
-    cooldown = ReconnectPenalty(0)
-    cooldown.offended(ASHA)
-    assert cooldown.left(ASHA) == 0
-    assert not cooldown._marks
+    penalty = ReconnectPenalty(0)
+    penalty.penalize(ASHA)
+    assert penalty.seconds_left(ASHA) == 0
+    assert not penalty._penalties
 
 
-def test_it_keeps_no_more_people_than_it_must(clock: Clock) -> None:
-    cooldown = ReconnectPenalty(1.0)
-    for number in range(TIDIED_AT):
-        cooldown.offended(str(number))
-    clock.now += 2 + FORGOTTEN_SECONDS
-    cooldown.offended(ASHA)
-    assert list(cooldown._marks) == [ASHA]
-    for number in range(3 * TIDIED_AT):
-        cooldown.offended(str(number))
-    assert len(cooldown._marks) == 3 * TIDIED_AT + 1, "nobody whose time is not over is let off"
-    clock.now += 2 + FORGOTTEN_SECONDS
-    for number in range(2 * TIDIED_AT):
-        cooldown.offended(f"new {number}")
-    assert len(cooldown._marks) == 2 * TIDIED_AT
+def test_forgotten_penalties_are_deleted(clock: Clock) -> None:
+    penalty = ReconnectPenalty(1.0)
+    for number in range(CLEAN_UP_AT):
+        penalty.penalize(str(number))
+    clock.now += 2 + FORGET_SECONDS
+    penalty.penalize(ASHA)
+    assert list(penalty._penalties) == [ASHA]
+    for number in range(3 * CLEAN_UP_AT):
+        penalty.penalize(str(number))
+    assert len(penalty._penalties) == 3 * CLEAN_UP_AT + 1, "a penalty that is not over is never deleted"
+    clock.now += 2 + FORGET_SECONDS
+    for number in range(2 * CLEAN_UP_AT):
+        penalty.penalize(f"new {number}")
+    assert len(penalty._penalties) == 2 * CLEAN_UP_AT
 
 
-async def test_who_need_not_wait_does_not() -> None:
+async def test_without_a_penalty_nobody_waits() -> None:
     assert not await asyncio.wait_for(ReconnectPenalty(1.0).wait(ASHA), 0.1)
 
 
-async def test_he_is_kept_until_his_time_is_over() -> None:
-    cooldown = ReconnectPenalty(0.2)
-    cooldown.offended(ASHA)
+async def test_a_wait_ends_with_the_penalty() -> None:
+    penalty = ReconnectPenalty(0.2)
+    penalty.penalize(ASHA)
     before = time.monotonic()
-    assert await cooldown.wait(ASHA)
+    assert await penalty.wait(ASHA)
     assert 0.19 <= time.monotonic() - before < 1
-    assert not cooldown._held
+    assert not penalty._waiting
 
 
-async def test_a_timer_that_is_early_refuses_nobody(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+async def test_a_timer_that_fires_early_is_no_error(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     async def sleep(seconds: float) -> None:
         clock.now += seconds - 0.001
 
     monkeypatch.setattr(module.asyncio, "sleep", sleep)
-    cooldown = ReconnectPenalty(1.0)
-    cooldown.offended(ASHA)
-    await cooldown.wait(ASHA)
-    assert 0 < cooldown.left(ASHA) < 0.002
+    penalty = ReconnectPenalty(1.0)
+    penalty.penalize(ASHA)
+    await penalty.wait(ASHA)
+    assert 0 < penalty.seconds_left(ASHA) < 0.002
 
 
-async def test_who_offends_again_while_he_waits_is_refused(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    cooldown = ReconnectPenalty(1.0)
+async def test_a_new_penalty_during_the_wait_is_an_error(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    penalty = ReconnectPenalty(1.0)
 
     async def sleep(seconds: float) -> None:
-        cooldown.offended(ASHA)
+        penalty.penalize(ASHA)
         clock.now += seconds
 
     monkeypatch.setattr(module.asyncio, "sleep", sleep)
-    cooldown.offended(ASHA)
+    penalty.penalize(ASHA)
     with pytest.raises(ApiError) as caught:
-        await cooldown.wait(ASHA)
+        await penalty.wait(ASHA)
     assert caught.value.retry_after == 1
 
 
-async def test_who_has_to_wait_for_longer_is_kept_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HELD_SECONDS", 0.1)
-    cooldown = ReconnectPenalty(5.0)
-    cooldown.offended(ASHA)
+async def test_a_penalty_longer_than_the_wait_is_an_error_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 0.1)
+    penalty = ReconnectPenalty(5.0)
+    penalty.penalize(ASHA)
     before = time.monotonic()
     with pytest.raises(ApiError) as caught:
-        await cooldown.wait(ASHA)
+        await penalty.wait(ASHA)
     assert 0.09 <= time.monotonic() - before < 1
     assert caught.value.code == "too_many_requests"
     assert 4 < (caught.value.retry_after or 0) < 5
 
 
-async def test_only_a_few_of_one_person_are_kept(clock: Clock) -> None:
-    cooldown = ReconnectPenalty(1.0)
-    cooldown.offended(ASHA)
-    kept = [asyncio.ensure_future(cooldown.wait(ASHA)) for _ in range(HELD_AT_ONCE)]
+async def test_only_a_few_upgrades_of_one_person_wait(clock: Clock) -> None:
+    penalty = ReconnectPenalty(1.0)
+    penalty.penalize(ASHA)
+    waiting = [asyncio.ensure_future(penalty.wait(ASHA)) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(ApiError) as caught:
-        await cooldown.wait(ASHA)
+        await penalty.wait(ASHA)
     assert caught.value.code == "too_many_requests"
-    for task in kept:
+    for task in waiting:
         task.cancel()
-    await asyncio.gather(*kept, return_exceptions=True)
-    assert not cooldown._held, "who gave up makes room"
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert not penalty._waiting, "an upgrade that gave up makes room"
 
 
-async def test_a_device_replaced_again_and_again_waits_and_nobody_else() -> None:
-    cooldown = ReconnectPenalty(10)
-    for _ in range(module.REPLACED_FREELY):
-        cooldown.replaced("1", "phone")
-        assert cooldown.left("1", "phone") == 0
+async def test_a_device_replaced_again_and_again_gets_a_penalty_of_its_own() -> None:
+    penalty = ReconnectPenalty(10)
+    for _ in range(module.FREE_REPLACEMENTS):
+        penalty.note_replaced("1", "phone")
+        assert penalty.seconds_left("1", "phone") == 0
     for wait in (10, 20, 30, 30):
-        cooldown.replaced("1", "phone")
-        assert wait - 1 < cooldown.left("1", "phone") <= wait
-    assert cooldown.left("1", "laptop") == cooldown.left("1") == cooldown.left("2", "phone") == 0
+        penalty.note_replaced("1", "phone")
+        assert wait - 1 < penalty.seconds_left("1", "phone") <= wait
+    assert penalty.seconds_left("1", "laptop") == penalty.seconds_left("1") == penalty.seconds_left("2", "phone") == 0
     with pytest.raises(ApiError, match="too_many_requests"):
-        await asyncio.gather(*[cooldown.wait("1", "phone") for _ in range(HELD_AT_ONCE + 1)])
+        await asyncio.gather(*[penalty.wait("1", "phone") for _ in range(MAX_WAITING + 1)])

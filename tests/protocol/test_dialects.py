@@ -6,28 +6,28 @@ from typing import Any
 import pytest
 
 from protocol.bad_frames import Named
-from protocol.dialects import V1, Dialect, Seed, Welcome
+from protocol.dialects import V1, Dialect, Hello, Seed
 from protocol.entries import Chat, Receipt
 from protocol.errors import ERRORS, ApiError
 
 A, B = "919800000001", "919800000002"
-WELCOME = Welcome("server-1", "connection-1", "primary", A, "Asha", "epoch-1", 256, 16384, 20)
+HELLO = Hello("server-1", "connection-1", "primary", A, "Asha", "epoch-1", 256, 16384, 20)
 CHAT = Chat("1700000000123-0", B, "m1", "héllo")
 RECEIPT = Receipt("1700000000456-1", B, "read", ["m1", "m2"])
 
 
-def _said(frames: list[bytes]) -> list[dict[str, Any]]:
+def _decoded(frames: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(frame) for frame in frames]
 
 
 def test_the_seed_greets_as_it_always_did() -> None:
-    assert _said(Seed().welcome(WELCOME)) == [
+    assert _decoded(Seed().hello(HELLO)) == [
         {"type": "system", "message": "dear user:Asha you are connected to the server!"}
     ]
 
 
 def test_hello_names_everything_a_client_has_to_know() -> None:
-    assert _said(V1().welcome(WELCOME)) == [
+    assert _decoded(V1().hello(HELLO)) == [
         {
             "type": "hello",
             "serverId": "server-1",
@@ -46,7 +46,7 @@ def test_hello_names_everything_a_client_has_to_know() -> None:
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_a_chat_is_the_same_in_both(dialect: Dialect, mode: Any) -> None:
-    assert _said(dialect.chat(CHAT, A, mode)) == [
+    assert _decoded(dialect.chat(CHAT, A, mode)) == [
         {
             "type": "chat",
             "to": A,
@@ -63,8 +63,8 @@ def test_a_chat_is_the_same_in_both(dialect: Dialect, mode: Any) -> None:
 def test_a_receipt_is_one_frame_or_one_for_each_chat() -> None:
     common = {"type": "ack", "to": A, "from": B, "ackType": "read"}
     place = {"timestamp": 1_700_000_000_456, "streamId": "1700000000456-1"}
-    assert _said(V1().receipt(RECEIPT, A)) == [common | place | {"messageIds": ["m1", "m2"]}]
-    assert _said(Seed().receipt(RECEIPT, A)) == [
+    assert _decoded(V1().receipt(RECEIPT, A)) == [common | place | {"messageIds": ["m1", "m2"]}]
+    assert _decoded(Seed().receipt(RECEIPT, A)) == [
         common | place | {"messageId": "m1"},
         common | place | {"messageId": "m2"},
     ]
@@ -72,33 +72,35 @@ def test_a_receipt_is_one_frame_or_one_for_each_chat() -> None:
 
 def test_the_single_tick() -> None:
     facts = {"messageId": "m1", "to": B, "timestamp": 7}
-    assert _said(V1().sent("m1", B, 7)) == [{"type": "sent"} | facts]
-    (seed,) = _said(Seed().sent("m1", B, 7))
+    assert _decoded(V1().sent("m1", B, 7)) == [{"type": "sent"} | facts]
+    (seed,) = _decoded(Seed().sent("m1", B, 7))
     assert seed.items() >= ({"type": "system", "status": "sent"} | facts).items()
 
 
 def test_the_seed_has_no_word_for_synced() -> None:
     assert Seed().synced(3) == []
-    assert _said(V1().synced(0)) == [{"type": "synced", "count": 0}]
+    assert _decoded(V1().synced(0)) == [{"type": "synced", "count": 0}]
 
 
 def test_resync_is_told_in_both() -> None:
-    assert _said(V1().resync("e2", "why")) == [{"type": "resync", "epoch": "e2", "reason": "why"}]
-    assert _said(Seed().resync("e2", "why")) == [{"type": "system", "message": "why", "code": "resync", "epoch": "e2"}]
+    assert _decoded(V1().resync("e2", "why")) == [{"type": "resync", "epoch": "e2", "reason": "why"}]
+    assert _decoded(Seed().resync("e2", "why")) == [
+        {"type": "system", "message": "why", "code": "resync", "epoch": "e2"}
+    ]
 
 
 def test_an_unknown_recipient_is_spelled_as_the_original_did() -> None:
-    (seed,) = _said(Seed().error(ApiError("no_such_person"), "chat", Named("m1", B)))
+    (seed,) = _decoded(Seed().error(ApiError("no_such_person"), "chat", Named("m1", B)))
     assert (seed["component"], seed["code"]) == ("user does not exists", "no_such_person")
     assert (seed["messageId"], seed["to"]) == ("m1", B)
-    (v1,) = _said(V1().error(ApiError("no_such_person"), "chat", Named("m1")))
+    (v1,) = _decoded(V1().error(ApiError("no_such_person"), "chat", Named("m1")))
     assert v1["component"] == "chat"
 
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
 @pytest.mark.parametrize("code", sorted(ERRORS))
 def test_every_refusal_says_whether_a_retry_can_help(dialect: Dialect, code: str) -> None:
-    (frame,) = _said(dialect.error(ApiError(code), "chat"))
+    (frame,) = _decoded(dialect.error(ApiError(code), "chat"))
     assert (frame["type"], frame["code"], frame["retryable"]) == ("error", code, ERRORS[code].retryable)
     assert frame["message"]
     assert ("retryAfter" in frame) == ERRORS[code].retryable
@@ -106,16 +108,16 @@ def test_every_refusal_says_whether_a_retry_can_help(dialect: Dialect, code: str
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
 def test_a_refusal_says_which_frame_it_means_and_nothing_it_does_not_know(dialect: Dialect) -> None:
-    (nameless,) = _said(dialect.error(ApiError("bad_json"), "frame"))
+    (nameless,) = _decoded(dialect.error(ApiError("bad_json"), "frame"))
     assert not nameless.keys() & {"messageId", "to", "messageIds", "streamIds"}
-    (chat,) = _said(dialect.error(ApiError("mailbox_full"), "chat", Named("m1", B)))
+    (chat,) = _decoded(dialect.error(ApiError("mailbox_full"), "chat", Named("m1", B)))
     assert chat.items() >= {"messageId": "m1", "to": B}.items()
     assert not chat.keys() & {"messageIds", "streamIds"}
-    (ack,) = _said(dialect.error(ApiError("unavailable"), "ack", Named(None, B, ("m1", "m2"), ("5-0",))))
+    (ack,) = _decoded(dialect.error(ApiError("unavailable"), "ack", Named(None, B, ("m1", "m2"), ("5-0",))))
     assert ack.items() >= {"to": B, "messageIds": ["m1", "m2"], "streamIds": ["5-0"]}.items()
     assert "messageId" not in ack
 
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
 def test_a_ping_in_text_is_answered(dialect: Dialect) -> None:
-    assert _said(dialect.pong()) == [{"type": "pong"}]
+    assert _decoded(dialect.pong()) == [{"type": "pong"}]

@@ -14,7 +14,7 @@ WORDS = {True: "yes", False: "no"}
 
 def test_the_page_lists_every_code_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \| (yes|no) \| (.+) \|$", PAGE, re.MULTILINE)
-    assert rows == [(code, str(r.status), WORDS[r.retryable], r.sentence) for code, r in ERRORS.items()]
+    assert rows == [(code, str(r.status), WORDS[r.retryable], r.message) for code, r in ERRORS.items()]
 
 
 def test_the_page_lists_every_close_code_and_no_other() -> None:
@@ -44,7 +44,7 @@ def test_a_status_that_asks_for_patience_is_retryable_and_no_other_refusal_of_th
 def test_a_refusal_has_the_one_body(code: str) -> None:
     body = ApiError(code).body()
     assert body.pop("type") == f"urn:whatsapp-mini:{code}"
-    assert body.pop("message") == body.pop("title") == ERRORS[code].sentence
+    assert body.pop("message") == body.pop("title") == ERRORS[code].message
     assert body == {"success": False, "status": ERRORS[code].status, "code": code}
 
 

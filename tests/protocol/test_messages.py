@@ -2,28 +2,28 @@
 
 import msgspec
 
-from protocol.messages import CHUNK_BYTES, pack
+from protocol.messages import CHUNK_BYTES, batch_frames
 
 FRAMES = [b'{"n":%d}' % n for n in range(5)]
 
 
 def test_the_seed_dialect_takes_one_frame_a_message() -> None:
-    assert list(pack(FRAMES, joined=False)) == FRAMES
+    assert list(batch_frames(FRAMES, joined=False)) == FRAMES
 
 
 def test_frames_that_are_ready_together_travel_together() -> None:
-    (message,) = pack(FRAMES, joined=True)
+    (message,) = batch_frames(FRAMES, joined=True)
     assert msgspec.json.decode(message) == [{"n": n} for n in range(5)]
 
 
 def test_one_frame_is_no_array_and_none_is_no_message() -> None:
-    assert list(pack(FRAMES[:1], joined=True)) == FRAMES[:1]
-    assert list(pack([], joined=True)) == []
+    assert list(batch_frames(FRAMES[:1], joined=True)) == FRAMES[:1]
+    assert list(batch_frames([], joined=True)) == []
 
 
 def test_no_message_grows_beyond_its_limit_and_the_order_stays() -> None:
     frames = [b'"%s"' % (bytes([65 + n]) * 20_000) for n in range(7)] + [b'"%s"' % (b"x" * (CHUNK_BYTES + 1))]
-    messages = list(pack(frames, joined=True))
+    messages = list(batch_frames(frames, joined=True))
     decoded = [msgspec.json.decode(message) for message in messages]
     flat = [one for each in decoded for one in (each if isinstance(each, list) else [each])]
     assert flat == [msgspec.json.decode(frame) for frame in frames]

@@ -122,7 +122,7 @@ async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
 
 
 async def refused(_request: Request, refusal: ApiError) -> HTTPResponse:
-    return json(refusal.body(), status=refusal.rule.status)
+    return json(refusal.body(), status=refusal.spec.status)
 
 
 @contextlib.asynccontextmanager

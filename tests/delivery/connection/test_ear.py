@@ -135,9 +135,9 @@ async def test_too_many_bad_frames_end_it_and_what_is_queued_behind_them_is_drop
     line.say("m-1")
     gate.open()
     await until(lambda: line.socket.closes)
-    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
+    assert 9 < line.server.hub.cooldown.seconds_left(RAVI) <= 10
     line.ear.handle_violation()  # what he writes behind it is no frame either: that is the same offence
-    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
+    assert 9 < line.server.hub.cooldown.seconds_left(RAVI) <= 10
     await line.over()
     assert line.socket.codes() == [4503]
     assert len(line.socket.of("error")) == 3
@@ -148,7 +148,7 @@ async def test_who_was_closed_for_another_reason_has_not_offended_by_what_comes_
     line = await Line(redis, cooldown_seconds=10).begin()
     line.connection.close(REPLACED)
     line.ear.handle_violation()
-    assert line.server.hub.cooldown.left(RAVI) == 0
+    assert line.server.hub.cooldown.seconds_left(RAVI) == 0
     await line.over()
 
 
@@ -196,8 +196,8 @@ async def test_who_broke_the_protocol_has_to_wait_before_he_comes_again_and_nobo
         line.ear.handle_violation()
     line.ear.handle_lost(1002, "reserved bits are set")
     await line.over()
-    assert 9 < line.server.hub.cooldown.left(RAVI) <= 10
-    assert line.server.hub.cooldown.left(ASHA) == 0
+    assert 9 < line.server.hub.cooldown.seconds_left(RAVI) <= 10
+    assert line.server.hub.cooldown.seconds_left(ASHA) == 0
 
 
 async def test_our_own_failure_ends_it_as_such_and_releases_the_lease(redis: "Redis") -> None:
@@ -271,7 +271,7 @@ async def test_a_client_that_floods_for_long_is_closed_only_if_nothing_comes_of_
         assert line.socket.codes() == []
     else:
         assert line.socket.codes() == [1008]
-        assert line.server.hub.cooldown.left(RAVI) > 0
+        assert line.server.hub.cooldown.seconds_left(RAVI) > 0
 
 
 async def test_a_client_that_stops_for_a_while_begins_anew(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:

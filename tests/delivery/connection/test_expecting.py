@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from delivery.connection.carrier import Carrier
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder
-from delivery.redis.client import RedisClient, fulfil
+from delivery.redis.client import RedisClient, resolve
 from tests.delivery.connection.by_hand import Line
 from tests.delivery.one_server import ASHA, EVE, RAVI, until
 from tools.devstack.valkey import Valkey
@@ -35,7 +35,7 @@ class Deaf(Line):
         """Chats for Ravi are on their way; their streamIds."""
         stored: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         chats = [(message_id, "hello") for message_id in message_ids]
-        self.server.messenger.send_soon(sender, RAVI, chats, lambda answer: fulfil(stored, answer))
+        self.server.messenger.send_soon(sender, RAVI, chats, lambda answer: resolve(stored, answer))
         return stored
 
     def heard(self) -> list[str]:
@@ -66,7 +66,7 @@ async def test_a_chat_for_somebody_who_is_here_comes_with_its_own_storing(redis:
 async def test_a_receipt_for_somebody_who_is_here_comes_with_its_own_storing(redis: "Redis") -> None:
     line = await Deaf(redis).begin()
     told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    line.server.messenger.acknowledge_soon(ASHAS, RAVI, ["m-1", "m-2"], lambda error: fulfil(told, error))
+    line.server.messenger.acknowledge_soon(ASHAS, RAVI, ["m-1", "m-2"], lambda error: resolve(told, error))
     await told
     await until(lambda: line.socket.of("ack"))
     assert line.socket.of("ack")[0]["messageIds"] == ["m-1", "m-2"]
@@ -155,7 +155,7 @@ async def test_without_redis_nothing_is_expected(
 ) -> None:
     line, reads = await Line(own_link).begin(), Reads(monkeypatch)
     await asyncio.to_thread(own_valkey.kill)
-    await until(lambda: not line.server.mailbox.at_ease)
+    await until(lambda: not line.server.mailbox.is_healthy)
     told: list[Any] = []
     line.server.messenger.send_soon(ASHA, RAVI, [("m-1", "hello")], told.append)
     line.server.messenger.acknowledge_soon(ASHAS, RAVI, ["m-2"], told.append)
@@ -177,7 +177,7 @@ async def test_who_fails_as_he_expects_is_no_business_of_whoever_sends(
     with capture_logs() as logs:
         await line.hear("m-1")  # it was rung for
         told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        line.server.messenger.send_soon(ASHA, RAVI, [("m-2", "hello")], lambda answer: fulfil(told, answer))
+        line.server.messenger.send_soon(ASHA, RAVI, [("m-2", "hello")], lambda answer: resolve(told, answer))
         assert len(await told) == 1
     assert [each["event"] for each in logs] == ["somebody could not expect anything"]
     await until(lambda: len(line.socket.of("chat")) == 3)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from delivery.mailbox import Deposited, Mode
 from delivery.presence import Holder
-from delivery.redis.client import fulfil
+from delivery.redis.client import resolve
 from protocol.entries import Chat, Entry, Receipt
 from protocol.errors import ApiError
 from tests.delivery.models.clocks import Clocks
@@ -263,7 +263,7 @@ class PostMachine(LeaseMachine):
 
         async def note() -> str:
             noted = asyncio.get_running_loop().create_future()
-            self.office.mailbox.acked(holder.mobile, sender, names, partial(fulfil, noted))
+            self.office.mailbox.acked(holder.mobile, sender, names, partial(resolve, noted))
             await noted
             return "noted"
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, Literal, NamedTuple
 
-from delivery.redis.client import Arg, Heard, RedisClient
+from delivery.redis.client import Arg, OnReply, RedisClient
 from delivery.scripts import Script
 from protocol.errors import ApiError
 from settings import Settings
@@ -101,7 +101,7 @@ class RoughLink(RedisClient):
             self._break()
         return reply
 
-    def ask(self, script: Script, keys: Sequence[str], args: Sequence[Arg], heard: Heard) -> None:
+    def request(self, script: Script, keys: Sequence[str], args: Sequence[Arg], on_reply: OnReply) -> None:
         """The same for whoever is told instead of waiting."""
 
         async def tell() -> None:
@@ -109,13 +109,13 @@ class RoughLink(RedisClient):
                 reply = await self.call(script, keys, args)
             except Exception as error:  # noqa: BLE001 - told, as the link's own does
                 reply = error
-            heard(reply)
+            on_reply(reply)
 
         self._asked = asyncio.get_running_loop().create_task(tell())
 
     def _break(self) -> None:
-        if self._line is not None:
-            self._line.abort()
+        if self._connection is not None:
+            self._connection.abort()
         raise ApiError("unavailable")
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> Any:

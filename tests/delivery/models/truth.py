@@ -62,7 +62,7 @@ async def look(link: RedisClient, mobiles: Sequence[str]) -> tuple[dict[str, Tru
     """Everybody's slot, and the keys that are nobody's."""
     names = sorted(name.decode() for name in await link.command("KEYS", "*"))
     commands = [each for name in names for each in (("TTL", name), _reading(name))]
-    replies = await link.together(commands) if names else []
+    replies = await link.pipeline(commands) if names else []
     found, strange = {mobile: Truth() for mobile in mobiles}, set[str]()
     for name, ttl, content in zip(names, replies[::2], replies[1::2], strict=True):
         word, _, tag = name.partition(":")

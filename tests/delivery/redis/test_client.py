@@ -1,4 +1,4 @@
-"""Redis away, Redis restarted, Redis that cannot write or does not answer: one refusal, nothing repeated in secret."""
+"""Redis is away, restarts, cannot write or does not answer: each is one coded error, and no command runs twice."""
 
 import asyncio
 import secrets
@@ -6,12 +6,15 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
 
-from delivery.redis import client as link_module
+from delivery.redis import client as module
 from delivery.redis.client import RedisClient
 from delivery.scripts import PRESENCE
 from protocol.errors import ApiError
@@ -46,22 +49,53 @@ def link(redis: "Redis") -> RedisClient:
     return link_to(redis)
 
 
-async def test_a_script_is_given_again_to_a_redis_that_forgot_it(link: RedisClient, redis: "Redis") -> None:
+async def test_a_script_that_redis_forgot_is_loaded_again(link: RedisClient, redis: "Redis") -> None:
     for _ in range(2):
         await redis.script_flush()
         assert await link.call(PRESENCE, KEYS, ["9200000001"]) == [b"unloaded", b""]
 
 
-async def test_commands_together_answer_in_order(link: RedisClient) -> None:
-    assert await link.together([("SET", "a", 1), ("GET", "a"), ("GET", "b")]) == [b"OK", b"1", None]
+async def test_a_pipeline_answers_in_order(link: RedisClient) -> None:
+    assert await link.pipeline([("SET", "a", 1), ("GET", "a"), ("GET", "b")]) == [b"OK", b"1", None]
 
 
-async def test_a_tick_of_commands_is_one_write_and_every_reply_finds_its_asker(link: RedisClient) -> None:
+async def test_every_reply_reaches_its_own_caller(link: RedisClient) -> None:
     replies = await asyncio.gather(*(link.command("ECHO", str(n)) for n in range(500)))
     assert replies == [str(n).encode() for n in range(500)]
 
 
-async def test_whoever_gives_up_waiting_leaves_the_replies_of_others_alone(link: RedisClient) -> None:
+async def test_what_is_requested_before_a_flush_leaves_in_the_same_write(own: RedisClient) -> None:
+    await own.command("PING")
+    writes: list[bytes] = []
+    connection = own._connection
+    assert connection is not None
+    assert connection._transport is not None
+    transport = connection._transport
+    replies: list[Any] = []
+    connection._transport = cast("asyncio.Transport", SimpleNamespace(write=writes.append, abort=transport.abort))
+    own.before_flush = lambda: own.request_command(replies.append, "ECHO", "later")
+    first = own.command("ECHO", "first")
+    await asyncio.sleep(0)
+    assert len(writes) == 1
+    connection._transport = transport
+    transport.write(writes[0])
+    own.before_flush = lambda: None
+    assert await first == b"first"
+    await own.command("PING")
+    assert replies == [b"later"]
+
+
+async def test_a_failing_callback_before_a_flush_does_not_hold_up_the_commands(own: RedisClient) -> None:
+    def fail() -> None:
+        raise ValueError
+
+    own.before_flush = fail
+    with capture_logs() as logs:
+        assert await own.command("PING") == b"PONG"
+    assert [line["event"] for line in logs] == ["a callback before a write to Redis failed"]
+
+
+async def test_a_cancelled_caller_does_not_shift_the_replies_of_others(link: RedisClient) -> None:
     await link.command("PING")
     gone = asyncio.ensure_future(link.command("ECHO", "mine"))
     other = asyncio.ensure_future(link.command("ECHO", "other"))
@@ -70,41 +104,43 @@ async def test_whoever_gives_up_waiting_leaves_the_replies_of_others_alone(link:
     assert await other == b"other"
 
 
-async def test_a_wrong_command_is_our_bug_and_no_absence(link: RedisClient, redis: "Redis") -> None:
+async def test_a_wrong_command_is_not_reported_as_unavailable(link: RedisClient, redis: "Redis") -> None:
     await redis.set("a", 1)
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         await link.command("HGET", "a", "b")
     with pytest.raises(ResponseError, match="BUSYGROUP"):
-        await link.together([("XGROUP", "CREATE", "s", "g", 0, "MKSTREAM")] * 2)
+        await link.pipeline([("XGROUP", "CREATE", "s", "g", 0, "MKSTREAM")] * 2)
 
 
-async def test_what_is_only_told_arrives_and_its_failure_harms_nobody(link: RedisClient, redis: "Redis") -> None:
-    link.tell("SET", "a", 1)
-    link.tell("HGET", "a", "b")
+async def test_a_command_without_a_reply_arrives_and_its_failure_harms_no_other(
+    link: RedisClient, redis: "Redis"
+) -> None:
+    link.send("SET", "a", 1)
+    link.send("HGET", "a", "b")
     assert await link.command("GET", "a") == b"1"
 
 
-async def test_nobody_listening_is_unavailable(tmp_path: Path) -> None:
+async def test_a_redis_that_does_not_listen_is_unavailable(tmp_path: Path) -> None:
     link = linked(f"unix://{tmp_path / 'none.sock'}")
     started = time.monotonic()
-    for work in (link.command("PING"), link.call(PRESENCE, KEYS, ["x"]), link.together([("PING",)])):
+    for work in (link.command("PING"), link.call(PRESENCE, KEYS, ["x"]), link.pipeline([("PING",)])):
         with pytest.raises(ApiError, match="unavailable"):
             await work
-    assert time.monotonic() - started < 3 * (0.4 + link_module.CHECK_SECONDS + 0.2)
+    assert time.monotonic() - started < 3 * (0.4 + module.CHECK_SECONDS + 0.2)
     await link.close()
 
 
-async def test_silence_is_unavailable_within_the_limits() -> None:
+async def test_a_redis_that_does_not_answer_is_unavailable_within_the_limits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         link = linked(f"redis://127.0.0.1:{deaf.getsockname()[1]}")
         started = time.monotonic()
         answers = await asyncio.gather(*(link.command("PING") for _ in range(3)), return_exceptions=True)
         assert [str(answer) for answer in answers] == ["unavailable"] * 3
-        assert time.monotonic() - started < 0.4 + 0.4 + 2 * link_module.CHECK_SECONDS + 0.2
+        assert time.monotonic() - started < 0.4 + 0.4 + 2 * module.CHECK_SECONDS + 0.2
         await link.close()
 
 
-async def test_a_cut_refuses_who_waits_and_is_mended_for_who_comes(own: RedisClient) -> None:
+async def test_a_lost_connection_fails_pending_commands_and_later_ones_reconnect(own: RedisClient) -> None:
     mine = await own.command("CLIENT", "ID")
     blocked = asyncio.ensure_future(own.command("BLPOP", "never", 0))
     await asyncio.sleep(0.05)
@@ -131,7 +167,7 @@ async def test_a_restart_is_survived(own: RedisClient, own_valkey: Valkey) -> No
     assert await own.call(PRESENCE, KEYS, ["9200000001"]) == [b"unloaded", b""]
 
 
-async def test_who_asks_before_redis_is_there_is_served_when_it_comes(own: RedisClient, own_valkey: Valkey) -> None:
+async def test_commands_sent_before_redis_is_there_run_when_it_comes(own: RedisClient, own_valkey: Valkey) -> None:
     own_valkey.kill()
     early = [asyncio.ensure_future(own.command("RPUSH", "list", n)) for n in range(20)]
     await asyncio.sleep(0.05)
@@ -140,27 +176,29 @@ async def test_who_asks_before_redis_is_there_is_served_when_it_comes(own: Redis
     assert await own.command("LRANGE", "list", 0, -1) == [str(n).encode() for n in range(20)]
 
 
-async def test_no_more_than_so_many_wait(own: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "MOST_PENDING", 2)
+async def test_pending_commands_are_bounded(own: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 2)
     answers = await asyncio.gather(*(own.command("PING") for _ in range(4)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["b'PONG'", "b'PONG'", "unavailable", "unavailable"]
     assert await own.command("PING") == b"PONG"
 
 
-async def test_it_is_at_ease_when_it_stands_and_little_waits(own: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "MOST_PENDING", 8)
-    assert not own.at_ease
+async def test_it_is_healthy_when_connected_with_little_pending(
+    own: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 8)
+    assert not own.is_healthy
     await own.command("PING")
-    assert own.at_ease
+    assert own.is_healthy
     first = own.command("PING")
-    assert own.at_ease
+    assert own.is_healthy
     second = own.command("PING")
-    assert not own.at_ease
+    assert not own.is_healthy
     await asyncio.gather(first, second)
-    assert own.at_ease
+    assert own.is_healthy
 
 
-async def test_a_password_and_a_database_are_said_first(own_valkey: Valkey) -> None:
+async def test_it_logs_in_and_selects_a_database_first(own_valkey: Valkey) -> None:
     async with Redis.from_url(own_valkey.url) as admin:
         await admin.config_set("requirepass", "let-me-in")
         named = linked(own_valkey.url.replace("unix://", "unix://:let-me-in@").replace("db=0", "db=3"))
@@ -174,7 +212,7 @@ async def test_a_password_and_a_database_are_said_first(own_valkey: Valkey) -> N
         await wrong.close()
 
 
-async def test_memory_at_its_end_is_storage_that_is_full(link: RedisClient, redis: "Redis") -> None:
+async def test_a_redis_without_memory_is_storage_full(link: RedisClient, redis: "Redis") -> None:
     await redis.config_set("maxmemory", "1")
     try:
         with pytest.raises(ApiError, match="storage_full"):
@@ -183,7 +221,7 @@ async def test_memory_at_its_end_is_storage_that_is_full(link: RedisClient, redi
         await redis.config_set("maxmemory", "0")
 
 
-async def test_after_the_end_nobody_waits(own: RedisClient) -> None:
+async def test_closing_fails_pending_commands(own: RedisClient) -> None:
     await own.command("PING")
     waiting = asyncio.ensure_future(own.command("BLPOP", "never", 0))
     await asyncio.sleep(0.05)
@@ -193,6 +231,6 @@ async def test_after_the_end_nobody_waits(own: RedisClient) -> None:
 
 
 @pytest.mark.parametrize("code", ["READONLY x", "MISCONF x", "LOADING x", "NOREPLICAS x", "BUSY Redis is busy"])
-async def test_what_counts_as_away(link: RedisClient, code: str) -> None:
+async def test_these_error_codes_mean_unavailable(link: RedisClient, code: str) -> None:
     with pytest.raises(ApiError, match="unavailable"):
         await link.command("EVAL", "return redis.error_reply(ARGV[1])", 0, code)

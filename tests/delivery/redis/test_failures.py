@@ -1,4 +1,4 @@
-"""What Redis cannot do is logged by kind, not by chat."""
+"""Rejected commands are logged by kind, not one by one."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,7 +9,7 @@ from delivery.redis.failures import Failures
 WORDS = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
-def test_each_kind_is_logged_at_once_and_then_once_in_a_while_with_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_is_logged_at_once_and_then_once_a_minute_with_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(failures.time, "monotonic", lambda: now[0])
     noted = Failures()
@@ -21,12 +21,17 @@ def test_each_kind_is_logged_at_once_and_then_once_in_a_while_with_a_count(monke
         now[0] += failures.QUIET_SECONDS
         noted.note("send", WORDS)
         noted.note("send", WORDS)
-    said = [(line["script"], line["error"].split(" ")[0], line["more_since_last"]) for line in logs]
-    assert said == [("send", "WRONGTYPE", 0), ("collect", "WRONGTYPE", 0), ("send", "ERR", 0), ("send", "WRONGTYPE", 4)]
+    logged = [(line["script"], line["error"].split(" ")[0], line["more_since_last"]) for line in logs]
+    assert logged == [
+        ("send", "WRONGTYPE", 0),
+        ("collect", "WRONGTYPE", 0),
+        ("send", "ERR", 0),
+        ("send", "WRONGTYPE", 4),
+    ]
 
 
 def test_kinds_are_bounded() -> None:
     noted = Failures()
-    for number in range(10 * failures.MOST_KINDS):
+    for number in range(10 * failures.MAX_KINDS):
         noted.note("send", f"CODE{number} words")
-    assert len(noted._kinds) <= failures.MOST_KINDS
+    assert len(noted._kinds) <= failures.MAX_KINDS

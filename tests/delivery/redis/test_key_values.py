@@ -4,7 +4,7 @@ from redis.asyncio import Redis
 
 from delivery.redis import key_values as store_module
 from delivery.redis.key_values import KeyValues
-from delivery.redis.replication import Scripts
+from delivery.redis.replication import ScriptRunner
 from tests.support.links import link_to
 
 
@@ -40,10 +40,11 @@ async def test_what_is_written_surely_goes_where_is_waited_for(redis: "Redis") -
     asked: list[str] = []
 
     class Noting:
-        def __init__(self, scripts: Scripts) -> None:
+        def __init__(self, scripts: ScriptRunner) -> None:
             self.call = scripts.call
-            self.ask = scripts.ask
-            self.at_ease = True
+            self.request = scripts.request
+            self.before_flush = scripts.before_flush
+            self.is_healthy = True
 
     noting = Noting(link_to(redis))
 

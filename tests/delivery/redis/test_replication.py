@@ -1,4 +1,4 @@
-"""What is told rests on what replicas have: a real master and a real replica, cut off, frozen, or leading."""
+"""Replies rest on what replicas have. Tried with a real master and a real replica, cut off, frozen, or promoted."""
 
 import asyncio
 import time
@@ -11,9 +11,10 @@ import pytest
 from redis import Redis as Client
 
 from delivery.presence import Holder
-from delivery.redis.client import RedisClient
+from delivery.redis.client import OnReply, RedisClient
 from delivery.redis.key_values import KeyValues
-from delivery.redis.replication import Replicated
+from delivery.redis.replication import ReplicatedScripts
+from delivery.scripts import WRITE
 from protocol.errors import ApiError
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, make_settings, until
 from tools.devstack.places import socket_directory
@@ -27,7 +28,7 @@ HOLDER = Holder(RAVI, "primary", "s1", "c1")
 
 @dataclass
 class Pair:
-    """A master and its replica, each of which can be asked directly."""
+    """A master and its replica, each with a direct client."""
 
     master: Valkey
     replica: Valkey
@@ -35,22 +36,22 @@ class Pair:
     clients: dict[str, Client] = field(default_factory=dict)
 
     def client(self, server: Valkey) -> Client:
-        """Straight to it."""
+        """A direct client."""
         return self.clients.setdefault(server.url, Client.from_url(server.url, decode_responses=True))
 
     def join(self) -> None:
-        """The replica follows, and has caught up."""
+        """Make the replica follow, and wait until it has caught up."""
         replica = self.client(self.replica)
         replica.replicaof("127.0.0.1", self.port)  # type: ignore[no-untyped-call]
         assert wait_until(lambda: replica.info("replication")["master_link_status"] == "up", 10)
 
     def cut(self) -> None:
-        """The replica follows nobody that is there."""
+        """Make the replica follow a master that does not exist."""
         self.client(self.replica).replicaof("127.0.0.1", free_port())  # type: ignore[no-untyped-call]
         assert wait_until(lambda: self.client(self.master).info("replication")["connected_slaves"] == 0, 10)
 
     def lead(self) -> None:
-        """The replica is a master from now on."""
+        """Promote the replica."""
         self.client(self.replica).replicaof("NO", "ONE")  # type: ignore[no-untyped-call]
 
 
@@ -78,15 +79,15 @@ Open = Callable[[], OneServer]
 
 @pytest.fixture
 async def open_server(pair: Pair) -> AsyncIterator[Open]:
-    """Starts one more server, whose connections have written nothing yet."""
-    ends: list[RedisClient | Replicated] = []
+    """Start one more server, whose connections have written nothing yet."""
+    ends: list[RedisClient | ReplicatedScripts] = []
 
     def start() -> OneServer:
-        knobs: dict[str, Any] = {"replicas_acked": 1, "replicas_seconds": WAIT_SECONDS, "redis_connect_seconds": 1}
-        settings = make_settings(redis_url=pair.master.url, **knobs)
-        link, replicated = RedisClient(settings), Replicated(settings)
+        options: dict[str, Any] = {"replicas_acked": 1, "replicas_seconds": WAIT_SECONDS, "redis_connect_seconds": 1}
+        settings = make_settings(redis_url=pair.master.url, **options)
+        link, replicated = RedisClient(settings), ReplicatedScripts(settings)
         ends.extend((replicated, link))
-        return OneServer(link, durable=replicated, **knobs)
+        return OneServer(link, durable=replicated, **options)
 
     yield start
     for end in ends:
@@ -94,12 +95,12 @@ async def open_server(pair: Pair) -> AsyncIterator[Open]:
 
 
 def written(server: OneServer, command: str, key: str, *words: str) -> Any:
-    """A single command that waits."""
+    """A single command that waits for replicas."""
     return KeyValues(server.link, server.durable).write_surely(command, key, *words)
 
 
-async def refused_in_time(answer: Any) -> None:
-    """It is refused as ``unavailable``, and soon."""
+async def fails_in_time(answer: Any) -> None:
+    """It fails with ``unavailable``, and soon."""
     began = time.monotonic()
     with pytest.raises(ApiError, match="unavailable"):
         await answer
@@ -112,14 +113,14 @@ def waiting(pair: Pair, server: Valkey) -> int:
     return int(found)
 
 
-async def test_what_is_sent_the_replica_has(pair: Pair, open_server: Open) -> None:
+async def test_the_replica_has_every_chat_that_was_answered(pair: Pair, open_server: Open) -> None:
     server = open_server()
     for number in range(1, 21):
         await server.send(ASHA, RAVI, f"m{number}")
         assert waiting(pair, pair.replica) == number
 
 
-async def test_at_maxmemory_chats_are_refused_and_the_rest_is_taken_and_copied(pair: Pair, open_server: Open) -> None:
+async def test_at_maxmemory_chats_fail_and_everything_else_is_stored_and_copied(pair: Pair, open_server: Open) -> None:
     server = open_server()
     await server.send(ASHA, RAVI, "m1")
     pair.client(pair.master).config_set("maxmemory", "1")
@@ -132,7 +133,7 @@ async def test_at_maxmemory_chats_are_refused_and_the_rest_is_taken_and_copied(p
     await server.send(ASHA, RAVI, "m2")
 
 
-async def test_many_at_once_share_a_round_and_each_gets_his_own_answer(pair: Pair, open_server: Open) -> None:
+async def test_concurrent_requests_share_a_round_and_each_gets_its_own_reply(pair: Pair, open_server: Open) -> None:
     server = open_server()
     found = await asyncio.gather(*(server.send(ASHA, RAVI, f"m{number}") for number in range(200)))
     assert len(set(found)) == 200
@@ -141,22 +142,49 @@ async def test_many_at_once_share_a_round_and_each_gets_his_own_answer(pair: Pai
     assert await server.send(ASHA, RAVI, "m7") == found[7]
 
 
-async def test_a_replica_that_is_cut_off_refuses_chats_in_time_and_they_are_sent_when_it_is_back(
+async def test_what_is_requested_before_a_round_leaves_is_part_of_it(pair: Pair, open_server: Open) -> None:
+    durable = open_server().durable
+    assert isinstance(durable, ReplicatedScripts)
+    await durable.call(WRITE, ["a"], ["SET", "1"])
+    before: Any = pair.client(pair.master).info("commandstats")
+    replies: list[Any] = []
+    durable.before_flush = lambda: durable.request(WRITE, ["b"], ["SET", "2"], replies.append)
+    first = durable.call(WRITE, ["a"], ["SET", "2"])
+    await asyncio.sleep(0)
+    durable.before_flush = lambda: None
+    await first
+    assert replies == [b"OK"]
+    after: Any = pair.client(pair.master).info("commandstats")
+    assert after["cmdstat_wait"]["calls"] == before["cmdstat_wait"]["calls"] + 1
+
+
+async def test_a_failing_callback_before_a_round_does_not_hold_it_up(pair: Pair, open_server: Open) -> None:
+    durable = open_server().durable
+    assert isinstance(durable, ReplicatedScripts)
+
+    def fail() -> None:
+        raise ValueError
+
+    durable.before_flush = fail
+    assert await durable.call(WRITE, ["a"], ["SET", "1"]) == b"OK"
+
+
+async def test_without_its_replica_chats_fail_in_time_and_succeed_when_it_is_back(
     pair: Pair, open_server: Open
 ) -> None:
     server = open_server()
     await server.send(ASHA, RAVI, "before")
     pair.cut()
-    await refused_in_time(server.send(ASHA, RAVI, "meanwhile"))
-    assert not server.mailbox.at_ease
-    await refused_in_time(asyncio.gather(*(server.send(ASHA, RAVI, f"m{number}") for number in range(50))))
+    await fails_in_time(server.send(ASHA, RAVI, "meanwhile"))
+    assert not server.mailbox.is_healthy
+    await fails_in_time(asyncio.gather(*(server.send(ASHA, RAVI, f"m{number}") for number in range(50))))
     pair.join()
     await server.send(ASHA, RAVI, "meanwhile")
-    assert server.mailbox.at_ease
+    assert server.mailbox.is_healthy
     assert waiting(pair, pair.replica) == waiting(pair, pair.master)
 
 
-async def test_whoever_asks_while_a_round_waits_in_vain_does_not_wait_for_another(
+async def test_a_request_during_a_round_that_fails_does_not_wait_for_another_round(
     pair: Pair, open_server: Open
 ) -> None:
     server = open_server()
@@ -165,19 +193,19 @@ async def test_whoever_asks_while_a_round_waits_in_vain_does_not_wait_for_anothe
     first = asyncio.ensure_future(server.send(ASHA, RAVI, "first"))
     await asyncio.sleep(WAIT_SECONDS / 2)
     began = time.monotonic()
-    await refused_in_time(server.send(ASHA, RAVI, "second"))
+    await fails_in_time(server.send(ASHA, RAVI, "second"))
     assert time.monotonic() - began < 0.9 * WAIT_SECONDS
-    await refused_in_time(first)
+    await fails_in_time(first)
 
 
 async def test_a_retry_on_a_server_that_has_written_nothing_waits_as_well(pair: Pair, open_server: Open) -> None:
-    """It is answered from the record, and what one's own connection wrote is nothing that could be waited for."""
+    """The answer comes from the dedupe record: this server's connection has written nothing that WAIT could count."""
     server, another = open_server(), open_server()
     await server.send(ASHA, RAVI, "before")
     pair.replica.pause()
     try:
-        await refused_in_time(server.send(ASHA, RAVI, "mine"))
-        await refused_in_time(another.send(ASHA, RAVI, "mine"))
+        await fails_in_time(server.send(ASHA, RAVI, "mine"))
+        await fails_in_time(another.send(ASHA, RAVI, "mine"))
     finally:
         pair.replica.resume()
     await until(lambda: waiting(pair, pair.replica) == 2)
@@ -185,23 +213,23 @@ async def test_a_retry_on_a_server_that_has_written_nothing_waits_as_well(pair: 
     assert waiting(pair, pair.master) == 2
 
 
-async def test_nothing_is_handed_out_that_a_failover_could_take_back(pair: Pair, open_server: Open) -> None:
+async def test_nothing_that_a_failover_could_take_back_is_delivered(pair: Pair, open_server: Open) -> None:
     server = open_server()
     await server.people.load(RAVI)
     await server.presence.claim(HOLDER, server.rows[RAVI].account_id)
     await server.send(ASHA, RAVI, "before")
     pair.cut()
-    await refused_in_time(server.send(ASHA, RAVI, "meanwhile"))
-    await refused_in_time(server.mailbox.collect(HOLDER, "new", 10))
-    await refused_in_time(server.messenger.acknowledge(HOLDER, ASHA, ["before"]))
-    await refused_in_time(server.people.replace_blocks(RAVI, server.rows[RAVI].account_id, 1, [EVE]))
-    await refused_in_time(written(server, "SET", "session:1", "0"))
+    await fails_in_time(server.send(ASHA, RAVI, "meanwhile"))
+    await fails_in_time(server.mailbox.collect(HOLDER, "new", 10))
+    await fails_in_time(server.messenger.acknowledge(HOLDER, ASHA, ["before"]))
+    await fails_in_time(server.people.replace_blocks(RAVI, server.rows[RAVI].account_id, 1, [EVE]))
+    await fails_in_time(written(server, "SET", "session:1", "0"))
     pair.join()
     found = await server.mailbox.collect(HOLDER, "pending", 10)
     assert [entry.message_id for entry in found.entries] == ["before", "meanwhile"]  # type: ignore[union-attr]
 
 
-async def test_a_master_that_was_demoted_says_nothing(pair: Pair, open_server: Open) -> None:
+async def test_a_demoted_master_confirms_nothing(pair: Pair, open_server: Open) -> None:
     """What it stored is gone when it has followed the new one, whose replicas know nothing of it."""
     server = open_server()
     await server.send(ASHA, RAVI, "before")
@@ -209,11 +237,11 @@ async def test_a_master_that_was_demoted_says_nothing(pair: Pair, open_server: O
     answer = asyncio.ensure_future(server.send(ASHA, RAVI, "mine"))
     await asyncio.sleep(WAIT_SECONDS / 4)
     pair.client(pair.master).replicaof("127.0.0.1", free_port())
-    await refused_in_time(answer)
-    await refused_in_time(server.send(ASHA, RAVI, "mine"))
+    await fails_in_time(answer)
+    await fails_in_time(server.send(ASHA, RAVI, "mine"))
 
 
-async def test_a_connection_that_breaks_in_a_round_refuses_it_and_the_next_has_a_new_one(
+async def test_a_connection_that_breaks_fails_its_round_and_the_next_round_reconnects(
     pair: Pair, open_server: Open
 ) -> None:
     server = open_server()
@@ -222,7 +250,7 @@ async def test_a_connection_that_breaks_in_a_round_refuses_it_and_the_next_has_a
     answer = asyncio.ensure_future(server.send(ASHA, RAVI, "mine"))
     await until(lambda: waiting(pair, pair.master) == 2)
     pair.client(pair.master).client_kill_filter(_type="normal", skipme=True)
-    await refused_in_time(answer)
+    await fails_in_time(answer)
     pair.replica.resume()
     await server.send(ASHA, RAVI, "mine")
     assert waiting(pair, pair.replica) == 2
@@ -236,8 +264,8 @@ async def test_leases_and_loading_need_no_replica(pair: Pair, open_server: Open)
     assert claimed.before is None
 
 
-async def test_a_script_that_redis_forgot_is_answered_when_the_replica_has_it(pair: Pair, open_server: Open) -> None:
-    """It is given again after the WAIT of its round was sent: that WAIT does not speak for it."""
+async def test_a_script_that_redis_forgot_is_answered_after_a_wait_of_its_own(pair: Pair, open_server: Open) -> None:
+    """It runs again after the WAIT of its round was sent: that WAIT does not confirm it."""
     server = open_server()
     await server.send(ASHA, RAVI, "before")
     pair.client(pair.master).script_flush()
@@ -245,39 +273,39 @@ async def test_a_script_that_redis_forgot_is_answered_when_the_replica_has_it(pa
     pair.client(pair.master).script_flush()
     pair.replica.pause()
     try:
-        await refused_in_time(server.send(ASHA, RAVI, "meanwhile"))
+        await fails_in_time(server.send(ASHA, RAVI, "meanwhile"))
     finally:
         pair.replica.resume()
 
 
-async def test_what_one_connection_brought_no_wait_on_another_speaks_for(
+async def test_a_wait_confirms_only_replies_of_its_own_connection(
     pair: Pair, open_server: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one may lead to another Redis."""
     server = open_server()
     await server.send(ASHA, RAVI, "before")
-    assert isinstance(server.durable, Replicated)
-    link = server.durable._link
-    ask = link.ask
+    assert isinstance(server.durable, ReplicatedScripts)
+    client = server.durable._client
+    request = client.request
 
-    def ask_and_lose(script: Any, keys: Any, args: Any, heard: Callable[[Any], None]) -> None:
+    def request_and_lose(script: Any, keys: Any, args: Any, on_reply: OnReply) -> None:
         def lose(reply: Any) -> None:
-            assert link._line is not None
-            link._line.abort()
-            heard(reply)
+            assert client._connection is not None
+            client._connection.abort()
+            on_reply(reply)
 
-        ask(script, keys, args, lose)
+        request(script, keys, args, lose)
 
     pair.client(pair.master).script_flush()  # so that the reply comes after its round's WAIT, and wants another
     with monkeypatch.context() as patched:
-        patched.setattr(link, "ask", ask_and_lose)
-        await refused_in_time(server.send(ASHA, RAVI, "mine"))
+        patched.setattr(client, "request", request_and_lose)
+        await fails_in_time(server.send(ASHA, RAVI, "mine"))
     await server.send(ASHA, RAVI, "mine")
     assert waiting(pair, pair.replica) == 2
 
 
-async def test_without_waiting_a_failover_loses_what_was_sent(pair: Pair, open_server: Open) -> None:
-    """The reason for all this: k=0."""
+async def test_without_waiting_a_failover_loses_chats_that_were_answered(pair: Pair, open_server: Open) -> None:
+    """With REPLICAS_ACKED=0: the reason for all this."""
     server = open_server()
     hasty = OneServer(server.link)
     await hasty.send(ASHA, RAVI, "before")

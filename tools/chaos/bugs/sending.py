@@ -101,7 +101,7 @@ def ring_first() -> None:
 
 def give_sources_once() -> None:
     """A Redis that does not know a script is given it, but each only once."""
-    heard, given = RedisClient._heard, set[str]()
+    heard, given = RedisClient._handle_reply, set[str]()
 
     def hearing(self: RedisClient, reply: Any) -> None:
         asked = self._sent[0]
@@ -111,7 +111,7 @@ def give_sources_once() -> None:
             given.add(asked.script.sha)
         heard(self, reply)
 
-    RedisClient._heard = hearing  # type: ignore[method-assign]
+    RedisClient._handle_reply = hearing  # type: ignore[method-assign]
 
 
 def _trimming(most: int) -> str:
