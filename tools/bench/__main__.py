@@ -24,9 +24,9 @@ print_line = partial(print, flush=True)
 
 
 def main(options: argparse.Namespace) -> int:
-    """Measure; the exit code is 1 when a run of ours was void, or something did not work at all."""
+    """Measure. The exit code is 1 when a run of this product was void, or when a server or a client failed."""
     _raise_limits()
-    gc.disable()  # or it looks at ten thousand connections again and again, and its time is taken from the servers
+    gc.disable()  # it would walk ten thousand connections again and again, on the processors that the servers need
     try:
         return uvloop.run(until_stopped(session(options)))
     except asyncio.CancelledError:
@@ -38,11 +38,11 @@ def main(options: argparse.Namespace) -> int:
 
 
 async def until_stopped(work: Coroutine[Any, Any, int]) -> int:
-    """Do it; Ctrl-C and its like cancel it once, so that servers are stopped and what was measured is told.
+    """Run ``work``. SIGINT and SIGTERM cancel it once, so that servers are stopped and the report is still written.
 
-    (An exception out of a signal handler would be lost in whatever callback the loop was just in.)
+    (An exception raised by a signal handler would be lost in the callback that the loop happens to run.)
 
-    :raises asyncio.CancelledError: when it was stopped
+    :raises asyncio.CancelledError: after such a signal
     """
     task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
     received: list[int] = []
@@ -58,13 +58,13 @@ async def until_stopped(work: Coroutine[Any, Any, int]) -> int:
 
 
 def _raise_limits() -> None:
-    """Thousands of sockets, here and in the servers, who inherit it."""
+    """Allow thousands of sockets, here and in the servers, which inherit the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def session(options: argparse.Namespace) -> int:
-    """All modes asked for, and the report."""
+    """Run all requested modes and write the report."""
     contenders = Contenders(
         options.workers, options.data, options.url, options.ack_each, options.before, options.limits
     )

@@ -1,4 +1,4 @@
-"""Strict accounting: what was sent, and what came of it. Lost, doubled or reordered chats make a run void.
+"""Strict accounting: what was sent, and what became of it. Lost, doubled or reordered chats make a run void.
 
 A chat's ``messageId`` is ``<run>-<pair>-<number>``: numbers of a pair count up from 0 in the order of sending, so that
 one comparison tells whether the next thing that comes is the one expected. Runs have names of their own, because a
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 class Sequence:
-    """Things numbered 0, 1, 2, … as they come."""
+    """Items numbered 0, 1, 2, …, in the order in which they arrive."""
 
     __slots__ = ("doubled", "gaps", "next", "reordered")
 
@@ -20,7 +20,7 @@ class Sequence:
         self.doubled = self.reordered = 0
 
     def add(self, number: int) -> bool:
-        """Take note of one; whether it is new."""
+        """Record one number; True when it is new."""
         if number == self.next:
             self.next = number + 1
             return True
@@ -28,7 +28,7 @@ class Sequence:
             self.gaps.update(range(self.next, number))
             self.next = number + 1
             return True
-        if number in self.gaps:  # something younger came before it
+        if number in self.gaps:  # a later number arrived before it
             self.gaps.remove(number)
             self.reordered += 1
             return True
@@ -36,13 +36,13 @@ class Sequence:
         return False
 
     def missing(self, sent: int, refused: frozenset[int] | set[int] = frozenset()) -> int:
-        """How many of ``sent`` never came, but for those that were ``refused``."""
+        """How many of ``sent`` never arrived, without those that were ``refused``."""
         if not refused:
             return len(self.gaps) + max(0, sent - self.next)
         return len((self.gaps | set(range(self.next, sent))) - refused)
 
     def unknown(self, sent: int) -> int:
-        """How many came that nobody sent."""
+        """How many arrived that were never sent."""
         return max(0, self.next - sent)
 
 
@@ -58,7 +58,7 @@ class Pair:
 
     @property
     def settled(self) -> bool:
-        """Whether everything sent has its tick, has arrived and has its receipt."""
+        """Whether every sent chat has its tick, has arrived and has its receipt."""
         return not any(kind.missing(self.sent, self.refused) for kind in (self.stored, self.arrived, self.receipted))
 
 
@@ -68,13 +68,14 @@ class Defects:
 
     :param lost: chats that never arrived
     :param doubled: chats that arrived again
-    :param reordered: chats that arrived after a younger one of the same sender
+    :param reordered: chats that arrived after a later one of the same sender
     :param unanswered: chats without a single tick
-    :param unreceipted: chats whose sender was never told of the delivery
+    :param unreceipted: chats whose sender got no receipt
     :param receipts_doubled: receipts or ticks for a chat that had one
-    :param unknown: things that came and were never sent
+    :param unknown: chats, ticks or receipts that arrived and belong to no sent chat
     :param refused: chats the server refused
     :param closed: connections that ended by themselves
+    :param unstored: chats that a server's archive lacks, where it was looked into
     """
 
     lost: int = 0
@@ -86,6 +87,7 @@ class Defects:
     unknown: int = 0
     refused: int = 0
     closed: int = 0
+    unstored: int = 0
 
     def any(self) -> bool:
         """Whether the run is void."""
@@ -101,14 +103,14 @@ class Defects:
 
 
 class Ledger:
-    """The books of one run: a :class:`Pair` each, and what belongs to none of them."""
+    """What was sent and what arrived in one run: a :class:`Pair` each, and what belongs to no pair."""
 
     def __init__(self, pairs: int) -> None:
         self.run = secrets.token_hex(4)
         self.pairs = [Pair() for _ in range(pairs)]
         self.refusals: dict[str, int] = {}
         self.closes: dict[str, int] = {}
-        self.strange = 0
+        self.strange = self.unstored = 0
 
     @property
     def sent(self) -> int:
@@ -116,14 +118,14 @@ class Ledger:
         return sum(pair.sent for pair in self.pairs)
 
     def next_id(self, pair: int) -> str:
-        """Enter a chat as sent; its ``messageId``."""
-        books = self.pairs[pair]
-        message_id = f"{self.run}-{pair}-{books.sent}"
-        books.sent += 1
+        """Record a chat as sent; its ``messageId``."""
+        entry = self.pairs[pair]
+        message_id = f"{self.run}-{pair}-{entry.sent}"
+        entry.sent += 1
         return message_id
 
     def locate(self, message_id: str) -> tuple[int, int] | None:
-        """Pair and number of a chat of this run; None, and noted, when it is none."""
+        """Pair and number of a chat of this run; None, which is recorded, for any other ``messageId``."""
         run, _, rest = message_id.partition("-")
         pair, _, number = rest.partition("-")
         if run == self.run and int(pair) < len(self.pairs):
@@ -132,13 +134,13 @@ class Ledger:
         return None
 
     def refuse(self, code: str, message_id: str) -> None:
-        """The server said no. ``message_id`` is empty when it did not say to what."""
+        """Record an error frame. ``message_id`` is empty when the error names no chat."""
         self.refusals[code] = self.refusals.get(code, 0) + 1
         if message_id and (locate := self.locate(message_id)):
             self.pairs[locate[0]].refused.add(locate[1])
 
     def close(self, why: str) -> None:
-        """A connection ended by itself. ``why`` is what was said about it."""
+        """Record that a connection ended by itself. ``why`` is its close code and reason."""
         self.closes[why] = self.closes.get(why, 0) + 1
 
     @property
@@ -147,12 +149,14 @@ class Ledger:
         return sum(self.closes.values())
 
     def settled(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether nothing is outstanding."""
         return all(pair.settled for pair in self.pairs)
 
     def defects(self) -> Defects:
-        """The verdict, once everything that could come has come."""
-        found = Defects(refused=sum(self.refusals.values()), closed=self.closed, unknown=self.strange)
+        """Every defect so far; final once nothing more can arrive."""
+        found = Defects(
+            refused=sum(self.refusals.values()), closed=self.closed, unknown=self.strange, unstored=self.unstored
+        )
         for pair in self.pairs:
             found.lost += pair.arrived.missing(pair.sent, pair.refused)
             found.doubled += pair.arrived.doubled

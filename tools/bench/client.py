@@ -1,9 +1,8 @@
-"""A client of ``wm.v1``, on picows: everything happens in the callback of a frame, and leaves once per loop tick.
+"""Clients of both dialects, on picows: each frame is handled in its callback, and answers leave once per loop tick.
 
-A client of the seed dialect, as the original's: one frame a message, an ack of its own for each chat.
-
-What a loop tick brings up leaves in one write, as with ``wm.v1`` and XMPP: how a client uses its socket is not what is
-compared. Receipts are not acked: the server pings, and picows answers.
+The client of the seed dialect does as the original's: one frame a message, an ack of its own for each chat, no acks
+for receipts (the server pings, and picows answers). Its frames of one loop tick still leave in one write, as with
+``wm.v1`` and XMPP: how a client uses its socket is not what is compared.
 """
 
 import asyncio
@@ -19,8 +18,8 @@ CONNECT_SECONDS: Final = 30.0
 
 
 class ServerFrame(msgspec.Struct, gc=False, rename="camel"):
-    """Any frame of the server's, in either dialect: the fields these clients have a use for. (One shape is quicker to
-    read than a union.)"""
+    """Any frame of the server, in either dialect: the fields that these clients use. (One type is quicker to decode
+    than a union.)"""
 
     type: str
     message_id: str = ""
@@ -37,7 +36,7 @@ _ACK: Final = '{"type":"ack","ackType":"delivered","streamIds":["%s"]}'
 
 
 class Client(WSListener):
-    """One connection. Acks what comes, tells its ear.
+    """One connection in ``wm.v1``. Acks each entry and reports to its recorder.
 
     :cvar SUBPROTOCOL: offered in the upgrade; None offers nothing
     :param ack_each: one ack frame for each entry, instead of one for all of a loop tick
@@ -91,12 +90,14 @@ class Client(WSListener):
             recorder.refused(answer.code, answer.message_id)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """It is gone."""
+        """The connection ended."""
         if self.synced.done():
             self._recorder.closed(self._why)
         else:
-            self.synced.set_exception(ConnectError(f"the server hung up before the first frames: {self._why}"))
-            self.synced.exception()  # told by open_line; asyncio need not complain as well
+            self.synced.set_exception(
+                ConnectError(f"the server closed the connection before the first frames: {self._why}")
+            )
+            self.synced.exception()  # retrieved here: open_connection raises it, and asyncio must not log it as well
 
     def chat(self, to: str, message_id: str) -> None:
         """Send a chat with the usual text."""
@@ -113,7 +114,7 @@ class Client(WSListener):
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """What this tick brought up leaves as one message: acks first, they free the server's window."""
+        """Send the frames of this loop tick as one message: acks first, they free the server's window."""
         self._due = False
         if self._acks:
             acks = [_ACK % each for each in self._acks] if self._ack_each else [_ACK % '","'.join(self._acks)]
@@ -125,7 +126,7 @@ class Client(WSListener):
             self._transport.send(WSMsgType.TEXT, text.encode())
 
     def end(self) -> None:
-        """Hang up, without goodbye."""
+        """Close the socket without a close handshake."""
         self._recorder.ended = True
         self._transport.disconnect(graceful=False)
 
@@ -139,12 +140,12 @@ async def open_connection(
     kind: type[Client] = Client,
     source: str = "",
 ) -> Client:
-    """Connect, and wait until the backlog is through (``synced``; in the seed dialect for the first frame).
+    """Connect, and wait until the backlog is delivered (``synced``; in the seed dialect for the first frame).
 
     :param url: ``ws://host:port``
     :param kind: which dialect's client
     :param source: the address to come from
-    :raises ConnectError: when that does not come about
+    :raises ConnectError: when one of them fails
     """
     how: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
     if kind.SUBPROTOCOL:
@@ -174,7 +175,7 @@ _NO_MASK: Final = b"\0\0\0\0"
 
 
 def text_frame(text: str) -> bytes:
-    """A client's text frame, masked with zeros, which costs the server the same and this client nothing.
+    """A client's text frame, masked with zeros: it costs the server as much as any mask, and this client nothing.
 
     :raises struct.error: for more than 65,535 bytes
     """
@@ -185,8 +186,8 @@ def text_frame(text: str) -> bytes:
 
 
 class SeedClient(Client):
-    """One connection. ``synced`` is done with the first frame: no frame of this dialect says that the backlog is
-    through."""
+    """One connection in the seed dialect. ``synced`` is done with the first frame: no frame of this dialect marks the
+    end of the backlog."""
 
     SUBPROTOCOL = None
 
@@ -210,7 +211,7 @@ class SeedClient(Client):
             recorder.arrived(answer.message_id)
         elif kind == "ack":
             recorder.receipt(answer.message_id)
-        else:  # an error, or the system frame that says resync: neither belongs into a run
+        else:  # an error, or the system frame for a resync: either makes the run void
             recorder.refused(answer.code or kind, answer.message_id)
 
     def chat(self, to: str, message_id: str) -> None:
@@ -219,7 +220,7 @@ class SeedClient(Client):
         self._soon()
 
     def _flush(self) -> None:
-        """Acks first, they free the server's window."""
+        """Send the frames of this loop tick in one write: acks first, they free the server's window."""
         self._due = False
         frames, self._frames = [_SEED_ACK % each for each in self._acks] + self._frames, []
         self._acks = []

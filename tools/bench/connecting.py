@@ -1,8 +1,10 @@
-"""A backlog: chats wait for somebody who is away; then he connects. How long until he has the last?
+"""Connections that come and go: a backlog (``offline``), idle connections, and a storm of reconnects.
 
-Idle connections: what one costs in memory, and all of them in CPU.
+A backlog: chats wait for a person who is away, who then connects. How long until the last chat is there?
 
-A storm: everybody is cut off at once, and comes back at once.
+Idle connections: memory of one, CPU of all.
+
+A storm: every client loses its connection at once and reconnects at once.
 """
 
 import asyncio
@@ -22,9 +24,9 @@ BATCH = 25
 
 
 async def offline(environment: Environment, *, waiting: int) -> Result:
-    """``waiting`` chats, from four senders who stay connected, so that their receipts are part of the work.
+    """Send ``waiting`` chats from four senders who stay connected, so that their receipts are part of the work.
 
-    :raises ConnectError: when somebody cannot connect
+    :raises ConnectError: when a client cannot connect
     """
     accounts = await environment.accounts(SENDERS + 1)
     ledger, last = Ledger(SENDERS), [0.0]
@@ -33,7 +35,7 @@ async def offline(environment: Environment, *, waiting: int) -> Result:
         last[0] = time.perf_counter()
 
     recorders = [Recorder(ledger, on_arrived) for _ in accounts]
-    opened = await connect_all(environment, accounts, recorders)  # he was here before: his device is known
+    opened = await connect_all(environment, accounts, recorders)  # the recipient's device is registered by this
     try:
         opened.pop().end()
         await asyncio.sleep(GRACE_SECONDS)
@@ -78,7 +80,7 @@ async def _fill(senders: list[Connection], to: str, ledger: Ledger, waiting: int
 
 
 async def _wait(done: Callable[[], bool]) -> None:
-    """Until ``done()``, or so long that what is missing is lost."""
+    """Wait until ``done()``, or so long that what is missing counts as lost."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while not done() and time.monotonic() < deadline:
         await asyncio.sleep(0.001)
@@ -90,11 +92,11 @@ IDLE_REST_SECONDS = 3.0
 
 
 async def idle(environment: Environment, *, connections: int, seconds: float) -> Result:
-    """Memory a connection (PSS, after minus before), by role; CPU while nothing is said for ``seconds``.
+    """Memory a connection (PSS, after minus before), by role; CPU while nothing is sent for ``seconds``.
 
     For a server process that is fresh: one that had more connections before keeps memory it does not give back.
 
-    :raises ConnectError: when somebody cannot connect
+    :raises ConnectError: when a client cannot connect
     """
     accounts = await environment.accounts(connections + WARM)
     ledger = Ledger(0)
@@ -130,9 +132,9 @@ STORM_REST_SECONDS = 2.0
 
 async def storm(environment: Environment, *, connections: int) -> Result:
     """Reconnects a second, from the first attempt to the last one that is ready: its identity checked, presence
-    claimed, and what waited read. Who is turned away tries again after a pause; how often that was is told.
+    claimed, and what waited read. A client that is refused tries again after a pause; ``turned_away`` counts that.
 
-    :raises ConnectError: when somebody cannot connect before the storm; in it, who gives up is counted
+    :raises ConnectError: when a client cannot connect before the storm; in the storm, clients that give up are counted
     """
     accounts = await environment.accounts(connections)
     ledger = Ledger(0)

@@ -1,4 +1,4 @@
-"""Who takes part: venues by name, started when they are needed, stopped at the end."""
+"""The contenders: environments by name, started when they are needed, stopped at the end."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,17 +8,22 @@ from tools.bench.client import Client, SeedClient
 from tools.bench.environment import Environment
 from tools.bench.relay import Relay
 from tools.bench.stack import ACKED, Product, RemoteProduct, ReplicatedProduct, RunningStack, Stack
-from tools.bench.xmpp_servers import Ejabberd, Prosody
+from tools.bench.xmpp_servers import Ejabberd, EjabberdArchive, Prosody
 from tools.devstack.options import ROOT
 
-PACKAGED: dict[str, Callable[[], Environment]] = {"ejabberd": Ejabberd, "prosody": Prosody, "relay": Relay}
+PACKAGED: dict[str, Callable[[], Environment]] = {
+    "ejabberd": Ejabberd,
+    "ejabberd-archive": EjabberdArchive,
+    "prosody": Prosody,
+    "relay": Relay,
+}
 FSYNC = {"mini-everysec": "everysec", "mini-always": "always"}
-NAMES = (*FSYNC, "ejabberd", "prosody")
+NAMES = (*FSYNC, "ejabberd", "ejabberd-archive", "prosody")
 ON_REQUEST = ("mini", *ACKED)
-"""Those that take part only when they are named."""
+"""Contenders that take part only when they are named."""
 BEFORE = "mini-before"
 SEED = "-seed"
-"""What the name of one of ours ends with when its people speak the seed dialect."""
+"""Suffix of a contender's name when its clients speak the seed dialect."""
 NEVER_HIT = {
     name: "1000000000"
     for name in (
@@ -39,23 +44,23 @@ NEVER_HIT = {
         "NEW_RECIPIENTS_PER_HOUR",
     )
 }
-"""Limits that the benchmark's people would meet, each raised out of their reach."""
+"""Limits that the benchmark's clients would hit, each raised out of their reach."""
 LIMITS: dict[str, dict[str, str]] = {
     "off": {"RATE_LIMITS": "off"},
     "on": {"RATE_LIMITS": "on", **NEVER_HIT, "CONNECTIONS_PER_ADDRESS": "0"},
     "shipped": {"RATE_LIMITS": "on"},
 }
-"""Which rate limits a stack is started with: none; all of them asked, and so high that none is hit; as they come."""
+"""Rate limits of a stack: none; all of them checked, but so high that none is hit; the defaults."""
 
 
 def dialect_of(name: str) -> tuple[str, type[Client]]:
-    """The servers that the name of one of our contenders means, and which client talks to them."""
+    """The servers and the client class that a contender's name stands for."""
     return (name.removesuffix(SEED), SeedClient) if name.endswith(SEED) else (name, Client)
 
 
 @dataclass
 class Contenders:
-    """Starts servers and ends them. The two ways of our Redis to write to disk share one stack.
+    """Starts servers and stops them. ``everysec`` and ``always`` share one stack.
 
     :param workers: server processes of our own stack
     :param data: measure the instance that runs there, instead of a fresh one
@@ -75,9 +80,9 @@ class Contenders:
     _stacks: list[Stack] = field(default_factory=list)
 
     def get(self, name: str) -> Environment:
-        """The venue of that name, started if need be.
+        """The environment of that name, started if need be.
 
-        :raises NotInstalled: when it cannot be had here
+        :raises NotInstalled: when its packages are missing
         :raises ChildError: when it does not come up
         """
         if name not in self._environments:
@@ -109,7 +114,7 @@ class Contenders:
     def stack(
         self, env: Mapping[str, str] | None = None, checkout: Path | None = None, limits: str | None = None
     ) -> RunningStack:
-        """Another stack of our own, with these knobs.
+        """Another stack of this product, with these settings.
 
         :param checkout: the directory whose code it runs; None is this one
         :param limits: others than those of all stacks
@@ -120,7 +125,7 @@ class Contenders:
         return stack.start()
 
     def add(self, environment: Environment) -> None:
-        """One that somebody else has made; it is closed with the others."""
+        """Add an environment that was made elsewhere; it is closed with the others."""
         self._environments[environment.name] = environment
 
     async def close(self) -> None:

@@ -1,7 +1,4 @@
-"""CPU and memory, as the operating system counts them. Linux only: it reads /proc.
-
-Counting the CPU of everybody while something happens.
-"""
+"""CPU and memory of processes, as the operating system counts them. Linux only: it reads /proc."""
 
 import os
 import time
@@ -77,7 +74,7 @@ def _pss(pid: int) -> int:
 
 
 class CpuTimer:
-    """From its making to :meth:`stop`.
+    """Counts CPU from its construction to :meth:`stop`.
 
     :ivar seconds: how long that was
     :ivar used: CPU seconds of each role
@@ -90,6 +87,6 @@ class CpuTimer:
         self.used: dict[str, float] = {}
 
     def stop(self) -> None:
-        """Enough."""
+        """End the measurement."""
         self.seconds = time.perf_counter() - self._began
         self.used = difference(self._before, spent(self._processes()))

@@ -1,7 +1,4 @@
-"""What the modes know of a connection, whatever protocol it speaks.
-
-What is measured: a server that is running, with people who can connect to it.
-"""
+"""What the modes know of a server under test and of a client's connection to it, independent of protocol."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,16 +8,16 @@ from tools.bench.accounting import Ledger
 from tools.bench.cpu import Processes
 
 TEXT = ("The quick brown fox jumps over the lazy dog. " * 5)[:200]
-"""What every chat says: 200 bytes."""
+"""The text of every chat: 200 bytes."""
 
 
 class ConnectError(Exception):
-    """A connection did not come about; the message says at which step."""
+    """A connection could not be opened; the message names the step that failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who can connect.
+    """A person who can connect.
 
     :param address: what others send to
     :param secret: a token, or a password
@@ -31,13 +28,13 @@ class Account:
 
 
 class Connection(Protocol):
-    """One open connection. Chats may be sent at once; what they need to be joined is the line's own business."""
+    """One open connection. Chats may be sent in quick succession; the connection joins them into fewer writes."""
 
     def chat(self, to: str, message_id: str) -> None:
         """Send a chat with the usual text."""
 
     def end(self) -> None:
-        """Hang up, without goodbye."""
+        """Close the socket without a close handshake."""
 
 
 def _nothing(_pair: int, _number: int) -> None:
@@ -45,9 +42,9 @@ def _nothing(_pair: int, _number: int) -> None:
 
 
 class Recorder:
-    """What a connection tells: enters it into the books, and passes on what is new.
+    """Records in the ledger what a connection receives, and calls back for what is new.
 
-    :param on_arrived: called with pair and number of every chat that came for the first time
+    :param on_arrived: called with pair and number of every chat that arrived for the first time
     :param on_receipt: the same for receipts
     :param on_stored: the same for single ticks
     """
@@ -80,21 +77,21 @@ class Recorder:
             self._on_receipt(*found)
 
     def refused(self, code: str, message_id: str) -> None:
-        """The server said no."""
+        """An error frame."""
         self.ledger.refuse(code, message_id)
 
     def closed(self, why: str = "") -> None:
-        """The connection is gone; ``why`` is the close code and its reason, where the server gave one."""
+        """The connection ended; ``why`` is the close code and its reason, where the server sent one."""
         if not self.ended:
             self.ledger.close(why or "without a word")
 
 
 class NotInstalled(Exception):
-    """This contender cannot be had here; the message says how it could be."""
+    """A contender's packages are not installed here; the message names the command that installs them."""
 
 
 class Environment(Protocol):
-    """A running server, ours or another."""
+    """A running server: this product or another."""
 
     name: str
 
@@ -102,19 +99,19 @@ class Environment(Protocol):
         """Called before each run: several contenders may share one server."""
 
     async def accounts(self, count: int) -> Sequence[Account]:
-        """So many accounts; the same ones when asked again."""
+        """The first ``count`` accounts; the same ones in each call."""
 
     async def connect(self, account: Account, recorder: Recorder) -> Connection:
-        """Open a connection; return once everything that waited has been told.
+        """Open a connection; return once the backlog has been delivered.
 
-        :raises ConnectError: when it does not come about
+        :raises ConnectError: when it cannot be opened
         """
 
     def processes(self) -> Processes:
-        """Who does the work, by role."""
+        """The processes that do the work, by role."""
 
     async def facts(self) -> dict[str, str]:
-        """Versions and settings that belong into the record."""
+        """Versions and settings for the record."""
 
     async def close(self) -> None:
-        """Stop it, and leave nothing behind."""
+        """Stop the server and remove its files."""

@@ -1,4 +1,4 @@
-"""What a hostile client says: for each flood, the bytes that go onto its WebSocket.
+"""A hostile client with some accounts, in a process of its own: ``python -m tools.bench.flooder``.
 
 Floods of protocol frames exist in both dialects: arrays of up to 60 kB in ``wm.v1``, one frame a message in the seed
 dialect. Floods below the protocol are the same in both.
@@ -6,7 +6,7 @@ dialect. Floods below the protocol are the same in both.
 A hostile client with some accounts, in a process of its own: ``python -m tools.bench.flooder``.
 
 The first line of its standard input is an :class:`Order`, as JSON; with the second it begins. It does one thing as fast
-as it is let, for so long; cut off, it comes again at once. At the end it says how much of it there was
+as it is let, for so long; disconnected, it reconnects at once. At the end it reports how much it sent
 (:class:`FloodReport`), as JSON.
 """
 
@@ -61,7 +61,7 @@ def _ack(fields: str) -> str:
 _IDS: Final = '"ackType":"delivered","streamIds":[' + ",".join(['"1-1"'] * 1000) + "]"
 _READ: Final = '"ackType":"read","to":"%s",'
 _NUMBERS: Final = itertools.count(9_100_000_000)
-"""Of people who do not exist."""
+"""Numbers of people who do not exist."""
 
 PROTOCOL: Final[dict[str, MakeFrame]] = {
     "chats": lambda target, name: _chat(target.sybil, name, "hello"),
@@ -196,7 +196,7 @@ class _RawConnection(asyncio.Protocol):
     """One TCP connection: the status of the answer, and the last bytes that came.
 
     :param acks: ack every chat
-    :param lively: answer whatever comes with a pong: who gives no sign of life takes nobody's place
+    :param lively: answer everything with a pong: a client without a sign of life does not replace another
     """
 
     def __init__(self, *, acks: bool = False, lively: bool = False) -> None:
@@ -223,11 +223,11 @@ class _RawConnection(asyncio.Protocol):
         if self._lively:
             self.transport.write(small_frame(PONG, b""))
         self._last = data[-_LAST_BYTES:]
-        if self.close_code() != CUT:  # told to go: it does not wait for the goodbye
+        if self.close_code() != CUT:  # closed by the server: it does not wait for the close handshake
             self.transport.abort()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """It is gone."""
+        """The connection ended."""
         if not self.status.done():
             self.status.set_result(0)
         self.lost.set()
@@ -323,13 +323,13 @@ class Flooder:
         connection.abort()
 
     async def _listen(self, hostile: Hostile) -> None:
-        """Somebody who acks what the hostile client sends."""
+        """A client of the second account that acks what the hostile client sends."""
         while not self.over:
             if connection := await self._open(hostile, hostile.sybil_token, "wm.v1", acks=True):
                 await connection.lost.wait()
 
     async def _heads(self, kind: str, hostile: Hostile) -> None:
-        """Connections rather than what is said on them."""
+        """Floods that consist of connections rather than of frames."""
         count, one = {
             "drip": (DRIPPING, self._drip),
             "reconnects": (RECONNECTING, self._reconnect),
@@ -374,7 +374,7 @@ class Flooder:
 
 
 def main() -> None:
-    """Wait for the word, flood, and tell."""
+    """Read the order, wait for the start, flood, and print the report."""
     order = msgspec.json.decode(sys.stdin.readline(), type=Order)
     sys.stdin.readline()
 

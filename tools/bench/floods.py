@@ -1,4 +1,4 @@
-"""Floods: what a hostile client costs the others, and the servers."""
+"""Floods: what a hostile client costs the other clients, and the servers."""
 
 import asyncio
 import itertools
@@ -56,7 +56,7 @@ class Case:
 
 
 def cases(kinds: Sequence[str], dialects: Sequence[str], accounts: Sequence[int]) -> Iterator[Case]:
-    """A calm run, and all floods; once those that are the same in each dialect: they say no frame of the protocol."""
+    """A calm run, and all floods; once those that are the same in each dialect: they send no frame of the protocol."""
     yield Case(CALM, dialects[0], 0)
     for kind in kinds:
         for dialect in dialects if kind in PROTOCOL else dialects[:1]:
@@ -87,7 +87,7 @@ class _Helper:
     """A process of the benchmark that is given an order on its input."""
 
     def __init__(self, process: asyncio.subprocess.Process, module: str) -> None:
-        assert process.stdin is not None  # noqa: S101 - asked for
+        assert process.stdin is not None  # noqa: S101 - requested above
         assert process.stdout is not None  # noqa: S101
         self._process, self._module = process, module
         self._input, self.output = process.stdin, process.stdout
@@ -106,7 +106,7 @@ class _Helper:
         self._input.write(connection.encode() + b"\n")
 
     async def end(self) -> bytes:
-        """Close its input; what else it said.
+        """Close its input; the rest of its output.
 
         :raises ConnectError: when it failed
         """
@@ -195,8 +195,8 @@ class Floods:
         }
         setting = {**msgspec.to_builtins(case), "pairs": self._pairs, "rate": RATE, "seconds": seconds}
         facts = {"hostile": outcome(case, report), "probe_priority": str(seen.priority)}
-        books, used = talk.ledger, cpu_timer.used
-        return Result("floods", case.name, setting, figures, books, cpu_timer.seconds, used, per=0, facts=facts)
+        ledger, used = talk.ledger, cpu_timer.used
+        return Result("floods", case.name, setting, figures, ledger, cpu_timer.seconds, used, per=0, facts=facts)
 
     async def _window(self, talk: Pairs, stopwatch: Stopwatch, window: _Window, seconds: float) -> None:
         stopwatch.begin()
@@ -242,7 +242,7 @@ class Floods:
         return await _Helper.start("tools.bench.flooder", order, "nice", "-n", "19")
 
     async def _acquaint(self) -> None:
-        """Everybody who is to get chats sends one first: the servers may limit what strangers send."""
+        """Every recipient sends one chat first: the servers limit what people send to those who never wrote to them."""
         accounts = await self._environment.accounts(2 * self._pairs)
         ledger = Ledger(self._pairs)
         connections = await connect_all(self._environment, accounts, [Recorder(ledger) for _ in accounts])
@@ -255,7 +255,7 @@ class Floods:
             connection.end()
         await asyncio.sleep(REST_SECONDS)
         if (defects := ledger.defects()).any():
-            raise ConnectError(f"people could not get to know each other: {defects.text()} {ledger.refusals}")
+            raise ConnectError(f"recipients could not write to their senders first: {defects.text()} {ledger.refusals}")
 
 
 def outcome(case: Case, report: flooder.FloodReport) -> str:

@@ -1,6 +1,6 @@
-"""Rounds: every contender once, then every contender once more, so that all meet the same weather.
+"""How each mode is run: from the command line to results, in alternating rounds.
 
-Which mode is run how: from the command line to results.
+Each contender runs once, then each runs once more, so that other load on the machine disturbs all alike.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from tools.bench.report import summary
 from tools.bench.result import Result
 from tools.bench.stack import Product
 from tools.bench.talking import closed, open_loop
+from tools.bench.xmpp_servers import EjabberdArchive
 
 Mode = Callable[[Environment], Awaitable[Result]]
 Print = Callable[[str], None]
@@ -35,7 +36,7 @@ async def rounds(
 ) -> None:
     """``count`` alternating rounds of one mode.
 
-    :param results: grows by each run as it ends, so that what comes to grief later does not take it along
+    :param results: gets each run as it ends, so that a later failure does not lose it
     :param label: what the mode is called in the record
     :param fresh: stop and start servers before each run
     """
@@ -56,6 +57,8 @@ async def rounds(
             except ConnectError as trouble:
                 print_line(f"{'':<10}{name:<20} no figures: {trouble}")
                 result = _failed(label, name, str(trouble))
+            if isinstance(environment, EjabberdArchive):
+                await environment.check_archive(result)
             result.round, result.facts = number + 1, {**result.facts, **await environment.facts()}
             results.append(result)
             print_line(result.line())
@@ -69,7 +72,7 @@ def _failed(label: str, name: str, trouble: str) -> Result:
 
 
 async def growth_environments(contenders: Contenders, sizes: Sequence[int], print_line: Print) -> list[str]:
-    """A stack of its own for each size of the crowd; their names as contenders."""
+    """Start a stack for each number of existing people; their names as contenders."""
     names = []
     for size in sizes:
         name = f"mini-{size:.0e}".replace("e+0", "e")

@@ -18,7 +18,7 @@ modes:
   open      a fixed rate (--rate; "half": half of what closed reached): time to arrival and to receipt
   offline   a backlog, then connect: time to the last
   idle      memory of a connection
-  storm     everybody reconnects at once
+  storm     all clients reconnect at once
   growth    closed, with 100, 10,000 and 1,000,000 people in the databases
   floods    open, while a hostile client does its worst, in 23 ways (--floods, --accounts)
   all       all of these, in this order (the default)
@@ -48,7 +48,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--contenders", type=_names, default=list(NAMES), metavar="A,B", help=f"default {','.join(NAMES)}")
     add("--dialect", choices=("wm.v1", "seed", "both"), help="which our people speak (default wm.v1; floods: both)")
     add("--before", type=_checkout, metavar="DIR", help=f"{BEFORE} takes part: the code of another checkout")
-    add("--limits", choices=list(LIMITS), help="our rate limits; on: asked, never hit (default off; floods: shipped)")
+    add("--limits", choices=list(LIMITS), help="our rate limits; on: checked, never hit (default off; floods: shipped)")
     add("--rounds", type=int, help="alternating rounds (default 3; floods: 1)")
     add("--floods", type=_floods, default=list(KINDS), metavar="A,B", help="floods: which (default all, see README)")
     add("--accounts", type=_sizes, default=[1, 4], metavar="A,B", help="floods: from so many accounts (default 1,4)")
@@ -98,7 +98,7 @@ def _floods(text: str) -> list[str]:
 
 
 def _in_dialects(name: str, dialect: str) -> list[str]:
-    """One of ours takes part once for each dialect."""
+    """A contender of this product takes part once for each dialect."""
     if not name.startswith("mini"):
         return [name]
     return {"wm.v1": [name], "seed": [name + SEED], "both": [name, name + SEED]}[dialect]

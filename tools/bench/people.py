@@ -1,7 +1,4 @@
-"""Accounts for the product: over HTTP like anybody's, or minted straight into PostgreSQL where thousands are needed.
-
-Growth: does it matter how many people exist, with a waiting chat each, while a few talk?
-"""
+"""Accounts for the product: signed up over HTTP, or written straight into PostgreSQL where thousands are needed."""
 
 import asyncio
 import itertools
@@ -23,14 +20,14 @@ from tools.bench.talking import connect_all
 
 FIRST_NUMBER: Final = 7_000_000_000
 EXISTING_NUMBER: Final = 8_000_000_000
-"""Where the numbers of people who are only there begin (mode growth)."""
-_PASSWORD: Final = "correct horse"  # noqa: S105 - of people nobody knows
+"""First number of the people who exist and never connect (mode growth)."""
+_PASSWORD: Final = "correct horse"  # noqa: S105 - of people who do not exist
 _HASH: Final = "$2b$04$" + "." * 53
-"""Stands for a password: nobody logs in with it, tokens are minted as well."""
+"""Stands for a password: no login checks it, because tokens are issued here, too."""
 
 
 class DatabaseAccounts:
-    """Makes people with a session and a token each, as sign-up and login would leave them.
+    """Creates people with a session and a token each, as sign-up and login would leave them.
 
     :param secret: the JWT_SECRET of the servers
     """
@@ -39,8 +36,8 @@ class DatabaseAccounts:
         self._database_url, self._tokens = database_url, Tokens(secret)
         self._made: list[Account] = []
 
-    async def accounts(self, count: int) -> list[Account]:
-        """So many people; the same ones when asked again."""
+    async def first(self, count: int) -> list[Account]:
+        """The first ``count`` accounts; the same ones in each call."""
         new = range(FIRST_NUMBER + len(self._made), FIRST_NUMBER + count)
         if new:
             now = datetime.now(UTC)
@@ -56,7 +53,7 @@ class DatabaseAccounts:
         return self._made[:count]
 
     async def create_users(self, count: int) -> None:
-        """People who are only there: no session, no connection."""
+        """Create ``count`` people without a session, who never connect."""
         numbers = range(EXISTING_NUMBER, EXISTING_NUMBER + count)
         await self._copy_users((uuid.uuid4(), str(number)) for number in numbers)
 
@@ -77,16 +74,16 @@ _SESSION_COLUMNS: Final = ["id", "user_id", "device_id", "device_name", "created
 
 
 class SignUpAccounts:
-    """Makes people through the front door of servers we know nothing more of. Each costs two password hashes."""
+    """Creates people by sign-up and login, for servers known only by address. Each costs two password hashes."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # Numbers of an earlier run are taken: begin where nobody has been.
+        # Numbers of an earlier run are taken: begin at random.
         self._numbers = itertools.count(FIRST_NUMBER + uuid.uuid4().int % 900_000_000)
         self._made: list[Account] = []
 
-    async def accounts(self, count: int) -> list[Account]:
-        """So many people; the same ones when asked again."""
+    async def first(self, count: int) -> list[Account]:
+        """The first ``count`` accounts; the same ones in each call."""
         limit = asyncio.Semaphore(4)
         async with httpx.AsyncClient(base_url=self._url, timeout=60) as client:
 
@@ -115,22 +112,22 @@ end
 
 
 async def populate(environment: Environment, accounts: DatabaseAccounts, redis: Redis, count: int) -> None:
-    """Make ``count`` people who have an account and one chat waiting.
+    """Create ``count`` people who have an account and one waiting chat.
 
     :param redis: a client that answers in text
 
-    One of them gets his chat through the product. The others' keys in Redis are copies of his: the same kinds and
-    sizes, written a thousand times quicker. (They name his account, which nobody looks at as long as nobody of them
-    connects.)
+    The first of them gets their chat through the product. The keys of the others in Redis are copies of the first
+    person's keys: the same kinds and sizes, written a thousand times quicker. (They name the first person's account,
+    which is only read when one of them connects.)
 
-    :raises RuntimeError: when the product stored no chat for the first of them
+    :raises RuntimeError: when the product stored no chat for the first person
     """
     await accounts.create_users(count)
     first = str(EXISTING_NUMBER)
     await _send_one(environment, first)
     keys = [key async for key in redis.scan_iter(match=f"*{{{first}}}*", count=1000)]
     if not any(key.startswith("mailbox:") for key in keys):
-        raise RuntimeError("the chat for the first of the crowd is not in a mailbox")
+        raise RuntimeError("the chat for the first person is not in a mailbox")
     copy = redis.register_script(_COPY)
     for begin in range(EXISTING_NUMBER + 1, EXISTING_NUMBER + count, COPIES_AT_ONCE):
         end = min(begin + COPIES_AT_ONCE, EXISTING_NUMBER + count) - 1

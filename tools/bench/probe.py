@@ -1,4 +1,4 @@
-"""How long each server process takes to answer a WebSocket ping, asked from outside again and again:
+"""How long each server process takes to answer a WebSocket ping, measured from outside:
 ``python -m tools.bench.probe``.
 
 The first line of its standard input is an :class:`Order`, as JSON. It writes ``ready``, and when its input
@@ -25,7 +25,7 @@ TO_EACH: Final = 4
 PING_SECONDS: Final = 0.06
 EACH_SECONDS: Final = PING_SECONDS / TO_EACH
 TOLD_SECONDS: Final = 0.002
-"""Shorter answers are not told one by one."""
+"""Shorter times are not reported one by one."""
 PEOPLE: Final = 32
 """Accounts it needs: more than it keeps connections."""
 CONNECT_SECONDS: Final = 20.0
@@ -160,7 +160,7 @@ async def main(order: Order) -> ProbeReport:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(PermissionError):  # then it runs like the others, and says so
+    with contextlib.suppress(PermissionError):  # then it runs at the usual priority, and reports that
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     _order = msgspec.json.decode(sys.stdin.readline(), type=Order)
     sys.stdout.write(msgspec.json.encode(uvloop.run(main(_order))).decode() + "\n")

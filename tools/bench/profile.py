@@ -17,7 +17,7 @@ _START_SECONDS: Final = 1.0
 
 
 async def profile(contenders: Contenders, options: argparse.Namespace, print_line: Print) -> None:
-    """Run, and tell. py-spy slows the worker it looks at by a few percent.
+    """Run, and print. py-spy slows the worker that it samples by a few percent.
 
     :raises FileNotFoundError: when py-spy is not installed
     :raises TypeError: for servers that are not of our own starting

@@ -1,4 +1,4 @@
-"""The least a server could do: what the client can reach against it is the client's own ceiling.
+"""The least that a server can do: a client's rate against it is the client's own ceiling.
 
 A process that passes chats on and answers receipts from memory. It stores nothing, checks nothing, forgets everything.
 """
@@ -39,7 +39,7 @@ _MANY: Final = msgspec.json.Decoder(list[_In])
 
 
 class RelayConnection(WSListener):
-    """One connection. A chat's ``streamId`` names its sender and itself, so that its ack tells all there is to know."""
+    """One connection. A chat's ``streamId`` names its sender and itself, so the receipt needs nothing else."""
 
     def __init__(self, name: str, connections: "dict[str, RelayConnection]") -> None:
         super().__init__()
@@ -91,7 +91,7 @@ async def serve(port: int) -> None:
 
 
 class Relay:
-    """The relay as a venue."""
+    """The relay as an environment."""
 
     name = "relay"
 
@@ -118,7 +118,7 @@ class Relay:
         return {"server": [self._child.pid]}
 
     async def facts(self) -> dict[str, str]:
-        """Nothing to tell."""
+        """None."""
         return {}
 
     async def close(self) -> None:

@@ -81,13 +81,13 @@ def commit() -> str:
 
 
 def about() -> dict[str, Any]:
-    """When, what and where; to be asked before anything is measured."""
+    """Time, commit and machine; call it before anything is measured."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
     return {"when": when, "commit": commit(), "machine": machine(), "load_average_before": os.getloadavg()[0]}
 
 
 def document(start: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
-    """The whole file. ``start`` is what :func:`about` said."""
+    """The whole file. ``start`` is the result of :func:`about`."""
     return {**start, "summary": summary(records), "runs": list(records)}
 
 

@@ -1,4 +1,4 @@
-"""Our own product as a venue: started afresh by the usual command, or already running somewhere.
+"""This product as an environment: started afresh by the usual command, or already running.
 
 Our own product on a Redis that has a replica, which a chat waits for, or not.
 """
@@ -38,7 +38,7 @@ def devstack_of(checkout: Path) -> str:
 class Stack:
     """The whole product on a data directory of its own, gone afterwards. May serve several :class:`Product`.
 
-    :param env: knobs
+    :param env: settings
     :param checkout: the directory whose code is started, with the Python of its own ``.venv`` where it has one
     """
 
@@ -64,7 +64,7 @@ class Stack:
         return RunningStack(self.data)
 
     def _servers(self) -> int:
-        """How many the run file tells of; it is written before all of them are there."""
+        """Server processes in the run file, which is written before all of them have started."""
         return len((read_run(self.data / NAME) or {"servers": []})["servers"])
 
     def stop(self) -> None:
@@ -133,7 +133,7 @@ class Product:
 
     async def accounts(self, count: int) -> Sequence[Account]:
         """Minted ones."""
-        return await self.running.accounts.accounts(count)
+        return await self.running.accounts.first(count)
 
     async def connect(self, account: Account, recorder: Recorder) -> Client:
         """In their dialect."""
@@ -187,7 +187,7 @@ class RemoteProduct:
 
     async def accounts(self, count: int) -> Sequence[Account]:
         """By sign-up and login."""
-        return await self._accounts.accounts(count)
+        return await self._accounts.first(count)
 
     async def connect(self, account: Account, recorder: Recorder) -> Client:
         """In their dialect."""
@@ -202,7 +202,7 @@ class RemoteProduct:
         return {}
 
     async def close(self) -> None:
-        """Nothing of it is ours."""
+        """Nothing to stop."""
 
 
 REPLICA_READY_SECONDS: Final = 20.0

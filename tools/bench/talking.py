@@ -1,11 +1,11 @@
-"""Pairs of people who are connected: what the modes closed and open have in common.
+"""Pairs of people who talk: the modes ``closed`` and ``open``.
 
-Closed loop: every pair keeps some chats in flight; a place is free again when the receipt has come.
+Closed loop: each pair keeps some chats in flight; a receipt makes room for the next.
 
 Open loop: chats leave at a fixed rate, whatever comes back; how long until they arrive, and until the receipt.
 
-Times run from when a chat is handed to the socket. How much later than planned that was is told as ``late``: were it
-large, the client would have waited when the server was slow, and hidden it.
+Times run from when a chat is handed to the socket. ``late`` is how much later than planned that was: were it
+large, the client would have waited for a slow server, and the times would hide that.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from tools.bench.result import Result, milliseconds, percentile
 SETTLE_SECONDS: Final = 45.0
 """Longer than the 30 seconds after which an unacked entry comes again: a doubled chat has its chance to show."""
 CUT_SECONDS: Final = 3.0
-"""So long is waited when a connection has ended by itself."""
+"""How long to wait when a connection has ended by itself."""
 GRACE_SECONDS: Final = 0.5
 TRIES: Final = 6
 PAUSE_SECONDS: Final = 0.25
 """Before the second try; doubled before each further one."""
 CONNECTING: Final = 32
-"""So many connect at once, so that no server's listen queue overflows."""
+"""Connections opened at once: no server's listen queue may overflow."""
 
 
 Callback = Callable[[int, int], None]
@@ -46,9 +46,9 @@ class Pairs:
         self._accounts: Sequence[Account] = []
 
     async def connect(self, *callbacks: Callback) -> None:
-        """Everybody comes in.
+        """Connect all senders and recipients.
 
-        :param told: what an :class:`Recorder` calls: of arrivals, receipts, single ticks
+        :param callbacks: for a :class:`Recorder`: of arrivals, receipts, single ticks
         :raises ConnectError: when somebody cannot
         """
         count = len(self.ledger.pairs)
@@ -63,9 +63,9 @@ class Pairs:
         self.senders[pair].chat(self.addresses[pair], self.ledger.next_id(pair))
 
     async def settle(self) -> None:
-        """Wait for all that is to come, and a moment longer for what is not; the books tell the rest."""
+        """Wait until nothing is outstanding, and a moment longer for duplicates."""
         began = time.monotonic()
-        # Who was closed hears nothing more in this run, which is void already.
+        # A closed connection receives nothing more, and the run is void already.
         while not self.ledger.settled() and time.monotonic() - began < (
             CUT_SECONDS if self.ledger.closed else SETTLE_SECONDS
         ):
@@ -73,7 +73,7 @@ class Pairs:
         await asyncio.sleep(GRACE_SECONDS)
 
     async def reconnect(self) -> None:
-        """Everybody connects once more: what comes now was acked, and yet not settled, so it is doubled."""
+        """Connect all of them once more: what arrives now was acked and yet not settled, so it is doubled."""
         self.disconnect()
         await asyncio.sleep(GRACE_SECONDS)
         for recorder in self._recorders:
@@ -82,7 +82,7 @@ class Pairs:
         await asyncio.sleep(GRACE_SECONDS)
 
     def disconnect(self) -> None:
-        """Everybody leaves."""
+        """Close all connections."""
         for connection in self._connections:
             connection.end()
         self._connections = []
@@ -91,9 +91,9 @@ class Pairs:
 async def connect_with_retries(
     environment: Environment, account: Account, recorder: Recorder
 ) -> tuple[Connection, int]:
-    """Connect; turned away, try again a little later, as clients do. The line, and how often that was.
+    """Connect; refused, try again a little later, as clients do. The connection, and how often it was refused.
 
-    :raises ConnectError: when it cannot for too long
+    :raises ConnectError: when the last try fails
     """
     failures = 0
     while True:
@@ -109,7 +109,7 @@ async def connect_with_retries(
 async def connect_all(
     environment: Environment, accounts: Sequence[Account], recorders: Sequence[Recorder]
 ) -> list[Connection]:
-    """Connect everybody, a few at a time.
+    """Connect all of them, a few at a time.
 
     :raises ConnectError: when somebody cannot
     """
@@ -270,8 +270,8 @@ async def send_at_rate(talk: Pairs, watch: Stopwatch, rate: float, seconds: floa
     """``rate`` chats a second in all, evenly over the pairs."""
     began, pairs, number, last = time.perf_counter(), len(talk.ledger.pairs), 0, int(rate * seconds)
     while number < last:
-        # Whatever is due leaves together. At thousands a second a timer for each would take half of the client's time,
-        # and with it the processor the servers under test stand on.
+        # Chats that are due leave together. At thousands a second, a timer for each would take half of the client's
+        # time, and with it the processor that the servers under test need.
         await asyncio.sleep(max(STEP_SECONDS, began + number / rate - time.perf_counter()))
         due = min(last, int((time.perf_counter() - began) * rate) + 1, number + pairs)
         while number < due:

@@ -1,7 +1,8 @@
-"""A client of XMPP over plain TCP that does the same work as ``Talker``: chats, ticks, receipts, and nothing else.
+"""A client of XMPP over plain TCP that does the same work as ``Client``: chats, ticks, receipts, and nothing else.
 
 SASL PLAIN, resource binding, stream management (XEP-0198) for the tick, delivery receipts (XEP-0184) for the double
-tick. It reads stanzas by pattern and not by an XML parser: it must not be the limit, and it knows what servers say.
+tick. It reads stanzas by pattern instead of with an XML parser: it must not be the limit, and it knows what these
+servers send.
 """
 
 import asyncio
@@ -59,10 +60,10 @@ class XmppClient(asyncio.Protocol):
         self._expected = b""
         self.ready: asyncio.Future[None] = self._loop.create_future()
 
-    # -- coming in
+    # -- connecting
 
     def _greet(self) -> Iterator[tuple[str, bytes]]:
-        """What is said, and what then must come before the next is said."""
+        """Each thing to send, and the stanza that must arrive before the next is sent."""
         secret = base64.b64encode(f"\0{self._account.address.partition('@')[0]}\0{self._account.secret}".encode())
         yield _OPEN, b"stream:features"
         yield _AUTH % secret.decode(), b"success"
@@ -87,7 +88,7 @@ class XmppClient(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._next_step()
 
-    # -- hearing
+    # -- receiving
 
     def data_received(self, data: bytes) -> None:
         """Some bytes; take every whole stanza out of them."""
@@ -138,17 +139,17 @@ class XmppClient(asyncio.Protocol):
     _done_with = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """The connection ended."""
         if self.ready.done():
             self._recorder.closed()
-        self._fail(f"the server hung up: {exc}")
+        self._fail(f"the server closed the connection: {exc}")
 
     def _fail(self, why: str) -> None:
         if not self.ready.done():
             self.ready.set_exception(ConnectError(why))
-            self.ready.exception()  # told by open_line; asyncio need not complain as well
+            self.ready.exception()  # retrieved here: open_connection raises it, and asyncio must not log it as well
 
-    # -- speaking
+    # -- sending
 
     def chat(self, to: str, message_id: str) -> None:
         """Send a chat with the usual text, and ask for both ticks."""
@@ -170,14 +171,14 @@ class XmppClient(asyncio.Protocol):
         if self._owes_answer:
             self._owes_answer = False
             self._out.append(_ANSWER % self._handled)
-        if self._asks:  # who only sends receipts has nobody to show a tick to
+        if self._asks:  # a client that only sends receipts needs no tick
             self._asks = False
             self._out.append(_ASK)
         self._transport.write("".join(self._out).encode())
         self._out = []
 
     def end(self) -> None:
-        """Hang up, without goodbye."""
+        """Close the socket without a close handshake."""
         self._recorder.ended = True
         self._transport.abort()
 

@@ -1,8 +1,7 @@
-"""What servers from packages need: a directory, the user they want to be, and a wait until they serve.
+"""The XMPP servers that take part: ejabberd and Prosody from Debian's packages, each in a temporary directory.
 
-ejabberd from Debian's package, with a configuration and a directory of its own.
-
-Prosody from Debian's package, with a configuration and a directory of its own.
+``ejabberd`` and ``prosody`` keep chats between connected people in memory. ``ejabberd-archive`` writes each chat into
+PostgreSQL before it delivers it (XEP-0313, ``mod_mam``), which is nearer to what this product promises.
 """
 
 import asyncio
@@ -11,18 +10,24 @@ import pwd
 import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import httpx
 
 from tools.bench import xmpp
 from tools.bench.cpu import Processes, tree
 from tools.bench.environment import Account, NotInstalled, Recorder
+from tools.bench.result import Result
+from tools.devstack.postgres import USER, Postgres
 from tools.devstack.probe import free_port, port_is_free
 from tools.devstack.process import Child
 
 READY_SECONDS: Final = 60.0
+ROWS_EACH: Final = 2
+"""Rows that a chat has in the archive: its sender's and its recipient's."""
 
 
 class ServiceDirectory:
@@ -85,7 +90,13 @@ async def package_version(name: str) -> str:
     return out.decode()
 
 
-_HOW_EJABBERD: Final = "ejabberd is not here (Debian: apt-get install --no-install-recommends ejabberd)"
+_EJABBERD_MISSING: Final = "ejabberd is not installed (Debian: apt-get install --no-install-recommends ejabberd)"
+_ARCHIVE_MISSING: Final = (
+    "ejabberd's driver for PostgreSQL is not installed"
+    " (Debian: apt-get install --no-install-recommends ejabberd erlang-p1-pgsql)"
+)
+_ARCHIVE_SCHEMA: Final = Path("/usr/share/ejabberd/sql/pg.sql")
+_DRIVERS: Final = ("/usr/lib/erlang/lib", "p1_pgsql-*/ebin/pgsql.beam")
 _EJABBERD_CONFIG: Final = """\
 hosts: ["{domain}"]
 loglevel: warning
@@ -101,7 +112,7 @@ acl: {{loopback: {{ip: ["127.0.0.0/8"]}}}}
 access_rules: {{everybody: {{allow: all}}}}
 shaper_rules: {{boundless: infinity}}
 api_permissions: {{"registering": {{who: {{access: {{allow: {{acl: loopback}}}}}}, what: ["register"]}}}}
-modules:
+{database}modules:
   mod_http_api: {{}}
   mod_stream_mgmt: {{}}
   mod_offline: {{access_max_user_messages: boundless}}
@@ -109,13 +120,28 @@ modules:
   mod_blocking: {{}}
   mod_roster: {{}}
   mod_ping: {{}}
+{modules}"""
+_ARCHIVE_DATABASE: Final = """\
+sql_type: pgsql
+sql_server: "127.0.0.1"
+sql_port: {port}
+sql_database: "{name}"
+sql_username: "{name}"
+sql_password: ""
 """
+_ARCHIVE_MODULES: Final = "  mod_mam: {default: always, db_type: sql}\n"
 
 
 class Ejabberd:
-    """A running ejabberd."""
+    """A running ejabberd.
+
+    :cvar database: lines of its configuration about a database
+    :cvar modules: lines about further modules
+    """
 
     name = "ejabberd"
+    database = ""
+    modules = ""
 
     def __init__(self) -> None:
         """Start it and wait until it serves.
@@ -126,7 +152,7 @@ class Ejabberd:
         program = shutil.which("erl")
         libraries = next((root for root in Path("/usr/lib").glob("*/ejabberd-*/ebin")), None)
         if program is None or libraries is None:
-            raise NotInstalled(_HOW_EJABBERD)
+            raise NotInstalled(_EJABBERD_MISSING)
         self._home = ServiceDirectory("ejabberd")
         self._port, self._http = free_port(), free_port()
         self._made: list[Account] = []
@@ -145,7 +171,9 @@ class Ejabberd:
         return [*beam, "-mnesia", "dir", f'"{self._home.path}/mnesia"', "-s", "ejabberd"]
 
     def _env(self, libraries: Path) -> dict[str, str]:
-        text = _EJABBERD_CONFIG.format(port=self._port, http=self._http, domain=xmpp.DOMAIN)
+        text = _EJABBERD_CONFIG.format(
+            port=self._port, http=self._http, domain=xmpp.DOMAIN, database=self.database, modules=self.modules
+        )
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self._home.path),
@@ -192,7 +220,101 @@ class Ejabberd:
         self._home.remove()
 
 
-_HOW_PROSODY: Final = "Prosody is not here (Debian: apt-get install --no-install-recommends prosody)"
+class _ArchivePostgres(Postgres):
+    """The product's own PostgreSQL, which ejabberd reaches over TCP (its driver knows no unix sockets)."""
+
+    def __init__(self, data: Path) -> None:
+        self.port = free_port()
+        super().__init__(data, options={"listen_addresses": "127.0.0.1", "port": str(self.port)})
+
+    def dsn(self, database: str = USER) -> str:
+        """With the port, which also names the socket."""
+        return f"{super().dsn(database)}&port={self.port}"
+
+    def fetch(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        """As the base class does, in a thread: the benchmark's own event loop runs here already."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(super().fetch, sql, database).result()
+
+    def run_script(self, sql: str) -> None:
+        """Run several statements."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, self._run_script(sql)).result()
+
+    async def _run_script(self, sql: str) -> None:
+        connection = await asyncpg.connect(self.dsn())
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
+class EjabberdArchive(Ejabberd):
+    """An ejabberd whose ``mod_mam`` stores each chat in PostgreSQL, for its sender and for its recipient, before the
+    recipient gets it. Receipts have no text, so ``mod_mam`` does not store them."""
+
+    name = "ejabberd-archive"
+    modules = _ARCHIVE_MODULES
+
+    def __init__(self) -> None:
+        """Start PostgreSQL and ejabberd and wait until both serve.
+
+        :raises NotInstalled: when a package is not installed
+        :raises ChildError: when one of them does not come up
+        """
+        root, driver = _DRIVERS
+        if not _ARCHIVE_SCHEMA.exists() or not any(Path(root).glob(driver)):
+            raise NotInstalled(_ARCHIVE_MISSING)
+        self._data = Path(tempfile.mkdtemp(prefix="wm-bench-archive-"))
+        self._postgres = _ArchivePostgres(self._data)
+        self.database = _ARCHIVE_DATABASE.format(port=self._postgres.port, name=USER)
+        try:
+            self._postgres.start()
+            self._postgres.run_script(_ARCHIVE_SCHEMA.read_text(encoding="utf-8"))
+            super().__init__()
+        except BaseException:
+            self._remove_postgres()
+            raise
+
+    def processes(self) -> Processes:
+        """And PostgreSQL."""
+        return {**super().processes(), "postgres": tree(self._postgres.pid)}
+
+    async def check_archive(self, result: Result) -> None:
+        """Compare the archive with what was sent; a chat that is not in it makes the run void."""
+        connection = await asyncpg.connect(self._postgres.dsn())
+        try:
+            rows: int = await connection.fetchval(
+                "SELECT count(*) FROM archive WHERE xml LIKE $1", f"%{result.ledger.run}-%"
+            )
+        finally:
+            await connection.close()
+        result.figures = {**result.figures, "messages_archived": rows // ROWS_EACH}
+        result.ledger.unstored = max(0, result.ledger.sent - rows // ROWS_EACH)
+
+    async def facts(self) -> dict[str, str]:
+        """Its version, and how PostgreSQL writes to disk."""
+        connection = await asyncpg.connect(self._postgres.dsn())
+        try:
+            settings = {
+                name: str(await connection.fetchval(f"SHOW {name}"))
+                for name in ("server_version", "fsync", "synchronous_commit")
+            }
+        finally:
+            await connection.close()
+        return {**await super().facts(), **{f"postgres_{name}": value for name, value in settings.items()}}
+
+    async def close(self) -> None:
+        """Stop both, and leave nothing behind."""
+        await super().close()
+        self._remove_postgres()
+
+    def _remove_postgres(self) -> None:
+        self._postgres.destroy()
+        shutil.rmtree(self._data, ignore_errors=True)
+
+
+_PROSODY_MISSING: Final = "Prosody is not installed (Debian: apt-get install --no-install-recommends prosody)"
 _PROSODY_CONFIG: Final = """\
 data_path = "{home}/data"
 pidfile = "{home}/prosody.pid"
@@ -223,7 +345,7 @@ class Prosody:
         """
         program = shutil.which("prosody")
         if program is None:
-            raise NotInstalled(_HOW_PROSODY)
+            raise NotInstalled(_PROSODY_MISSING)
         self._home, self._port = ServiceDirectory("prosody"), free_port()
         self._home.folder("data")
         self._home.folder(f"data/{xmpp.DOMAIN}")

@@ -244,7 +244,7 @@ class Stack:
         return [account.address for account in self._people(people)]
 
     def _people(self, people: int) -> list[Account]:
-        return asyncio.run(self._mint.accounts(people))
+        return asyncio.run(self._mint.first(people))
 
     # ---- what takes more than one hand
 

@@ -1,4 +1,4 @@
-"""The books: each defect is caught, and told apart from the others."""
+"""The ledger: each defect is found, and kept apart from the others."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from tools.bench.environment import Recorder
 
 
 def recorded(count: int = 3, pairs: int = 1) -> tuple[Ledger, Recorder]:
-    """Books with ``count`` chats sent by each pair, and an ear to tell what came of them."""
+    """A ledger with ``count`` chats sent by each pair, and a recorder for what became of them."""
     ledger = Ledger(pairs)
     for pair in range(pairs):
         for _ in range(count):
@@ -22,8 +22,8 @@ def name(ledger: Ledger, number: int, pair: int = 0) -> str:
 
 
 def all_is_well(ledger: Ledger, recorder: Recorder) -> None:
-    for pair, books in enumerate(ledger.pairs):
-        for number in range(books.sent):
+    for pair, entry in enumerate(ledger.pairs):
+        for number in range(entry.sent):
             recorder.stored(name(ledger, number, pair))
             recorder.arrived(name(ledger, number, pair))
             recorder.receipt(name(ledger, number, pair))
@@ -96,7 +96,7 @@ def test_a_chat_without_a_receipt_is_unreceipted() -> None:
     assert wrong(ledger) == {"unreceipted": 1}
 
 
-def test_ticks_and_receipts_that_come_twice_are_told() -> None:
+def test_ticks_and_receipts_that_arrive_twice_are_counted() -> None:
     ledger, recorder = recorded(1)
     all_is_well(ledger, recorder)
     recorder.stored(name(ledger, 0))
@@ -105,7 +105,7 @@ def test_ticks_and_receipts_that_come_twice_are_told() -> None:
 
 
 @pytest.mark.parametrize("message_id", ["other-0-0", "nonsense", "", "{run}-7-0"])
-def test_what_nobody_sent_is_unknown(message_id: str) -> None:
+def test_a_chat_that_was_never_sent_is_unknown(message_id: str) -> None:
     ledger, recorder = recorded()
     all_is_well(ledger, recorder)
     recorder.arrived(message_id.format(run=ledger.run))
@@ -119,7 +119,7 @@ def test_a_number_that_was_not_sent_yet_is_unknown() -> None:
     assert wrong(ledger) == {"unknown": 1}
 
 
-def test_what_was_refused_is_not_lost_as_well() -> None:
+def test_a_refused_chat_is_not_lost_as_well() -> None:
     ledger, recorder = recorded(2)
     recorder.stored(name(ledger, 0)), recorder.arrived(name(ledger, 0)), recorder.receipt(name(ledger, 0))
     recorder.refused("unavailable", name(ledger, 1))
@@ -128,13 +128,13 @@ def test_what_was_refused_is_not_lost_as_well() -> None:
     assert ledger.refusals == {"unavailable": 1}
 
 
-def test_a_refusal_of_nothing_in_particular_excuses_nothing() -> None:
+def test_an_error_that_names_no_chat_excuses_no_chat() -> None:
     ledger, recorder = recorded(1)
     recorder.refused("bad_frame", "")
     assert wrong(ledger) == {"refused": 1, "lost": 1, "unanswered": 1, "unreceipted": 1}
 
 
-def test_a_connection_that_ends_by_itself_is_told_and_one_that_was_ended_is_not() -> None:
+def test_a_connection_that_ends_by_itself_counts_and_one_that_the_client_ended_does_not() -> None:
     ledger, recorder = recorded(0)
     recorder.ended = True
     recorder.closed()
@@ -147,14 +147,14 @@ def test_a_connection_that_ends_by_itself_is_told_and_one_that_was_ended_is_not(
     assert ledger.closes == {"1008 too many frames": 2, "without a word": 1}
 
 
-def test_defects_are_told_pair_by_pair() -> None:
+def test_defects_are_listed_pair_by_pair() -> None:
     ledger, recorder = recorded(2, pairs=3)
     all_is_well(ledger, recorder)
     recorder.arrived(name(ledger, 0, pair=1))
     assert ledger.per_pair() == [{"pair": 1, "sent": 2, "doubled": 1}]
 
 
-def test_only_news_is_passed_on() -> None:
+def test_only_what_is_new_is_passed_on() -> None:
     ledger = Ledger(1)
     ledger.next_id(0)
     arrived: list[tuple[int, int]] = []
@@ -170,12 +170,12 @@ def test_only_news_is_passed_on() -> None:
     assert arrived == receipts == [(0, 0)]
 
 
-def test_runs_do_not_take_one_anothers_chats_for_their_own() -> None:
+def test_runs_do_not_share_message_ids() -> None:
     assert Ledger(1).next_id(0) != Ledger(1).next_id(0)
 
 
 @given(st.lists(st.integers(0, 12)))
-def test_a_sequence_counts_like_the_plain_way(numbers: list[int]) -> None:
+def test_a_sequence_counts_like_a_plain_list(numbers: list[int]) -> None:
     sequence, seen = Sequence(), list[int]()
     reordered = doubled = 0
     for number in numbers:
@@ -188,5 +188,5 @@ def test_a_sequence_counts_like_the_plain_way(numbers: list[int]) -> None:
     assert sequence.missing(13, {5}) == len(set(range(13)) - set(seen) - {5})
 
 
-def test_the_text_of_defects_names_what_there_was() -> None:
+def test_the_text_of_defects_names_each_kind() -> None:
     assert Defects(lost=2, doubled=1).text() == "2 lost, 1 doubled"

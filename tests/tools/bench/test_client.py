@@ -1,4 +1,4 @@
-"""The seed dialect's client on a real socket, against a peer that says what it is told to."""
+"""The seed dialect's client on a real socket, against a scripted peer."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ WELCOME = '{"type":"system","message":"dear user:Asha you are connected to the s
 
 
 class Peer:
-    """One connection of a server: keeps every message it hears."""
+    """One connection of a server: keeps every message it receives."""
 
     def __init__(self, first: str) -> None:
         self._first = first
@@ -93,7 +93,7 @@ async def test_a_refusal_and_a_resync_make_the_run_void() -> None:
     assert ledger.refusals == {"no_such_person": 1, "resync": 1}
 
 
-async def test_a_close_is_entered_with_its_code() -> None:
+async def test_a_close_is_recorded_with_its_code() -> None:
     ledger = Ledger(1)
     async with scripted_peer(Recorder(ledger)) as (peer, _):
         await peer.close(1008)
@@ -103,8 +103,8 @@ async def test_a_close_is_entered_with_its_code() -> None:
     assert ledger.closes == {"1008 enough": 1}
 
 
-async def test_the_first_frame_has_to_be_the_sentence() -> None:
-    with pytest.raises(ConnectError, match="hung up"):
+async def test_the_first_frame_has_to_be_the_system_frame() -> None:
+    with pytest.raises(ConnectError, match="closed the connection"):
         async with scripted_peer(Recorder(Ledger(1)), '{"type":"chat","messageId":"m","streamId":"1-0"}'):
             pass
 
@@ -112,5 +112,5 @@ async def test_the_first_frame_has_to_be_the_sentence() -> None:
 @pytest.mark.parametrize(
     ("size", "head"), [(125, b"\x81\xfd"), (126, b"\x81\xfe\x00\x7e"), (65_535, b"\x81\xfe\xff\xff")]
 )
-def test_frames_are_masked_and_say_how_long_they_are(size: int, head: bytes) -> None:
+def test_frames_are_masked_and_carry_their_length(size: int, head: bytes) -> None:
     assert text_frame("x" * size) == head + b"\0\0\0\0" + b"x" * size

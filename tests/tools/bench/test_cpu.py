@@ -1,4 +1,4 @@
-"""What the operating system says of processes."""
+"""CPU and memory of processes."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tools.bench import cpu
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def test_work_is_counted_for_who_does_it_and_not_for_who_waits() -> None:
+def test_work_is_counted_for_the_process_that_does_it() -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", busy], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         before = cpu.spent({"server": [worker.pid]})
@@ -34,7 +34,7 @@ def test_a_tree_has_the_process_its_children_and_theirs() -> None:
             os.kill(sleeper, 15)
 
 
-def test_memory_that_is_used_shows() -> None:
+def test_used_memory_is_counted() -> None:
     before = cpu.memory([os.getpid()])
     block = bytearray(os.urandom(1 << 20)) * 32
     assert cpu.memory([os.getpid()]) - before > 24 << 20

@@ -1,4 +1,4 @@
-"""Floods: what the hostile client says, what it tells of its fate, and one of each sort against the real product."""
+"""Floods: what the hostile client sends, the words for its outcome, and one flood of each sort against the product."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def test_a_flood_of_the_protocol_is_arrays_in_wm_v1_and_one_frame_a_message_in_t
             assert all(len(each) <= 64 * 1024 for each in messages(block))
 
 
-def test_only_the_flood_of_repetitions_says_a_message_id_twice() -> None:
+def test_only_the_flood_of_repetitions_sends_a_message_id_twice() -> None:
     for kind, alike in (("chats", False), ("nobody", False), ("repeated", True)):
         blocks = streams(kind, TARGET, arrays=True)
         ids = [each["messageId"] for _ in range(3) for each in json.loads(messages(next(blocks)[0])[0])]
@@ -68,7 +68,7 @@ def test_floods_below_the_protocol_run_in_one_dialect() -> None:
     assert set(BELOW) < set(KINDS)
 
 
-def test_what_became_of_the_hostile_client_is_told_in_words() -> None:
+def test_the_outcome_of_a_hostile_client_is_described() -> None:
     case = Case("acks", "wm.v1", 1)
     assert outcome(case, FloodReport(connections=1)) == "left alone"
     assert outcome(case, FloodReport(blocked_percent=80)) == "kept waiting 80 % of the time"
@@ -98,7 +98,7 @@ def test_the_table_shows_calm_beside_flooded() -> None:
 
 async def accounts(group: ServerGroup, stack: Stack, count: int) -> list[Hostile]:
     accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
-    accounts = await accounts.accounts(2 * count)
+    accounts = await accounts.first(2 * count)
     return [
         Hostile(each.secret, f"127.66.0.{number + 1}", sybil.address, sybil.secret)
         for number, (each, sybil) in enumerate(zip(accounts[::2], accounts[1::2], strict=True))
@@ -121,7 +121,7 @@ async def flood_until(
     raise AssertionError(f"never seen of {kind}: {report}")
 
 
-async def test_hostile_clients_get_in_and_tell_how_much_there_was(stack: Stack) -> None:
+async def test_hostile_clients_connect_and_report_how_much_they_sent(stack: Stack) -> None:
     group = stack.start(workers=1, RATE_LIMITS="off", COOLDOWN_SECONDS="0")
     first, second, third, fourth = await accounts(group, stack, 4)
     # The code is lost when the connection ends with bytes unread.
@@ -144,10 +144,10 @@ async def test_chats_to_a_listening_sybil_are_acked(stack: Stack) -> None:
             pass  # a receipt: the sybil had it, and acked
 
 
-async def test_the_probe_finds_every_process_and_sees_one_that_stands_still(stack: Stack) -> None:
+async def test_the_probe_finds_every_process_and_notices_one_that_is_stopped(stack: Stack) -> None:
     group = stack.start(workers=2)
     accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
-    tokens = [each.secret for each in await accounts.accounts(probe.PEOPLE)]
+    tokens = [each.secret for each in await accounts.first(probe.PEOPLE)]
     servers = {server.server_id: server.pid for server in group.servers}
     order = probe.Order(group.url, tokens, list(servers), "127.67.0.1")
     pipe = asyncio.subprocess.PIPE

@@ -33,7 +33,7 @@ def test_the_ceiling_from_start_to_report(tmp_path: Path) -> None:
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_stop_in_the_middle_ends_everything_and_tells_what_was_measured() -> None:
+def test_a_stop_in_the_middle_ends_all_processes_and_reports_what_was_measured() -> None:
     command = [*COMMAND, "closed", "--pairs", "2", "--contenders", "mini-everysec", "--seconds", "60"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as bench:
         try:

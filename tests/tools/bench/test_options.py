@@ -12,7 +12,7 @@ def test_everything_has_a_default() -> None:
     found = parse([])
     assert (found.pairs, found.in_flight, found.rounds) == (50, 8, 3)
     assert found.mode == ["closed", "open", "offline", "idle", "storm", "growth", "floods"]
-    assert found.contenders == ["mini-everysec", "mini-always", "ejabberd", "prosody"]
+    assert found.contenders == ["mini-everysec", "mini-always", "ejabberd", "ejabberd-archive", "prosody"]
     assert found.rate == [500.0, "half"]
     assert found.existing == [100, 10_000, 1_000_000]
 
@@ -33,7 +33,7 @@ def test_a_replica_takes_part_when_it_is_named() -> None:
     ]
 
 
-def test_floods_are_short_in_both_dialects_and_under_the_limits_as_they_come_unless_said_otherwise() -> None:
+def test_floods_are_short_in_both_dialects_and_with_default_limits_unless_options_differ() -> None:
     found = parse(["floods"])
     assert (found.flood_rounds, found.flood_seconds, found.flood_limits) == (1, 2.0, "shipped")
     assert (found.limits, found.flood_dialects, found.accounts) == ("off", ["wm.v1", "seed"], [1, 4])
@@ -44,10 +44,15 @@ def test_floods_are_short_in_both_dialects_and_under_the_limits_as_they_come_unl
 
 
 def test_servers_known_by_their_address_are_one_contender() -> None:
-    assert parse(["closed", "--url", "http://127.0.0.1:5000"]).contenders == ["mini", "ejabberd", "prosody"]
+    assert parse(["closed", "--url", "http://127.0.0.1:5000"]).contenders == [
+        "mini",
+        "ejabberd",
+        "ejabberd-archive",
+        "prosody",
+    ]
 
 
-def test_ours_take_part_once_for_each_dialect_and_once_more_as_they_were_before() -> None:
+def test_the_product_takes_part_once_for_each_dialect_and_once_more_for_an_older_checkout() -> None:
     assert parse(["closed", "--contenders", "mini-always,ejabberd", "--dialect", "seed"]).contenders == [
         "mini-always-seed",
         "ejabberd",
@@ -57,10 +62,14 @@ def test_ours_take_part_once_for_each_dialect_and_once_more_as_they_were_before(
     assert found.before == ROOT
 
 
-def test_what_the_limits_are_set_by_are_settings_of_the_product() -> None:
-    for knobs in LIMITS.values():
-        assert {name.lower() for name in knobs} <= set(Settings.model_fields)
-    assert {name: knobs["RATE_LIMITS"] for name, knobs in LIMITS.items()} == {"off": "off", "on": "on", "shipped": "on"}
+def test_limits_are_settings_of_the_product() -> None:
+    for settings in LIMITS.values():
+        assert {name.lower() for name in settings} <= set(Settings.model_fields)
+    assert {name: settings["RATE_LIMITS"] for name, settings in LIMITS.items()} == {
+        "off": "off",
+        "on": "on",
+        "shipped": "on",
+    }
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,7 @@ def test_what_the_limits_are_set_by_are_settings_of_the_product() -> None:
         ["floods", "--floods", "rain"],
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_command_line_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parse(arguments)
     assert end.value.code == 2

@@ -1,4 +1,4 @@
-"""The crowd: real accounts, and mailboxes of the kind the product makes."""
+"""Existing people: real accounts, and mailboxes of the kind that the product makes."""
 
 import asyncpg
 from redis.asyncio import Redis
@@ -10,7 +10,7 @@ from tools.bench.stack import RemoteProduct
 COUNT = 1_203  # more than a batch, and not a whole number of them
 
 
-async def test_everybody_has_an_account_and_a_chat_waiting(stack: Stack, redis: "Redis") -> None:
+async def test_each_person_has_an_account_and_a_waiting_chat(stack: Stack, redis: "Redis") -> None:
     environment = RemoteProduct(stack.start(workers=1).url)
     accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
     texts: Redis = Redis.from_url(stack.env["REDIS_URL"], decode_responses=True)

@@ -1,4 +1,4 @@
-"""What is made of what py-spy and Redis say."""
+"""Summaries of the output of py-spy and Redis."""
 
 from tools.bench.profile import by_command, by_function
 

@@ -31,7 +31,7 @@ def test_void_rounds_are_counted_and_their_figures_left_out() -> None:
     assert (row["rounds"], row["void"]) == (2, 1)
 
 
-def test_when_all_are_void_the_figures_are_shown_with_that_said() -> None:
+def test_when_all_rounds_are_void_the_figures_are_shown_and_marked() -> None:
     rows = summary([run(10, void=True)])
     assert rows[0]["figures"]["messages_per_second"]["median"] == 10
     assert "1 of 1" in table(rows)
@@ -59,7 +59,7 @@ def test_the_table_relates_the_headline_figure_to_ejabberds() -> None:
     assert "| ejabberd | 20 |  | server 2 | 0 of 1 |" in text
 
 
-def test_the_seed_dialect_is_set_in_relation_to_wm_v1_and_both_to_the_code_of_before() -> None:
+def test_the_seed_dialect_is_related_to_wm_v1_and_both_to_an_older_checkout() -> None:
     rates = {"mini-everysec": 100, "mini-everysec-seed": 80, "mini-before": 50, "mini-before-seed": 20}
     text = table(summary([run(rate, contender=name) for name, rate in rates.items()]))
     assert "| × ejabberd | × wm.v1 | × before |" in text
@@ -73,7 +73,7 @@ def test_a_figure_that_one_contender_lacks_is_left_blank() -> None:
     assert "| other |  |  | server 0.1 | 0 of 1 |" in table(summary([run(1), other]))
 
 
-def test_the_file_says_where_and_what_was_measured(tmp_path: Path) -> None:
+def test_the_file_names_machine_commit_and_time(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "x.json", document(about(), [run(1)]))
     read = json.loads((tmp_path / "deep" / "x.json").read_text())
     assert read["runs"] == [run(1)]

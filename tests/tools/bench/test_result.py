@@ -40,11 +40,11 @@ def test_of_a_hundred(percent: float, value: float) -> None:
     assert percentile(list(range(100, 0, -1)), percent) == value
 
 
-def test_of_one_it_is_that_one() -> None:
+def test_of_one_value_it_is_that_value() -> None:
     assert percentile([7.0], 99) == 7.0
 
 
-def test_of_none_there_is_none() -> None:
+def test_of_no_values_there_is_none() -> None:
     with pytest.raises(ValueError, match="no values"):
         percentile([], 50)
 

@@ -13,7 +13,7 @@ ACCOUNT = Account("0", "0")
 
 
 class Reluctant(Relay):
-    """A relay that turns everybody away ``times`` times first."""
+    """A relay that refuses the first ``times`` connections."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(talking, "PAUSE_SECONDS", 0.001)
 
 
-async def test_who_is_turned_away_tries_again() -> None:
+async def test_a_refused_client_tries_again() -> None:
     environment, ledger = Reluctant(2), Ledger(0)
     try:
         connection, failures = await connect_with_retries(environment, ACCOUNT, Recorder(ledger))
@@ -43,7 +43,7 @@ async def test_who_is_turned_away_tries_again() -> None:
     assert not ledger.defects().any()
 
 
-async def test_in_the_end_he_gives_up() -> None:
+async def test_after_the_last_try_the_client_gives_up() -> None:
     environment = Reluctant(1000)
     try:
         with pytest.raises(ConnectError, match="not now"):
@@ -53,7 +53,7 @@ async def test_in_the_end_he_gives_up() -> None:
     assert environment.attempts == talking.TRIES
 
 
-async def test_when_one_cannot_come_in_it_is_said_how_many_and_why() -> None:
+async def test_a_failure_to_connect_names_how_many_failed_and_why() -> None:
     environment, ledger = Reluctant(2 * talking.TRIES), Ledger(0)
     accounts = [Account(str(number), str(number)) for number in range(2)]
     try:

@@ -1,4 +1,4 @@
-"""The XMPP client, fed with what ejabberd and Prosody were heard to say, in pieces of any size."""
+"""The XMPP client, fed with recorded output of ejabberd and Prosody, in pieces of any size."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ RECEIPT = "<message type='chat' from='u1@localhost/b'><received xmlns='urn:xmpp:
 
 
 class Peer:
-    """A peer on a real socket that says what it is told to, ``step`` bytes at a time."""
+    """A peer on a real socket that follows a script, ``step`` bytes at a time."""
 
     def __init__(self, step: int, greeting: list[str]) -> None:
         self.step, self._greeting = step, greeting
@@ -46,7 +46,7 @@ class Peer:
 
     async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
-        with contextlib.suppress(ConnectionResetError):  # clients hang up without goodbye
+        with contextlib.suppress(ConnectionResetError):  # clients close without a handshake
             await self._play(reader)
         writer.close()
         self.done.set()
@@ -72,7 +72,7 @@ class Peer:
     def disconnect(self) -> None:
         self._writer.close()
 
-    async def until_heard(self, text: str) -> None:
+    async def until_received(self, text: str) -> None:
         async with asyncio.timeout(5):
             while text not in self.received:
                 await asyncio.sleep(0.005)
@@ -91,20 +91,20 @@ async def scripted_peer(step: int, greeting: list[str] = GREETING) -> AsyncItera
 
 
 @pytest.mark.parametrize("step", [1, 3, 100_000])
-async def test_chats_ticks_and_receipts_find_their_places(step: int) -> None:
+async def test_chats_ticks_and_receipts_are_recorded(step: int) -> None:
     ledger = Ledger(1)
     recorder = Recorder(ledger)
     async with scripted_peer(step) as peer:
         client = await xmpp.open_connection(peer.port, Account("u0@localhost", "secret"), recorder)
-        await peer.until_heard("h='2'")  # the presence and the answer, both counted
+        await peer.until_received("h='2'")  # the presence and the answer, both counted
         first, second = ledger.next_id(0), ledger.next_id(0)
         client.chat("u1@localhost", first)
         client.chat("u1@localhost", second)
-        await peer.until_heard("<r xmlns")
+        await peer.until_received("<r xmlns")
         await peer.send("<a xmlns='urn:xmpp:sm:3' h='3'/>")  # presence, ping, the first chat
         await peer.send(CHAT % first + RECEIPT % first + "<r xmlns='urn:xmpp:sm:3'/>")
-        await peer.until_heard(f"<received xmlns='urn:xmpp:receipts' id='{first}'/>")
-        await peer.until_heard("h='4'")
+        await peer.until_received(f"<received xmlns='urn:xmpp:receipts' id='{first}'/>")
+        await peer.until_received("h='4'")
         (pair,) = ledger.pairs
         assert (pair.stored.next, pair.arrived.next, pair.receipted.next) == (1, 1, 1)
         await peer.send("<a xmlns='urn:xmpp:sm:3' h='5'/>" + CHAT % second + RECEIPT % second)
@@ -120,19 +120,19 @@ async def test_an_error_about_a_chat_is_a_refusal_of_that_chat() -> None:
     async with scripted_peer(50) as peer:
         client = await xmpp.open_connection(peer.port, Account("u0@localhost", "secret"), Recorder(ledger))
         client.chat("nobody@localhost", sent := ledger.next_id(0))
-        await peer.until_heard(sent)
+        await peer.until_received(sent)
         await peer.send(
             f"<message id='{sent}' type='error' from='nobody@localhost'><error type='cancel'>"
             "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
             "<r xmlns='urn:xmpp:sm:3'/>"
         )
-        await peer.until_heard("h='3'")
+        await peer.until_received("h='3'")
         client.end()
     assert ledger.refusals == {"service-unavailable": 1}
     assert ledger.defects().lost == 0
 
 
-async def test_a_server_that_hangs_up_is_noticed() -> None:
+async def test_a_server_that_closes_is_noticed() -> None:
     ledger = Ledger(0)
     async with scripted_peer(50) as peer:
         await xmpp.open_connection(peer.port, Account("u0@localhost", "secret"), Recorder(ledger))
@@ -142,7 +142,7 @@ async def test_a_server_that_hangs_up_is_noticed() -> None:
                 await asyncio.sleep(0.005)
 
 
-async def test_a_wrong_password_is_told() -> None:
+async def test_a_wrong_password_is_reported() -> None:
     no = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>"
     async with scripted_peer(7, [GREETING[0], no, *GREETING[2:]]) as peer:
         with pytest.raises(ConnectError, match="not-authorized"):
