@@ -1,4 +1,4 @@
-"""The documentation: every link leads somewhere, and every page and decision is listed."""
+"""The documentation: every link leads somewhere, every decision is listed, and the words are plain."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,9 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "tools").glob("*/README.md")),
 ]
+CHARACTERS_A_LINE = 120
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+PERSONAL = re.compile(r"\b(he|his|him|whoever)\b", re.IGNORECASE)
 
 
 def name(path: Path) -> str:
@@ -56,6 +58,17 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken_links(page, page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_lines_outside_of_tables_fit_a_screen(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [each for each in lines if len(each) > CHARACTERS_A_LINE and not each.startswith("|")] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_nobody_is_a_he(page: Path) -> None:
+    assert PERSONAL.findall(prose(page.read_text(encoding="utf-8"))) == []
 
 
 def test_the_index_lists_every_decision_with_its_title() -> None:
