@@ -97,14 +97,14 @@ class Affairs:
                     self._blocking.add(place)
                     self._do(self._block_for_a_while(place))
             case "burst":
-                whom = self._rng.choice([other for other in self._people if other is not person])
+                peer = self._rng.choice([other for other in self._people if other is not person])
                 for n in range(BURST):
-                    person.say(whom.mobile, f"{n} of {BURST}")
+                    person.say(peer.mobile, f"{n} of {BURST}")
             case "outbox" if person.connected and person.hasty:
                 person.vanish()
                 for n in range(FULL):
-                    whom = self._people[(self._people.index(person) + 1 + n % AMONG) % len(self._people)]
-                    person.say(whom.mobile, f"{n} of {FULL} ".ljust(LENGTH, "."))
+                    peer = self._people[(self._people.index(person) + 1 + n % AMONG) % len(self._people)]
+                    person.say(peer.mobile, f"{n} of {FULL} ".ljust(LENGTH, "."))
             case "repeat":
                 person.conversation.repeat()
             case _:
@@ -131,14 +131,14 @@ class Affairs:
     def _do(self, affair: Coroutine[Any, Any, None]) -> None:
         self._under_way.add(asyncio.create_task(affair))
 
-    async def _look(self, person: Person, whom: Person) -> None:
-        ask, web, note = next(self._crowd.web.asks), self._crowd.web, self._crowd.history.note
-        told = {"who": person.mobile, "whom": whom.mobile, "ask": ask}
-        note("presence asked", **told)
-        reply = await web.ask("GET", "/profile/lastseen", person.token, params={"mobileNo": whom.mobile})
+    async def _look(self, person: Person, peer: Person) -> None:
+        request, web, record = next(self._crowd.web.request_numbers), self._crowd.web, self._crowd.history.record
+        told = {"mobile": person.mobile, "peer": peer.mobile, "request": request}
+        record("presence request", **told)
+        reply = await web.request("GET", "/profile/lastseen", person.token, params={"mobileNo": peer.mobile})
         data = reply.body.get("data") or {}
         seen = str(data.get("lastSeen", ""))
-        note("presence answered", **told, status=reply.status, seen=seen, seconds=round(reply.seconds, 3))
+        record("presence response", **told, status=reply.status, presence=seen, seconds=round(reply.seconds, 3))
 
     async def _block_for_a_while(self, place: int) -> None:
         """An unanswered change may be made at any later time, so nothing further is changed after one."""
@@ -156,20 +156,20 @@ class Affairs:
             async with asyncio.timeout(seconds):
                 await self._ending.wait()
 
-    async def _change(self, what: str, who: Person, whom: Person) -> bool:
+    async def _change(self, what: str, mobile: Person, peer: Person) -> bool:
         """Until it is done. Whether every attempt was answered."""
-        how: dict[str, Any] = {"json": {"blockedUserMobileNo": whom.mobile}}
+        how: dict[str, Any] = {"json": {"blockedUserMobileNo": peer.mobile}}
         method, path = "POST", "/block-action/block"
         if what == "unblock":
-            how, method, path = {"params": {"mobileNo": whom.mobile}}, "DELETE", "/block-action/unblock"
+            how, method, path = {"params": {"mobileNo": peer.mobile}}, "DELETE", "/block-action/unblock"
         status, sure = -1, True
         while status != 200:
-            told = {"who": who.mobile, "whom": whom.mobile, "ask": next(self._crowd.web.asks)}
-            self._crowd.history.note(f"{what} begun", **told)
-            reply = await self._crowd.web.ask(method, path, who.token, **how)
+            told = {"mobile": mobile.mobile, "peer": peer.mobile, "request": next(self._crowd.web.request_numbers)}
+            self._crowd.history.record(f"{what} request", **told)
+            reply = await self._crowd.web.request(method, path, mobile.token, **how)
             status, sure = reply.status, sure and reply.status != 0
             seconds = round(reply.seconds, 3)
-            self._crowd.history.note(f"{what} answered", **told, status=status, seconds=seconds)
+            self._crowd.history.record(f"{what} response", **told, status=status, seconds=seconds)
             if status != 200:
                 await asyncio.sleep(self._rng.uniform(0.1, 1))
         return sure

@@ -23,8 +23,8 @@ NOTHING: Final = "nothing"
 CALM_SECONDS: Final = 8.0
 """It lasts so long: while faults last, and until all is healed, much is excused."""
 COLUMNS: Final = (
-    *("sent", "acknowledged", "lost", "doubled", "reordered", "ghosts"),
-    *("told", "withheld", "outage", "outage_in_faults"),
+    *("sent", "acknowledged", "lost", "doubled", "reordered", "wrong_presence"),
+    *("notified", "withheld", "outage", "outage_in_faults"),
 )
 
 

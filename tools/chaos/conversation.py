@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tools.chaos import speech
 from tools.chaos.crowd import Crowd
+from tools.chaos.frames import V1, Entry, Frame, ServerFrame, ack_frames, chat_frame, read_frames, seed_ack_frame
 from tools.chaos.history import digest
 from tools.chaos.outbox import Letter, Outbox
-from tools.chaos.speech import Entry, Frame, Heard
 
 LONGEST_REST: Final = 1.5
 """Seconds after a refusal until the next try, at most."""
@@ -57,14 +56,14 @@ class Conversation:
         self._answered: deque[Letter] = deque(maxlen=50)
         self._written = 0
 
-    def note(self, kind: str, **fields: object) -> None:
+    def record(self, kind: str, **fields: object) -> None:
         """Something on the socket of the moment."""
-        self._crowd.history.note(kind, who=self.mobile, connection=self.connection, **fields)
+        self._crowd.history.record(kind, mobile=self.mobile, connection=self.connection, **fields)
 
-    def write(self, whom: str, text: str) -> None:
+    def write(self, peer: str, text: str) -> None:
         """One more chat for the outbox."""
         self._written += 1
-        self.outbox.put(Letter(whom, f"{self.mobile[-4:]}-{self._written}", text, digest(text)))
+        self.outbox.put(Letter(peer, f"{self.mobile[-4:]}-{self._written}", text, digest(text)))
 
     def repeat(self) -> None:
         """One more time a chat that had its answer, as a client that forgot it: there is nothing new in it."""
@@ -78,7 +77,7 @@ class Conversation:
 
     def connected(self, epoch: str) -> None:
         """The first frame is there; ``epoch`` is empty in the seed dialect."""
-        self.note("connected", session=self.session, epoch=epoch)
+        self.record("connected", session=self.session, epoch=epoch)
         if epoch and self._epoch and epoch != self._epoch:
             self._forget()
         self._epoch = epoch or self._epoch
@@ -99,7 +98,7 @@ class Conversation:
 
     # ---- heard
 
-    def hear(self, frames: Sequence[Heard]) -> None:
+    def hear(self, frames: Sequence[ServerFrame]) -> None:
         """What came, in order."""
         for frame in frames:
             match frame.kind:
@@ -112,22 +111,22 @@ class Conversation:
                 case "error":
                     self._hear_refusal(frame)
                 case "resync":
-                    self.note("resync", epoch=frame.epoch)
+                    self.record("resync", epoch=frame.epoch)
                     self._epoch = frame.epoch
                     self._forget()
 
-    def _hear_chat(self, frame: Heard) -> None:
+    def _hear_chat(self, frame: ServerFrame) -> None:
         chat = (frame.sender, frame.message_id)
         known = chat in self._seen_chats or frame.stream_id in self._seen_places
-        self.note(
+        self.record(
             "delivery",
-            whom=frame.sender,
+            peer=frame.sender,
             message_id=frame.message_id,
             stream_id=frame.stream_id,
             digest=digest(frame.message),
             session=self.session,
             epoch=self._epoch,
-            known=known,
+            duplicate=known,
         )
         self._seen_places.add(frame.stream_id)
         self._ack_later(Entry(frame.sender, frame.message_id, frame.stream_id))
@@ -142,11 +141,11 @@ class Conversation:
         lazy = self._manners.lazy
         self._acks.append((time.monotonic() + self._rng.uniform(0, lazy) if lazy else 0.0, entry))
 
-    def _hear_receipt(self, frame: Heard) -> None:
+    def _hear_receipt(self, frame: ServerFrame) -> None:
         named = frame.named
-        told = {"whom": frame.sender, "message_ids": named, "ack_type": frame.ack_type}
-        self.note("receipt", **told, stream_id=frame.stream_id)
-        if self._manners.dialect == speech.V1:
+        told = {"peer": frame.sender, "message_ids": named, "ack_type": frame.ack_type}
+        self.record("receipt", **told, stream_id=frame.stream_id)
+        if self._manners.dialect == V1:
             self._ack_later(Entry(frame.sender, "", frame.stream_id))
         for message_id in named:
             chat = (frame.sender, message_id)
@@ -155,7 +154,7 @@ class Conversation:
                 self._receipted.add(chat)
                 self._crowd.count["receipts"] += 1
 
-    def _hear_sent(self, frame: Heard) -> None:
+    def _hear_sent(self, frame: ServerFrame) -> None:
         self._answer(frame, "sent", timestamp=frame.timestamp)
         letter = self.outbox.answered(frame.message_id)
         if letter is None:
@@ -172,7 +171,7 @@ class Conversation:
         if self._manners.liar and self._rng.random() < 0.2:
             self._lies.append(Entry(frame.to, frame.message_id, f"{frame.timestamp}-0"))
 
-    def _hear_refusal(self, frame: Heard) -> None:
+    def _hear_refusal(self, frame: ServerFrame) -> None:
         rest = min(frame.retry_after or 0.0, LONGEST_REST)
         if frame.message_id and frame.component != "ack":
             self._answer(frame, frame.code)
@@ -181,10 +180,10 @@ class Conversation:
             else:
                 self.outbox.answered(frame.message_id)
 
-    def _answer(self, frame: Heard, result: str, **more: int) -> None:
+    def _answer(self, frame: ServerFrame, result: str, **more: int) -> None:
         letter = self.outbox.find(frame.message_id)
-        told = {"whom": frame.to or (letter.whom if letter else ""), "message_id": frame.message_id}
-        self.note("answer", **told, session=self.session, result=result, retryable=frame.retryable, **more)
+        told = {"peer": frame.to or (letter.peer if letter else ""), "message_id": frame.message_id}
+        self.record("answer", **told, session=self.session, result=result, retryable=frame.retryable, **more)
 
     # ---- said
 
@@ -198,15 +197,15 @@ class Conversation:
         if not due:
             return []
         self._acks = deque(item for item in self._acks if item[0] > now)
-        self.note("ack", stream_ids=[entry.stream_id for entry in due])
-        return speech.acks(self._manners.dialect, self.mobile, due)
+        self.record("ack", stream_ids=[entry.stream_id for entry in due])
+        return ack_frames(self._manners.dialect, self.mobile, due)
 
     def _reads_due(self, now: float) -> list[Frame]:
         frames: list[Frame] = []
         while self._reads and self._reads[0][0] <= now:
-            _, whom, message_id = self._reads.popleft()
-            self.note("read", whom=whom, message_ids=[message_id])
-            frames += speech.read(self._manners.dialect, self.mobile, whom, [message_id])
+            _, peer, message_id = self._reads.popleft()
+            self.record("read", peer=peer, message_ids=[message_id])
+            frames += read_frames(self._manners.dialect, self.mobile, peer, [message_id])
         return frames
 
     def _chats_due(self, now: float) -> list[Frame]:
@@ -215,15 +214,15 @@ class Conversation:
             self.outbox.begin(letter, now)
             self._trouble_since = self._trouble_since or now
             self._crowd.count["begun"] += letter.attempts == 1
-            said = {"whom": letter.whom, "message_id": letter.message_id, "digest": letter.digest}
-            self.note("send", **said, attempt=letter.attempts, session=self.session)
+            said = {"peer": letter.peer, "message_id": letter.message_id, "digest": letter.digest}
+            self.record("send", **said, attempt=letter.attempts, session=self.session)
             claimed = self._crowd.somebody() if self._manners.liar else self.mobile
-            frames.append(speech.chat(claimed, letter.whom, letter.message_id, letter.text))
+            frames.append(chat_frame(claimed, letter.peer, letter.message_id, letter.text))
         return frames
 
     def _lies_due(self) -> list[Frame]:
         """Acks in another's name, as the original would have believed them."""
         lies, self._lies = self._lies, []
         if lies:
-            self.note("ack", stream_ids=[lie.stream_id for lie in lies], forged=True)
-        return [speech.seed_ack(lie.sender, lie._replace(sender=self.mobile)) for lie in lies]
+            self.record("ack", stream_ids=[lie.stream_id for lie in lies], forged=True)
+        return [seed_ack_frame(lie.sender, lie._replace(sender=self.mobile)) for lie in lies]

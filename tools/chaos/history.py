@@ -1,58 +1,67 @@
-"""What happened, as the clients saw it: one JSON object a line, on the monotonic clock of this machine.
+"""What happened, as the clients saw it: one JSON object a line.
 
-Every event has ``n`` (its number in this history), ``t`` (``time.monotonic()``, seconds), ``kind``, and fields of its
-kind. ``who`` is whose event it is, ``whom`` the other one: both mobile numbers. What is *begun* is noted just before it
-is written to the socket, what is *heard* when it was read from it: so an effect never stands before its cause. A
-chat's text is never written down, only a short digest of it (:func:`digest`).
+Every event has ``n`` (its number in this history), ``t`` (``time.monotonic()`` of this machine, seconds), ``kind``, and
+the fields of its kind. ``mobile`` is the person whose event it is, ``peer`` the other person: both mobile numbers. A
+client records what it is about to write, and what it has read: so an effect never stands before its cause. A chat's
+text is never recorded, only a short digest of it (:func:`digest`).
 
-=================  ========================================  ==================================================
-kind               fields                                    means
-=================  ========================================  ==================================================
-login              who, session                              logged in; ``session`` numbers the logins of all
-connecting         who, connection, session, dialect         a socket is being opened (``seed`` or ``wm.v1``);
-                                                             ``connection`` numbers the sockets of all
-connected          who, connection, session, epoch           the first frame came; ``epoch``: of hello, "" in seed
-away               who, seconds                              leaves, and means to stay away for so long
-disconnected       who, connection, code, reason, own        the socket is gone, or did not come about; ``own``:
-                                                             the client left of its own will, without a goodbye
-resync             who, connection, epoch                    storage lost something, says the server
-send               who, whom, message_id, attempt, digest,   a chat begun, for the first time (attempt 1) or again
-                   connection, session
-answer             who, whom, message_id, connection,        ``result``: ``sent`` (with ``timestamp``, ms) or the
-                   session, result, retryable, timestamp     code of a refusal
-unanswered         who, whom, message_id, connection,        a send without an answer for ``seconds`` on an open
-                   seconds                                   socket; the client leaves it and tries elsewhere
-delivery           who, whom, message_id, stream_id, digest, a chat came, perhaps not for the first time; ``whom``
-                   connection, session, epoch, known         is the frame's ``from``; ``known``: not shown again
-ack                who, stream_ids, connection, forged       begun; ``forged``: it names somebody else's entry
-read               who, whom, message_ids, connection        begun; ``whom`` wrote them
-receipt            who, whom, message_ids, ack_type,         ``who`` wrote them, ``whom`` delivered, read or let
-                   stream_id, connection                     them expire
-presence asked     who, whom, ask                            ``ask`` numbers the HTTP requests of all
-presence answered  who, whom, ask, status, seen, seconds     ``seen``: ``online``, a time or "" (absent).
-                                                             ``status`` 0: no answer, here and below
-block begun        who, whom, ask
-block answered     who, whom, ask, status, seconds
-unblock begun      who, whom, ask
-unblock answered   who, whom, ask, status, seconds
-logout begun       who, session, ask
-logout answered    who, session, ask, status, seconds
-fault begun        fault (its name)                          noted by the campaign. Optional: ``loses_storage``
-                                                             (Redis loses what it had: everybody must be told),
-                                                             ``outage_limit`` (seconds a send may take while it
-                                                             lasts; without it: any), ``answers`` (the servers
-                                                             themselves go on: all is answered, if only refused)
-fault ended        fault                                     healed: from here everything has 10 s to be well
-drained            ok, waiting                               the last; ``waiting``: chats still on their way
-outage             who, seconds                              at the end: the longest time a client tried in vain
-=================  ========================================  ==================================================
+=================  ============================================  ==============================================
+kind               fields                                        meaning
+=================  ============================================  ==============================================
+login              mobile, session                               a login; ``session`` numbers the logins of all
+connecting         mobile, connection, session, dialect          the client opens a socket (``seed`` or
+                                                                 ``wm.v1``); ``connection`` numbers the sockets
+                                                                 of all
+connected          mobile, connection, session, epoch            the first frame arrived; ``epoch`` is that of
+                                                                 ``hello``, "" in the seed dialect
+away               mobile, seconds                               the client leaves and means to stay away for
+                                                                 so long
+disconnected       mobile, connection, code, reason, by_client   the socket ended, or was not opened;
+                                                                 ``by_client``: the client ended it, without a
+                                                                 close frame
+resync             mobile, connection, epoch                     the server says that storage lost something
+send               mobile, peer, message_id, attempt, digest,    a chat is written, for the first time
+                   connection, session                           (attempt 1) or again
+answer             mobile, peer, message_id, connection,         ``result`` is ``sent`` (with ``timestamp``, ms)
+                   session, result, retryable, timestamp         or the code of a refusal
+unanswered         mobile, peer, message_id, connection,         a send had no answer for ``seconds`` on an open
+                   seconds                                       socket; the client connects elsewhere
+delivery           mobile, peer, message_id, stream_id, digest,  a chat arrived; ``peer`` is the frame's
+                   connection, session, epoch, duplicate         ``from``; ``duplicate``: the client had it
+ack                mobile, stream_ids, connection, forged        an acknowledgement is written; ``forged``: of
+                                                                 somebody else's entry
+read               mobile, peer, message_ids, connection         ``mobile`` read chats that ``peer`` wrote
+receipt            mobile, peer, message_ids, ack_type,          ``mobile`` wrote these chats, ``peer`` has or
+                   stream_id, connection                         read them, or they expired
+presence request   mobile, peer, request                         ``request`` numbers the HTTP requests of all
+presence response  mobile, peer, request, status, presence,      ``presence``: ``online``, a time, or ""
+                   seconds                                       (absent). ``status`` 0: no response, here and
+                                                                 below
+block request      mobile, peer, request
+block response     mobile, peer, request, status, seconds
+unblock request    mobile, peer, request
+unblock response   mobile, peer, request, status, seconds
+logout request     mobile, session, request
+logout response    mobile, session, request, status, seconds
+fault start        fault (its name)                              written by the scenario. Optional:
+                                                                 ``loses_storage`` (Redis loses what it had:
+                                                                 every client must be notified),
+                                                                 ``outage_limit`` (seconds a send may take during
+                                                                 the fault; without it: any), ``servers_answer``
+                                                                 (every request is answered, if only refused)
+fault end          fault                                         repaired: 10 s later all must be well
+drained            ok, waiting                                   the last; ``waiting``: chats still on their way
+outage             mobile, seconds                               at the end: the longest time in which a client
+                                                                 sent without success
+=================  ============================================  ==============================================
 
-Further fields and kinds are allowed, and ignored by the checker.
+Further fields and kinds are allowed. The checker ignores them.
 """
 
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -60,44 +69,44 @@ from typing import Any, Final, Self
 import msgspec
 
 _NEEDED: Final = {
-    "login": "who session",
-    "connecting": "who connection session dialect",
-    "connected": "who connection session epoch",
-    "away": "who seconds",
-    "disconnected": "who connection code reason own",
-    "resync": "who connection epoch",
-    "send": "who whom message_id attempt digest connection session",
-    "answer": "who whom message_id connection session result retryable",
-    "unanswered": "who whom message_id connection seconds",
-    "delivery": "who whom message_id stream_id digest connection session epoch known",
-    "ack": "who stream_ids connection",
-    "read": "who whom message_ids connection",
-    "receipt": "who whom message_ids ack_type stream_id connection",
-    "presence asked": "who whom ask",
-    "presence answered": "who whom ask status seen seconds",
-    "block begun": "who whom ask",
-    "block answered": "who whom ask status seconds",
-    "unblock begun": "who whom ask",
-    "unblock answered": "who whom ask status seconds",
-    "logout begun": "who session ask",
-    "logout answered": "who session ask status seconds",
-    "fault begun": "fault",
-    "fault ended": "fault",
+    "login": "mobile session",
+    "connecting": "mobile connection session dialect",
+    "connected": "mobile connection session epoch",
+    "away": "mobile seconds",
+    "disconnected": "mobile connection code reason by_client",
+    "resync": "mobile connection epoch",
+    "send": "mobile peer message_id attempt digest connection session",
+    "answer": "mobile peer message_id connection session result retryable",
+    "unanswered": "mobile peer message_id connection seconds",
+    "delivery": "mobile peer message_id stream_id digest connection session epoch duplicate",
+    "ack": "mobile stream_ids connection",
+    "read": "mobile peer message_ids connection",
+    "receipt": "mobile peer message_ids ack_type stream_id connection",
+    "presence request": "mobile peer request",
+    "presence response": "mobile peer request status presence seconds",
+    "block request": "mobile peer request",
+    "block response": "mobile peer request status seconds",
+    "unblock request": "mobile peer request",
+    "unblock response": "mobile peer request status seconds",
+    "logout request": "mobile session request",
+    "logout response": "mobile session request status seconds",
+    "fault start": "fault",
+    "fault end": "fault",
     "drained": "ok waiting",
-    "outage": "who seconds",
+    "outage": "mobile seconds",
 }
 KINDS: Final = {kind: frozenset(fields.split()) for kind, fields in _NEEDED.items()}
-"""Every kind, and the fields it must have."""
+"""The fields that each kind must have."""
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line. Fields that its kind does not have are at their defaults."""
+    """One line. Fields that its kind does not have keep their defaults."""
 
     n: int
     t: float
     kind: str
-    who: str = ""
-    whom: str = ""
+    mobile: str = ""
+    peer: str = ""
     message_id: str = ""
     message_ids: list[str] = []
     stream_id: str = ""
@@ -106,59 +115,60 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     connection: int = 0
     session: int = 0
     attempt: int = 0
-    ask: int = 0
+    request: int = 0
     result: str = ""
     retryable: bool = False
     timestamp: int = 0
     epoch: str = ""
     ack_type: str = ""
-    known: bool = False
+    duplicate: bool = False
     forged: bool = False
     dialect: str = ""
     code: int = 0
     reason: str = ""
-    own: bool = False
+    by_client: bool = False
     status: int = 0
-    seen: str = ""
+    presence: str = ""
     seconds: float = 0.0
     fault: str = ""
     loses_storage: bool = False
     outage_limit: float | None = None
-    answers: bool = False
+    servers_answer: bool = False
     ok: bool = False
     waiting: int = 0
 
     def __str__(self) -> str:
-        """As it stands in the file."""
+        """The line in the file."""
         return msgspec.json.encode(self).decode()
 
 
 class History:
-    """Appends to a file. One process writes; every line is in the file when ``note`` returns.
+    """Appends to a file. Only one process may write. A line is in the file when :meth:`record` returns.
 
-    :param path: is begun anew if it exists
+    :param path: a file that exists is replaced
+    :param clock: gives the time of each event, in seconds
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path, self._clock = path, clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         self._encode = msgspec.json.Encoder().encode
         self._n = 0
 
-    def note(self, kind: str, **fields: Any) -> None:
-        """Write one event down, now.
+    def record(self, kind: str, **fields: Any) -> None:
+        """Append one event, with the time it has now.
 
         :raises ValueError: a kind of the table lacks one of its fields
         """
         if missing := KINDS.get(kind, frozenset()) - fields.keys():
             raise ValueError(f"{kind}: {', '.join(sorted(missing))} missing")
         self._n += 1
-        line = {"n": self._n, "t": round(time.monotonic(), 6), "kind": kind, **fields}
+        line = {"n": self._n, "t": round(self._clock(), 6), "kind": kind, **fields}
         os.write(self._file, self._encode(line) + b"\n")
 
     def close(self) -> None:
-        """Nothing more is noted."""
+        """Close the file."""
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -171,9 +181,9 @@ class History:
 
 
 def read(path: Path) -> list[Event]:
-    """A history, in order.
+    """The events of a file, in order.
 
-    :raises msgspec.DecodeError: what stands there is none
+    :raises msgspec.DecodeError: the file holds something else
     """
     decode = msgspec.json.Decoder(Event).decode
     with path.open("rb") as lines:
@@ -181,5 +191,5 @@ def read(path: Path) -> list[Event]:
 
 
 def digest(text: str) -> str:
-    """Enough of a text to tell whether it arrived unaltered."""
+    """12 hexadecimal digits that tell whether a text arrived unaltered."""
     return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()

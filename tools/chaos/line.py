@@ -8,7 +8,7 @@ from typing import Final
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from tools.chaos.speech import V1, Frame, Heard, hear, pack
+from tools.chaos.frames import V1, Frame, ServerFrame, decode, encode
 
 OPEN_SECONDS: Final = 5.0
 """For the upgrade, and again for the first frame."""
@@ -70,21 +70,21 @@ class Line:
         self._news.set()
         self._writing = asyncio.create_task(self._write())
 
-    async def welcome(self) -> list[Heard]:
+    async def welcome(self) -> list[ServerFrame]:
         """The first frames.
 
         :raises NoLine: they did not come
         """
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                return hear(await self._socket.recv())
+                return decode(await self._socket.recv())
         except (TimeoutError, websockets.ConnectionClosed):
             self.abort()
             if self._writing is not None:
                 self._writing.cancel()
             raise NoLine(self._socket.close_code or 0, "no first frame") from None
 
-    async def run(self, heard: Callable[[Sequence[Heard]], None]) -> tuple[int, str]:
+    async def run(self, heard: Callable[[Sequence[ServerFrame]], None]) -> tuple[int, str]:
         """Read and write until the socket ends, or is abandoned; the close code and its reason."""
         self._reading = asyncio.create_task(self._read(heard))
         writing = self._writing or asyncio.create_task(self._write())
@@ -102,12 +102,12 @@ class Line:
             if not writing.cancelled():
                 writing.result()
 
-    async def _read(self, heard: Callable[[Sequence[Heard]], None]) -> tuple[int, str]:
+    async def _read(self, heard: Callable[[Sequence[ServerFrame]], None]) -> tuple[int, str]:
         # A task of its own, for it is cancelled to abandon the socket: the person's own would be hit by that at
         # whatever he does next, when the socket ends in the same moment.
         try:
             while True:
-                heard(hear(await self._socket.recv()))
+                heard(decode(await self._socket.recv()))
         except websockets.ConnectionClosed as closed:
             frame = closed.rcvd
             return (frame.code, frame.reason) if frame else (1006, "")
@@ -117,7 +117,7 @@ class Line:
             while True:
                 await self._news.wait()
                 self._news.clear()
-                for message in pack(self._dialect, self._outgoing()):
+                for message in encode(self._dialect, self._outgoing()):
                     await self._socket.send(message)
 
 

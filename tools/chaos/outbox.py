@@ -14,7 +14,7 @@ class Letter:
     :param begun: monotonic seconds of the attempt that is under way; 0: none is
     """
 
-    whom: str
+    peer: str
     message_id: str
     text: str
     digest: str
@@ -38,7 +38,7 @@ class Outbox:
 
     def put(self, letter: Letter) -> None:
         """One more to be sent."""
-        self._queues.setdefault(letter.whom, deque()).append(letter)
+        self._queues.setdefault(letter.peer, deque()).append(letter)
         self._by_id[letter.message_id] = letter
 
     def ready(self, now: float) -> list[Letter]:
@@ -67,10 +67,10 @@ class Outbox:
         """For good. None: it had been before."""
         letter = self._by_id.pop(message_id, None)
         if letter is not None:
-            queue = self._queues[letter.whom]
+            queue = self._queues[letter.peer]
             queue.remove(letter)
             if not queue:
-                del self._queues[letter.whom]
+                del self._queues[letter.peer]
         return letter
 
     def refused(self, message_id: str, resting: float) -> None:

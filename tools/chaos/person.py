@@ -8,9 +8,9 @@ from typing import Final
 
 from tools.chaos.conversation import Conversation, Manners
 from tools.chaos.crowd import Crowd
+from tools.chaos.frames import Frame, ServerFrame
 from tools.chaos.line import Line, NoLine, open_line
 from tools.chaos.outbox import Outbox
-from tools.chaos.speech import Frame, Heard
 
 PASSWORD: Final = "correct horse"
 PATIENCE: Final = 6.0
@@ -60,9 +60,9 @@ class Person:
         """Whether he has a socket, and may go on with it."""
         return self._line is not None and not self._logged_out_at
 
-    def say(self, whom: str, text: str) -> None:
+    def say(self, peer: str, text: str) -> None:
         """One more chat."""
-        self.conversation.write(whom, text)
+        self.conversation.write(peer, text)
         if self._line is not None:
             self._line.wake()
 
@@ -72,8 +72,8 @@ class Person:
             return
         overdue = self.outbox.overdue(now - (HASTY_PATIENCE if self.hasty else PATIENCE))
         for letter in overdue:
-            told = {"whom": letter.whom, "message_id": letter.message_id}
-            self.conversation.note("unanswered", **told, seconds=round(now - letter.begun, 3))
+            told = {"peer": letter.peer, "message_id": letter.message_id}
+            self.conversation.record("unanswered", **told, seconds=round(now - letter.begun, 3))
         if overdue or 0 < self._logged_out_at < now - LINGER:
             self._line.abort()
         self._line.wake()
@@ -81,7 +81,7 @@ class Person:
     def vanish(self, seconds: float = 0.0) -> None:
         """Leave the socket without a goodbye, and stay away for so long."""
         if self._line is not None:
-            self.conversation.note("away", seconds=round(seconds, 3))
+            self.conversation.record("away", seconds=round(seconds, 3))
             self.conversation.left()
             self._own = True
             self._away_until = time.monotonic() + seconds
@@ -94,7 +94,7 @@ class Person:
     def switch(self) -> None:
         """Open another socket while the server still has this one."""
         if self._line is not None:
-            self.conversation.note("away", seconds=0.0)
+            self.conversation.record("away", seconds=0.0)
             self.conversation.left()
             self._own = True
             self._line.abandon(self._rng.uniform(0, 1))
@@ -105,7 +105,7 @@ class Person:
         Nothing but the missing answers to its pings tells the server that he is gone.
         """
         if self._line is not None:
-            self.conversation.note("away", seconds=round(seconds, 3))
+            self.conversation.record("away", seconds=round(seconds, 3))
             self.conversation.left()
             self._own = True
             self._away_until = time.monotonic() + seconds
@@ -117,11 +117,14 @@ class Person:
 
     async def log_out(self) -> None:
         """And let the server end the socket."""
-        session, told = self.conversation.session, {"who": self.mobile, "ask": next(self._crowd.web.asks)}
-        self._crowd.history.note("logout begun", **told, session=session)
-        reply = await self._crowd.web.ask("POST", "/auth/logout", self.token)
+        session, told = (
+            self.conversation.session,
+            {"mobile": self.mobile, "request": next(self._crowd.web.request_numbers)},
+        )
+        self._crowd.history.record("logout request", **told, session=session)
+        reply = await self._crowd.web.request("POST", "/auth/logout", self.token)
         answer = {"status": reply.status, "seconds": round(reply.seconds, 3)}
-        self._crowd.history.note("logout answered", **told, session=session, **answer)
+        self._crowd.history.record("logout response", **told, session=session, **answer)
         if reply.status == 200 and session == self.conversation.session:
             self._logged_out_at = time.monotonic()
 
@@ -138,7 +141,7 @@ class Person:
         """Get an account; somebody may have the number already."""
         while True:
             form = {"name": "Somebody", "mobileNo": self.mobile, "password": PASSWORD}
-            status = (await self._crowd.web.ask("POST", "/auth/signin", json=form)).status
+            status = (await self._crowd.web.request("POST", "/auth/signin", json=form)).status
             if status == 200:
                 return
             if status == 409:
@@ -165,11 +168,11 @@ class Person:
     async def log_in(self) -> None:
         """Until it works."""
         form = {"mobileNo": self.mobile, "password": PASSWORD}
-        while (reply := await self._crowd.web.ask("POST", "/auth/login", json=form)).status != 200:
+        while (reply := await self._crowd.web.request("POST", "/auth/login", json=form)).status != 200:
             await self._pause()
         self.token, self.conversation.session = str(reply.body["token"]), next(self._crowd.sessions)
         self._logged_out_at, self._tries = 0.0, 0
-        self._crowd.history.note("login", who=self.mobile, session=self.conversation.session)
+        self._crowd.history.record("login", mobile=self.mobile, session=self.conversation.session)
 
     async def _pause(self) -> None:
         self._tries += 1
@@ -182,7 +185,7 @@ class Person:
         """
         mine, address = self.conversation, self._rng.choice(self._crowd.addresses)
         mine.connection, self._own = next(self._crowd.connections), False
-        mine.note("connecting", session=mine.session, dialect=self._manners.dialect, address=address)
+        mine.record("connecting", session=mine.session, dialect=self._manners.dialect, address=address)
         code, reason = 0, ""
         try:
             line = await open_line(address, self.token, self._manners.dialect, self._outgoing)
@@ -196,18 +199,18 @@ class Person:
         finally:
             self._line = None
             mine.interrupted()
-            mine.note("disconnected", code=code, reason=reason, own=self._own)
+            mine.record("disconnected", code=code, reason=reason, by_client=self._own)
         if code in LOGGED_OUT or self._logged_out_at:
             self.token = ""
         elif code >= 4500:
             await asyncio.sleep(1)  # the person decided to go on
 
-    def _begin(self, line: Line, first: Sequence[Heard]) -> None:
+    def _begin(self, line: Line, first: Sequence[ServerFrame]) -> None:
         self.conversation.connected(first[0].epoch)
         self._line, self.connected_at = line, time.monotonic()
         self._hear(first[1:])
 
-    def _hear(self, frames: Sequence[Heard]) -> None:
+    def _hear(self, frames: Sequence[ServerFrame]) -> None:
         self.conversation.hear(frames)
         if self._line is not None:
             self._line.wake()

@@ -7,10 +7,10 @@ from collections.abc import Coroutine, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from tools.chaos import speech
 from tools.chaos.affairs import FULL, Affairs
 from tools.chaos.conversation import Manners
 from tools.chaos.crowd import Crowd
+from tools.chaos.frames import SEED, V1
 from tools.chaos.history import History
 from tools.chaos.person import Person
 
@@ -66,7 +66,7 @@ class Population:
 
     def _manners(self, n: int) -> Manners:
         return Manners(
-            dialect=speech.SEED if n % 2 else speech.V1,
+            dialect=SEED if n % 2 else V1,
             pipelined=FULL if n % 10 == 9 else 8 if n % 5 == 4 else 1,
             hasty=n % 10 == 9,
             lazy=1.0 if n % 7 == 3 else 0.0,
@@ -118,8 +118,8 @@ class Population:
             self._look_after()
             await asyncio.sleep(5 * TICK)
         for person in self.people:
-            self._history.note("outage", who=person.mobile, seconds=round(person.conversation.longest_outage, 3))
-        self._history.note("drained", ok=done, waiting=self._waiting())
+            self._history.record("outage", mobile=person.mobile, seconds=round(person.conversation.longest_outage, 3))
+        self._history.record("drained", ok=done, waiting=self._waiting())
         return done
 
     async def end(self) -> None:
@@ -175,9 +175,9 @@ class Population:
         """Chats that are not answered, or answered and neither receipted nor perhaps withheld by a block."""
         unanswered = sum(len(person.outbox) for person in self.people)
         return unanswered + sum(
-            (whom, person.mobile) not in self._affairs.blocked
+            (peer, person.mobile) not in self._affairs.blocked
             for person in self.people
-            for whom, _ in person.conversation.awaiting
+            for peer, _ in person.conversation.awaiting
         )
 
     async def _drained(self) -> bool:

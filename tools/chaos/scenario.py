@@ -175,16 +175,16 @@ class Scenario:
     async def _one(self, fault: Fault, history: History, wait: float) -> None:
         await asyncio.sleep(wait)
         told: dict[str, Any] = {"loses_storage": fault.loses_storage}
-        told["answers"] = all(each.answers for each in self.faults)
+        told["servers_answer"] = all(each.answers for each in self.faults)
         if fault.outage_limit is not None and len(self.faults) == 1:
             told["outage_limit"] = fault.outage_limit
         if not fault.mild:
-            history.note("fault begun", fault=fault.name, **told)
+            history.record("fault start", fault=fault.name, **told)
         await self._by_hand(fault.strike, self.stack)
         await asyncio.sleep((self.stack.long and fault.long_seconds) or fault.seconds)
         await self._by_hand(fault.heal, self.stack)
         if not fault.mild:
-            history.note("fault ended", fault=fault.name)
+            history.record("fault end", fault=fault.name)
 
     def _until_green(self) -> float:
         began = time.monotonic()

@@ -29,10 +29,10 @@ class Web:
     def __init__(self, addresses: Callable[[], Sequence[str]], rng: random.Random) -> None:
         self._addresses, self._rng = addresses, rng
         self._client = httpx.AsyncClient(timeout=PATIENCE, verify=False, trust_env=False)  # noqa: S501 - plain http
-        self.asks = itertools.count(1)
+        self.request_numbers = itertools.count(1)
         """Numbers for requests that are noted."""
 
-    async def ask(self, method: str, path: str, token: str = "", **how: Any) -> Reply:
+    async def request(self, method: str, path: str, token: str = "", **how: Any) -> Reply:
         """One request."""
         url = self._rng.choice(self._addresses()) + path
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -16,8 +16,8 @@ from tools.chaos.faults import FAULTS
 from tools.chaos.servers import ROOT
 
 QUICK = [bug for bug in BUGS.values() if bug.quick]
-BUG = Bug("x", "Something.", "I4", "no receipt ever came", lambda: None)
-RIGHT = "I4: m1 from a to b was acked, and no receipt ever came\n    {}"
+BUG = Bug("x", "Something.", "I4", "no receipt ever arrived", lambda: None)
+RIGHT = "I4: m1 from a to b was acknowledged, and no receipt ever arrived\n    {}"
 
 
 @pytest.mark.timeout(120)
@@ -34,10 +34,10 @@ def test_a_bug_in_the_running_product_is_found(bug: Bug, tmp_path: Path) -> None
 def test_a_bug_is_caught_by_its_check_for_its_reason_and_by_nothing_else() -> None:
     assert BUG.caught_by(["I1: gone", RIGHT]) == RIGHT.partition("\n")[0]
     assert not BUG.caught_by([])
-    assert not BUG.caught_by(["I4: m1 was told to be read, and its addressee had not said so"])
-    assert not BUG.caught_by(["I1: no receipt ever came"])
-    other = Bug("y", "Something.", "I1", "never came", lambda: None)
-    assert not other.caught_by(["I14: never came", "I1b: never came"])
+    assert not BUG.caught_by(["I4: m1 got a `read` receipt without an acknowledgement"])
+    assert not BUG.caught_by(["I1: no receipt ever arrived"])
+    other = Bug("y", "Something.", "I1", "never arrived", lambda: None)
+    assert not other.caught_by(["I14: never arrived", "I1b: never arrived"])
     complaint = Bug("z", "Something.", "a poisoned chat was tried", "times", lambda: None)
     assert complaint.caught_by(["a poisoned chat was tried 70 times"])
 
@@ -45,7 +45,7 @@ def test_a_bug_is_caught_by_its_check_for_its_reason_and_by_nothing_else() -> No
 def test_what_is_not_caught_is_not_good() -> None:
     missed = hunt.Finding(BUG, sound=False, broken=["I1: gone"], all=Counter({"I1": 1}))
     assert not missed.good
-    assert "NOT CAUGHT by I4 (no receipt ever came); red: I1 1" in hunt.row(missed)
+    assert "NOT CAUGHT by I4 (no receipt ever arrived); red: I1 1" in hunt.row(missed)
     assert hunt.Finding(BUG, sound=False, line=RIGHT, broken=[RIGHT]).good
     assert not hunt.Finding(BUG, sound=False, line=RIGHT, error="TimeoutError()").good
 
@@ -76,7 +76,9 @@ def test_the_table_for_readers_has_every_bug_with_its_scenario_and_check() -> No
 
 
 def test_a_bug_goes_into_one_stack_and_its_scene_into_another_without_it() -> None:
-    bug = Bug("x", "Something.", "I1", "never came", lambda: None, Scene(("poison",), knobs={"WINDOW": "8"}, window=8))
+    bug = Bug(
+        "x", "Something.", "I1", "never arrived", lambda: None, Scene(("poison",), knobs={"WINDOW": "8"}, window=8)
+    )
     ill, sound = hunt.profile(bug, sound=False), hunt.profile(bug, sound=True)
     assert (ill.bug, sound.bug) == ("x", "")
     assert ill.knobs == sound.knobs == (("WINDOW", "8"),)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.histories import HistoryBuilder
 from tools.chaos.checker import check
-from tools.chaos.checker.fates import Fate, Key, fates
+from tools.chaos.checker.facts import ChatEvents, ChatKey, chats_of
 from tools.chaos.history import Event
-from tools.chaos.story import Story
 
 PEOPLE = ("a", "b", "c")
 
@@ -21,8 +21,8 @@ PEOPLE = ("a", "b", "c")
 class Chat:
     """One in the good messenger's hands."""
 
-    who: str
-    whom: str
+    mobile: str
+    peer: str
     message_id: str
     attempts: int = 1
     stored: bool = False
@@ -34,14 +34,14 @@ class Tick:
     """A receipt in the good messenger's hands."""
 
     chat: Chat
-    place: int
+    stored_ms: int
 
 
 class GoodMessenger:
     """Does one of a few things at a time, always as the contract says; tells the story of it."""
 
     def __init__(self) -> None:
-        self.story = Story().connect(*PEOPLE)
+        self.builder = HistoryBuilder().connect(*PEOPLE)
         self.begun: list[Chat] = []
         self.mailbox: defaultdict[str, list[Chat | Tick]] = defaultdict(list)
         self.place: defaultdict[str, int] = defaultdict(int)
@@ -50,87 +50,89 @@ class GoodMessenger:
 
     def step(self, what: str, one: int, two: int) -> None:
         """Perhaps nothing: not everything is possible at any time."""
-        who, whom = PEOPLE[one % 3], PEOPLE[(one + 1 + two % 2) % 3]
-        getattr(self, f"_{what}")(who, whom)
+        mobile, peer = PEOPLE[one % 3], PEOPLE[(one + 1 + two % 2) % 3]
+        getattr(self, f"_{what}")(mobile, peer)
 
-    def _pick(self, who: str, whom: str, *, stored: bool) -> Chat | None:
-        waiting = [c for c in self.begun if (c.who, c.whom) == (who, whom) and not c.answered and c.stored is stored]
+    def _pick(self, mobile: str, peer: str, *, stored: bool) -> Chat | None:
+        waiting = [
+            c for c in self.begun if (c.mobile, c.peer) == (mobile, peer) and not c.answered and c.stored is stored
+        ]
         return waiting[0] if waiting else None
 
-    def _begin(self, who: str, whom: str) -> None:
+    def _begin(self, mobile: str, peer: str) -> None:
         """Half of the conversations wait for the answer to the one before."""
-        if who < whom and any(c.who == who and c.whom == whom and not c.answered for c in self.begun):
+        if mobile < peer and any(c.mobile == mobile and c.peer == peer and not c.answered for c in self.begun):
             return
-        chat = Chat(who, whom, f"m{len(self.begun)}")
+        chat = Chat(mobile, peer, f"m{len(self.begun)}")
         self.begun.append(chat)
-        self.story.send(who, whom, chat.message_id)
+        self.builder.send(mobile, peer, chat.message_id)
 
-    def _store(self, who: str, whom: str) -> None:
-        if (chat := self._pick(who, whom, stored=False)) is not None:
+    def _store(self, mobile: str, peer: str) -> None:
+        if (chat := self._pick(mobile, peer, stored=False)) is not None:
             chat.stored = True
-            self.story.place(chat.message_id)
-            if (whom, who) not in self.blocked:
-                self.mailbox[whom].append(chat)
+            self.builder.stored_ms(chat.message_id)
+            if (peer, mobile) not in self.blocked:
+                self.mailbox[peer].append(chat)
 
-    def _answer(self, who: str, whom: str) -> None:
-        if (chat := self._pick(who, whom, stored=True)) is not None:
+    def _answer(self, mobile: str, peer: str) -> None:
+        if (chat := self._pick(mobile, peer, stored=True)) is not None:
             chat.answered = True
-            self.story.sent(who, whom, chat.message_id)
+            self.builder.sent(mobile, peer, chat.message_id)
 
-    def _refuse(self, who: str, whom: str) -> None:
-        if (chat := self._pick(who, whom, stored=False)) is not None:
-            self.story.refused(who, whom, chat.message_id)
+    def _refuse(self, mobile: str, peer: str) -> None:
+        if (chat := self._pick(mobile, peer, stored=False)) is not None:
+            self.builder.refused(mobile, peer, chat.message_id)
 
-    def _retry(self, who: str, whom: str) -> None:
-        if (chat := self._pick(who, whom, stored=True) or self._pick(who, whom, stored=False)) is not None:
+    def _retry(self, mobile: str, peer: str) -> None:
+        if (chat := self._pick(mobile, peer, stored=True) or self._pick(mobile, peer, stored=False)) is not None:
             chat.attempts += 1
-            self.story.send(who, whom, chat.message_id, attempt=chat.attempts)
+            self.builder.send(mobile, peer, chat.message_id, attempt=chat.attempts)
 
-    def _deliver(self, who: str, _whom: str) -> None:
+    def _deliver(self, mobile: str, _whom: str) -> None:
         """The next; or, from its start, what was not acked."""
-        waiting = self.mailbox[who]
-        if self.place[who] == len(waiting):
+        waiting = self.mailbox[mobile]
+        if self.place[mobile] == len(waiting):
             return
-        entry = waiting[self.place[who]]
+        entry = waiting[self.place[mobile]]
         if isinstance(entry, Tick):
-            self.story.receipt(who, entry.chat.whom, entry.chat.message_id, place=entry.place)
-        elif (who, entry.who) in self.blocked and entry.message_id not in self.seen:
+            self.builder.receipt(mobile, entry.chat.peer, entry.chat.message_id, stored_ms=entry.stored_ms)
+        elif (mobile, entry.mobile) in self.blocked and entry.message_id not in self.seen:
             waiting.remove(entry)
             return
         else:
-            self.story.came(entry.who, who, entry.message_id, known=entry.message_id in self.seen)
+            self.builder.delivered(entry.mobile, mobile, entry.message_id, duplicate=entry.message_id in self.seen)
             self.seen.add(entry.message_id)
-        self.place[who] += 1
+        self.place[mobile] += 1
 
-    def _ack(self, who: str, _whom: str) -> None:
-        if self.place[who]:
-            self.place[who] -= 1
-            entry = self.mailbox[who].pop(0)
+    def _ack(self, mobile: str, _whom: str) -> None:
+        if self.place[mobile]:
+            self.place[mobile] -= 1
+            entry = self.mailbox[mobile].pop(0)
             if isinstance(entry, Chat):
-                self.story.ack(who, entry.message_id)
-                self.mailbox[entry.who].append(Tick(entry, self.story.receipt_place()))
+                self.builder.ack(mobile, entry.message_id)
+                self.mailbox[entry.mobile].append(Tick(entry, self.builder.next_stored_ms()))
 
-    def _reconnect(self, who: str, _whom: str) -> None:
-        self.story.leave(who).connect(who)
-        self.place[who] = 0
+    def _reconnect(self, mobile: str, _whom: str) -> None:
+        self.builder.leave(mobile).connect(mobile)
+        self.place[mobile] = 0
 
-    def _block(self, who: str, whom: str) -> None:
-        self.story.ask("block", who, whom=whom)
-        self.blocked.add((who, whom))
+    def _block(self, mobile: str, peer: str) -> None:
+        self.builder.request("block", mobile, peer=peer)
+        self.blocked.add((mobile, peer))
 
-    def _unblock(self, who: str, whom: str) -> None:
-        self.story.ask("unblock", who, whom=whom)
-        self.blocked.discard((who, whom))
+    def _unblock(self, mobile: str, peer: str) -> None:
+        self.builder.request("unblock", mobile, peer=peer)
+        self.blocked.discard((mobile, peer))
 
     def drain(self) -> list[Event]:
         """Everything arrives."""
-        for who in PEOPLE:
-            self._reconnect(who, who)
-        for who in (*PEOPLE, *PEOPLE):  # what they ack first makes the receipts they get next
-            while self.mailbox[who]:
-                self._deliver(who, who)
-                self._ack(who, who)
-        return self.story.drained()
+        for mobile in PEOPLE:
+            self._reconnect(mobile, mobile)
+        for mobile in (*PEOPLE, *PEOPLE):  # what they ack first makes the receipts they get next
+            while self.mailbox[mobile]:
+                self._deliver(mobile, mobile)
+                self._ack(mobile, mobile)
+        return self.builder.drained()
 
 
 ACTS = ["begin", "store", "answer", "deliver", "ack"] * 3 + ["refuse", "retry", "reconnect", "block", "unblock"]
@@ -156,8 +158,8 @@ def test_what_a_good_messenger_does_passes(steps: list[tuple[str, int, int]]) ->
 
 # ---- one change each; they return None where there is nothing to change
 
-Choose = Callable[[Sequence[Fate]], Fate | None]
-Change = Callable[[list[Event], dict[Key, Fate], Choose], list[Event] | None]
+Choose = Callable[[Sequence[ChatEvents]], ChatEvents | None]
+Change = Callable[[list[Event], dict[ChatKey, ChatEvents], Choose], list[Event] | None]
 
 
 def _without(history: list[Event], gone: Sequence[Event]) -> list[Event]:
@@ -170,38 +172,38 @@ def _numbered(history: Sequence[Event]) -> list[Event]:
     return [msgspec.structs.replace(event, n=n, t=100 + n / 100) for n, event in enumerate(history, 1)]
 
 
-def _unblocked(history: Sequence[Event], chats: dict[Key, Fate]) -> list[Fate]:
-    pairs = {(event.whom, event.who) for event in history if event.kind == "block begun"}
-    return [fate for key, fate in chats.items() if (key.sender, key.recipient) not in pairs]
+def _unblocked(history: Sequence[Event], chats: dict[ChatKey, ChatEvents]) -> list[ChatEvents]:
+    pairs = {(event.peer, event.mobile) for event in history if event.kind == "block request"}
+    return [chat for key, chat in chats.items() if (key.sender, key.recipient) not in pairs]
 
 
-def lose(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    fate = choose([fate for fate in _unblocked(history, chats) if fate.sent and fate.deliveries])
-    return None if fate is None else _without(history, [*fate.deliveries, *fate.receipts])
+def lose(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    chat = choose([chat for chat in _unblocked(history, chats) if chat.sent and chat.deliveries])
+    return None if chat is None else _without(history, [*chat.deliveries, *chat.receipts])
 
 
-def double(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    fate = choose([fate for fate in chats.values() if fate.deliveries])
-    if fate is None:
+def double(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    chat = choose([chat for chat in chats.values() if chat.deliveries])
+    if chat is None:
         return None
-    place = history.index(fate.deliveries[-1])
-    copy = msgspec.structs.replace(history[place], stream_id="999999-0", known=True)
+    place = history.index(chat.deliveries[-1])
+    copy = msgspec.structs.replace(history[place], stream_id="999999-0", duplicate=True)
     return _numbered([*history[: place + 1], copy, *history[place + 1 :]])
 
 
-def swap(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    """What the recipient saw of two chats, the later of which was begun after the earlier had got ``sent``."""
+def swap(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    """What the recipient saw of two chats, the later of which was sent after the earlier had got ``sent``."""
 
-    def later_than(one: Fate) -> list[Fate]:
+    def later_than(one: ChatEvents) -> list[ChatEvents]:
         sent, send = one.sent, one.sends[0]
         return [
             other
             for other in chats.values()
-            if sent and (other.sends[0].who, other.sends[0].whom) == (send.who, send.whom)
+            if sent and (other.sends[0].mobile, other.sends[0].peer) == (send.mobile, send.peer)
             if other.deliveries and other.sends[0].n > sent.n and other.deliveries[0].n > one.deliveries[0].n
         ]
 
-    one = choose([fate for fate in chats.values() if fate.deliveries and later_than(fate)])
+    one = choose([chat for chat in chats.values() if chat.deliveries and later_than(chat)])
     if one is None:
         return None
     first, second = one.deliveries[0], later_than(one)[0].deliveries[0]
@@ -212,41 +214,41 @@ def swap(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[E
     return [swapped.get(event.n, event) for event in _without(history, one.deliveries[1:])]
 
 
-def forge(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    fate = choose([fate for fate in chats.values() if fate.deliveries])
-    if fate is None:
+def forge(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    chat = choose([chat for chat in chats.values() if chat.deliveries])
+    if chat is None:
         return None
-    copy = fate.deliveries[0]
-    other = next(who for who in PEOPLE if who not in (copy.who, copy.whom))
-    return [msgspec.structs.replace(event, whom=other) if event is copy else event for event in history]
+    copy = chat.deliveries[0]
+    other = next(mobile for mobile in PEOPLE if mobile not in (copy.mobile, copy.peer))
+    return [msgspec.structs.replace(event, peer=other) if event is copy else event for event in history]
 
 
-def alter(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    fate = choose([fate for fate in chats.values() if fate.deliveries])
-    if fate is None:
+def alter(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    chat = choose([chat for chat in chats.values() if chat.deliveries])
+    if chat is None:
         return None
-    copy = fate.deliveries[0]
+    copy = chat.deliveries[0]
     return [msgspec.structs.replace(event, digest="x") if event is copy else event for event in history]
 
 
-def keep_receipt(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    fate = choose([fate for fate in _unblocked(history, chats) if fate.receipts])
-    return None if fate is None else _without(history, fate.receipts)
+def keep_receipt(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    chat = choose([chat for chat in _unblocked(history, chats) if chat.receipts])
+    return None if chat is None else _without(history, chat.receipts)
 
 
-def hurry_receipt(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    fate = choose([fate for fate in chats.values() if fate.receipts])
-    if fate is None:
+def hurry_receipt(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    chat = choose([chat for chat in chats.values() if chat.receipts])
+    if chat is None:
         return None
-    receipt, place = fate.receipts[0], history.index(fate.deliveries[0])
+    receipt, place = chat.receipts[0], history.index(chat.deliveries[0])
     return _numbered([*history[:place], receipt, *_without(history[place:], [receipt])])
 
 
-def stall(history: list[Event], chats: dict[Key, Fate], choose: Choose) -> list[Event] | None:
-    fate = choose([fate for fate in chats.values() if fate.sent])
-    if fate is None or fate.sent is None:
+def stall(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
+    chat = choose([chat for chat in chats.values() if chat.sent])
+    if chat is None or chat.sent is None:
         return None
-    n = fate.sent.n
+    n = chat.sent.n
     return [msgspec.structs.replace(event, t=event.t + 6) if event.n >= n else event for event in history]
 
 
@@ -268,10 +270,10 @@ CHANGES: dict[Change, set[str]] = {
 def test_one_change_to_it_is_seen(change: Change, steps: list[tuple[str, int, int]], data: st.DataObject) -> None:
     history = good(steps, *2 * ("begin", "store", "answer", "deliver"))
 
-    def choose(from_: Sequence[Fate]) -> Fate | None:
+    def choose(from_: Sequence[ChatEvents]) -> ChatEvents | None:
         return data.draw(st.sampled_from(from_)) if from_ else None
 
-    chats = {key: fate for key, fate in fates(history).items() if fate.sends}
+    chats = {key: chat for key, chat in chats_of(history).items() if chat.sends}
     changed = change(history, chats, choose)
     assume(changed is not None)
     assert changed is not None

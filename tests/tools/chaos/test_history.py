@@ -10,10 +10,10 @@ from tools.chaos.history import KINDS, Event, History, digest, read
 
 def test_what_is_noted_is_in_the_file_at_once_numbered_and_timed(tmp_path: Path) -> None:
     with History(tmp_path / "made" / "history.jsonl") as history:
-        history.note("fault begun", fault="redis")
-        history.note("drained", ok=True, waiting=0)
+        history.record("fault start", fault="redis")
+        history.record("drained", ok=True, waiting=0)
         first, second = read(history.path)
-    assert (first.n, first.kind, first.fault) == (1, "fault begun", "redis")
+    assert (first.n, first.kind, first.fault) == (1, "fault start", "redis")
     assert (second.n, second.kind, second.ok) == (2, "drained", True)
     assert 0 < first.t <= second.t
 
@@ -21,9 +21,9 @@ def test_what_is_noted_is_in_the_file_at_once_numbered_and_timed(tmp_path: Path)
 def test_a_kind_of_the_table_needs_its_fields_and_may_have_more(tmp_path: Path) -> None:
     with History(tmp_path / "history.jsonl") as history:
         with pytest.raises(ValueError, match=r"resync: connection, epoch missing"):
-            history.note("resync", who="a")
-        history.note("resync", who="a", connection=1, epoch="e", weather="fine")
-        history.note("a kind of one's own", anything=1)
+            history.record("resync", mobile="a")
+        history.record("resync", mobile="a", connection=1, epoch="e", weather="fine")
+        history.record("a kind of one's own", anything=1)
         assert [event.kind for event in read(history.path)] == ["resync", "a kind of one's own"]
 
 

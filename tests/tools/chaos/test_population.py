@@ -29,10 +29,10 @@ async def test_ten_people_talk_while_a_worker_is_killed(stack: Stack, tmp_path: 
         try:
             await population.begin()
             await population.talk(2)
-            history.note("fault begun", fault=FAULT, outage_limit=5.0)
+            history.record("fault start", fault=FAULT, outage_limit=5.0)
             group.kill_worker(max(group.pids, key=_sockets))
             await population.talk(2)
-            history.note("fault ended", fault=FAULT)
+            history.record("fault end", fault=FAULT)
             assert await population.drain(30)
         finally:
             await population.end()
@@ -51,4 +51,4 @@ def _sockets(pid: int) -> int:
 
 def _sockets_lost(path: Path) -> int:
     """Sockets that ended without anybody's will: the kill was felt."""
-    return sum(event.kind == "disconnected" and event.code == 1006 and not event.own for event in read(path))
+    return sum(event.kind == "disconnected" and event.code == 1006 and not event.by_client for event in read(path))

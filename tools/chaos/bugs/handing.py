@@ -140,50 +140,50 @@ BUGS: Final = [
     Bug(
         "settle-first",
         "An acked chat leaves the mailbox before its sender's receipt is stored.",
-        *("I4", "no receipt ever came", settle_first),
+        *("I4", "no receipt ever arrived", settle_first),
         Scene(("replies-cut-off",), before=1.0),
     ),
     Bug(
         "settle-on-writing",
         "A chat leaves the mailbox when it is written to a socket, not when it is acked.",
-        *("I1", "never came", settle_on_writing),
+        *("I1", "never arrived", settle_on_writing),
         RESTLESS,
     ),
     Bug(
         "confirm-on-writing",
         "A receipt to a seed client leaves the mailbox when it is written, not when a pong says that it has arrived.",
-        *("I4", "no receipt ever came", confirm_on_writing),
+        *("I4", "no receipt ever arrived", confirm_on_writing),
         RESTLESS,
     ),
     Bug(
         "pending-forgotten",
         "What the connection before did not ack is not handed to the next.",
-        *("I1", "never came", forget_pending),
+        *("I1", "never arrived", forget_pending),
         RESTLESS,
     ),
     Bug(
         "requeued",
         "What the connection before did not ack is put into the mailbox anew, under another streamId.",
-        *("I2", "came twice, as two entries", broken(tap("collect", lua=REQUEUE))),
+        *("I2", "arrived twice, as two entries", broken(tap("collect", lua=REQUEUE))),
         RESTLESS,
         quick=True,
     ),
     Bug(
         "no-window",
         "Everything that waits is sent at once, however little is acked.",
-        *("I14", "unacked on connection", no_window),
+        *("I14", "unacknowledged on connection", no_window),
         Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, often={"tunnel": 6.0}),
     ),
     Bug(
         "gap-ignored",
         "A server that was cut off from its bell subscribes anew, and does not look into the mailboxes.",
-        *("I1", "never came", no_gap),
+        *("I1", "never arrived", no_gap),
         Scene(("cut-pubsub",), before=1.0, people=40, rate=20.0, knobs=SLOW_HEALING, often=QUIET),
     ),
     Bug(
         "redelivery-forgotten",
         "An ack that could not be heeded is not asked for again: the entry is sent once on a connection.",
-        *("I4", "no receipt ever came", send_once),
+        *("I4", "no receipt ever arrived", send_once),
         Scene(("cut-commands",), before=1.0, drain=10.0),
     ),
     Bug(
@@ -195,7 +195,7 @@ BUGS: Final = [
     Bug(
         "acks-believed",
         "Whoever names somebody's entry settles it.",
-        *("I4", "had not said so", believe_acks),
+        *("I4", "without an acknowledgement", believe_acks),
         AWAY,
     ),
 ]

@@ -113,25 +113,25 @@ BUGS: Final = [
     Bug(
         "logout-keeps-sockets",
         "A logout ends the session and leaves its sockets open.",
-        *("I9", "had logged out", keep_sockets),
+        *("I9", "logged out of session", keep_sockets),
         Scene(before=3.0, drain=1.0, often={"log_out": 4.0}),
     ),
     Bug(
         "epoch-untold",
         "A connection that finds storage emptied does not tell its client.",
-        *("I12", "was never told", keep_quiet),
+        *("I12", "was never notified", keep_quiet),
         Scene(("flushall",), before=1.0, drain=12.0),
     ),
     Bug(
         "blocks-stale",
         "Whether a block stands is asked before the chat is stored, and remembered for five seconds.",
-        *("I5", "was sent after the block was answered, and came", ask_blocks_before),
+        *("I5", "was sent after the block was answered, and arrived", ask_blocks_before),
         Scene(before=8.0, people=150, rate=400.0, often=BLOCKING),
     ),
     Bug(
         "blocks-fail-open",
         "When Redis has forgotten a person, he is loaded without his blocks.",
-        *("I5", "was sent after the block was answered, and came", load_no_blocks),
+        *("I5", "was sent after the block was answered, and arrived", load_no_blocks),
         Scene(("flushall",), before=3.0, after=4.0, people=150, rate=400.0, often=BLOCKING),
     ),
     Bug(

@@ -136,13 +136,13 @@ BUGS: Final = [
     Bug(
         "from-believed",
         "The sender of a chat is who its frame says, not who logged in.",
-        *("I8", "came to", believe_from),
+        *("I8", "arrived at", believe_from),
         Scene(before=2.0),
     ),
     Bug(
         "sent-early",
         "`sent` is said before the store has answered.",
-        *("I1", "never came", answer_early),
+        *("I1", "never arrived", answer_early),
         Scene(("kill-redis",), before=1.0),
     ),
     Bug(
@@ -154,7 +154,7 @@ BUGS: Final = [
     Bug(
         "ring-first",
         "The recipient's server is rung before the chat is stored, and finds nothing.",
-        *("I1", "never came", ring_first),
+        *("I1", "never arrived", ring_first),
         Scene(before=4.0, people=40, rate=25.0, knobs=SLOW_HEALING, often=QUIET),
     ),
     Bug(
@@ -173,19 +173,19 @@ BUGS: Final = [
     Bug(
         "mailbox-trimmed",
         "A mailbox keeps its newest ten entries (MAXLEN), and drops what is older.",
-        *("I1", "never came", broken(tap("send", "receipt", lua=_trimming(10)))),
+        *("I1", "never arrived", broken(tap("send", "receipt", lua=_trimming(10)))),
         AWAY,
     ),
     Bug(
         "cap-drops",
         "A full mailbox drops its oldest chat instead of refusing the newest.",
-        *("I1", "never came", broken(instead("send", LOOK, LOOK + MAKE_ROOM))),
+        *("I1", "never arrived", broken(instead("send", LOOK, LOOK + MAKE_ROOM))),
         Scene(before=8.0, rate=120.0, knobs={"MAILBOX_LIMIT": "12"}, often={"tunnel": 2.5}),
     ),
     Bug(
         "counters-stay",
         "What leaves a mailbox is not counted down: it is full for ever.",
-        *("I11", "sent in vain", broken(OF_MAILBOXES["counters are not lowered"])),
+        *("I11", "sent without success", broken(OF_MAILBOXES["counters are not lowered"])),
         Scene(before=4.0, drain=10.0, rate=150.0, knobs={"MAILBOX_LIMIT": "12"}, often=QUIET),
     ),
     Bug(

@@ -1,4 +1,4 @@
-"""``python -m tools.chaos.checker FILE``: prints what is to be said of a history; exit code 1 when it is not good."""
+"""``python -m tools.chaos.checker FILE``: prints the report on a history; exit code 1: an invariant is broken."""
 
 import sys
 from pathlib import Path

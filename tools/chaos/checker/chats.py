@@ -1,194 +1,235 @@
-"""I1, I1b, I2, I3, I8: no chat lost, doubled, out of order, or somebody else's."""
+"""I1, I1b, I2, I3, I4, I8: no chat is lost, doubled, out of order or forged; receipts are true and complete."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from tools.chaos.checker.circumstances import Blocks, Losses, blocks, losses, meets
-from tools.chaos.checker.fates import Fate, Key, fates
-from tools.chaos.checker.report import USUAL, Limits, Violation
+from tools.chaos.checker.facts import (
+    ChatEvents,
+    ChatKey,
+    Excuses,
+    acks_of,
+    any_overlaps,
+    chats_of,
+    excuses_of,
+    losses_of,
+)
+from tools.chaos.checker.report import DEFAULT_LIMITS, Limits, Violation
 from tools.chaos.history import Event
 
-
-class Excuses(NamedTuple):
-    """Why an acknowledged chat need not have come."""
-
-    blocks: Blocks
-    losses: Losses
-    end: float
-
-    def why(self, key: Key, fate: Fate) -> str:
-        """``expired``, ``withheld``, ``told``, or "": it should have."""
-        if fate.expired:
-            return "expired"
-        if meets(self.blocks.may(key.recipient, key.sender), fate.began, self.end):
-            return "withheld"
-        return "told" if self.losses.excuse(key.recipient, fate.began) else ""
+Acks = dict[tuple[str, str], Event]
 
 
-def excuses(history: Sequence[Event]) -> Excuses:
-    """Of this history."""
-    return Excuses(blocks(history), losses(history), history[-1].t if history else 0.0)
+def missing(history: Sequence[Event]) -> Iterator[tuple[ChatKey, ChatEvents, Event, str]]:
+    """Chats with ``sent`` that never arrived, that answer, and what excuses it ("": nothing)."""
+    excused = excuses_of(history)
+    for key, chat in chats_of(history).items():
+        if chat.sends and chat.sent is not None and not chat.deliveries:
+            yield key, chat, chat.sent, excused.reason(key, chat)
 
 
-def missing(history: Sequence[Event]) -> Iterator[tuple[Key, Fate, Event, str]]:
-    """Acknowledged chats that never came, their ``sent``, and why that is all right ("": it is not)."""
-    excused = excuses(history)
-    for key, fate in fates(history).items():
-        if fate.sends and fate.sent is not None and not fate.deliveries:
-            yield key, fate, fate.sent, excused.why(key, fate)
-
-
-def i1_kept(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
-    """No acknowledged chat is lost. Allowed: it expired and its sender was told; its addressee's block stood, or may
-    have stood, at any time since it was begun; storage lost something and its addressee was told."""
+def i1_kept(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """No chat with ``sent`` is lost. Allowed: it expired and its sender got that receipt; a block by its recipient
+    stood, or may have stood, at any time since it was sent; storage lost something and its recipient was notified."""
     return [
-        Violation("I1", f"{key} got `sent` and never came", [fate.sends[0], sent])
-        for key, fate, sent, why in missing(history)
-        if not why
+        Violation("I1", f"{key} got `sent` and never arrived", [chat.sends[0], sent])
+        for key, chat, sent, reason in missing(history)
+        if not reason
     ]
 
 
-def _doubled(history: Sequence[Event], *, acknowledged: bool) -> Iterator[tuple[Key, Fate, Event, Event]]:
-    """Chats with a second place in the mailbox. Allowed: storage lost the first, and told."""
-    lost = losses(history)
-    for key, fate in fates(history).items():
-        copies = fate.places
-        if len(copies) < 2 or not fate.sends or (fate.sent is not None) is not acknowledged:
+def _doubled(history: Sequence[Event], *, acknowledged: bool) -> Iterator[tuple[ChatKey, ChatEvents, Event, Event]]:
+    """Chats with a second entry. Allowed: storage lost the first, and the recipient was notified."""
+    lost = losses_of(history)
+    for key, chat in chats_of(history).items():
+        copies = chat.entries
+        if len(copies) < 2 or not chat.sends or (chat.sent is not None) is not acknowledged:
             continue
-        if not lost.excuse(key.recipient, fate.began):
-            yield key, fate, copies[0], copies[1]
+        if not lost.excuse(key.recipient, chat.began):
+            yield key, chat, copies[0], copies[1]
 
 
-def i1b_at_most_once(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
-    """A send that got no answer, or only refusals, appears once or not at all."""
+def i1b_at_most_once(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """A send that got no answer, or only refusals, arrives once or not at all."""
     return [
-        Violation("I1b", f"{key} got no `sent` and came twice, as two entries", [fate.sends[0], first, second])
-        for key, fate, first, second in _doubled(history, acknowledged=False)
+        Violation("I1b", f"{key} got no `sent` and arrived twice, as two entries", [chat.sends[0], first, second])
+        for key, chat, first, second in _doubled(history, acknowledged=False)
     ]
 
 
-def i2_once(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
-    """A repeated messageId is one entry with one answer; an entry that comes again has the streamId it had."""
+def i2_once(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """A repeated messageId has one entry and one answer. An entry that arrives again has the same streamId."""
     found = [
-        Violation("I2", f"{key} came twice, as two entries", [fate.sends[0], first, second])
-        for key, fate, first, second in _doubled(history, acknowledged=True)
+        Violation("I2", f"{key} arrived twice, as two entries", [chat.sends[0], first, second])
+        for key, chat, first, second in _doubled(history, acknowledged=True)
     ]
-    lost = losses(history)
-    for key, fate in fates(history).items():
-        if fate.sent is not None and fate.sends and not lost.excuse(key.recipient, fate.began):
-            found += _other_answers(key, fate, fate.sent)
+    lost = losses_of(history)
+    for key, chat in chats_of(history).items():
+        if chat.sent is not None and chat.sends and not lost.excuse(key.recipient, chat.began):
+            found += _other_answers(key, chat, chat.sent)
     return found
 
 
-def _other_answers(key: Key, fate: Fate, sent: Event) -> Iterator[Violation]:
+def _other_answers(key: ChatKey, chat: ChatEvents, sent: Event) -> Iterator[Violation]:
     """The time in ``sent`` is the first half of the entry's streamId."""
-    for answer in fate.answers:
+    for answer in chat.answers:
         if answer.result == "sent" and answer.timestamp != sent.timestamp:
             yield Violation("I2", f"{key} was repeated and got another answer", [sent, answer])
-    places = fate.places
-    if len(places) == 1 and places[0].stream_id.partition("-")[0] != str(sent.timestamp):
-        yield Violation("I2", f"{key} came as another entry than `sent` spoke of", [sent, places[0]])
+    entries = chat.entries
+    if len(entries) == 1 and entries[0].stream_id.partition("-")[0] != str(sent.timestamp):
+        yield Violation("I2", f"{key} arrived as another entry than the one in `sent`", [sent, entries[0]])
 
 
-def i3_order(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
-    """If a chat was begun after an earlier one of the same conversation had got ``sent``, it is not seen before it, and
-    if both were begun on one connection, where the earlier got ``sent`` and was not begun again, neither; on one
-    connection streamIds of entries that are new to the client rise."""
-    conversations: defaultdict[tuple[str, str], list[Fate]] = defaultdict(list)
-    for key, fate in fates(history).items():
-        if fate.sends:
-            conversations[key.sender, key.recipient].append(fate)
+def i3_order(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """A chat that was sent after an earlier one of its conversation had got ``sent`` does not arrive before it. This
+    holds, too, if both were sent on one connection, where the earlier one got ``sent`` and was not sent again. On one
+    connection the streamIds of entries that are new to the client rise."""
+    conversations: defaultdict[tuple[str, str], list[ChatEvents]] = defaultdict(list)
+    for key, chat in chats_of(history).items():
+        if chat.sends:
+            conversations[key.sender, key.recipient].append(chat)
     found = [violation for chats in conversations.values() for violation in (*_overtaken(chats), *_raced(chats))]
     return [*found, *_falling(history)]
 
 
-def _overtaken(chats: Sequence[Fate]) -> Iterator[Violation]:
-    """``latest`` is, of the chats that had got ``sent`` when this one was begun, the one that was seen last."""
-    begun = sorted(chats, key=lambda fate: fate.sends[0].n)
-    acknowledged = [(fate.sent.n, fate) for fate in begun if fate.sent is not None and fate.deliveries]
+def _overtaken(chats: Sequence[ChatEvents]) -> Iterator[Violation]:
+    """``latest``: of the chats that had got ``sent`` when this one was sent, the one that arrived last."""
+    in_order = sorted(chats, key=lambda chat: chat.sends[0].n)
+    acknowledged = [(chat.sent.n, chat) for chat in in_order if chat.sent is not None and chat.deliveries]
     acknowledged.sort(key=lambda item: item[0])
     place, latest = 0, None
-    for fate in begun:
-        while place < len(acknowledged) and acknowledged[place][0] < fate.sends[0].n:
+    for chat in in_order:
+        while place < len(acknowledged) and acknowledged[place][0] < chat.sends[0].n:
             earlier = acknowledged[place][1]
             if latest is None or earlier.deliveries[0].n > latest.deliveries[0].n:
                 latest = earlier
             place += 1
-        if latest is not None and fate.deliveries and fate.deliveries[0].n < latest.deliveries[0].n:
-            yield _order_broken(latest, fate)
+        if latest is not None and chat.deliveries and chat.deliveries[0].n < latest.deliveries[0].n:
+            yield _order_broken(latest, chat)
 
 
-def _raced(chats: Sequence[Fate]) -> Iterator[Violation]:
-    """The later one is begun there for the first time: before, it may have been stored by another way. That the earlier
-    one had got ``sent`` by then is :func:`_overtaken`'s business."""
-    by_connection: defaultdict[int, list[tuple[Event, Fate]]] = defaultdict(list)
-    for fate in chats:
-        for send in fate.sends:
-            by_connection[send.connection].append((send, fate))
-    for begun in by_connection.values():
-        latest: Fate | None = None
-        for send, fate in sorted(begun, key=lambda item: item[0].n):
-            if not fate.deliveries:
+def _raced(chats: Sequence[ChatEvents]) -> Iterator[Violation]:
+    """The later chat must be sent for the first time: an earlier attempt may have stored it by another way. Pairs of
+    which the earlier chat had got ``sent`` by then are those of :func:`_overtaken`."""
+    by_connection: defaultdict[int, list[tuple[Event, ChatEvents]]] = defaultdict(list)
+    for chat in chats:
+        for send in chat.sends:
+            by_connection[send.connection].append((send, chat))
+    for sends in by_connection.values():
+        latest: ChatEvents | None = None
+        for send, chat in sorted(sends, key=lambda item: item[0].n):
+            if not chat.deliveries:
                 continue
-            if latest is not None and send.attempt == 1 and _seen_before(fate, latest) and not _had_sent(latest, send):
-                sentence = f"{send.message_id} was begun after {latest.sends[0].message_id} on one connection"
-                events = [latest.sends[0], send, fate.deliveries[0], latest.deliveries[0]]
-                yield Violation("I3", f"from {send.who} to {send.whom}: {sentence}, and was seen before it", events)
-            if _taken(send, fate) and (latest is None or _seen_before(latest, fate)):
-                latest = fate
+            if latest is not None and send.attempt == 1 and _seen_before(chat, latest) and not _had_sent(latest, send):
+                sentence = f"{send.message_id} was sent after {latest.sends[0].message_id} on one connection"
+                events = [latest.sends[0], send, chat.deliveries[0], latest.deliveries[0]]
+                yield Violation("I3", f"from {send.mobile} to {send.peer}: {sentence}, and arrived before it", events)
+            if _taken(send, chat) and (latest is None or _seen_before(latest, chat)):
+                latest = chat
 
 
-def _seen_before(one: Fate, other: Fate) -> bool:
+def _seen_before(one: ChatEvents, other: ChatEvents) -> bool:
     return one.deliveries[0].n < other.deliveries[0].n
 
 
-def _had_sent(fate: Fate, send: Event) -> bool:
-    return fate.sent is not None and fate.sent.n < send.n
+def _had_sent(chat: ChatEvents, send: Event) -> bool:
+    return chat.sent is not None and chat.sent.n < send.n
 
 
-def _taken(send: Event, fate: Fate) -> bool:
-    """Whether this send had its place by when the next on its connection was looked at: it got ``sent`` there, and the
-    chat was not begun anew before it came (because it was refused, or storage forgot it)."""
-    again = any(send.n < other.n < fate.deliveries[0].n for other in fate.sends)
-    here = any(answer.connection == send.connection and answer.result == "sent" for answer in fate.answers)
+def _taken(send: Event, chat: ChatEvents) -> bool:
+    """Whether the order of this send counts: it got ``sent`` on its connection, and the chat was not sent again before
+    it arrived (because it was refused, or storage lost it)."""
+    again = any(send.n < other.n < chat.deliveries[0].n for other in chat.sends)
+    here = any(answer.connection == send.connection and answer.result == "sent" for answer in chat.answers)
     return here and not again
 
 
-def _order_broken(earlier: Fate, later: Fate) -> Violation:
+def _order_broken(earlier: ChatEvents, later: ChatEvents) -> Violation:
     first, second = earlier.sends[0], later.sends[0]
-    sentence = f"{second.message_id} was begun after {first.message_id} had got `sent`, and was seen before it"
+    sentence = f"{second.message_id} was sent after {first.message_id} had got `sent`, and arrived before it"
     events = [first, *([earlier.sent] if earlier.sent else []), second, later.deliveries[0], earlier.deliveries[0]]
-    return Violation("I3", f"from {first.who} to {first.whom}: {sentence}", events)
+    return Violation("I3", f"from {first.mobile} to {first.peer}: {sentence}", events)
 
 
-def _place(stream_id: str) -> tuple[int, int]:
+def _as_numbers(stream_id: str) -> tuple[int, int]:
     ms, _, number = stream_id.partition("-")
     return int(ms), int(number or 0)
 
 
 def _falling(history: Sequence[Event]) -> Iterator[Violation]:
-    """A client that was told of a loss begins anew."""
+    """After a notification of a loss the order begins anew."""
     highest: dict[int, Event] = {}
     seen: set[tuple[str, str]] = set()
     for event in history:
         if event.kind == "resync":
             highest.pop(event.connection, None)
-        if event.kind not in ("delivery", "receipt") or (event.who, event.stream_id) in seen:
+        if event.kind not in ("delivery", "receipt") or (event.mobile, event.stream_id) in seen:
             continue
-        seen.add((event.who, event.stream_id))
+        seen.add((event.mobile, event.stream_id))
         before = highest.get(event.connection)
-        if before is not None and _place(event.stream_id) < _place(before.stream_id):
+        if before is not None and _as_numbers(event.stream_id) < _as_numbers(before.stream_id):
             sentence = (
-                f"connection {event.connection} of {event.who}: a new entry came after one with a higher streamId"
+                f"connection {event.connection} of {event.mobile}: a new entry arrived after one with a higher streamId"
             )
             yield Violation("I3", sentence, [before, event])
         else:
             highest[event.connection] = event
 
 
-def i8_authentic(history: Sequence[Event], _limits: Limits = USUAL) -> list[Violation]:
-    """Every delivery is of a chat that the person it is from wrote to whoever got it, unaltered."""
+def i4_receipts(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """No receipt arrives without an earlier acknowledgement by the recipient, and no ``expired`` after ``delivered``.
+    In the end every acknowledgement has its receipt. It may be missing if the recipient's block of the sender stood,
+    or may have stood, after the chat arrived, or if storage lost something of either person, who was notified."""
+    acks, excused = acks_of(history), excuses_of(history)
+    found = []
+    for key, chat in chats_of(history).items():
+        found += [*_untrue(key, chat, acks), *_backwards(key, chat), *_missing_receipt(key, chat, acks, excused)]
+    return found
+
+
+def _acked(key: ChatKey, chat: ChatEvents, acks: Acks) -> list[Event]:
+    """The acknowledgements of the recipient, in order."""
+    named = {
+        acks[key.recipient, copy.stream_id].n: acks[key.recipient, copy.stream_id]
+        for copy in chat.deliveries
+        if (key.recipient, copy.stream_id) in acks
+    }
+    named |= {read.n: read for read in chat.reads}
+    return [named[n] for n in sorted(named)]
+
+
+def _untrue(key: ChatKey, chat: ChatEvents, acks: Acks) -> Iterator[Violation]:
+    acked = _acked(key, chat, acks)
+    for receipt in chat.receipts:
+        grounds = {"delivered": acked, "read": chat.reads}.get(receipt.ack_type)
+        if grounds is not None and not any(ground.n < receipt.n for ground in grounds):
+            sentence = f"{key} got a `{receipt.ack_type}` receipt without an acknowledgement"
+            yield Violation("I4", sentence, [*chat.sends[:1], *chat.deliveries[:1], receipt, *grounds[:1]])
+            return
+
+
+def _backwards(key: ChatKey, chat: ChatEvents) -> Iterator[Violation]:
+    first = next((receipt for receipt in chat.receipts if receipt.ack_type != "expired"), None)
+    for receipt in chat.receipts:
+        if first is not None and receipt.ack_type == "expired" and receipt.n > first.n:
+            sentence = f"{key} got a `{first.ack_type}` receipt, and then an `expired` one"
+            yield Violation("I4", sentence, [first, receipt])
+            return
+
+
+def _missing_receipt(key: ChatKey, chat: ChatEvents, acks: Acks, excused: Excuses) -> Iterator[Violation]:
+    acked = [event for event in _acked(key, chat, acks) if not event.forged]
+    if not acked or not chat.sends or any(receipt.ack_type != "expired" for receipt in chat.receipts):
+        return
+    arrived = chat.deliveries[0].t if chat.deliveries else acked[0].t
+    lost = excused.losses
+    if any_overlaps(excused.blocks.possible_between(key.recipient, key.sender), arrived, excused.end):
+        return
+    if not lost.excuse(key.sender, chat.began) and not lost.excuse(key.recipient, chat.began):
+        yield Violation("I4", f"{key} was acknowledged, and no receipt ever arrived", [*chat.deliveries[:1], acked[0]])
+
+
+def i8_authentic(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """Every delivery is of a chat that the person in ``from`` wrote to this recipient, and unaltered."""
     written: defaultdict[str, list[Event]] = defaultdict(list)
     for event in history:
         if event.kind == "send":
@@ -196,19 +237,19 @@ def i8_authentic(history: Sequence[Event], _limits: Limits = USUAL) -> list[Viol
     found: list[Violation] = []
     for event in history:
         if event.kind == "delivery":
-            theirs = [send for send in written[event.message_id] if send.n < event.n and send.whom == event.who]
+            theirs = [send for send in written[event.message_id] if send.n < event.n and send.peer == event.mobile]
             found += _forgery(event, theirs)
     return found
 
 
 def _forgery(copy: Event, sends: Sequence[Event]) -> Iterator[Violation]:
-    mine = [send for send in sends if send.who == copy.whom]
+    mine = [send for send in sends if send.mobile == copy.peer]
     if any(send.digest == copy.digest for send in mine):
         return
     if mine:
-        yield Violation("I8", f"{copy.message_id} came altered to {copy.who}", [mine[0], copy])
+        yield Violation("I8", f"{copy.message_id} arrived altered at {copy.mobile}", [mine[0], copy])
     elif sends:
-        sentence = f"{copy.message_id} came to {copy.who} as from {copy.whom}, and {sends[0].who} wrote it"
+        sentence = f"{copy.message_id} arrived at {copy.mobile} as from {copy.peer}, but {sends[0].mobile} wrote it"
         yield Violation("I8", sentence, [sends[0], copy])
     else:
-        yield Violation("I8", f"{copy.message_id} came to {copy.who} and nobody had written it", [copy])
+        yield Violation("I8", f"{copy.message_id} arrived at {copy.mobile}, but nobody wrote it", [copy])

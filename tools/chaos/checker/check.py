@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tools.chaos.checker.chats import i1_kept, i1b_at_most_once, i2_once, i3_order, i8_authentic, missing
-from tools.chaos.checker.fates import fates
+from tools.chaos.checker.chats import i1_kept, i1b_at_most_once, i2_once, i3_order, i4_receipts, i8_authentic, missing
+from tools.chaos.checker.facts import chats_of
 from tools.chaos.checker.people import i5_blocks, i6_presence, i9_logout
-from tools.chaos.checker.receipts import i4_receipts
-from tools.chaos.checker.report import USUAL, Limits, Report, Violation
-from tools.chaos.checker.service import i11_available, i12_told, i14_window, outages
+from tools.chaos.checker.report import DEFAULT_LIMITS, Limits, Report, Violation
+from tools.chaos.checker.service import i11_available, i12_notified, i14_window, outages
 from tools.chaos.history import Event
 
 INVARIANTS: Final[dict[str, Callable[[Sequence[Event], Limits], list[Violation]]]] = {
@@ -23,28 +22,28 @@ INVARIANTS: Final[dict[str, Callable[[Sequence[Event], Limits], list[Violation]]
     "I8": i8_authentic,
     "I9": i9_logout,
     "I11": i11_available,
-    "I12": i12_told,
+    "I12": i12_notified,
     "I14": i14_window,
 }
 
 
-def check(history: Sequence[Event], *, limits: Limits = USUAL) -> Report:
-    """Judge a whole history.
+def check(history: Sequence[Event], *, limits: Limits = DEFAULT_LIMITS) -> Report:
+    """Check a whole history against every invariant.
 
-    :raises ValueError: it was not drained, so nothing follows from what is missing in it
+    :raises ValueError: it has no ``drained`` event, so what is missing in it may still be on its way
     """
     drained = [event for event in history if event.kind == "drained"]
     if not drained:
-        raise ValueError("this history was never drained: nothing follows from what is missing in it")
-    violations = [violation for judge in INVARIANTS.values() for violation in judge(history, limits)]
-    chats = [fate for fate in fates(history).values() if fate.sends]
-    reasons = Counter(why for *_, why in missing(history))
+        raise ValueError("this history has no `drained` event: what is missing in it may still be on its way")
+    violations = [violation for invariant in INVARIANTS.values() for violation in invariant(history, limits)]
+    chats = [chat for chat in chats_of(history).values() if chat.sends]
+    reasons = Counter(reason for *_, reason in missing(history))
     outside, within = outages(history, limits)
     return Report(
         sent=len(chats),
-        acknowledged=sum(fate.sent is not None for fate in chats),
-        delivered=sum(bool(fate.deliveries) for fate in chats),
-        told=reasons["told"],
+        acknowledged=sum(chat.sent is not None for chat in chats),
+        delivered=sum(bool(chat.deliveries) for chat in chats),
+        notified=reasons["notified"],
         withheld=reasons["withheld"],
         expired=reasons["expired"],
         outage=round(max((outage.seconds for outage in outside), default=0.0), 2),

@@ -5,129 +5,140 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Final
 
-from tools.chaos.checker.circumstances import Fault, Span, blocks, faults, losses, meets
-from tools.chaos.checker.fates import Fate, Key, fates
-from tools.chaos.checker.report import USUAL, Limits, Violation
+from tools.chaos.checker.facts import (
+    ChatEvents,
+    ChatKey,
+    FaultPeriod,
+    Span,
+    any_overlaps,
+    blocks_of,
+    chats_of,
+    fault_periods,
+    losses_of,
+)
+from tools.chaos.checker.report import DEFAULT_LIMITS, Limits, Violation
 from tools.chaos.history import Event
 
 SURE: Final = 1.0
-"""Seconds a connection must stand on for its owner to have been online beyond doubt: it may just be ending."""
+"""A connection must go on for so many seconds after a look: until then it may be about to end."""
 
 
-def i5_blocks(history: Sequence[Event], limits: Limits = USUAL) -> list[Violation]:
-    """Once a block is answered, nothing of that sender's is newly handed over while it stands; what was stored under it
-    never is. Allowed: what a connection older than the block had collected before may still arrive within
-    ``limits.in_flight``, and at any time while a fault lasts (a frozen server lets out what it had in hand); a chat
-    that storage forgot, and told so, may be repeated after the block."""
-    standing, lost, struck = blocks(history).surely, losses(history), [fault.span for fault in faults(history)]
+def i5_blocks(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """After the response to a block request, no chat of that sender is newly delivered while the block stands, and a
+    chat that was stored under the block never is. Allowed: chats that a connection older than the block had fetched
+    before may still arrive within ``limits.in_flight``, and at any time during a fault (a frozen server sends what it
+    had fetched). A chat may be repeated after the block if storage lost it and its recipient was notified."""
+    standing, lost = blocks_of(history).certain, losses_of(history)
+    faults = [fault.span for fault in fault_periods(history)]
     opened = {event.connection: event for event in history if event.kind == "connecting"}
     found: list[Violation] = []
-    for key, fate in fates(history).items():
-        for span in standing.get((key.recipient, key.sender), []) if fate.deliveries and fate.sends else ():
-            if fate.began <= span.begin:
-                found += _waited(key, fate, span, opened.get(fate.deliveries[0].connection), struck, limits)
+    for key, chat in chats_of(history).items():
+        for span in standing.get((key.recipient, key.sender), []) if chat.deliveries and chat.sends else ():
+            if chat.began <= span.begin:
+                found += _waited(key, chat, span, opened.get(chat.deliveries[0].connection), faults, limits)
             else:
-                found += _stored_under(key, fate, span, told=lost.excuse(key.recipient, fate.began))
+                found += _stored_under(key, chat, span, notified=lost.excuse(key.recipient, chat.began))
     return found
 
 
 def _waited(
-    key: Key, fate: Fate, span: Span, opened: Event | None, struck: Sequence[Span], limits: Limits
+    key: ChatKey, chat: ChatEvents, span: Span, opened: Event | None, faults: Sequence[Span], limits: Limits
 ) -> Iterator[Violation]:
-    copy = fate.deliveries[0]
-    late = copy.t > span.begin + limits.in_flight and not meets(struck, span.begin, copy.t)
+    copy = chat.deliveries[0]
+    late = copy.t > span.begin + limits.in_flight and not any_overlaps(faults, span.begin, copy.t)
     newer = opened is not None and opened.t > span.begin
     if span.begin < copy.t < span.end and (late or newer):
-        events = [fate.sends[0], *([opened] if newer and opened is not None else []), copy]
-        yield Violation("I5", f"{key} waited when the block was answered, and came later", events)
+        events = [chat.sends[0], *([opened] if newer and opened is not None else []), copy]
+        yield Violation("I5", f"{key} waited when the block was answered, and arrived later", events)
 
 
-def _stored_under(key: Key, fate: Fate, span: Span, *, told: bool) -> Iterator[Violation]:
-    events = [fate.sends[0], fate.deliveries[0]]
-    if fate.deliveries[0].t < span.end:
-        yield Violation("I5", f"{key} was sent after the block was answered, and came", events)
-    elif fate.sent is not None and fate.sent.t < span.end and not told:
-        yield Violation("I5", f"{key} was stored while a block stood, and came after it", [*events, fate.sent])
+def _stored_under(key: ChatKey, chat: ChatEvents, span: Span, *, notified: bool) -> Iterator[Violation]:
+    events = [chat.sends[0], chat.deliveries[0]]
+    if chat.deliveries[0].t < span.end:
+        yield Violation("I5", f"{key} was sent after the block was answered, and arrived", events)
+    elif chat.sent is not None and chat.sent.t < span.end and not notified:
+        yield Violation("I5", f"{key} was stored while a block stood, and arrived after it", [*events, chat.sent])
 
 
-def i6_presence(history: Sequence[Event], limits: Limits = USUAL) -> list[Violation]:
-    """Nobody is shown online longer than a lease after his connection; outside of faults whoever is connected is shown
-    online, unless he blocks, or may block, who asks."""
-    may, surely = _connections(history)
-    hidden, troubled = blocks(history), [fault.span for fault in faults(history, limits.heal)]
-    asked = {event.ask: event for event in history if event.kind == "presence asked"}
+def i6_presence(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """Nobody is shown online for longer than a lease after their connection. Outside of faults a connected person is
+    shown online, unless they block, or may block, the person who looks."""
+    possible, certain = _connections(history)
+    blocks, faults = blocks_of(history), [fault.span for fault in fault_periods(history, limits.heal)]
+    asked = {event.request: event for event in history if event.kind == "presence request"}
     found = []
     for event in history:
-        if event.kind != "presence answered" or event.status != 200:
+        if event.kind != "presence response" or event.status != 200:
             continue
-        begun, whom = asked[event.ask], event.whom
-        if event.seen == "online":
+        begun, peer = asked[event.request], event.peer
+        if event.presence == "online":
             since = begun.t - limits.lease - limits.lease_grace
-            if not meets(may[whom], since, event.t):
-                sentence = f"{whom} was shown online, without a connection for {limits.lease:g} s"
-                found.append(Violation("I6", sentence, [*_last_of(history, whom, begun), begun, event]))
-        elif not meets(troubled, begun.t, event.t) and not meets(hidden.may(whom, event.who), begun.t, event.t):
-            found += _overlooked(surely[whom], begun, event)
+            if not any_overlaps(possible[peer], since, event.t):
+                sentence = f"{peer} was shown online, without a connection for {limits.lease:g} s"
+                found.append(Violation("I6", sentence, [*_last_of(history, peer, begun), begun, event]))
+        elif not any_overlaps([*faults, *blocks.possible_between(peer, event.mobile)], begun.t, event.t):
+            found += _overlooked(certain[peer], begun, event)
     return found
 
 
 def _overlooked(connections: Sequence[tuple[Span, Event]], begun: Event, answered: Event) -> Iterator[Violation]:
     for span, connected in connections:
         if span.begin <= begun.t and span.end >= answered.t + SURE:
-            yield Violation("I6", f"{answered.whom} was connected, and not shown online", [connected, begun, answered])
+            yield Violation("I6", f"{answered.peer} was connected, and not shown online", [connected, begun, answered])
 
 
 def _connections(
     history: Sequence[Event],
 ) -> tuple[defaultdict[str, list[Span]], defaultdict[str, list[tuple[Span, Event]]]]:
-    """Of each person: when he may have been connected, and when he was beyond doubt (not while logging out)."""
-    may: defaultdict[str, list[Span]] = defaultdict(list)
-    surely: defaultdict[str, list[tuple[Span, Event]]] = defaultdict(list)
+    """For each person: when they may have been connected, and when they certainly were (not while logging out)."""
+    possible: defaultdict[str, list[Span]] = defaultdict(list)
+    certain: defaultdict[str, list[tuple[Span, Event]]] = defaultdict(list)
     ends = {event.connection: event.t for event in history if event.kind == "disconnected"}
     left: dict[tuple[str, int], float] = {}
     for event in history:
-        if event.kind == "logout begun":
-            left.setdefault((event.who, event.session), event.t)
+        if event.kind == "logout request":
+            left.setdefault((event.mobile, event.session), event.t)
     for event in history:
         end = ends.get(event.connection, inf)
         if event.kind == "connecting":
-            may[event.who].append(Span(event.t, end))
+            possible[event.mobile].append(Span(event.t, end))
         elif event.kind == "connected":
-            end = min(end, left.get((event.who, event.session), inf))
-            surely[event.who].append((Span(event.t, min(end, history[-1].t)), event))
-    return may, surely
+            end = min(end, left.get((event.mobile, event.session), inf))
+            certain[event.mobile].append((Span(event.t, min(end, history[-1].t)), event))
+    return possible, certain
 
 
-def _last_of(history: Sequence[Event], who: str, before: Event) -> list[Event]:
-    """When he was last connected."""
-    ends = [event for event in history if event.kind == "disconnected" and event.who == who and event.n < before.n]
-    return ends[-1:]
+def _last_of(history: Sequence[Event], mobile: str, before: Event) -> list[Event]:
+    """The end of their last connection."""
+    mine = [event for event in history[: before.n] if event.mobile == mobile and event.n < before.n]
+    return [event for event in mine if event.kind == "disconnected"][-1:]
 
 
-def i9_logout(history: Sequence[Event], limits: Limits = USUAL) -> list[Violation]:
-    """A second after a logout was answered nothing is accepted from that session or handed to it, and it opens no
-    socket; ``limits.logout_cut`` after it, and after the fault, if one may have cut the bus."""
-    struck = faults(history, limits.heal)
+def i9_logout(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """From ``limits.logout`` after the response to a logout on, nothing is accepted from that session or delivered to
+    it, and it opens no socket. If a fault may have cut the channel between servers: from ``limits.logout_cut`` after
+    the logout, and after the fault, on."""
+    faults = fault_periods(history, limits.heal)
     dead: dict[tuple[str, int], tuple[float, Event]] = {}
     for event in history:
-        if event.kind == "logout answered" and event.status == 200:
-            dead.setdefault((event.who, event.session), (_dead_from(event, struck, limits), event))
+        if event.kind == "logout response" and event.status == 200:
+            dead.setdefault((event.mobile, event.session), (_dead_from(event, faults, limits), event))
     begun: dict[tuple[str, str, int], Event] = {}
     found = []
     for event in history:
         if event.kind == "send":
-            begun[event.who, event.message_id, event.connection] = event
-        if event.kind not in ("delivery", "answer", "connected") or (event.who, event.session) not in dead:
+            begun[event.mobile, event.message_id, event.connection] = event
+        if event.kind not in ("delivery", "answer", "connected") or (event.mobile, event.session) not in dead:
             continue
-        since, logout = dead[event.who, event.session]
-        cause = begun.get((event.who, event.message_id, event.connection)) if event.kind == "answer" else event
+        since, logout = dead[event.mobile, event.session]
+        cause = begun.get((event.mobile, event.message_id, event.connection)) if event.kind == "answer" else event
         if cause is not None and cause.t > since and event.result in ("", "sent"):
-            sentence = f"{event.who} had logged out of session {event.session}, which went on"
+            sentence = f"{event.mobile} logged out of session {event.session}, which was still used"
             found.append(Violation("I9", sentence, [logout, *([cause] if cause is not event else []), event]))
     return found
 
 
-def _dead_from(logout: Event, struck: Sequence[Fault], limits: Limits) -> float:
+def _dead_from(logout: Event, faults: Sequence[FaultPeriod], limits: Limits) -> float:
     begin, end = logout.t - logout.seconds, logout.t + limits.logout_cut
-    ends = [fault.span.end - limits.heal for fault in struck if fault.span.meets(begin, end)]
+    ends = [fault.span.end - limits.heal for fault in faults if fault.span.overlaps(begin, end)]
     return max(logout.t, *ends) + limits.logout_cut if ends else logout.t + limits.logout

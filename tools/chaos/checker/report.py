@@ -1,4 +1,4 @@
-"""What a check says: violations, each with the few events that prove it, and the figures of the whole history."""
+"""The result of a check: violations, each with the few events that prove it, and the figures of the whole history."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ SHOWN: Final = 3
 
 @dataclass(frozen=True)
 class Limits:
-    """What the contract gives in seconds, at the settings of the servers that were tested.
+    """The seconds of the contract, at the settings of the servers that were tested.
 
     :param lease: LEASE_SECONDS: nobody is shown online for longer without a connection
-    :param lease_grace: on top of it: a sweep must clamp leases after a clock jumped back
+    :param lease_grace: added to it, because a sweep must shorten leases after a clock jumped back
     :param send: a send succeeds within, outside of faults
-    :param hang: everything is answered within, if only refused; in faults that say ``answers``, too
-    :param heal: after a fault, everything is well within
-    :param in_flight: what was collected before a block may still arrive within
-    :param logout: a logged out session's sockets are dead within
-    :param logout_cut: the same when a fault may have cut the bus
-    :param window: WINDOW: unacked entries in flight on one connection
+    :param hang: everything is answered within, if only refused; also in faults with ``servers_answer``
+    :param heal: all is well again within, after a fault
+    :param in_flight: chats that were fetched before a block may still arrive within
+    :param logout: the sockets of a session that logged out are closed within
+    :param logout_cut: the same when a fault may have cut the channel between servers
+    :param window: WINDOW: unacknowledged entries in flight on one connection
     """
 
     lease: float = 60.0
@@ -37,12 +37,12 @@ class Limits:
     window: int = 256
 
 
-USUAL: Final = Limits()
+DEFAULT_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken promise, in one sentence, and the shortest excerpt of the history that shows it."""
+    """A broken invariant in one sentence, and the shortest excerpt of the history that shows it."""
 
     invariant: str
     sentence: str
@@ -54,19 +54,23 @@ class Violation:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything about one history.
+    """The verdict on one history.
 
-    ``sent``: chats begun; ``acknowledged``: those that got ``sent``; ``delivered``: those that came. ``lost``,
-    ``doubled``, ``reordered``, ``ghosts``: violations of I1, I1b and I2, I3, I6. Acknowledged, never delivered and not
-    lost: ``told`` (storage lost them, and said so), ``withheld`` (a block stood or may have stood), ``expired``.
-    ``outage`` and ``outage_in_faults``: the longest a client sent in vain, outside of faults and their healing, and
-    within (seconds). ``drained``: everything arrived that was waited for.
+    :param sent: chats that were sent
+    :param acknowledged: chats that got ``sent``
+    :param delivered: chats that arrived
+    :param notified: chats with ``sent`` that storage lost, of which the recipient was notified
+    :param withheld: chats with ``sent`` that did not arrive because of a block, certain or possible
+    :param expired: chats with ``sent`` that did not arrive, and of which the sender got ``expired``
+    :param outage: the longest time in which a client sent without success, outside of faults (seconds)
+    :param outage_in_faults: the same during faults and their repair
+    :param drained: whether everything arrived that was waited for
     """
 
     sent: int
     acknowledged: int
     delivered: int
-    told: int
+    notified: int
     withheld: int
     expired: int
     outage: float
@@ -76,42 +80,42 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every promise was kept and everything arrived."""
+        """Whether no invariant was broken and everything arrived."""
         return self.drained and not self.violations
 
     @property
     def by_invariant(self) -> Counter[str]:
-        """How many violations of each."""
+        """The number of violations of each invariant."""
         return Counter(violation.invariant for violation in self.violations)
 
     @property
     def lost(self) -> int:
-        """Acknowledged chats that never came, without a word."""
+        """Chats with ``sent`` that never arrived, without an excuse (I1)."""
         return self.by_invariant["I1"]
 
     @property
     def doubled(self) -> int:
-        """Chats that have two entries."""
+        """Chats with two entries (I1b, I2)."""
         return self.by_invariant["I1b"] + self.by_invariant["I2"]
 
     @property
     def reordered(self) -> int:
-        """Chats that came before an earlier one."""
+        """Chats that arrived before an earlier one (I3)."""
         return self.by_invariant["I3"]
 
     @property
-    def ghosts(self) -> int:
-        """People shown online, or not, against what was so."""
+    def wrong_presence(self) -> int:
+        """Wrong answers to whether somebody is online (I6)."""
         return self.by_invariant["I6"]
 
     def figures(self) -> dict[str, float]:
-        """For a table."""
-        names = ("sent", "acknowledged", "delivered", "lost", "doubled", "reordered", "ghosts")
-        more = ("told", "withheld", "expired", "outage", "outage_in_faults")
+        """The numbers by name, for a table."""
+        names = ("sent", "acknowledged", "delivered", "lost", "doubled", "reordered", "wrong_presence")
+        more = ("notified", "withheld", "expired", "outage", "outage_in_faults")
         return {name: getattr(self, name) for name in (*names, *more)}
 
     def __str__(self) -> str:
-        """Plainly, for a terminal."""
+        """The figures and the first violations, for a terminal."""
         figures = "  ".join(f"{name} {value:g}" for name, value in self.figures().items())
         lines = [figures, f"drained {'yes' if self.drained else 'NO'}"]
         for invariant, count in sorted(self.by_invariant.items()):

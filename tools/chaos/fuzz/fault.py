@@ -167,7 +167,7 @@ class Fuzz(Fault):
         began: dict[tuple[str, str, str, int], float] = {}
         took: dict[str, list[float]] = {"before": [], "during": []}
         for event in read(_history(stack, self.seed)):
-            key = (event.who, event.whom, event.message_id, event.connection)
+            key = (event.mobile, event.peer, event.message_id, event.connection)
             if event.kind == "send":
                 began[key] = event.t
             elif event.kind == "answer" and key in began and event.t < self._ended:

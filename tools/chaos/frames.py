@@ -10,7 +10,7 @@ V1: Final = "wm.v1"
 Frame = dict[str, Any]
 
 
-class Heard(msgspec.Struct, rename="camel"):
+class ServerFrame(msgspec.Struct, rename="camel"):
     """Any frame of the server's, in either dialect: the fields a client has a use for."""
 
     type: str
@@ -50,12 +50,12 @@ class Entry(NamedTuple):
     stream_id: str
 
 
-_ONE: Final = msgspec.json.Decoder(Heard)
-_MANY: Final = msgspec.json.Decoder(list[Heard])
+_ONE: Final = msgspec.json.Decoder(ServerFrame)
+_MANY: Final = msgspec.json.Decoder(list[ServerFrame])
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
-def hear(message: str | bytes) -> list[Heard]:
+def decode(message: str | bytes) -> list[ServerFrame]:
     """One WebSocket message as the frames it holds.
 
     :raises msgspec.DecodeError: it is none of the protocol's
@@ -63,14 +63,14 @@ def hear(message: str | bytes) -> list[Heard]:
     return _MANY.decode(message) if message[:1] in ("[", b"[") else [_ONE.decode(message)]
 
 
-def pack(dialect: str, frames: Sequence[Frame]) -> list[str]:
+def encode(dialect: str, frames: Sequence[Frame]) -> list[str]:
     """Frames as WebSocket messages: together in ``wm.v1``, one each in the seed dialect."""
     if dialect == V1 and len(frames) > 1:
         return [_ENCODE(frames).decode()]
     return [_ENCODE(frame).decode() for frame in frames]
 
 
-def chat(claimed: str, to: str, message_id: str, text: str) -> Frame:
+def chat_frame(claimed: str, to: str, message_id: str, text: str) -> Frame:
     """A chat. ``claimed``, time and place are what an original client writes; the server must not believe them."""
     return {
         "type": "chat",
@@ -84,14 +84,14 @@ def chat(claimed: str, to: str, message_id: str, text: str) -> Frame:
     }
 
 
-def acks(dialect: str, me: str, entries: Sequence[Entry]) -> list[Frame]:
+def ack_frames(dialect: str, me: str, entries: Sequence[Entry]) -> list[Frame]:
     """The client has these."""
     if dialect == V1:
         return [{"type": "ack", "ackType": "delivered", "streamIds": [entry.stream_id for entry in entries]}]
-    return [seed_ack(me, entry) for entry in entries]
+    return [seed_ack_frame(me, entry) for entry in entries]
 
 
-def seed_ack(me: str, entry: Entry) -> Frame:
+def seed_ack_frame(me: str, entry: Entry) -> Frame:
     """As an original client writes it."""
     return {
         "type": "ack",
@@ -104,7 +104,7 @@ def seed_ack(me: str, entry: Entry) -> Frame:
     }
 
 
-def read(dialect: str, me: str, whom: str, message_ids: Sequence[str]) -> list[Frame]:
+def read_frames(dialect: str, me: str, whom: str, message_ids: Sequence[str]) -> list[Frame]:
     """The person read these of this one."""
     if dialect == V1:
         return [{"type": "ack", "ackType": "read", "to": whom, "messageIds": list(message_ids)}]
