@@ -17,6 +17,7 @@ from tools.bench.environment import ConnectError
 from tools.bench.modes import Bench
 from tools.bench.options import parse
 from tools.bench.profile import profile
+from tools.bench.trace import trace
 from tools.devstack.process import ChildError
 from tools.devstack.signals import STOPPING
 
@@ -70,6 +71,9 @@ async def session(options: argparse.Namespace) -> int:
     )
     bench, start = Bench(options, contenders, print_line), report.about()
     try:
+        if "trace" in options.mode:
+            print_line(await trace(contenders, options))
+            return 0
         if "profile" in options.mode:
             await profile(contenders, options, print_line)
             return 0

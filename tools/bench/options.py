@@ -24,6 +24,7 @@ modes:
   all       all of these, in this order (the default)
   ceiling   the client alone, against a server that does nothing
   profile   a closed run, and where its time goes (py-spy, Redis' command statistics)
+  trace     one server worker counts: Python calls of a chat's cycle, objects and reference circles of a connection
 
 examples:
   run.py bench closed --contenders mini-everysec --rounds 1
@@ -68,9 +69,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     where.add_argument("--url", metavar="URL", help="measure any servers (http://…): people sign up; no server CPU")
     found = parser.parse_args(arguments)
     _defaults(found)
-    alone = {"all", "idle", "growth", "floods", "profile"} & set(found.mode)
+    alone = {"all", "idle", "growth", "floods", "profile", "trace"} & set(found.mode)
     if (found.data or found.url) and alone:
         parser.error(f"{min(alone)} needs stacks of its own: without --data and --url")
+    if "trace" in found.mode:
+        found.workers = 1
     if "all" in found.mode:
         found.mode = list(MODES)
     if found.url:
@@ -112,7 +115,7 @@ def _checkout(text: str) -> Path:
 
 
 def _mode(text: str) -> str:
-    if text not in (every := (*MODES, "all", "ceiling", "profile")):
+    if text not in (every := (*MODES, "all", "ceiling", "profile", "trace")):
         raise argparse.ArgumentTypeError(f"no mode is called {text!r}; there are {', '.join(every)}")
     return text
 
