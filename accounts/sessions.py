@@ -1,8 +1,8 @@
-"""Sessions: what a token is bound to, how one is taken back, and the tickets that stand for one for a moment.
+"""Login sessions: what a token is bound to, how one is closed, and the tickets that stand for one for a moment.
 
-PostgreSQL holds the sessions. Redis remembers, under one key each, that a session lives or was closed. When Redis
-has forgotten, or is away, PostgreSQL is asked: a flush must not revive a session. When nobody can tell, the answer
-is ``unavailable``, never yes.
+PostgreSQL holds the sessions. Redis caches, under one key each, that a session lives or was closed. When Redis has no
+entry, or is away, PostgreSQL is asked: a flush of Redis must not revive a closed session. When neither answers, the
+result is ``unavailable``, never yes.
 """
 
 import asyncio
@@ -16,10 +16,8 @@ from tortoise.connection import get_connection
 
 from accounts.batch_loader import BatchLoader
 from accounts.database import read, transaction
-from accounts.session_cache import SessionCache
+from accounts.session_store import KeyValueStore, SessionCache, Tickets
 from accounts.shielded import run_shielded
-from accounts.store import Store
-from accounts.tickets import Tickets
 from accounts.tokens import Claims
 from models import Session, User
 from protocol.errors import ApiError
@@ -28,7 +26,7 @@ from settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ClosedSession:
-    """What every server is told when a session ends before its time."""
+    """A session that was closed before it expired."""
 
     session_id: str
     account_id: str
@@ -37,85 +35,84 @@ class ClosedSession:
 
 
 OnClosed = Callable[[ClosedSession], Awaitable[None]]
-Told = Callable[[bool], None]
 Allow = Callable[[Claims], Awaitable[None]]
-"""Raises a refusal when somebody may not come in just now."""
+"""Raises an :class:`ApiError` when this person may not connect just now."""
 
 
 class Sessions:
     """Opens, checks and closes sessions; issues and redeems tickets.
 
-    :param store: Redis, where sessions are remembered and tickets wait
-    :param on_closed: tells all servers, so that the session's sockets close within a second; what it raises, the
-        caller of ``close`` gets
+    :param store: Redis, which caches sessions and holds tickets
+    :param on_closed: notifies all servers, so that the session's sockets close within a second; :meth:`close` raises
+        what it raises
     """
 
-    def __init__(self, store: Store, settings: Settings, on_closed: OnClosed) -> None:
-        self._memory = SessionCache(store)
+    def __init__(self, store: KeyValueStore, settings: Settings, on_closed: OnClosed) -> None:
+        self._cache = SessionCache(store)
         self._tickets = Tickets(store, settings.ticket_seconds)
         self._lifetime = timedelta(hours=settings.token_hours)
         self._max_devices = settings.max_devices
         self._on_closed = on_closed
-        self._together = BatchLoader(self._living)
+        self._loader = BatchLoader(self._find_alive)
 
     async def open(self, user: User, device_id: str, device_name: str = "") -> Session:
-        """A new session. One device may have several: two tabs must not log each other out.
+        """Open a session. One device may have several: two tabs must not log each other out.
 
         :raises ApiError: ``too_many_devices``, ``unavailable``
         """
         return await run_shielded(self._open(user, device_id, device_name))
 
-    def recall(self, session_id: str, told: Told) -> None:
-        """Tell whether the session is known to live; when it is not, :meth:`check` says why.
+    def look_up(self, session_id: str, on_result: Callable[[bool], None]) -> None:
+        """Find out whether the session is known to live, without a task; when it is not, :meth:`check` says why.
 
-        For whoever has no task to wait in. ``told`` is called once, later.
+        ``on_result`` is called once, and never before this returns.
         """
 
-        def answered(lives: asyncio.Future[bool | None]) -> None:
-            told(not lives.cancelled() and lives.exception() is None and lives.result() is True)
+        def answer(lives: asyncio.Future[bool | None]) -> None:
+            on_result(not lives.cancelled() and lives.exception() is None and lives.result() is True)
 
-        self._together.get(session_id).add_done_callback(answered)
+        self._loader.get(session_id).add_done_callback(answer)
 
     async def check(self, session_id: str) -> None:
         """Return if the session lives.
 
         :raises ApiError: ``session_revoked``, ``unavailable``
         """
-        if not await self._together.get(session_id):
+        if not await self._loader.get(session_id):
             raise ApiError("session_revoked")
 
     async def revoked_among(self, session_ids: list[str]) -> set[str]:
         """Those of these that were closed.
 
-        Asks PostgreSQL about all that Redis does not know to be closed: so the open sockets of a session end as well
-        whose closing was cut off between PostgreSQL and Redis.
+        Asks PostgreSQL about all that the cache does not call closed. So the sockets of a session end, too, whose
+        closing was interrupted between PostgreSQL and Redis.
 
-        :raises ApiError: ``unavailable``: PostgreSQL is away and Redis does not know them all either
+        :raises ApiError: ``unavailable``: PostgreSQL is away and the cache does not know them all either
         """
-        memory = await self._memory.recall(session_ids)
-        known = memory or {}
-        in_doubt = [session_id for session_id in session_ids if known.get(session_id) is not False]
+        cached = await self._cache.get(session_ids)
+        known = cached or {}
+        unsure = [session_id for session_id in session_ids if known.get(session_id) is not False]
         try:
-            truth = await _ask_postgresql(in_doubt)
+            truth = await _query(unsure)
         except ApiError:
-            # Who is connected, and known to Redis, goes on.
-            if any(session_id not in known for session_id in in_doubt):
+            # While PostgreSQL is away, sessions that the cache knows go on.
+            if any(session_id not in known for session_id in unsure):
                 raise
         else:
-            if memory is not None:
-                await self._memory.update(memory, truth)
+            if cached is not None:
+                await self._cache.update(cached, truth)
             known = known | truth
         return {session_id for session_id, lives in known.items() if not lives}
 
     async def close(self, session_id: str) -> None:
-        """Log out. Again is as good as once: whoever got ``unavailable`` may repeat it.
+        """Log out. May be repeated, for example after ``unavailable``.
 
         :raises ApiError: ``session_revoked`` (there is none), ``unavailable``
         """
         await run_shielded(self._close(session_id))
 
     async def issue_ticket(self, claims: Claims) -> str:
-        """A secret good for opening one socket, once, soon.
+        """A secret that opens one socket, once, soon.
 
         :raises ApiError: ``unavailable``
         """
@@ -124,31 +121,31 @@ class Sessions:
         return ticket
 
     async def redeem_ticket(self, ticket: str, allow: Allow | None = None) -> Claims:
-        """The claims of whoever got the ticket; it is used up then, and its session is known to live.
+        """The claims the ticket stands for. It is used up then, and its session is known to live.
 
-        :param allow: asked before whether they may come in; what it raises refuses them, and uses up no ticket
+        :param allow: is called before; when it raises, the ticket is not used up
         :raises ApiError: ``ticket_invalid``, ``token_expired``, ``session_revoked``, ``unavailable``
         """
-        claims = await self._tickets.look(ticket)
+        claims = await self._tickets.get(ticket)
         if claims.expires_at <= datetime.now(UTC).timestamp():
             raise ApiError("token_expired")
         await self.check(claims.session_id)
         if allow is not None:
             await allow(claims)
-        return await self._tickets.take(ticket)
+        return await self._tickets.pop(ticket)
 
-    async def _living(self, session_ids: list[str]) -> dict[str, bool]:
+    async def _find_alive(self, session_ids: list[str]) -> dict[str, bool]:
         """Whether each lives.
 
         :raises ApiError: ``unavailable``
         """
-        known = await self._memory.recall(session_ids)
-        in_doubt = [session_id for session_id in session_ids if session_id not in (known or {})]
-        if not in_doubt:
+        known = await self._cache.get(session_ids)
+        unknown = [session_id for session_id in session_ids if session_id not in (known or {})]
+        if not unknown:
             return known or {}
-        truth = await _ask_postgresql(in_doubt)
-        if known is not None:  # a Redis that is frozen takes seconds to say nothing: once is enough
-            await self._memory.remember(truth)
+        truth = await _query(unknown)
+        if known is not None:  # waiting for a frozen Redis takes seconds: once is enough
+            await self._cache.put(truth)
         return (known or {}) | truth
 
     async def _open(self, user: User, device_id: str, device_name: str) -> Session:
@@ -176,7 +173,7 @@ class Sessions:
             if session.revoked_at is None:
                 session.revoked_at = datetime.now(UTC)
                 await session.save(update_fields=["revoked_at"])
-        await self._memory.forget(session_id)
+        await self._cache.put_closed(session_id)
         user = session.user
         await self._on_closed(ClosedSession(session_id, str(user.id), user.mobile_no, session.device_id))
 
@@ -187,8 +184,8 @@ WHERE s.id IS NULL OR s.revoked_at IS NOT NULL
 """
 
 
-async def _ask_postgresql(session_ids: list[str]) -> dict[str, bool]:
-    """Whether each lives; one that does not exist does not. Only the closed ones travel: there are few.
+async def _query(session_ids: list[str]) -> dict[str, bool]:
+    """Whether each lives; one that does not exist does not. PostgreSQL returns the closed ones only: they are few.
 
     :raises ApiError: ``unavailable``
     """

@@ -59,7 +59,7 @@ def judge_socket(mine: Services, upgrade: Upgrade, judged: Callable[[Claims | No
     if claims is None:
         judged(None)
     else:
-        mine.sessions.recall(claims.session_id, lambda lives: judged(claims if lives else None))
+        mine.sessions.look_up(claims.session_id, lambda lives: judged(claims if lives else None))
 
 
 def _secret(authorization: list[str], query: str) -> tuple[Literal["token", "ticket"], str]:

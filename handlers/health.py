@@ -1,4 +1,4 @@
-"""For whoever keeps this server running."""
+"""For operators: whether this process runs, and whether this server can do its work."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from protocol.errors import ApiError
 
 
 async def live(_request: Request) -> HTTPResponse:
-    """``GET /health``: this process serves. Says nothing of Redis or PostgreSQL: restarting would not help those."""
+    """``GET /health``: this process runs. Says nothing of Redis or PostgreSQL: a restart would not help those."""
     return success(status="ok")
 
 
 async def ready(request: Request) -> HTTPResponse:
-    """``GET /ready``: 200 when everything this server needs is fit, else 503; and what is not.
+    """``GET /ready``: 200 when everything this server needs works, else 503; and what does not work.
 
-    What is not needed to be of use is told, and still 200: a proxy would take away every server at once."""
-    checks = await services(request).probes.check()
-    told: dict[str, Any] = {"checks": {name: not check.fault for name, check in checks.items()}}
+    A fault in what is not needed is reported with 200: after 503 a proxy would remove every server at once."""
+    checks = await services(request).readiness.check()
+    report: dict[str, Any] = {"checks": {name: not check.fault for name, check in checks.items()}}
     faults = [check.fault for check in checks.values() if check.fault]
     if faults:
-        told["detail"] = " ".join(faults)
+        report["detail"] = " ".join(faults)
     if any(check.fault and check.needed for check in checks.values()):
-        return refuse(ApiError("unavailable"), told)
-    return success(status="ok", **told)
+        return refuse(ApiError("unavailable"), report)
+    return success(status="ok", **report)

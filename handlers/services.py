@@ -1,4 +1,4 @@
-"""What the handlers are given to work with. Made in app.py, found by the handlers in ``app.ctx.services``."""
+"""What handlers may call. Made in app.py, and found in ``app.ctx.services``."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -16,37 +16,18 @@ from delivery.login_attempts import LoginAttempts
 from delivery.messenger import Messenger
 from delivery.ports import Record
 from delivery.rate_limits import RateLimits, Upgrades
+from handlers.readiness import Readiness
 from settings import Settings
 
 
 class Presence(Protocol):
-    """Who is online, and since when not."""
+    """Tells who is online, and since when others are not."""
 
     async def last_seen(self, mobile: str, asker: str) -> int | Literal["online"] | None:
-        """Unix ms of the last sign of life; None: never seen, or hidden from this asker.
+        """Unix ms of the end of the last lease; None: never connected, or hidden from ``asker``.
 
         :raises ApiError: ``unavailable``
         """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing this server depends on.
-
-    :param fault: what is wrong with it, in one sentence; "": nothing
-    :param needed: whether this server is of no use without it
-    """
-
-    fault: str = ""
-    needed: bool = True
-
-
-class Probes(Protocol):
-    """Looks at what this server depends on."""
-
-    async def check(self) -> dict[str, Check]:
-        """Each of them, by name. Never raises, and takes seconds at most."""
         ...
 
 
@@ -64,7 +45,7 @@ class Services:
     presence: Presence
     messenger: Messenger
     hub: Hub
-    probes: Probes
+    readiness: Readiness
     record: Record
     limits: RateLimits
     logins: LoginAttempts
@@ -72,6 +53,6 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    """Those of the application this request came to."""
+    """The services of the application this request came to."""
     found: Services = request.app.ctx.services
     return found

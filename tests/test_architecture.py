@@ -18,8 +18,6 @@ ELSEWHERE = {
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
     # tested with the mailbox it is claimed for
     "delivery/presence.py": "tests/delivery/test_mailbox.py",
-    # a declaration: what it declares is done there
-    "accounts/store.py": "tests/delivery/redis/test_key_values.py",
     # what every chore does first
     "workers/jobs.py": "tests/workers/test_sweep_presence.py",
     # declarations: no test starts without them

@@ -259,3 +259,26 @@ def test_nothing_tortoise_puts_its_own_exception_around_is_missed() -> None:
     assert len(away) > 10
     for kind in away:
         assert asyncio.run(through(kind("why"))) == "unavailable", kind
+
+
+@pytest.mark.usefixtures("orm")
+async def test_a_migrated_database_has_no_fault() -> None:
+    assert "0001_initial" in database.needed_migrations()
+    assert await database.fault() == ""
+
+
+@pytest.mark.usefixtures("orm")
+@pytest.mark.parametrize(
+    "damage", ["DROP TABLE tortoise_migrations", "DELETE FROM tortoise_migrations WHERE name = '0001_initial'"]
+)
+async def test_missing_migrations_are_a_fault(damage: str) -> None:
+    await get_connection("default").execute_script(damage)
+    assert await database.fault() == database.NO_SCHEMA
+
+
+@pytest.mark.usefixtures("orm")
+async def test_migrations_of_a_later_version_are_no_fault() -> None:
+    await get_connection("default").execute_script(
+        "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', '9999_later', now())"
+    )
+    assert await database.fault() == ""

@@ -1,6 +1,6 @@
 """Live and ready."""
 
-from handlers.services import Check
+from handlers.readiness import Check
 from tests.support.api import Api
 
 
@@ -14,7 +14,7 @@ async def test_ready_names_what_is_not_fit_and_says_why(api: Api) -> None:
     assert good.status_code == 200
     assert good.json()["checks"] == {"redis": True, "postgresql": True, "memory": True}
     assert "detail" not in good.json()
-    api.notes.probes.checks["postgresql"] = Check("It sleeps.")
+    api.notes.readiness.checks["postgresql"] = Check("It sleeps.")
     bad = await api.client.get("/ready")
     assert (bad.status_code, bad.json()["code"]) == (503, "unavailable")
     assert bad.json()["checks"] == {"redis": True, "postgresql": False, "memory": True}
@@ -23,7 +23,7 @@ async def test_ready_names_what_is_not_fit_and_says_why(api: Api) -> None:
 
 
 async def test_a_server_that_is_still_of_use_stays_ready_and_tells(api: Api) -> None:
-    api.notes.probes.checks["memory"] = Check("No room.", needed=False)
+    api.notes.readiness.checks["memory"] = Check("No room.", needed=False)
     answer = await api.client.get("/ready")
     assert (answer.status_code, answer.json()["checks"]["memory"]) == (200, False)
     assert answer.json()["detail"] == "No room."

@@ -6,7 +6,7 @@ import pytest
 
 from handlers import ROUTES
 from handlers.methods import options, served
-from handlers.services import Check
+from handlers.readiness import Check
 from tests.support.api import Api
 
 A = "919800000001"
@@ -51,7 +51,7 @@ async def test_head_of_a_page_that_is_known_already_is_304(api: Api) -> None:
 
 
 async def test_head_is_ready_only_when_get_is(api: Api) -> None:
-    api.notes.probes.checks["redis"] = Check("It sleeps.")
+    api.notes.readiness.checks["redis"] = Check("It sleeps.")
     assert (await api.client.head("/ready")).status_code == 503
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from handlers.services import Check
+from handlers.readiness import Check
 from tests.support.api import PASSWORD, Api, make_settings, serve
 
 A = "919800000001"
@@ -74,7 +74,7 @@ async def test_a_page_signs_up_logs_in_and_reads_what_it_is_told(api: Api) -> No
 
 
 async def test_errors_that_are_to_be_tried_again_say_when(api: Api) -> None:
-    api.notes.probes.checks["redis"] = Check("It sleeps.")
+    api.notes.readiness.checks["redis"] = Check("It sleeps.")
     answer = await api.client.get("/ready", headers={"Origin": LISTED})
     assert answer.status_code == 503
     assert answer.headers["retry-after"]

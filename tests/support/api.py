@@ -20,9 +20,10 @@ from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from delivery.login_attempts import LoginAttempts
 from delivery.rate_limits import RateLimits, Upgrades
+from delivery.redis.access import KeyValues
 from delivery.redis.client import RedisClient
-from delivery.redis.key_values import KeyValues
-from handlers.services import Check, Services
+from handlers.readiness import Check
+from handlers.services import Services
 from protocol.errors import ApiError
 from server.application import MiniSanic, make_app
 from server.cors import add_cors
@@ -50,8 +51,8 @@ class NotedPresence:
         return self.seen.get(mobile)
 
 
-class NotedProbes:
-    """Says what a test put in."""
+class FakeReadiness:
+    """Reports what a test put in."""
 
     def __init__(self) -> None:
         self.checks = {"redis": Check(), "postgresql": Check(), "memory": Check(needed=False)}
@@ -65,7 +66,7 @@ class Notes:
     """What the server told the post, and what the post answers."""
 
     presence: NotedPresence = field(default_factory=NotedPresence)
-    probes: NotedProbes = field(default_factory=NotedProbes)
+    readiness: FakeReadiness = field(default_factory=FakeReadiness)
     changes: list[tuple[str, str, int, list[str]]] = field(default_factory=list)
     closed: list[ClosedSession] = field(default_factory=list)
     fail: ApiError | None = None
@@ -114,13 +115,13 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         passwords=passwords,
         directory=Directory(passwords),
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()),
-        sessions=Sessions(KeyValues(link), settings, notes.closing),
+        sessions=Sessions(KeyValues(link, link), settings, notes.closing),
         blocks=Blocks(notes.changed, settings.max_blocks),
         events=SessionEvents(settings.event_buffer, "server-1"),
         presence=notes.presence,
         messenger=None,
         hub=None,
-        probes=notes.probes,
+        readiness=notes.readiness,
         record=lambda _kind, _who, _reason: None,
         limits=limits,
         logins=LoginAttempts(link, limits, settings),

@@ -4,8 +4,8 @@ import secrets
 
 from redis.asyncio import Redis
 
+from delivery.redis.access import KeyValues
 from delivery.redis.client import RedisClient
-from delivery.redis.key_values import KeyValues
 from settings import Settings
 
 _open: list[RedisClient] = []
@@ -25,7 +25,8 @@ def link_to(redis: "Redis") -> RedisClient:
 
 def store_of(redis: "Redis") -> KeyValues:
     """What the accounts keep there."""
-    return KeyValues(link_to(redis))
+    link = link_to(redis)
+    return KeyValues(link, link)
 
 
 async def close_links() -> None:

@@ -11,8 +11,8 @@ import pytest
 from redis import Redis as Client
 
 from delivery.presence import Holder
+from delivery.redis.access import KeyValues
 from delivery.redis.client import OnReply, RedisClient
-from delivery.redis.key_values import KeyValues
 from delivery.redis.replication import ReplicatedScripts
 from delivery.scripts import WRITE
 from protocol.errors import ApiError
@@ -96,7 +96,8 @@ async def open_server(pair: Pair) -> AsyncIterator[Open]:
 
 def written(server: OneServer, command: str, key: str, *words: str) -> Any:
     """A single command that waits for replicas."""
-    return KeyValues(server.link, server.durable).write_surely(command, key, *words)
+    assert server.durable is not None
+    return KeyValues(server.link, server.durable).write_replicated(command, key, *words)
 
 
 async def fails_in_time(answer: Any) -> None:
