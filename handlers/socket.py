@@ -14,10 +14,10 @@ from handlers.services import Services, services
 from protocol.dialects import V1, Dialect, Seed
 from server.addresses import network_of
 from server.application import MiniSanic
-from server.client_socket import ClientSocket
 from server.door import Judged
 from server.routes import add_sockets, is_socket, is_v1
 from server.upgrade import Upgrade
+from server.websocket.accepted_socket import AcceptedSocket
 
 # Ten thousand connections share what they need not have for themselves.
 SEED: Final[Dialect] = Seed()
@@ -67,11 +67,11 @@ def _judge(app: MiniSanic, upgrade: Upgrade, address: str, judged: Judged) -> No
     judge_socket(mine, upgrade, known)
 
 
-async def _attend(request: Request, socket: ClientSocket) -> None:
+async def _attend(request: Request, socket: AcceptedSocket) -> None:
     _enter(request.app.ctx, request.ctx.claims, is_v1(request), socket)
 
 
-def _enter(ctx: Any, claims: Claims, v1: bool, socket: ClientSocket) -> None:
+def _enter(ctx: Any, claims: Claims, v1: bool, socket: AcceptedSocket) -> None:
     mine: Services = ctx.services
     connection = Connection(
         socket,

@@ -15,11 +15,11 @@ from server.descriptors import Descriptors
 from server.door import JUDGED_AT_ONCE, Door
 from server.gate import Gate
 from server.heads import MOST_BYTES
-from server.heartbeat import Heartbeat
 from server.identity import make_server_id
 from server.idle import IdleConnections
 from server.loop import ServerLoopPolicy
-from server.sockets import Sockets
+from server.websocket.heartbeat import Heartbeat
+from server.websocket.open_connections import OpenConnections
 from settings import Settings
 from settings.logs import configure, log_config
 
@@ -74,7 +74,7 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     # Sanic's own stop listener cancels all sockets at once. Stop listeners run in reverse order, so it goes in first.
     app.enable_websocket()
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
-    app.ctx.sockets = Sockets(settings, app.ctx.heartbeat)
+    app.ctx.open_connections = OpenConnections(settings, app.ctx.heartbeat)
     app.ctx.idle = IdleConnections(settings.idle_connections)
     app.ctx.descriptors = Descriptors(app.ctx.idle)
     app.ctx.judge = None

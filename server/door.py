@@ -13,11 +13,11 @@ import msgspec
 
 from protocol.errors import ApiError
 from server.addresses import forwarded_address
-from server.client_socket import ClientSocket
 from server.handshake import SocketProtocol, introducing, take_over
 from server.heads import MOST_BYTES
-from server.sockets import Sockets
 from server.upgrade import Upgrade, read_upgrade
+from server.websocket.accepted_socket import AcceptedSocket
+from server.websocket.open_connections import OpenConnections
 
 PATIENCE_SECONDS: Final = 2.0
 """After which a client that said nothing, or a judge that did, is left to Sanic and its timeouts."""
@@ -27,7 +27,7 @@ HELD_SECONDS: Final = 1.0
 
 JUDGED_AT_ONCE: Final = 64
 
-Enter: TypeAlias = Callable[[ClientSocket], None]
+Enter: TypeAlias = Callable[[AcceptedSocket], None]
 Judged: TypeAlias = Callable[[Enter | None], None]
 Judge: TypeAlias = Callable[[Upgrade, str, Judged], None]
 """Says who may come in, and from which address: calls back, at once or later, with how they enter; None: let Sanic see
@@ -69,10 +69,12 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody is there."""
         address = _address(transport)
-        if not self._ctx.sockets.knock(address):
+        if not self._ctx.open_connections.add_pending(address):
             # Not at once, or it would be answered by the next attempt; but we do not keep many of them either.
             transport.pause_reading()
-            self._sanic["loop"].call_later(self._ctx.sockets.hold(HELD_SECONDS), self._turn_away, transport)
+            self._sanic["loop"].call_later(
+                self._ctx.open_connections.begin_refusal(HELD_SECONDS), self._turn_away, transport
+            )
             return
         self._counted = address
         self._transport = transport
@@ -80,7 +82,7 @@ class Door(asyncio.Protocol):
         self._wait(self._leave_to_sanic)
 
     def _turn_away(self, transport: asyncio.Transport) -> None:
-        self._ctx.sockets.released()
+        self._ctx.open_connections.end_refusal()
         if not transport.is_closing():
             transport.write(NO_ROOM)
             transport.close()
@@ -126,7 +128,7 @@ class Door(asyncio.Protocol):
 
     def _address_of(self, asked: Upgrade) -> str | None:
         """Where the client is, as far as that can be told here."""
-        proxies: int = self._ctx.sockets.proxies
+        proxies: int = self._ctx.open_connections.proxies
         if proxies:
             return forwarded_address(asked.forwarded, proxies)
         return "" if self._transport is None else _address(self._transport)
@@ -169,8 +171,8 @@ class Door(asyncio.Protocol):
         transport, asked = self._transport, self._asked
         if transport is None or asked is None:
             return
-        sockets: Sockets = self._ctx.sockets
-        sockets.admit(self._client)
+        sockets: OpenConnections = self._ctx.open_connections
+        sockets.check_limit(self._client)
         self._settle()
         self._let_go()
         transport.write(asked.answer)
@@ -193,7 +195,7 @@ class Door(asyncio.Protocol):
     def _settle(self) -> None:
         address, self._counted = self._counted, ""
         if address:
-            self._ctx.sockets.settle(address)
+            self._ctx.open_connections.remove_pending(address)
 
     def _let_go(self) -> None:
         self._transport = None

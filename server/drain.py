@@ -11,9 +11,8 @@ from sanic import Request
 
 from protocol.errors import DRAINING, ApiError
 from server.application import MiniSanic
-from server.client_socket import ClientSocket
-from server.farewell import GRACE_SECONDS
 from server.loop import stop_accepting
+from server.websocket.accepted_socket import GRACE_SECONDS, AcceptedSocket
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -60,7 +59,7 @@ class Drain:
         """Drain. Sanic may call its stop listeners twice (when a signal comes in between): once counts."""
         if self._task is None:
             _ignore_signals()
-            self._app.ctx.sockets.shut()
+            self._app.ctx.open_connections.refuse_new()
             self._task = asyncio.get_running_loop().create_task(self._drain())
         await asyncio.shield(self._task)
 
@@ -76,14 +75,14 @@ class Drain:
         await self._end_rest()
 
     async def _end_rest(self) -> None:
-        rest = [s for s in self._app.ctx.heartbeat.sockets() if isinstance(s, ClientSocket)]
+        rest = [s for s in self._app.ctx.heartbeat.sockets() if isinstance(s, AcceptedSocket)]
         for socket in rest:
             socket.close(DRAINING)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):
-                await asyncio.gather(*(socket.gone() for socket in rest))
+                await asyncio.gather(*(socket.wait_lost() for socket in rest))
         for socket in rest:
-            socket.end(DRAINING, 0)
+            socket.close_now(DRAINING, 0)
 
 
 def _ignore_signals() -> None:

@@ -2,7 +2,7 @@
 
 Sanic keeps per connection its protocol object, two events, buffers, a task in the middle of the handler, the request
 and whatever hangs on it. None of that is needed for a socket that only waits; so the transport is given to a
-:class:`server.client_socket.ClientSocket`, the handler returns, and all the rest is freed.
+:class:`server.websocket.accepted_socket.AcceptedSocket`, the handler returns, and all the rest is freed.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ import structlog
 from sanic import Request
 
 from protocol.errors import DRAINING, INTERNAL
-from server.client_socket import ClientSocket
 from server.http_protocol import DeadlineProtocol
-from server.outgoing import PIECE_BYTES
-from server.sockets import Sockets
 from server.upgrade import Upgrade
+from server.websocket.accepted_socket import AcceptedSocket
+from server.websocket.open_connections import OpenConnections
+from server.websocket.send_buffer import PIECE_BYTES
 
 UNREAD_BYTES: Final = 2**17
 """What the kernel keeps of a client that is not read (it doubles this, for its own needs)."""
@@ -30,7 +30,7 @@ logger = structlog.get_logger(__name__)
 class Upgraded:
     """What a WebSocket handler gets, and what Sanic believes to be its WebSocket."""
 
-    def __init__(self, socket: ClientSocket) -> None:
+    def __init__(self, socket: AcceptedSocket) -> None:
         self.socket = socket
 
     async def close(self) -> None:
@@ -38,7 +38,7 @@ class Upgraded:
 
     def end_connection(self, _code: int) -> None:
         """Called by Sanic when the handler was cancelled: only a stopping server does that."""
-        self.socket.end(DRAINING)
+        self.socket.close_now(DRAINING)
 
 
 class SocketProtocol(DeadlineProtocol):
@@ -57,8 +57,8 @@ class SocketProtocol(DeadlineProtocol):
         :param subprotocols: of Sanic's route; which one is spoken was judged before
         :raises ApiError: ``too_many_connections``, ``draining``
         """
-        sockets: Sockets = self.app.ctx.sockets
-        sockets.admit(request.client_ip)  # once more: who asked may have waited since
+        sockets: OpenConnections = self.app.ctx.open_connections
+        sockets.check_limit(request.client_ip)  # once more: who asked may have waited since
         upgrade: Upgrade = request.ctx.upgrade
         await self.send(upgrade.answer)  # type: ignore[no-untyped-call]
         transport: asyncio.Transport | None = self.transport
@@ -78,19 +78,19 @@ class SocketProtocol(DeadlineProtocol):
     def _settle(self) -> None:
         address, self.counted = self.counted, ""
         if address:
-            self.app.ctx.sockets.settle(address)
+            self.app.ctx.open_connections.remove_pending(address)
 
 
 def take_over(
-    transport: asyncio.Transport, sockets: Sockets, connections: set[Any], address: str, came: bytes
-) -> ClientSocket:
+    transport: asyncio.Transport, sockets: OpenConnections, connections: set[Any], address: str, came: bytes
+) -> AcceptedSocket:
     """From now on the connection is a WebSocket.
 
     :param connections: Sanic's, of this worker
     :param came: what came of it behind the handshake
     """
-    socket = ClientSocket(transport, sockets, connections, address)
-    sockets.opened(socket)
+    socket = AcceptedSocket(transport, sockets, connections, address)
+    sockets.add(socket)
     transport.set_write_buffer_limits(high=PIECE_BYTES)
     # Left to itself the kernel lets what we do not read grow to its own maximum, 32 MB for example.
     transport.get_extra_info("socket").setsockopt(socket_module.SOL_SOCKET, socket_module.SO_RCVBUF, UNREAD_BYTES)
@@ -102,12 +102,12 @@ def take_over(
 
 
 @contextmanager
-def introducing(socket: ClientSocket) -> Iterator[None]:
+def introducing(socket: AcceptedSocket) -> Iterator[None]:
     """Within this the socket gets its listener; without one, and when something fails, it is closed (1011)."""
     try:
         yield
     except Exception:
         logger.exception("the socket handler failed")
         socket.close(INTERNAL)
-    if not socket.attached:
+    if not socket.is_attached:
         socket.close(INTERNAL)

@@ -13,15 +13,15 @@ from sanic import Request
 
 from protocol.errors import ApiError
 from server.application import MiniSanic
-from server.client_socket import ClientSocket
 from server.door import Judge
 from server.handshake import Upgraded, introducing
 from server.upgrade import V1, asks_for_socket, judge_upgrade
+from server.websocket.accepted_socket import AcceptedSocket
 
 SEED_PATH: Final = "/_socket"
 V1_PATH: Final = "/_socket/v1"
 
-SocketHandler = Callable[[Request, ClientSocket], Awaitable[None]]
+SocketHandler = Callable[[Request, AcceptedSocket], Awaitable[None]]
 
 
 def is_socket(request: Request) -> bool:
@@ -67,7 +67,7 @@ async def _lead(request: Request) -> None:
     if not asks_for_socket(request.method, request.headers.getall("upgrade", [])):
         return
     request.ctx.upgrade = upgrade = judge_upgrade(request.head)
-    request.app.ctx.sockets.admit(request.client_ip)
+    request.app.ctx.open_connections.check_limit(request.client_ip)
     path = (V1_PATH if upgrade.v1 else SEED_PATH).encode()
     query = request._parsed_url.query
     request.raw_url = path + (b"?" + query if query else b"")
@@ -81,7 +81,7 @@ async def _refuse_direct(request: Request) -> None:
         raise ApiError("not_found")
 
 
-async def _attend(request: Request, socket: ClientSocket, handler: SocketHandler) -> None:
+async def _attend(request: Request, socket: AcceptedSocket, handler: SocketHandler) -> None:
     # Tasks copy the context they are made in: with the request in it, the connection's tasks would keep it for good.
     Request._current.set(None)  # type: ignore[arg-type]
     with introducing(socket):

@@ -1,7 +1,7 @@
 """A client's frames from bytes. Knows no loop and no transport: it is fed, and asked for the next frame.
 
-One call of :meth:`Reader.next` takes one frame, so that whoever asks can count them and stop between two: a read of the
-transport may hold tens of thousands.
+One call of :meth:`FrameReader.next` takes one frame, so that the caller can count frames and stop between two: a read
+of the transport may hold tens of thousands.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ PROTOCOL_ERROR: Final = 1002
 NO_STATUS: Final = 1005
 INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
+NOT_UTF8: Final = "text that is not UTF-8"
 _STANDARD_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
@@ -37,8 +38,8 @@ class Violation(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A fragment of a message that goes on."""
+class Fragment:
+    """A fragment of a message that has more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +57,21 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
-class Goodbye:
+class CloseFrame:
     """The client's close frame; code 1005 means that it gave none."""
 
     code: int
     reason: str
 
 
-Event = str | bytes | Part | Ping | Pong | Goodbye
+Event = str | bytes | Fragment | Ping | Pong | CloseFrame
 """One frame's meaning. ``str`` and ``bytes`` are whole messages, text and binary."""
 
-_PART: Final = Part()
+_FRAGMENT: Final = Fragment()
 
 
-class Reader:
-    """Reads one client's frames. After a :class:`Violation` or a :class:`Goodbye` there is nothing more to ask."""
+class FrameReader:
+    """Reads one client's frames. After a :class:`Violation` or a :class:`CloseFrame` there is nothing more to ask."""
 
     __slots__ = ("_at", "_data", "_max_bytes", "_opcode", "_parts")
 
@@ -83,13 +84,13 @@ class Reader:
         self._parts: bytearray | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take what came."""
+        """Take bytes that arrived."""
         left = len(self._data) - self._at
         self._data = self._data[self._at :] + data if left else data
         self._at = 0
 
-    def forget(self) -> None:
-        """Keep nothing of what came."""
+    def clear(self) -> None:
+        """Keep nothing of what arrived."""
         self._data, self._at, self._parts = b"", 0, None
 
     def next(self) -> Event | None:
@@ -100,7 +101,9 @@ class Reader:
         data, at = self._data, self._at
         have = len(data) - at
         if have < 2:
-            return self._wait()
+            if at:
+                self._data, self._at = data[at:], 0
+            return None
         first, second = data[at], data[at + 1]
         if first != WHOLE_TEXT or second < FIN or self._parts is not None:
             self._check(first, second)
@@ -117,7 +120,12 @@ class Reader:
             return self._wait()
         payload = apply_mask(data[start : start + size], data[at:start])
         self._at = start + size
-        return _text(payload) if first == WHOLE_TEXT else self._meaning(first, payload)
+        if first != WHOLE_TEXT:
+            return self._meaning(first, payload)
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            raise Violation(INVALID_DATA, NOT_UTF8) from None
 
     def _wait(self) -> Event | None:
         self._data = self._data[self._at :]  # a few bytes must not keep a read of 256 KiB alive
@@ -145,7 +153,7 @@ class Reader:
         if opcode == PONG:
             return Pong(payload)
         if opcode == CLOSE:
-            return _goodbye(payload)
+            return _close_frame(payload)
         if opcode != CONTINUATION:
             if first & FIN:
                 return payload  # a whole text was taken before
@@ -158,7 +166,7 @@ class Reader:
             raise AssertionError("checked before")
         parts += payload
         if not whole:
-            return _PART
+            return _FRAGMENT
         self._parts = None
         return _text(bytes(parts)) if self._opcode == TEXT else bytes(parts)
 
@@ -167,13 +175,13 @@ def _text(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        raise Violation(INVALID_DATA, "text that is not UTF-8") from None
+        raise Violation(INVALID_DATA, NOT_UTF8) from None
 
 
-def _goodbye(payload: bytes) -> Goodbye:
+def _close_frame(payload: bytes) -> CloseFrame:
     if not payload:
-        return Goodbye(NO_STATUS, "")
+        return CloseFrame(NO_STATUS, "")
     code = int.from_bytes(payload[:2], "big")
     if len(payload) == 1 or not (code in _STANDARD_CODES or 3000 <= code < 5000):
         raise Violation(PROTOCOL_ERROR, "no valid close code")
-    return Goodbye(code, _text(payload[2:]))
+    return CloseFrame(code, _text(payload[2:]))

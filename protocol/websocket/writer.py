@@ -25,7 +25,7 @@ def pong(payload: bytes) -> bytes:
     return _frame(PONG, payload)
 
 
-def goodbye(code: int, reason: str = "") -> bytes:
+def close_frame(code: int, reason: str = "") -> bytes:
     """A close frame; without a code for 1005. A reason of more than 123 bytes loses its end."""
     if code == NO_STATUS:
         return _frame(CLOSE, b"")

@@ -10,7 +10,7 @@ from kosoku._kosoku import CaseResult
 from sanic import Request
 
 from protocol.websocket import writer
-from server.client_socket import ClientSocket
+from server.websocket.accepted_socket import AcceptedSocket
 from tests.server.support import Echo, serving
 
 EXCLUDED = ["9.*", "12.*", "13.*"]
@@ -24,11 +24,11 @@ class Mirror(Echo):
         if isinstance(data, str):
             self.socket.send(data.encode())
         else:
-            self.socket._outgoing.put(b"\x82" + writer.text(data)[1:])
+            self.socket._queue(b"\x82" + writer.text(data)[1:])
         return 0.0
 
 
-async def handle(request: Request, socket: ClientSocket) -> None:
+async def handle(request: Request, socket: AcceptedSocket) -> None:
     socket.attach(Mirror(socket, request))
 
 

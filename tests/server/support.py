@@ -18,8 +18,8 @@ from sanic.response import HTTPResponse, json
 
 from protocol.errors import ApiError, Close
 from server.application import MiniSanic, make_app
-from server.client_socket import ClientSocket
 from server.routes import add_sockets
+from server.websocket.accepted_socket import AcceptedSocket
 from settings import Settings
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -35,7 +35,7 @@ def make_settings(**knobs: Any) -> Settings:
 class Echo:
     """A connection that sends back what it is told, and remembers all that happened to it."""
 
-    def __init__(self, socket: ClientSocket, request: Request) -> None:
+    def __init__(self, socket: AcceptedSocket, request: Request) -> None:
         self.socket = socket
         self.request = request
         self.messages: list[str | bytes] = []
@@ -82,7 +82,7 @@ class Echo:
         self.socket.resume_reading()
 
 
-Handler = Callable[[Request, ClientSocket], Awaitable[None]]
+Handler = Callable[[Request, AcceptedSocket], Awaitable[None]]
 
 
 @dataclass
@@ -102,7 +102,7 @@ class House:
         await until(lambda: bool(self.echoes))
         return self.echoes[-1]
 
-    async def handle(self, request: Request, socket: ClientSocket) -> None:
+    async def handle(self, request: Request, socket: AcceptedSocket) -> None:
         echo = Echo(socket, request)
         self.echoes.append(echo)
         socket.attach(echo)
@@ -234,4 +234,4 @@ def frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
     return head + b"\0\0\0\0" + payload
 
 
-GOODBYE = Close(4508, "replaced")
+CLOSED = Close(4508, "replaced")

@@ -12,9 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from server import door
-from server.client_socket import ClientSocket
 from server.door import JUDGED_AT_ONCE, Door, Judged
 from server.upgrade import Upgrade
+from server.websocket.accepted_socket import AcceptedSocket
 from tests.server.support import TEXT, Echo, House, RawClient, frame, serving, until
 from tests.server.test_handshake import HEAD
 
@@ -37,7 +37,7 @@ class Porter:
         else:
             judged(None if "sanic" in upgrade.query else self.enter)
 
-    def enter(self, socket: ClientSocket) -> None:
+    def enter(self, socket: AcceptedSocket) -> None:
         echo = Echo(socket, None)  # type: ignore[arg-type]
         self.house.echoes.append(echo)
         socket.attach(echo)
@@ -71,7 +71,7 @@ async def test_who_is_let_in_never_was_a_request() -> None:
         await client.send("hello")
         assert await client.recv() == "hello"
         assert (await house.echo()).request is None
-        assert {type(each) for each in house.protocols} == {ClientSocket}
+        assert {type(each) for each in house.protocols} == {AcceptedSocket}
         assert len(house.app.ctx.heartbeat.sockets()) == 1
 
 
@@ -155,15 +155,15 @@ async def test_who_leaves_while_he_is_judged_does_not_come_in() -> None:
         await until(lambda: not house.protocols)
         porter.waiting[0](porter.enter)
         assert house.echoes == []
-        assert house.app.ctx.sockets._of_address == {}
+        assert house.app.ctx.open_connections._sockets_of == {}
 
 
-def _raise(_socket: ClientSocket) -> None:
+def _raise(_socket: AcceptedSocket) -> None:
     raise RuntimeError("the house is broken")
 
 
 @pytest.mark.parametrize("enter", [_raise, lambda _socket: None])
-async def test_who_finds_nobody_inside_is_told_1011(enter: Callable[[ClientSocket], None]) -> None:
+async def test_who_finds_nobody_inside_is_told_1011(enter: Callable[[AcceptedSocket], None]) -> None:
     async with guarded() as (house, porter):
         porter.enter = enter  # type: ignore[method-assign]
         client = await _raw(house, (HEAD + "\r\n").encode())
@@ -188,9 +188,9 @@ def _through(address: str) -> dict[str, str]:
 async def test_the_door_counts_whom_a_proxy_brings_by_their_own_address() -> None:
     async with guarded(sockets_per_address=1, proxies=1) as (house, porter):
         async with connect(house.url(), additional_headers=_through("6.6.6.6, 10.0.0.1")):
-            assert house.app.ctx.sockets._of_address == {"10.0.0.1": 1}
+            assert house.app.ctx.open_connections._sockets_of == {"10.0.0.1": 1}
             async with connect(house.url(), additional_headers=_through("2001:DB8::1")):
-                assert house.app.ctx.sockets._of_address == {"10.0.0.1": 1, "2001:db8::/64": 1}
+                assert house.app.ctx.open_connections._sockets_of == {"10.0.0.1": 1, "2001:db8::/64": 1}
             with pytest.raises(InvalidStatus) as caught:
                 await connect(house.url(), additional_headers=_through("10.0.0.1"))
             assert caught.value.response.status_code == 429
@@ -201,7 +201,7 @@ async def test_the_door_counts_whom_a_proxy_brings_by_their_own_address() -> Non
 async def test_where_the_proxies_do_not_say_who_comes_sanic_is_asked(headers: dict[str, str]) -> None:
     async with guarded(proxies=2) as (house, porter):
         async with connect(house.url(), additional_headers=headers):
-            assert house.app.ctx.sockets._of_address == {"127.0.0.1": 1}
+            assert house.app.ctx.open_connections._sockets_of == {"127.0.0.1": 1}
         assert porter.asked == []
 
 
@@ -214,8 +214,8 @@ async def test_both_ways_in_read_the_same_address(said: str) -> None:
         counted = []
         for path in ("/", "/?sanic"):
             async with connect(house.url(path), additional_headers=_through(said)):
-                counted.append(dict(house.app.ctx.sockets._of_address))
-            await until(lambda: not house.app.ctx.sockets._of_address)
+                counted.append(dict(house.app.ctx.open_connections._sockets_of))
+            await until(lambda: not house.app.ctx.open_connections._sockets_of)
         assert counted[0] == counted[1]
         assert len(porter.asked) == 2
 
@@ -225,7 +225,7 @@ async def test_while_the_house_shuts_nobody_comes_in() -> None:
         porter.thinks = True
         client = await _raw(house, (HEAD + "\r\n").encode())
         await until(lambda: bool(porter.waiting))
-        house.app.ctx.sockets.shut()
+        house.app.ctx.open_connections.refuse_new()
         porter.waiting[0](porter.enter)
         assert b" 503 " in await client.reader.readline()
         client.vanish()
@@ -300,7 +300,7 @@ async def test_one_connection_too_many_is_told_so_and_closed() -> None:
         assert json.loads(body)["code"] == "too_many_connections"
         for client in idle:
             client.writer.close()
-        await until(lambda: house.app.ctx.sockets._strangers == {})
+        await until(lambda: house.app.ctx.open_connections._pending_of == {})
         assert await _answer(house) == b"", "it may wait, as ever"
 
 
@@ -312,9 +312,9 @@ async def test_who_became_a_socket_is_not_counted_any_more(way: str) -> None:
                 for client in (first, second):
                     await client.send("hello")
                     assert await client.recv() == "hello"
-                assert house.app.ctx.sockets._strangers == {}
+                assert house.app.ctx.open_connections._pending_of == {}
         await until(lambda: not house.app.ctx.heartbeat.sockets())
-        assert house.app.ctx.sockets._strangers == {}
+        assert house.app.ctx.open_connections._pending_of == {}
 
 
 async def test_a_refused_upgrade_and_a_request_give_their_places_back() -> None:
@@ -324,4 +324,4 @@ async def test_a_refused_upgrade_and_a_request_give_their_places_back() -> None:
                 await connect(house.url())
         async with httpx.AsyncClient() as client:
             await client.get(f"http://127.0.0.1:{house.port}/nowhere", headers={"Connection": "close"})
-        await until(lambda: house.app.ctx.sockets._strangers == {})
+        await until(lambda: house.app.ctx.open_connections._pending_of == {})

@@ -10,8 +10,8 @@ from sanic import Request
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from server.client_socket import ClientSocket
 from server.handshake import SocketProtocol
+from server.websocket.accepted_socket import AcceptedSocket
 from tests.server.support import TEXT, Echo, House, RawClient, frame, serving, until
 
 HEAD = (
@@ -34,7 +34,7 @@ async def test_frames_that_come_with_the_request_are_not_lost() -> None:
 async def test_frames_that_come_while_the_handler_thinks_are_not_lost() -> None:
     thinking = asyncio.Event()
 
-    async def slow(request: Request, socket: ClientSocket) -> None:
+    async def slow(request: Request, socket: AcceptedSocket) -> None:
         await thinking.wait()
         socket.attach(Echo(socket, request))
 
@@ -48,7 +48,7 @@ async def test_frames_that_come_while_the_handler_thinks_are_not_lost() -> None:
 
 
 async def test_a_handler_that_returns_without_a_connection_closes_with_1011() -> None:
-    async def forgetful(_request: Request, _socket: ClientSocket) -> None:
+    async def forgetful(_request: Request, _socket: AcceptedSocket) -> None:
         return
 
     async with serving(forgetful) as house:
@@ -60,7 +60,7 @@ async def test_a_handler_that_returns_without_a_connection_closes_with_1011() ->
 async def test_an_exception_after_the_attaching_closes_with_1011_too() -> None:
     echoes: list[Echo] = []
 
-    async def broken(request: Request, socket: ClientSocket) -> None:
+    async def broken(request: Request, socket: AcceptedSocket) -> None:
         echoes.append(Echo(socket, request))
         socket.attach(echoes[0])
         raise RuntimeError("too late")
@@ -77,7 +77,7 @@ async def test_after_the_upgrade_sanic_keeps_neither_task_nor_request_nor_protoc
     tasks: list[asyncio.Task[None]] = []
     requests: list[weakref.ref[Request]] = []
 
-    async def handle(request: Request, socket: ClientSocket) -> None:
+    async def handle(request: Request, socket: AcceptedSocket) -> None:
         house.echoes.append(Echo(socket, None))  # type: ignore[arg-type]
         requests.append(weakref.ref(request))
         tasks.append(asyncio.create_task(asyncio.sleep(60)))  # as a connection makes its own
@@ -91,7 +91,7 @@ async def test_after_the_upgrade_sanic_keeps_neither_task_nor_request_nor_protoc
         gc.collect()
         assert [request() for request in requests] == [None]
         assert not [each for each in gc.get_objects() if isinstance(each, SocketProtocol)]
-        assert {type(each) for each in house.protocols} == {ClientSocket}
+        assert {type(each) for each in house.protocols} == {AcceptedSocket}
         tasks[0].cancel()
         client.vanish()
 
@@ -150,5 +150,5 @@ async def test_the_house_forgets_who_left() -> None:
         for _ in range(20):
             (await RawClient.connect(house.port)).vanish()
         await until(lambda: len(house.echoes) == 20 and all(echo.ends for echo in house.echoes))
-        assert house.app.ctx.sockets._of_address == {}
+        assert house.app.ctx.open_connections._sockets_of == {}
         assert isinstance(house, House)

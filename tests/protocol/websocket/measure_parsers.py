@@ -17,7 +17,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from protocol.websocket import writer
-from protocol.websocket.reader import Reader
+from protocol.websocket.reader import FrameReader
 
 FRAMES = 20_000
 ROUNDS = 5
@@ -39,7 +39,7 @@ def by_websockets(joined: int) -> None:
 
 
 def by_us(joined: int) -> None:
-    reader = Reader(65_536)
+    reader = FrameReader(65_536)
     for _ in range(FRAMES // joined):
         reader.feed(FRAME * joined)
         while reader.next() is not None:
@@ -101,7 +101,7 @@ def main() -> None:
     for work in (written_by_websockets, written_by_us):
         print(f"{work.__name__}: {microseconds(work, 1):.2f} µs a frame")
     print(f"ServerProtocol: {size(lambda: ServerProtocol(state=State.OPEN)):.0f} bytes")
-    print(f"Reader: {size(lambda: Reader(65_536)):.0f} bytes")
+    print(f"FrameReader: {size(lambda: FrameReader(65_536)):.0f} bytes")
 
 
 if __name__ == "__main__":

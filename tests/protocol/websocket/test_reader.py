@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.websocket.reader import Event, Goodbye, Part, Ping, Pong, Reader, Violation
+from protocol.websocket.reader import CloseFrame, Event, Fragment, FrameReader, Ping, Pong, Violation
 
 MASK = b"\x12\x34\x56\x78"
 LIMIT = 1000
@@ -24,7 +24,7 @@ def frame(first: int, payload: bytes, mask: bytes = MASK) -> bytes:
 
 
 def read(*reads: bytes, limit: int = LIMIT) -> list[Event]:
-    reader = Reader(limit)
+    reader = FrameReader(limit)
     events: list[Event] = []
     for data in reads:
         reader.feed(data)
@@ -58,8 +58,8 @@ def test_a_length_in_more_bytes_than_needed_is_taken() -> None:
 def test_fragments_make_one_message_with_control_frames_between() -> None:
     euro = "€".encode()
     data = frame(0x01, euro[:1]) + frame(0x89, b"") + frame(0x00, euro[1:2]) + frame(0x80, euro[2:]) + frame(0x81, b"x")
-    assert read(data) == [Part(), Ping(b""), Part(), "€", "x"]
-    assert read(frame(0x02, b"") + frame(0x00, b"\xff") + frame(0x80, b"")) == [Part(), Part(), b"\xff"]
+    assert read(data) == [Fragment(), Ping(b""), Fragment(), "€", "x"]
+    assert read(frame(0x02, b"") + frame(0x00, b"\xff") + frame(0x80, b"")) == [Fragment(), Fragment(), b"\xff"]
 
 
 STREAM = b"".join(
@@ -72,7 +72,7 @@ STREAM = b"".join(
         frame(0x88, struct.pack("!H", 1000) + b"bye"),
     ]
 )
-EVENTS = ["ü" * 70, Part(), Ping(b"ping"), "ab", b"\0", Goodbye(1000, "bye")]
+EVENTS = ["ü" * 70, Fragment(), Ping(b"ping"), "ab", b"\0", CloseFrame(1000, "bye")]
 
 
 @pytest.mark.parametrize("cut", range(len(STREAM) + 1))
@@ -126,20 +126,26 @@ def test_what_the_standard_forbids(data: bytes, code: int, reason: str) -> None:
 def test_the_limit_is_exact_also_over_fragments_and_not_for_control_frames_between() -> None:
     assert read(frame(0x81, b"x" * LIMIT)) == ["x" * LIMIT]
     halves = frame(0x01, b"x" * 500), frame(0x8A, b"p" * 125), frame(0x80, b"x" * 500)
-    assert read(*halves, frame(0x01, b"y"), frame(0x80, b"z")) == [Part(), Pong(b"p" * 125), "x" * LIMIT, Part(), "yz"]
+    assert read(*halves, frame(0x01, b"y"), frame(0x80, b"z")) == [
+        Fragment(),
+        Pong(b"p" * 125),
+        "x" * LIMIT,
+        Fragment(),
+        "yz",
+    ]
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1012, 1014, 3000, 4508, 4999])
 def test_close_codes_that_may_be_sent(code: int) -> None:
-    assert read(frame(0x88, struct.pack("!H", code) + "ü".encode())) == [Goodbye(code, "ü")]
+    assert read(frame(0x88, struct.pack("!H", code) + "ü".encode())) == [CloseFrame(code, "ü")]
 
 
 def test_a_close_frame_without_a_code() -> None:
-    assert read(frame(0x88, b"")) == [Goodbye(1005, "")]
+    assert read(frame(0x88, b"")) == [CloseFrame(1005, "")]
 
 
 def test_one_call_takes_one_frame_and_what_is_before_a_violation_is_taken() -> None:
-    reader = Reader(LIMIT)
+    reader = FrameReader(LIMIT)
     reader.feed(frame(0x81, b"a") + frame(0x81, b"b") + b"\xff\xff")
     assert [reader.next(), reader.next()] == ["a", "b"]
     with pytest.raises(Violation):
@@ -147,7 +153,7 @@ def test_one_call_takes_one_frame_and_what_is_before_a_violation_is_taken() -> N
 
 
 def test_a_few_bytes_left_do_not_keep_a_large_read_alive() -> None:
-    reader = Reader(2**17)
+    reader = FrameReader(2**17)
     reader.feed(frame(0x81, b"x" * 2**16) + b"\x81")
     assert reader.next() == "x" * 2**16
     assert reader.next() is None
@@ -189,7 +195,7 @@ def test_whatever_is_sent_arrives_however_it_is_cut(talk: tuple[list[str | bytes
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_frames_or_a_violation(data: bytes) -> None:
-    reader = Reader(LIMIT)
+    reader = FrameReader(LIMIT)
     reader.feed(data)
     code = None
     try:

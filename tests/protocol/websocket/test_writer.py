@@ -33,14 +33,14 @@ def test_pings_and_pongs() -> None:
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4508, "replaced"), (1011, "ü")])
 def test_goodbyes(code: int, reason: str) -> None:
-    (frame,) = understood(writer.goodbye(code, reason))
+    (frame,) = understood(writer.close_frame(code, reason))
     assert Close.parse(bytes(frame.data)) == Close(code, reason)
 
 
 def test_a_goodbye_without_a_code_is_empty() -> None:
-    assert writer.goodbye(1005) == b"\x88\x00"
+    assert writer.close_frame(1005) == b"\x88\x00"
 
 
 def test_a_long_reason_is_cut_between_two_characters() -> None:
-    (frame,) = understood(writer.goodbye(1002, "ü" * 100))
+    (frame,) = understood(writer.close_frame(1002, "ü" * 100))
     assert Close.parse(bytes(frame.data)).reason == "ü" * 61

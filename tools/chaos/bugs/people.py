@@ -11,7 +11,7 @@ from delivery.messenger import Messenger
 from delivery.presence import Claimed
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
-from server.client_socket import ClientSocket
+from server.websocket.accepted_socket import AcceptedSocket
 from tests.delivery.models.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
 from tools.chaos.bugs.base import Bug, Scene
 from tools.chaos.bugs.lua import broken, tap
@@ -21,7 +21,7 @@ STALE_SECONDS: Final = 5.0
 
 def tcp_is_life() -> None:
     """A socket that stands is alive: the heartbeat is content, and the lease is carried on."""
-    ClientSocket.take_evidence = lambda _self: True  # type: ignore[method-assign]
+    AcceptedSocket.take_activity = lambda _self: True  # type: ignore[method-assign]
 
     def due(self: Lease, now: float) -> bool:
         self.sign_of_life()

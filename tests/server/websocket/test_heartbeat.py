@@ -6,7 +6,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from protocol.errors import UNREACHABLE, Close
-from server.heartbeat import BUCKETS, Heartbeat
+from server.websocket.heartbeat import BUCKETS, Heartbeat
 from tests.server.support import CLOSE, PING, PONG, TEXT, RawClient, serving, until
 
 PERIOD = 0.25
@@ -93,10 +93,10 @@ class Quiet:
         self.pinged.append(time.monotonic())
         return len(self.pinged)
 
-    def take_evidence(self) -> bool:
+    def take_activity(self) -> bool:
         return True
 
-    def end(self, close: Close) -> None:
+    def close_now(self, close: Close) -> None:
         raise AssertionError(close)
 
 
@@ -176,7 +176,7 @@ class Broken(Quiet):
 async def test_a_socket_that_fails_takes_no_other_along_nor_the_pings_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.heartbeat.BUCKETS", 1)
+    monkeypatch.setattr("server.websocket.heartbeat.BUCKETS", 1)
     heart, broken, socket = Heartbeat(0.05), Broken(), Quiet()
     heart.add(broken)
     heart.add(socket)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from protocol.errors import SLOW_CONSUMER
-from server import farewell
-from server.client_socket import LATE_BYTES
+from server.websocket import accepted_socket
+from server.websocket.accepted_socket import LATE_BYTES
 from tests.server.support import (
     BINARY,
     CLOSE,
@@ -37,7 +37,7 @@ async def test_a_client_in_full_flow_still_hears_why_it_is_closed(house: House) 
 
 
 async def test_who_writes_on_and_on_after_our_goodbye_is_cut(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farewell, "GRACE_SECONDS", 60.0)
+    monkeypatch.setattr(accepted_socket, "GRACE_SECONDS", 60.0)
     client = await RawClient.connect(house.port)
     echo = await house.echo()
     client.send(3, b"no such opcode")
@@ -153,7 +153,7 @@ async def _fill_up(house: House) -> None:
         flood()
         await asyncio.sleep(0.001)
     assert client.writer.transport.get_write_buffer_size() > 2**20  # it got stuck on the client's side
-    assert len(echo.socket._incoming._waiting) <= 32
+    assert len(echo.socket._waiting.messages) <= 32
     echo.make_room()
     reading = asyncio.ensure_future(_read_all(client))
     await until(lambda: len(echo.messages) == 1 + 200 * 100, 20)

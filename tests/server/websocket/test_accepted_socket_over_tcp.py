@@ -9,12 +9,13 @@ from websockets.exceptions import ConnectionClosed
 
 import server.application
 from protocol.errors import Close
-from server.client_socket import ClientSocket
-from server.incoming import Incoming
-from server.outgoing import Outgoing
+from protocol.websocket.reader import FrameReader
+from server.websocket.accepted_socket import AcceptedSocket
+from server.websocket.receive_buffer import ReceiveBuffer
+from server.websocket.send_buffer import SendBuffer
 from tests.server.support import (
     CLOSE,
-    GOODBYE,
+    CLOSED,
     PING,
     PONG,
     TEXT,
@@ -56,7 +57,9 @@ async def test_once_gone_it_is_freed_without_the_collector(last: bytes, monkeypa
     monkeypatch.setattr(server.application, "SETTLE_SECONDS", 60)  # which calls the collector
 
     def there() -> int:
-        return sum(isinstance(each, (ClientSocket, Incoming, Outgoing)) for each in gc.get_objects())
+        return sum(
+            isinstance(each, (AcceptedSocket, FrameReader, SendBuffer, ReceiveBuffer)) for each in gc.get_objects()
+        )
 
     async with serving() as house:
         gc.collect()
@@ -66,7 +69,7 @@ async def test_once_gone_it_is_freed_without_the_collector(last: bytes, monkeypa
             client = await RawClient.connect(house.port)
             client.send(TEXT, b"hello")
             await client.receive()
-            assert there() == before + 3
+            assert there() == before + 4
             client.writer.write(last)
             await asyncio.sleep(0.01)
             client.vanish()
@@ -119,7 +122,7 @@ async def test_a_broken_frame_closes_as_the_standard_says(house: House, data: by
 async def test_a_handler_cancelled_by_the_server_says_4012() -> None:
     begun = asyncio.Event()
 
-    async def slow(_request: Request, _socket: ClientSocket) -> None:
+    async def slow(_request: Request, _socket: AcceptedSocket) -> None:
         begun.set()
         await asyncio.sleep(60)
 
@@ -245,11 +248,11 @@ async def test_a_vanished_client_is_told_once_as_1006(house: House) -> None:
 async def test_a_client_that_vanished_before_serve_is_told_all_the_same() -> None:
     echoes: list[Echo] = []
 
-    async def late(request: Request, socket: ClientSocket) -> None:
+    async def late(request: Request, socket: AcceptedSocket) -> None:
         await asyncio.shield(asyncio.ensure_future(serve_late(request, socket)))
 
-    async def serve_late(request: Request, socket: ClientSocket) -> None:
-        await socket.gone()
+    async def serve_late(request: Request, socket: AcceptedSocket) -> None:
+        await socket.wait_lost()
         echoes.append(Echo(socket, request))
         socket.attach(echoes[-1])
 
@@ -265,7 +268,7 @@ async def test_our_close_code_arrives_after_what_was_queued(house: House) -> Non
         echo = await house.echo()
         for number in range(100):
             echo.socket.send(b"%d" % number)
-        echo.socket.close(GOODBYE)
+        echo.socket.close(CLOSED)
         echo.socket.send(b"too late")
         echo.socket.close(Close(4999, "the first decides"))
         received = [message async for message in _until_closed(client)]
@@ -286,7 +289,7 @@ async def _until_closed(client: object) -> AsyncIterator[str]:
 async def test_nothing_is_received_after_our_close(house: House) -> None:
     client = await RawClient.connect(house.port)
     echo = await house.echo()
-    echo.socket.close(GOODBYE)
+    echo.socket.close(CLOSED)
     client.send(TEXT, b"late")
     assert await client.close_code() == 4508
     client.send(CLOSE, (4508).to_bytes(2, "big"))
@@ -300,7 +303,7 @@ async def test_a_client_that_never_answers_our_close_is_cut_in_time() -> None:
         client = await RawClient.connect(house.port)
         echo = await house.echo()
         started = asyncio.get_running_loop().time()
-        echo.socket.close(GOODBYE)
+        echo.socket.close(CLOSED)
         await until(lambda: bool(echo.ends))
         assert 0.25 < asyncio.get_running_loop().time() - started < 2
         assert echo.ends == [(4508, "replaced")]
@@ -319,7 +322,7 @@ async def test_an_exception_closes_with_1011(house: House) -> None:
 
 
 async def test_an_exception_before_serve_closes_with_1011_too() -> None:
-    async def broken(_request: Request, _socket: ClientSocket) -> None:
+    async def broken(_request: Request, _socket: AcceptedSocket) -> None:
         raise RuntimeError("Redis is away")
 
     async with serving(broken) as house, connect(house.url()) as client:
@@ -358,8 +361,8 @@ async def test_everything_after_the_end_is_a_no_op(house: House) -> None:
     await until(lambda: bool(echo.ends))
     echo.socket.send(b"x")
     echo.socket.ping()
-    echo.socket.close(GOODBYE)
-    echo.socket.end(GOODBYE)
+    echo.socket.close(CLOSED)
+    echo.socket.close_now(CLOSED)
     drained = asyncio.Event()
     echo.socket.when_drained(drained.set)
     await asyncio.wait_for(drained.wait(), 1)

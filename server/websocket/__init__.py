@@ -1,0 +1,1 @@
+"""Accepted WebSockets: one class for a socket, the values it owns, and what a worker keeps about all of them."""
