@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import structlog
 
 from delivery.redis.client import RedisClient
-from delivery.scripts import FORGET
+from delivery.scripts import FORGET_DEVICE
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
 
@@ -33,7 +33,7 @@ class Devices:
 
         :raises ApiError: ``unavailable``
         """
-        fields = await self._link.command("HGETALL", self._people.keys(mobile).record)
+        fields = await self._link.command("HGETALL", self._people.keys(mobile).user)
         found = zip(fields[::2], fields[1::2], strict=True)
         return {name.removeprefix(_DEVICE).decode(): int(seen) for name, seen in found if name.startswith(_DEVICE)}
 
@@ -43,9 +43,8 @@ class Devices:
         :raises ApiError: ``unavailable``
         """
         keys = self._people.keys(mobile)
-        names = [keys.record, keys.mailbox, keys.leases, keys.tally, keys.parked, keys.last_seen]
         limit = EVER if unseen_since_ms is None else unseen_since_ms
-        reply: list[Any] = await self._link.call(FORGET, names, [device, limit])
+        reply: list[Any] = await self._link.call(FORGET_DEVICE, keys.of(FORGET_DEVICE), [device, limit])
         verdict: Forgotten = reply[0].decode()
         return verdict
 

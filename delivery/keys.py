@@ -1,34 +1,67 @@
-"""The only speller of the Redis keys and channels of the post.
+"""The only place that spells Redis keys and channels.
 
-Everything about one person carries his number as the hash tag ``{…}``, so that every script touches one slot and
-the same code runs on a Redis Cluster. Keys of servers stand alone: no script joins them to a person.
+Everything about one person carries their mobile number as the hash tag ``{…}``, so that every script touches one slot
+and the same code runs on a Redis Cluster. Keys of servers stand alone: no script joins them to a person.
 """
 
 import re
-from functools import cached_property
+from typing import Final, Protocol
 
-SERVERS = "servers"
+SERVERS: Final = "servers"
 """Sorted set: serverId -> its last heartbeat in ms."""
 
-CAP_CURSOR = "cap:cursor"
-"""String: where the next run of the mailbox cap goes on scanning."""
+EXPIRY_CURSOR: Final = "cap:cursor"
+"""String: where the next run of the expiry job goes on scanning."""
 
-EVERY_RECORD = "person:*"
-"""Pattern of all people's records."""
+EVERY_USER: Final = "person:*"
+"""Pattern of the hashes of all users."""
 
-_RECORD = re.compile(rb"person:\{([0-9]{10,15})\}\Z")
+_USER: Final = re.compile(rb"person:\{([0-9]{10,15})\}\Z")
 
-NOTHING = "nothing"
+NOTHING: Final = "nothing"
 """A key that never exists: deleting it shows whether Redis takes writes, and changes nothing."""
 
-EVERYONE = "bell"
-"""Channel every server listens to."""
+# ---- channels, and what servers tell each other on them. Each message is a word and what follows, joined by spaces.
 
-REPLICAS = "replicas"
-"""Channel nobody listens to: what is said there is one place more in the history that replicas copy."""
+CHANNEL_PREFIX: Final = "notify:"
+"""Begins the channel of one server; its serverId follows."""
+
+EVERY_SERVER: Final = "notify"
+"""Channel that every server listens to."""
+
+REPLICAS: Final = "replicas"
+"""Channel that nobody listens to: publishing there moves the place in the history that replicas copy."""
+
+ENTRY_WAITS: Final = "entry"
+"""``entry <mobile> <streamId>``: look into this mailbox. The streamId may be "": look whatever was read before."""
+
+REPLACED: Final = "replaced"
+"""``replaced <mobile> <connectionId>``: a newer connection holds this connection's device."""
+
+SESSION_CLOSED: Final = "closed"
+"""``closed <sessionId>``: this session was logged out."""
+
+HEARTBEAT: Final = "heartbeat"
+"""A server to itself: it hears its channel."""
+
+# ---- fields of a user's hash
+
+ACCOUNT_ID: Final = "id"
+EPOCH: Final = "epoch"
+BLOCKS_VERSION: Final = "blocks"
+LAST_ID: Final = "last"
+"""Where the ids of a deleted mailbox ended."""
+
+DEVICE_PREFIX: Final = "dev:"
+"""Begins the field of a device; its value is when the device was last claimed, in ms."""
 
 
-def place(job: str) -> str:
+def channel(server_id: str) -> str:
+    """Channel of one server."""
+    return CHANNEL_PREFIX + server_id
+
+
+def job_cursor(job: str) -> str:
     """String: where the next run of a background job goes on."""
     return f"place:{job}"
 
@@ -38,20 +71,16 @@ def server(server_id: str) -> str:
     return f"server:{server_id}"
 
 
-def mobile_of(record: bytes) -> str | None:
-    """Whose record this key is; None if it is none."""
-    found = _RECORD.match(record)
+def mobile_of(user: bytes) -> str | None:
+    """Whose hash this key is; None if it is not a user's."""
+    found = _USER.match(user)
     return found[1].decode() if found else None
 
 
 def people(server_id: str) -> str:
-    """Set: the mobiles connected to this server. Written before the claim, so never short; perhaps too long."""
+    """Set: the mobile numbers connected to this server. Written before the claim: it may name too many, never too
+    few."""
     return f"people:{server_id}"
-
-
-def bell(server_id: str) -> str:
-    """Channel of one server."""
-    return f"bell:{server_id}"
 
 
 def rate_bucket(limit: str, whose: str) -> str:
@@ -64,34 +93,54 @@ def login_places(mobile: str) -> str:
     return f"places:{{{mobile}}}"
 
 
+class TakesKeys(Protocol):
+    """A script: what it is called, and what its keys are called, in its order."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def keys(self) -> tuple[str, ...]: ...
+
+
 class Person:
-    """All keys of one person, one slot. ``mobile``: 10 to 15 ASCII digits, checked before."""
+    """All keys of one person, in one slot. ``mobile``: 10 to 15 ASCII digits, checked before."""
 
     def __init__(self, mobile: str) -> None:
         self.mobile = mobile
+        self._of_scripts: dict[str, list[str]] = {}
+
+    def of(self, script: TakesKeys) -> list[str]:
+        """The keys that a script takes, in its order. They are spelled once and kept.
+
+        :raises AttributeError: the script names a key that a person does not have
+        """
+        found = self._of_scripts.get(script.name)
+        if found is None:
+            found = self._of_scripts[script.name] = [getattr(self, name) for name in script.keys]
+        return found
 
     @property
-    def record(self) -> str:
+    def user(self) -> str:
         """Hash: account id, epoch, version of the blocks, last stream id, devices."""
         return f"person:{{{self.mobile}}}"
 
     @property
     def mailbox(self) -> str:
-        """Stream of unsettled entries, a group per device."""
+        """Stream of unsettled entries, a group for each device."""
         return f"mailbox:{{{self.mobile}}}"
 
     @property
     def blocks(self) -> str:
-        """Set of the mobiles this person blocks (the seed's own name for it)."""
+        """Set of the mobile numbers this person blocks (the seed's own name for it)."""
         return f"blockedUser:{{{self.mobile}}}"
 
     @property
-    def phantoms(self) -> str:
-        """Stream of what blocked senders believe to wait here."""
+    def shadows(self) -> str:
+        """Stream of shadow entries: the chats that blocked senders believe to wait here."""
         return f"phantoms:{{{self.mobile}}}"
 
     @property
-    def parked(self) -> str:
+    def dead_letters(self) -> str:
         """Hash: streamId -> how often our own code failed on that entry."""
         return f"parked:{{{self.mobile}}}"
 
@@ -111,13 +160,13 @@ class Person:
         return f"tally:{{{self.mobile}}}"
 
     @property
-    def records(self) -> str:
-        """Hash: dedupe records since the last turn."""
+    def dedupe(self) -> str:
+        """Hash: dedupe records since the last rotation."""
         return f"seen:{{{self.mobile}}}"
 
     @property
-    def records_before(self) -> str:
-        """Hash: dedupe records from before the last turn; ends by itself."""
+    def dedupe_before(self) -> str:
+        """Hash: dedupe records from before the last rotation; ends by itself."""
         return f"seen:{{{self.mobile}}}:before"
 
     @property
@@ -129,59 +178,3 @@ class Person:
     def strangers(self) -> str:
         """Hash with a time to live: who wrote to this person and got no answer -> when they may write freely again."""
         return f"strangers:{{{self.mobile}}}"
-
-    def everything(self) -> list[str]:
-        """The keys ``load`` may have to delete, in its order."""
-        return [
-            self.record,
-            self.blocks,
-            self.last_seen,
-            self.mailbox,
-            self.phantoms,
-            self.parked,
-            self.leases,
-            self.tally,
-            self.records,
-            self.records_before,
-            self.answered,
-            self.strangers,
-        ]
-
-    # What a script takes, for those that run for every message: spelled once and kept.
-
-    @cached_property
-    def removal(self) -> list[str]:
-        """The mailbox, and what an entry leaves behind elsewhere when it goes."""
-        return [self.mailbox, self.tally, self.parked]
-
-    @cached_property
-    def settling(self) -> list[str]:
-        """The same and the records: a chat may be known to be delivered to one of several devices."""
-        return [*self.removal, self.records, self.records_before]
-
-    @cached_property
-    def expiring(self) -> list[str]:
-        """The same, what tells whether an entry may be in flight, and what it becomes."""
-        return [*self.settling, self.leases, self.phantoms]
-
-    @cached_property
-    def collecting(self) -> list[str]:
-        """The same and what tells whether, and which, entries may be handed out."""
-        return [*self.settling, self.leases, self.blocks, self.phantoms]
-
-    @cached_property
-    def sending(self) -> list[str]:
-        """What decides the fate of a chat, and where it is put."""
-        where = [self.record, self.mailbox, self.blocks, self.phantoms]
-        records = [self.records, self.records_before]
-        return [*where, self.leases, self.tally, *records, self.answered, self.strangers]
-
-    @cached_property
-    def answering(self) -> list[str]:
-        """Where it is noted that this person wrote to somebody."""
-        return [self.answered, self.strangers]
-
-    @cached_property
-    def telling(self) -> list[str]:
-        """Where a receipt is put."""
-        return [self.record, self.mailbox, self.leases]

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from delivery import keys
 from delivery.rate_limits import Limit, RateLimits, Taken
 from delivery.redis.client import RedisClient
-from delivery.scripts import KNOW_PLACE
+from delivery.scripts import REMEMBER_LOGIN_PLACE
 from protocol.errors import ApiError
 from protocol.identifiers import PRIMARY
 from settings import Settings
@@ -78,7 +78,7 @@ class LoginAttempts:
             return
         self._limits.forgive(self._number, attempt.bucket, "all" if attempt.known else "one")
         name = keys.login_places(attempt.mobile)
-        self._link.request(KNOW_PLACE, [name], [self._life, MOST_PLACES, *attempt.places], _note_loss)
+        self._link.request(REMEMBER_LOGIN_PLACE, [name], [self._life, MOST_PLACES, *attempt.places], _note_loss)
 
     def undecided(self, attempt: Attempt) -> None:
         """Nobody looked at the password: that is no failure."""

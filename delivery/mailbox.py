@@ -14,7 +14,17 @@ from delivery.presence import Holder, Verdict
 from delivery.rate_limits import rate_limited
 from delivery.redis.client import Arg, RedisClient
 from delivery.redis.replication import ScriptRunner
-from delivery.scripts import ACKED, ANSWERED, COLLECT, MARK_READ, RECEIPT, SEND, SETTLE, UNREAD, UNTOLD
+from delivery.scripts import (
+    FETCH,
+    FIND_UNACKNOWLEDGED,
+    FIND_UNREAD,
+    MARK_READ,
+    NOTE_ACKNOWLEDGED,
+    NOTE_ANSWERED,
+    SETTLE,
+    STORE_CHATS,
+    STORE_RECEIPT,
+)
 from delivery.send_limits import ANSWERED_SECONDS, MOST_ANSWERED, SendLimits
 from delivery.storage import Storage
 from delivery.user_records import UserRecords
@@ -119,9 +129,9 @@ class Mailbox:
         """
         if self._full:
             raise ApiError("storage_full")
-        names, args = self._people.keys(to).sending, self._sending(to, sender, chats)
+        names, args = self._people.keys(to).of(STORE_CHATS), self._sending(to, sender, chats)
         for _ in range(2):
-            reply = await self._durable.call(SEND, names, args)
+            reply = await self._durable.call(STORE_CHATS, names, args)
             if reply[0] == b"done":
                 return self._deposited(to, sender, reply)
             await self._load(to, sender)
@@ -141,7 +151,9 @@ class Mailbox:
             else:
                 then(self._deposited(to, sender, reply) if reply[0] == b"done" else Unloaded())
 
-        self._durable.request(SEND, self._people.keys(to).sending, self._sending(to, sender, chats), heard)
+        self._durable.request(
+            STORE_CHATS, self._people.keys(to).of(STORE_CHATS), self._sending(to, sender, chats), heard
+        )
 
     @property
     def _full(self) -> bool:
@@ -171,7 +183,7 @@ class Mailbox:
             ]
             if newest and limits.news(sender, to):
                 args: list[Arg] = [to, ANSWERED_SECONDS, MOST_ANSWERED]
-                self._link.request(ANSWERED, self._people.keys(sender).answering, args, _note_loss)
+                self._link.request(NOTE_ANSWERED, self._people.keys(sender).of(NOTE_ANSWERED), args, _note_loss)
         return Deposited(newest.decode(), [server.decode() for server in servers], told)
 
     async def _load(self, to: str, sender: str) -> None:
@@ -191,9 +203,9 @@ class Mailbox:
 
         :raises ApiError: ``unavailable``
         """
-        names, args = self._people.keys(to).telling, self._telling(to, sender, ack_type, message_ids)
+        names, args = self._people.keys(to).of(STORE_RECEIPT), self._telling(to, sender, ack_type, message_ids)
         for _ in range(2):
-            verdict, stream_id, servers = await self._durable.call(RECEIPT, names, args)
+            verdict, stream_id, servers = await self._durable.call(STORE_RECEIPT, names, args)
             if verdict == b"stored":
                 return _deposit(stream_id, servers)
             try:
@@ -222,7 +234,7 @@ class Mailbox:
                 then(_deposit(stream_id, servers) if verdict == b"stored" else Unloaded())
 
         args = self._telling(to, sender, ack_type, message_ids)
-        self._durable.request(RECEIPT, self._people.keys(to).telling, args, heard)
+        self._durable.request(STORE_RECEIPT, self._people.keys(to).of(STORE_RECEIPT), args, heard)
 
     def _telling(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> list[Arg]:
         return [sender, ack_type, " ".join(message_ids), self._server_id, to]
@@ -238,7 +250,7 @@ class Mailbox:
     ) -> Collected:
         """The next entries for this connection, if it still holds the lease; then ``landed`` are settled on the way."""
         args = _collecting(holder, mode, count, cursor, ids, landed)
-        return _collected(await self._durable.call(COLLECT, self._people.keys(holder.mobile).collecting, args))
+        return _collected(await self._durable.call(FETCH, self._people.keys(holder.mobile).of(FETCH), args))
 
     def collect_soon(
         self, holder: Holder, count: int, landed: Sequence[Landed], then: Callable[[Collected | Exception], None]
@@ -249,18 +261,16 @@ class Mailbox:
             then(reply if isinstance(reply, Exception) else _collected(reply))
 
         args = _collecting(holder, "new", count, START, (), landed)
-        self._durable.request(COLLECT, self._people.keys(holder.mobile).collecting, args, heard)
+        self._durable.request(FETCH, self._people.keys(holder.mobile).of(FETCH), args, heard)
 
     async def settle(self, mobile: str, device: str, landed: Sequence[Landed]) -> None:
         """This device has these entries. Again is as good as once."""
-        names = self._people.keys(mobile).settling
-        await self._link.call(SETTLE, names, [device, len(landed), *_settled(landed)])
+        await self._link.call(SETTLE, self._people.keys(mobile).of(SETTLE), [device, len(landed), *_settled(landed)])
 
     async def unread(self, mobile: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         """Which of this sender's chats are known here and not marked read."""
         keys = self._people.keys(mobile)
-        names = [keys.blocks, keys.records, keys.records_before]
-        found = await self._link.call(UNREAD, names, [sender, *message_ids])
+        found = await self._link.call(FIND_UNREAD, keys.of(FIND_UNREAD), [sender, *message_ids])
         return [message_id.decode() for message_id in found]
 
     def acked(
@@ -282,26 +292,25 @@ class Mailbox:
             then([message_id.decode() for message_id in reply] if reply and isinstance(reply, list) else reply)
 
         keys = self._people.keys(mobile)
-        self._durable.request(ACKED, [keys.records, keys.records_before], [sender, state, *message_ids], heard)
+        self._durable.request(NOTE_ACKNOWLEDGED, keys.of(NOTE_ACKNOWLEDGED), [sender, state, *message_ids], heard)
 
     async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> tuple[list[str], list[str]]:
         """Of which of these chats that wait here its sender was told nothing: no device of this person has them. And of
         which he may have been told that they are delivered: one was about to tell him, and did not settle them."""
         keys = self._people.keys(mobile)
-        found = await self._link.call(UNTOLD, [keys.records, keys.records_before], [sender, *message_ids])
+        found = await self._link.call(FIND_UNACKNOWLEDGED, keys.of(FIND_UNACKNOWLEDGED), [sender, *message_ids])
         untold, unsure = ([message_id.decode() for message_id in some] for some in found)
         return untold, unsure
 
     async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         """Mark chats read, settling those that still wait; returns their streamIds."""
         keys = self._people.keys(mobile)
-        names = [*keys.settling, keys.blocks]
         args = [device, sender, *message_ids]
-        return [stream_id.decode() for stream_id in await self._link.call(MARK_READ, names, args)]
+        return [stream_id.decode() for stream_id in await self._link.call(MARK_READ, keys.of(MARK_READ), args)]
 
     async def failed(self, mobile: str, stream_id: str) -> int:
         """Our own code failed on this entry; how often by now."""
-        count: int = await self._link.write("HINCRBY", self._people.keys(mobile).parked, stream_id, 1)
+        count: int = await self._link.write("HINCRBY", self._people.keys(mobile).dead_letters, stream_id, 1)
         return count
 
 

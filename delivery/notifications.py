@@ -19,13 +19,14 @@ from delivery.redis.connection import Address, open_connection, pack_command
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
+_HEARTBEAT = keys.HEARTBEAT.encode()
 CHANNELS = 2
 """A server's own, and everyone's."""
 
 
 def ring_command(server: str, mobile: str, stream_id: str) -> tuple[str, str, str]:
     """The Redis command that rings one server; with "" for an id it looks whatever it has read."""
-    return "PUBLISH", keys.bell(server), f"r {mobile} {stream_id}"
+    return "PUBLISH", keys.channel(server), f"{keys.ENTRY_WAITS} {mobile} {stream_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,11 @@ class Notifications:
         if server == self._server_id:
             self._ears.replaced(mobile, connection_id)
         else:
-            await self._link.command("PUBLISH", keys.bell(server), f"c {mobile} {connection_id}")
+            await self._link.command("PUBLISH", keys.channel(server), f"{keys.REPLACED} {mobile} {connection_id}")
 
     async def closed(self, session_id: str) -> None:
         """Tell every server that this session was logged out."""
-        await self._link.command("PUBLISH", keys.EVERYONE, f"s {session_id}")
+        await self._link.command("PUBLISH", keys.EVERY_SERVER, f"{keys.SESSION_CLOSED} {session_id}")
 
     async def _run(self) -> None:
         try:
@@ -103,7 +104,7 @@ class Notifications:
         line = await open_connection(self._address, self._hear, gone.set, self._connect_seconds)
         try:
             self._confirmed, last = 0, time.monotonic()
-            line.write(pack_command("SUBSCRIBE", keys.bell(self._server_id), keys.EVERYONE))
+            line.write(pack_command("SUBSCRIBE", keys.channel(self._server_id), keys.EVERY_SERVER))
             while not gone.is_set() and time.monotonic() - max(last, self._heard or 0) < self._silence:
                 await _either(gone, self._silence / 4)
             logger.warning("the doorbell is silent or cut: subscribing anew", seconds=self._silence)
@@ -117,18 +118,18 @@ class Notifications:
             self._confirmed += 1
             if self._confirmed == CHANNELS:
                 self._ears.gap()  # whatever was rung before this moment was not heard
-        elif reply[2] == b"h":
+        elif reply[2] == _HEARTBEAT:
             self._heard = time.monotonic()
         else:
             self._understand(reply[2].decode())
 
     def _understand(self, data: str) -> None:
         kind, *words = data.split(" ")
-        if kind == "r":
+        if kind == keys.ENTRY_WAITS:
             self._ears.ring(words[0], words[1])
-        elif kind == "c":
+        elif kind == keys.REPLACED:
             self._ears.replaced(words[0], words[1])
-        elif kind == "s":
+        elif kind == keys.SESSION_CLOSED:
             self._ears.closed(words[0])
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from delivery.devices import Devices
 from delivery.redis.client import Arg, RedisClient
 from delivery.redis.clock import RedisClock
-from delivery.scripts import CLAIM, PRESENCE, RELEASE, RENEW, Script
+from delivery.scripts import CLAIM, READ_PRESENCE, RELEASE, RENEW, Script
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
 from settings import Settings
@@ -91,7 +91,7 @@ class Presence:
         limits: list[Arg] = [self._lease_ms, self._max_devices]
         args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode]
         for _ in range(3):
-            verdict, *words = await self._in_time(CLAIM, [keys.record, keys.leases, keys.mailbox], args, age)
+            verdict, *words = await self._in_time(CLAIM, keys.of(CLAIM), args, age)
             match verdict:
                 case b"claimed":
                     epoch, server, connection, newest, devices = (word.decode() for word in words)
@@ -118,7 +118,7 @@ class Presence:
         def age() -> int:
             return age_ms + int((self._clock.steady() - began) * 1000)
 
-        verdict, newest = await self._in_time(RENEW, [keys.leases, keys.mailbox], args, age)
+        verdict, newest = await self._in_time(RENEW, keys.of(RENEW), args, age)
         return verdict.decode(), newest.decode()
 
     async def _in_time(self, script: Script, keys: Sequence[str], args: list[Arg], age: Callable[[], int]) -> list[Any]:
@@ -135,7 +135,7 @@ class Presence:
         """The connection ended; its last sign of life was ``age_ms`` ago. A newer connection's lease stays."""
         keys = self._people.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, age_ms]
-        reply = await self._link.call(RELEASE, [keys.leases, keys.last_seen, keys.record], args)
+        reply = await self._link.call(RELEASE, keys.of(RELEASE), args)
         verdict: Verdict = reply[0].decode()
         return verdict
 
@@ -146,9 +146,8 @@ class Presence:
         """
         keys = self._people.keys(mobile)
         for _ in range(2):
-            words = [keys.record, keys.blocks, keys.leases, keys.last_seen]
-            verdict, seen = await self._link.call(PRESENCE, words, [asker])
-            if verdict != b"unloaded":
+            verdict, seen = await self._link.call(READ_PRESENCE, keys.of(READ_PRESENCE), [asker])
+            if verdict != b"not_cached":
                 return "online" if verdict == b"online" else int(seen) if seen else None
             await self._people.load(mobile)
         raise ApiError("unavailable")

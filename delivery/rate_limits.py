@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from delivery import keys
 from delivery.redis.client import Arg, RedisClient
-from delivery.scripts import RATE_FORGIVE, RATE_LIMIT
+from delivery.scripts import FORGIVE_FAILURES, TAKE_TOKEN
 from protocol.errors import ApiError
 from settings import Settings
 
@@ -85,7 +85,7 @@ class RateLimits:
             return Taken()
         try:
             wait, in_use, failures = await self._link.call(
-                RATE_LIMIT, [keys.rate_bucket(limit.name, whose)], limit.arguments
+                TAKE_TOKEN, [keys.rate_bucket(limit.name, whose)], limit.arguments
             )
         except (ApiError, RedisError) as error:
             logger.warning("a rate limit could not be asked", limit=limit.name, closed=limit.closed, error=str(error))
@@ -114,7 +114,7 @@ class RateLimits:
         forgotten after an hour all the same."""
         if self.on:
             name = keys.rate_bucket(limit.name, whose)
-            self._link.request(RATE_FORGIVE, [name], [*limit.arguments, which], _note_loss)
+            self._link.request(FORGIVE_FAILURES, [name], [*limit.arguments, which], _note_loss)
 
 
 class LocalLimit:

@@ -1,15 +1,26 @@
-"""The Lua scripts, one verb per file.
+"""The Lua scripts: one verb a file, in ``lua/``. A file that begins with ``_`` is a fragment, which scripts share.
 
-``--@use _name`` stands for the text of a shared fragment: Redis has no ``require``.
+Redis has no ``require``: ``--@use _name`` stands for the text of a fragment, or for definitions generated here, so that
+Lua and Python read the same names. A fragment names what it uses itself, and is put into a script once.
+
+A script binds each of its keys at its top, as ``local mailbox = KEYS[1] -- stream``. The names are those of
+:class:`delivery.keys.Person`, which spells the keys in the order the script wants.
 """
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-FOLDER = Path(__file__).with_name("lua")
-_USE = re.compile(r"^--@use (_\w+)\n", re.MULTILINE)
+from delivery import keys
+from protocol.stored_entries import CHAT, LAYOUTS, RECEIPT, Layout
+
+FOLDER: Final = Path(__file__).with_name("lua")
+_USE: Final = re.compile(r"^--@use (_\w+)\n", re.MULTILINE)
+_KEY: Final = re.compile(r"^local (\w+) = KEYS\[\d+\]", re.MULTILINE)
+_COMMENT: Final = re.compile(r"--[^\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,42 +30,114 @@ class Script:
     :param name: its verb, for logs and metrics
     :param text: the whole Lua source
     :param sha: hex SHA-1 of the source, what EVALSHA takes
+    :param keys: what its keys are called, in its order
     """
 
     name: str
     text: str
     sha: str
+    keys: tuple[str, ...]
+
+
+# ---- what Lua and Python must agree on
+
+
+def _constant(name: str, value: str | int) -> str:
+    return f"local {name} = {value}" if isinstance(value, int) else f"local {name} = '{value}'"
+
+
+def _layout(layout: Layout) -> Iterator[tuple[str, str]]:
+    """Where each value stands (from 1), and a function that gives the fields as XADD takes them."""
+    for field in layout.fields:
+        name = f"{layout.name}_{field}".upper()
+        yield name, _constant(name, layout.index(field) + 1)
+    given = [field for field in layout.fields if field != "kind"]
+    written = {field: field if field in given else layout.name.upper() for field in layout.fields}
+    words = [f"'{letter}', {written[field]}" for field, letter in layout.fields.items()]
+    name = f"{layout.name}_fields"
+    yield name, f"local function {name}({', '.join(given)}) return {', '.join(words)} end"
+
+
+def _stored_entries() -> Iterator[tuple[str, str]]:
+    yield "ENTRY_KIND", _constant("ENTRY_KIND", CHAT.index("kind") + 1)
+    for layout in (CHAT, RECEIPT):
+        yield layout.name.upper(), _constant(layout.name.upper(), layout.kind)
+    for layout in LAYOUTS:
+        yield from _layout(layout)
+
+
+def _constants(*names: str) -> dict[str, str]:
+    return {name: _constant(name, getattr(keys, name)) for name in names}
+
+
+GENERATED: Final = {
+    "_stored_entries": dict(_stored_entries()),
+    "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS"),
+    "_user_fields": _constants("ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "LAST_ID", "DEVICE_PREFIX"),
+}
+"""What ``--@use`` gives beside the fragments: name -> its definition. A script gets those that it mentions."""
+
+
+def _mentioned(definitions: dict[str, str], text: str) -> str:
+    """Those of the definitions that a text mentions, and those before them that they mention themselves."""
+    code, lines = _COMMENT.sub("", text), list[str]()
+    for name, line in reversed(definitions.items()):
+        if re.search(rf"\b{name}\b", code):
+            lines.append(f"{line}\n")
+            code += line
+    return "".join(reversed(lines))
+
+
+# ---- putting together
+
+
+def _with_fragments(source: str, included: set[str]) -> str:
+    def insert(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in included:
+            return ""
+        included.add(name)
+        if name in GENERATED:
+            return match[0]  # until the whole text is known
+        return _with_fragments((FOLDER / f"{name}.lua").read_text(), included)
+
+    return _USE.sub(insert, source)
 
 
 def read(name: str) -> Script:
-    """Put a script together from its file and the fragments it uses."""
+    """Put a script together from its file and what it uses."""
     source = (FOLDER / f"{name}.lua").read_text()
-    text = _USE.sub(lambda match: (FOLDER / f"{match[1]}.lua").read_text(), source)
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    whole = _with_fragments(source, set())
+    text = _USE.sub(lambda match: _mentioned(GENERATED[match[1]], whole), whole)
+    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, text, sha, tuple(_KEY.findall(source)))
 
 
 LOAD = read("load")
-SEND = read("send")
-RECEIPT = read("receipt")
+READ_PRESENCE = read("read_presence")
 CLAIM = read("claim")
 RENEW = read("renew")
 RELEASE = read("release")
-PRESENCE = read("presence")
-COLLECT = read("collect")
-ACKED = read("acked")
-SETTLE = read("settle")
-UNREAD = read("unread")
-UNTOLD = read("untold")
-MARK_READ = read("mark_read")
-EXPIRE = read("expire")
-EXPIRE_PHANTOMS = read("expire_phantoms")
 SWEEP = read("sweep")
-STUCK = read("stuck")
-FORGET = read("forget")
-TIDY = read("tidy")
-TURN = read("turn")
+FORGET_DEVICE = read("forget_device")
+
+STORE_CHATS = read("store_chats")
+STORE_RECEIPT = read("store_receipt")
+FETCH = read("fetch")
+NOTE_ACKNOWLEDGED = read("note_acknowledged")
+SETTLE = read("settle")
+FIND_UNREAD = read("find_unread")
+MARK_READ = read("mark_read")
+NOTE_ANSWERED = read("note_answered")
+
+EXPIRE = read("expire")
+EXPIRE_SHADOWS = read("expire_shadows")
+FIND_UNACKNOWLEDGED = read("find_unacknowledged")
+FIND_STUCK = read("find_stuck")
+DELETE_EMPTY = read("delete_empty")
+ROTATE_DEDUPE = read("rotate_dedupe")
+
+TAKE_TOKEN = read("take_token")
+FORGIVE_FAILURES = read("forgive_failures")
+REMEMBER_LOGIN_PLACE = read("remember_login_place")
 WRITE = read("write")
-ANSWERED = read("answered")
-RATE_LIMIT = read("rate_limit")
-RATE_FORGIVE = read("rate_forgive")
-KNOW_PLACE = read("know_place")

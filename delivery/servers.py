@@ -75,7 +75,7 @@ class Servers:
         await asyncio.gather(
             self._redis.write("SET", keys.server(mine), self._facts, "EX", self._ttl),
             self._redis.write("ZADD", keys.SERVERS, int(time.time() * 1000), mine),
-            self._redis.command("PUBLISH", keys.bell(mine), b"h"),
+            self._redis.command("PUBLISH", keys.channel(mine), keys.HEARTBEAT),
         )
 
     async def add(self, *mobiles: str) -> None:

@@ -59,7 +59,7 @@ class UserRecords:
         if found is None:
             raise ApiError("no_such_person")
         args = _record(found.account_id, found.blocks_version, found.blocked, found.last_seen_ms)
-        await self._link.call(LOAD, self.keys(mobile).everything(), args)
+        await self._link.call(LOAD, self.keys(mobile).of(LOAD), args)
 
     async def replace_blocks(self, mobile: str, account_id: str, version: int, blocked: Sequence[str]) -> None:
         """Take a person's whole block set, unless Redis has a newer one. It counts for every send after this.
@@ -67,7 +67,7 @@ class UserRecords:
         :raises ApiError: ``unavailable``
         """
         args = _record(account_id, version, blocked, None)
-        await self._durable.call(LOAD, self.keys(mobile).everything(), args)
+        await self._durable.call(LOAD, self.keys(mobile).of(LOAD), args)
 
 
 def _record(account_id: str, version: int, blocked: Sequence[str], last_seen: int | None) -> list[Arg]:

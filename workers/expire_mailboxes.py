@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from delivery import keys
-from delivery.scripts import EXPIRE, EXPIRE_PHANTOMS, TIDY, TURN
+from delivery.scripts import DELETE_EMPTY, EXPIRE, EXPIRE_SHADOWS, ROTATE_DEDUPE
 from protocol.identifiers import parse_stream_id
 from protocol.stored_entries import Shadow, decode_shadow
 from workers.jobs import Budget, Chores
@@ -68,16 +68,16 @@ async def cap_mailboxes(ctx: dict[str, Any]) -> int:
     """
     chores: Chores = ctx["chores"]
     run = Run(chores, Budget(chores.settings.cap_minutes * 60))
-    cursor = await chores.link.command("GET", keys.CAP_CURSOR) or b"0"
+    cursor = await chores.link.command("GET", keys.EXPIRY_CURSOR) or b"0"
     looked = expired = 0
     while looked < chores.settings.cap_batch:
-        following, found = await chores.link.command("SCAN", cursor, "MATCH", keys.EVERY_RECORD, "COUNT", SCANNED)
+        following, found = await chores.link.command("SCAN", cursor, "MATCH", keys.EVERY_USER, "COUNT", SCANNED)
         mobiles = [mobile for name in found if (mobile := keys.mobile_of(name))]
         expired += await chores.each(mobiles, partial(_cap, run))
         if run.unfinished:
             break
         cursor, looked = following, looked + len(mobiles)
-        await chores.link.write("SET", keys.CAP_CURSOR, cursor)
+        await chores.link.write("SET", keys.EXPIRY_CURSOR, cursor)
         if cursor == b"0" or run.over:
             break
     if expired:
@@ -94,7 +94,7 @@ async def _cap(run: Run, mobile: str) -> int:
     mine = run.chores.people.keys(mobile)
     expired = await _expire(run, mobile)
     await _forget_devices(run.chores, mobile)
-    await run.chores.link.call(TIDY, [mine.record, mine.mailbox, mine.leases])
+    await run.chores.link.call(DELETE_EMPTY, mine.of(DELETE_EMPTY))
     await _turn_records(run, mobile)
     return expired
 
@@ -105,13 +105,13 @@ def _place(seconds: float) -> str:
 
 async def _turn_records(run: Run, mobile: str) -> None:
     mine, settings = run.chores.people.keys(mobile), run.chores.settings
-    names = [mine.records, mine.records_before, mine.mailbox, mine.phantoms]
+    names = mine.of(ROTATE_DEDUPE)
     args = [settings.dedupe_seconds, settings.records_seconds]
     # Most need no turn, or have few entries to look at.
-    verdict = (await run.chores.link.call(TURN, names, [*args, FEW]))[0]
+    verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, FEW]))[0]
     while verdict == b"more" and not run.stops():
         async with run.heavy:
-            verdict = (await run.chores.link.call(TURN, names, [*args, BATCH]))[0]
+            verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, BATCH]))[0]
 
 
 async def _expire(run: Run, mobile: str) -> int:
@@ -126,7 +126,7 @@ async def _expire(run: Run, mobile: str) -> int:
         async with run.heavy:
             entries = await chores.link.command("XRANGE", mine.mailbox, start, f"({before}", "COUNT", BATCH)
             ids = [stream_id for stream_id, _ in entries]
-            left += await chores.link.call(EXPIRE, mine.expiring, [latest, *ids]) if ids else 0
+            left += await chores.link.call(EXPIRE, mine.of(EXPIRE), [latest, *ids]) if ids else 0
         if len(entries) < BATCH:
             break
         if run.stops():
@@ -139,9 +139,7 @@ async def _expire(run: Run, mobile: str) -> int:
         some = phantoms[first : first + BATCH]
         await _tell(chores, mobile, some)
         async with run.heavy:
-            left += await chores.link.call(
-                EXPIRE_PHANTOMS, [mine.phantoms, mine.tally], [each.shadow_id for each in some]
-            )
+            left += await chores.link.call(EXPIRE_SHADOWS, mine.of(EXPIRE_SHADOWS), [each.shadow_id for each in some])
     return left
 
 
@@ -149,7 +147,7 @@ async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Shadow
     """All of them, oldest first. Their ids do not tell: a chat that became a phantom carries its time in a field."""
     mine, limit, start, due = chores.people.keys(mobile), parse_stream_id(before), "-", list[Shadow]()
     while True:
-        found = await chores.link.command("XRANGE", mine.phantoms, start, "+", "COUNT", PHANTOMS)
+        found = await chores.link.command("XRANGE", mine.shadows, start, "+", "COUNT", PHANTOMS)
         shadows = [decode_shadow(*entry) for entry in found]
         due += [each for each in shadows if parse_stream_id(each.chat_id) < limit]
         if len(found) < PHANTOMS:

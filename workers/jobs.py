@@ -116,15 +116,15 @@ class Chores:
 
     async def place(self, job: str) -> str:
         """Where the last run stopped; "" at the beginning."""
-        found: bytes | None = await self.link.command("GET", keys.place(job))
+        found: bytes | None = await self.link.command("GET", keys.job_cursor(job))
         return "" if found is None else found.decode()
 
     async def save_place(self, job: str, place: str, seconds: int = PLACE_SECONDS) -> None:
         """Remember it; "" when the job is through."""
         if place:
-            await self.link.write("SET", keys.place(job), place, "EX", seconds)
+            await self.link.write("SET", keys.job_cursor(job), place, "EX", seconds)
         else:
-            await self.link.command("DEL", keys.place(job))
+            await self.link.command("DEL", keys.job_cursor(job))
 
 
 def _log_unless_away(error: BaseException, **whom: str) -> None:

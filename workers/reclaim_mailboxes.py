@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from delivery.notifications import ring_command
-from delivery.scripts import STUCK
+from delivery.scripts import FIND_STUCK
 from workers.jobs import Budget, Chores
 
 logger = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ async def reclaim_mailboxes(ctx: dict[str, Any]) -> int:
 async def _ring_if_stuck(chores: Chores, mobile: str) -> int:
     mine = chores.people.keys(mobile)
     too_long = int(chores.settings.redeliver_seconds * 1000)
-    servers = await chores.link.call(STUCK, [mine.leases, mine.mailbox], [too_long])
+    servers = await chores.link.call(FIND_STUCK, mine.of(FIND_STUCK), [too_long])
     for server in servers:
         # Without an id: look whatever you have read, and claim what others left.
         await chores.link.command(*ring_command(server.decode(), mobile, ""))
@@ -36,7 +36,7 @@ async def _ring_if_stuck(chores: Chores, mobile: str) -> int:
 
 
 async def _report_parked(chores: Chores, mobile: str) -> int:
-    failures = await chores.link.command("HGETALL", chores.people.keys(mobile).parked)
+    failures = await chores.link.command("HGETALL", chores.people.keys(mobile).dead_letters)
     parked = 0
     for stream_id, count in zip(failures[::2], failures[1::2], strict=True):
         if int(count) >= chores.settings.park_after:

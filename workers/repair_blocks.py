@@ -12,6 +12,7 @@ import structlog
 from tortoise.connection import get_connection
 
 from accounts.database import read
+from delivery.keys import BLOCKS_VERSION
 from workers.jobs import Budget, Chores
 
 logger = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ async def _rows(statement: str, *values: object) -> list[Row]:
 async def _compare(chores: Chores, rows: Sequence[Row]) -> int:
     if not rows:
         return 0
-    words = [("HGET", chores.people.keys(row["mobile_no"]).record, "blocks") for row in rows]
+    words = [("HGET", chores.people.keys(row["mobile_no"]).user, BLOCKS_VERSION) for row in rows]
     behind = []
     for row, known in zip(rows, await chores.link.pipeline(words), strict=True):
         # Who is not loaded is loaded, blocks and all, before anything is decided about them.

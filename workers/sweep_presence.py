@@ -63,7 +63,7 @@ async def _sweep_gone(chores: Chores, server_id: str, budget: Budget) -> int:
 async def _sweep(chores: Chores, gone: str, mobile: str) -> int:
     mine = chores.people.keys(mobile)
     lease_ms = int(chores.settings.lease_seconds * 1000)
-    ended = await chores.link.call(SWEEP, [mine.leases, mine.last_seen], [lease_ms, gone])
+    ended = await chores.link.call(SWEEP, mine.of(SWEEP), [lease_ms, gone])
     for device, server_id, _connection, evidence in ended:
         event = Event(
             EventKind.DISCONNECT,

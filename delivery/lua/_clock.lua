@@ -1,9 +1,10 @@
--- Redis' own clock, in ms: leases are made and judged by this one clock, never by a server's.
+-- Redis' own clock, in ms. Leases are made and judged by this one clock, never by a server's.
 local function now_ms()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function text(number)
+-- A whole number as text, without an exponent.
+local function digits(number)
   return string.format('%.0f', number)
 end

@@ -1,14 +1,15 @@
 -- A generic cell rate algorithm: of a bucket only the time is kept at which it would be full again. All times are whole
 -- microseconds of Redis' own clock; a double holds them exactly until the year 2255.
 local function now_us()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
--- Take one token, which comes back after `interval`; this one may cost more than that (`charge`, at most `longest`).
--- Returns the time at which the bucket would be full, and how long to wait for a token: 0 if one was taken. A time
--- further ahead than any charge brings about is of a clock that was set back since, and counts as the furthest possible.
-local function take_token(full_at, now, interval, burst, charge, longest)
+-- Take one token, which comes back after `interval`. This one may cost more than that (`charge`, at most `longest`).
+-- Returns the time at which the bucket would be full, and how long to wait for a token: 0 if one was taken. A time that
+-- is further ahead than any charge can bring about was written before the clock was set back, and counts as the furthest
+-- possible.
+local function take_from(full_at, now, interval, burst, charge, longest)
   local room = (burst - 1) * interval
   local full = math.min(math.max(full_at, now), now + room + math.max(longest, interval))
   local wait = full - now - room

@@ -1,27 +1,39 @@
--- A lease is one field (the device) of a hash: "serverId connectionId evidenceMs untilMs".
-local function lease_of(value)
-  local server, connection, evidence, till = string.match(value, '^(%S+) (%S+) (%d+) (%d+)$')
-  return {server = server, connection = connection, evidence = tonumber(evidence), till = tonumber(till)}
+-- A lease is one field (the device) of a hash: "serverId connectionId aliveAt endsAt". `alive_at`: when the client last
+-- gave a sign of life. Times are in ms of Redis' clock.
+--@use _clock
+local function parse_lease(value)
+  local server_id, connection_id, alive_at, ends_at = string.match(value, '^(%S+) (%S+) (%d+) (%d+)$')
+  return {
+    server_id = server_id,
+    connection_id = connection_id,
+    alive_at = tonumber(alive_at),
+    ends_at = tonumber(ends_at),
+  }
 end
 
--- When somebody last gave a sign of life, by our clock: `age` ms before this was `written` (by our clock, too, as far as
--- the server knows it; '' if it does not). Nothing if that is longer ago than anybody waits for an answer: whoever asked
--- has given it up and may have told others so, or our clock jumped.
-local function evidence_of(age, written, patience)
+local function format_lease(server_id, connection_id, alive_at, ends_at)
+  return table.concat({server_id, connection_id, digits(alive_at), digits(ends_at)}, ' ')
+end
+
+-- When a client last gave a sign of life: `age` ms before the server wrote this command at `written_at` (by Redis' clock
+-- as far as the server knows it; '' if it does not). Returns that time or nothing, now, and for how long the command was
+-- under way. Nothing: the command is older than the patience of any server, or the clock jumped. The server has given the
+-- command up and may have acted on that.
+local function find_alive_at(age, written_at, patience)
   local now = now_ms()
-  local late = written == '' and 0 or now - tonumber(written)
+  local late = written_at == '' and 0 or now - tonumber(written_at)
   if late > tonumber(patience) then return nil, now, late end
   return now - math.max(late, 0) - tonumber(age), now, late
 end
 
--- The servers that hold this person's live connections. Readers judge the end of a lease themselves.
+-- The servers that hold live connections of this person. A lease that is over may still be stored.
 local function live_servers(leases)
   local servers, now = {}, nil
   local all = redis.call('HGETALL', leases)
   for i = 2, #all, 2 do
     now = now or now_ms()
-    local lease = lease_of(all[i])
-    if lease.till > now then servers[#servers + 1] = lease.server end
+    local lease = parse_lease(all[i])
+    if lease.ends_at > now then servers[#servers + 1] = lease.server_id end
   end
   return servers
 end
@@ -31,16 +43,22 @@ local function live_devices(leases)
   local devices, now = {}, now_ms()
   local all = redis.call('HGETALL', leases)
   for i = 1, #all, 2 do
-    if lease_of(all[i + 1]).till > now then devices[all[i]] = true end
+    if parse_lease(all[i + 1]).ends_at > now then devices[all[i]] = true end
   end
   return devices
 end
 
--- 'ok' if the device's lease names this connection, 'gone' if nothing does, 'replaced' if another one does.
-local function holding(leases, device, server, connection)
+-- 'ok' if the device's lease names this connection, 'gone' if there is no lease, 'replaced' if it names another
+-- connection; and the lease. It may be over.
+local function check_holder(leases, device, server_id, connection_id)
   local value = redis.call('HGET', leases, device)
   if not value then return 'gone' end
-  local lease = lease_of(value)
-  if lease.server == server and lease.connection == connection then return 'ok', lease end
+  local lease = parse_lease(value)
+  if lease.server_id == server_id and lease.connection_id == connection_id then return 'ok', lease end
   return 'replaced', lease
+end
+
+-- The last lease of a device ended: that is when the person was last seen, unless they were seen later.
+local function note_last_seen(last_seen, seen)
+  if seen > tonumber(redis.call('GET', last_seen) or '0') then redis.call('SET', last_seen, digits(seen)) end
 end

@@ -1,13 +1,17 @@
--- Add an entry. A mailbox begins with a group for every known device, at 0; `primary` keeps the place of a person who
--- has none yet. One that was tidied away goes on where its ids ended, so that ids never go back.
-local function put(person, mailbox, ...)
+--@use _user
+--@use _user_fields
+-- Add an entry. A new mailbox begins with a group for each known device, which has read nothing; the group `primary`
+-- stands in for a person who has no device yet. A mailbox that was deleted while it was empty goes on where its ids
+-- ended, so that ids never go back.
+local function append(user, mailbox, ...)
   local id = redis.call('XADD', mailbox, 'NOMKSTREAM', '*', ...)
   if id then return id end
   local last, devices = false, {}
-  local fields = redis.call('HGETALL', person)
+  local fields = redis.call('HGETALL', user)
   for i = 1, #fields, 2 do
-    if fields[i] == 'last' then last = fields[i + 1] end
-    if string.sub(fields[i], 1, 4) == 'dev:' then devices[#devices + 1] = string.sub(fields[i], 5) end
+    if fields[i] == LAST_ID then last = fields[i + 1] end
+    local device = device_of(fields[i])
+    if device then devices[#devices + 1] = device end
   end
   if #devices == 0 then devices[1] = 'primary' end
   for _, device in ipairs(devices) do
@@ -17,7 +21,13 @@ local function put(person, mailbox, ...)
   return redis.call('XADD', mailbox, '*', ...)
 end
 
--- Every group of the mailbox with the id it has read up to.
+-- The id of the newest entry, or ''.
+local function newest_id(mailbox)
+  local newest = redis.call('XREVRANGE', mailbox, '+', '-', 'COUNT', 1)[1]
+  return newest and newest[1] or ''
+end
+
+-- Every group of the mailbox, with the id it has read up to.
 local function groups_of(mailbox)
   local groups, infos = {}, redis.pcall('XINFO', 'GROUPS', mailbox)
   if infos.err then return groups end -- there is no mailbox
@@ -39,10 +49,10 @@ local function compare_ids(a, b)
   return 0
 end
 
--- Has every group but `mine` read this entry and settled it?
-local function passed_by_others(mailbox, groups, mine, id)
+-- Whether every group but `own` has read this entry and settled it.
+local function settled_by_others(mailbox, groups, own, id)
   for _, group in ipairs(groups) do
-    if group.name ~= mine then
+    if group.name ~= own then
       if compare_ids(id, group.read) > 0 then return false end
       if #redis.call('XPENDING', mailbox, group.name, id, id, 1) > 0 then return false end
     end

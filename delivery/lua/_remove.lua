@@ -1,4 +1,6 @@
--- Those of these entries that are still there, {id, fields} each. Usually they are neighbours in the stream, and one
+--@use _stored_entries
+--@use _tally
+-- Those of these entries that are still there, {id, values} each. Usually they are neighbours in the stream, and one
 -- read finds them all.
 local function entries_of(mailbox, ids)
   if #ids == 1 then return redis.call('XRANGE', mailbox, ids[1], ids[1]) end
@@ -16,24 +18,24 @@ local function entries_of(mailbox, ids)
   return found
 end
 
--- Entries leave, for whatever cause: out of every group's pending list first, then out of the stream (a bare
--- XDEL would leave nil entries in pending lists), then out of the tally. Their dedupe records stay.
--- Tells how many left.
-local function take_out(keys, groups, ids)
+-- Remove entries: out of the pending list of each group first, then out of the stream (a bare XDEL would leave nil
+-- entries in pending lists), then out of the tally. Their dedupe records stay. Returns how many left.
+local function remove(keys, groups, ids)
   if #ids == 0 then return 0 end
   local gone, sums = {}, {}
   for _, entry in ipairs(entries_of(keys.mailbox, ids)) do
-    local said = entry[2]
+    local values = entry[2]
     gone[#gone + 1] = entry[1]
-    if said[2] == 'c' then
-      local sum = sums[said[4]] or {0, 0}
-      sums[said[4]] = {sum[1] + 1, sum[2] + #said[8]}
+    if values[ENTRY_KIND] == CHAT then
+      local sum = sums[values[CHAT_SENDER]] or {chats = 0, bytes = 0}
+      sum.chats, sum.bytes = sum.chats + 1, sum.bytes + #values[CHAT_MESSAGE]
+      sums[values[CHAT_SENDER]] = sum
     end
   end
   for _, group in ipairs(groups) do redis.call('XACK', keys.mailbox, group.name, unpack(ids)) end
-  redis.call('HDEL', keys.parked, unpack(ids))
+  redis.call('HDEL', keys.dead_letters, unpack(ids))
   if #gone == 0 then return 0 end
   redis.call('XDEL', keys.mailbox, unpack(gone))
-  for sender, sum in pairs(sums) do count_down(keys.tally, '', sender, sum[1], sum[2]) end
+  for sender, sum in pairs(sums) do count_down(keys.tally, CHAT_TALLY, sender, sum.chats, sum.bytes) end
   return #gone
 end

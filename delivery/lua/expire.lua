@@ -1,36 +1,48 @@
 #!lua flags=allow-oom
--- expire: what has waited too long leaves the mailbox. A chat of which its sender was not surely told becomes a phantom
--- in the same step, and he is told of phantoms: of what could be acked meanwhile he might hear twice, and the wrong way
--- round. So what is in flight on a live connection stays, for a while; the next look finds it settled, or nobody there.
--- KEYS[1] mailbox KEYS[2] tally KEYS[3] parked KEYS[4] records KEYS[5] records before KEYS[6] leases KEYS[7] phantoms
--- ARGV[1] streamId of which older ones leave all the same: who has had them for so long acks them no more ARGV[2..] streamIds
--- RETURNS number of entries that left for good
---@use _clock
+-- expire: what has waited too long leaves the mailbox. A chat whose sender was not surely told what became of it becomes
+-- a shadow entry in the same step, and its sender is told of shadow entries: a chat that could be acknowledged meanwhile
+-- might be told twice, and in the wrong order. So what is in flight on a live connection stays for a while; the next run
+-- finds it settled, or nobody there.
+-- RETURNS number of entries that left and became no shadow entry
+local mailbox = KEYS[1] -- stream
+local tally = KEYS[2] -- hash
+local dead_letters = KEYS[3] -- hash
+local dedupe = KEYS[4] -- hash
+local dedupe_before = KEYS[5] -- hash
+local leases = KEYS[6] -- hash
+local shadows = KEYS[7] -- stream
+local latest = ARGV[1] -- streamId: older entries leave also if they are in flight; nobody acknowledges them any more
+-- ARGV[2..]: streamIds
+--@use _stored_entries
 --@use _leases
 --@use _mailbox
---@use _seen
---@use _tally
 --@use _remove
---@use _phantom
-local keys = {mailbox = KEYS[1], tally = KEYS[2], parked = KEYS[3], records = KEYS[4], before = KEYS[5]}
-local groups = groups_of(keys.mailbox)
-local live = live_devices(KEYS[6])
+--@use _shadow
+local keys = {
+  mailbox = mailbox,
+  tally = tally,
+  dead_letters = dead_letters,
+  dedupe = dedupe,
+  dedupe_before = dedupe_before,
+}
+local groups = groups_of(mailbox)
+local live = live_devices(leases)
 
 local function in_flight(id)
   for _, group in ipairs(groups) do
-    if live[group.name] and #redis.call('XPENDING', keys.mailbox, group.name, id, id, 1) > 0 then return true end
+    if live[group.name] and #redis.call('XPENDING', mailbox, group.name, id, id, 1) > 0 then return true end
   end
   return false
 end
 
-local leaving, phantoms = {}, 0
-for _, entry in ipairs(entries_of(keys.mailbox, {unpack(ARGV, 2)})) do
-  local id, said = entry[1], entry[2]
-  if said[2] ~= 'c' then
+local leaving, shadowed = {}, 0
+for _, entry in ipairs(entries_of(mailbox, {unpack(ARGV, 2)})) do
+  local id, values = entry[1], entry[2]
+  if values[ENTRY_KIND] ~= CHAT then
     leaving[#leaving + 1] = id
-  elseif compare_ids(id, ARGV[1]) < 0 or not in_flight(id) then
+  elseif compare_ids(id, latest) < 0 or not in_flight(id) then
     leaving[#leaving + 1] = id
-    if haunt(keys, KEYS[7], id, said) then phantoms = phantoms + 1 end
+    if make_shadow(keys, shadows, id, values) then shadowed = shadowed + 1 end
   end
 end
-return take_out(keys, groups, leaving) - phantoms
+return remove(keys, groups, leaving) - shadowed

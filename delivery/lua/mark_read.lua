@@ -1,27 +1,37 @@
 #!lua flags=allow-oom
--- mark_read: these chats are read. One that still waits is settled by it; the state only rises. Nothing happens to
--- those of a sender who is blocked by now: he got no receipt, so they must not count as read.
--- KEYS[1] mailbox KEYS[2] tally KEYS[3] parked KEYS[4] records KEYS[5] records before KEYS[6] blocks
--- ARGV[1] device ARGV[2] sender ARGV[3..] messageIds
+-- mark_read: these chats are read, and settled if they still wait. Nothing happens to the chats of a sender who is blocked
+-- by now: they get no receipt, so their chats must not count as read.
 -- RETURNS {streamId of each, ...}
---@use _clock
+local mailbox = KEYS[1] -- stream
+local tally = KEYS[2] -- hash
+local dead_letters = KEYS[3] -- hash
+local dedupe = KEYS[4] -- hash
+local dedupe_before = KEYS[5] -- hash
+local blocks = KEYS[6] -- set
+local device = ARGV[1]
+local sender = ARGV[2] -- mobile number
+-- ARGV[3..]: messageIds
 --@use _mailbox
---@use _seen
---@use _tally
---@use _remove
+--@use _dedupe
 --@use _settle
-if redis.call('SISMEMBER', KEYS[6], ARGV[2]) == 1 then return {} end
-local keys = {mailbox = KEYS[1], tally = KEYS[2], parked = KEYS[3], records = KEYS[4], before = KEYS[5]}
-local fields = {}
-for i = 3, #ARGV do fields[#fields + 1] = record_field(ARGV[2], ARGV[i]) end
-local found, where = find_records(keys.records, keys.before, fields)
+if redis.call('SISMEMBER', blocks, sender) == 1 then return {} end
+local keys = {
+  mailbox = mailbox,
+  tally = tally,
+  dead_letters = dead_letters,
+  dedupe = dedupe,
+  dedupe_before = dedupe_before,
+}
+local fields = record_fields(sender, {unpack(ARGV, 3)})
+local found, where = find_records(dedupe, dedupe_before, fields)
 local ids = {}
 for _, field in ipairs(fields) do
   local record = found[field]
-  if record and string.sub(record, 1, 1) ~= 'p' then
-    if string.sub(record, 1, 1) ~= 'r' then redis.call('HSET', where[field], field, raised(record, 'r')) end
-    ids[#ids + 1] = place_in(record)
+  local state = record and string.sub(record, 1, 1)
+  if record and state ~= SHADOWED then
+    if state ~= READ then redis.call('HSET', where[field], field, advance_state(record, READ)) end
+    ids[#ids + 1] = stream_id_in(record)
   end
 end
-settle_each(keys, groups_of(keys.mailbox), ARGV[1], ids)
+settle_each(keys, groups_of(mailbox), device, ids)
 return ids

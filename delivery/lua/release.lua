@@ -1,15 +1,20 @@
 #!lua flags=allow-oom
--- release: the connection ends; only if the lease still names it (a newer connection is never taken offline).
--- KEYS[1] leases KEYS[2] last seen KEYS[3] person
--- ARGV[1] device ARGV[2] serverId ARGV[3] connectionId ARGV[4] age of the last sign of life in ms
+-- release: the connection ends. Its lease goes only if it still names the connection: a newer one is never taken offline.
 -- RETURNS {verdict: ok | gone | replaced}
+local leases = KEYS[1] -- hash
+local last_seen = KEYS[2] -- string
+local user = KEYS[3] -- hash
+local device = ARGV[1]
+local server_id = ARGV[2]
+local connection_id = ARGV[3]
+local age = tonumber(ARGV[4]) -- of the last sign of life, in ms
 --@use _clock
 --@use _leases
-local verdict = holding(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+--@use _user
+local verdict = check_holder(leases, device, server_id, connection_id)
 if verdict ~= 'ok' then return {verdict} end
 local now = now_ms()
-local seen = now - tonumber(ARGV[4])
-redis.call('HDEL', KEYS[1], ARGV[1])
-if seen > tonumber(redis.call('GET', KEYS[2]) or '0') then redis.call('SET', KEYS[2], text(seen)) end
-if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'dev:' .. ARGV[1], text(now)) end
+redis.call('HDEL', leases, device)
+note_last_seen(last_seen, now - age)
+if redis.call('EXISTS', user) == 1 then redis.call('HSET', user, device_field(device), digits(now)) end
 return {'ok'}

@@ -1,16 +1,22 @@
 #!lua flags=allow-oom
--- renew: a sign of life carries the lease on, and tells the newest entry, so that a lost ring heals within a ping.
--- KEYS[1] leases KEYS[2] mailbox
--- ARGV[1] device ARGV[2] serverId ARGV[3] connectionId ARGV[4] lease in ms ARGV[5] age of the sign of life in ms
--- ARGV[6] written at, in ms of Redis' clock, or '' ARGV[7] patience in ms
+-- renew: a sign of life carries the lease on. The answer names the newest entry, so that a lost notification is made up
+-- for within a ping.
 -- RETURNS {verdict: ok | gone | replaced | late, newest streamId or '', now in ms}
+local leases = KEYS[1] -- hash
+local mailbox = KEYS[2] -- stream
+local device = ARGV[1]
+local server_id = ARGV[2]
+local connection_id = ARGV[3]
+local lease_ms = tonumber(ARGV[4])
+local age = ARGV[5] -- of the sign of life, in ms
+local written_at = ARGV[6] -- in ms of Redis' clock, or ''
+local patience = ARGV[7] -- in ms
 --@use _clock
 --@use _leases
-local evidence, now = evidence_of(ARGV[5], ARGV[6], ARGV[7])
-if not evidence then return {'late', '', text(now)} end
-local verdict = holding(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
-if verdict ~= 'ok' then return {verdict, '', text(now)} end
-local till = evidence + tonumber(ARGV[4])
-redis.call('HSET', KEYS[1], ARGV[1], table.concat({ARGV[2], ARGV[3], text(evidence), text(till)}, ' '))
-local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
-return {'ok', newest and newest[1] or '', text(now)}
+--@use _mailbox
+local alive_at, now = find_alive_at(age, written_at, patience)
+if not alive_at then return {'late', '', digits(now)} end
+local verdict = check_holder(leases, device, server_id, connection_id)
+if verdict ~= 'ok' then return {verdict, '', digits(now)} end
+redis.call('HSET', leases, device, format_lease(server_id, connection_id, alive_at, alive_at + lease_ms))
+return {'ok', newest_id(mailbox), digits(now)}

@@ -1,24 +1,25 @@
 #!lua flags=allow-oom
--- sweep: leases that are over, or whose server is gone, become last seen; longer ones than allowed are clamped
--- (a clock that jumped back would keep a ghost online for an hour).
--- KEYS[1] leases KEYS[2] last seen
--- ARGV[1] lease in ms ARGV[2] serverId that is gone, or ''
--- RETURNS {{device, serverId, connectionId, evidence in ms}, ...} of the leases that ended
+-- sweep: leases that are over, or whose server is gone, become last seen. Leases that are longer than allowed are
+-- shortened: a clock that jumped back would keep a connection that is gone online for an hour.
+-- RETURNS {{device, serverId, connectionId, last sign of life in ms}, ...} of the leases that ended
+local leases = KEYS[1] -- hash
+local last_seen = KEYS[2] -- string
+local lease_ms = tonumber(ARGV[1])
+local gone_server = ARGV[2] -- serverId, or ''
 --@use _clock
 --@use _leases
-local now, longest = now_ms(), tonumber(ARGV[1])
+local now = now_ms()
 local ended = {}
-local all = redis.call('HGETALL', KEYS[1])
+local all = redis.call('HGETALL', leases)
 for i = 1, #all, 2 do
-  local device, lease = all[i], lease_of(all[i + 1])
-  if lease.till <= now or lease.server == ARGV[2] then
-    local seen = math.min(lease.evidence, now)
-    redis.call('HDEL', KEYS[1], device)
-    if seen > tonumber(redis.call('GET', KEYS[2]) or '0') then redis.call('SET', KEYS[2], text(seen)) end
-    ended[#ended + 1] = {device, lease.server, lease.connection, text(seen)}
-  elseif lease.till - now > longest then
-    local value = table.concat({lease.server, lease.connection, text(now), text(now + longest)}, ' ')
-    redis.call('HSET', KEYS[1], device, value)
+  local device, lease = all[i], parse_lease(all[i + 1])
+  if lease.ends_at <= now or lease.server_id == gone_server then
+    local seen = math.min(lease.alive_at, now)
+    redis.call('HDEL', leases, device)
+    note_last_seen(last_seen, seen)
+    ended[#ended + 1] = {device, lease.server_id, lease.connection_id, digits(seen)}
+  elseif lease.ends_at - now > lease_ms then
+    redis.call('HSET', leases, device, format_lease(lease.server_id, lease.connection_id, now, now + lease_ms))
   end
 end
 return ended

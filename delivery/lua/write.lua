@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- write: one command of a few bytes, which is executed also while memory is short: whatever lets people in and out, and
+-- write: one command of a few bytes, which is executed also while memory is short: for what lets people in and out, and
 -- is not a chat.
--- KEYS[1] what the command writes to
--- ARGV[1] command ARGV[2..] what follows its key
 -- RETURNS what the command returns
-return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
+local key = KEYS[1] -- what the command writes to
+local command = ARGV[1]
+-- ARGV[2..]: what follows the key
+return redis.call(command, key, unpack(ARGV, 2))

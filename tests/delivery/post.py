@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from delivery import scripts
 from delivery.keys import Person
 from delivery.redis.client import Arg
+from tests.delivery.script_headers import shape
 from tests.support.links import link_to
 
 DAY = 86_400
@@ -42,13 +43,16 @@ class Post:
         self.link = link_to(redis)
         self.keys = Person(mobile)
 
-    async def call(self, script: scripts.Script, keys: list[str], *args: Arg) -> Any:
-        return text(await self.link.call(script, keys, args))
+    async def call(self, script: scripts.Script, *args: Arg) -> Any:
+        """The answer, which has the shape that the script's header promises."""
+        reply = text(await self.link.call(script, self.keys.of(script), args))
+        assert shape(script.name).fits(reply), (script.name, reply)
+        return reply
 
     async def load(
         self, account: str = "account-1", version: int = 0, blocked: tuple[str, ...] = (), seen: int | str = ""
     ) -> Any:
-        return await self.call(scripts.LOAD, self.keys.everything(), account, "epoch-1", version, seen, *blocked)
+        return await self.call(scripts.LOAD, account, "epoch-1", version, seen, *blocked)
 
     async def send(
         self,
@@ -62,18 +66,18 @@ class Post:
         words: list[Arg] = [sender, *(limits or LIMITS), RECORDS_SECONDS, "s1", self.keys.mobile]
         words += [most_bytes, *question]
         chat = [message_id, message, digest(message)]
-        verdict, _, servers, answers, self.standing = await self.call(scripts.SEND, self.keys.sending, *words, *chat)
+        verdict, _, servers, answers, self.standing = await self.call(scripts.STORE_CHATS, *words, *chat)
         if answers and "-" not in answers[0]:
             return [answers[0], "", servers]
         return ["stored", answers[0], servers] if answers else [verdict, "", servers]
 
     async def answer(self, to: str, life: int = 1000, most: int = 100) -> Any:
         """This person wrote to somebody."""
-        return await self.call(scripts.ANSWERED, self.keys.answering, to, life, most)
+        return await self.call(scripts.NOTE_ANSWERED, to, life, most)
 
     async def receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
         words = [sender, kind, message_ids, "s1", self.keys.mobile]
-        return await self.call(scripts.RECEIPT, self.keys.telling, *words)
+        return await self.call(scripts.STORE_RECEIPT, *words)
 
     async def claim(
         self,
@@ -88,9 +92,8 @@ class Post:
         written: Arg = "",
     ) -> Any:
         """Without the number of devices and the time."""
-        names = [self.keys.record, self.keys.leases, self.keys.mailbox]
         whose: list[Arg] = [device, server, connection, lease_ms]
-        reply = await self.call(scripts.CLAIM, names, *whose, most, account, mode, age_ms, written, PATIENCE_MS)
+        reply = await self.call(scripts.CLAIM, *whose, most, account, mode, age_ms, written, PATIENCE_MS)
         self.devices = reply[-2]
         return reply[:-2]
 
@@ -103,17 +106,14 @@ class Post:
         written: Arg = "",
     ) -> Any:
         """Without the time."""
-        names = [self.keys.leases, self.keys.mailbox]
         whose: list[Arg] = ["primary", server, connection, lease_ms]
-        return (await self.call(scripts.RENEW, names, *whose, age_ms, written, PATIENCE_MS))[:-1]
+        return (await self.call(scripts.RENEW, *whose, age_ms, written, PATIENCE_MS))[:-1]
 
     async def release(self, connection: str = "c1", server: str = "s1", age_ms: int = 0) -> Any:
-        names = [self.keys.leases, self.keys.last_seen, self.keys.record]
-        return await self.call(scripts.RELEASE, names, "primary", server, connection, age_ms)
+        return await self.call(scripts.RELEASE, "primary", server, connection, age_ms)
 
     async def presence(self, asker: str = ASHA) -> Any:
-        k = self.keys
-        return await self.call(scripts.PRESENCE, [k.record, k.blocks, k.leases, k.last_seen], asker)
+        return await self.call(scripts.READ_PRESENCE, asker)
 
     async def collect(
         self,
@@ -129,12 +129,12 @@ class Post:
         whose: list[Arg] = [device, server, connection]
         settled = [*settle, *await self.sums(settle)]
         args = [*whose, mode, count, cursor, len(ids), len(settle), *ids, *settled]
-        *reply, self.copies = await self.call(scripts.COLLECT, self.keys.collecting, *args)
+        *reply, self.copies = await self.call(scripts.FETCH, *args)
         return reply
 
     async def settle(self, *ids: str, device: str = "primary") -> Any:
         args = [device, len(ids), *ids, *await self.sums(ids)]
-        return await self.call(scripts.SETTLE, self.keys.settling, *args)
+        return await self.call(scripts.SETTLE, *args)
 
     async def sums(self, ids: Sequence[str]) -> list[Arg]:
         """What a server remembers of these entries, where they are: chats and bytes of each sender."""
@@ -149,49 +149,42 @@ class Post:
 
     async def age_records(self) -> None:
         """As if they had been begun long ago."""
-        if await self.redis.exists(self.keys.records):
-            await self.redis.hset(self.keys.records, "since", "1")
+        if await self.redis.exists(self.keys.dedupe):
+            await self.redis.hset(self.keys.dedupe, "since", "1")
 
     async def turn(self, kept_seconds: int = DAY, count: int = 100) -> Any:
-        k = self.keys
-        names = [k.records, k.records_before, k.mailbox, k.phantoms]
-        return (await self.call(scripts.TURN, names, kept_seconds, RECORDS_SECONDS, count))[0]
+        return (await self.call(scripts.ROTATE_DEDUPE, kept_seconds, RECORDS_SECONDS, count))[0]
 
     async def unread(self, *message_ids: str, sender: str = ASHA) -> Any:
-        names = [self.keys.blocks, self.keys.records, self.keys.records_before]
-        return await self.call(scripts.UNREAD, names, sender, *message_ids)
+        return await self.call(scripts.FIND_UNREAD, sender, *message_ids)
 
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
-        names = [*self.keys.settling, self.keys.blocks]
-        return await self.call(scripts.MARK_READ, names, device, sender, *message_ids)
+        return await self.call(scripts.MARK_READ, device, sender, *message_ids)
 
     async def acked(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
-        names = [self.keys.records, self.keys.records_before]
-        return await self.call(scripts.ACKED, names, sender, state, *message_ids)
+        return await self.call(scripts.NOTE_ACKNOWLEDGED, sender, state, *message_ids)
 
     async def untold(self, *message_ids: str, sender: str = ASHA) -> Any:
-        return await self.call(scripts.UNTOLD, [self.keys.records, self.keys.records_before], sender, *message_ids)
+        return await self.call(scripts.FIND_UNACKNOWLEDGED, sender, *message_ids)
 
     async def expire(self, *ids: str, latest: str = "0-0") -> Any:
-        return await self.call(scripts.EXPIRE, self.keys.expiring, latest, *ids)
+        return await self.call(scripts.EXPIRE, latest, *ids)
 
     async def expire_phantoms(self, *ids: str) -> Any:
-        return await self.call(scripts.EXPIRE_PHANTOMS, [self.keys.phantoms, self.keys.tally], *ids)
+        return await self.call(scripts.EXPIRE_SHADOWS, *ids)
 
     async def sweep(self, gone: str = "", lease_ms: int = 60_000) -> Any:
-        return await self.call(scripts.SWEEP, [self.keys.leases, self.keys.last_seen], lease_ms, gone)
+        return await self.call(scripts.SWEEP, lease_ms, gone)
 
     async def stuck(self, too_long_ms: int = 30_000) -> Any:
-        return await self.call(scripts.STUCK, [self.keys.leases, self.keys.mailbox], too_long_ms)
+        return await self.call(scripts.FIND_STUCK, too_long_ms)
 
     async def forget(self, device: str, since_ms: int | None = None) -> Any:
-        k = self.keys
         limit = int(time.time() * 1000) + 1000 if since_ms is None else since_ms
-        names = [k.record, k.mailbox, k.leases, k.tally, k.parked, k.last_seen]
-        return await self.call(scripts.FORGET, names, device, limit)
+        return await self.call(scripts.FORGET_DEVICE, device, limit)
 
     async def tidy(self) -> Any:
-        return await self.call(scripts.TIDY, [self.keys.record, self.keys.mailbox, self.keys.leases])
+        return await self.call(scripts.DELETE_EMPTY)
 
     # ---- what is in Redis now
 

@@ -14,7 +14,7 @@ TABLET = Holder(RAVI, "tablet", "s1", "c2")
 
 
 async def known(house: House, redis: "Redis") -> set[bytes]:
-    return {name for name in await redis.hkeys(house.people.keys(RAVI).record) if name.startswith(b"dev:")}
+    return {name for name in await redis.hkeys(house.people.keys(RAVI).user) if name.startswith(b"dev:")}
 
 
 async def test_a_device_nobody_is_logged_in_on_makes_room(house: House, redis: "Redis") -> None:
@@ -59,7 +59,7 @@ async def test_a_device_logged_in_again_stays(house: House, redis: "Redis") -> N
 async def test_a_device_unseen_for_long_is_told_from_one_seen_lately(house: House, redis: "Redis") -> None:
     await house.presence.claim(HOLDER, "account-1")
     await house.presence.release(HOLDER, 0)
-    seen = int(await redis.hget(house.people.keys(RAVI).record, "dev:primary"))
+    seen = int(await redis.hget(house.people.keys(RAVI).user, "dev:primary"))
     assert await house.presence.devices.forget(RAVI, "primary", seen - 1) == "recent"
     assert await house.presence.devices.forget(RAVI, "primary", seen) == "forgotten"
     assert await house.presence.devices.forget(RAVI, "primary", seen) == "unknown"

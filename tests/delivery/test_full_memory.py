@@ -49,4 +49,4 @@ async def test_no_plain_command_is_one_that_redis_refuses_for_want_of_memory(red
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_every_script_but_send_is_taken_at_maxmemory(script: scripts.Script) -> None:
     flags = script.text.splitlines()[0]
-    assert ("allow-oom" in flags or "no-writes" in flags) is (script.name != "send")
+    assert ("allow-oom" in flags or "no-writes" in flags) is (script.name != "store_chats")

@@ -1,9 +1,10 @@
-"""Every key of a person is in his slot, and no two are the same."""
+"""Every key of a person is in their slot, and no two are the same."""
 
 import inspect
 
 from delivery import keys
 from delivery.keys import Person
+from delivery.scripts import LOAD
 
 PERSON = Person("9100000001")
 
@@ -20,25 +21,14 @@ def test_every_key_carries_the_number_as_its_hash_tag() -> None:
     assert len(set(spelled())) == len(spelled())
 
 
-def test_everything_is_everything() -> None:
-    assert sorted(PERSON.everything()) == sorted(spelled())
-
-
 def test_the_seeds_own_name_for_the_block_set_is_kept() -> None:
     assert PERSON.blocks == "blockedUser:{9100000001}"
 
 
 def test_no_keys_of_two_people_meet() -> None:
     other = Person("91000000012")
-    assert not set(PERSON.everything()) & set(other.everything())
-
-
-def test_what_a_script_takes_is_spelled_once() -> None:
-    assert PERSON.sending is PERSON.sending
-    for names in (PERSON.removal, PERSON.settling, PERSON.collecting, PERSON.sending, PERSON.telling, PERSON.answering):
-        assert set(names) <= set(spelled())
-        assert len(set(names)) == len(names)
+    assert not set(PERSON.of(LOAD)) & set(other.of(LOAD))
 
 
 def test_keys_of_servers_stand_alone() -> None:
-    assert [keys.server("s1"), keys.people("s1"), keys.bell("s1")] == ["server:s1", "people:s1", "bell:s1"]
+    assert [keys.server("s1"), keys.people("s1"), keys.channel("s1")] == ["server:s1", "people:s1", "notify:s1"]

@@ -57,7 +57,7 @@ def server(redis: "Redis") -> OneServer:
 async def listening(redis: "Redis", server_id: str) -> AsyncIterator[list[bytes]]:
     """What was said on another server's bell, read when the block ends."""
     heard: list[bytes] = []
-    bell = f"bell:{server_id}"
+    bell = f"notify:{server_id}"
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(bell)
         assert await pubsub.get_message(timeout=5) is not None  # it is written by now; only the answer says it is done
@@ -145,7 +145,7 @@ async def test_the_connection_before_is_told_on_its_own_server(server: OneServer
     async with listening(redis, "s2") as heard:
         claimed = await server.messenger.connect(HOLDER, ACCOUNT, mode="proven")
     assert claimed.before == ("s2", "c2")
-    assert heard == [f"c {RAVI} c2".encode()]
+    assert heard == [f"replaced {RAVI} c2".encode()]
 
 
 async def test_the_connection_before_on_the_same_server_is_closed(server: OneServer) -> None:
@@ -174,7 +174,7 @@ async def test_chats_ring_every_server_that_holds_their_recipient_once(server: O
         first = await server.messenger.send(ASHA, RAVI, chats)
         assert await server.messenger.send(ASHA, RAVI, chats) == first
     assert server.rung == [(RAVI, first[1])] * 2
-    assert heard == [f"r {RAVI} {first[1]}".encode()] * 2
+    assert heard == [f"entry {RAVI} {first[1]}".encode()] * 2
 
 
 async def test_chats_to_nobody_are_refused_and_a_full_mailbox_takes_what_has_room(redis: "Redis") -> None:
@@ -198,7 +198,7 @@ async def test_an_acknowledgement_is_one_receipt_and_a_ring_and_settles_nothing(
     async with listening(redis, "s2") as heard:
         await server.messenger.acknowledge(HOLDER, EVE, names)
     assert await receipts(server, EVE) == [(RAVI, "delivered", names)]
-    assert heard == [f"r {EVE} {(await mailbox_of(server, EVE))[0].stream_id}".encode()]
+    assert heard == [f"entry {EVE} {(await mailbox_of(server, EVE))[0].stream_id}".encode()]
     assert [entry.stream_id for entry in await mailbox_of(server, RAVI)] == [chat.stream_id for chat in chats]
 
 

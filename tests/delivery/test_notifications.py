@@ -60,7 +60,7 @@ async def listening(redis: "Redis", url: str, name: str, beat: bool = True) -> A
 
     async def heartbeat() -> None:
         while True:
-            await redis.publish(keys.bell(name), b"h")
+            await redis.publish(keys.channel(name), keys.HEARTBEAT)
             await asyncio.sleep(0.1)
 
     task = asyncio.create_task(heartbeat()) if beat else None
@@ -94,7 +94,7 @@ async def test_a_server_hears_itself_without_the_wire_and_others_over_it(redis: 
 
 async def test_a_ring_without_an_id_is_heard_as_such(redis: "Redis", valkey_url: str) -> None:
     async with listening(redis, valkey_url, "s1") as one:
-        await redis.publish(keys.bell("s1"), "r 9100000001 ")
+        await redis.publish(keys.channel("s1"), "entry 9100000001 ")
         await one.hears("ring", "9100000001", "")
 
 
@@ -104,7 +104,7 @@ async def test_a_cut_line_is_mended_and_the_gap_is_told(redis: "Redis", valkey_u
         await redis.client_kill_filter(_type="pubsub")
         await until(lambda: one.heard.count(("gap",)) == 2)
         one.bell.ring(["s1"], "9100000001", "6-0")
-        await redis.publish(keys.bell("s1"), "r 9100000001 7-0")
+        await redis.publish(keys.channel("s1"), "entry 9100000001 7-0")
         await one.hears("ring", "9100000001", "7-0")
 
 

@@ -7,91 +7,107 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from delivery import scripts
+from delivery import keys, scripts
 from delivery.keys import Person
+from protocol.stored_entries import CHAT, SHADOW
+from tests.delivery.script_headers import complaints, header_of
 
 FILES = sorted(scripts.FOLDER.glob("*.lua"))
 VERBS = [path for path in FILES if not path.name.startswith("_")]
 FRAGMENTS = [path for path in FILES if path.name.startswith("_")]
-LOADED = [value for value in vars(scripts).values() if isinstance(value, scripts.Script)]
+LOADED = {value.name: value for value in vars(scripts).values() if isinstance(value, scripts.Script)}
+OF_NO_PERSON = {"take_token", "forgive_failures", "remember_login_place", "write"}
+"""Their keys are spelled by the caller."""
 
 
 def _name(path: Path) -> str:
     return path.stem
 
 
-def split(source: str) -> tuple[str, str]:
-    """The comment lines at the top, and the code."""
-    lines = source.splitlines()
-    start = next(n for n, line in enumerate(lines) if not line.startswith("--") and not line.startswith("#!"))
-    return "\n".join(line for line in lines[:start] if not line.startswith("--@use")), "\n".join(lines[start:])
+def code_of(source: str) -> str:
+    return re.sub(r"--[^\n]*", "", source)
 
 
-def named(header: str, what: str) -> tuple[list[int], bool]:
-    """The indexes a header names, in order, and whether its list is open at the end: ``ARGV[3..]``."""
-    found = re.findall(rf"{what}\[(\d+)(\.\.)?\]", header)
-    return [int(index) for index, _ in found], any(dots for _, dots in found)
+def uses(source: str) -> set[str]:
+    return set(re.findall(r"^--@use (_\w+)$", source, re.MULTILINE))
 
 
-def used(body: str, what: str) -> set[int]:
-    """The indexes a body spells out, and where what it takes of the rest begins."""
-    indexes = {int(index) for index in re.findall(rf"{what}\[(\d+)\]", body)}
-    rest = re.findall(rf"for i = (\d+), #{what}(?:, [23])? do|unpack\({what}, (\d+)", body)
-    whole = {1} if re.search(rf"[ (]{what}\)", body) else set()
-    return indexes | {int(start) for starts in rest for start in starts if start} | whole
+def defined(path: Path) -> set[str]:
+    """The names that a fragment gives."""
+    listed = re.findall(r"^local (?:function (\w+)|([\w, ]+) =)", path.read_text(), re.MULTILINE)
+    return {name for function, names in listed for name in (function, *names.split(", ")) if name}
 
 
-def takes_the_rest(body: str, what: str) -> bool:
-    """Whether the body takes as many as there are."""
-    return re.search(rf"#{what}(?:, [23])? do|unpack\({what}, |[ (]{what}\)", body) is not None
+GIVEN = {path.stem: defined(path) for path in FRAGMENTS} | {name: set(some) for name, some in scripts.GENERATED.items()}
+"""Fragment -> what it gives."""
 
 
-def complaints(source: str) -> list[str]:
-    """What is wrong with a header."""
-    header, body = split(source)
-    wrong = [] if re.search(r"^-- RETURNS \S", header, re.MULTILINE) else ["RETURNS is missing"]
-    for what in ("KEYS", "ARGV"):
-        indexes, is_open = named(header, what)
-        spelled = used(body, what)
-        if indexes != list(range(1, len(indexes) + 1)) or not indexes:
-            wrong.append(f"{what}: {indexes} is not 1, 2, 3 …")
-        everything = what == "KEYS" and f"unpack({what})" in body
-        if not everything and max(indexes, default=0) != max(spelled, default=0):
-            wrong.append(f"{what}: header ends at {max(indexes, default=0)}, body at {max(spelled, default=0)}")
-        if not everything and set(indexes) - spelled:
-            wrong.append(f"{what}: {sorted(set(indexes) - spelled)} named and not used")
-        if not everything and is_open != takes_the_rest(body, what):
-            wrong.append(f"{what}: an open end is named or used, not both")
-    return [each for each in wrong if not (each.startswith("ARGV: []") and "ARGV" not in body)]
+# ---- headers
 
 
 @pytest.mark.parametrize("path", VERBS, ids=_name)
 def test_a_header_names_what_its_body_uses(path: Path) -> None:
-    assert complaints(path.read_text()) == []
+    assert complaints(path.read_text(), path.stem) == []
 
 
-GOOD = "#!lua\n-- x\n-- KEYS[1] a KEYS[2] b\n-- ARGV[1] c\n-- RETURNS n\nreturn KEYS[1] .. KEYS[2] .. ARGV[1]\n"
+GOOD = """#!lua
+-- x: does it.
+-- RETURNS {verdict: no | yes, number}
+local mailbox = KEYS[1] -- stream
+local leases = KEYS[2] -- hash
+local device = ARGV[1]
+-- ARGV[2..]: streamIds
+--@use _settle
+if device == '' then return {'no', 0} end
+return {'yes', count(mailbox, leases, {unpack(ARGV, 2)})}
+"""
 
 
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ("-- RETURNS n\n", "", "RETURNS"),
-        (" KEYS[2] b\n", "\n", "KEYS: header ends at 1, body at 2"),
-        ("-- ARGV[1] c", "-- ARGV[1] c ARGV[2] d", "ARGV: header ends at 2, body at 1"),
-        ("KEYS[1] .. KEYS[2]", "KEYS[2]", "KEYS: [1] named and not used"),
-        ("-- ARGV[1] c", "-- ARGV[1..] c", "open end"),
-        ("KEYS[2] b", "KEYS[3] b", "is not 1, 2, 3"),
+        ("-- x:", "-- y:", "calls itself"),
+        ("-- RETURNS {verdict: no | yes, number}\n", "", "RETURNS"),
+        ("KEYS[2]", "KEYS[3]", "KEYS: not 1, 2, 3"),
+        (" -- hash", "", "leases: of which type?"),
+        ("mailbox, leases,", "mailbox,", "leases is bound and not used"),
+        ("mailbox, leases,", "KEYS[1], leases,", "KEYS is used in the body"),
+        ("-- ARGV[2..]: streamIds\n", "", "ARGV is used in the body"),
+        ("-- ARGV[2..]", "-- ARGV[3..]", "leaves a gap"),
+        ("unpack(ARGV, 2)", "device", "named and not used"),
+        ("{'no', 0}", "{'no'}", "{'no'} has 1 parts, not 2"),
+        ("{'no', 0}", "0", "0 is no list"),
+        ("{'no', 0}", "{'perhaps', 0}", "perhaps is no verdict"),
+        ("no | yes", "no | yes | perhaps", "perhaps is never told"),
     ],
 )
 def test_a_lying_header_is_found(before: str, after: str, says: str) -> None:
-    assert complaints(GOOD) == []
+    assert complaints(GOOD, "x") == []
     assert before in GOOD
-    assert any(says in each for each in complaints(GOOD.replace(before, after)))
+    assert any(says in each for each in complaints(GOOD.replace(before, after), "x"))
+
+
+# ---- keys
+
+
+@pytest.mark.parametrize("name", LOADED.keys() - OF_NO_PERSON)
+def test_the_keys_of_a_script_are_a_persons(name: str) -> None:
+    person = Person("9100000001")
+    assert person.of(LOADED[name]) == [getattr(person, key) for _, key, _ in header_of(name).keys]
+    assert person.of(LOADED[name]) is person.of(LOADED[name]), "they are spelled once"
+
+
+@pytest.mark.parametrize("name", LOADED.keys() - OF_NO_PERSON)
+def test_a_key_is_of_the_type_that_its_spelling_says(name: str) -> None:
+    for _, key, kind in header_of(name).keys:
+        assert (getattr(Person, key).__doc__ or "").lower().startswith(kind), key
+
+
+# ---- putting together
 
 
 def test_every_file_is_loaded_and_nothing_else_is() -> None:
-    assert sorted(script.name for script in LOADED) == [path.stem for path in VERBS]
+    assert sorted(LOADED) == [path.stem for path in VERBS]
 
 
 @pytest.mark.parametrize("path", VERBS, ids=_name)
@@ -102,9 +118,50 @@ def test_the_constant_is_the_verb_in_capitals(path: Path) -> None:
     assert script.sha == hashlib.sha1(script.text.encode(), usedforsecurity=False).hexdigest()
 
 
-def test_every_fragment_is_used_by_some_verb() -> None:
-    uses = {name for path in VERBS for name in re.findall(r"^--@use (_\w+)$", path.read_text(), re.MULTILINE)}
-    assert uses == {path.stem for path in FRAGMENTS}
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_a_file_names_the_fragments_it_uses_itself(path: Path) -> None:
+    code = code_of(path.read_text())
+    words = set(re.findall(r"\b\w+\b", code)) - (defined(path) if path in FRAGMENTS else set())
+    assert {name for name, given in GIVEN.items() if name != path.stem and given & words} == uses(path.read_text())
+
+
+def test_no_two_fragments_give_the_same_name() -> None:
+    names = [name for given in GIVEN.values() for name in given]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("path", VERBS, ids=_name)
+def test_a_fragment_is_put_in_once(path: Path) -> None:
+    functions = re.findall(r"^local function (\w+)", scripts.read(path.stem).text, re.MULTILINE)
+    assert sorted(functions) == sorted(set(functions))
+
+
+def test_what_is_generated_says_what_python_says() -> None:
+    stored = scripts.GENERATED["_stored_entries"]
+    assert stored["CHAT_SENDER"] == f"local CHAT_SENDER = {CHAT.index('sender') + 1}"
+    assert stored["SHADOW_BYTES"] == f"local SHADOW_BYTES = {SHADOW.index('bytes') + 1}"
+    assert stored["chat_fields"] == (
+        "local function chat_fields(sender, message_id, message) "
+        "return 'k', CHAT, 'f', sender, 'i', message_id, 'm', message end"
+    )
+    assert scripts.GENERATED["_channels"]["CHANNEL_PREFIX"] == f"local CHANNEL_PREFIX = '{keys.CHANNEL_PREFIX}'"
+
+
+def test_a_script_gets_only_the_definitions_it_mentions() -> None:
+    text = scripts.read("store_receipt").text
+    assert "local function receipt_fields(" in text
+    assert "local RECEIPT = 'r'" in text, "the function mentions it"
+    assert "chat_fields" not in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_no_file_spells_a_stored_field(path: Path) -> None:
+    code = code_of(path.read_text())
+    assert not re.search(r"(values|fields|entry\[2\])\[\d", code), "a value is read by name"
+    assert not re.search(r"'XADD', [^)]*'[a-z]'", code), "a field is written by name"
+
+
+# ---- what they do to Redis
 
 
 @pytest.mark.parametrize("path", VERBS, ids=_name)
@@ -115,10 +172,10 @@ async def test_redis_takes_it_under_our_own_sha(redis: "Redis", path: Path) -> N
 
 @pytest.mark.parametrize("path", VERBS, ids=_name)
 def test_no_command_destroys_what_nobody_received(path: Path) -> None:
-    code = re.sub(r"--[^\n]*", "", scripts.read(path.stem).text)
+    code = code_of(scripts.read(path.stem).text)
     assert not re.search(r"XTRIM|MAXLEN|MINID|'KEYS'|FLUSH", code)
 
 
-def test_load_is_given_as_many_keys_as_it_deletes() -> None:
-    header, _ = split((scripts.FOLDER / "load.lua").read_text())
-    assert len(Person("9100000001").everything()) == max(named(header, "KEYS")[0])
+def test_load_may_delete_every_key_of_a_person() -> None:
+    spelled = {name for name, value in vars(Person).items() if isinstance(value, property)}
+    assert set(scripts.LOAD.keys) == spelled

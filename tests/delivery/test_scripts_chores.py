@@ -25,9 +25,9 @@ async def test_what_expires_becomes_a_phantom_and_is_still_recognised(post: Post
             **{"n": 1, "b": 5, f"n:{ASHA}": 1},
             **{"pn": 1, "pb": 5, f"pn:{ASHA}": 1},
         }
-    ((_, phantom),) = await post.redis.xrange(post.keys.phantoms)
+    ((_, phantom),) = await post.redis.xrange(post.keys.shadows)
     assert phantom == {b"f": ASHA.encode(), b"i": b"m1", b"b": b"5", b"t": sent[0].encode()}
-    assert await post.states(post.keys.records) == ["p", "s"]
+    assert await post.states(post.keys.dedupe) == ["p", "s"]
     assert await post.send("m1") == ["stored", sent[0], []]
 
 
@@ -43,8 +43,8 @@ async def test_what_expires_and_is_no_news_leaves_for_good(post: Post) -> None:
     await post.sweep("s1")
     assert await post.expire(*await post.waits()) == 3
     assert await post.waits() == []
-    assert [each[b"i"] for _, each in await post.redis.xrange(post.keys.phantoms)] == [b"m3"]
-    assert await post.states(post.keys.records) == ["a", "d", "r"]
+    assert [each[b"i"] for _, each in await post.redis.xrange(post.keys.shadows)] == [b"m3"]
+    assert await post.states(post.keys.dedupe) == ["a", "d", "r"]
 
 
 async def test_what_is_in_flight_on_a_live_connection_does_not_expire(post: Post) -> None:
@@ -66,7 +66,7 @@ async def test_what_was_in_flight_for_a_day_too_long_expires_all_the_same(post: 
     await post.collect(device="phone")
     assert await post.expire(*sent, latest=sent[1]) == 0
     assert await post.waits() == sent[1:]
-    assert [each[b"i"] for _, each in await post.redis.xrange(post.keys.phantoms)] == [b"m1"]
+    assert [each[b"i"] for _, each in await post.redis.xrange(post.keys.shadows)] == [b"m1"]
 
 
 async def test_an_ack_is_noted_before_its_sender_is_told(post: Post) -> None:
@@ -77,7 +77,7 @@ async def test_an_ack_is_noted_before_its_sender_is_told(post: Post) -> None:
     for _ in range(2):
         assert await post.acked("m1", "m2", "m3", "never sent") == ["m3"], "its sender knows that it is read"
     assert await post.untold("m1", "m2", "m3", "m4") == [["m4"], ["m1", "m2"]]
-    assert await post.states(post.keys.records) == ["a", "a", "r", "s"]
+    assert await post.states(post.keys.dedupe) == ["a", "a", "r", "s"]
 
 
 async def test_expiry_takes_also_what_a_device_has_pending(post: Post) -> None:
@@ -97,11 +97,11 @@ async def test_phantoms_expire_as_chats_do(post: Post) -> None:
     assert await post.expire_phantoms(first, "1-1") == 1
     assert await post.expire_phantoms(first) == 0
     assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
-    assert await post.states(post.keys.records) == ["p", "p"]
+    assert await post.states(post.keys.dedupe) == ["p", "p"]
     assert await post.send("m1") == ["stored", first, []]
     assert await post.expire_phantoms(second) == 1
     assert await post.tally() == {}
-    assert not await post.redis.exists(post.keys.phantoms)
+    assert not await post.redis.exists(post.keys.shadows)
 
 
 async def test_a_dropped_chat_expires_under_its_own_id(post: Post) -> None:
@@ -109,11 +109,11 @@ async def test_a_dropped_chat_expires_under_its_own_id(post: Post) -> None:
     (sent,) = await stored(post, "m1")
     await post.load(version=1, blocked=(ASHA,))
     await post.collect()
-    ((phantom, _),) = await post.redis.xrange(post.keys.phantoms)
+    ((phantom, _),) = await post.redis.xrange(post.keys.shadows)
     assert await post.expire_phantoms(phantom.decode()) == 1
     assert await post.expire_phantoms(phantom.decode()) == 0
     assert await post.tally() == {}
-    assert await post.states(post.keys.records) == ["p"]
+    assert await post.states(post.keys.dedupe) == ["p"]
     assert await post.send("m1") == ["stored", sent, []]
 
 
@@ -204,7 +204,7 @@ async def test_what_only_a_forgotten_device_had_to_settle_leaves_with_it(post: P
     assert await post.forget("tablet") == ["forgotten", 1]
     assert await post.groups() == ["phone"]
     assert await post.waits() == sent[1:]
-    assert await post.states(post.keys.records) == ["d", "s", "s"]
+    assert await post.states(post.keys.dedupe) == ["d", "s", "s"]
     assert (await post.tally())["n"] == 2
 
 
@@ -244,7 +244,7 @@ async def test_a_late_word_of_a_forgotten_devices_connection_does_not_bring_it_b
     assert (await (post.renew() if late == "renew" else post.release()))[0] == "gone"
     assert (await post.collect())[0] == "gone"
     assert await post.groups() == ["tablet"]
-    assert not await post.redis.hexists(post.keys.record, "dev:primary")
+    assert not await post.redis.hexists(post.keys.user, "dev:primary")
 
 
 async def test_a_forgotten_device_was_last_seen_at_its_last_sign_of_life(post: Post) -> None:
@@ -272,7 +272,7 @@ async def test_a_mailbox_is_tidied_only_when_nothing_needs_it(post: Post) -> Non
     for _ in range(2):
         assert await post.tidy() == ["busy"]  # connected
     await post.release()
-    assert await post.tidy() == ["tidied"]
+    assert await post.tidy() == ["deleted"]
     assert await post.tidy() == ["none"]
 
 
@@ -290,7 +290,7 @@ async def test_ids_never_go_back_and_devices_groups_come_back(post: Post) -> Non
         await post.expire(entry)
     await post.sweep("s1")
     await post.sweep("s2")
-    assert await post.tidy() == ["tidied"]
+    assert await post.tidy() == ["deleted"]
     assert not await post.redis.exists(post.keys.mailbox)
     _, after, _ = await post.send("m1")
     assert parts(after) > parts(ahead)
@@ -302,9 +302,9 @@ async def test_ids_never_go_back_and_devices_groups_come_back(post: Post) -> Non
 async def test_a_tidied_mailbox_does_not_come_back_to_who_is_nobody(post: Post) -> None:
     (sent,) = await stored(post, "m1")
     await post.settle(sent)
-    await post.redis.delete(post.keys.record)
-    assert await post.tidy() == ["tidied"]
-    assert not await post.redis.exists(post.keys.record)
+    await post.redis.delete(post.keys.user)
+    assert await post.tidy() == ["deleted"]
+    assert not await post.redis.exists(post.keys.user)
 
 
 async def test_a_mailbox_in_which_something_is_still_pending_stays(post: Post) -> None:

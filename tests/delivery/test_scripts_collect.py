@@ -78,8 +78,8 @@ async def test_chats_of_who_is_blocked_by_now_become_phantoms(post: Post) -> Non
     assert [entry[1][1] for entry in found[3]] == ["c", "r"]
     assert len(await post.waits()) == 2
     assert await post.tally() == {"n": 1, "b": 5, f"n:{RAVI}": 1, "pn": 2, "pb": 10, f"pn:{ASHA}": 2}
-    assert await post.states(post.keys.records) == ["p", "p", "s"]
-    assert [phantom[b"t"].decode() for _, phantom in await post.redis.xrange(post.keys.phantoms)] == sent
+    assert await post.states(post.keys.dedupe) == ["p", "p", "s"]
+    assert [phantom[b"t"].decode() for _, phantom in await post.redis.xrange(post.keys.shadows)] == sent
     assert await post.send("m0", sender=ASHA) == ["stored", sent[0], []]
     assert kept in await post.waits()
     assert await post.collect() == ["ok", "0-0", 0, []]
@@ -117,7 +117,7 @@ async def test_what_another_device_has_leaves_without_a_phantom(post: Post) -> N
     assert ids(await post.collect("new", device="tablet", server="s2", connection="c2")) == []
     assert await post.waits() == []
     assert (await post.redis.xpending(post.keys.mailbox, "phone"))["pending"] == 0
-    assert await post.states(post.keys.records) == ["d", "p"]
+    assert await post.states(post.keys.dedupe) == ["d", "p"]
     assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
 
 
@@ -128,7 +128,7 @@ async def test_an_id_named_twice_is_one_phantom(post: Post) -> None:
     await post.load(version=1, blocked=(ASHA,))
     assert ids(await post.collect("again", ids=(sent[0], sent[0]))) == []
     assert await post.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
-    assert await post.redis.xlen(post.keys.phantoms) == 1
+    assert await post.redis.xlen(post.keys.shadows) == 1
 
 
 async def test_the_block_counts_also_for_what_is_pending_or_sent_again(post: Post) -> None:
@@ -153,16 +153,16 @@ async def test_an_entry_leaves_with_all_that_counts_it(post: Post) -> None:
     await post.claim()
     sent = await filled(post, 2)
     await post.collect()
-    await post.redis.hset(post.keys.parked, sent[0], "1")
+    await post.redis.hset(post.keys.dead_letters, sent[0], "1")
     assert await post.settle(sent[0]) == 1
     before = await post.snapshot()
     assert await post.settle(sent[0], "1-1") == 0
     assert await post.snapshot() == before
     assert await post.waits() == [sent[1]]
     assert await post.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
-    assert not await post.redis.exists(post.keys.parked)
+    assert not await post.redis.exists(post.keys.dead_letters)
     assert (await post.redis.xpending(post.keys.mailbox, "primary"))["pending"] == 1
-    assert await post.states(post.keys.records) == ["s", "s"], "they stay, and are known"
+    assert await post.states(post.keys.dedupe) == ["s", "s"], "they stay, and are known"
     assert await post.settle(sent[1]) == 1
     assert await post.tally() == {}
 
@@ -175,7 +175,7 @@ async def test_with_two_devices_it_leaves_when_both_have_it(post: Post) -> None:
     for _ in range(2):
         assert await post.settle(*sent, device="phone") == 0
     assert await post.waits() == sent
-    assert await post.states(post.keys.records) == ["d"]
+    assert await post.states(post.keys.dedupe) == ["d"]
     assert ids(await post.collect("pending", device="phone")) == []
     assert ids(await post.collect("new", device="tablet", server="s2", connection="c2")) == sent
     assert await post.settle(*sent, device="phone") == 0
@@ -200,7 +200,7 @@ async def test_a_receipt_settles_without_any_count(post: Post) -> None:
     assert await post.settle(stream_id) == 1
     assert await post.settle(stream_id) == 0
     assert await post.redis.hgetall(post.keys.tally) == {}
-    assert not await post.redis.exists(post.keys.records)
+    assert not await post.redis.exists(post.keys.dedupe)
 
 
 async def test_unread_are_the_known_ones_not_read_yet(post: Post) -> None:
@@ -233,7 +233,7 @@ async def test_reading_what_waits_settles_it(post: Post) -> None:
     await post.collect()
     assert await post.mark_read("m0", "nothing") == [sent[0]]
     assert await post.waits() == [sent[1]]
-    assert await post.states(post.keys.records) == ["r", "s"]
+    assert await post.states(post.keys.dedupe) == ["r", "s"]
     before = await post.snapshot()
     assert await post.mark_read("m0") == [sent[0]]
     assert await post.snapshot() == before
@@ -244,7 +244,7 @@ async def test_a_state_only_rises(post: Post) -> None:
     await post.mark_read("m0")
     await post.settle(*sent)
     await post.expire(*sent)
-    assert await post.states(post.keys.records) == ["r"]
+    assert await post.states(post.keys.dedupe) == ["r"]
     assert await post.send("m0") == ["stored", sent[0], []]
 
 
@@ -256,10 +256,10 @@ async def test_with_two_devices_reading_on_one_leaves_it_for_the_other(post: Pos
     for _ in range(2):
         assert await post.mark_read("m0", device="phone") == sent
     assert await post.waits() == sent
-    assert await post.states(post.keys.records) == ["r"]
+    assert await post.states(post.keys.dedupe) == ["r"]
     await post.collect(device="tablet", server="s2", connection="c2")
     assert await post.settle(*sent, device="tablet") == 1
-    assert await post.states(post.keys.records) == ["r"]
+    assert await post.states(post.keys.dedupe) == ["r"]
 
 
 async def test_what_a_blocked_sender_sent_is_not_marked_read(post: Post) -> None:
@@ -278,10 +278,10 @@ async def test_what_is_read_after_a_turn_is_marked_where_it_is(post: Post) -> No
     sent = await filled(post, 1)
     await post.settle(*sent)
     await post.age_records()
-    assert [await post.turn() for _ in range(2)] == ["more", "turned"]
+    assert [await post.turn() for _ in range(2)] == ["more", "rotated"]
     assert await post.mark_read("m0") == sent
-    assert await post.states(post.keys.records_before) == ["r"]
-    assert not await post.redis.exists(post.keys.records)
+    assert await post.states(post.keys.dedupe_before) == ["r"]
+    assert not await post.redis.exists(post.keys.dedupe)
 
 
 async def test_a_read_settles_what_it_brings_along(post: Post) -> None:
@@ -314,9 +314,9 @@ async def test_what_a_caller_remembers_wrongly_counts_only_while_all_is_there(po
     await post.collect()
     sums = await post.sums(sent)
     await post.settle(sent[0])
-    assert await post.call(SETTLE, post.keys.settling, "primary", 3, *sent, *sums) == 2
+    assert await post.call(SETTLE, "primary", 3, *sent, *sums) == 2
     assert await post.tally() == {}
-    assert await post.call(SETTLE, post.keys.settling, "primary", 3, *sent, *sums) == 0
+    assert await post.call(SETTLE, "primary", 3, *sent, *sums) == 0
     assert await post.tally() == {}
 
 

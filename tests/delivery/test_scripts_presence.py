@@ -22,10 +22,10 @@ async def now_ms(post: Post) -> int:
 async def test_nobody_claims_who_is_not_loaded_or_under_another_account(redis: "Redis") -> None:
     post = Post(redis)
     for _ in range(2):
-        assert await post.claim() == ["unloaded", "", "", "", ""]
+        assert await post.claim() == ["not_cached", "", "", "", ""]
     await post.load()
     before = await post.snapshot()
-    assert await post.claim(account="account-2") == ["unloaded", "", "", "", ""]
+    assert await post.claim(account="account-2") == ["not_cached", "", "", "", ""]
     assert await post.snapshot() == before
 
 
@@ -232,9 +232,9 @@ async def test_last_seen_never_goes_back(post: Post) -> None:
 
 async def test_releasing_who_was_forgotten_makes_no_record_of_him(post: Post) -> None:
     await post.claim()
-    await post.redis.delete(post.keys.record)
+    await post.redis.delete(post.keys.user)
     assert await post.release() == ["ok"]
-    assert not await post.redis.exists(post.keys.record)
+    assert not await post.redis.exists(post.keys.user)
 
 
 async def test_what_an_asker_sees(post: Post) -> None:
@@ -250,7 +250,7 @@ async def test_what_an_asker_sees(post: Post) -> None:
 
 
 async def test_of_who_is_not_loaded_nothing_is_said(redis: "Redis") -> None:
-    assert await Post(redis).presence() == ["unloaded", ""]
+    assert await Post(redis).presence() == ["not_cached", ""]
 
 
 async def test_a_blocked_asker_sees_what_he_would_see_of_who_was_never_there(post: Post) -> None:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from delivery import keys
 from delivery.notifications import ring_command
 from delivery.redis.client import Arg
-from delivery.scripts import RECEIPT, SEND
+from delivery.scripts import STORE_CHATS, STORE_RECEIPT
 from protocol.errors import ApiError
 from tests.delivery.post import ASHA, LIMITS, MOBILE, NO_QUESTION, RAVI, RECORDS_SECONDS, Post, digest
 
@@ -16,8 +16,8 @@ from tests.delivery.post import ASHA, LIMITS, MOBILE, NO_QUESTION, RAVI, RECORDS
 async def test_nothing_is_stored_for_who_is_not_loaded(redis: "Redis") -> None:
     post = Post(redis)
     for _ in range(2):
-        assert await post.send("m1") == ["unloaded", "", []]
-        assert await post.receipt("m1") == ["unloaded", "", []]
+        assert await post.send("m1") == ["not_cached", "", []]
+        assert await post.receipt("m1") == ["not_cached", "", []]
     assert await redis.keys("*") == []
 
 
@@ -43,7 +43,7 @@ async def test_another_text_under_a_known_message_id_is_refused_and_changes_noth
     assert (await post.send("m1", "the second", sender=RAVI))[0] == "stored", "it is another's messageId"
 
 
-@pytest.mark.parametrize("state", ["settled", "read", "acked", "turned", "blocked, collected", "expired"])
+@pytest.mark.parametrize("state", ["settled", "read", "acked", "rotated", "blocked, collected", "expired"])
 async def test_another_text_is_refused_whatever_became_of_the_first(post: Post, state: str) -> None:
     await post.claim()
     _, stream_id, _ = await post.send("m1", "the first")
@@ -54,7 +54,7 @@ async def test_another_text_is_refused_whatever_became_of_the_first(post: Post, 
             assert await post.mark_read("m1") == [stream_id]
         case "acked":
             await post.acked("m1")
-        case "turned":
+        case "rotated":
             await post.age_records()
             await post.turn()
         case "blocked, collected":
@@ -68,9 +68,9 @@ async def test_another_text_is_refused_whatever_became_of_the_first(post: Post, 
 
 async def test_a_record_of_before_there_were_digests_takes_any_text(post: Post) -> None:
     _, stream_id, _ = await post.send("m1", "the first")
-    for field, record in (await post.redis.hgetall(post.keys.records)).items():
+    for field, record in (await post.redis.hgetall(post.keys.dedupe)).items():
         if field != b"since":
-            await post.redis.hset(post.keys.records, field, record.partition(b" ")[0])
+            await post.redis.hset(post.keys.dedupe, field, record.partition(b" ")[0])
     assert (await post.send("m1", "the second"))[:2] == ["stored", stream_id]
     assert await post.mark_read("m1") == [stream_id]
 
@@ -80,7 +80,7 @@ async def test_the_same_message_id_of_another_sender_is_another_chat(post: Post)
     verdict, second, _ = await post.send("m1", sender=RAVI)
     assert verdict == "stored"
     assert first != second
-    assert await post.states(post.keys.records) == ["s", "s"]
+    assert await post.states(post.keys.dedupe) == ["s", "s"]
 
 
 async def test_where_sender_ends_and_message_id_begins_is_not_guessed(post: Post) -> None:
@@ -151,7 +151,7 @@ async def test_the_blocked_get_the_same_answer_and_leave_a_phantom(post: Post) -
         assert await post.send("m1", "secret words") == ["stored", blocked[1], []]
         assert await post.send("m1", "other words") == ["reused", "", []]
     assert await post.waits() == [free[1]]
-    phantoms = await post.redis.xrange(post.keys.phantoms)
+    phantoms = await post.redis.xrange(post.keys.shadows)
     assert [(each[0].decode(), each[1]) for each in phantoms] == [
         (blocked[1], {b"f": ASHA.encode(), b"i": b"m1", b"b": b"12"})
     ]
@@ -217,14 +217,14 @@ async def test_another_account_finds_nothing_of_the_former_owners(post: Post) ->
     await post.load(version=7, blocked=(RAVI,))
     await post.send("m3", sender=RAVI)
     await post.redis.set(post.keys.last_seen, "1234")
-    await post.redis.hset(post.keys.parked, "1-1", "5")
+    await post.redis.hset(post.keys.dead_letters, "1-1", "5")
     assert {name.decode() for name in await post.redis.keys("*")} >= {
-        post.keys.records,
-        post.keys.records_before,
-        post.keys.phantoms,
+        post.keys.dedupe,
+        post.keys.dedupe_before,
+        post.keys.shadows,
     }
     assert await post.load("account-2", version=0) == ["created", "epoch-1"]
-    assert await post.redis.keys("*") == [post.keys.record.encode()]
+    assert await post.redis.keys("*") == [post.keys.user.encode()]
     assert await post.load("account-2", version=0) == ["kept", "epoch-1"]
     assert (await post.send("m1"))[0] == "stored"
 
@@ -237,7 +237,7 @@ async def test_a_receipt_is_taken_each_time_and_is_no_chat(post: Post) -> None:
     first, second = await post.redis.xrange(post.keys.mailbox)
     assert first[1] == second[1] == {b"k": b"r", b"f": ASHA.encode(), b"a": b"read", b"i": b"m1 m2"}
     assert await post.tally() == {}
-    assert not await post.redis.exists(post.keys.records)
+    assert not await post.redis.exists(post.keys.dedupe)
 
 
 async def test_a_receipt_that_comes_first_opens_the_mailbox_for_every_device(post: Post) -> None:
@@ -254,14 +254,14 @@ async def test_the_script_rings_every_server_but_the_callers_once(post: Post, ve
     await post.claim("watch", "s2", "c3")
     await post.claim("lamp", "s3", "c4", lease_ms=-1)
     async with post.redis.pubsub() as wire:
-        await wire.subscribe(*(keys.bell(server) for server in ("s1", "s2", "s3")))
+        await wire.subscribe(*(keys.channel(server) for server in ("s1", "s2", "s3")))
         for _ in range(3):
             await wire.get_message(timeout=1)
         if verb == "send":
             words = [ASHA, *LIMITS, RECORDS_SECONDS, "s1", MOBILE, 100_000, *NO_QUESTION, "m1", "hello", "digest"]
-            _, stream_id, servers, *_ = await post.call(SEND, post.keys.sending, *words)
+            _, stream_id, servers, *_ = await post.call(STORE_CHATS, *words)
         else:
-            _, stream_id, servers = await post.call(RECEIPT, post.keys.telling, ASHA, "read", "m1", "s1", MOBILE)
+            _, stream_id, servers = await post.call(STORE_RECEIPT, ASHA, "read", "m1", "s1", MOBILE)
         assert sorted(servers) == ["s1", "s2", "s2"]
         told = await wire.get_message(ignore_subscribe_messages=True, timeout=1)
         assert (told["channel"].decode(), told["data"].decode()) == ring_command("s2", MOBILE, stream_id)[1:]
@@ -272,7 +272,7 @@ async def test_a_blocked_senders_chat_rings_nobody(post: Post) -> None:
     await post.claim("phone", "s2", "c2")
     await post.load(version=1, blocked=(ASHA,))
     async with post.redis.pubsub() as wire:
-        await wire.subscribe(keys.bell("s2"))
+        await wire.subscribe(keys.channel("s2"))
         await wire.get_message(timeout=1)
         assert (await post.send("m1"))[0] == "stored"
         assert await wire.get_message(ignore_subscribe_messages=True, timeout=0.1) is None
@@ -298,7 +298,7 @@ async def send_all(post: Post, *chats: str, limits: list[Arg]) -> Any:
     for chat in chats:
         message_id, _, message = chat.partition(" ")
         words += (message_id, message or "hello", digest(message or "hello"))
-    return (await post.call(SEND, post.keys.sending, *words))[:-1]
+    return (await post.call(STORE_CHATS, *words))[:-1]
 
 
 async def test_chats_together_are_as_one_after_the_other(post: Post) -> None:

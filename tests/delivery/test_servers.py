@@ -30,12 +30,12 @@ def servers_at(link: RedisClient, **options: Any) -> Servers:
 async def test_a_heartbeat_is_listed_and_reaches_its_own_server(redis: "Redis") -> None:
     servers = servers_at(link_to(redis))
     async with redis.pubsub() as pubsub:
-        await pubsub.subscribe(keys.bell("s1"))
+        await pubsub.subscribe(keys.channel("s1"))
         assert await pubsub.get_message(timeout=2) is not None
         await servers.send_heartbeat()
         message = await pubsub.get_message(timeout=2)
     assert message is not None
-    assert message["data"] == b"h"
+    assert message["data"] == b"heartbeat"
     assert json.loads(await redis.get(keys.server("s1")))["pid"] == os.getpid()
     assert 0 < await redis.ttl(keys.server("s1")) <= 15
     assert await redis.zrange(keys.SERVERS, 0, -1) == [b"s1"]

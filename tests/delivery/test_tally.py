@@ -69,7 +69,7 @@ class Story:
         await self.post.expire(*await self.some_ids())
 
     async def expire_phantoms(self) -> None:
-        ids = [stream_id.decode() for stream_id, _ in await self.post.redis.xrange(self.post.keys.phantoms)]
+        ids = [stream_id.decode() for stream_id, _ in await self.post.redis.xrange(self.post.keys.shadows)]
         await self.post.expire_phantoms(*ids[:3], "1-1")
 
     async def read(self) -> None:
@@ -117,7 +117,7 @@ class Story:
         """Only once, or what left long ago would be new again."""
         if not self.turned:
             await self.post.age_records()
-        self.turned = await self.post.turn(count=2) in ("more", "turned") or self.turned
+        self.turned = await self.post.turn(count=2) in ("more", "rotated") or self.turned
 
 
 async def expected(post: Post) -> dict[str, int]:
@@ -127,7 +127,7 @@ async def expected(post: Post) -> dict[str, int]:
         if entry[b"k"] == b"c":
             sender, size = entry[b"f"].decode(), len(entry[b"m"])
             count.update({"n": 1, "b": size, f"n:{sender}": 1, f"b:{sender}": size})
-    for _, phantom in await post.redis.xrange(post.keys.phantoms):
+    for _, phantom in await post.redis.xrange(post.keys.shadows):
         sender, size = phantom[b"f"].decode(), int(phantom[b"b"])
         count.update({"pn": 1, "pb": size, f"pn:{sender}": 1, f"pb:{sender}": size})
     return dict(count)
@@ -136,8 +136,8 @@ async def expected(post: Post) -> dict[str, int]:
 async def records(post: Post) -> list[str]:
     """Dedupe records as they count: a letter for the state, and the streamId."""
     both = {
-        **await post.redis.hgetall(post.keys.records_before),
-        **await post.redis.hgetall(post.keys.records),
+        **await post.redis.hgetall(post.keys.dedupe_before),
+        **await post.redis.hgetall(post.keys.dedupe),
     }
     return [record.decode().partition(" ")[0] for field, record in both.items() if field not in (b"since", b"walk")]
 
@@ -145,7 +145,7 @@ async def records(post: Post) -> list[str]:
 async def believed(post: Post) -> set[str]:
     """The streamIds of what senders must think waits, as no receipt has told them anything else."""
     chats = {at.decode() for at, entry in await post.redis.xrange(post.keys.mailbox) if entry[b"k"] == b"c"}
-    phantoms = {phantom.get(b"t", at).decode() for at, phantom in await post.redis.xrange(post.keys.phantoms)}
+    phantoms = {phantom.get(b"t", at).decode() for at, phantom in await post.redis.xrange(post.keys.shadows)}
     assert {record[1:] for record in await records(post)} >= chats | phantoms
     return chats | phantoms
 
@@ -168,6 +168,6 @@ async def test_the_tally_is_what_is_there(post: Post, seed: int) -> None:
         assert counted.get("n", 0) <= 12
         assert counted.get("b", 0) <= 400
         await nothing_dangles(post)
-        dropped += sum(b"t" in phantom for _, phantom in await post.redis.xrange(post.keys.phantoms))
+        dropped += sum(b"t" in phantom for _, phantom in await post.redis.xrange(post.keys.shadows))
     assert dropped > 0
     assert len(story.first_answers) > 20

@@ -35,12 +35,12 @@ async def test_what_is_known_of_a_person_is_loaded_and_again_changes_nothing(red
     mine = people(redis, Row())
     keys = mine.keys(MOBILE)
     await mine.load(MOBILE)
-    record = await redis.hgetall(keys.record)
+    record = await redis.hgetall(keys.user)
     assert (record[b"id"], record[b"blocks"], len(record[b"epoch"])) == (b"account-1", b"2", 16)
     assert await redis.smembers(keys.blocks) == {b"9200000001"}
     assert await redis.get(keys.last_seen) == b"1234"
     await mine.load(MOBILE)
-    assert await redis.hgetall(keys.record) == record
+    assert await redis.hgetall(keys.user) == record
 
 
 async def test_every_new_record_has_an_epoch_of_its_own(redis: "Redis") -> None:
@@ -49,7 +49,7 @@ async def test_every_new_record_has_an_epoch_of_its_own(redis: "Redis") -> None:
     for _ in range(3):
         await redis.flushall()
         await mine.load(MOBILE)
-        epochs.add(await redis.hget(mine.keys(MOBILE).record, "epoch"))
+        epochs.add(await redis.hget(mine.keys(MOBILE).user, "epoch"))
     assert len(epochs) == 3
     assert await redis.get(mine.keys(MOBILE).last_seen) is None
 

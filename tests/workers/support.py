@@ -35,7 +35,7 @@ async def connected(post: Post, server: str = "s1", *, alive: bool = True, lease
 
 async def account(post: Post) -> str:
     """The account id Redis knows."""
-    found = await post.redis.hget(post.keys.record, "id")
+    found = await post.redis.hget(post.keys.user, "id")
     return found.decode() if found else ""
 
 

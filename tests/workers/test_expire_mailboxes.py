@@ -279,13 +279,13 @@ async def test_the_senders_server_is_rung(ctx: dict[str, Any], old: Old, post: P
     await asha.claim(server="s7", account=await account(asha))
     await post.send("old")
     async with post.redis.pubsub() as pubsub:
-        await pubsub.subscribe("bell:s7")
+        await pubsub.subscribe("notify:s7")
         assert await pubsub.get_message(timeout=2) is not None
         await old()
         assert await cap_all(ctx) == 1
         heard = await pubsub.get_message(timeout=2)
     assert heard is not None
-    assert heard["data"] == f"r {ASHA} {(await asha.waits())[0]}".encode()
+    assert heard["data"] == f"entry {ASHA} {(await asha.waits())[0]}".encode()
 
 
 async def test_empty_mailboxes_go_and_full_ones_stay(ctx: dict[str, Any], post: Post) -> None:
@@ -309,11 +309,11 @@ async def test_a_device_that_never_came_back_is_forgotten(ctx: dict[str, Any], p
     await post.settle(stream_id, device="phone")
     await post.sweep("s1")
     long_ago = int((time.time() - 31 * 86_400) * 1000)
-    await post.redis.hset(post.keys.record, "dev:tablet", long_ago)
+    await post.redis.hset(post.keys.user, "dev:tablet", long_ago)
     await at_once(cap_all, ctx)
     assert await post.groups() == ["phone"]
-    assert await post.redis.hexists(post.keys.record, "dev:phone")
-    assert not await post.redis.hexists(post.keys.record, "dev:tablet")
+    assert await post.redis.hexists(post.keys.user, "dev:phone")
+    assert not await post.redis.hexists(post.keys.user, "dev:tablet")
 
 
 async def test_a_run_stops_at_its_budget_and_the_next_goes_on(ctx: dict[str, Any], old: Old, post: Post) -> None:
@@ -340,11 +340,11 @@ async def test_the_records_of_who_is_looked_at_turn(ctx: dict[str, Any], post: P
     await post.settle(gone)
     sent = [(await post.send(f"w{n}"))[1] for n in range(3)]
     await cap_all(ctx)
-    assert not await post.redis.exists(post.keys.records_before), "it is not time yet"
+    assert not await post.redis.exists(post.keys.dedupe_before), "it is not time yet"
     await post.age_records()
     await at_once(cap_all, ctx)
-    assert await post.redis.ttl(post.keys.records_before) > 0
-    assert await post.states(post.keys.records) == ["s"] * 3
+    assert await post.redis.ttl(post.keys.dedupe_before) > 0
+    assert await post.states(post.keys.dedupe) == ["s"] * 3
     assert await post.send("m1") == ["stored", gone, []]
     assert [(await post.send(f"w{n}"))[1] for n in range(3)] == sent
 

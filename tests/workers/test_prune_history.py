@@ -105,7 +105,7 @@ async def test_a_run_stops_in_time_and_the_next_goes_on(
         ]
     )
     assert [await prune(ctx, modules) for _ in range(5)] == [10, 10, 10, 5, 0]
-    assert await post.redis.get(keys.place("session events")) is None
+    assert await post.redis.get(keys.job_cursor("session events")) is None
     # A young one among the first, as after a clock that was set back, is found when its time has come.
     assert [await prune(ctx, modules, session_event_days=0.000001) for _ in range(4)] == [10, 10, 0, 0]
 

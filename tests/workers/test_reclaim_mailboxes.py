@@ -22,7 +22,7 @@ async def reclaim(ctx: dict[str, Any]) -> int:
 async def bell(post: Post) -> AsyncIterator[PubSub]:
     """What server s1 hears."""
     async with post.redis.pubsub() as pubsub:
-        await pubsub.subscribe(keys.bell("s1"))
+        await pubsub.subscribe(keys.channel("s1"))
         assert await pubsub.get_message(timeout=2) is not None
         yield pubsub
 
@@ -40,7 +40,7 @@ async def test_what_lies_unread_is_rung_until_it_is_read(ctx: dict[str, Any], po
     _, stream_id, _ = await post.send("m1")
     assert [await reclaim(ctx), await reclaim(ctx)] == [1, 1]
     assert await at_once(reclaim, ctx) == [1, 1, 1, 1]
-    assert await rings(bell) == [f"r {MOBILE} ".encode()] * 6
+    assert await rings(bell) == [f"entry {MOBILE} ".encode()] * 6
     await post.collect()
     assert await at_once(reclaim, ctx) == [0, 0, 0, 0]
     await post.settle(stream_id)
@@ -55,7 +55,7 @@ async def test_what_another_server_left_is_rung(ctx: dict[str, Any], post: Post,
     await connected(post, "s1")
     await post.redis.srem(keys.people("s2"), MOBILE)
     assert await reclaim(ctx) == 1
-    assert await rings(bell) == [f"r {MOBILE} ".encode()]
+    assert await rings(bell) == [f"entry {MOBILE} ".encode()]
     assert (await post.collect("pending"))[2] == 1
     assert await reclaim(ctx) == 0
 
@@ -70,7 +70,7 @@ async def test_who_is_gone_needs_no_ring(ctx: dict[str, Any], post: Post, bell: 
 
 async def test_what_our_own_code_failed_on_is_reported(ctx: dict[str, Any], post: Post) -> None:
     await connected(post)
-    await post.redis.hset(post.keys.parked, mapping={"7-1": 5, "8-1": 4})
+    await post.redis.hset(post.keys.dead_letters, mapping={"7-1": 5, "8-1": 4})
     with capture_logs() as logs:
         await reclaim(ctx)
     errors = [(each["stream_id"], each["failures"]) for each in logs if each["log_level"] == "error"]

@@ -90,14 +90,14 @@ async def test_a_redis_that_lost_its_last_seconds_has_the_changes_compared_again
 ) -> None:
     await enrol(ASHA)
     (person,) = await loaded(post, 1)
-    place = keys.place("blocks changed")
+    place = keys.job_cursor("blocks changed")
     before = await post.redis.get(place)
     await missed(person.keys.mobile, ASHA)
     await User.all().update(blocks_changed_at=LONG_AGO)
     await modules.mend_blocks.mend_changed(ctx["chores"], modules.chores.Budget(60))
     assert await behind([person]) == []
     await person.redis.delete(person.keys.blocks, place)
-    await person.redis.hset(person.keys.record, "blocks", 0)
+    await person.redis.hset(person.keys.user, "blocks", 0)
     if before:
         await post.redis.set(place, before)
     await modules.mend_blocks.mend_changed(ctx["chores"], modules.chores.Budget(60))
@@ -120,9 +120,9 @@ async def test_the_walk_over_all_finds_what_an_older_server_changed_and_is_resum
     assert runs[-1] == 0
     assert await behind(people) == []
     # Through: for an hour nobody is compared.
-    await people[0].redis.hset(people[0].keys.record, "blocks", 0)
+    await people[0].redis.hset(people[0].keys.user, "blocks", 0)
     assert await modules.mend_blocks.mend_blocks(ctx) == 0
-    await post.redis.delete(keys.place("blocks"))
+    await post.redis.delete(keys.job_cursor("blocks"))
     await asyncio.sleep(0)
     assert sum([await modules.mend_blocks.mend_blocks(ctx) for _ in range(8)]) == 1
 

@@ -45,7 +45,7 @@ class Town:
         link = link_to(self.redis)
         for some in _by(1000, self.people):
             args = ["epoch", 0, ""]
-            await asyncio.gather(*[link.call(LOAD, each.everything(), [each.mobile, *args]) for each in some])
+            await asyncio.gather(*[link.call(LOAD, each.of(LOAD), [each.mobile, *args]) for each in some])
 
     async def connect(self, server: str, people: list[Person], *, alive: bool) -> None:
         """They hold a lease there."""
@@ -136,19 +136,19 @@ async def test_every_chore_gets_on_with_a_redis_that_is_far_away(
     # Nobody is stuck but those to whom somebody wrote: they have no group, so nobody is rung.
     for _ in range(3):
         await timed(modules.reclaim_mailboxes.reclaim_mailboxes, ctx)
-        if not await redis.exists(keys.place("reclaim")):
+        if not await redis.exists(keys.job_cursor("reclaim")):
             break
-    assert not await redis.exists(keys.place("reclaim"))
+    assert not await redis.exists(keys.job_cursor("reclaim"))
 
     await timed(modules.mend_blocks.mend_blocks, ctx)
     await timed(modules.prune_history.prune_history, ctx)
 
     later(monkeypatch, ctx)
     runs, expired = 0, 0
-    while (runs == 0 or await redis.get(keys.CAP_CURSOR) != b"0") and runs < 10:
-        before = await redis.get(keys.CAP_CURSOR)
+    while (runs == 0 or await redis.get(keys.EXPIRY_CURSOR) != b"0") and runs < 10:
+        before = await redis.get(keys.EXPIRY_CURSOR)
         expired += (await timed(modules.cap_mailboxes.cap_mailboxes, ctx))[1]
-        assert await redis.get(keys.CAP_CURSOR) != before, "a run that saves no place would begin again for ever"
+        assert await redis.get(keys.EXPIRY_CURSOR) != before, "a run that saves no place would begin again for ever"
         runs += 1
     # And some receipts of these, which are as old as their chats by this clock.
     assert expired >= 300
@@ -244,7 +244,7 @@ async def test_whoever_walks_all_who_are_connected_goes_on_where_the_last_run_st
     await modules.reclaim_mailboxes.reclaim_mailboxes(ctx)
     assert 0 < len(seen) < 600
     runs = 1
-    while await redis.exists(keys.place("reclaim")) and runs < 100:
+    while await redis.exists(keys.job_cursor("reclaim")) and runs < 100:
         await modules.reclaim_mailboxes.reclaim_mailboxes(ctx)
         runs += 1
     assert set(seen) == {each.mobile for each in town.people}
@@ -260,7 +260,7 @@ class OneStep:
         return
 
 
-@pytest.mark.parametrize("broken", ["mailbox", "leases", "parked", "record", "phantoms", "records"])
+@pytest.mark.parametrize("broken", ["mailbox", "leases", "dead_letters", "user", "shadows", "dedupe"])
 async def test_a_broken_key_of_one_person_costs_nobody_else(
     ctx: dict[str, Any], redis: "Redis", modules: Modules, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -275,7 +275,7 @@ async def test_a_broken_key_of_one_person_costs_nobody_else(
     await modules.reclaim_mailboxes.reclaim_mailboxes(ctx)
     later(monkeypatch, ctx)
     await modules.cap_mailboxes.cap_mailboxes(ctx)
-    assert await redis.get(keys.CAP_CURSOR) == b"0"
+    assert await redis.get(keys.EXPIRY_CURSOR) == b"0"
     for each in others:
         assert not await redis.exists(each.leases)
         assert not await redis.exists(each.mailbox)

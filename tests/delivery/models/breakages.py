@@ -5,14 +5,14 @@ from typing import Final
 
 from tests.delivery.models.rough_link import Breakage
 
-REMOVAL: Final = ("settle", "collect", "mark_read", "expire", "forget")
+REMOVAL: Final = ("settle", "fetch", "mark_read", "expire", "forget_device")
 NO_COUNTING_DOWN: Final = """
   if (command == 'HSET' or command == 'HDEL') and string.sub(said[1], 1, 6) == 'tally:' then return 0 end"""
 NO_BLOCKS: Final = "if command == 'SISMEMBER' then return 0 end"
 NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(said[1], 1, 5) == 'seen:' then return 1 end"
 
-EVIDENCE: Final = "return now - math.max(late, 0) - tonumber(age), now"
-PASSED: Final = "local function passed_by_others(mailbox, groups, mine, id)"
+ALIVE_AT: Final = "return now - math.max(late, 0) - tonumber(age), now"
+SETTLED: Final = "local function settled_by_others(mailbox, groups, own, id)"
 
 
 def _tap(*scripts: str, lua: str) -> Breakage:
@@ -29,40 +29,44 @@ OF_MAILBOXES: Final = {
         "settle", "if compare_ids(id, group.read) > 0 then return false end", ""
     ),
     "a lease that is over outlives its device": _tap(
-        "forget", lua="if command == 'HDEL' and string.sub(said[1], 1, 7) == 'leases:' then return 0 end"
+        "forget_device", lua="if command == 'HDEL' and string.sub(said[1], 1, 7) == 'leases:' then return 0 end"
     ),
     "a forgotten device settles for the one that is left": _instead(
-        "settle", PASSED, f"{PASSED} if #groups == 1 then return true end"
+        "settle", SETTLED, f"{SETTLED} if #groups == 1 then return true end"
     ),
     "settling counts for devices that have not acked": _tap(
         "settle", lua="if command == 'XPENDING' then return {} end"
     ),
     "counters are not lowered": _tap(*REMOVAL, lua=NO_COUNTING_DOWN),
-    "phantoms are not counted down": _tap("expire_phantoms", lua=NO_COUNTING_DOWN),
-    "a send does not look at blocks": _tap("send", lua=NO_BLOCKS),
-    "a collection does not look at blocks": _tap("collect", lua=NO_BLOCKS),
-    "a blocked sender's chats are read": _tap("unread", "mark_read", lua=NO_BLOCKS),
+    "phantoms are not counted down": _tap("expire_shadows", lua=NO_COUNTING_DOWN),
+    "a send does not look at blocks": _tap("store_chats", lua=NO_BLOCKS),
+    "a collection does not look at blocks": _tap("fetch", lua=NO_BLOCKS),
+    "a blocked sender's chats are read": _tap("find_unread", "mark_read", lua=NO_BLOCKS),
     "a send does not look for a record": _tap(
-        "send", lua="if command == 'HMGET' and string.sub(said[1], 1, 5) == 'seen:' then return {} end"
+        "store_chats", lua="if command == 'HMGET' and string.sub(said[1], 1, 5) == 'seen:' then return {} end"
     ),
-    "a send leaves no record": _tap("send", lua=NO_WRITING_RECORDS),
-    "another text under a known messageId is told sent": _instead("send", "not has_text(record, digest)", "false"),
+    "a send leaves no record": _tap("store_chats", lua=NO_WRITING_RECORDS),
+    "another text under a known messageId is told sent": _instead(
+        "store_chats", "not has_text(record, digest)", "false"
+    ),
     "a text is forgotten when its chat becomes a phantom": _instead(
-        "expire", "'p' .. string.sub(found[field], 2)", "'p' .. id"
+        "expire", "SHADOWED .. string.sub(found[field], 2)", "SHADOWED .. id"
     ),
     "a text is forgotten when its chat is read": _instead(
-        "mark_read", "return state .. string.sub(record, 2)", "return state .. place_in(record)"
+        "mark_read", "return state .. string.sub(record, 2)", "return state .. stream_id_in(record)"
     ),
     "a settled chat takes the records along": _tap(
         "settle", lua="if command == 'XDEL' then run('DEL', 'seen:' .. string.sub(said[1], 9)) end"
     ),
     "a read chat is not marked": _tap("mark_read", lua=NO_WRITING_RECORDS),
-    "the number of chats has no limit": _instead("send", "chats < most_chats", "true"),
-    "the bytes have no limit": _instead("send", "bytes + #message <= most_bytes", "true"),
-    "one sender has no limit": _instead("send", "mine < most_mine", "true"),
-    "one sender's bytes have no limit": _instead("send", "size + #message <= most_size", "true"),
+    "the number of chats has no limit": _instead("store_chats", "chats < most_chats", "true"),
+    "the bytes have no limit": _instead("store_chats", "bytes + #message <= most_bytes", "true"),
+    "one sender has no limit": _instead("store_chats", "of_sender < most_of_sender", "true"),
+    "one sender's bytes have no limit": _instead(
+        "store_chats", "bytes_of_sender + #message <= most_bytes_of_sender", "true"
+    ),
     "a cap drops what is oldest": _tap(
-        "send",
+        "store_chats",
         lua="""
     if command == 'XADD' and string.sub(said[1], 1, 8) == 'mailbox:' then
       local id = run(command, unpack(said, 1, most))
@@ -70,48 +74,56 @@ OF_MAILBOXES: Final = {
       return id
     end""",
     ),
-    "phantoms are stored as chats": _instead("send", "if blocked then return 'p'", "if false then return 'p'"),
-    "a chat expires and nobody is told": _tap(
-        "receipt", lua="if command == 'XADD' and ARGV[2] == 'expired' then return '1-0' end"
+    "phantoms are stored as chats": _instead(
+        "store_chats", "if blocked then\n    return SHADOWED", "if false then\n    return SHADOWED"
     ),
-    "nobody notes an ack": _tap("acked", lua=NO_WRITING_RECORDS),
-    "an acked chat that becomes a phantom is forgotten": _instead("expire", ">= RANK.d", ">= RANK.a"),
+    "a chat expires and nobody is told": _tap(
+        "store_receipt", lua="if command == 'XADD' and ARGV[2] == 'expired' then return '1-0' end"
+    ),
+    "nobody notes an ack": _tap("note_acknowledged", lua=NO_WRITING_RECORDS),
+    "an acked chat that becomes a phantom is forgotten": _instead(
+        "expire", ">= RANK[DELIVERED]", ">= RANK[ACKNOWLEDGED]"
+    ),
     "what is in flight expires": _instead("expire", "or not in_flight(id) then", "or true then"),
     "what expires leaves before its sender is told": _instead(
-        "expire", "if haunt(keys, KEYS[7], id, said)", "if false"
+        "expire", "if make_shadow(keys, shadows, id, values)", "if false"
     ),
-    "anybody collects": _instead("collect", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end", ""),
-    "a lease that is over collects": _instead("collect", "lease.till <= now_ms()", "false"),
+    "anybody collects": _instead("fetch", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end", ""),
+    "a lease that is over collects": _instead("fetch", "lease.ends_at <= now_ms()", "false"),
     "a new device gets no place": _tap("claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then return 0 end"),
     "a new device does not get what waits": _tap(
         "claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then said[4] = '$' end"
     ),
-    "old blocks undo newer ones": _instead("load", "tonumber(ARGV[3]) > version", "true"),
-    "a new owner finds the former one's": _instead("load", "redis.call('DEL', unpack(KEYS))", ""),
-    "a mailbox is tidied away from those connected": _instead("tidy", "#live_servers(KEYS[3]) > 0", "false"),
-    "the last device takes what waits with it": _tap(
-        "forget", lua="if command == 'XGROUP' and said[1] == 'CREATE' then said[4] = '$' end"
+    "old blocks undo newer ones": _instead(
+        "load", "tonumber(blocks_version) > tonumber(redis.call('HGET', user, BLOCKS_VERSION) or '-1')", "true"
     ),
-    "nobody is rung for what is stuck": _instead("stuck", "if stuck then", "if false then"),
+    "a new owner finds the former one's": _instead(
+        "load", "redis.call('DEL', user, blocks,", "table.concat({user, blocks,"
+    ),
+    "a mailbox is tidied away from those connected": _instead("delete_empty", "#live_servers(leases) > 0", "false"),
+    "the last device takes what waits with it": _tap(
+        "forget_device", lua="if command == 'XGROUP' and said[1] == 'CREATE' then said[4] = '$' end"
+    ),
+    "nobody is rung for what is stuck": _instead("find_stuck", "if stuck then", "if false then"),
 }
 """Name -> what the machine of mailboxes must find."""
 
 OF_PRESENCE: Final = {
     "anybody releases": _instead("release", "if verdict ~= 'ok'", "if verdict == 'gone'"),
     "a renewal takes a replaced lease back": _instead("renew", "if verdict ~= 'ok'", "if verdict == 'gone'"),
-    "a renewal counts from now": _instead("renew", EVIDENCE, "return now, now"),
-    "a claim counts from now": _instead("claim", EVIDENCE, "return now, now"),
-    "who is silent claims": _instead("claim", "till <= now then", "false then"),
+    "a renewal counts from now": _instead("renew", ALIVE_AT, "return now, now"),
+    "a claim counts from now": _instead("claim", ALIVE_AT, "return now, now"),
+    "who is silent claims": _instead("claim", "ends_at <= now then", "false then"),
     "a lost lease is claimed from a newer connection": _instead(
-        "claim", "ARGV[7] == 'again' and held", "false and held"
+        "claim", "mode == 'again' and held_by_another", "false and held_by_another"
     ),
     "a claim does not tell whom it replaces": _instead(
-        "claim", "if held == 'replaced' then before", "if false then before"
+        "claim", "if held == 'replaced' then server_before", "if false then server_before"
     ),
-    "a lease that is over is shown": _instead("presence", "if lease.till > now then", "if true then"),
-    "the blocked see presence": _tap("presence", lua=NO_BLOCKS),
-    "a sweep leaves ghosts": _instead("sweep", "elseif lease.till - now > longest then", "elseif false then"),
-    "a sweep ends everyone's lease": _instead("sweep", "lease.till <= now or", "true or"),
+    "a lease that is over is shown": _instead("read_presence", "if lease.ends_at > now then", "if true then"),
+    "the blocked see presence": _tap("read_presence", lua=NO_BLOCKS),
+    "a sweep leaves ghosts": _instead("sweep", "elseif lease.ends_at - now > lease_ms then", "elseif false then"),
+    "a sweep ends everyone's lease": _instead("sweep", "lease.ends_at <= now or", "true or"),
     "a release is not written down": _tap("release", lua="if command == 'SET' then return 'OK' end"),
 }
 """Name -> what the machine of presence must find."""

@@ -93,7 +93,7 @@ class LeaseMachine(RoughMachine):
             return (await self.office.presence.last_seen(mobile, asker),)
 
         (seen,), modelled = self.perform(
-            "presence", told, lambda _: None if asker in slot.blocked else slot.book.presence(), fault
+            "read_presence", told, lambda _: None if asker in slot.blocked else slot.book.presence(), fault
         )
         assert seen == modelled
         return seen

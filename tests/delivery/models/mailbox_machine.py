@@ -60,7 +60,7 @@ class MailboxMachine(PostMachine):
             self.let_go(slot.book.leases[device].holder, 0, fault)
         limit = [] if ago is None else [slot.devices.get(device, 0) + ago]
         verdict, modelled = self.perform(
-            "forget",
+            "forget_device",
             lambda: self.office.presence.devices.forget(mobile, device, *limit),
             lambda _: slot.forget(device, *limit),
             fault,
@@ -85,7 +85,10 @@ class MailboxMachine(PostMachine):
     def looks(self, mobile: str, too_long: int, number: int, asker: str, fault: Fault) -> None:
         """The job looks for what is stuck; somebody asks who is online; our own code fails on an entry."""
         servers, modelled = self.perform(
-            "stuck", lambda: self.office.stuck(mobile, too_long), lambda _: self.slots[mobile].stuck(too_long), fault
+            "find_stuck",
+            lambda: self.office.stuck(mobile, too_long),
+            lambda _: self.slots[mobile].stuck(too_long),
+            fault,
         )
         assert servers == modelled
         self.ask(mobile, asker, fault)

@@ -15,7 +15,7 @@ from delivery.in_flight import Landed
 from delivery.mailbox import Mailbox, Mode
 from delivery.presence import ClaimMode, Holder, Presence, Silent, Superseded, Unproven
 from delivery.redis.client import RedisClient
-from delivery.scripts import STUCK, SWEEP
+from delivery.scripts import FIND_STUCK, SWEEP
 from delivery.user_records import UserRecords
 from protocol.entries import Chat, Entry
 from protocol.errors import ApiError
@@ -154,14 +154,14 @@ class Office:
     async def sweep(self, mobile: str, gone: str) -> list[str]:
         """The devices whose leases ended."""
         keys, lease_ms = self.people.keys(mobile), int(self.settings.lease_seconds * 1000)
-        ended = await self.link.call(SWEEP, [keys.leases, keys.last_seen], [lease_ms, gone])
+        ended = await self.link.call(SWEEP, keys.of(SWEEP), [lease_ms, gone])
         return sorted(device.decode() for device, *_ in ended)
 
     async def stuck(self, mobile: str, too_long_ms: int) -> list[str]:
         """The servers to ring."""
         keys = self.people.keys(mobile)
         return sorted(
-            server.decode() for server in await self.link.call(STUCK, [keys.leases, keys.mailbox], [too_long_ms])
+            server.decode() for server in await self.link.call(FIND_STUCK, keys.of(FIND_STUCK), [too_long_ms])
         )
 
     def before(self, limit_ms: int) -> tuple[float, int]:

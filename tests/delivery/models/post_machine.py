@@ -68,15 +68,15 @@ class PostMachine(LeaseMachine):
     def aside(self, ran: Ran) -> None:
         slot = self.slots[self.owner(ran)]
         match ran.name:
-            case "receipt":
+            case "store_receipt":
                 self.receipt(slot, ran)
             case "expire":
                 slot.expire([place(arg) for arg in ran.args if isinstance(arg, bytes)])
-            case "expire_phantoms":
+            case "expire_shadows":
                 slot.expire_phantoms(self.before_ms)
-            case "tidy":
+            case "delete_empty":
                 assert ran.reply == [slot.tidy().encode()]
-            case "turn" | "untold":
+            case "rotate_dedupe" | "find_unacknowledged":
                 pass  # what is remembered, and for how long, shows in the answers
             case _:
                 super().aside(ran)
@@ -133,7 +133,9 @@ class PostMachine(LeaseMachine):
                     del slot.records[sender, name]
             return slot.deposit(sender, chats)
 
-        deposited, places = self.perform("send", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault)
+        deposited, places = self.perform(
+            "store_chats", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault
+        )
         assert deposited.stream_ids == [at if isinstance(at, ApiError) else named(at) for at in places]
         self.check_rings(slot, deposited, slot.must_ring_for(sender, chats))
         for at, (name, _) in zip(places, chats, strict=True):
@@ -182,7 +184,7 @@ class PostMachine(LeaseMachine):
             return verdict, after, read, [before[at] for at in places]
 
         (verdict, after, read, entries), modelled = self.perform(
-            "collect", lambda: self.office.collect(holder, mode, count, cursor, ids, through), model, fault
+            "fetch", lambda: self.office.collect(holder, mode, count, cursor, ids, through), model, fault
         )
         assert (verdict, place(after), read, entries) == modelled
         assert not self.standing[holder.mobile] & {entry.sender for entry in entries if isinstance(entry, Chat)}
@@ -267,12 +269,12 @@ class PostMachine(LeaseMachine):
             await noted
             return "noted"
 
-        self.perform("acked", note, lambda _: slot.acked(sender, names), fault)
+        self.perform("note_acknowledged", note, lambda _: slot.acked(sender, names), fault)
 
     def tell(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
         slot = self.slots[sender]
         deposit, at = self.perform(
-            "receipt",
+            "store_receipt",
             lambda: self.office.mailbox.deposit_receipt(sender, holder.mobile, "delivered", names),
             lambda ran: self.receipt(slot, ran),
             fault,
@@ -310,7 +312,7 @@ class PostMachine(LeaseMachine):
     def check_unread(self, slot: Slot, sender: str, names: list[str]) -> None:
         """Which are known, and not read yet."""
         unread, modelled = self.perform(
-            "unread",
+            "find_unread",
             lambda: self.office.mailbox.unread(slot.mobile, sender, names),
             lambda _: slot.unread(sender, names),
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, Literal, NamedTuple
@@ -67,7 +67,7 @@ def dressed(script: Script, breakage: Breakage | None) -> Script:
             raise LookupError(f"{script.name} does not say {before!r} any more")
         rest = rest.replace(before, after)
     text = first + prelude + rest
-    return Script(script.name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return replace(script, text=text, sha=sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 class RoughLink(RedisClient):

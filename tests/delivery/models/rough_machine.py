@@ -96,7 +96,7 @@ class RoughMachine(RuleBasedStateMachine):
         if ran.name == "load":
             account, epoch, version, seen, *blocked = args
             slot.load(account, epoch, int(version), blocked, int(seen) if seen else None)
-        elif ran.name == "forget":
+        elif ran.name == "forget_device":
             slot.forget(args[0])
         elif ran.name != "write":  # a plain command, allowed at maxmemory: its caller looks at what it did
             raise AssertionError(f"{ran.name} was not expected")

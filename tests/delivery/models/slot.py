@@ -78,7 +78,7 @@ class Slot(Shelf):
 
     def claim(self, holder: Holder, account: str, age: int, mode: ClaimMode) -> tuple[str, Holder | None]:
         if self.account != account:
-            return "unloaded", None
+            return "not_cached", None
         if mode != "proven" and self.book.held(holder) == "replaced" and self.book.live(holder.device):
             return ("replaced" if mode == "again" else "unproven"), None
         if mode == "again" and age >= self.lease_ms:
@@ -122,7 +122,7 @@ class Slot(Shelf):
         if self.entries or self.book.servers() or any(group.pending for group in self.groups.values()):
             return "busy"
         self.exists, self.groups = False, {}
-        return "tidied"
+        return "deleted"
 
     # ---- collect and settle
 

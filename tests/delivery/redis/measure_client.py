@@ -15,7 +15,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from delivery.redis.client import RedisClient
-from delivery.scripts import PRESENCE
+from delivery.scripts import READ_PRESENCE
 from settings import Settings
 from tools.devstack.valkey import Valkey
 
@@ -42,7 +42,7 @@ class Joined:
         asked, self._asked = self._asked, []
         async with self._redis.pipeline(transaction=False) as pipe:
             for _ in asked:
-                pipe.evalsha(PRESENCE.sha, len(KEYS), *KEYS, "9200000001")
+                pipe.evalsha(READ_PRESENCE.sha, len(KEYS), *KEYS, "9200000001")
             for answer, reply in zip(asked, await pipe.execute(), strict=True):
                 answer.set_result(reply)
 
@@ -65,12 +65,12 @@ async def measure(url: str) -> None:
         redis_url=url, database_url="postgres://nobody@127.0.0.1/none", jwt_secret=secrets.token_hex(24)
     )  # type: ignore[arg-type]
     redis, link = Redis.from_url(url), RedisClient(settings)
-    await redis.script_load(PRESENCE.text)
+    await redis.script_load(READ_PRESENCE.text)
     joined = Joined(redis)
     ways: dict[str, Call] = {
-        "redis-py, awaited": lambda: redis.evalsha(PRESENCE.sha, len(KEYS), *KEYS, "9200000001"),  # type: ignore[dict-item]
+        "redis-py, awaited": lambda: redis.evalsha(READ_PRESENCE.sha, len(KEYS), *KEYS, "9200000001"),  # type: ignore[dict-item]
         "redis-py, joined by the tick": joined.call,
-        "delivery.redis.client": lambda: link.call(PRESENCE, KEYS, ["9200000001"]),
+        "delivery.redis.client": lambda: link.call(READ_PRESENCE, KEYS, ["9200000001"]),
     }
     rounds = [{name: await cost(call) for name, call in ways.items()} for _ in range(ROUNDS)]
     for name in ways:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from delivery.redis import client as module
 from delivery.redis.client import RedisClient
-from delivery.scripts import PRESENCE
+from delivery.scripts import READ_PRESENCE
 from protocol.errors import ApiError
 from settings import Settings
 from tests.support.links import link_to
@@ -52,7 +52,7 @@ def link(redis: "Redis") -> RedisClient:
 async def test_a_script_that_redis_forgot_is_loaded_again(link: RedisClient, redis: "Redis") -> None:
     for _ in range(2):
         await redis.script_flush()
-        assert await link.call(PRESENCE, KEYS, ["9200000001"]) == [b"unloaded", b""]
+        assert await link.call(READ_PRESENCE, KEYS, ["9200000001"]) == [b"not_cached", b""]
 
 
 async def test_a_pipeline_answers_in_order(link: RedisClient) -> None:
@@ -123,7 +123,7 @@ async def test_a_command_without_a_reply_arrives_and_its_failure_harms_no_other(
 async def test_a_redis_that_does_not_listen_is_unavailable(tmp_path: Path) -> None:
     link = linked(f"unix://{tmp_path / 'none.sock'}")
     started = time.monotonic()
-    for work in (link.command("PING"), link.call(PRESENCE, KEYS, ["x"]), link.pipeline([("PING",)])):
+    for work in (link.command("PING"), link.call(READ_PRESENCE, KEYS, ["x"]), link.pipeline([("PING",)])):
         with pytest.raises(ApiError, match="unavailable"):
             await work
     assert time.monotonic() - started < 3 * (0.4 + module.CHECK_SECONDS + 0.2)
@@ -164,7 +164,7 @@ async def test_a_restart_is_survived(own: RedisClient, own_valkey: Valkey) -> No
         await own.command("GET", "a")
     own_valkey.start()
     assert await own.command("GET", "a") == b"1"
-    assert await own.call(PRESENCE, KEYS, ["9200000001"]) == [b"unloaded", b""]
+    assert await own.call(READ_PRESENCE, KEYS, ["9200000001"]) == [b"not_cached", b""]
 
 
 async def test_commands_sent_before_redis_is_there_run_when_it_comes(own: RedisClient, own_valkey: Valkey) -> None:

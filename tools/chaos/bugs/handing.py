@@ -164,7 +164,7 @@ BUGS: Final = [
     Bug(
         "requeued",
         "What the connection before did not ack is put into the mailbox anew, under another streamId.",
-        *("I2", "arrived twice, as two entries", broken(tap("collect", lua=REQUEUE))),
+        *("I2", "arrived twice, as two entries", broken(tap("fetch", lua=REQUEUE))),
         RESTLESS,
         quick=True,
     ),

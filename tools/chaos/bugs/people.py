@@ -58,7 +58,7 @@ def load_no_blocks() -> None:
 
 def ask_blocks_before() -> None:
     """Whether a block stands is asked by the server, and remembered; the scripts do not look."""
-    broken(tap("send", "collect", lua=NO_BLOCKS))()
+    broken(tap("store_chats", "fetch", lua=NO_BLOCKS))()
     send_soon = Messenger.send_soon
     known: dict[tuple[str, str], tuple[float, bool]] = {}
 

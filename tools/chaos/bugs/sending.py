@@ -75,7 +75,7 @@ def race() -> None:
 
 def ring_first() -> None:
     """The servers are rung, and then the chats are stored."""
-    broken(tap("send", lua="if command == 'PUBLISH' then return 0 end"))()
+    broken(tap("store_chats", lua="if command == 'PUBLISH' then return 0 end"))()
 
     async def ring_and_store(
         self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any
@@ -127,7 +127,7 @@ LOOK: Final = "local record = records[field]\n"
 MAKE_ROOM: Final = """
   while not record and chats >= most_chats do
     chats = chats - 1
-    redis.call('XTRIM', KEYS[2], 'MAXLEN', chats)
+    redis.call('XTRIM', mailbox, 'MAXLEN', chats)
   end
 """
 AWAY: Final = Scene(before=8.0, rate=120.0, often={"tunnel": 2.5})
@@ -173,13 +173,13 @@ BUGS: Final = [
     Bug(
         "mailbox-trimmed",
         "A mailbox keeps its newest ten entries (MAXLEN), and drops what is older.",
-        *("I1", "never arrived", broken(tap("send", "receipt", lua=_trimming(10)))),
+        *("I1", "never arrived", broken(tap("store_chats", "store_receipt", lua=_trimming(10)))),
         AWAY,
     ),
     Bug(
         "cap-drops",
         "A full mailbox drops its oldest chat instead of refusing the newest.",
-        *("I1", "never arrived", broken(instead("send", LOOK, LOOK + MAKE_ROOM))),
+        *("I1", "never arrived", broken(instead("store_chats", LOOK, LOOK + MAKE_ROOM))),
         Scene(before=8.0, rate=120.0, knobs={"MAILBOX_LIMIT": "12"}, often={"tunnel": 2.5}),
     ),
     Bug(
