@@ -20,6 +20,7 @@ from protocol.stored_entries import CHAT, LAYOUTS, RECEIPT, Layout
 FOLDER: Final = Path(__file__).with_name("lua")
 _USE: Final = re.compile(r"^--@use (_\w+)\n", re.MULTILINE)
 _KEY: Final = re.compile(r"^local (\w+) = KEYS\[\d+\]", re.MULTILINE)
+_FUNCTION: Final = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 _COMMENT: Final = re.compile(r"--[^\n]*")
 
 
@@ -104,10 +105,24 @@ def _with_fragments(source: str, included: set[str]) -> str:
     return _USE.sub(insert, source)
 
 
+def _without_unused(text: str) -> str:
+    """Drop the functions of fragments that this script does not call. Each run of a script makes a closure of every
+    function in it, which costs Redis up to a tenth of a short script's time."""
+    while True:
+        code = _COMMENT.sub("", text)
+        unused = [name for name in _FUNCTION.findall(code) if len(re.findall(rf"\b{name}\b", code)) == 1]
+        if not unused:
+            return text
+        for name in unused:
+            text = re.sub(
+                rf"(--[^@\n][^\n]*\n)*^local function {name}\(.*?^end\n", "", text, flags=re.MULTILINE | re.DOTALL
+            )
+
+
 def read(name: str) -> Script:
     """Put a script together from its file and what it uses."""
     source = (FOLDER / f"{name}.lua").read_text()
-    whole = _with_fragments(source, set())
+    whole = _without_unused(_with_fragments(source, set()))
     text = _USE.sub(lambda match: _mentioned(GENERATED[match[1]], whole), whole)
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha, tuple(_KEY.findall(source)))

@@ -16,7 +16,7 @@ end
 
 local function record_fields(sender, message_ids)
   local fields = {}
-  for i, message_id in ipairs(message_ids) do fields[i] = record_field(sender, message_id) end
+  for i = 1, #message_ids do fields[i] = record_field(sender, message_ids[i]) end
   return fields
 end
 

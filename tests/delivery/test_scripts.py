@@ -136,6 +136,13 @@ def test_a_fragment_is_put_in_once(path: Path) -> None:
     assert sorted(functions) == sorted(set(functions))
 
 
+@pytest.mark.parametrize("path", VERBS, ids=_name)
+def test_a_script_has_no_function_that_it_does_not_call(path: Path) -> None:
+    code = code_of(scripts.read(path.stem).text)
+    functions = re.findall(r"^local function (\w+)", code, re.MULTILINE)
+    assert [name for name in functions if len(re.findall(rf"\b{name}\b", code)) == 1] == []
+
+
 def test_what_is_generated_says_what_python_says() -> None:
     stored = scripts.GENERATED["_stored_entries"]
     assert stored["CHAT_SENDER"] == f"local CHAT_SENDER = {CHAT.index('sender') + 1}"
