@@ -216,6 +216,7 @@ def connection_text(found: Mapping[str, Any]) -> str:
         f"objects of a connection: {sum(found['objects'].values())}, with {found['references']} references;"
         f" knot {found['knot']}, reference circles {found['circles']}"
         f" (through transports, timers and tasks as well: {found['circles_with_loop']})\n{objects}"
+        + "".join(f"\n{count:6}  {name}, apart from them" for name, count in found["apart"].items())
     )
 
 

@@ -112,21 +112,38 @@ class Recording:
 def describe(objects: Iterable[object], product: Product) -> dict[str, Any]:
     """The objects of one connection: how many of each class, and how they refer to each other.
 
-    ``knot`` is the size of the largest set of objects that all reach each other, ``circles`` the number of elementary
-    circles. ``circles_with_loop`` also follows references through objects of libraries (transports, timers, tasks).
+    Those are the most objects that hang together by references in any direction; ``apart`` are the others (an event
+    that waits to be written, for instance). ``knot`` is the size of the largest set of objects that all reach each
+    other, ``circles`` the number of elementary circles. ``circles_with_loop`` also follows references through objects
+    of libraries (transports, timers, tasks).
     """
     nodes = {id(each): each for each in objects}
     graph, with_loop = (
         {key: _references(each, nodes, product, through_libraries=through) for key, each in nodes.items()}
         for through in (False, True)
     )
+    together = _together(with_loop)
     return {
-        "objects": dict(Counter(f"{type(each).__module__}.{type(each).__qualname__}" for each in nodes.values())),
+        "objects": _classes(nodes[key] for key in nodes if key in together),
+        "apart": _classes(nodes[key] for key in nodes if key not in together),
         "references": sum(map(len, graph.values())),
         "knot": max((len(each) for each in _components(graph)), default=0),
         "circles": count_circles(graph),
         "circles_with_loop": count_circles(with_loop),
     }
+
+
+def _classes(objects: Iterable[object]) -> dict[str, int]:
+    return dict(Counter(f"{type(each).__module__}.{type(each).__qualname__}" for each in objects))
+
+
+def _together(graph: Graph) -> set[int]:
+    """The largest set of nodes that hang together by references in any direction."""
+    both_ways: Graph = {node: set(graph[node]) for node in graph}
+    for node, others in graph.items():
+        for other in others:
+            both_ways[other].add(node)
+    return max(({node} | _reachable(both_ways, node) for node in graph), key=len, default=set())
 
 
 def _references(start: object, nodes: dict[int, object], product: Product, *, through_libraries: bool) -> set[int]:
