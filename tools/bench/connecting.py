@@ -87,14 +87,14 @@ async def _wait(done: Callable[[], bool]) -> None:
 
 
 WARM = 100
-"""Connections that are there before the first look at the memory: what the first ones load, they all share."""
+"""Connections opened before the first measurement of memory: what the first ones load is shared by all."""
 IDLE_REST_SECONDS = 3.0
 
 
 async def idle(environment: Environment, *, connections: int, seconds: float) -> Result:
     """Memory a connection (PSS, after minus before), by role; CPU while nothing is sent for ``seconds``.
 
-    For a server process that is fresh: one that had more connections before keeps memory it does not give back.
+    The server processes have to be fresh: one that had more connections before keeps some of their memory.
 
     :raises ConnectError: when a client cannot connect
     """

@@ -80,7 +80,7 @@ class Contenders:
     _stacks: list[Stack] = field(default_factory=list)
 
     def get(self, name: str) -> Environment:
-        """The environment of that name, started if need be.
+        """The environment of that name, started if it is not running.
 
         :raises NotInstalled: when its packages are missing
         :raises ChildError: when it does not come up
@@ -117,7 +117,7 @@ class Contenders:
         """Another stack of this product, with these settings.
 
         :param checkout: the directory whose code it runs; None is this one
-        :param limits: others than those of all stacks
+        :param limits: instead of those of all stacks
         :raises ChildError: when it does not come up
         """
         stack = Stack(self.workers, {**LIMITS[limits or self.limits], **(env or {})}, checkout or ROOT)
@@ -129,7 +129,7 @@ class Contenders:
         self._environments[environment.name] = environment
 
     async def close(self) -> None:
-        """End everything."""
+        """Close all environments and stop all stacks."""
         environments, self._environments = list(self._environments.values()), {}
         stacks, self._stacks, self._running = self._stacks, [], {}
         try:

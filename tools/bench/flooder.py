@@ -1,13 +1,11 @@
 """A hostile client with some accounts, in a process of its own: ``python -m tools.bench.flooder``.
 
+The first line of its standard input is an :class:`Order`, as JSON; with the second line it begins. It sends one kind of
+flood as fast as the server lets it, for the given time; disconnected, it reconnects at once. At the end it writes how
+much it sent (:class:`FloodReport`), as JSON.
+
 Floods of protocol frames exist in both dialects: arrays of up to 60 kB in ``wm.v1``, one frame a message in the seed
 dialect. Floods below the protocol are the same in both.
-
-A hostile client with some accounts, in a process of its own: ``python -m tools.bench.flooder``.
-
-The first line of its standard input is an :class:`Order`, as JSON; with the second it begins. It does one thing as fast
-as it is let, for so long; disconnected, it reconnects at once. At the end it reports how much it sent
-(:class:`FloodReport`), as JSON.
 """
 
 import asyncio
@@ -30,7 +28,7 @@ from tools.bench.client import text_frame
 
 TEXT, BINARY, CONTINUED, PING, PONG = 1, 2, 0, 9, 10
 MESSAGE_BYTES: Final = 60_000
-"""Of one message; the server takes 64 KiB."""
+"""Size of one message; the server accepts 64 KiB."""
 BIG_TEXT: Final = "x" * 16 * 1024
 
 
@@ -47,7 +45,7 @@ class Target:
 
 
 MakeFrame = Callable[[Target, str], str]
-"""A protocol frame, given a name that no other has."""
+"""Makes a protocol frame with a unique ``messageId``."""
 
 
 def _chat(to: str, message_id: str, text: str) -> str:
@@ -94,15 +92,15 @@ BELOW: Final[dict[str, tuple[bytes, int]]] = {
     "one-byte": (small_frame(TEXT, b"1") * 10_000, 10_000),
     "fragments": (small_frame(TEXT, b"", last=False) + small_frame(CONTINUED, b"", last=False) * 9_999, 10_000),
 }
-"""What is no frame of the protocol: the same bytes again and again, and how many frames they are."""
+"""Floods of what is no frame of the protocol: bytes that are repeated, and how many frames they contain."""
 
 SYBIL_LISTENS: Final = frozenset({"chats", "chats-16k"})
-"""Floods whose recipient is connected and acks, so that each chat is stored, handed out and receipted."""
+"""Floods whose recipient is connected and acks, so that each chat is stored, delivered and receipted."""
 SAME_EACH_TIME: Final = frozenset({"repeated", "acks-1000", "acks", "unknown-type", "json-ping"})
 
 
 def streams(kind: str, target: Target, *, arrays: bool) -> Iterator[tuple[bytes, int]]:
-    """Blocks of bytes without end, and how many frames (or messages) are in each.
+    """An endless iterator of blocks of bytes, and how many frames (or messages) each contains.
 
     :param arrays: join frames of the protocol (``wm.v1``)
     """
@@ -132,7 +130,7 @@ def _messages(frames: list[str], *, arrays: bool) -> bytes:
 AT_A_TIME: Final = 2**18
 LOOK_SECONDS: Final = 0.001
 PAUSE_SECONDS: Final = 0.01
-"""After an upgrade that was refused, or that nobody answered."""
+"""After an upgrade that was refused or not answered."""
 DRIPPING: Final = 300
 DRIP_SECONDS: Final = 0.1
 RECONNECTING: Final = 16
@@ -151,7 +149,7 @@ _STREAM_ID: Final = re.compile(rb'"streamId":"([^"]+)"')
 
 
 class Hostile(msgspec.Struct):
-    """One account, and the address (of the loopback network) that it comes from; an account it may send to."""
+    """One account, the loopback address that it connects from, and an account that it may send to."""
 
     token: str
     source: str
@@ -238,7 +236,7 @@ class _RawConnection(asyncio.Protocol):
             self.transport.abort()
 
     def close_code(self) -> str:
-        """The code of the close frame that came last; "cut" when there was none."""
+        """The code of the last close frame; "cut" when there was none."""
         at = self._last.rfind(_CLOSE)
         if at < 0 or len(self._last) < at + 4 or self._last[at + 1] != len(self._last) - at - 2:
             return CUT
@@ -259,7 +257,7 @@ class Flooder:
 
     @property
     def over(self) -> bool:
-        """Whether time is up."""
+        """Whether the time is over."""
         return time.monotonic() >= self._until
 
     async def run(self) -> FloodReport:
@@ -277,7 +275,7 @@ class Flooder:
     async def _open(
         self, hostile: Hostile, token: str, subprotocol: str, *, acks: bool = False, lively: bool = False
     ) -> _RawConnection | None:
-        """A connection that was let in, or None and a pause."""
+        """An accepted connection, or None after a pause."""
         loop, source = asyncio.get_running_loop(), (hostile.source, 0)
         header = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
         status = 0
@@ -297,7 +295,7 @@ class Flooder:
         return None
 
     async def _stream(self, kind: str, hostile: Hostile) -> None:
-        """Frames without end, over one connection after the other."""
+        """Send frames without end, over one connection after the other."""
         arrays = self._order.dialect == "wm.v1"
         while not self.over:
             if connection := await self._open(hostile, hostile.token, "wm.v1" if arrays else ""):
@@ -364,7 +362,7 @@ class Flooder:
                 connection.transport.close()
 
     async def _be_replaced(self, hostile: Hostile) -> None:
-        """Stay until another connection of the same device takes the place, and take it back."""
+        """Stay until another connection of the same device replaces this one, then replace that one."""
         while not self.over:
             if connection := await self._open(hostile, hostile.token, "wm.v1", lively=True):
                 with contextlib.suppress(TimeoutError):

@@ -27,14 +27,14 @@ RATE: Final = 500.0
 LOOK_SECONDS: Final = 0.25
 REST_SECONDS: Final = 1.0
 FIRST_SECONDS: Final = 0.3
-"""The flood is there before the time that counts."""
+"""How long the flood runs before the measured time."""
 LAST_SECONDS: Final = 0.2
-"""And lasts a little longer than it."""
+"""How long it runs after the measured time."""
 SETTLE_SECONDS: Final = 10.0
-"""Between what a stack has to settle before its first flood."""
+"""For the chats that recipients send first (see ``Floods._let_recipients_write``)."""
 _PROBES: Final = itertools.count()
-_STRANGERS: Final = itertools.count()
-"""Hostile clients are somebody new each time: what the servers hold against one would spare them the next."""
+_ACCOUNTS: Final = itertools.count()
+"""Each hostile client gets new accounts: a penalty of the last one would spare the servers the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What it is called in the record."""
+        """The contender's name in the record."""
         return CALM if self.kind == CALM else f"{self.kind} {self.dialect} ×{self.accounts}"
 
 
@@ -65,7 +65,7 @@ def cases(kinds: Sequence[str], dialects: Sequence[str], accounts: Sequence[int]
 
 
 class _ServerWatch:
-    """Server processes: their most memory while it looks, and what they have open."""
+    """Server processes: their most memory while it looks, and their open descriptors."""
 
     def __init__(self, environment: Product) -> None:
         self._pids = environment.processes()["server"]
@@ -101,9 +101,9 @@ class _Helper:
         helper.write_line(msgspec.json.encode(order).decode())
         return helper
 
-    def write_line(self, connection: str) -> None:
-        """A line on its input."""
-        self._input.write(connection.encode() + b"\n")
+    def write_line(self, line: str) -> None:
+        """Write a line to its input."""
+        self._input.write(line.encode() + b"\n")
 
     async def end(self) -> bytes:
         """Close its input; the rest of its output.
@@ -111,13 +111,13 @@ class _Helper:
         :raises ConnectError: when it failed
         """
         self._input.close()
-        frame = await self.output.read()
+        output = await self.output.read()
         if await self._process.wait() != 0:
-            raise ConnectError(f"{self._module} failed; its words are above")
-        return frame
+            raise ConnectError(f"{self._module} failed; its output is above")
+        return output
 
     def kill(self) -> None:
-        """When something else has failed."""
+        """End it, after something else has failed."""
         if self._process.returncode is None:
             self._process.kill()
 
@@ -140,21 +140,21 @@ class Floods:
 
     def __init__(self, environment: Product, pairs: int) -> None:
         self._environment, self._pairs = environment, pairs
-        self._acquainted = False
+        self._recipients_wrote = False
 
     async def run(self, case: Case, seconds: float) -> Result:
         """Latencies as in the open loop, calm and then with the flood, of the same connections.
 
-        :raises ConnectError: when somebody cannot connect, or the hostile client or the probe fails
+        :raises ConnectError: when a client cannot connect, or the hostile client or the probe fails
         """
-        if not self._acquainted:
-            await self._acquaint()
-            self._acquainted = True
+        if not self._recipients_wrote:
+            await self._let_recipients_write()
+            self._recipients_wrote = True
         watch = _ServerWatch(self._environment)
         watching = asyncio.ensure_future(watch.look())
         calm, flooded = _Window(), _Window()
         try:
-            async with self._helpers(case, seconds) as (probing, hostile):
+            async with self._helpers(case, seconds) as (prober, hostile):
                 talk, stopwatch = Pairs(self._environment, self._pairs), Stopwatch(self._pairs)
                 await talk.connect(stopwatch.arrived, stopwatch.receipt, stopwatch.stored)
                 try:
@@ -176,7 +176,7 @@ class Floods:
                     await talk.reconnect()
                 finally:
                     talk.disconnect()
-                seen = msgspec.json.decode(await probing.end(), type=probe.ProbeReport)
+                seen = msgspec.json.decode(await prober.end(), type=probe.ProbeReport)
             await asyncio.sleep(REST_SECONDS)
         finally:
             watching.cancel()
@@ -206,16 +206,16 @@ class Floods:
 
     @asynccontextmanager
     async def _helpers(self, case: Case, seconds: float) -> AsyncIterator[tuple[_Helper, _Helper | None]]:
-        probing = await self._start_probe()
+        prober = await self._start_probe()
         hostile = None
         try:
             if case.kind != CALM:
                 hostile = await self._start_hostile(case, FIRST_SECONDS + seconds + LAST_SECONDS)
-            if await probing.output.readline() != b"ready\n":
-                raise ConnectError("bench.probe failed; its words are above")
-            yield probing, hostile
+            if await prober.output.readline() != b"ready\n":
+                raise ConnectError("bench.probe failed; its output is above")
+            yield prober, hostile
         finally:
-            probing.kill()
+            prober.kill()
             if hostile:
                 hostile.kill()
 
@@ -229,19 +229,19 @@ class Floods:
 
     async def _start_hostile(self, case: Case, seconds: float) -> _Helper:
         first = 2 * self._pairs + probe.PEOPLE
-        numbers = [next(_STRANGERS) for _ in range(2 * case.accounts)]
-        everybody = await self._environment.accounts(first + numbers[-1] + 1)
-        accounts = [everybody[first + number] for number in numbers]
-        pairs = zip(accounts[::2], accounts[1::2], strict=True)
+        numbers = [next(_ACCOUNTS) for _ in range(2 * case.accounts)]
+        accounts = await self._environment.accounts(first + numbers[-1] + 1)
+        chosen = [accounts[first + number] for number in numbers]
+        pairs = zip(chosen[::2], chosen[1::2], strict=True)
         hostile = [
             Hostile(each.secret, f"127.66.{number // 250}.{number % 250 + 1}", sybil.address, sybil.secret)
             for number, (each, sybil) in zip(numbers[::2], pairs, strict=True)
         ]
         order = flooder.Order(self._environment.url, case.kind, case.dialect, seconds, hostile)
-        # The least of priorities: a client elsewhere would not take the processors from the servers it floods.
+        # The lowest priority: a client on another machine would not take processor time from the servers.
         return await _Helper.start("tools.bench.flooder", order, "nice", "-n", "19")
 
-    async def _acquaint(self) -> None:
+    async def _let_recipients_write(self) -> None:
         """Every recipient sends one chat first: the servers limit what people send to those who never wrote to them."""
         accounts = await self._environment.accounts(2 * self._pairs)
         ledger = Ledger(self._pairs)
@@ -259,7 +259,7 @@ class Floods:
 
 
 def outcome(case: Case, report: flooder.FloodReport) -> str:
-    """What became of the hostile client, in words."""
+    """The outcome for the hostile client, in words."""
     if case.kind == CALM:
         return ""
     words = [f"closed {code} ×{count}" for code, count in report.closes.items()]

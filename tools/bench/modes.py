@@ -98,7 +98,7 @@ class Bench:
     async def run(self, mode: str) -> None:
         """One of :data:`tools.bench.options.MODES`, or ``ceiling``.
 
-        :raises ConnectError: when people cannot connect to a contender
+        :raises ConnectError: when clients cannot connect to a contender
         """
         self._print_line(f"\n── {mode}")
         await getattr(self, f"_{mode}")()
@@ -129,7 +129,7 @@ class Bench:
         return run
 
     async def _ceiling(self) -> None:
-        """What the client can do; it belongs to every session."""
+        """The client's own limit; part of every session."""
         relay = Relay()
         try:
             options = self._options
@@ -179,8 +179,8 @@ class Bench:
         await self._rounds("offline", lambda environment: offline(environment, waiting=self._options.waiting))
 
     async def _idle(self) -> None:
-        """Each on fresh servers, and once: memory that was used before is not given back. How our Redis writes to disk
-        makes no difference to it."""
+        """Once, on fresh servers for each contender: memory that was used before is not given back. ``always`` is left
+        out: how Redis writes to disk makes no difference here."""
         options = self._options
         connections = options.connections or 10_000
         names = [name for name in options.contenders if not name.startswith("mini-always")]
@@ -202,12 +202,12 @@ class Bench:
 
     async def _floods(self) -> None:
         options, runs = self._options, dict[str, tuple[Case, Floods]]()
-        everything = list(cases(options.floods, options.flood_dialects, options.accounts))
+        every_case = list(cases(options.floods, options.flood_dialects, options.accounts))
         stacks = {"": None, **({" before": options.before} if options.before else {})}
         for suffix, checkout in stacks.items():
             running = self._contenders.stack(checkout=checkout, limits=options.flood_limits)
             floods = Floods(Product(running, "everysec", scattered=True), options.pairs)
-            for case in everything:
+            for case in every_case:
                 environment = Product(running, "everysec", name=case.name + suffix)
                 self._contenders.add(environment)
                 runs[environment.name] = case, floods
@@ -218,7 +218,7 @@ class Bench:
             result.contender = environment.name
             return result
 
-        names = [case.name + suffix for case in everything for suffix in stacks]
+        names = [case.name + suffix for case in every_case for suffix in stacks]
         await self._rounds("floods", run, names, count=options.flood_rounds)
 
 

@@ -134,8 +134,8 @@ async def populate(environment: Environment, accounts: DatabaseAccounts, redis: 
         await copy(keys=keys, args=[first, begin, end])
     while (await redis.info("persistence"))["aof_rewrite_in_progress"]:
         await asyncio.sleep(0.5)
-    # A gigabyte that is on its way to the disk takes time from whatever is measured next: that is the price of making
-    # people by the million, not of having them.
+    # A gigabyte that is still being written slows what is measured next: a cost of creating a million people, not of
+    # having them.
     await asyncio.to_thread(os.sync)
 
 

@@ -48,12 +48,12 @@ class RelayConnection(WSListener):
         self._transport: WSTransport
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Nothing ever waits here."""
+        """The relay has no backlog."""
         self._transport, self._connections[self._name] = transport, self
         self.send('{"type":"synced","count":0}')
 
     def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
-        """Pass on."""
+        """Forward chats, and answer acks with receipts."""
         if frame.msg_type != WSMsgType.TEXT:
             return
         data = frame.get_payload_as_memoryview()
@@ -68,7 +68,7 @@ class RelayConnection(WSListener):
                     self._connections[sender].send(_RECEIPT % message_id)
 
     def send(self, frame: str) -> None:
-        """At the end of this tick."""
+        """Send at the end of this loop tick."""
         if not self._frames:
             asyncio.get_running_loop().call_soon(self._flush)
         self._frames.append(frame)
@@ -80,7 +80,7 @@ class RelayConnection(WSListener):
 
 
 async def serve(port: int) -> None:
-    """Until killed."""
+    """Serve until killed."""
     connections: dict[str, RelayConnection] = {}
 
     def listen(request: WSUpgradeRequest) -> WSListener:
@@ -106,7 +106,7 @@ class Relay:
         """Nothing to set."""
 
     async def accounts(self, count: int) -> Sequence[Account]:
-        """Everybody is welcome."""
+        """Numbers: the relay checks nothing."""
         return [Account(str(number), str(number)) for number in range(count)]
 
     async def connect(self, account: Account, recorder: Recorder) -> Client:
@@ -114,7 +114,7 @@ class Relay:
         return await open_connection(self._url, account, recorder)
 
     def processes(self) -> Processes:
-        """One."""
+        """The one process."""
         return {"server": [self._child.pid]}
 
     async def facts(self) -> dict[str, str]:
@@ -122,7 +122,7 @@ class Relay:
         return {}
 
     async def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._child.kill()
         self._child.log.unlink()
 

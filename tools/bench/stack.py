@@ -1,6 +1,6 @@
 """This product as an environment: started afresh by the usual command, or already running.
 
-Our own product on a Redis that has a replica, which a chat waits for, or not.
+One environment has a replica of Redis, for which a chat waits, or not.
 """
 
 import json
@@ -36,7 +36,7 @@ def devstack_of(checkout: Path) -> str:
 
 
 class Stack:
-    """The whole product on a data directory of its own, gone afterwards. May serve several :class:`Product`.
+    """The whole product on a temporary data directory. Several :class:`Product` may share it.
 
     :param env: settings
     :param checkout: the directory whose code is started, with the Python of its own ``.venv`` where it has one
@@ -48,14 +48,14 @@ class Stack:
         self._checkout, self._workers = checkout, workers
         self.data = Path(tempfile.mkdtemp(prefix="wm-bench-"))
         self._command = [python, "-m", devstack_of(checkout), "--port", str(free_port()), "--workers", str(workers)]
-        ours = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
-        self._env = {**ours, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **(env or {})}
+        inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
+        self._env = {**inherited, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **(env or {})}
         self._child: Child | None = None
 
     def start(self) -> "RunningStack":
         """Start it and wait until it serves.
 
-        :raises ChildError: when it does not
+        :raises ChildError: when it does not come up
         """
         command = [*self._command, "--data", str(self.data)]
         log = self.data.with_suffix(".log")
@@ -68,7 +68,7 @@ class Stack:
         return len((read_run(self.data / NAME) or {"servers": []})["servers"])
 
     def stop(self) -> None:
-        """Everything of it ends, and its data is removed."""
+        """Stop its processes and remove its data."""
         if self._child:
             self._child.stop(STOP_SECONDS)
         shutil.rmtree(self.data, ignore_errors=True)
@@ -76,7 +76,7 @@ class Stack:
 
 
 class RunningStack:
-    """What runs on a data directory, by its run file."""
+    """A running instance, described by the run file of its data directory."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -103,7 +103,7 @@ class RunningStack:
 
 
 class Product:
-    """The product, with its Redis writing to disk in one of the two ways."""
+    """The product on a running stack, with one of two settings of ``appendfsync``."""
 
     def __init__(
         self,
@@ -117,8 +117,8 @@ class Product:
     ) -> None:
         """
         :param fsync: ``everysec`` or ``always``; None leaves it as it is
-        :param kind: which dialect people speak
-        :param scattered: each comes from an address of their own
+        :param kind: the client class, and with it the dialect
+        :param scattered: each client connects from an address of its own
         """
         self.name = name or (f"mini-{fsync}" if fsync else "mini")
         self.running, self._fsync, self._ack_each, self._kind = running, fsync, ack_each, kind
@@ -132,11 +132,11 @@ class Product:
             await self.running.redis.config_set("appendfsync", self._fsync)
 
     async def accounts(self, count: int) -> Sequence[Account]:
-        """Minted ones."""
+        """Written straight into PostgreSQL."""
         return await self.running.accounts.first(count)
 
     async def connect(self, account: Account, recorder: Recorder) -> Client:
-        """In their dialect."""
+        """In the dialect of the client class."""
         source = _own_address(account) if self._scattered else ""
         return await open_connection(
             self._ws_url, account, recorder, ack_each=self._ack_each, kind=self._kind, source=source
@@ -147,11 +147,11 @@ class Product:
         return self.running.processes()
 
     def server_ids(self) -> list[str]:
-        """What the server processes call themselves."""
+        """The ``serverId`` of each server process."""
         return [server["serverId"] for server in self.running.run["servers"]]
 
     async def facts(self) -> dict[str, str]:
-        """What Redis is and how it writes."""
+        """Version of Redis, and how it writes to disk."""
         info = await self.running.redis.info("server")
         settings = await self.running.redis.config_get("append*")
         version = info.get("valkey_version") or info["redis_version"]
@@ -163,18 +163,18 @@ class Product:
         }
 
     async def close(self) -> None:
-        """Our own connection to Redis; the stack itself is its owner's to stop."""
+        """Close the connection to Redis. The stack is stopped by its owner."""
         await self.running.redis.aclose()
 
 
 def _own_address(account: Account) -> str:
-    """Of the loopback network, which is a whole 127.0.0.0/8."""
+    """An address of the loopback network, 127.0.0.0/8, for each account."""
     number = int(account.address) % 62_500
     return f"127.1.{number // 250}.{number % 250 + 1}"
 
 
 class RemoteProduct:
-    """Servers known by nothing but an address: people sign up, and no CPU but the client's is counted."""
+    """Servers known only by their address: people sign up, and only the client's CPU is counted."""
 
     def __init__(self, url: str, *, name: str = "mini", ack_each: bool = False, kind: type[Client] = Client) -> None:
         """:param url: ``http://host:port``"""
@@ -190,7 +190,7 @@ class RemoteProduct:
         return await self._accounts.first(count)
 
     async def connect(self, account: Account, recorder: Recorder) -> Client:
-        """In their dialect."""
+        """In the dialect of the client class."""
         return await open_connection(self._ws_url, account, recorder, ack_each=self._ack_each, kind=self._kind)
 
     def processes(self) -> Processes:
@@ -233,11 +233,11 @@ class ReplicatedProduct(Product):
                 raise TimeoutError("the replica did not catch up")
 
     def processes(self) -> Processes:
-        """And the replica."""
+        """As the base class, and the replica."""
         return {**super().processes(), "replica": [self._replica.pid]}
 
     async def close(self) -> None:
-        """The replica ends, too."""
+        """And stop the replica."""
         await super().close()
         self._replica.stop()
         shutil.rmtree(self._home, ignore_errors=True)

@@ -29,11 +29,11 @@ from tools.bench.talking import connect_all
 from tools.devstack.options import ROOT
 
 BATCHES: Final = (1, 8, 16)
-RECORDINGS: Final = 5
+RECORDINGS: Final = 8
 WARM_UPS: Final = 3
 ANSWER_SECONDS: Final = 20.0
 CYCLE_SECONDS: Final = 20.0
-QUIET_SECONDS: Final = 0.3
+QUIET_SECONDS: Final = 0.15
 """After a cycle, for what the server still settles."""
 CONNECTIONS: Final = 3
 IDLE_SECONDS: Final = 1.0

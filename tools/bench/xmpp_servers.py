@@ -58,12 +58,12 @@ class ServiceDirectory:
         return path
 
     def remove(self) -> None:
-        """With everything in it."""
+        """Remove it with everything in it."""
         shutil.rmtree(self.path)
 
 
 def as_user(user: str) -> list[str]:
-    """What to put before a command so that it runs as that user: these servers refuse to be root."""
+    """The prefix for a command that has to run as that user: these servers refuse to run as root."""
     if os.geteuid() != 0:
         return []
     group = str(pwd.getpwnam(user).pw_gid)
@@ -207,15 +207,15 @@ class Ejabberd:
         return await xmpp.open_connection(self._port, account, recorder)
 
     def processes(self) -> Processes:
-        """All of it."""
+        """The process and its children."""
         return {"server": tree(self._child.pid)}
 
     async def facts(self) -> dict[str, str]:
-        """Its version."""
+        """The version of its package."""
         return {"ejabberd": await package_version("ejabberd")}
 
     async def close(self) -> None:
-        """Stop it, and leave nothing behind."""
+        """Stop the server and remove its files."""
         self._child.stop(10)
         self._home.remove()
 
@@ -277,7 +277,7 @@ class EjabberdArchive(Ejabberd):
             raise
 
     def processes(self) -> Processes:
-        """And PostgreSQL."""
+        """As the base class, and PostgreSQL."""
         return {**super().processes(), "postgres": tree(self._postgres.pid)}
 
     async def check_archive(self, result: Result) -> None:
@@ -305,7 +305,7 @@ class EjabberdArchive(Ejabberd):
         return {**await super().facts(), **{f"postgres_{name}": value for name, value in settings.items()}}
 
     async def close(self) -> None:
-        """Stop both, and leave nothing behind."""
+        """Stop both servers and remove their files."""
         await super().close()
         self._remove_postgres()
 
@@ -361,7 +361,7 @@ class Prosody:
         """Nothing to set."""
 
     async def accounts(self, count: int) -> Sequence[Account]:
-        """Written where Prosody keeps its accounts."""
+        """Files in the format of Prosody's own storage."""
         for number in range(self._made, count):
             self._home.write(f"data/{xmpp.DOMAIN}/accounts/u{number}.dat", 'return { ["password"] = "secret" };\n')
         self._made = max(self._made, count)
@@ -372,14 +372,14 @@ class Prosody:
         return await xmpp.open_connection(self._port, account, recorder)
 
     def processes(self) -> Processes:
-        """All of it."""
+        """The process and its children."""
         return {"server": tree(self._child.pid)}
 
     async def facts(self) -> dict[str, str]:
-        """Its version."""
+        """The version of its package."""
         return {"prosody": await package_version("prosody")}
 
     async def close(self) -> None:
-        """Stop it, and leave nothing behind."""
+        """Stop the server and remove its files."""
         self._child.stop(10)
         self._home.remove()

@@ -96,9 +96,8 @@ def test_the_table_shows_calm_beside_flooded() -> None:
     assert "| 2.0 | 3 → 90 | left alone |" in line
 
 
-async def accounts(group: ServerGroup, stack: Stack, count: int) -> list[Hostile]:
-    accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
-    accounts = await accounts.first(2 * count)
+async def hostile_accounts(stack: Stack, count: int) -> list[Hostile]:
+    accounts = await DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"]).first(2 * count)
     return [
         Hostile(each.secret, f"127.66.0.{number + 1}", sybil.address, sybil.secret)
         for number, (each, sybil) in enumerate(zip(accounts[::2], accounts[1::2], strict=True))
@@ -113,17 +112,17 @@ async def flood_until(
     seen: Callable[[FloodReport], bool], group: ServerGroup, kind: str, hostile: list[Hostile], dialect: str = "wm.v1"
 ) -> None:
     """Again and again until it is seen: a busy machine may need more time than one flood has."""
-    report = []
+    reports = []
     for _ in range(8):
-        report.append(await flood(group, kind, hostile, dialect))
-        if seen(report[-1]):
+        reports.append(await flood(group, kind, hostile, dialect))
+        if seen(reports[-1]):
             return
-    raise AssertionError(f"never seen of {kind}: {report}")
+    raise AssertionError(f"never seen of {kind}: {reports}")
 
 
 async def test_hostile_clients_connect_and_report_how_much_they_sent(stack: Stack) -> None:
     group = stack.start(workers=1, RATE_LIMITS="off", COOLDOWN_SECONDS="0")
-    first, second, third, fourth = await accounts(group, stack, 4)
+    first, second, third, fourth = await hostile_accounts(stack, 4)
     # The code is lost when the connection ends with bytes unread.
     await flood_until(lambda report: bool(set(report.closes) & {"4503", "cut"}), group, "binary", [first], "seed")
     await flood_until(lambda report: bool(report.closes.get("4508")), group, "replaced", [second])
@@ -137,7 +136,7 @@ async def test_hostile_clients_connect_and_report_how_much_they_sent(stack: Stac
 
 async def test_chats_to_a_listening_sybil_are_acked(stack: Stack) -> None:
     group = stack.start(workers=1, RATE_LIMITS="off")
-    (hostile,) = await accounts(group, stack, 1)
+    (hostile,) = await hostile_accounts(stack, 1)
     await flood(group, "chats", [hostile])
     async with connect(f"{group.ws_url}/?token={hostile.token}") as socket, asyncio.timeout(10):
         while json.loads(await socket.recv())["type"] != "ack":
