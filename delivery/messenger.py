@@ -62,7 +62,7 @@ class Messenger:
         :raises ApiError: ``no_such_person``
         """
         deposited = await self.mailbox.deposit(to, sender, chats)
-        self._doorbell.ring(deposited.servers, to, deposited.newest)
+        self._doorbell.notify(deposited.servers, to, deposited.newest)
         return deposited.stream_ids
 
     def send_soon(
@@ -79,7 +79,7 @@ class Messenger:
                 then(deposited)
                 return
             try:
-                self._doorbell.ring(deposited.servers, to, deposited.newest)
+                self._doorbell.notify(deposited.servers, to, deposited.newest)
             finally:
                 then(deposited.stream_ids)
 
@@ -161,7 +161,7 @@ class Messenger:
         except Unloaded:
             deposit = await self.mailbox.deposit_receipt(sender, reader, ack_type, message_ids)
             if deposit is not None:
-                self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
+                self._doorbell.notify(deposit.servers, sender, deposit.stream_id)
 
     def _receipt_soon(
         self,
@@ -178,7 +178,7 @@ class Messenger:
         def stored(deposit: Deposit | Exception) -> None:
             try:
                 if isinstance(deposit, Deposit):
-                    self._doorbell.ring(deposit.servers, sender, deposit.stream_id)
+                    self._doorbell.notify(deposit.servers, sender, deposit.stream_id)
             finally:
                 answers.one(deposit)
 

@@ -1,5 +1,6 @@
-"""One server telling another "look in this mailbox". A ring carries no message and may be lost: nothing depends on it
-but the delay. The same wire tells of replaced connections and closed sessions.
+"""Messages between servers over Redis' pub/sub: an entry waits, a connection was replaced, a session was closed.
+
+A notification carries no chat and may be lost: nothing depends on it but the delay.
 """
 
 import asyncio
@@ -7,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from redis.exceptions import RedisError
@@ -19,121 +20,138 @@ from delivery.redis.connection import Address, open_connection, pack_command
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
-_HEARTBEAT = keys.HEARTBEAT.encode()
-CHANNELS = 2
+_CHANNELS: Final = 2
 """A server's own, and everyone's."""
+_HEARTBEAT: Final = keys.HEARTBEAT.encode()
 
 
-def ring_command(server: str, mobile: str, stream_id: str) -> tuple[str, str, str]:
-    """The Redis command that rings one server; with "" for an id it looks whatever it has read."""
-    return "PUBLISH", keys.channel(server), f"{keys.ENTRY_WAITS} {mobile} {stream_id}"
+def notify_command(server_id: str, mobile: str, stream_id: str) -> tuple[str, str, str]:
+    """The Redis command that tells one server that an entry waits for this person.
+
+    :param stream_id: ""; then the server looks into the mailbox whatever it has read
+    """
+    return "PUBLISH", keys.channel(server_id), f"{keys.ENTRY_WAITS} {mobile} {stream_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationHandlers:
-    """What a server does when it hears something.
+    """What a server does with notifications.
 
-    :param ring: (mobile, streamId) something waits
-    :param replaced: (mobile, connectionId) this connection's device has a newer one
-    :param closed: (sessionId) this session was logged out
-    :param gap: rings may have been lost: look into every mailbox
+    :param entry_waits: (mobile, streamId) look into this mailbox
+    :param replaced: (mobile, connectionId) a newer connection holds this connection's device
+    :param session_closed: (sessionId) this session was logged out
+    :param resubscribed: notifications may have been lost until now: look into every mailbox
     """
 
-    ring: Callable[[str, str], None]
+    entry_waits: Callable[[str, str], None]
     replaced: Callable[[str, str], None]
-    closed: Callable[[str], None]
-    gap: Callable[[], None]
+    session_closed: Callable[[str], None]
+    resubscribed: Callable[[], None]
 
 
 class Notifications:
-    """Rings other servers and listens for their rings."""
+    """Notifies other servers, and listens to their notifications on a connection of its own."""
 
-    def __init__(self, link: RedisClient, server_id: str, settings: Settings, ears: NotificationHandlers) -> None:
-        self._link = link
+    def __init__(self, redis: RedisClient, server_id: str, settings: Settings, handlers: NotificationHandlers) -> None:
+        self._redis = redis
         self._address = Address.of(settings.redis_url)
         self._connect_seconds = settings.redis_connect_seconds
         self._server_id = server_id
-        self._silence = settings.bell_silence_seconds
-        self._ears = ears
-        self._heard: float | None = None
+        self._silence_seconds = settings.bell_silence_seconds
+        self._handlers = handlers
+        self._heartbeat_at: float | None = None
         self._confirmed = 0
         self._loop: Loop | None = None
 
     @property
     def listening(self) -> bool:
-        """Whether this server heard itself lately."""
-        return self._heard is not None and time.monotonic() - self._heard < self._silence
+        """Whether this server's own heartbeat came in lately."""
+        return self._heartbeat_at is not None and time.monotonic() - self._heartbeat_at < self._silence_seconds
 
     def start(self) -> None:
         """Begin to listen."""
-        self._loop = forever("doorbell", self._run)
+        self._loop = forever("notifications", self._run)
 
     async def stop(self) -> None:
         """Listen no more."""
         if self._loop is not None:
             await self._loop.stop()
 
-    def ring(self, servers: Collection[str], mobile: str, stream_id: str) -> None:
-        """Something waits for this person, whose connections these servers hold: the script that stored it rang the
-        others, and here is our own ring."""
-        if self._server_id in servers:
-            self._ears.ring(mobile, stream_id)
+    def notify(self, server_ids: Collection[str], mobile: str, stream_id: str) -> None:
+        """An entry waits for this person, whose connections these servers hold. The script that stored it notified
+        the other servers; this notifies our own connections."""
+        if self._server_id in server_ids:
+            self._handlers.entry_waits(mobile, stream_id)
 
-    async def replaced(self, server: str, mobile: str, connection_id: str) -> None:
-        """The connection lost its device to a newer one."""
-        if server == self._server_id:
-            self._ears.replaced(mobile, connection_id)
+    async def replaced(self, server_id: str, mobile: str, connection_id: str) -> None:
+        """Tell the server of a connection that a newer one holds its device.
+
+        :raises ApiError: ``unavailable``
+        """
+        if server_id == self._server_id:
+            self._handlers.replaced(mobile, connection_id)
         else:
-            await self._link.command("PUBLISH", keys.channel(server), f"{keys.REPLACED} {mobile} {connection_id}")
+            message = f"{keys.REPLACED} {mobile} {connection_id}"
+            await self._redis.command("PUBLISH", keys.channel(server_id), message)
 
     async def closed(self, session_id: str) -> None:
-        """Tell every server that this session was logged out."""
-        await self._link.command("PUBLISH", keys.EVERY_SERVER, f"{keys.SESSION_CLOSED} {session_id}")
+        """Tell every server that this session was logged out.
+
+        :raises ApiError: ``unavailable``
+        """
+        await self._redis.command("PUBLISH", keys.EVERY_SERVER, f"{keys.SESSION_CLOSED} {session_id}")
+
+    # ---- listening
 
     async def _run(self) -> None:
         try:
             await self._listen()
         except (RedisError, OSError, TimeoutError) as error:
-            logger.warning("the doorbell's line was cut", error=type(error).__name__)
+            logger.warning("the connection for notifications broke", error=type(error).__name__)
         finally:
-            self._heard = None
+            self._heartbeat_at = None
         await asyncio.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - a spread, not a secret
 
     async def _listen(self) -> None:
-        gone = asyncio.Event()
-        line = await open_connection(self._address, self._hear, gone.set, self._connect_seconds)
+        lost = asyncio.Event()
+        connection = await open_connection(self._address, self._receive, lost.set, self._connect_seconds)
         try:
-            self._confirmed, last = 0, time.monotonic()
-            line.write(pack_command("SUBSCRIBE", keys.channel(self._server_id), keys.EVERY_SERVER))
-            while not gone.is_set() and time.monotonic() - max(last, self._heard or 0) < self._silence:
-                await _either(gone, self._silence / 4)
-            logger.warning("the doorbell is silent or cut: subscribing anew", seconds=self._silence)
+            self._confirmed, subscribed_at = 0, time.monotonic()
+            connection.write(pack_command("SUBSCRIBE", keys.channel(self._server_id), keys.EVERY_SERVER))
+            while not lost.is_set():
+                if time.monotonic() - max(subscribed_at, self._heartbeat_at or 0) >= self._silence_seconds:
+                    break
+                await _wait(lost, self._silence_seconds / 4)
+            logger.warning("no notifications arrive: subscribing again", seconds=self._silence_seconds)
         finally:
-            line.abort()
+            connection.abort()
 
-    def _hear(self, reply: Any) -> None:
+    def _receive(self, reply: Any) -> None:
         if not isinstance(reply, list):
-            logger.warning("the doorbell heard an error", error=str(reply))
-        elif reply[0] == b"subscribe":
+            logger.warning("Redis answered the subscription with an error", error=str(reply))
+            return
+        kind, _channel, data = reply
+        if kind == b"subscribe":
             self._confirmed += 1
-            if self._confirmed == CHANNELS:
-                self._ears.gap()  # whatever was rung before this moment was not heard
-        elif reply[2] == _HEARTBEAT:
-            self._heard = time.monotonic()
+            if self._confirmed == _CHANNELS:
+                self._handlers.resubscribed()  # what was published before this moment did not arrive
+        elif data == _HEARTBEAT:
+            self._heartbeat_at = time.monotonic()
         else:
-            self._understand(reply[2].decode())
+            self._handle(data.decode())
 
-    def _understand(self, data: str) -> None:
-        kind, *words = data.split(" ")
+    def _handle(self, message: str) -> None:
+        kind, *words = message.split(" ")
         if kind == keys.ENTRY_WAITS:
-            self._ears.ring(words[0], words[1])
+            self._handlers.entry_waits(words[0], words[1])
         elif kind == keys.REPLACED:
-            self._ears.replaced(words[0], words[1])
+            self._handlers.replaced(words[0], words[1])
         elif kind == keys.SESSION_CLOSED:
-            self._ears.closed(words[0])
+            self._handlers.session_closed(words[0])
 
 
-async def _either(event: asyncio.Event, seconds: float) -> None:
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event, or for so long."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

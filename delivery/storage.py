@@ -14,7 +14,7 @@ from settings import Settings
 
 logger = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 1.0
-"""Between two looks."""
+"""Between two checks."""
 
 CLUSTER: Final = (
     "Redis runs in cluster mode, which this product does not support: set REDIS_URL (and ARQ_REDIS_URL) to a single "
@@ -31,21 +31,21 @@ FULL: Final = (
 
 
 class UnfitRedis(Exception):
-    """This Redis will never do; the message says why, in one sentence."""
+    """This Redis can never do the work; the message says why, in one sentence."""
 
 
 class Storage:
-    """Looks at Redis now and then. One for each process that stores chats."""
+    """Checks Redis now and then. There is one in each process that stores chats."""
 
-    def __init__(self, link: RedisClient, settings: Settings) -> None:
-        self._link = link
+    def __init__(self, redis: RedisClient, settings: Settings) -> None:
+        self._redis = redis
         self._percent = settings.storage_refuse_percent
-        self._told = ""
+        self._logged = ""
         self.full = False
-        """Whether chats are refused, so that room is left for what lets them be read: as of the last look."""
+        """Whether chats are refused, so that room is left for what lets people read them: as of the last check."""
 
     async def fault(self) -> str:
-        """Look; one sentence that says why this Redis cannot do the work, or "" when it can. Never raises a refusal."""
+        """Check; one sentence that says why this Redis cannot do the work, or "" when it can. Never raises."""
         info, written = await self._ask()
         if isinstance(info, Exception):
             return AWAY if isinstance(info, ApiError) else FORBIDDEN
@@ -58,20 +58,20 @@ class Storage:
         return ""
 
     async def _ask(self) -> tuple[Any, Any]:
-        """What Redis tells of itself, and what becomes of a write; or the exceptions that stand for them."""
-        info = self._link.command("INFO", "memory", "replication", "cluster")
+        """The reply to INFO, and to a write; or the exceptions in their place."""
+        info = self._redis.command("INFO", "memory", "replication", "cluster")
         # What is deleted does not exist: Redis checks that it may write, and has nothing to copy or to keep.
-        written = self._link.write("DEL", keys.NOTHING)
+        written = self._redis.write("DEL", keys.NOTHING)
         return await asyncio.gather(info, written, return_exceptions=True)
 
     async def look(self) -> None:
-        """Look once, and write into the log what has changed."""
+        """Check once, and log what has changed."""
         fault = await self.fault()
         if fault == AWAY:
-            return  # the code that speaks to it has logged that
-        if fault == self._told:
+            return  # the Redis client has logged that
+        if fault == self._logged:
             return
-        self._told = fault
+        self._logged = fault
         if fault:
             logger.warning("Redis cannot do its work", reason=fault)
         else:
@@ -79,7 +79,7 @@ class Storage:
 
     def _note_memory(self, facts: Mapping[str, str]) -> None:
         most = int(facts.get("maxmemory", "0"))
-        # As Redis itself counts when it compares with maxmemory.
+        # Redis itself counts like this when it compares with maxmemory.
         used = int(facts.get("used_memory", "0")) - int(facts.get("mem_not_counted_for_evict", "0"))
         full = most > 0 and used * 100 >= most * self._percent
         if full is not self.full:
@@ -90,13 +90,13 @@ class Storage:
                 logger.info("chats are taken again: Redis has room", used=used, maxmemory=most)
 
 
-async def refuse_cluster(link: RedisClient) -> None:
-    """At the start: see what Redis is. One that is away may come later, and is no reason to stop.
+async def refuse_cluster(redis: RedisClient) -> None:
+    """At the start: refuse a Redis in cluster mode. One that does not answer may come later, and is no reason to stop.
 
-    :raises UnfitRedis: it runs in cluster mode, or does not let this user ask
+    :raises UnfitRedis: it runs in cluster mode, or does not let this user do INFO
     """
     try:
-        facts = _facts(await link.command("INFO", "cluster"))
+        facts = _facts(await redis.command("INFO", "cluster"))
     except ApiError:
         return
     except ResponseError as error:

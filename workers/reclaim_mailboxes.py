@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from delivery.notifications import ring_command
+from delivery.notifications import notify_command
 from delivery.scripts import FIND_STUCK
 from workers.jobs import Budget, Chores
 
@@ -31,7 +31,7 @@ async def _ring_if_stuck(chores: Chores, mobile: str) -> int:
     servers = await chores.link.call(FIND_STUCK, mine.of(FIND_STUCK), [too_long])
     for server in servers:
         # Without an id: look whatever you have read, and claim what others left.
-        await chores.link.command(*ring_command(server.decode(), mobile, ""))
+        await chores.link.command(*notify_command(server.decode(), mobile, ""))
     return len(servers)
 
 

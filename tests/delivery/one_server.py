@@ -74,16 +74,16 @@ class OneServer:
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds, self.settings.cooldown_seconds)
         self.rung: list[tuple[str, str]] = []
-        self.messenger = self.with_bell(Notifications(self.link, server_id, self.settings, self.ears()))
+        self.messenger = self.with_notifications(Notifications(self.link, server_id, self.settings, self.handlers()))
 
-    def ears(self) -> NotificationHandlers:
+    def handlers(self) -> NotificationHandlers:
         """Notes rings, and passes everything on to the hub."""
         return NotificationHandlers(self._ring, self.hub.replaced, self.hub.close_session, self.hub.ring_all)
 
-    def with_bell(self, bell: Notifications) -> Messenger:
-        """A messenger that rings this bell."""
+    def with_notifications(self, notifications: Notifications) -> Messenger:
+        """A messenger that notifies through these."""
         registry = Servers(self.link, self.server_id, self.settings)
-        return Messenger(self.mailbox, self.presence, bell, registry, self.hub)
+        return Messenger(self.mailbox, self.presence, notifications, registry, self.hub)
 
     async def send(self, sender: str, to: str, message_id: str) -> str:
         """One chat that its recipient's mailbox has room for; its streamId."""

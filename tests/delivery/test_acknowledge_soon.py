@@ -75,7 +75,7 @@ async def test_a_ring_that_fails_leaves_nobody_waiting(redis: "Redis", monkeypat
         raise ValueError(mobile)
 
     monkeypatch.setattr(server, "_ring", fail)
-    server.messenger = server.with_bell(Notifications(server.link, "s1", server.settings, server.ears()))
+    server.messenger = server.with_notifications(Notifications(server.link, "s1", server.settings, server.handlers()))
     with capture_logs() as logs:
         assert await told(server, ["m-1"]) is None
         sent: list[Any] = []

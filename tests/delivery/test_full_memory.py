@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("accounts", "delivery", "handlers", "server", "workers")
 SOURCES = [*(path for room in ROOMS for path in (ROOT / room).rglob("*.py")), ROOT / "app.py"]
 SCRIPTS = [value for value in vars(scripts).values() if isinstance(value, scripts.Script)]
-PLAIN = {"command", "send", "request_command", "pipeline", "ring_command"}
+PLAIN = {"command", "send", "request_command", "pipeline", "notify_command"}
 """What takes the words of plain commands."""
 
 

@@ -1,9 +1,9 @@
-"""Servers that ring each other over a real Redis."""
+"""Servers that notify each other over a real Redis."""
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +11,15 @@ from typing import Any
 from redis.asyncio import Redis
 
 from delivery import keys
-from delivery.notifications import NotificationHandlers, Notifications, ring_command
+from delivery.notifications import NotificationHandlers, Notifications, notify_command
 from settings import Settings
 from tests.support.links import link_to
+from tests.support.waiting import until
+
+RAVI = "9100000001"
 
 
-def knobs(redis_url: str) -> Settings:
+def settings(redis_url: str) -> Settings:
     return Settings(
         redis_url=redis_url,
         database_url="postgres://nobody@127.0.0.1/none",
@@ -27,88 +30,82 @@ def knobs(redis_url: str) -> Settings:
 
 
 @dataclass
-class House:
-    """A server and what it heard."""
+class Server:
+    """A server and what it was notified of."""
 
-    bell: Notifications
-    heard: list[tuple[Any, ...]] = field(default_factory=list)
+    notifications: Notifications
+    received: list[tuple[str, ...]] = field(default_factory=list)
 
-    async def hears(self, *what: Any) -> None:
+    async def receives(self, *what: str) -> None:
         """Wait for it.
 
         :raises TimeoutError: it did not come
         """
-        await until(lambda: what in self.heard)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0.01)
+        await until(lambda: what in self.received)
 
 
 @asynccontextmanager
-async def listening(redis: "Redis", url: str, name: str, beat: bool = True) -> AsyncIterator[House]:
-    heard: list[tuple[Any, ...]] = []
-    ears = NotificationHandlers(
-        ring=lambda mobile, stream_id: heard.append(("ring", mobile, stream_id)),
-        replaced=lambda mobile, connection: heard.append(("replaced", mobile, connection)),
-        closed=lambda session: heard.append(("closed", session)),
-        gap=lambda: heard.append(("gap",)),
-    )
-    house = House(Notifications(link_to(redis), name, knobs(url), ears), heard)
+async def listening(redis: "Redis", url: str, name: str, *, heartbeats: bool = True) -> AsyncIterator[Server]:
+    received: list[tuple[str, ...]] = []
 
-    async def heartbeat() -> None:
+    def note(kind: str) -> Any:
+        return lambda *words: received.append((kind, *words))
+
+    handlers = NotificationHandlers(*map(note, ("entry", "replaced", "closed", "resubscribed")))
+    server = Server(Notifications(link_to(redis), name, settings(url), handlers), received)
+
+    async def send_heartbeats() -> None:
         while True:
             await redis.publish(keys.channel(name), keys.HEARTBEAT)
             await asyncio.sleep(0.1)
 
-    task = asyncio.create_task(heartbeat()) if beat else None
-    house.bell.start()
+    task = asyncio.create_task(send_heartbeats()) if heartbeats else None
+    server.notifications.start()
     try:
-        await house.hears("gap")
-        yield house
+        await server.receives("resubscribed")
+        yield server
     finally:
-        await house.bell.stop()
+        await server.notifications.stop()
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
 
-async def test_a_server_hears_itself_without_the_wire_and_others_over_it(redis: "Redis", valkey_url: str) -> None:
+async def test_a_server_notifies_itself_at_once_and_others_over_redis(redis: "Redis", valkey_url: str) -> None:
     async with listening(redis, valkey_url, "s1") as one, listening(redis, valkey_url, "s2") as two:
-        one.bell.ring(["s1", "s2"], "9100000001", "5-0")
-        assert ("ring", "9100000001", "5-0") in one.heard
-        await redis.execute_command(*ring_command("s2", "9100000001", "6-0"))
-        await two.hears("ring", "9100000001", "6-0")
-        await one.bell.replaced("s2", "9100000001", "c1")
-        await two.hears("replaced", "9100000001", "c1")
-        await two.bell.replaced("s2", "9100000001", "c2")
-        assert ("replaced", "9100000001", "c2") in two.heard
-        await one.bell.closed("session-1")
-        await one.hears("closed", "session-1")
-        await two.hears("closed", "session-1")
-        assert ("ring", "9100000001", "5-0") not in two.heard, "the script rings it"
+        one.notifications.notify(["s1", "s2"], RAVI, "5-0")
+        assert ("entry", RAVI, "5-0") in one.received
+        await redis.execute_command(*notify_command("s2", RAVI, "6-0"))
+        await two.receives("entry", RAVI, "6-0")
+        await one.notifications.replaced("s2", RAVI, "c1")
+        await two.receives("replaced", RAVI, "c1")
+        await two.notifications.replaced("s2", RAVI, "c2")
+        assert ("replaced", RAVI, "c2") in two.received
+        await one.notifications.closed("session-1")
+        await one.receives("closed", "session-1")
+        await two.receives("closed", "session-1")
+        assert ("entry", RAVI, "5-0") not in two.received, "the script notifies other servers"
 
 
-async def test_a_ring_without_an_id_is_heard_as_such(redis: "Redis", valkey_url: str) -> None:
+async def test_a_notification_may_come_without_an_id(redis: "Redis", valkey_url: str) -> None:
     async with listening(redis, valkey_url, "s1") as one:
-        await redis.publish(keys.channel("s1"), "entry 9100000001 ")
-        await one.hears("ring", "9100000001", "")
+        await redis.execute_command(*notify_command("s1", RAVI, ""))
+        await one.receives("entry", RAVI, "")
 
 
-async def test_a_cut_line_is_mended_and_the_gap_is_told(redis: "Redis", valkey_url: str) -> None:
+async def test_after_its_connection_broke_a_server_knows_that_notifications_may_be_lost(
+    redis: "Redis", valkey_url: str
+) -> None:
     async with listening(redis, valkey_url, "s1") as one:
-        await until(lambda: one.bell.listening)
+        await until(lambda: one.notifications.listening)
         await redis.client_kill_filter(_type="pubsub")
-        await until(lambda: one.heard.count(("gap",)) == 2)
-        one.bell.ring(["s1"], "9100000001", "6-0")
-        await redis.publish(keys.channel("s1"), "entry 9100000001 7-0")
-        await one.hears("ring", "9100000001", "7-0")
+        await until(lambda: one.received.count(("resubscribed",)) == 2)
+        await redis.execute_command(*notify_command("s1", RAVI, "7-0"))
+        await one.receives("entry", RAVI, "7-0")
 
 
-async def test_who_does_not_hear_himself_subscribes_anew(redis: "Redis", valkey_url: str) -> None:
-    async with listening(redis, valkey_url, "s1", beat=False) as one:
-        assert not one.bell.listening
-        await until(lambda: one.heard.count(("gap",)) >= 2)
+async def test_a_server_without_its_own_heartbeat_subscribes_again(redis: "Redis", valkey_url: str) -> None:
+    async with listening(redis, valkey_url, "s1", heartbeats=False) as one:
+        assert not one.notifications.listening
+        await until(lambda: one.received.count(("resubscribed",)) >= 2)

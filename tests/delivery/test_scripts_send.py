@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import keys
-from delivery.notifications import ring_command
+from delivery.notifications import notify_command
 from delivery.redis.client import Arg
 from delivery.scripts import STORE_CHATS, STORE_RECEIPT
 from protocol.errors import ApiError
@@ -264,7 +264,7 @@ async def test_the_script_rings_every_server_but_the_callers_once(post: Post, ve
             _, stream_id, servers = await post.call(STORE_RECEIPT, ASHA, "read", "m1", "s1", MOBILE)
         assert sorted(servers) == ["s1", "s2", "s2"]
         told = await wire.get_message(ignore_subscribe_messages=True, timeout=1)
-        assert (told["channel"].decode(), told["data"].decode()) == ring_command("s2", MOBILE, stream_id)[1:]
+        assert (told["channel"].decode(), told["data"].decode()) == notify_command("s2", MOBILE, stream_id)[1:]
         assert await wire.get_message(ignore_subscribe_messages=True, timeout=0.1) is None
 
 

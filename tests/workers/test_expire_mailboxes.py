@@ -116,7 +116,7 @@ HOLDER = Holder(MOBILE, "primary", "s1", "c1")
 def server_of(ctx: dict[str, Any]) -> Messenger:
     """What a server does with acks; nobody is connected to it."""
     nothing: Any = None
-    doorbell: Any = type("Bell", (), {"ring": lambda *_: None})()
+    doorbell: Any = type("Silent", (), {"notify": lambda *_: None})()
     return Messenger(ctx["chores"].mailbox, nothing, doorbell, nothing, Hub(60))
 
 

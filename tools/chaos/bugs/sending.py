@@ -12,7 +12,7 @@ import msgspec
 from delivery.connection.inbound import Inbound
 from delivery.connection.sends import MOST, Sends
 from delivery.messenger import Messenger
-from delivery.notifications import ring_command
+from delivery.notifications import notify_command
 from delivery.redis.client import RedisClient
 from protocol.errors import ApiError
 from tests.delivery.models.breakages import OF_MAILBOXES
@@ -85,9 +85,9 @@ def ring_first() -> None:
             held = await link.command("HVALS", self.mailbox._people.keys(to).leases)
             for server in {value.decode().split()[0] for value in held}:
                 if server == self._doorbell._server_id:
-                    self._doorbell._ears.ring(to, place)
+                    self._doorbell._handlers.entry_waits(to, place)
                 else:
-                    await link.command(*ring_command(server, to, place))
+                    await link.command(*notify_command(server, to, place))
         except ApiError as refusal:
             then(refusal)
             return
