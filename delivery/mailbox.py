@@ -25,7 +25,7 @@ from delivery.scripts import (
     STORE_CHATS,
     STORE_RECEIPT,
 )
-from delivery.send_limits import ANSWERED_SECONDS, MOST_ANSWERED, SendLimits
+from delivery.send_limits import ANSWERED_SECONDS, MAX_ANSWERED, SendLimits
 from delivery.storage import Storage
 from delivery.user_records import UserRecords
 from protocol.entries import Entry
@@ -163,7 +163,7 @@ class Mailbox:
 
     def _sending(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> list[Arg]:
         limits = self._send_limits
-        question = _NO_QUESTION if limits is None else limits.question(sender, to)
+        question = _NO_QUESTION if limits is None else limits.script_args(sender, to)
         args: list[Arg] = [sender, *self._limits, self._server_id, to, self._most_bytes_of_one, *question]
         for message_id, message in chats:
             text = message.encode()
@@ -176,13 +176,13 @@ class Mailbox:
         if limits is None or not limits.on:
             told = [_REFUSALS.get(answer) or answer.decode() for answer in answers]
         else:
-            waits = limits.heard(sender, to, standing, answers)
+            waits = limits.handle_result(sender, to, standing, answers)
             told = [
                 rate_limited(wait) if wait else _REFUSALS.get(answer) or answer.decode()
                 for answer, wait in zip(answers, waits, strict=True)
             ]
-            if newest and limits.news(sender, to):
-                args: list[Arg] = [to, ANSWERED_SECONDS, MOST_ANSWERED]
+            if newest and limits.needs_note(sender, to):
+                args: list[Arg] = [to, ANSWERED_SECONDS, MAX_ANSWERED]
                 self._link.request(NOTE_ANSWERED, self._people.keys(sender).of(NOTE_ANSWERED), args, _note_loss)
         return Deposited(newest.decode(), [server.decode() for server in servers], told)
 
@@ -195,7 +195,7 @@ class Mailbox:
             await limits.look_up(sender)
             await self._people.load(to)
         except ApiError:
-            limits.unknown(sender, to)
+            limits.handle_unknown_recipient(sender, to)
             raise
 
     async def deposit_receipt(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> Deposit | None:

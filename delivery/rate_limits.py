@@ -1,7 +1,7 @@
-"""How often something may happen: one kind of bucket for all limits, in Redis or in this process.
+"""How often something may happen: token buckets, in Redis or in this process.
 
-A bucket holds ``burst`` tokens and gets ``rate`` of them back a second. What is shared between servers is in Redis, one
-key a bucket, which ends as soon as the bucket is full again. What only has to bound one process is in its memory.
+A bucket holds ``burst`` tokens and gets ``rate`` of them back a second. Buckets that all servers share are in Redis,
+one key each, which expires when the bucket is full again. Buckets that bound one process only are in its memory.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from protocol.errors import ApiError
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
-REMEMBERED_SECONDS: Final = 3600
+FAILURE_SECONDS: Final = 3600
 """How long failures are counted after the last one. Longer than any wait, or waiting would begin a new burst."""
-HELD_SECONDS: Final = 1.0
-MOST_HELD: Final = 1000
-"""Refusals that are kept back, and for how long."""
-TIDIED_AT: Final = 1000
-"""Local buckets above which the full ones are thrown away."""
+DELAY_SECONDS: Final = 1.0
+MAX_DELAYED: Final = 1000
+"""By how much errors are delayed, and how many at once."""
+CLEAN_UP_AT: Final = 1000
+"""Local buckets, beyond which full ones are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +37,27 @@ class Limit:
     :param name: part of its buckets' keys
     :param rate: tokens a second
     :param burst: tokens of a full bucket
-    :param closed: whether nobody passes while Redis is away; else everybody does
-    :param longest_wait: seconds up to which failures beyond the burst double the wait; 0: they do not
+    :param closed: while Redis is away, every attempt fails; without it, every attempt is allowed
+    :param max_wait: seconds up to which failures beyond the burst double the wait; 0: they do not
     """
 
     name: str
     rate: float
     burst: int
     closed: bool = False
-    longest_wait: float = 0
+    max_wait: float = 0
 
     @property
     def arguments(self) -> list[Arg]:
-        """As the scripts take it, in whole microseconds."""
-        return [max(1, round(1e6 / self.rate)), self.burst, round(self.longest_wait * 1e6), REMEMBERED_SECONDS * 10**6]
+        """The arguments of the scripts, in whole microseconds."""
+        return [max(1, round(1e6 / self.rate)), self.burst, round(self.max_wait * 1e6), FAILURE_SECONDS * 10**6]
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A token was taken.
 
-    :param in_use: of the bucket's tokens, this one among them
+    :param in_use: tokens that were taken and are not back yet, with this one
     :param failures: attempts before this one that were not forgiven
     """
 
@@ -68,83 +68,84 @@ class Taken:
 class RateLimits:
     """The buckets in Redis.
 
-    :param on: whether limits hold at all
+    :param on: whether there are limits at all
     """
 
-    def __init__(self, link: RedisClient, *, on: bool) -> None:
-        self._link = link
+    def __init__(self, redis: RedisClient, *, on: bool) -> None:
+        self._redis = redis
         self.on = on
-        self._held = 0
+        self._delayed = 0
 
     async def take(self, limit: Limit, whose: str) -> Taken:
-        """A token of this bucket.
+        """Take a token of this bucket.
 
         :raises ApiError: ``rate_limited``; ``unavailable``, for a closed limit while Redis is away
         """
         if not self.on:
             return Taken()
         try:
-            wait, in_use, failures = await self._link.call(
+            wait, in_use, failures = await self._redis.call(
                 TAKE_TOKEN, [keys.rate_bucket(limit.name, whose)], limit.arguments
             )
         except (ApiError, RedisError) as error:
-            logger.warning("a rate limit could not be asked", limit=limit.name, closed=limit.closed, error=str(error))
+            logger.warning("a rate limit could not be checked", limit=limit.name, closed=limit.closed, error=str(error))
             if limit.closed:
                 raise ApiError("unavailable") from None
             return Taken()
         if wait:
             if limit.closed:
-                await self._hold(wait / 1e6)
+                await self._delay(wait / 1e6)
             raise rate_limited(wait / 1e6)
         return Taken(in_use, failures)
 
-    async def _hold(self, seconds: float) -> None:
-        """Keep a refusal back for a moment. At once, it would only be answered by the next attempt: two hundred who
-        guess as fast as they are refused took all the time of two server processes."""
-        if self._held >= MOST_HELD:
+    async def _delay(self, seconds: float) -> None:
+        """Delay an error: sent at once, it would only cause the next attempt. Two hundred clients that tried passwords
+        as fast as they got errors used all the time of two server processes."""
+        if self._delayed >= MAX_DELAYED:
             return
-        self._held += 1
+        self._delayed += 1
         try:
-            await asyncio.sleep(min(seconds, HELD_SECONDS))
+            await asyncio.sleep(min(seconds, DELAY_SECONDS))
         finally:
-            self._held -= 1
+            self._delayed -= 1
 
     def forgive(self, limit: Limit, whose: str, which: Literal["one", "all"]) -> None:
-        """The last attempt was no failure, or no failure counts any more. Not waited for: when it is lost, failures are
-        forgotten after an hour all the same."""
+        """The last attempt was no failure, or no earlier failure counts any more. Does not wait for Redis: failures are
+        forgotten after an hour anyway."""
         if self.on:
             name = keys.rate_bucket(limit.name, whose)
-            self._link.request(FORGIVE_FAILURES, [name], [*limit.arguments, which], _note_loss)
+            self._redis.request(FORGIVE_FAILURES, [name], [*limit.arguments, which], _log_failure)
 
 
 class LocalLimit:
-    """The buckets of one limit in this process: for what need not be exact over all servers and must cost no trip."""
+    """The buckets of one limit in this process: for limits that need not be exact over all servers, and must not wait
+    for Redis."""
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval = 1 / rate
         self._room = (burst - 1) / rate
         self._clock = clock
         self._full_at: dict[str, float] = {}
-        self._tidy_at = TIDIED_AT
+        self._clean_up_at = CLEAN_UP_AT
 
     def __len__(self) -> int:
         return len(self._full_at)
 
     def wait(self, whose: str) -> float:
-        """Seconds until there is a token; nothing is taken."""
+        """Seconds until there is a token. Takes none."""
         return max(0.0, self._full_at.get(whose, 0.0) - self._clock() - self._room)
 
     def take(self, whose: str) -> None:
         """Take a token, whether there is one or not."""
         now = self._clock()
-        if len(self._full_at) >= self._tidy_at:
+        if len(self._full_at) >= self._clean_up_at:
             self._full_at = {one: full_at for one, full_at in self._full_at.items() if full_at > now}
-            self._tidy_at = max(TIDIED_AT, 2 * len(self._full_at))
+            self._clean_up_at = max(CLEAN_UP_AT, 2 * len(self._full_at))
         self._full_at[whose] = max(now, self._full_at.get(whose, 0.0)) + self._interval
 
 
 class Upgrades:
-    """How often sockets may be opened, by person and by address, on this server process."""
+    """How often sockets may be opened on this server process, by person and by address."""
 
     def __init__(self, settings: Settings) -> None:
         self._on = settings.rate_limits == "on"
@@ -152,7 +153,7 @@ class Upgrades:
         self._address = LocalLimit(settings.upgrades_per_address_per_second, settings.upgrades_per_address_burst)
 
     def admit(self, address: str) -> None:
-        """Somebody there wants a socket; who it is, is not known yet.
+        """An upgrade from this address, before it is known who it is.
 
         :raises ApiError: ``rate_limited``
         """
@@ -160,7 +161,7 @@ class Upgrades:
             _take(self._address, address)
 
     def enter(self, mobile: str) -> None:
-        """This person opens a socket.
+        """An upgrade of this person.
 
         :raises ApiError: ``rate_limited``
         """
@@ -168,7 +169,7 @@ class Upgrades:
             _take(self._person, mobile)
 
     def enter_at_once(self, mobile: str, address: str) -> bool:
-        """Both in one: whether this person may. If not, nothing is taken."""
+        """Both at once: whether the upgrade is allowed. If not, no token is taken."""
         if not self._on:
             return True
         if self._address.wait(address) or self._person.wait(mobile):
@@ -179,17 +180,17 @@ class Upgrades:
 
 
 def rate_limited(seconds: float) -> ApiError:
-    """The refusal, with how long to wait: in whole milliseconds, rounded up, for who waits so long must be let in."""
+    """The error, with the time to wait in whole milliseconds, rounded up: an attempt after it must succeed."""
     return ApiError("rate_limited", retry_after=max(1, math.ceil(seconds * 1000 - 1e-6)) / 1000)
 
 
 def lookups(settings: Settings) -> Limit:
-    """Of one person: numbers asked about."""
+    """How many numbers one person may look up."""
     return Limit("lookups", settings.lookups_per_minute / 60, settings.lookups_burst)
 
 
 def sign_ups(settings: Settings) -> Limit:
-    """Of one address."""
+    """How many accounts one address may make."""
     burst = max(1, int(settings.sign_ups_per_hour))
     return Limit("sign-ups", settings.sign_ups_per_hour / 3600, burst, closed=True)
 
@@ -200,6 +201,6 @@ def _take(limit: LocalLimit, whose: str) -> None:
     limit.take(whose)
 
 
-def _note_loss(reply: object) -> None:
+def _log_failure(reply: object) -> None:
     if isinstance(reply, Exception):
-        logger.warning("a failure could not be taken back", error=str(reply))
+        logger.warning("a rate limit could not be reset", error=str(reply))

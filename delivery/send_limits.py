@@ -1,8 +1,9 @@
-"""How much one person may send: what is bounded here, in this process, and what the script that stores is asked.
+"""How much one person may send: limits in this process, and limits that the script which stores chats checks.
 
-None of it costs a trip. Here are the buckets of a pair and of a sender over all recipients, shared by all connections
-of the sender to this process. In Redis, with the recipient, are those of strangers: senders the recipient never wrote
-to. The script that stores a chat looks at them, and tells what the sender is, so that it is not asked again.
+None of it costs a trip to Redis. In this process are the buckets of a pair (sender and recipient) and of a sender over
+all recipients, shared by all connections of the sender to this process. In Redis, with the recipient, are the buckets
+of strangers: senders to whom the recipient never wrote. ``send.lua`` checks those, and returns whether the sender is a
+stranger, so that the answer can be cached here.
 """
 
 import time
@@ -13,23 +14,23 @@ from delivery.rate_limits import RateLimits, lookups, rate_limited
 from delivery.redis.client import Arg
 from settings import Settings
 
-HELD_SECONDS: Final = 1.0
-"""So long nothing more of a pair is taken, at least, when a chat of it was refused: what follows would overtake it, and
-each of a flood would cost a trip. The same of a sender, when it was one of their own buckets that was empty."""
-BELIEVED_SECONDS: Final = 3600.0
-"""How long it is believed that a recipient wrote to a sender, and that this was noted."""
+HOLD_SECONDS: Final = 1.0
+"""When a chat is rate limited, no later chat of its pair is admitted for at least so long: it would overtake the first
+one, and each chat of a flood would cost a trip. The same for a sender whose own bucket is empty."""
+CACHE_SECONDS: Final = 3600.0
+"""How long it is cached that a recipient wrote to a sender, and that this was noted."""
 PAIR_IDLE_SECONDS: Final = 60.0
 SENDER_IDLE_SECONDS: Final = 3600.0
-"""After which they may be forgotten. What is believed of a sender's recipients holds no longer than the second."""
-MOST_SENDERS: Final = 10_000
-MOST_PAIRS: Final = 512
-"""From so many on idle ones are forgotten, and then whenever there are twice as many as were left: each look at all of
-them is paid for by as many that were added."""
+"""After so long without a chat a pair or a sender may be forgotten. What is cached of a pair goes with its sender."""
+MAX_SENDERS: Final = 10_000
+MAX_PAIRS: Final = 512
+"""At this number idle ones are forgotten, and later whenever there are twice as many as were left: so the cost of each
+clean-up is shared by as many additions."""
 STRANGER_SECONDS: Final = 30 * 86_400
-"""How long it is remembered that somebody wrote, and got no answer."""
+"""How long Redis remembers that somebody wrote and got no answer."""
 ANSWERED_SECONDS: Final = 180 * 86_400
-MOST_ANSWERED: Final = 2_000
-"""How long, and of how many, it is remembered that one wrote to them."""
+MAX_ANSWERED: Final = 2_000
+"""How long, and of how many, Redis remembers to whom a person wrote."""
 
 
 class _Pair:
@@ -48,7 +49,7 @@ class _Pair:
 
 
 class _Sender:
-    __slots__ = ("bytes_full_at", "full_at", "held_until", "new_full_at", "pairs", "tidy_at", "used")
+    __slots__ = ("bytes_full_at", "clean_up_at", "full_at", "held_until", "new_full_at", "pairs", "used")
 
     def __init__(self) -> None:
         self.full_at = 0.0
@@ -56,17 +57,17 @@ class _Sender:
         self.new_full_at = 0.0
         self.held_until = 0.0
         self.pairs: dict[str, _Pair] = {}
-        self.tidy_at = MOST_PAIRS
+        self.clean_up_at = MAX_PAIRS
         self.used = 0.0
 
     def is_idle(self, now: float) -> bool:
-        """They hold nothing that would count against the sender."""
+        """Whether nothing is lost when it is forgotten."""
         latest = max(self.full_at, self.bytes_full_at, self.new_full_at, self.held_until)
         return latest <= now and self.used <= now - SENDER_IDLE_SECONDS
 
 
 class SendLimits:
-    """Those of one server process. Times are in seconds of ``clock``."""
+    """The limits of one server process. Times are in seconds of ``clock``."""
 
     def __init__(self, settings: Settings, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self.on = settings.rate_limits == "on"
@@ -74,7 +75,7 @@ class SendLimits:
         self._lookups = lookups(settings)
         self._clock = clock
         self._senders: dict[str, _Sender] = {}
-        self._tidy_at = MOST_SENDERS
+        self._clean_up_at = MAX_SENDERS
         self._pair = 1 / settings.pair_chats_per_second
         self._pair_room = (settings.pair_chats_burst - 1) * self._pair
         self._all = 1 / settings.sender_chats_per_second
@@ -89,9 +90,9 @@ class SendLimits:
         ]
 
     def admit(self, sender: str, to: str, size: int) -> None:
-        """A chat of so many bytes may go on to be stored. One that may not leaves nothing behind.
+        """A chat of so many bytes may be stored. A chat that may not takes no tokens.
 
-        :raises ApiError: ``rate_limited``; then nothing more of this pair, or of this sender, is admitted for that long
+        :raises ApiError: ``rate_limited``; for so long no chat of this pair, or of this sender, is admitted
         """
         if not self.on:
             return
@@ -102,7 +103,7 @@ class SendLimits:
             raise rate_limited(one.held_until - now)
         wait = max(one.full_at - now - self._all_room, one.bytes_full_at - now - self._bytes_room)
         if wait > 0:
-            wait = max(wait, HELD_SECONDS)
+            wait = max(wait, HOLD_SECONDS)
             one.held_until = now + wait
             raise rate_limited(wait)
         pair = one.pairs.get(to)
@@ -113,16 +114,16 @@ class SendLimits:
             raise rate_limited(pair.held_until - now)
         wait = pair.full_at - now - self._pair_room
         if wait > 0:
-            wait = max(wait, HELD_SECONDS)
+            wait = max(wait, HOLD_SECONDS)
             pair.held_until = now + wait
             raise rate_limited(wait)
         pair.full_at = max(pair.full_at, now) + self._pair
         one.full_at = max(one.full_at, now) + self._all
         one.bytes_full_at = max(one.bytes_full_at, now) + size * self._byte
 
-    def question(self, sender: str, to: str) -> list[Arg]:
-        """What the script is asked to look at: interval and burst of a stranger, or ''; whether this may be a new
-        recipient; how long a stranger is remembered."""
+    def script_args(self, sender: str, to: str) -> list[Arg]:
+        """Arguments of ``send.lua``: interval and burst of a stranger, or ''; whether this may be a new recipient; how
+        long a stranger is remembered."""
         if not self.on:
             return ["", 0, 0, 0]
         now = self._clock()
@@ -134,10 +135,12 @@ class SendLimits:
             pair.reserved = True
         return [*self._stranger, int(pair.reserved), STRANGER_SECONDS]
 
-    def heard(self, sender: str, to: str, standing: bytes, answers: Sequence[bytes]) -> list[float]:
-        """What the script told: what the sender is to the recipient, and its answers, some of which are waits.
+    def handle_result(self, sender: str, to: str, standing: bytes, answers: Sequence[bytes]) -> list[float]:
+        """Take what ``send.lua`` returned.
 
-        :returns: for each answer seconds to wait; 0: it is none
+        :param standing: what the sender is to the recipient: ``new``, ``stranger`` or ``answered``
+        :param answers: one for each chat; some say that it must wait
+        :returns: for each answer the seconds to wait; 0: it need not
         """
         if not self.on:
             return [0.0] * len(answers)
@@ -145,7 +148,7 @@ class SendLimits:
         one, pair = self._of(sender, to, now)
         stored = any(b"-" in answer for answer in answers)
         if standing == b"answered":
-            pair.answered_until = now + BELIEVED_SECONDS
+            pair.answered_until = now + CACHE_SECONDS
         if pair.reserved and (standing != b"new" or not stored):
             one.new_full_at -= self._new
         if standing != b"new" or stored:
@@ -156,27 +159,27 @@ class SendLimits:
             pair.held_until = max(pair.held_until, now + longest)
         return waits
 
-    def unknown(self, sender: str, to: str) -> None:
-        """There is no such recipient: it was not a new one."""
+    def handle_unknown_recipient(self, sender: str, to: str) -> None:
+        """There is no such recipient: the token for a new one comes back."""
         if self.on:
             one, pair = self._of(sender, to, self._clock())
             if pair.reserved:
                 pair.reserved = False
                 one.new_full_at -= self._new
 
-    def news(self, sender: str, to: str) -> bool:
-        """Whether it has to be noted that this sender wrote to this recipient. Asked again, it has not."""
+    def needs_note(self, sender: str, to: str) -> bool:
+        """Whether Redis must note that this sender wrote to this recipient. True only the first time."""
         if not self.on:
             return False
         now = self._clock()
         _, pair = self._of(sender, to, now)
         if pair.noted_until > now:
             return False
-        pair.noted_until = now + BELIEVED_SECONDS
+        pair.noted_until = now + CACHE_SECONDS
         return True
 
     async def look_up(self, sender: str) -> None:
-        """A recipient has to be asked for in PostgreSQL: the answer tells whether there is one.
+        """The recipient is looked up in PostgreSQL, which reveals whether there is such a person.
 
         :raises ApiError: ``rate_limited``
         """
@@ -184,13 +187,13 @@ class SendLimits:
 
     def _wait(self, answer: bytes, one: _Sender, now: float) -> float:
         if answer == b"new":
-            return max(HELD_SECONDS, one.new_full_at - now - self._new_room)
+            return max(HOLD_SECONDS, one.new_full_at - now - self._new_room)
         if answer.isdigit():
-            return max(HELD_SECONDS, int(answer) / 1e6)
+            return max(HOLD_SECONDS, int(answer) / 1e6)
         return 0.0
 
     def _of(self, sender: str, to: str, now: float) -> tuple[_Sender, _Pair]:
-        """Of a chat that was admitted."""
+        """The sender and the pair of a chat that was admitted."""
         one = self._senders.get(sender) or self._add_sender(sender, now)
         pair = one.pairs.get(to)
         if pair is None:
@@ -199,16 +202,16 @@ class SendLimits:
         return one, pair
 
     def _add_sender(self, sender: str, now: float) -> _Sender:
-        if len(self._senders) >= self._tidy_at:
+        if len(self._senders) >= self._clean_up_at:
             self._senders = {who: each for who, each in self._senders.items() if not each.is_idle(now)}
-            self._tidy_at = max(MOST_SENDERS, 2 * len(self._senders))
+            self._clean_up_at = max(MAX_SENDERS, 2 * len(self._senders))
         one = self._senders[sender] = _Sender()
         return one
 
 
 def _add_pair(one: _Sender, to: str, now: float) -> _Pair:
-    if len(one.pairs) >= one.tidy_at:
+    if len(one.pairs) >= one.clean_up_at:
         one.pairs = {who: each for who, each in one.pairs.items() if each.used > now - PAIR_IDLE_SECONDS}
-        one.tidy_at = max(MOST_PAIRS, 2 * len(one.pairs))
+        one.clean_up_at = max(MAX_PAIRS, 2 * len(one.pairs))
     pair = one.pairs[to] = _Pair()
     return pair

@@ -1,6 +1,6 @@
-"""What Redis must know of a person before anything can be decided about him: that he exists, and whom he blocks.
+"""What Redis must know of a person before it can decide anything about them: that they exist, and whom they block.
 
-PostgreSQL is the truth, Redis is rebuilt from it whenever it has forgotten.
+PostgreSQL is the truth. Redis is filled from it whenever it has lost a record.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from protocol.errors import ApiError
 
 
 class Record(Protocol):
-    """What is asked of the accounts."""
+    """A person as the accounts know them."""
 
     @property
     def account_id(self) -> str: ...
@@ -30,28 +30,28 @@ class Record(Protocol):
     def devices(self) -> Sequence[str]: ...
 
 
-SPELLED: Final = 512
-"""UserRecords whose keys stay spelled: those who talk just now. They take 1.2 KB each, and 2.3 when also
+CACHED_KEYS: Final = 512
+"""People whose Redis keys are kept as strings: those who talk just now. They take 1.2 KB each, and 2.3 KB when also
 written to."""
 FindPerson = Callable[[str], Awaitable[Record | None]]
-"""Looks a person up in PostgreSQL by mobile; raises ``ApiError("unavailable")`` while that is away."""
+"""Looks a person up in PostgreSQL by mobile number. Raises ``ApiError("unavailable")`` while that is away."""
 
 
 class UserRecords:
-    """Loads people into Redis, and spells their keys.
+    """Loads people into Redis, and makes their keys.
 
-    :param durable: runs what somebody is told of; None: the link
+    :param replicated: for block sets, whose change is confirmed to the person; None: ``redis``
     """
 
-    def __init__(self, link: RedisClient, find: FindPerson, durable: ScriptRunner | None = None) -> None:
-        self._link = link
-        self._durable: ScriptRunner = durable or link
+    def __init__(self, redis: RedisClient, find: FindPerson, replicated: ScriptRunner | None = None) -> None:
+        self._redis = redis
+        self._replicated: ScriptRunner = replicated or redis
         self.find = find
-        self.keys = lru_cache(maxsize=SPELLED)(Person)
-        """A person's keys, by his mobile."""
+        self.keys = lru_cache(maxsize=CACHED_KEYS)(Person)
+        """A person's keys, by mobile number."""
 
     async def load(self, mobile: str) -> None:
-        """From PostgreSQL into Redis.
+        """Copy a person from PostgreSQL into Redis.
 
         :raises ApiError: ``no_such_person``, ``unavailable``
         """
@@ -59,15 +59,15 @@ class UserRecords:
         if found is None:
             raise ApiError("no_such_person")
         args = _record(found.account_id, found.blocks_version, found.blocked, found.last_seen_ms)
-        await self._link.call(LOAD, self.keys(mobile).of(LOAD), args)
+        await self._redis.call(LOAD, self.keys(mobile).of(LOAD), args)
 
     async def replace_blocks(self, mobile: str, account_id: str, version: int, blocked: Sequence[str]) -> None:
-        """Take a person's whole block set, unless Redis has a newer one. It counts for every send after this.
+        """Replace a person's whole block set, unless Redis has a newer version. It applies to every send after this.
 
         :raises ApiError: ``unavailable``
         """
         args = _record(account_id, version, blocked, None)
-        await self._durable.call(LOAD, self.keys(mobile).of(LOAD), args)
+        await self._replicated.call(LOAD, self.keys(mobile).of(LOAD), args)
 
 
 def _record(account_id: str, version: int, blocked: Sequence[str], last_seen: int | None) -> list[Arg]:

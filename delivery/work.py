@@ -1,6 +1,6 @@
-"""What one person's frames cost a server, over all their connections to it.
+"""How much work one person may cause on a server, over all their connections to it.
 
-Bounded per connection alone, a client that is slowed down would connect anew and have everything again.
+With a limit for each connection only, a client that is slowed down would reconnect and have the whole limit again.
 """
 
 import time
@@ -8,11 +8,12 @@ from typing import Final
 
 from protocol.token_bucket import TokenBucket
 
-TIDIED_AT: Final = 1000
+CLEAN_UP_AT: Final = 1000
+"""Buckets, beyond which full ones are deleted."""
 BYTES_A_UNIT: Final = 4096
-"""The unit of work is one small frame. So many bytes are as much."""
+"""One unit of work is a small frame, or so many bytes."""
 IDS_A_UNIT: Final = 4
-"""Names of entries that are not in flight: each is looked at, and nothing comes of it."""
+"""Ids in an ack that are not in flight cost work as well: so many are one unit."""
 
 
 class Work:
@@ -20,10 +21,10 @@ class Work:
 
     def __init__(self) -> None:
         self._buckets: dict[str, TokenBucket] = {}
-        self._tidy_at = TIDIED_AT
+        self._clean_up_at = CLEAN_UP_AT
 
     def bucket(self, mobile: str, rate: float, burst: float) -> TokenBucket:
-        """The person's. Its clock is ``time.monotonic``.
+        """The person's bucket. Its clock is ``time.monotonic``.
 
         :param rate: units of work a second
         :param burst: units at once
@@ -31,12 +32,12 @@ class Work:
         bucket = self._buckets.get(mobile)
         if bucket is None:
             now = time.monotonic()
-            if len(self._buckets) >= self._tidy_at:
-                self._tidy(now)
+            if len(self._buckets) >= self._clean_up_at:
+                self._clean_up(now)
             bucket = self._buckets[mobile] = TokenBucket(rate, burst, now)
         return bucket
 
-    def _tidy(self, now: float) -> None:
-        """A bucket that is full holds nothing against anybody. A connection that still has it keeps its own."""
+    def _clean_up(self, now: float) -> None:
+        """Delete full buckets: new ones would be the same. A connection that still has one goes on using it."""
         self._buckets = {mobile: bucket for mobile, bucket in self._buckets.items() if not bucket.is_full(now)}
-        self._tidy_at = max(TIDIED_AT, 2 * len(self._buckets))
+        self._clean_up_at = max(CLEAN_UP_AT, 2 * len(self._buckets))

@@ -1,1 +1,1 @@
-"""What travels: frames on the socket, refusals everywhere. Knows nothing but its codec."""
+"""What travels between client and server: frames, errors, identifiers. Depends on nothing but its codec."""

@@ -1,4 +1,4 @@
-"""Why a frame is refused, in our own words, and by which names its sender can tell it from others."""
+"""What is wrong with a frame, in plain words, and which names in the answer tell the client which frame is meant."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ import msgspec
 from protocol import salvage
 from protocol.errors import ApiError
 
-MOST_LETTERS: Final = 256
-"""Of a name that is repeated in a refusal, though it may be no valid one."""
-MOST_NAMES: Final = 16
-"""The same of the ids of an ack."""
-_NUMBER_MARKS: Final = frozenset("0123456789+-.()[] ")
-_STREAM_ID_MARKS: Final = frozenset("0123456789-")
+MAX_NAME_LENGTH: Final = 256
+"""Longer names are not repeated in an answer. Shorter ones are, though they may be invalid."""
+MAX_NAMES: Final = 16
+"""Ids of an ack that are repeated in an answer."""
+_MOBILE_CHARACTERS: Final = frozenset("0123456789+-.()[] ")
+_STREAM_ID_CHARACTERS: Final = frozenset("0123456789-")
 _SAFE_INTEGER: Final = 2**53
-_NO_JSON: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+_DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 _TEXT: Final = "a string"
 _TEXTS: Final = "a list of strings"
@@ -33,13 +33,13 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "ping": {},
 }
 """Type of a frame -> its fields and what each must be."""
-_NEEDED: Final = {"chat": ("to", "messageId", "message"), "ack": ("ackType",), "ping": ()}
-_MAY_BE_NULL: Final = frozenset({("ack", "to"), ("ack", "streamId"), ("ack", "messageId")})
+_REQUIRED: Final = {"chat": ("to", "messageId", "message"), "ack": ("ackType",), "ping": ()}
+_NULLABLE: Final = frozenset({("ack", "to"), ("ack", "streamId"), ("ack", "messageId")})
 
 
-class Named(NamedTuple):
-    """What a refusal repeats of a frame, so that its sender knows which one is meant. Of an ack, whose messageIds are
-    not its sender's own, ``message_id`` says nothing."""
+class FrameNames(NamedTuple):
+    """What an error repeats of a frame, so that the client knows which one is meant. ``message_id`` is a chat's: the
+    messageIds of an ack are not its client's own."""
 
     message_id: str | int | None = None
     to: str | None = None
@@ -47,82 +47,84 @@ class Named(NamedTuple):
     stream_ids: tuple[str, ...] = ()
 
 
-NOTHING: Final = Named()
+NO_NAMES: Final = FrameNames()
 
 
 class BadFrame(Exception):
-    """A frame that is refused, with what of it can be named in the answer."""
+    """A frame that cannot be understood, and the names in it that the answer repeats."""
 
-    def __init__(self, code: str, kind: str = "frame", named: Named = NOTHING, *complaints: tuple[str, str]) -> None:
-        """:param complaints: (field, sentence); none: the code's own sentence"""
-        errors = [{"field": field, "message": sentence} for field, sentence in complaints]
+    def __init__(
+        self, code: str, kind: str = "frame", names: FrameNames = NO_NAMES, *complaints: tuple[str, str]
+    ) -> None:
+        """:param complaints: (field, message) each; without any, the code's own message is used"""
+        errors = [{"field": field, "message": message} for field, message in complaints]
         super().__init__(code)
-        self.refusal = ApiError(code, errors or None)
+        self.error = ApiError(code, errors or None)
         self.kind = kind
-        self.named = named
+        self.names = names
 
 
-def no_json(named: Named = NOTHING) -> BadFrame:
-    """What cannot be read."""
-    return BadFrame("bad_json", "frame", named, ("frame", "the frame is not valid JSON"))
+def not_json(names: FrameNames = NO_NAMES) -> BadFrame:
+    """The frame is not JSON."""
+    return BadFrame("bad_json", "frame", names, ("frame", "the frame is not valid JSON"))
 
 
-def undivided() -> BadFrame:
-    """An array of which nobody can tell where its frames end."""
-    sentence = "the message is not valid JSON and nothing of it was done: send its frames one by one"
-    return BadFrame("bad_json", "frame", NOTHING, ("frame", sentence))
+def indivisible() -> BadFrame:
+    """The message is an array, and where its frames end cannot be found."""
+    message = "the message is not valid JSON and nothing of it was done: send its frames one by one"
+    return BadFrame("bad_json", "frame", NO_NAMES, ("frame", message))
 
 
 def explain(data: msgspec.Raw | bytes) -> BadFrame:
-    """Why this, which could not be decoded, is no frame of ours."""
+    """What is wrong with this, which could not be decoded."""
     try:
         found = msgspec.json.decode(data)
-    except _NO_JSON:
+    except _DECODE_ERRORS:
         return _unreadable(bytes(data))
     if not isinstance(found, dict):
-        return BadFrame("bad_frame", "frame", NOTHING, ("frame", "a frame is a JSON object"))
+        return BadFrame("bad_frame", "frame", NO_NAMES, ("frame", "a frame is a JSON object"))
     kind = _kind(found)
     if kind == "frame":
-        return BadFrame("unknown_type", "frame", name_all(found))
-    return BadFrame("bad_frame", kind, name_all(found), *_complaints(kind, found))
+        return BadFrame("unknown_type", "frame", frame_names(found))
+    return BadFrame("bad_frame", kind, frame_names(found), *_complaints(kind, found))
 
 
-def name_chat(message_id: Any, to: Any) -> Named:
-    """What of a chat's names may be repeated, since it is short and plain."""
-    return Named(_plain(message_id), _number(to))
+def chat_names(message_id: Any, to: Any) -> FrameNames:
+    """The names of a chat that are short and plain enough to be repeated."""
+    return FrameNames(_plain(message_id), _number(to))
 
 
-def name_ack(to: Any, message_ids: Sequence[Any], stream_ids: Sequence[Any]) -> Named:
-    """The same of an ack; its first names stand for all."""
-    ids = [_plain(each) for each in message_ids[:MOST_NAMES]]
-    places = [each for each in stream_ids[:MOST_NAMES] if _like_a_place(each)]
-    return Named(None, _number(to), tuple(each for each in ids if isinstance(each, str)), tuple(places))
+def ack_names(to: Any, message_ids: Sequence[Any], stream_ids: Sequence[Any]) -> FrameNames:
+    """The same of an ack: its first ids stand for all."""
+    ids = [_plain(each) for each in message_ids[:MAX_NAMES]]
+    shaped = [each for each in stream_ids[:MAX_NAMES] if _is_like_a_stream_id(each)]
+    return FrameNames(None, _number(to), tuple(each for each in ids if isinstance(each, str)), tuple(shaped))
 
 
-def name_all(found: Mapping[str, Any]) -> Named:
+def frame_names(found: Mapping[str, Any]) -> FrameNames:
     """The same of any frame."""
     if found.get("type") != "ack":
-        return name_chat(found.get("messageId"), found.get("to"))
-    return name_ack(found.get("to"), _both(found, "messageId", "messageIds"), _both(found, "streamId", "streamIds"))
+        return chat_names(found.get("messageId"), found.get("to"))
+    return ack_names(found.get("to"), _both(found, "messageId", "messageIds"), _both(found, "streamId", "streamIds"))
 
 
 def _both(found: Mapping[str, Any], one: str, many: str) -> list[Any]:
     listed = found.get(many)
-    return [*([found[one]] if one in found else ()), *(listed[:MOST_NAMES] if isinstance(listed, list) else ())]
+    return [*([found[one]] if one in found else ()), *(listed[:MAX_NAMES] if isinstance(listed, list) else ())]
 
 
 def _number(to: Any) -> str | None:
-    return to if isinstance(to, str) and 0 < len(to) <= MOST_LETTERS and _NUMBER_MARKS.issuperset(to) else None
+    return to if isinstance(to, str) and 0 < len(to) <= MAX_NAME_LENGTH and _MOBILE_CHARACTERS.issuperset(to) else None
 
 
 def _plain(name: Any) -> str | int | None:
     if isinstance(name, str):
-        return name if 0 < len(name) <= MOST_LETTERS and name.isprintable() else None
+        return name if 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable() else None
     return name if type(name) is int and abs(name) < _SAFE_INTEGER else None
 
 
-def _like_a_place(name: Any) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= MOST_LETTERS and _STREAM_ID_MARKS.issuperset(name)
+def _is_like_a_stream_id(name: Any) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME_LENGTH and _STREAM_ID_CHARACTERS.issuperset(name)
 
 
 def _kind(found: Mapping[str, Any]) -> str:
@@ -135,9 +137,9 @@ def _complaints(kind: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for field, what in _FIELDS[kind].items():
         value = found.get(field)
         if field not in found:
-            if field in _NEEDED[kind]:
+            if field in _REQUIRED[kind]:
                 wrong.append((field, f"{field} is missing"))
-        elif not (_fits(value, what) or (value is None and (kind, field) in _MAY_BE_NULL)):
+        elif not (_fits(value, what) or (value is None and (kind, field) in _NULLABLE)):
             wrong.append((field, f"{field} must be {what}"))
     return wrong
 
@@ -148,27 +150,27 @@ def _fits(value: Any, what: str) -> bool:
     return isinstance(value, str) if what == _TEXT else value in ("delivered", "read")
 
 
-# ---- what the decoder could not read
+# ---- what msgspec could not decode
 
 
 def _unreadable(data: bytes) -> BadFrame:
-    """JSON that is well but for half a character in a text, or no JSON."""
+    """It is not JSON, or JSON with half a surrogate pair in a text, which msgspec does not decode."""
     try:
-        found = json.loads(data.decode(), parse_constant=_refuse)
+        found = json.loads(data.decode(), parse_constant=_reject)
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return no_json(name_all(salvage.fields_of(data)))
+        return not_json(frame_names(salvage.fields_of(data)))
     if not isinstance(found, dict):
-        return no_json()
+        return not_json()
     halves = [field for field in ("to", "messageId", "message") if _is_half(found.get(field))]
     if not halves and not _is_half(json.dumps(found, ensure_ascii=False)):
-        return no_json(name_all(found))
-    sentence = "is not valid Unicode: it holds half of a surrogate pair"
-    complaints = [(field, f"{field} {sentence}") for field in halves] or [("frame", f"a text {sentence}")]
-    return BadFrame("bad_frame", _kind(found), name_all(found), *complaints)
+        return not_json(frame_names(found))
+    problem = "is not valid Unicode: it holds half of a surrogate pair"
+    complaints = [(field, f"{field} {problem}") for field in halves] or [("frame", f"a text {problem}")]
+    return BadFrame("bad_frame", _kind(found), frame_names(found), *complaints)
 
 
-def _refuse(word: str) -> None:
-    raise ValueError(word)  # NaN and Infinity, which Python takes
+def _reject(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity are not JSON, though Python accepts them
 
 
 def _is_half(text: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from protocol import frames
-from protocol.bad_frames import NOTHING, Named
+from protocol.bad_frames import NO_NAMES, FrameNames
 from protocol.entries import Chat, Receipt
 from protocol.errors import ApiError
 
@@ -51,7 +51,7 @@ class Dialect(Protocol):
     def receipt(self, receipt: Receipt, to: str) -> list[bytes]: ...
     def synced(self, count: int) -> list[bytes]: ...
     def resync(self, epoch: str, reason: str) -> list[bytes]: ...
-    def error(self, error: ApiError, component: str, named: Named = NOTHING) -> list[bytes]: ...
+    def error(self, error: ApiError, component: str, names: FrameNames = NO_NAMES) -> list[bytes]: ...
     def pong(self) -> list[bytes]: ...
 
 
@@ -71,16 +71,16 @@ def _chat(chat: Chat, to: str, mode: Mode) -> list[bytes]:
     ]
 
 
-def _error(error: ApiError, component: str, named: Named) -> list[bytes]:
+def _error(error: ApiError, component: str, names: FrameNames) -> list[bytes]:
     out = frames.ErrorOut(
         code=error.code,
         component=component,
         message=error.body()["message"],
         retryable=error.spec.retryable,
-        message_id=named.message_id,
-        to=named.to,
-        message_ids=named.message_ids,
-        stream_ids=named.stream_ids,
+        message_id=names.message_id,
+        to=names.to,
+        message_ids=names.message_ids,
+        stream_ids=names.stream_ids,
         retry_after=error.retry_after,
     )
     return [frames.encode(out)]
@@ -132,9 +132,9 @@ class Seed:
         """A system frame with ``code: resync``."""
         return [frames.encode(frames.SystemOut(message=reason, code="resync", epoch=epoch))]
 
-    def error(self, error: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
+    def error(self, error: ApiError, component: str, names: FrameNames = NO_NAMES) -> list[bytes]:
         """An error, with the component name of the original where that had one."""
-        return _error(error, _SEED_COMPONENTS.get(error.code, component), named)
+        return _error(error, _SEED_COMPONENTS.get(error.code, component), names)
 
     def pong(self) -> list[bytes]:
         """The answer to a ``ping`` frame."""
@@ -190,9 +190,9 @@ class V1:
         """The server may have lost entries: the client must not rely on what it knew."""
         return [frames.encode(frames.ResyncOut(epoch=epoch, reason=reason))]
 
-    def error(self, error: ApiError, component: str, named: Named = NOTHING) -> list[bytes]:
+    def error(self, error: ApiError, component: str, names: FrameNames = NO_NAMES) -> list[bytes]:
         """A error."""
-        return _error(error, component, named)
+        return _error(error, component, names)
 
     def pong(self) -> list[bytes]:
         """The answer to a ``ping`` frame."""

@@ -1,14 +1,14 @@
-"""Every frame, as a typed struct. ``decode`` makes frames of what a client sent, ``encode`` bytes of what we say.
+"""Every frame, as a typed struct. :func:`decode` reads what a client sent, :func:`encode` writes what the server sends.
 
-Field names on the wire are the seed's camelCase. Unknown fields are ignored; ``from``, ``mode``, ``timestamp`` and a
-chat's ``streamId`` are not even read: the sender is the token's, the time is the server's.
+Field names on the wire are the seed's camelCase. Unknown fields are ignored. ``from``, ``mode``, ``timestamp`` and a
+chat's ``streamId`` are not read either: the sender comes from the token, and the time from the server.
 """
 
 from typing import Final, Literal, cast
 
 import msgspec
 
-from protocol.bad_frames import explain, undivided
+from protocol.bad_frames import explain, indivisible
 from protocol.salvage import divide
 
 
@@ -25,7 +25,7 @@ class ChatIn(_Frame, frozen=True, tag="chat"):
 
 
 class AckIn(_Frame, frozen=True, tag="ack"):
-    """Names entries by ``streamIds``, if they are delivered, or chats by ``to`` (their sender) and ``messageIds``."""
+    """Acknowledges entries, by ``streamIds``, or chats, by ``to`` (who sent them) and ``messageIds``."""
 
     ack_type: Literal["delivered", "read"]
     to: str | None = None
@@ -40,7 +40,7 @@ class PingIn(_Frame, frozen=True, tag="ping"):
 
 
 class SystemOut(_Frame, frozen=True, tag="system"):
-    """Seed dialect: anything the server has to say; with ``status`` it confirms a chat."""
+    """Seed dialect: a message of the server itself; with ``status`` it confirms a chat."""
 
     message: str
     code: str | None = None
@@ -66,7 +66,7 @@ class HelloOut(_Frame, frozen=True, tag="hello"):
 
 
 class ResyncOut(_Frame, frozen=True, tag="resync"):
-    """Storage lost something: forget streamIds, send unanswered chats again."""
+    """The server may have lost entries: the client forgets its streamIds, and sends unanswered chats again."""
 
     epoch: str
     reason: str
@@ -79,7 +79,7 @@ class SyncedOut(_Frame, frozen=True, tag="synced"):
 
 
 class SentOut(_Frame, frozen=True, tag="sent"):
-    """The single tick: stored durably at ``timestamp`` ms."""
+    """The single tick: the chat was stored at ``timestamp``, in unix ms."""
 
     message_id: str
     to: str
@@ -99,7 +99,7 @@ class ChatOut(_Frame, frozen=True, tag="chat"):
 
 
 class ReceiptOut(_Frame, frozen=True, tag="ack"):
-    """A receipt in ``wm.v1``: may speak for several chats."""
+    """A receipt in ``wm.v1``, of one chat or several."""
 
     to: str
     sender: str = msgspec.field(name="from")
@@ -110,7 +110,7 @@ class ReceiptOut(_Frame, frozen=True, tag="ack"):
 
 
 class SeedReceiptOut(_Frame, frozen=True, tag="ack"):
-    """A receipt in the seed dialect: one chat."""
+    """A receipt in the seed dialect, of one chat."""
 
     to: str
     sender: str = msgspec.field(name="from")
@@ -121,8 +121,7 @@ class SeedReceiptOut(_Frame, frozen=True, tag="ack"):
 
 
 class ErrorOut(_Frame, frozen=True, tag="error", omit_defaults=True):
-    """A refusal on the socket. ``retry_after`` is in seconds. ``message_id`` is a chat's; what the sender of an ack
-    called its chats and entries is in the lists."""
+    """An error. ``retry_after`` is in seconds. ``message_id`` is a chat's; the ids of an ack are in the lists."""
 
     code: str
     component: str
@@ -142,34 +141,34 @@ class PongOut(_Frame, frozen=True, tag="pong"):
 FrameIn = ChatIn | AckIn | PingIn
 _DECODER: Final = msgspec.json.Decoder(FrameIn)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_NO_JSON: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+_DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 def split(data: bytes) -> list[msgspec.Raw | bytes]:
-    """One message as the frames it holds: one JSON object, or an array of them. What is wrong within one of them does
-    not matter to the others.
+    """The frames of one message: one JSON object, or an array of them. A mistake within one frame does not affect the
+    others.
 
-    :raises BadFrame: ``bad_json``: it is an array, and where its frames end cannot be told
+    :raises BadFrame: ``bad_json``: it is an array, and where its frames end cannot be found
     """
     if data.lstrip()[:1] != b"[":
         return [data]
     try:
         return list(_LIST.decode(data))
-    except _NO_JSON:
+    except _DECODE_ERRORS:
         parts = divide(data)
     if parts is None:
-        raise undivided()
+        raise indivisible()
     return list(parts)
 
 
 def decode(data: msgspec.Raw | bytes) -> FrameIn:
-    """One frame.
+    """Decode one frame.
 
     :raises BadFrame: ``bad_json``, ``unknown_type`` or ``bad_frame``
     """
     try:
         return cast("FrameIn", _DECODER.decode(data))
-    except _NO_JSON:
+    except _DECODE_ERRORS:
         raise explain(data) from None
 
 

@@ -1,7 +1,7 @@
-"""The few strings that may name things: mobile numbers, message ids, devices, stream ids. Nothing else passes.
+"""Which strings are valid mobile numbers, messageIds, deviceIds and streamIds.
 
-Everything here is matched against ``[0-9]`` or ``[A-Za-z]`` spelled out: ``\\d`` and ``str.isdigit`` also take
-Arabic and full-width digits, and whatever passes here ends up in Redis keys.
+The patterns spell out ``[0-9]`` and ``[A-Za-z]``: ``\\d`` and ``str.isdigit`` also accept Arabic and full-width
+digits, and what is valid here becomes part of Redis keys.
 """
 
 import re
@@ -11,20 +11,20 @@ from protocol.errors import ApiError
 
 DIGITS: Final = re.compile(r"[1-9][0-9]{9,14}\Z")
 _PUNCTUATION: Final = re.compile(r"[ \-.()\[\]/]")
-# Invisible, or turning the direction of writing: copied along from address books, web pages and chats.
+# Invisible, or changing the direction of writing: copied along from address books, web pages and chats.
 _INVISIBLE: Final = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _DASHES: Final = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]")
 _TRUNK_ZERO: Final = re.compile(r"(?<=[0-9])[ \-.\])]*\(0\)")
-_LONGEST: Final = 64
-"""Characters of a number as it is written."""
+_MAX_WRITTEN: Final = 64
+"""Characters of a number as a person writes it."""
 _DEVICE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
 _MESSAGE_ID: Final = re.compile(r"[!-~]{1,128}\Z")
 _STREAM_ID: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})\Z")
 _U64: Final = 2**64 - 1
 
 PRIMARY: Final = "primary"
-"""The device of whoever logs in without naming one."""
+"""The deviceId of a log-in that names none."""
 
 
 def clean_mobile(raw: str) -> str:
@@ -43,11 +43,11 @@ def clean_mobile(raw: str) -> str:
 
 
 def plain_writing(raw: str) -> str:
-    """A number as it is written, without invisible marks, its spaces and dashes those of ASCII.
+    """A number as a person wrote it, without invisible marks, and with ASCII spaces and dashes.
 
     :raises ApiError: ``bad_mobile`` over 64 characters
     """
-    if len(raw) > _LONGEST:
+    if len(raw) > _MAX_WRITTEN:
         raise ApiError("bad_mobile")
     if raw.isascii():
         return raw
@@ -55,12 +55,12 @@ def plain_writing(raw: str) -> str:
 
 
 def is_message_id(value: str) -> bool:
-    """1 to 128 printable ASCII characters without space: receipts join ids by spaces."""
+    """Whether it has 1 to 128 printable ASCII characters without space: receipts join ids by spaces."""
     return _MESSAGE_ID.match(value) is not None
 
 
 def check_device(value: str) -> str:
-    """1 to 64 of ``A-Z a-z 0-9 _ - .``.
+    """Return it when it has 1 to 64 of ``A-Z a-z 0-9 _ - .``.
 
     :raises ApiError: ``bad_device``
     """
@@ -70,7 +70,7 @@ def check_device(value: str) -> str:
 
 
 def parse_stream_id(stream_id: str) -> tuple[int, int]:
-    """:func:`check_stream_id` of an id that Redis gave us."""
+    """``"<ms>-<seq>"`` as two numbers, for an id that came from Redis. Others: :func:`check_stream_id`."""
     ms, _, seq = stream_id.partition("-")
     return int(ms), int(seq)
 

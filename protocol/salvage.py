@@ -1,7 +1,7 @@
-"""What can be read of what is no JSON: the frames of an array, and the fields by which a frame can be named.
+"""What can still be read of invalid JSON: the frames of an array, and the fields that name a frame.
 
-Only for refusals. Every expression here is possessive, so that the time it takes grows with the length of what came and
-no faster; what would take many steps is given up.
+Only for errors. Every expression here is possessive, so that its time grows only linearly with the length of the input;
+input that would take too many steps is given up.
 """
 
 import re
@@ -20,20 +20,20 @@ _FIELD: Final = re.compile(
     re.DOTALL,
 )
 _CLOSES: Final = {b"[": b"]", b"{": b"}"}
-MOST_PIECES: Final = 10_000
+MAX_PIECES: Final = 10_000
 """Twice as many as 256 KiB of short chats have; a few milliseconds."""
 
 
 def divide(data: bytes) -> list[bytes] | None:
-    """The elements of an array, each as it was written. None: where one ends cannot be told, since the brackets or
-    quotation marks do not match up.
+    """The elements of an array, each as it was written. None when brackets or quotation marks do not match, so that the
+    end of an element cannot be found.
 
     :param data: begins with ``[``, but for white space
     """
     start = data.index(b"[") + 1
     parts: list[bytes] = []
     open_: list[bytes] = []
-    for piece in islice(_PIECE.finditer(data, start), MOST_PIECES):
+    for piece in islice(_PIECE.finditer(data, start), MAX_PIECES):
         if piece[1] is not None:
             continue
         mark = piece[0]
@@ -52,14 +52,14 @@ def divide(data: bytes) -> list[bytes] | None:
 
 
 def fields_of(data: bytes) -> dict[str, Any]:
-    """Those fields of a JSON object, or of what was meant to be one, whose names and values can be read: strings, whole
-    numbers, and arrays of such."""
+    """The readable fields of a JSON object, valid or not: those whose values are strings, whole numbers, or arrays of
+    such."""
     found: dict[str, Any] = {}
     data = data.strip()
     if data[:1] != b"{":
         return found
     depth = 1
-    for piece in islice(_FIELD.finditer(data, 1), MOST_PIECES):
+    for piece in islice(_FIELD.finditer(data, 1), MAX_PIECES):
         mark = piece[0]
         if mark == b'"':
             break

@@ -1,4 +1,4 @@
-"""What people may write where others read it: names, and the texts of chats."""
+"""Which names and chat texts are acceptable."""
 
 import re
 import unicodedata
@@ -17,9 +17,9 @@ _something: Final = re.compile(f"[^{_NOTHING}]").search
 # Invisible, and able to turn the writing direction of everything around them.
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-MOST_ACCENTS: Final = 2
+MAX_ACCENTS: Final = 2
 """Marks of no script on one letter, those of NFC's letters not counted. Lithuanian and Min Nan need two."""
-MOST_MARKS: Final = 5
+MAX_MARKS: Final = 5
 """Nonspacing marks on one letter: Burmese has five, pointed Hebrew four, Tibetan, Thai and Arabic three."""
 # Letters of one of these look like letters of the others (UTS 39).
 _ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU"})
@@ -43,7 +43,7 @@ _WORD_ENDS: Final = re.compile(r"[^\w\u200c\u200d]+")
 def shows_nothing(text: str) -> bool:
     """Whether a chat's text would be an empty bubble: only invisible characters, or none at all.
 
-    White space of ASCII alone is delivered, as the original did. Asked for each chat, so letters are looked at first.
+    White space of ASCII alone is delivered, as the original did. Runs for each chat, so letters are checked first.
     """
     if text.isascii():
         return not text
@@ -57,23 +57,23 @@ def is_plain(text: str) -> bool:
 
 
 def clean_name(value: str) -> str | None:
-    """A person's name in NFC without the spaces around it, 3 to 64 characters; None: it cannot be one.
+    """A person's name in NFC without the spaces around it, 3 to 64 characters; None when it is not acceptable.
 
-    Refused is what shows nothing, looks like something else or covers its surroundings. Whole names in letters of
-    another script are taken: who somebody is, tells the number.
+    Not acceptable is a name that shows nothing, looks like another one, or covers what is around it. Whole names in
+    letters of another script are acceptable: a person is identified by the number, not by the name.
     """
     name = unicodedata.normalize("NFC", _WIDE_SPACE.sub(" ", value.strip()))
     if not 3 <= len(name) <= 64 or all(unicodedata.category(c)[0] in "MZ" for c in name):
         return None
     padded = f" {name} "
-    if not all(_may_stand(*padded[at - 1 : at + 2]) for at in range(1, len(padded) - 1)):
+    if not all(_is_acceptable(*padded[at - 1 : at + 2]) for at in range(1, len(padded) - 1)):
         return None
     if _covers(name) or any(_mixes_scripts(word) for word in _WORD_ENDS.split(name)):
         return None
     return name
 
 
-def _may_stand(before: str, char: str, after: str) -> bool:
+def _is_acceptable(before: str, char: str, after: str) -> bool:
     kind = unicodedata.category(char)
     if kind in {"Cn", "Co"}:
         return _NEWER.match(char) is not None
@@ -93,7 +93,7 @@ def _may_mark(before: str, mark: str, after: str) -> bool:
         return _HAN.match(before) is not None
     if "\u180b" <= mark <= "\u180f":
         return _MONGOLIAN.match(before) is not None
-    # After a space a mark would stand on nothing.
+    # After a space there is nothing for the mark to stand on.
     return _something(mark) is not None and (unicodedata.category(before)[0] in "LMN" or before in (_ZWNJ, _ZWJ))
 
 
@@ -119,7 +119,7 @@ def _covers(name: str) -> bool:
         else:
             marks += 1
             accents += _ACCENT.match(char) is not None
-            if char == previous or marks > MOST_MARKS or accents > MOST_ACCENTS:
+            if char == previous or marks > MAX_MARKS or accents > MAX_ACCENTS:
                 return True
         previous = char
     return False

@@ -1,4 +1,4 @@
-"""A token bucket: how much of something may happen, on average and at once."""
+"""A token bucket: limits how much of something may happen, on average and at once."""
 
 
 class TokenBucket:
@@ -23,7 +23,7 @@ class TokenBucket:
         return True
 
     def charge(self, tokens: float, now: float) -> float:
-        """Take so many, whether they are there or not: what something costs may be known only afterwards.
+        """Take so many, even if there are fewer: what something costs may be known only afterwards.
 
         :returns: seconds until the bucket is out of debt; 0.0 when it is in none
         """
@@ -33,11 +33,11 @@ class TokenBucket:
         return -left / self._rate if left < 0 else 0.0
 
     def left(self, now: float) -> float:
-        """Tokens that are there; below 0 when more were charged."""
+        """Tokens in the bucket; below 0 when more were charged."""
         self._left = min(self.burst, self._left + (now - self._at) * self._rate)
         self._at = now
         return self._left
 
     def is_full(self, now: float) -> bool:
-        """Whether nothing would be lost if it was thrown away and made anew."""
+        """Whether it could be replaced by a new bucket."""
         return self.left(now) >= self.burst

@@ -13,7 +13,7 @@ from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from delivery.presence import Holder
 from delivery.redis.failures import CommandFailed
-from protocol.bad_frames import name_ack
+from protocol.bad_frames import ack_names
 from protocol.dialects import Dialect
 from protocol.errors import ApiError
 
@@ -217,7 +217,7 @@ class Acks:
                 self._flights.forget(ids)  # it comes again with the next connection, and takes no room until then
             else:
                 self._flights.resume(ids)
-            self._desk.say(self._dialect.error(refusal, "ack", name_ack(sender, (), ids)))
+            self._desk.say(self._dialect.error(refusal, "ack", ack_names(sender, (), ids)))
         else:
             raise error
 
@@ -262,7 +262,7 @@ class Acks:
             settled = await self._messenger.mark_read(self._holder, sender, message_ids, shared=shared)
         except (ApiError, CommandFailed) as error:
             refusal = error if isinstance(error, ApiError) else ApiError("internal")
-            self._desk.say(self._dialect.error(refusal, "ack", name_ack(sender, message_ids, ())))
+            self._desk.say(self._dialect.error(refusal, "ack", ack_names(sender, message_ids, ())))
         else:
             self._flights.forget(settled)
             self._counter.landed()

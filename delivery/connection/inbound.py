@@ -8,7 +8,7 @@ from typing import Final
 from delivery.connection.acks import Acks
 from delivery.connection.sends import Sends
 from delivery.work import BYTES_A_UNIT, IDS_A_UNIT
-from protocol.bad_frames import NOTHING, BadFrame, Named, name_ack, name_chat
+from protocol.bad_frames import NO_NAMES, BadFrame, FrameNames, ack_names, chat_names
 from protocol.dialects import Dialect
 from protocol.entries import size_of
 from protocol.errors import ApiError
@@ -86,11 +86,11 @@ class Inbound:
             self._heartbeat = len(raw) <= HEARTBEAT and raw.lstrip()[:1] not in (b"{", b"[")
             if self._dialect.joins_frames and len(raw) > ARRAY_BYTES and raw.lstrip()[:1] == b"[":
                 words = f"an array of frames has at most {ARRAY_BYTES // 1024} KiB; a longer message holds one frame"
-                raise BadFrame("bad_frame", "frame", NOTHING, ("frame", words))
+                raise BadFrame("bad_frame", "frame", NO_NAMES, ("frame", words))
             parts = split(raw) if self._dialect.joins_frames else [raw]
         except BadFrame as bad:
             self._spend(1 + len(data) / BYTES_A_UNIT, wasted=True)
-            return self._refuse(bad.refusal, bad.kind, bad.named)
+            return self._refuse(bad.error, bad.kind, bad.names)
         if not parts:
             self._spend(1, wasted=True)
         answers: list[bytes] = []
@@ -106,8 +106,8 @@ class Inbound:
             frame = decode(part)
         except BadFrame as bad:
             self._spend(1 + len(bytes(part)) / BYTES_A_UNIT, wasted=True)
-            harmless = self._heartbeat or bad.refusal.code == "unknown_type"
-            return self._refuse(bad.refusal, bad.kind, bad.named, harmless=harmless)
+            harmless = self._heartbeat or bad.error.code == "unknown_type"
+            return self._refuse(bad.error, bad.kind, bad.names, harmless=harmless)
         if isinstance(frame, PingIn):
             self._spend(1)
             return self._dialect.pong()
@@ -176,14 +176,16 @@ class Inbound:
         else:
             self._spend_on_acks(len(names), self._acks.delivered_chats(sender, names))
 
-    def _name(self, chat: ChatIn) -> Named:
+    def _name(self, chat: ChatIn) -> FrameNames:
         """As ``sent`` would name it, where its number is one."""
-        named = name_chat(chat.message_id, chat.to)
+        named = chat_names(chat.message_id, chat.to)
         with contextlib.suppress(ApiError):
             return named._replace(to=self._canonical(chat.to))
         return named
 
-    def _refuse(self, refusal: ApiError, kind: str, named: Named = NOTHING, *, harmless: bool = False) -> list[bytes]:
+    def _refuse(
+        self, refusal: ApiError, kind: str, named: FrameNames = NO_NAMES, *, harmless: bool = False
+    ) -> list[bytes]:
         """:param harmless: it does not count as a bad frame, unless there are many in one message"""
         if refusal.spec.status == MALFORMED:
             self._harmless -= harmless
@@ -192,7 +194,7 @@ class Inbound:
         return self._dialect.error(refusal, kind, named)
 
 
-def _name_ack(ack: AckIn) -> Named:
+def _name_ack(ack: AckIn) -> FrameNames:
     ids = [*ack.message_ids, *([ack.message_id] if ack.message_id is not None else [])]
     places = [*ack.stream_ids, *([ack.stream_id] if ack.stream_id is not None else [])]
-    return name_ack(ack.to, ids, places)
+    return ack_names(ack.to, ids, places)

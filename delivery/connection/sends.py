@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from delivery.mailbox import Unloaded
 from delivery.messenger import Messenger
 from delivery.redis.failures import CommandFailed
-from protocol.bad_frames import Named
+from protocol.bad_frames import FrameNames
 from protocol.dialects import Dialect
 from protocol.entries import size_of
 from protocol.errors import ApiError
@@ -114,7 +114,7 @@ class Sends:
         self, to: str, chats: Sequence[tuple[str, str]], answer: list[str | ApiError] | Exception
     ) -> list[bytes]:
         if isinstance(answer, ApiError):
-            return [frame for name, _ in chats for frame in self._dialect.error(answer, "chat", Named(name, to))]
+            return [frame for name, _ in chats for frame in self._dialect.error(answer, "chat", FrameNames(name, to))]
         if isinstance(answer, Exception):
             return []
         return [
@@ -129,6 +129,6 @@ class Sends:
 
     def _answer(self, to: str, message_id: str, answer: str | ApiError) -> list[bytes]:
         if isinstance(answer, ApiError):
-            return self._dialect.error(answer, "chat", Named(message_id, to))
+            return self._dialect.error(answer, "chat", FrameNames(message_id, to))
         timestamp, _ = parse_stream_id(answer)
         return self._dialect.sent(message_id, to, timestamp)

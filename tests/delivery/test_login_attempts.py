@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import keys, rate_limits
-from delivery.login_attempts import MOST_PLACES, Attempt, LoginAttempts
+from delivery.login_attempts import MAX_PLACES, Attempt, LoginAttempts
 from delivery.rate_limits import RateLimits
 from delivery.redis.client import RedisClient
 from protocol.errors import ApiError
@@ -31,7 +31,7 @@ def _attempts(link: RedisClient, **knobs: object) -> LoginAttempts:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals are kept back for a second: not here."""
-    monkeypatch.setattr(rate_limits, "HELD_SECONDS", 0.0)
+    monkeypatch.setattr(rate_limits, "DELAY_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -71,14 +71,14 @@ async def test_an_address_has_a_burst_over_all_numbers(redis: "Redis") -> None:
     await logins.admit("919800000019", PRIMARY, HOME)
 
 
-async def test_an_address_that_is_refused_does_not_use_up_a_number(redis: "Redis") -> None:
+async def test_an_address_over_its_limit_takes_no_token_of_a_number(redis: "Redis") -> None:
     logins = _attempts(link_to(redis), logins_per_address_burst=4, logins_per_address_per_minute=1)
     assert await _guess(logins) == 4
     assert await _guess(logins) == 0
     assert await _guess(logins, address=CAFE) == 4, "six of the number's ten are left"
 
 
-async def test_who_was_here_before_is_not_kept_out_by_strangers(logins: LoginAttempts) -> None:
+async def test_a_known_device_is_not_locked_out_by_strangers(logins: LoginAttempts) -> None:
     await _log_in(logins)
     assert await _guess(logins) == 9, "the owner was a stranger once, too"
     for _ in range(5):
@@ -86,19 +86,19 @@ async def test_who_was_here_before_is_not_kept_out_by_strangers(logins: LoginAtt
         assert attempt.known
 
 
-async def test_the_usual_device_name_makes_nobody_known_elsewhere(logins: LoginAttempts) -> None:
+async def test_the_default_device_is_known_at_its_address_only(logins: LoginAttempts) -> None:
     await _log_in(logins)
     assert not (await logins.admit(OWNER, PRIMARY, THIEF)).known
 
 
-async def test_a_device_with_a_name_of_its_own_is_known_everywhere(logins: LoginAttempts) -> None:
+async def test_a_device_with_its_own_name_is_known_everywhere(logins: LoginAttempts) -> None:
     await _log_in(logins, device="d-7f3a")
     await _guess(logins)
     attempt = await _log_in(logins, device="d-7f3a", address=CAFE)
     assert attempt.known
 
 
-async def test_who_finds_out_the_device_name_keeps_it_out_elsewhere_but_not_at_home(logins: LoginAttempts) -> None:
+async def test_guessing_with_a_known_device_name_does_not_lock_it_out_at_its_own_address(logins: LoginAttempts) -> None:
     await _log_in(logins, device="phone")
     assert await _guess(logins, device="phone") == 10
     assert (await _log_in(logins, device="phone", address=HOME)).known
@@ -134,7 +134,7 @@ async def test_success_forgets_the_failures_of_a_known_device_and_not_those_of_s
     assert (await logins.admit(OWNER, PRIMARY, THIEF)).used == 5
 
 
-async def test_those_nobody_looked_at_are_no_failures(redis: "Redis") -> None:
+async def test_undecided_attempts_are_no_failures(redis: "Redis") -> None:
     logins = _attempts(link_to(redis), logins_per_minute=60_000)
     for _ in range(30):
         logins.undecided(await logins.admit(OWNER, PRIMARY, HOME))
@@ -142,26 +142,26 @@ async def test_those_nobody_looked_at_are_no_failures(redis: "Redis") -> None:
     assert (await logins.admit(OWNER, PRIMARY, HOME)).used < 5
 
 
-async def test_how_much_was_tried_tells_the_patient_from_the_others(logins: LoginAttempts) -> None:
+async def test_used_counts_the_attempts(logins: LoginAttempts) -> None:
     used = [(await logins.admit(OWNER, PRIMARY, THIEF)).used for _ in range(5)]
     assert used == sorted(set(used))
     assert (await logins.admit("919800000002", PRIMARY, HOME)).used == 1
 
 
-async def test_places_are_few_have_an_end_and_name_no_address(logins: LoginAttempts, redis: "Redis") -> None:
-    for number in range(MOST_PLACES + 8):
+async def test_places_are_few_and_expire_and_hold_no_address(logins: LoginAttempts, redis: "Redis") -> None:
+    for number in range(MAX_PLACES + 8):
         attempt = Attempt(OWNER, OWNER, (f"{number:016x}",), known=False, used=1)
         logins.succeeded(attempt)
     await _log_in(logins, address=HOME)
     name = keys.login_places(OWNER)
-    assert await redis.zcard(name) == MOST_PLACES
+    assert await redis.zcard(name) == MAX_PLACES
     assert 0 < await redis.ttl(name) <= 30 * 86_400
     everything = b"".join([name.encode(), *await redis.zrange(name, 0, -1)])
     assert HOME.encode() not in everything
     assert (await _log_in(logins, address=HOME)).known, "the latest stay"
 
 
-async def test_it_works_when_memory_is_short(logins: LoginAttempts, redis: "Redis") -> None:
+async def test_it_works_at_maxmemory(logins: LoginAttempts, redis: "Redis") -> None:
     await redis.config_set("maxmemory", 1)
     try:
         await _log_in(logins)
@@ -170,7 +170,7 @@ async def test_it_works_when_memory_is_short(logins: LoginAttempts, redis: "Redi
         await redis.config_set("maxmemory", 0)
 
 
-async def test_without_redis_nobody_is_admitted_and_switched_off_everybody_is(away: RedisClient) -> None:
+async def test_without_redis_no_login_is_allowed_and_without_limits_every_one(away: RedisClient) -> None:
     with pytest.raises(ApiError, match="unavailable"):
         await _attempts(away).admit(OWNER, PRIMARY, HOME)
     attempt = await _attempts(away, rate_limits="off").admit(OWNER, PRIMARY, HOME)

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import keys, rate_limits
-from delivery.rate_limits import REMEMBERED_SECONDS, Limit, LocalLimit, RateLimits, Taken, Upgrades, lookups, sign_ups
+from delivery.rate_limits import FAILURE_SECONDS, Limit, LocalLimit, RateLimits, Taken, Upgrades, lookups, sign_ups
 from delivery.redis.client import RedisClient
 from protocol.errors import ApiError
 from tests.delivery.one_server import make_settings
@@ -17,7 +17,7 @@ from tests.support.links import link_to
 
 SLOW = Limit("slow", rate=1 / 60, burst=3)
 QUICK = Limit("quick", rate=20, burst=2)
-DOUBLING = Limit("doubling", rate=1, burst=2, longest_wait=10)
+DOUBLING = Limit("doubling", rate=1, burst=2, max_wait=10)
 CLOSED = Limit("closed", rate=1, burst=1, closed=True)
 
 
@@ -35,13 +35,13 @@ async def _refused(limits: RateLimits, limit: Limit, whose: str = "A") -> float:
     return caught.value.retry_after
 
 
-async def test_a_burst_fits_and_the_next_is_told_how_long_to_wait(limits: RateLimits) -> None:
+async def test_after_a_burst_the_next_attempt_gets_the_time_to_wait(limits: RateLimits) -> None:
     assert [await limits.take(SLOW, "A") for _ in range(3)] == [Taken(1), Taken(2), Taken(3)]
     assert 55 < await _refused(limits, SLOW) <= 60
     assert await limits.take(SLOW, "B") == Taken(1), "another bucket"
 
 
-async def test_refused_attempts_take_nothing(limits: RateLimits) -> None:
+async def test_failed_attempts_take_no_token(limits: RateLimits) -> None:
     for _ in range(3):
         await limits.take(SLOW, "A")
     waits = [await _refused(limits, SLOW) for _ in range(20)]
@@ -55,7 +55,7 @@ async def test_tokens_come_back_with_time(limits: RateLimits) -> None:
     assert (await limits.take(QUICK, "A")).in_use <= 2
 
 
-async def test_a_bucket_ends_when_it_is_full_again(limits: RateLimits, redis: "Redis") -> None:
+async def test_a_bucket_expires_when_it_is_full_again(limits: RateLimits, redis: "Redis") -> None:
     name = keys.rate_bucket("quick", "A")
     await limits.take(QUICK, "A")
     await limits.take(QUICK, "A")
@@ -64,14 +64,14 @@ async def test_a_bucket_ends_when_it_is_full_again(limits: RateLimits, redis: "R
     assert await redis.exists(name) == 0
 
 
-async def test_no_bucket_is_without_an_end(limits: RateLimits, redis: "Redis") -> None:
+async def test_every_bucket_expires(limits: RateLimits, redis: "Redis") -> None:
     for limit in (SLOW, QUICK, DOUBLING, CLOSED):
         await limits.take(limit, "A")
     limits.forgive(DOUBLING, "A", "one")
     await limits.take(DOUBLING, "B")
     left = [await redis.pttl(name) for name in await redis.keys()]
     assert left
-    assert all(0 < each <= REMEMBERED_SECONDS * 1000 for each in left)
+    assert all(0 < each <= FAILURE_SECONDS * 1000 for each in left)
 
 
 async def _waits(limits: RateLimits, redis: "Redis", count: int) -> list[int]:
@@ -99,12 +99,12 @@ async def test_failures_beyond_the_burst_double_the_wait_up_to_the_longest(limit
     assert await _waits(limits, redis, 8) == [0, 0, 1, 2, 4, 8, 10, 10]
 
 
-async def test_a_hundred_at_once_are_not_all_judged_by_the_same_count(limits: RateLimits) -> None:
+async def test_concurrent_attempts_are_counted_one_by_one(limits: RateLimits) -> None:
     answers = await asyncio.gather(*(limits.take(DOUBLING, "A") for _ in range(100)), return_exceptions=True)
     assert sum(isinstance(answer, Taken) for answer in answers) == 2
 
 
-async def test_what_was_no_failure_is_not_counted(limits: RateLimits, redis: "Redis") -> None:
+async def test_a_forgiven_attempt_is_not_counted(limits: RateLimits, redis: "Redis") -> None:
     for _ in range(6):
         await limits.take(DOUBLING, "A")
         limits.forgive(DOUBLING, "A", "one")
@@ -112,7 +112,7 @@ async def test_what_was_no_failure_is_not_counted(limits: RateLimits, redis: "Re
     assert (await limits.take(DOUBLING, "A")).failures == 0
 
 
-async def test_one_that_was_no_failure_leaves_those_of_others(limits: RateLimits, redis: "Redis") -> None:
+async def test_forgiving_one_attempt_leaves_the_others(limits: RateLimits, redis: "Redis") -> None:
     assert await _waits(limits, redis, 5) == [0, 0, 1, 2, 4]
     limits.forgive(DOUBLING, "A", "one")
     assert round(await _refused(limits, DOUBLING)) == 1, "its own share of the wait went, 8 seconds"
@@ -128,7 +128,7 @@ async def test_all_failures_are_forgotten_at_once(limits: RateLimits, redis: "Re
     assert (await limits.take(DOUBLING, "A")).failures == 0
 
 
-async def test_forgiving_what_is_not_there_makes_no_key(limits: RateLimits, redis: "Redis") -> None:
+async def test_forgiving_without_a_bucket_makes_no_key(limits: RateLimits, redis: "Redis") -> None:
     limits.forgive(DOUBLING, "nobody", "one")
     await limits.take(SLOW, "A")
     assert await redis.keys() == [keys.rate_bucket("slow", "A").encode()]
@@ -140,7 +140,7 @@ async def test_a_clock_that_was_set_back_locks_nobody_out(limits: RateLimits, re
     assert await _refused(limits, DOUBLING) <= 10
 
 
-async def test_limits_hold_when_memory_is_short(limits: RateLimits, redis: "Redis") -> None:
+async def test_limits_work_at_maxmemory(limits: RateLimits, redis: "Redis") -> None:
     await redis.config_set("maxmemory", 1)
     try:
         await limits.take(CLOSED, "A")
@@ -152,7 +152,7 @@ async def test_limits_hold_when_memory_is_short(limits: RateLimits, redis: "Redi
         await redis.config_set("maxmemory", 0)
 
 
-async def test_without_redis_an_open_limit_lets_pass_and_a_closed_one_does_not(away: RedisClient) -> None:
+async def test_without_redis_an_open_limit_allows_and_a_closed_one_does_not(away: RedisClient) -> None:
     limits = RateLimits(away, on=True)
     assert await limits.take(SLOW, "A") == Taken()
     with pytest.raises(ApiError, match="unavailable"):
@@ -167,11 +167,11 @@ async def test_a_bucket_that_is_broken_counts_as_redis_away(limits: RateLimits, 
         await limits.take(CLOSED, "A")
 
 
-async def test_refusals_of_a_closed_limit_are_kept_back_but_not_too_many(
+async def test_errors_of_a_closed_limit_are_delayed_but_not_too_many(
     limits: RateLimits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limits, "MOST_HELD", 2)
-    monkeypatch.setattr(rate_limits, "HELD_SECONDS", 0.5)
+    monkeypatch.setattr(rate_limits, "MAX_DELAYED", 2)
+    monkeypatch.setattr(rate_limits, "DELAY_SECONDS", 0.5)
     slow = Limit("closed", rate=1 / 60, burst=1, closed=True)
     await limits.take(slow, "A")
     started = time.monotonic()
@@ -182,7 +182,7 @@ async def test_refusals_of_a_closed_limit_are_kept_back_but_not_too_many(
 
     held = sorted(await asyncio.gather(*(seconds() for _ in range(4))))
     assert [each >= 0.5 for each in held] == [False, False, True, True]
-    assert limits._held == 0
+    assert limits._delayed == 0
     started = time.monotonic()
     await limits.take(QUICK, "A")
     await limits.take(QUICK, "A")
@@ -190,7 +190,7 @@ async def test_refusals_of_a_closed_limit_are_kept_back_but_not_too_many(
     assert time.monotonic() - started < 0.4, "an open limit's refusals are told at once"
 
 
-async def test_switched_off_nothing_is_asked(away: RedisClient) -> None:
+async def test_when_switched_off_redis_is_not_asked(away: RedisClient) -> None:
     limits = RateLimits(away, on=False)
     started = time.monotonic()
     for _ in range(50):
@@ -227,7 +227,7 @@ def test_a_local_bucket_is_the_same_without_redis(clock: Any) -> None:
     assert limit.wait("A") == 0
 
 
-def test_full_local_buckets_are_thrown_away(clock: Any) -> None:
+def test_full_local_buckets_are_deleted(clock: Any) -> None:
     limit = LocalLimit(1, 1, clock)
     for number in range(1000):
         limit.take(str(number))

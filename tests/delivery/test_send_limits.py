@@ -10,7 +10,7 @@ from delivery.keys import Person
 from delivery.mailbox import Mailbox
 from delivery.rate_limits import RateLimits
 from delivery.redis.client import Arg, RedisClient
-from delivery.send_limits import MOST_PAIRS, MOST_SENDERS, SendLimits
+from delivery.send_limits import MAX_PAIRS, MAX_SENDERS, SendLimits
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
 from tests.delivery.one_server import ASHA, EVE, RAVI, Row, make_settings
@@ -60,7 +60,7 @@ def test_a_pair_has_a_burst_and_then_a_pace(clock: Clock) -> None:
     assert [_wait(limits) for _ in range(21)] == [0.0] * 20 + [1.0]
 
 
-def test_what_follows_a_refused_chat_is_refused_too_until_its_time_has_come(clock: Clock) -> None:
+def test_later_chats_wait_as_long_as_a_limited_one(clock: Clock) -> None:
     limits = _limits(clock)
     for _ in range(61):
         _wait(limits)
@@ -84,62 +84,62 @@ def test_new_recipients_are_counted_when_they_turn_out_to_be_new(clock: Clock) -
     limits = _limits(clock, new_recipients_per_hour=2)
 
     def may_be_new(to: str) -> bool:
-        return bool(limits.question(ASHA, to)[2])
+        return bool(limits.script_args(ASHA, to)[2])
 
     assert may_be_new("1")
-    assert limits.heard(ASHA, "1", b"new", [b"1-0"]) == [0]
+    assert limits.handle_result(ASHA, "1", b"new", [b"1-0"]) == [0]
     assert may_be_new("2")
-    assert limits.heard(ASHA, "2", b"stranger", [b"1-0"]) == [0], "not new: the token comes back"
+    assert limits.handle_result(ASHA, "2", b"stranger", [b"1-0"]) == [0], "not new: the token comes back"
     assert may_be_new("3")
-    assert limits.heard(ASHA, "3", b"answered", [b"1-0"]) == [0]
+    assert limits.handle_result(ASHA, "3", b"answered", [b"1-0"]) == [0]
     assert may_be_new("4")
-    assert limits.heard(ASHA, "4", b"new", [b"full"]) == [0], "not stored: it may be new another time"
+    assert limits.handle_result(ASHA, "4", b"new", [b"full"]) == [0], "not stored: it may be new another time"
     assert may_be_new("5")
     assert may_be_new("5"), "asked again, and it is not known yet"
     assert not may_be_new("6"), "the last token may be needed for 5"
-    assert limits.heard(ASHA, "6", b"new", [b"new", b"new"]) == [1800, 1800]
+    assert limits.handle_result(ASHA, "6", b"new", [b"new", b"new"]) == [1800, 1800]
     assert _wait(limits, to="6") == 1800
-    limits.unknown(ASHA, "5")
+    limits.handle_unknown_recipient(ASHA, "5")
     assert may_be_new("7")
-    assert limits.heard(ASHA, "7", b"new", [b"1-0"]) == [0]
+    assert limits.handle_result(ASHA, "7", b"new", [b"1-0"]) == [0]
     assert not may_be_new("8")
     clock.now += 1800
     assert may_be_new("8")
 
 
-def test_who_was_answered_is_not_asked_about_again_for_an_hour(clock: Clock) -> None:
+def test_that_the_recipient_answered_is_cached_for_an_hour(clock: Clock) -> None:
     limits = _limits(clock)
-    assert limits.question(ASHA, RAVI)[:3] == [1_000_000, 20, 1]
-    limits.heard(ASHA, RAVI, b"answered", [b"1-0"])
-    assert limits.question(ASHA, RAVI) == NO_QUESTION
+    assert limits.script_args(ASHA, RAVI)[:3] == [1_000_000, 20, 1]
+    limits.handle_result(ASHA, RAVI, b"answered", [b"1-0"])
+    assert limits.script_args(ASHA, RAVI) == NO_QUESTION
     clock.now += 3601
-    assert limits.question(ASHA, RAVI)[0] == 1_000_000
+    assert limits.script_args(ASHA, RAVI)[0] == 1_000_000
 
 
 def test_that_somebody_wrote_is_noted_once_an_hour(clock: Clock) -> None:
     limits = _limits(clock)
-    assert [limits.news(ASHA, RAVI) for _ in range(3)] == [True, False, False]
+    assert [limits.needs_note(ASHA, RAVI) for _ in range(3)] == [True, False, False]
     clock.now += 3601
-    assert limits.news(ASHA, RAVI)
+    assert limits.needs_note(ASHA, RAVI)
 
 
-def test_switched_off_it_asks_and_keeps_nothing(clock: Clock) -> None:
+def test_when_switched_off_it_keeps_nothing(clock: Clock) -> None:
     limits = _limits(clock, rate_limits="off")
     assert [_wait(limits, size=10**9) for _ in range(1000)] == [0.0] * 1000
-    assert limits.question(ASHA, RAVI) == NO_QUESTION
-    assert not limits.news(ASHA, RAVI)
-    limits.unknown(ASHA, RAVI)
+    assert limits.script_args(ASHA, RAVI) == NO_QUESTION
+    assert not limits.needs_note(ASHA, RAVI)
+    limits.handle_unknown_recipient(ASHA, RAVI)
     assert limits._senders == {}
 
 
 def test_memory_is_bounded_by_what_is_in_use(clock: Clock) -> None:
     limits = _limits(clock, sender_chats_burst=10**6)
-    for number in range(MOST_PAIRS):
+    for number in range(MAX_PAIRS):
         limits.admit(ASHA, str(number), 1)
     clock.now += 61
     limits.admit(ASHA, "one more", 1)
     assert len(limits._senders[ASHA].pairs) == 1
-    for number in range(MOST_SENDERS - 1):
+    for number in range(MAX_SENDERS - 1):
         limits.admit(str(number), RAVI, 1)
     clock.now += 3601
     limits.admit("one more", RAVI, 1)
@@ -148,17 +148,17 @@ def test_memory_is_bounded_by_what_is_in_use(clock: Clock) -> None:
 
 def test_a_sender_whose_buckets_are_not_full_is_not_forgotten(clock: Clock) -> None:
     limits = _limits(clock, new_recipients_per_hour=1)
-    limits.question(ASHA, RAVI)
-    limits.heard(ASHA, RAVI, b"new", [b"1-0"])
+    limits.script_args(ASHA, RAVI)
+    limits.handle_result(ASHA, RAVI, b"new", [b"1-0"])
     limits._senders[ASHA].new_full_at += 3600
-    for number in range(MOST_SENDERS - 1):
+    for number in range(MAX_SENDERS - 1):
         limits.admit(str(number), RAVI, 1)
     clock.now += 3601
     limits.admit("one more", RAVI, 1)
     assert set(limits._senders) == {ASHA, "one more"}
 
 
-def test_recipients_that_are_refused_leave_nothing_behind(clock: Clock) -> None:
+def test_limited_recipients_leave_nothing_in_memory(clock: Clock) -> None:
     limits = _limits(clock, sender_chats_burst=70)
     waits = [_wait(limits, to=str(number)) for number in range(900)]
     assert waits == [0.0] * 70 + [1.0] * 830
@@ -172,23 +172,23 @@ def test_recipients_that_are_refused_leave_nothing_behind(clock: Clock) -> None:
 def test_many_fresh_recipients_cost_each_as_much_as_few(clock: Clock) -> None:
     limits = _limits(clock, sender_chats_burst=10**6)
     looked_at, pairs = 0, None
-    for number in range(20 * MOST_PAIRS):
+    for number in range(20 * MAX_PAIRS):
         limits.admit(ASHA, str(number), 1)
         if limits._senders[ASHA].pairs is not pairs:
             pairs = limits._senders[ASHA].pairs
             looked_at += len(pairs)
-    assert looked_at <= 2 * 20 * MOST_PAIRS
+    assert looked_at <= 2 * 20 * MAX_PAIRS
 
 
 def test_many_senders_cost_each_as_much_as_few(clock: Clock) -> None:
     limits = _limits(clock)
     looked_at, senders = 0, None
-    for number in range(3 * MOST_SENDERS):
+    for number in range(3 * MAX_SENDERS):
         limits.admit(str(number), RAVI, 1)
         if limits._senders is not senders:
             senders = limits._senders
             looked_at += len(senders)
-    assert looked_at <= 2 * 3 * MOST_SENDERS
+    assert looked_at <= 2 * 3 * MAX_SENDERS
 
 
 # ---- in the script
@@ -203,7 +203,7 @@ async def _sent(post: Post, name: str, question: list[Arg] | None = None, **how:
     return "wait" if verdict.isdigit() else str(verdict)
 
 
-async def test_a_stranger_has_a_burst_and_is_then_told_how_long_to_wait(post: Post) -> None:
+async def test_after_a_burst_a_stranger_gets_the_time_to_wait(post: Post) -> None:
     assert [await _sent(post, f"m{n}") for n in range(4)] == ["stored"] * 3 + ["wait"]
     assert post.standing == "stranger"
     verdict, _, _ = await post.send("m9", question=_question())
@@ -220,7 +220,7 @@ async def test_the_bucket_of_a_stranger_fills_again(post: Post) -> None:
     assert await _sent(post, "m2", quick) == "stored"
 
 
-async def test_whom_one_wrote_to_is_no_stranger(post: Post) -> None:
+async def test_a_sender_who_was_written_to_is_no_stranger(post: Post) -> None:
     for n in range(4):
         await _sent(post, f"m{n}")
     await post.answer(post_sender := "9200000001")
@@ -229,20 +229,20 @@ async def test_whom_one_wrote_to_is_no_stranger(post: Post) -> None:
     assert await post.redis.hgetall(post.keys.strangers) == {}, "the bucket is gone"
 
 
-async def test_a_new_recipient_is_refused_when_there_may_be_none(post: Post) -> None:
+async def test_a_new_recipient_is_limited_without_a_token(post: Post) -> None:
     assert await _sent(post, "m1", _question(may_be_new=0)) == "new"
     assert (post.standing, await post.waits()) == ("new", [])
     assert await _sent(post, "m1") == "stored"
     assert await _sent(post, "m2", _question(may_be_new=0)) == "stored", "not new any more"
 
 
-async def test_a_blocked_stranger_is_told_the_same(post: Post) -> None:
+async def test_a_blocked_stranger_gets_the_same_answers(post: Post) -> None:
     open_answers = [await _sent(post, f"m{n}") for n in range(5)]
     await post.load(version=1, blocked=(EVE,))
     assert [await _sent(post, f"m{n}", sender=EVE) for n in range(5)] == open_answers
 
 
-async def test_what_is_remembered_of_strangers_has_an_end_and_a_bound(post: Post) -> None:
+async def test_records_of_strangers_expire_and_are_bounded(post: Post) -> None:
     await _sent(post, "m1")
     assert 990 < await post.redis.ttl(post.keys.strangers) <= 1000
     await post.redis.hset(post.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
@@ -262,7 +262,7 @@ async def test_strangers_are_remembered_from_the_last_of_their_chats_on(post: Po
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-async def test_in_whose_mailbox_something_of_the_sender_waits_is_not_new(post: Post, blocked: bool) -> None:
+async def test_a_recipient_with_entries_of_the_sender_is_not_new(post: Post, blocked: bool) -> None:
     """As after the upgrade, when it is not known yet who wrote to whom."""
     if blocked:
         await post.load(version=1, blocked=("9200000001",))
@@ -274,7 +274,7 @@ async def test_in_whose_mailbox_something_of_the_sender_waits_is_not_new(post: P
     assert await _sent(post, "m1", _question(may_be_new=0), sender=EVE) == "new"
 
 
-async def test_who_is_not_new_is_remembered_within_the_bound_too(post: Post) -> None:
+async def test_known_recipients_are_bounded_too(post: Post) -> None:
     await _sent(post, "m1", NO_QUESTION)
     await post.redis.hset(post.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
     await _sent(post, "m2", _question(may_be_new=0))
@@ -292,7 +292,7 @@ async def test_one_sender_has_a_share_of_the_bytes(post: Post) -> None:
     assert (await post.send("m5", "x" * 40, most_bytes=100))[0] == "stored"
 
 
-async def test_bytes_that_were_not_counted_are_none(post: Post) -> None:
+async def test_uncounted_bytes_count_as_zero(post: Post) -> None:
     for n in range(3):
         await post.send(f"m{n}", "x" * 40)
     await post.redis.hdel(post.keys.tally, "b:9200000001")  # as an older version leaves it
@@ -333,7 +333,7 @@ async def test_strangers_become_known_by_an_answer(redis: "Redis") -> None:
     assert await redis.keys("strangers:*") == []
 
 
-async def test_who_is_unknown_to_redis_costs_a_question(redis: "Redis") -> None:
+async def test_looking_up_a_recipient_is_limited(redis: "Redis") -> None:
     house = House(link_to(redis), lookups_burst=3, new_recipients_per_hour=1)
     for number in range(3):
         with pytest.raises(ApiError, match="no_such_person"):

@@ -1,4 +1,4 @@
-"""PostgreSQL is the truth; Redis is told of it when it has forgotten."""
+"""Redis is filled from PostgreSQL when it has lost a record."""
 
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ def people(redis: "Redis", row: Row | None) -> UserRecords:
     return UserRecords(link_to(redis), find)
 
 
-async def test_what_is_known_of_a_person_is_loaded_and_again_changes_nothing(redis: "Redis") -> None:
+async def test_a_person_is_loaded_and_loading_again_changes_nothing(redis: "Redis") -> None:
     mine = people(redis, Row())
     keys = mine.keys(MOBILE)
     await mine.load(MOBILE)
@@ -54,13 +54,13 @@ async def test_every_new_record_has_an_epoch_of_its_own(redis: "Redis") -> None:
     assert await redis.get(mine.keys(MOBILE).last_seen) is None
 
 
-async def test_of_nobody_nothing_is_written(redis: "Redis") -> None:
+async def test_an_unknown_number_writes_nothing(redis: "Redis") -> None:
     with pytest.raises(ApiError, match="no_such_person"):
         await people(redis, None).load(MOBILE)
     assert await redis.keys("*") == []
 
 
-async def test_late_news_of_blocks_is_known_as_such(redis: "Redis") -> None:
+async def test_an_older_block_set_does_not_replace_a_newer_one(redis: "Redis") -> None:
     mine = people(redis, Row())
     await mine.load(MOBILE)
     await mine.replace_blocks(MOBILE, "account-1", 4, ["9200000004"])

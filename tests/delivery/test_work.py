@@ -12,11 +12,11 @@ def test_a_person_has_one_bucket_whatever_connections_they_have() -> None:
     assert work.bucket("a", 10, 5) is not work.bucket("b", 10, 5)
 
 
-def test_only_buckets_that_hold_something_against_somebody_are_kept() -> None:
+def test_full_buckets_are_deleted() -> None:
     work = Work()
     debtor = work.bucket("debtor", 1, 5)
     debtor.charge(100, time.monotonic())
-    for n in range(module.TIDIED_AT + 10):
+    for n in range(module.CLEAN_UP_AT + 10):
         work.bucket(f"{n}", 1, 5)
     assert len(work._buckets) < 20
     assert work.bucket("debtor", 1, 5) is debtor

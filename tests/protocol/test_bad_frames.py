@@ -1,4 +1,4 @@
-"""Why a frame is refused is said in our own words, and which one is meant by what can be read of it."""
+"""Why a frame is broken is said in our own words, and which one is meant by what can be read of it."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from protocol.bad_frames import NOTHING, BadFrame, explain, name_ack, name_chat
+from protocol.bad_frames import NO_NAMES, BadFrame, ack_names, chat_names, explain
 from protocol.frames import decode
 
 CHAT = {"type": "chat", "to": "9100000001", "messageId": "m-1", "message": "hello"}
@@ -25,16 +25,16 @@ def dumps(frame: Any) -> bytes:
 
 
 def bad(data: bytes) -> BadFrame | None:
-    """How it is refused."""
+    """How it is broken."""
     try:
         decode(data)
-    except BadFrame as refused:
-        return refused
+    except BadFrame as broken:
+        return broken
     return None
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentences"),
+    ("changes", "messages"),
     [
         ({"to": 7}, ["to must be a string"]),
         ({"message": None, "messageId": []}, ["messageId must be a string", "message must be a string"]),
@@ -45,51 +45,49 @@ def bad(data: bytes) -> BadFrame | None:
         ({"type": "ack", "ackType": ["read"], "to": 1}, ["ackType must be delivered or read", "to must be a string"]),
     ],
 )
-def test_what_is_wrong_is_said_in_our_own_words(changes: dict[str, Any], sentences: list[str]) -> None:
-    refused = bad(dumps(CHAT | changes))
-    assert refused is not None
-    assert [error["message"] for error in refused.refusal.errors or []] == sentences
-    assert refused.refusal.body()["message"] == "; ".join(sentences)
+def test_an_error_names_the_wrong_fields_in_plain_words(changes: dict[str, Any], messages: list[str]) -> None:
+    broken = bad(dumps(CHAT | changes))
+    assert broken is not None
+    assert [error["message"] for error in broken.error.errors or []] == messages
+    assert broken.error.body()["message"] == "; ".join(messages)
 
 
-def test_a_field_that_is_not_there_is_missing() -> None:
-    refused = bad(b'{"type":"chat","messageId":"m"}')
-    assert refused is not None
-    assert refused.refusal.body()["message"] == "to is missing; message is missing"
+def test_an_absent_field_is_reported_as_missing() -> None:
+    broken = bad(b'{"type":"chat","messageId":"m"}')
+    assert broken is not None
+    assert broken.error.body()["message"] == "to is missing; message is missing"
 
 
 @given(st.dictionaries(FIELDS, VALUES, max_size=8))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_every_refusal_of_a_known_type_says_what_is_wrong_without_the_librarys_words(frame: dict[str, Any]) -> None:
-    refused = bad(json.dumps(frame).encode())
-    if refused is not None and refused.refusal.code == "bad_frame":
-        sentences = [error["message"] for error in refused.refusal.errors or []]
-        assert sentences
-        assert not [
-            sentence for sentence in sentences if "`" in sentence or "Expected" in sentence or "body" in sentence
-        ]
+def test_every_error_of_a_known_type_names_fields_and_repeats_no_library_text(frame: dict[str, Any]) -> None:
+    broken = bad(json.dumps(frame).encode())
+    if broken is not None and broken.error.code == "bad_frame":
+        messages = [error["message"] for error in broken.error.errors or []]
+        assert messages
+        assert not [message for message in messages if "`" in message or "Expected" in message or "body" in message]
 
 
-def test_an_ack_is_named_by_its_ids_and_never_by_a_message_id_of_its_own() -> None:
+def test_the_error_of_an_ack_repeats_its_ids_but_has_no_message_id() -> None:
     names = {"to": "+91 (98)", "messageId": "a", "messageIds": ["b c", "\0", *"d" * 20], "streamIds": ["5-1", "x", "*"]}
-    refused = bad(dumps({"type": "ack", "ackType": "?"} | names))
-    assert refused is not None
-    assert refused.named.message_id is None
-    assert refused.named.to == "+91 (98)"
-    assert refused.named.message_ids[:3] == ("a", "b c", "d")
-    assert len(refused.named.message_ids) < 20
-    assert refused.named.stream_ids == ("5-1",)
+    broken = bad(dumps({"type": "ack", "ackType": "?"} | names))
+    assert broken is not None
+    assert broken.names.message_id is None
+    assert broken.names.to == "+91 (98)"
+    assert broken.names.message_ids[:3] == ("a", "b c", "d")
+    assert len(broken.names.message_ids) < 20
+    assert broken.names.stream_ids == ("5-1",)
 
 
 @pytest.mark.parametrize("to", ["<script>", "", "1" * 257, 7, ["9"], None])
-def test_what_is_no_number_is_not_repeated(to: Any) -> None:
-    refused = bad(dumps({"type": "ack", "ackType": "?", "to": to}))
-    assert refused is not None
-    assert refused.named.to is None
+def test_what_is_not_a_number_is_not_repeated(to: Any) -> None:
+    broken = bad(dumps({"type": "ack", "ackType": "?", "to": to}))
+    assert broken is not None
+    assert broken.names.to is None
 
 
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("data", "message"),
     [
         (b"{", "the frame is not valid JSON"),
         (b"7", "a frame is a JSON object"),
@@ -99,14 +97,14 @@ def test_what_is_no_number_is_not_repeated(to: Any) -> None:
         (b'{"type":"hello"}', "This type of frame is unknown."),
     ],
 )
-def test_sentences_are_about_frames(data: bytes, sentence: str) -> None:
-    assert explain(data).refusal.body()["message"].startswith(sentence)
+def test_messages_speak_of_frames(data: bytes, message: str) -> None:
+    assert explain(data).error.body()["message"].startswith(message)
 
 
-def test_names_are_short_and_plain_or_not_repeated() -> None:
-    assert name_chat("m", "+91 98") == ("m", "+91 98", (), ())
+def test_only_short_and_plain_names_are_repeated() -> None:
+    assert chat_names("m", "+91 98") == ("m", "+91 98", (), ())
     for name in ("", "m\n", "\u200b", "m" * 257, None, 1.5, True, 2**53, ["m"], {"m": 1}):
-        assert name_chat(name, None) == NOTHING
-    assert name_ack("9", ["a", 7, None, "b\0"], ["5-0", "$", 7, ""]) == (None, "9", ("a",), ("5-0",))
-    many = name_ack(None, ["a"] * 1000, ["5-0"] * 1000)
+        assert chat_names(name, None) == NO_NAMES
+    assert ack_names("9", ["a", 7, None, "b\0"], ["5-0", "$", 7, ""]) == (None, "9", ("a",), ("5-0",))
+    many = ack_names(None, ["a"] * 1000, ["5-0"] * 1000)
     assert (len(many.message_ids), len(many.stream_ids)) == (16, 16)

@@ -1,11 +1,11 @@
-"""One meaning, two ways of saying it. The seed's is frozen: these are its very bytes, field by field."""
+"""The same content in both dialects. The seed dialect never changes: these are its exact fields."""
 
 import json
 from typing import Any
 
 import pytest
 
-from protocol.bad_frames import Named
+from protocol.bad_frames import FrameNames
 from protocol.dialects import V1, Dialect, Hello, Seed
 from protocol.entries import Chat, Receipt
 from protocol.errors import ERRORS, ApiError
@@ -20,7 +20,7 @@ def _decoded(frames: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(frame) for frame in frames]
 
 
-def test_the_seed_greets_as_it_always_did() -> None:
+def test_the_seed_dialect_greets_with_a_system_frame() -> None:
     assert _decoded(Seed().hello(HELLO)) == [
         {"type": "system", "message": "dear user:Asha you are connected to the server!"}
     ]
@@ -77,12 +77,12 @@ def test_the_single_tick() -> None:
     assert seed.items() >= ({"type": "system", "status": "sent"} | facts).items()
 
 
-def test_the_seed_has_no_word_for_synced() -> None:
+def test_the_seed_dialect_has_no_synced_frame() -> None:
     assert Seed().synced(3) == []
     assert _decoded(V1().synced(0)) == [{"type": "synced", "count": 0}]
 
 
-def test_resync_is_told_in_both() -> None:
+def test_resync_in_both_dialects() -> None:
     assert _decoded(V1().resync("e2", "why")) == [{"type": "resync", "epoch": "e2", "reason": "why"}]
     assert _decoded(Seed().resync("e2", "why")) == [
         {"type": "system", "message": "why", "code": "resync", "epoch": "e2"}
@@ -90,16 +90,16 @@ def test_resync_is_told_in_both() -> None:
 
 
 def test_an_unknown_recipient_is_spelled_as_the_original_did() -> None:
-    (seed,) = _decoded(Seed().error(ApiError("no_such_person"), "chat", Named("m1", B)))
+    (seed,) = _decoded(Seed().error(ApiError("no_such_person"), "chat", FrameNames("m1", B)))
     assert (seed["component"], seed["code"]) == ("user does not exists", "no_such_person")
     assert (seed["messageId"], seed["to"]) == ("m1", B)
-    (v1,) = _decoded(V1().error(ApiError("no_such_person"), "chat", Named("m1")))
+    (v1,) = _decoded(V1().error(ApiError("no_such_person"), "chat", FrameNames("m1")))
     assert v1["component"] == "chat"
 
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
 @pytest.mark.parametrize("code", sorted(ERRORS))
-def test_every_refusal_says_whether_a_retry_can_help(dialect: Dialect, code: str) -> None:
+def test_every_error_says_whether_a_retry_can_succeed(dialect: Dialect, code: str) -> None:
     (frame,) = _decoded(dialect.error(ApiError(code), "chat"))
     assert (frame["type"], frame["code"], frame["retryable"]) == ("error", code, ERRORS[code].retryable)
     assert frame["message"]
@@ -107,17 +107,17 @@ def test_every_refusal_says_whether_a_retry_can_help(dialect: Dialect, code: str
 
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
-def test_a_refusal_says_which_frame_it_means_and_nothing_it_does_not_know(dialect: Dialect) -> None:
+def test_an_error_names_the_frame_it_is_about(dialect: Dialect) -> None:
     (nameless,) = _decoded(dialect.error(ApiError("bad_json"), "frame"))
     assert not nameless.keys() & {"messageId", "to", "messageIds", "streamIds"}
-    (chat,) = _decoded(dialect.error(ApiError("mailbox_full"), "chat", Named("m1", B)))
+    (chat,) = _decoded(dialect.error(ApiError("mailbox_full"), "chat", FrameNames("m1", B)))
     assert chat.items() >= {"messageId": "m1", "to": B}.items()
     assert not chat.keys() & {"messageIds", "streamIds"}
-    (ack,) = _decoded(dialect.error(ApiError("unavailable"), "ack", Named(None, B, ("m1", "m2"), ("5-0",))))
+    (ack,) = _decoded(dialect.error(ApiError("unavailable"), "ack", FrameNames(None, B, ("m1", "m2"), ("5-0",))))
     assert ack.items() >= {"to": B, "messageIds": ["m1", "m2"], "streamIds": ["5-0"]}.items()
     assert "messageId" not in ack
 
 
 @pytest.mark.parametrize("dialect", [Seed(), V1()])
-def test_a_ping_in_text_is_answered(dialect: Dialect) -> None:
+def test_a_ping_frame_is_answered(dialect: Dialect) -> None:
     assert _decoded(dialect.pong()) == [{"type": "pong"}]

@@ -35,13 +35,13 @@ def test_a_close_code_tells_whether_to_reconnect(close: Close) -> None:
 
 
 @pytest.mark.parametrize("code", ERRORS)
-def test_a_status_that_asks_for_patience_is_retryable_and_no_other_refusal_of_the_client_is(code: str) -> None:
+def test_the_status_decides_whether_a_client_error_is_retryable(code: str) -> None:
     rule = ERRORS[code]
     assert rule.retryable == (rule.status >= 500 or rule.status in {408, 429})
 
 
 @pytest.mark.parametrize("code", ERRORS)
-def test_a_refusal_has_the_one_body(code: str) -> None:
+def test_every_error_has_the_one_body(code: str) -> None:
     body = ApiError(code).body()
     assert body.pop("type") == f"urn:whatsapp-mini:{code}"
     assert body.pop("message") == body.pop("title") == ERRORS[code].message
@@ -54,7 +54,7 @@ def test_details_of_fields_become_the_message() -> None:
     assert (body["message"], body["errors"]) == ("too short; too long", errors)
 
 
-def test_only_what_may_be_repeated_says_when() -> None:
+def test_only_retryable_errors_have_retry_after() -> None:
     assert ApiError("mailbox_full").retry_after == RETRY_AFTER_SECONDS
     assert ApiError("draining", retry_after=0.5).retry_after == 0.5
     assert ApiError("bad_frame").retry_after is None

@@ -1,4 +1,4 @@
-"""Frames from bytes and to bytes; whatever bytes come, a frame or a BadFrame, and nothing of the client's in it."""
+"""Frames from bytes and to bytes. Any input is a frame or a BadFrame, and no error repeats what the client wrote."""
 
 import json
 from typing import Any
@@ -77,19 +77,19 @@ def test_acks(frame: dict[str, Any], decoded: AckIn) -> None:
         (dumps({"type": "ack", "ackType": "delivered", "streamIds": [None]}), "bad_frame", "ack", None),
     ],
 )
-def test_what_is_no_frame(data: bytes, code: str, kind: str, message_id: str | int | None) -> None:
+def test_what_is_not_a_frame(data: bytes, code: str, kind: str, message_id: str | int | None) -> None:
     with pytest.raises(BadFrame) as caught:
         decode(data)
     bad = caught.value
-    assert (bad.refusal.code, bad.kind, bad.named.message_id) == (code, kind, message_id)
+    assert (bad.error.code, bad.kind, bad.names.message_id) == (code, kind, message_id)
 
 
 def bad(data: Any) -> BadFrame | None:
-    """How it is refused."""
+    """How it is broken."""
     try:
         decode(data)
-    except BadFrame as refused:
-        return refused
+    except BadFrame as broken:
+        return broken
     return None
 
 
@@ -97,13 +97,13 @@ def bad(data: Any) -> BadFrame | None:
 def test_any_bytes_are_a_frame_or_a_bad_frame(data: bytes) -> None:
     try:
         parts = split(data)
-    except BadFrame as refused:
+    except BadFrame as broken:
         parts = []
-        code = refused.refusal.code
+        code = broken.error.code
     else:
         code = "bad_json"
     assert code == "bad_json"
-    codes = {refused.refusal.code for part in parts if (refused := bad(part))}
+    codes = {broken.error.code for part in parts if (broken := bad(part))}
     assert codes <= {"bad_json", "bad_frame", "unknown_type"}
 
 
@@ -119,26 +119,26 @@ VALUES = JSON | st.sampled_from(["chat", "ack", "read", "delivered", SECRET])
 
 @given(st.dictionaries(FIELDS, VALUES, max_size=8))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_answer_repeats_what_the_client_said(frame: dict[str, Any]) -> None:
-    refused = bad(json.dumps(frame).encode())
-    if refused is not None:
-        assert SECRET not in str(refused.refusal.body())
-        assert SECRET not in str(refused)
-        assert SECRET not in str(refused.named._replace(message_id=None, message_ids=()))
+def test_no_error_repeats_what_the_client_wrote(frame: dict[str, Any]) -> None:
+    broken = bad(json.dumps(frame).encode())
+    if broken is not None:
+        assert SECRET not in str(broken.error.body())
+        assert SECRET not in str(broken)
+        assert SECRET not in str(broken.names._replace(message_id=None, message_ids=()))
 
 
 @pytest.mark.parametrize("word", [f"a secret - at `$.nowhere` {SECRET}", f"it's {SECRET}", f"'\"{SECRET}"])
-def test_a_wrong_word_is_refused_without_repeating_it(word: str) -> None:
-    refused = bad(json.dumps({"type": "ack", "ackType": word}).encode())
-    assert refused is not None
-    (error,) = refused.refusal.body()["errors"]
+def test_the_error_of_a_wrong_ack_type_does_not_repeat_it(word: str) -> None:
+    broken = bad(json.dumps({"type": "ack", "ackType": word}).encode())
+    assert broken is not None
+    (error,) = broken.error.body()["errors"]
     assert error == {"field": "ackType", "message": "ackType must be delivered or read"}
 
 
-def test_two_types_in_one_frame_are_refused_without_repeating_the_first() -> None:
-    refused = bad(f'{{"type":"{SECRET}","to":"9","type":"chat"}}'.encode())
-    assert refused is not None
-    assert SECRET not in str(refused.refusal.body())
+def test_the_error_of_two_types_in_one_frame_does_not_repeat_the_first() -> None:
+    broken = bad(f'{{"type":"{SECRET}","to":"9","type":"chat"}}'.encode())
+    assert broken is not None
+    assert SECRET not in str(broken.error.body())
 
 
 def test_one_message_holds_one_frame_or_an_array_of_them() -> None:
@@ -149,7 +149,7 @@ def test_one_message_holds_one_frame_or_an_array_of_them() -> None:
     assert decode(split(dumps([CHAT]))[0]) == ChatIn("9100000001", "m-1", "hello")
 
 
-def test_in_an_array_each_frame_is_judged_alone() -> None:
+def test_in_an_array_each_frame_is_decoded_by_itself() -> None:
     half = rb'{"type":"chat","to":"9","messageId":"m-2","message":"hi \ud83d"}'
     for wrong in (half, b"nope", b"", b'{"a":"\xff"}', b'{"x":[{"y":1},]}', b'{"a":"b"c"d"}', b"NaN", b'"\n"'):
         parts = [bytes(part) for part in split(b"[" + dumps(CHAT) + b" , " + wrong + b",\n" + dumps(CHAT) + b"]")]
@@ -164,7 +164,7 @@ CHATS = st.fixed_dictionaries(
 
 
 @given(st.lists(CHATS, min_size=1), st.data())
-def test_an_array_with_a_text_that_is_cut_off_is_divided_where_its_frames_end(
+def test_an_array_with_a_broken_text_is_still_divided_into_its_frames(
     chats: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     written = [json.dumps(chat, ensure_ascii=data.draw(st.booleans())).encode() for chat in chats]
@@ -174,12 +174,12 @@ def test_an_array_with_a_text_that_is_cut_off_is_divided_where_its_frames_end(
 
 
 @pytest.mark.parametrize("data", [b"[", b"[1,", b"[1]x", b"[" * 100_000, b'["a]', b"[}", b"[{]}]", b'[{"a":1]'])
-def test_an_array_that_is_none(data: bytes) -> None:
+def test_a_broken_array_is_one_error(data: bytes) -> None:
     with pytest.raises(BadFrame, match="bad_json"):
         split(data)
 
 
-def test_what_we_say_is_spelled_as_the_seed_spelled_it() -> None:
+def test_frames_out_are_spelled_as_the_seed_spelled_them() -> None:
     out = frames.ChatOut(
         to="1", sender="2", message_id="m", message="é\u2028</script>", mode="online", timestamp=5, stream_id="5-0"
     )
@@ -195,7 +195,7 @@ def test_what_we_say_is_spelled_as_the_seed_spelled_it() -> None:
     }
 
 
-def test_what_is_not_known_is_not_said() -> None:
+def test_fields_without_a_value_are_left_out() -> None:
     assert json.loads(encode(frames.SystemOut(message="x"))) == {"type": "system", "message": "x"}
     error = frames.ErrorOut(code="c", component="chat", message="x", retryable=False)
     assert json.loads(encode(error)) == {

@@ -1,4 +1,4 @@
-"""Only what is spelled out passes: whatever passes ends up in Redis keys."""
+"""Only what the patterns spell out is valid: valid strings become part of Redis keys."""
 
 import string
 
@@ -74,14 +74,14 @@ def test_punctuation_is_dropped(raw: str, clean: str) -> None:
         "-" * 60 + "919876543210",
     ],
 )
-def test_everything_else_is_refused(raw: str) -> None:
+def test_everything_else_is_a_bad_mobile(raw: str) -> None:
     with pytest.raises(ApiError) as caught:
         clean_mobile(raw)
     assert caught.value.code == "bad_mobile"
 
 
 @given(st.text(max_size=80))
-def test_no_text_at_all_becomes_anything_but_digits(raw: str) -> None:
+def test_any_text_becomes_digits_or_an_error(raw: str) -> None:
     try:
         clean = clean_mobile(raw)
     except ApiError:
@@ -93,16 +93,16 @@ def test_no_text_at_all_becomes_anything_but_digits(raw: str) -> None:
 
 
 @pytest.mark.parametrize("good", ["a", "A-Z_0.9:x", "x" * 128, "+/9A==", "919800000001@s.whatsapp.net", 'a/b{c}"\\~!'])
-def test_message_ids(good: str) -> None:
+def test_valid_message_ids(good: str) -> None:
     assert is_message_id(good)
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 129, "a b", " a", "a\n", "ü", "\x7f", "\x00", "１", "\xa0"])
-def test_no_message_ids(bad: str) -> None:
+def test_invalid_message_ids(bad: str) -> None:
     assert not is_message_id(bad)
 
 
-def test_devices_are_like_message_ids_without_a_colon() -> None:
+def test_device_ids_are_stricter_than_message_ids() -> None:
     assert check_device("Pixel_8.pro-2") == "Pixel_8.pro-2"
     for bad in ("", "x" * 65, "a:b", "a b", "a\n", "ü", "{a}"):
         with pytest.raises(ApiError, match="bad_device"):
@@ -140,7 +140,7 @@ def test_stream_ids_compare_as_numbers(text: str, pair: tuple[int, int]) -> None
         "1e3-1",
     ],
 )
-def test_what_redis_would_read_otherwise_is_no_stream_id(bad: str) -> None:
+def test_what_redis_would_read_otherwise_is_not_a_stream_id(bad: str) -> None:
     with pytest.raises(ApiError) as caught:
         check_stream_id(bad)
     assert caught.value.code == "bad_stream_id"

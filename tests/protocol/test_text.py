@@ -68,12 +68,12 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_of_any_script_are_taken(name: str) -> None:
+def test_names_of_any_script_are_acceptable(name: str) -> None:
     assert clean_name(name) == unicodedata.normalize("NFC", name)
     assert clean_name(unicodedata.normalize("NFD", name)) == unicodedata.normalize("NFC", name)
 
 
-def test_a_name_is_kept_in_one_form() -> None:
+def test_a_name_is_normalised() -> None:
     assert clean_name("  Zoe\u0301 ") == "Zoé"
     assert clean_name("山田\u3000太郎") == "山田 太郎"
 
@@ -149,7 +149,7 @@ def test_a_name_is_kept_in_one_form() -> None:
         "Ꭺsha",
     ],
 )
-def test_what_hides_or_deceives_is_refused(name: str) -> None:
+def test_names_that_hide_or_deceive_are_not_acceptable(name: str) -> None:
     assert clean_name(name) is None
 
 

@@ -18,13 +18,13 @@ def test_a_burst_at_once_and_then_the_rate() -> None:
     assert taken(bucket, 100.45) == 3
 
 
-def test_a_long_pause_saves_up_no_more_than_a_burst() -> None:
+def test_a_long_pause_fills_the_bucket_only_to_its_burst() -> None:
     bucket = TokenBucket(rate=10, burst=5, now=0.0)
     assert taken(bucket, 0.0) == 5
     assert taken(bucket, 1000.0) == 5
 
 
-def test_asking_in_vain_costs_nothing() -> None:
+def test_a_failed_take_takes_nothing() -> None:
     bucket = TokenBucket(rate=1, burst=1, now=0.0)
     assert bucket.take(0.0)
     for now in (0.2, 0.4, 0.6, 0.8):
@@ -32,7 +32,7 @@ def test_asking_in_vain_costs_nothing() -> None:
     assert bucket.take(1.01)
 
 
-def test_a_charge_may_leave_a_debt_and_says_when_it_is_paid() -> None:
+def test_a_charge_may_leave_a_debt_and_returns_its_seconds() -> None:
     bucket = TokenBucket(rate=10, burst=5, now=0.0)
     assert bucket.charge(5, 0.0) == 0.0
     assert bucket.charge(20, 0.0) == 2.0
