@@ -13,6 +13,7 @@ PAGES = [
     *sorted((ROOT / "tools").glob("*/README.md")),
 ]
 CHARACTERS_A_LINE = 120
+CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 PERSONAL = re.compile(r"\b(he|his|him|whoever)\b", re.IGNORECASE)
 
@@ -71,6 +72,47 @@ def test_lines_outside_of_tables_fit_a_screen(page: Path) -> None:
 )
 def test_nobody_is_a_he(page: Path) -> None:
     assert PERSONAL.findall(prose(page.read_text(encoding="utf-8"))) == []
+
+
+def lost_paths(text: str) -> list[str]:
+    """Paths of this repository's files and folders that a page names and that are not there."""
+    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+    paths = [each for each in CODE.findall(text) if re.fullmatch(rf"({folders})(/[\w.*-]+)+/?", each)]
+    return [path for path in paths if not list(ROOT.glob(path.rstrip("/")))]
+
+
+def test_a_lost_path_is_found() -> None:
+    assert lost_paths("`tests/test_docs.py` `tests/test_d*` `docs/` `docs/decisions/` `/tmp/x.py` `v1/x`") == []
+    assert lost_paths("see `tests/nowhere.py` and `docs/nothing/`") == ["tests/nowhere.py", "docs/nothing/"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    assert lost_paths(page.read_text(encoding="utf-8")) == []
+
+
+def test_the_message_flow_names_code_that_exists() -> None:
+    page = (ROOT / "docs" / "message-flow.md").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "delivery").rglob("*.py")]
+    scripts = {path.name for path in (ROOT / "delivery" / "lua").glob("*.lua")}
+    named = set(CODE.findall(page))
+    classes = sorted(each for each in named if re.fullmatch(r"[A-Z]\w+(\.\w+)?", each))
+    assert len(classes) >= 10
+    for each in classes:
+        cls, _, method = each.partition(".")
+        homes = [source for source in sources if re.search(rf"^class {cls}\b", source, re.MULTILINE)]
+        assert [source for source in homes if not method or f"    def {method}(" in source], each
+    assert {each for each in named if each.endswith(".lua")} <= scripts
+
+
+def test_the_log_messages_that_operators_look_for_are_in_the_code() -> None:
+    page = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    table = page.partition("| the log says | meaning |")[2].partition("\n\n")[0]
+    messages = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    assert len(messages) >= 5
+    folders = ("accounts", "background", "delivery", "handlers", "models", "server", "workers")
+    code = "".join(path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    assert [message for message in messages if f'"{message}' not in code] == []
 
 
 def test_the_index_lists_every_decision_with_its_title() -> None:

@@ -20,7 +20,7 @@ modes:
   idle      memory of a connection
   storm     all clients reconnect at once
   growth    closed, with 100, 10,000 and 1,000,000 people in the databases
-  floods    open, while a hostile client does its worst, in 23 ways (--floods, --accounts)
+  floods    open, while a hostile client does its worst, in 24 ways (--floods, --accounts)
   all       all of these, in this order (the default)
   ceiling   the client alone, against a server that does nothing
   profile   a closed run, and where its time goes (py-spy, Redis' command statistics)
