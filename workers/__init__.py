@@ -19,7 +19,7 @@ from settings import Settings, SettingsError, load
 from settings.database import tortoise_orm
 from settings.logs import configure
 from workers.clock import ClockWatch
-from workers.expire_mailboxes import cap_mailboxes
+from workers.expire_mailboxes import expire_mailboxes
 from workers.jobs import Chores
 from workers.prune_history import prune_history
 from workers.queue import end_on_cluster, write_also_when_full
@@ -80,7 +80,7 @@ def _jobs(settings: Settings) -> list[CronJob]:
     return [
         cron(sweep_presence, second=_every(settings.sweep_seconds), **common),
         cron(reclaim_mailboxes, second=_every(settings.reclaim_seconds), **common),
-        cron(cap_mailboxes, minute=_every(settings.cap_minutes), second=7, **common),
+        cron(expire_mailboxes, minute=_every(settings.cap_minutes), second=7, **common),
         cron(mend_blocks, second=37, **common),
         cron(prune_history, minute=_every(settings.prune_minutes), second=23, **common),
     ]

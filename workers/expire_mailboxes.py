@@ -1,7 +1,7 @@
-"""What waited for too long leaves, and its sender is told; empty mailboxes and forgotten devices go.
+"""Entries that waited for too long leave, and their senders get a receipt; empty mailboxes and forgotten devices go.
 
-Nothing unacknowledged is ever trimmed silently: an entry becomes a phantom, then the ``expired`` receipt is deposited,
-and only then the phantom goes. A crash in between repeats a receipt.
+No unacknowledged entry is trimmed silently: it becomes a shadow entry, then the ``expired`` receipt is stored, and only
+then the shadow entry goes. A crash in between repeats a receipt.
 """
 
 import asyncio
@@ -20,17 +20,20 @@ from protocol.stored_entries import Shadow, decode_shadow
 from workers.jobs import Budget, Chores
 
 logger = structlog.get_logger(__name__)
-BATCH: Final = 200
-PHANTOMS: Final = 1_000
-DAY: Final = 86_400
+DAY_SECONDS: Final = 86_400
 SCANNED: Final = 500
 """Keys looked at in one step of the scan."""
-HEAVY_AT_ONCE: Final = 4
-"""So many commands of some milliseconds at once: while Redis works on them, all others wait."""
-FEW: Final = 10
+BATCH_SIZE: Final = 200
+"""Entries that one command works on: it takes Redis some milliseconds."""
+FIRST_BATCH_SIZE: Final = 10
+"""Entries in the first step of a rotation: most people have no more."""
+SHADOW_BATCH_SIZE: Final = 1_000
+"""Shadow entries read at once."""
+MAX_HEAVY_COMMANDS: Final = 4
+"""Commands of some milliseconds at once: while Redis works on them, all others wait."""
 SENDERS_AT_ONCE: Final = 20
-FLIGHT_DAYS: Final = 1
-"""So much longer a connection may have an entry in flight."""
+IN_FLIGHT_DAYS: Final = 1
+"""How much longer a connection may have an entry in flight."""
 
 
 class Run:
@@ -42,13 +45,13 @@ class Run:
     def __init__(self, chores: Chores, budget: Budget | None = None) -> None:
         self.chores = chores
         self._budget = budget
-        self.heavy = asyncio.Semaphore(HEAVY_AT_ONCE)
+        self.heavy = asyncio.Semaphore(MAX_HEAVY_COMMANDS)
         """Held around each command that may take Redis some milliseconds."""
         self.unfinished = False
-        """Whether somebody's turn ended before they were through."""
+        """Whether the run left a mailbox before the work on it was done."""
 
-    def stops(self) -> bool:
-        """Whether a turn ends here, with more to do: the time is over."""
+    def must_stop(self) -> bool:
+        """Whether the work on a mailbox ends here, with more to do: the time is over."""
         if self._budget is None or not self._budget.over:
             return False
         self.unfinished = True
@@ -60,11 +63,11 @@ class Run:
         return self._budget is not None and self._budget.over
 
 
-async def cap_mailboxes(ctx: dict[str, Any]) -> int:
+async def expire_mailboxes(ctx: dict[str, Any]) -> int:
     """Look at the next so many people, where the last run stopped; returns how many entries expired.
 
-    The place is saved after each step of the scan. A step is begun anew when it was cut off: what has expired has left
-    by then, so that it takes less each time.
+    The position is saved after each step of the scan. A step that was cut off begins anew: what has expired has left by
+    then, so that it takes less each time.
     """
     chores: Chores = ctx["chores"]
     run = Run(chores, Budget(chores.settings.cap_minutes * 60))
@@ -73,7 +76,7 @@ async def cap_mailboxes(ctx: dict[str, Any]) -> int:
     while looked < chores.settings.cap_batch:
         following, found = await chores.link.command("SCAN", cursor, "MATCH", keys.EVERY_USER, "COUNT", SCANNED)
         mobiles = [mobile for name in found if (mobile := keys.mobile_of(name))]
-        expired += await chores.each(mobiles, partial(_cap, run))
+        expired += await chores.each(mobiles, partial(_work_on, run))
         if run.unfinished:
             break
         cursor, looked = following, looked + len(mobiles)
@@ -81,101 +84,104 @@ async def cap_mailboxes(ctx: dict[str, Any]) -> int:
         if cursor == b"0" or run.over:
             break
     if expired:
-        logger.info("mailboxes capped", people=looked, expired=expired)
+        logger.info("entries expired", people=looked, expired=expired)
     return expired
 
 
-async def cap(chores: Chores, mobile: str) -> int:
+async def expire_mailbox(chores: Chores, mobile: str) -> int:
     """One person's mailbox, however long it takes; returns how many entries expired."""
-    return await _cap(Run(chores), mobile)
+    return await _work_on(Run(chores), mobile)
 
 
-async def _cap(run: Run, mobile: str) -> int:
-    mine = run.chores.people.keys(mobile)
+async def _work_on(run: Run, mobile: str) -> int:
+    person = run.chores.people.keys(mobile)
     expired = await _expire(run, mobile)
     await _forget_devices(run.chores, mobile)
-    await run.chores.link.call(DELETE_EMPTY, mine.of(DELETE_EMPTY))
-    await _turn_records(run, mobile)
+    await run.chores.link.call(DELETE_EMPTY, person.of(DELETE_EMPTY))
+    await _rotate_dedupe(run, mobile)
     return expired
 
 
-def _place(seconds: float) -> str:
-    return f"{int(seconds * 1000)}-0"
-
-
-async def _turn_records(run: Run, mobile: str) -> None:
-    mine, settings = run.chores.people.keys(mobile), run.chores.settings
-    names = mine.of(ROTATE_DEDUPE)
+async def _rotate_dedupe(run: Run, mobile: str) -> None:
+    settings, names = run.chores.settings, run.chores.people.keys(mobile).of(ROTATE_DEDUPE)
     args = [settings.dedupe_seconds, settings.records_seconds]
-    # Most need no turn, or have few entries to look at.
-    verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, FEW]))[0]
-    while verdict == b"more" and not run.stops():
+    # Most people need no rotation, or have few entries to look at.
+    verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, FIRST_BATCH_SIZE]))[0]
+    while verdict == b"more" and not run.must_stop():
         async with run.heavy:
-            verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, BATCH]))[0]
+            verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, BATCH_SIZE]))[0]
 
 
 async def _expire(run: Run, mobile: str) -> int:
-    """Entries become phantoms first. Then all are told in the order of their times: a blocked sender, of whose chats
-    some were entries and some were not, gets the receipts they would get if they all had waited."""
+    """First all entries that are due become shadow entries. Then their senders get receipts in the order of the chats'
+    times: a blocked sender, some of whose chats were entries and some shadow entries, gets the receipts they would get
+    if all had waited in the mailbox."""
     now, chores = time.time(), run.chores
-    before, latest = (_place(now - (chores.settings.mailbox_days + more) * DAY) for more in (0, FLIGHT_DAYS))
-    mine, left, start = chores.people.keys(mobile), 0, "-"
-    # Most have nothing that is due, and one entry is a small answer.
-    due = await chores.link.command("XRANGE", mine.mailbox, start, f"({before}", "COUNT", 1)
+    before, latest = (
+        _first_id_at(now - (chores.settings.mailbox_days + more) * DAY_SECONDS) for more in (0, IN_FLIGHT_DAYS)
+    )
+    person, left, start = chores.people.keys(mobile), 0, "-"
+    # Most mailboxes hold nothing that is due, and one entry is a small answer.
+    due = await chores.link.command("XRANGE", person.mailbox, start, f"({before}", "COUNT", 1)
     while due:
         async with run.heavy:
-            entries = await chores.link.command("XRANGE", mine.mailbox, start, f"({before}", "COUNT", BATCH)
+            entries = await chores.link.command("XRANGE", person.mailbox, start, f"({before}", "COUNT", BATCH_SIZE)
             ids = [stream_id for stream_id, _ in entries]
-            left += await chores.link.call(EXPIRE, mine.of(EXPIRE), [latest, *ids]) if ids else 0
-        if len(entries) < BATCH:
+            left += await chores.link.call(EXPIRE, person.of(EXPIRE), [latest, *ids]) if ids else 0
+        if len(entries) < BATCH_SIZE:
             break
-        if run.stops():
-            return left  # the senders are told when all of them are phantoms
+        if run.must_stop():
+            return left  # the senders get their receipts when all are shadow entries
         start = f"({ids[-1].decode()}"
-    phantoms = await _due_phantoms(chores, mobile, before)
-    for first in range(0, len(phantoms), BATCH):
-        if first and run.stops():
+    shadows = await _due_shadows(chores, mobile, before)
+    for first in range(0, len(shadows), BATCH_SIZE):
+        if first and run.must_stop():
             break
-        some = phantoms[first : first + BATCH]
-        await _tell(chores, mobile, some)
+        batch = shadows[first : first + BATCH_SIZE]
+        await _send_receipts(chores, mobile, batch)
         async with run.heavy:
-            left += await chores.link.call(EXPIRE_SHADOWS, mine.of(EXPIRE_SHADOWS), [each.shadow_id for each in some])
+            ids = [shadow.shadow_id for shadow in batch]
+            left += await chores.link.call(EXPIRE_SHADOWS, person.of(EXPIRE_SHADOWS), ids)
     return left
 
 
-async def _due_phantoms(chores: Chores, mobile: str, before: str) -> list[Shadow]:
-    """All of them, oldest first. Their ids do not tell: a chat that became a phantom carries its time in a field."""
-    mine, limit, start, due = chores.people.keys(mobile), parse_stream_id(before), "-", list[Shadow]()
+def _first_id_at(seconds: float) -> str:
+    return f"{int(seconds * 1000)}-0"
+
+
+async def _due_shadows(chores: Chores, mobile: str, before: str) -> list[Shadow]:
+    """All of them, oldest chat first. Their own ids do not tell: the time is that of the chat."""
+    name, limit, start, due = chores.people.keys(mobile).shadows, parse_stream_id(before), "-", list[Shadow]()
     while True:
-        found = await chores.link.command("XRANGE", mine.shadows, start, "+", "COUNT", PHANTOMS)
+        found = await chores.link.command("XRANGE", name, start, "+", "COUNT", SHADOW_BATCH_SIZE)
         shadows = [decode_shadow(*entry) for entry in found]
-        due += [each for each in shadows if parse_stream_id(each.chat_id) < limit]
-        if len(found) < PHANTOMS:
-            return sorted(due, key=lambda each: parse_stream_id(each.chat_id))
+        due += [shadow for shadow in shadows if parse_stream_id(shadow.chat_id) < limit]
+        if len(found) < SHADOW_BATCH_SIZE:
+            return sorted(due, key=lambda shadow: parse_stream_id(shadow.chat_id))
         start = f"({shadows[-1].shadow_id}"
 
 
-async def _tell(chores: Chores, mobile: str, phantoms: Sequence[Shadow]) -> None:
+async def _send_receipts(chores: Chores, mobile: str, shadows: Sequence[Shadow]) -> None:
     by_sender: defaultdict[str, list[str]] = defaultdict(list)
-    for each in phantoms:
-        by_sender[each.sender].append(each.message_id)
+    for shadow in shadows:
+        by_sender[shadow.sender].append(shadow.message_id)
     senders = list(by_sender.items())
     for first in range(0, len(senders), SENDERS_AT_ONCE):
         some = senders[first : first + SENDERS_AT_ONCE]
-        await asyncio.gather(*[_tell_sender(chores, mobile, sender, ids) for sender, ids in some])
+        await asyncio.gather(*[_send_receipts_to(chores, mobile, sender, ids) for sender, ids in some])
 
 
-async def _tell_sender(chores: Chores, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
-    # Ticks only move forward: who may have been told of a delivery, by a server that ended before it settled, is
-    # told of it once more, and of no expiry.
-    untold, unsure = await chores.mailbox.untold(mobile, sender, message_ids)
-    for ack_type, ids in (("delivered", unsure), ("expired", untold)):
+async def _send_receipts_to(chores: Chores, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
+    # Ticks only move forward. A server may have told the sender that a chat is delivered, and may have ended before it
+    # settled the chat: then the sender is told so once more, and of no expiry.
+    expired, perhaps_delivered = await chores.mailbox.untold(mobile, sender, message_ids)
+    for ack_type, ids in (("delivered", perhaps_delivered), ("expired", expired)):
         if ids:
             await chores.mailbox.deposit_receipt(sender, mobile, ack_type, ids)
 
 
 async def _forget_devices(chores: Chores, mobile: str) -> None:
-    limit = int((time.time() - chores.settings.device_days * 86_400) * 1000)
-    for device, seen in (await chores.devices.known(mobile)).items():
-        if seen <= limit:
+    limit = int((time.time() - chores.settings.device_days * DAY_SECONDS) * 1000)
+    for device, claimed_at in (await chores.devices.known(mobile)).items():
+        if claimed_at <= limit:
             await chores.devices.forget(mobile, device, limit)

@@ -5,8 +5,8 @@
 -- rotate_dedupe.lua.
 --@use _clock
 local STORED, SHADOWED, ACKNOWLEDGED, DELIVERED, READ = 's', 'p', 'a', 'd', 'r'
--- Acknowledged: a device has the chat, and its sender is about to be told. Delivered: they were told. Shadowed: the sender
--- is blocked.
+-- Acknowledged: a device has the chat, and its sender is about to be told. Delivered: they were told. Shadowed: the
+-- sender is blocked.
 local RANK = {[STORED] = 1, [SHADOWED] = 1, [ACKNOWLEDGED] = 2, [DELIVERED] = 3, [READ] = 4}
 local SINCE = 'since'
 

@@ -4,8 +4,8 @@ local function parse_bucket(value)
   return tonumber(full_at), tonumber(failures)
 end
 
--- What an attempt costs after so many failures: each failure beyond the burst doubles it. 2^40 intervals are longer than
--- any wait.
+-- What an attempt costs after so many failures: each failure beyond the burst doubles it. 2^40 intervals are longer
+-- than any wait.
 local function charge_after(failures, interval, burst, longest)
   local doublings = math.min(math.max(failures + 1 - burst, 0), 40)
   return math.max(interval, math.min(interval * 2 ^ doublings, longest))

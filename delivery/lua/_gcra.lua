@@ -7,8 +7,8 @@ end
 
 -- Take one token, which comes back after `interval`. This one may cost more than that (`charge`, at most `longest`).
 -- Returns the time at which the bucket would be full, and how long to wait for a token: 0 if one was taken. A time that
--- is further ahead than any charge can bring about was written before the clock was set back, and counts as the furthest
--- possible.
+-- is further ahead than any charge can bring about was written before the clock was set back, and counts as the
+-- furthest possible.
 local function take_from(full_at, now, interval, burst, charge, longest)
   local room = (burst - 1) * interval
   local full = math.min(math.max(full_at, now), now + room + math.max(longest, interval))

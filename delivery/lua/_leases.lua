@@ -15,10 +15,10 @@ local function format_lease(server_id, connection_id, alive_at, ends_at)
   return table.concat({server_id, connection_id, digits(alive_at), digits(ends_at)}, ' ')
 end
 
--- When a client last gave a sign of life: `age` ms before the server wrote this command at `written_at` (by Redis' clock
--- as far as the server knows it; '' if it does not). Returns that time or nothing, now, and for how long the command was
--- under way. Nothing: the command is older than the patience of any server, or the clock jumped. The server has given the
--- command up and may have acted on that.
+-- When a client last gave a sign of life: `age` ms before the server wrote this command at `written_at` (by Redis'
+-- clock as far as the server knows it; '' if it does not). Returns that time or nothing, now, and for how long the
+-- command was under way. Nothing: the command is older than the patience of any server, or the clock jumped. The server
+-- has given the command up and may have acted on that.
 local function find_alive_at(age, written_at, patience)
   local now = now_ms()
   local late = written_at == '' and 0 or now - tonumber(written_at)

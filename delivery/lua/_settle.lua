@@ -25,8 +25,8 @@ local function settle_each(keys, groups, device, ids)
   return remove(keys, groups, leaving)
 end
 
--- The same. `sums` are {sender, chats, bytes, ...} of all these entries, as the server remembers them. If all of them are
--- pending they are all still in the mailbox, and if there is no other device, nothing needs to be read.
+-- The same. `sums` are {sender, chats, bytes, ...} of all these entries, as the server remembers them. If all of them
+-- are pending they are all still in the mailbox, and if there is no other device, nothing needs to be read.
 -- Returns how many left, and how many groups there are (0 if it was not looked up).
 local function settle(keys, device, ids, sums)
   if #ids == 0 then return 0, 0 end

@@ -1,5 +1,5 @@
--- The hash of a user: ACCOUNT_ID, EPOCH, BLOCKS_VERSION, LAST_ID (where the ids of a deleted mailbox ended), and a field
--- for each device, whose value is when it was last claimed, in ms.
+-- The hash of a user: ACCOUNT_ID, EPOCH, BLOCKS_VERSION, LAST_ID (where the ids of a deleted mailbox ended), and a
+-- field for each device, whose value is when it was last claimed, in ms.
 --@use _user_fields
 local function device_field(device)
   return DEVICE_PREFIX .. device

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- claim: from now on this connection holds the device. The caller tells the connection that held it before.
--- A connection that finds its lease gone claims `again`. Such a claim yields to a newer connection that came in between,
--- and fails if the client has been silent for longer than a lease. As with a renewal, the lease counts from the last sign
--- of life.
--- A live connection is replaced only by one whose client gave a sign of life since its upgrade (`proven`): an attempt that
--- its client has given up may arrive late.
+-- A connection that finds its lease gone claims `again`. Such a claim yields to a newer connection that came in
+-- between, and fails if the client has been silent for longer than a lease. As with a renewal, the lease counts from
+-- the last sign of life.
+-- A live connection is replaced only by one whose client gave a sign of life since its upgrade (`proven`): an attempt
+-- that its client has given up may arrive late.
 -- A device that is seen for the first time gets its group, which has read nothing; the stand-in `primary` then goes.
--- RETURNS {verdict: not_cached | too_many_devices | replaced | unproven | silent | late | claimed, epoch, serverId before,
---   connectionId before, newest streamId, number of devices, now in ms}
+-- RETURNS {verdict: not_cached | too_many_devices | replaced | unproven | silent | late | claimed, epoch,
+--   serverId before, connectionId before, newest streamId, number of devices, now in ms}
 local user = KEYS[1] -- hash
 local leases = KEYS[2] -- hash
 local mailbox = KEYS[3] -- stream
@@ -39,8 +39,8 @@ local held, lease = check_holder(leases, device, server_id, connection_id)
 local held_by_another = held == 'replaced' and lease.ends_at > now
 if mode == 'again' and held_by_another then return refuse('replaced') end
 if mode == 'first' and held_by_another then return refuse('unproven') end
--- While this command was under way for long, another connection came: perhaps after our server had given the command up.
--- If it had not, it asks again.
+-- While this command was under way for long, another connection came: perhaps after our server had given the command
+-- up. If it had not, it asks again.
 if held_by_another and late > OVERTAKEN_MS and lease.alive_at > now - late then return refuse('late') end
 if mode == 'again' and ends_at <= now then return refuse('silent') end
 

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- expire: what has waited too long leaves the mailbox. A chat whose sender was not surely told what became of it becomes
--- a shadow entry in the same step, and its sender is told of shadow entries: a chat that could be acknowledged meanwhile
--- might be told twice, and in the wrong order. So what is in flight on a live connection stays for a while; the next run
--- finds it settled, or nobody there.
+-- expire: what has waited too long leaves the mailbox. A chat whose sender was not surely told what became of it
+-- becomes a shadow entry in the same step, and its sender is told of shadow entries: a chat that could be acknowledged
+-- meanwhile might be told twice, and in the wrong order. So what is in flight on a live connection stays for a while;
+-- the next run finds it settled, or nobody there.
 -- RETURNS number of entries that left and became no shadow entry
 local mailbox = KEYS[1] -- stream
 local tally = KEYS[2] -- hash

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- fetch: the next entries for one connection, if its lease still names it and is not over. The entries it brings to be
--- settled are settled first. Chats whose sender is blocked by now become shadow entries here: for their sender they count,
--- and expire, as if they waited on.
+-- settled are settled first. Chats whose sender is blocked by now become shadow entries here: for their sender they
+-- count, and expire, as if they waited on.
 -- Modes: pending (claim what any consumer of the group left unsettled, from a cursor), new (what the group has not read
 -- yet), again (these ids once more).
 -- RETURNS {verdict: ok | gone | replaced, next cursor, entries read, {{streamId, {field, value, ...}}, ...},

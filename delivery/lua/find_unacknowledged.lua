@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- find_unacknowledged: of which of these chats that wait, or seem to, was the sender told nothing yet? A chat that one of
--- several devices has was told to be delivered, and whatever becomes of it later is no news. Of a chat that was
+-- find_unacknowledged: of which of these chats that wait, or seem to, was the sender told nothing yet? A chat that one
+-- of several devices has was told to be delivered, and whatever becomes of it later is no news. Of a chat that was
 -- acknowledged and never settled it is not known: a server was about to tell the sender.
 -- RETURNS {{messageId, ...} told nothing, {messageId, ...} perhaps told that they are delivered}
 local dedupe = KEYS[1] -- hash

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- forget_device: a device goes, and with it what only this device had still to settle. The last group is never dropped: it
--- becomes (or is replaced by) the stand-in `primary`, so that what waits goes on waiting for the next device.
+-- forget_device: a device goes, and with it what only this device had still to settle. The last group is never dropped:
+-- it becomes (or is replaced by) the stand-in `primary`, so that what waits goes on waiting for the next device.
 -- RETURNS {verdict: unknown | connected | recent | forgotten, number of entries that left}
 local user = KEYS[1] -- hash
 local mailbox = KEYS[2] -- stream

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- mark_read: these chats are read, and settled if they still wait. Nothing happens to the chats of a sender who is blocked
--- by now: they get no receipt, so their chats must not count as read.
+-- mark_read: these chats are read, and settled if they still wait. Nothing happens to the chats of a sender who is
+-- blocked by now: they get no receipt, so their chats must not count as read.
 -- RETURNS {streamId of each, ...}
 local mailbox = KEYS[1] -- stream
 local tally = KEYS[2] -- hash

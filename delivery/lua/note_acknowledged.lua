@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- note_acknowledged: a device has these chats, and their sender is about to be told that they are delivered (state a),
--- or more than that (state d: no other device's acknowledgement will be told any more). It is noted before the sender is
--- told: if nobody comes to settle these chats, the mailbox may be looked at only after 30 days, and then the sender must
--- not be told that they expired.
+-- or more than that (state d: no other device's acknowledgement will be told any more). It is noted before the
+-- sender is told: if nobody comes to settle these chats, the mailbox may be looked at only after 30 days, and then the
+-- sender must not be told that they expired.
 -- RETURNS {messageId, ...} of the chats that were known to be delivered or read: a tick must not go back
 local dedupe = KEYS[1] -- hash
 local dedupe_before = KEYS[2] -- hash

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- note_answered: this person wrote to somebody, who from now on is no stranger to them. If there are too many, one goes.
+-- note_answered: this person wrote to somebody, who from now on is no stranger to them. If there are too many, one
+-- goes.
 -- RETURNS 1 if it was not known before, else 0
 local answered = KEYS[1] -- set
 local strangers = KEYS[2] -- hash

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- release: the connection ends. Its lease goes only if it still names the connection: a newer one is never taken offline.
+-- release: the connection ends. Its lease goes only if it still names the connection: a newer one is never taken
+-- offline.
 -- RETURNS {verdict: ok | gone | replaced}
 local leases = KEYS[1] -- hash
 local last_seen = KEYS[2] -- string

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- rotate_dedupe: dedupe records are kept for so long, and twice that at most. The records since the last rotation become
--- those before it, which end when the time has passed once more; the records of what still waits are copied to the new
--- ones. It is called until it is through: each call looks at so many entries, and until then the old records do not end.
+-- rotate_dedupe: dedupe records are kept for so long, and twice that at most. The records since the last rotation
+-- become those before it, which end when the time has passed once more; the records of what still waits are copied to
+-- the new ones. It is called until it is through: each call looks at so many entries, and until then the old records do
+-- not end.
 -- RETURNS {verdict: none | kept | more | rotated}
 local dedupe = KEYS[1] -- hash
 local dedupe_before = KEYS[2] -- hash

@@ -22,7 +22,7 @@ local least = ARGV[5] -- least life of dedupe records, in s
 local own_server = ARGV[6] -- serverId of the caller, or ''
 local mobile = ARGV[7] -- of the owner of the mailbox
 local most_bytes_of_sender = tonumber(ARGV[8])
-local interval = tonumber(ARGV[9]) -- of a stranger's chats, in us; '': the sender is known to be none, or there is no limit
+local interval = tonumber(ARGV[9]) -- of a stranger's chats, in us; '': the sender is no stranger, or there is no limit
 local burst = tonumber(ARGV[10]) -- of a stranger's chats
 local may_be_new = ARGV[11] -- 1 if the sender may write to one more new recipient
 local strangers_life = ARGV[12] -- in s
@@ -60,8 +60,8 @@ if blocked then
 end
 
 -- A person whom the recipient wrote to is no stranger. Of a stranger, a field tells when their bucket is full again. A
--- sender without such a field is a stranger, not a new one, if something of theirs waits: the field may be lost, or they
--- wrote before there were any.
+-- sender without such a field is a stranger, not a new one, if something of theirs waits: the field may be lost, or
+-- they wrote before there were any.
 local standing, full_at, now, remembered = '', nil, nil, false
 if interval then
   standing = 'answered'
@@ -91,8 +91,8 @@ local function store(message_id, message)
   return STORED, append(user, mailbox, chat_fields(sender, message_id, message))
 end
 
--- If there are too many strangers, one goes: they are new again, and have a full bucket, at the cost of one of their new
--- recipients.
+-- If there are too many strangers, one goes: they are new again, and have a full bucket, at the cost of one of their
+-- new recipients.
 local MOST_STRANGERS = 1000
 local function remember_stranger()
   redis.call('HSET', strangers, sender, digits(full_at))

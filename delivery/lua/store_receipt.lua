@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- store_receipt: an entry for the sender of chats. It is always taken, also when memory is short, and causes no receipt.
+-- store_receipt: an entry for the sender of chats. It is always taken, also when memory is short, and causes no
+-- receipt.
 -- RETURNS {verdict: not_cached | stored, streamId, {serverId of each live connection}}
 local user = KEYS[1] -- hash
 local mailbox = KEYS[2] -- stream

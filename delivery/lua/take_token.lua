@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- take_token: take one token from a bucket. Where failures double the wait, each attempt counts as one until it is taken
--- back (forgive_failures), so that a hundred guesses at once are not all judged by the same count.
+-- take_token: take one token from a bucket. Where failures double the wait, each attempt counts as one until it is
+-- taken back (forgive_failures), so that a hundred guesses at once are not all judged by the same count.
 -- RETURNS {us to wait; 0: a token was taken, tokens in use, failures before this attempt}
 local bucket = KEYS[1] -- string
 local interval = tonumber(ARGV[1]) -- of tokens, in us

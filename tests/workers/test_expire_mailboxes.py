@@ -20,9 +20,9 @@ Old = Callable[[], Awaitable[None]]
 
 
 async def cap_all(ctx: dict[str, Any]) -> int:
-    from workers.expire_mailboxes import cap_mailboxes  # noqa: PLC0415 - the package needs the environment
+    from workers.expire_mailboxes import expire_mailboxes  # noqa: PLC0415 - the package needs the environment
 
-    return await cap_mailboxes(ctx)
+    return await expire_mailboxes(ctx)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ async def test_what_was_in_flight_for_a_day_longer_expires(
     await post.collect()
     await old()
     assert await cap_all(ctx) == 0
-    monkeypatch.setattr(sys.modules["workers.expire_mailboxes"], "FLIGHT_DAYS", 0)
+    monkeypatch.setattr(sys.modules["workers.expire_mailboxes"], "IN_FLIGHT_DAYS", 0)
     assert await cap_all(ctx) == 1
     assert await told(asha) == [(MOBILE, "expired", "m-1")]
 
@@ -244,8 +244,8 @@ async def test_who_is_blocked_gets_the_receipts_of_who_waits(
     ctx: dict[str, Any], old: Old, post: Post, asha: Post, monkeypatch: pytest.MonkeyPatch, *, blocked: bool
 ) -> None:
     module = sys.modules["workers.expire_mailboxes"]
-    monkeypatch.setattr(module, "BATCH", 3)
-    monkeypatch.setattr(module, "PHANTOMS", 2)
+    monkeypatch.setattr(module, "BATCH_SIZE", 3)
+    monkeypatch.setattr(module, "SHADOW_BATCH_SIZE", 2)
     for n in range(4):
         await post.send(f"before-{n}")
     await next_ms(post)

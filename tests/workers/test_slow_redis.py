@@ -147,7 +147,7 @@ async def test_every_chore_gets_on_with_a_redis_that_is_far_away(
     runs, expired = 0, 0
     while (runs == 0 or await redis.get(keys.EXPIRY_CURSOR) != b"0") and runs < 10:
         before = await redis.get(keys.EXPIRY_CURSOR)
-        expired += (await timed(modules.cap_mailboxes.cap_mailboxes, ctx))[1]
+        expired += (await timed(modules.expire_mailboxes.expire_mailboxes, ctx))[1]
         assert await redis.get(keys.EXPIRY_CURSOR) != before, "a run that saves no place would begin again for ever"
         runs += 1
     # And some receipts of these, which are as old as their chats by this clock.
@@ -192,7 +192,7 @@ async def test_a_cap_that_is_cut_off_at_any_step_goes_on_from_there(
     await town.load()
     await town.write(town.people)
     later(monkeypatch, ctx)
-    monkeypatch.setattr(modules.cap_mailboxes, "SCANNED", 100)
+    monkeypatch.setattr(modules.expire_mailboxes, "SCANNED", 100)
     told, mailbox = set(), ctx["chores"].mailbox
     deposit = mailbox.deposit_receipt
 
@@ -204,7 +204,7 @@ async def test_a_cap_that_is_cut_off_at_any_step_goes_on_from_there(
     cut, chance, runs = CutOff(ctx), random.Random(5), 0  # noqa: S311 - not a secret
     while await town.waiting() and runs < 100:
         runs += 1
-        await cut.after(chance.randint(1, 2_500), modules.cap_mailboxes.cap_mailboxes, ctx)
+        await cut.after(chance.randint(1, 2_500), modules.expire_mailboxes.expire_mailboxes, ctx)
     print(f"{runs} runs")
     assert await town.waiting() == 0
     assert told == {each.mobile for each in town.people}
@@ -274,7 +274,7 @@ async def test_a_broken_key_of_one_person_costs_nobody_else(
     await modules.sweep_presence.sweep_presence(ctx)
     await modules.reclaim_mailboxes.reclaim_mailboxes(ctx)
     later(monkeypatch, ctx)
-    await modules.cap_mailboxes.cap_mailboxes(ctx)
+    await modules.expire_mailboxes.expire_mailboxes(ctx)
     assert await redis.get(keys.EXPIRY_CURSOR) == b"0"
     for each in others:
         assert not await redis.exists(each.leases)

@@ -31,12 +31,12 @@ DAY = 86_400
 
 @cache
 def cap() -> Callable[[Any, str], Awaitable[int]]:
-    """``workers.expire_mailboxes.cap``; that package reads the environment when it is imported."""
+    """``workers.expire_mailboxes.expire_mailbox``; that package reads the environment when it is imported."""
     needed = {"REDIS_URL": "unix://unused", "DATABASE_URL": "postgres://nobody@127.0.0.1/none"}
     before = dict(os.environ)
     os.environ.update(needed, JWT_SECRET=os.urandom(32).hex())
     try:
-        found: Callable[[Any, str], Awaitable[int]] = importlib.import_module("workers.expire_mailboxes").cap
+        found: Callable[[Any, str], Awaitable[int]] = importlib.import_module("workers.expire_mailboxes").expire_mailbox
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -123,7 +123,7 @@ class Expiry(Fault):
 async def _cap(url: str) -> None:
     """Have the arq worker look at all mailboxes, as it does every few minutes."""
     pool = await create_pool(RedisSettings.from_dsn(url), job_serializer=lambda job: json.dumps(job).encode())
-    await pool.enqueue_job("cron:cap_mailboxes")
+    await pool.enqueue_job("cron:expire_mailboxes")
     await pool.aclose()
 
 
