@@ -1,7 +1,7 @@
 """One command: set up what is missing, then run WhatsApp Mini, its tests or its checks.
 
     python3 run.py [--help]          python3 run.py test [ARGS]     python3 run.py check
-    python3 run.py bench [ARGS]      python3 run.py chaos [ARGS]
+    python3 run.py bench [ARGS]      python3 run.py chaos [ARGS]    python3 run.py --version
 
 Needs Python 3.11 or newer with pip, nothing else. Standard library only. What runs then lives in ``tools/devstack/``.
 """
@@ -40,23 +40,27 @@ def main(arguments: list[str]) -> None:
     """Read the command line before installing anything: a typing error should not cost a download."""
     check_machine()
     # Imported late: they may use what an older Python does not know.
-    from tools.devstack import browser  # noqa: PLC0415
-    from tools.devstack.checks import run_checks  # noqa: PLC0415
+    from tools.devstack import browser, checks  # noqa: PLC0415
     from tools.devstack.install import ready_python  # noqa: PLC0415
     from tools.devstack.options import parse  # noqa: PLC0415
 
-    command = arguments[0] if arguments and not arguments[0].startswith("-") else "run"
+    command, rest = (
+        (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("run", arguments)
+    )
+    tests = ("dev", "browser") if browser.is_wanted() else ("dev",)
     if command == "run":
-        options = parse(arguments)
+        options = parse(rest)
         become(ready_python(), "-m", "tools.devstack", *options.arguments())
+    elif command == "help" and not rest:
+        parse(["--help"])
     elif command == "test":
-        become(ready_python(browser=browser.is_wanted()), "-m", "pytest", *arguments[1:])
-    elif command == "check" and not arguments[1:]:
-        sys.exit(run_checks(ready_python(browser=browser.is_wanted())))
+        become(ready_python(*tests), "-m", "pytest", *checks.pytest_arguments(rest))
+    elif command == "check" and not rest:
+        sys.exit(checks.run_checks(ready_python(*tests)))
     elif command == "bench":
-        become(ready_python(bench=True), "-m", "tools.bench", *arguments[1:])
+        become(ready_python("dev", "bench"), "-m", "tools.bench", *rest)
     elif command == "chaos":
-        become(ready_python(), "-m", "tools.chaos", *arguments[1:])
+        become(ready_python("dev"), "-m", "tools.chaos", *rest)
     else:
         refuse(f"{' '.join(arguments)!r} is not a command; see: python3 run.py --help")
 

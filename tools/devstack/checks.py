@@ -1,22 +1,42 @@
-"""``run.py check``: what CI runs. Standard library only."""
+"""``run.py test`` and ``run.py check``: what a contributor and CI run. Standard library only."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
 
 from tools.devstack.options import ROOT
 
+TESTERS_PER_CORE = 3
+"""Most tests wait for a server or a clock most of the time."""
+
+
+def pytest_arguments(arguments: list[str]) -> list[str]:
+    """What ``run.py test`` gives to pytest: the whole in parallel; files that are named in one process, to see more."""
+    if any((ROOT / argument.partition("::")[0]).exists() for argument in arguments):
+        return arguments
+    return [*parallel(), *arguments]
+
+
+def parallel() -> list[str]:
+    """pytest-xdist, each process with servers of its own; tests that share a group share a process."""
+    return ["-q", "-n", str(TESTERS_PER_CORE * len(os.sched_getaffinity(0))), "--dist", "loadgroup"]
+
+
 CHECKS = {
     "format": ["ruff", "format", "--check", "."],
     "lint": ["ruff", "check", "."],
     "types": ["mypy"],
-    "floors": ["lint-imports"],
-    "tests": ["pytest"],
+    "layers": ["lint-imports"],
+    "tests": ["pytest", *parallel()],
 }
 
 
 def run_checks(python: Path) -> int:
-    """Run every check, also after one that failed: who repairs one wants to know of the others. The exit code."""
+    """Run every check, also after one that failed: a person who repairs one wants to know of the others.
+
+    :returns: the exit code
+    """
     results = [_run(name, [str(python.parent / program), *rest]) for name, (program, *rest) in CHECKS.items()]
     print("\n" + "\n".join(line for _, line in results), flush=True)
     return 0 if all(good for good, _ in results) else 1
