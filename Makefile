@@ -1,20 +1,30 @@
 # Shorthands; run.py does the work and needs no make.
-.PHONY: run test check lock
+.PHONY: help run test quick check bench chaos lock
 PYTHON ?= python3
 
-run:
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the product, with everything it needs
 	$(PYTHON) run.py
 
-test:
+test: ## every test, in parallel
 	$(PYTHON) run.py test
 
-check:
+quick: ## the tests to run while working: under a minute
+	$(PYTHON) run.py test --quick
+
+check: ## what CI does: format, lint, types, layers, tests
 	$(PYTHON) run.py check
 
-# For maintainers, with uv: pin what requirements*.in ask for. Everybody installs with plain pip.
+bench: ## measure it
+	$(PYTHON) run.py bench
+
+chaos: ## break it while people talk, and check that nothing is lost
+	$(PYTHON) run.py chaos
+
+# Each lock keeps to the pins of those above it. Everybody installs with plain pip, or with uv where it is.
 LOCK = uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11
-lock:
+lock: ## pin what requirements.in and requirements/*.in ask for; needs uv (pip install uv)
 	$(LOCK) requirements.in -o requirements.txt
-	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	$(LOCK) requirements/bench.in -o requirements/bench.txt
-	$(LOCK) requirements/browser.in -o requirements/browser.txt
+	for name in embedded dev bench browser; do $(LOCK) requirements/$$name.in -o requirements/$$name.txt || exit 1; done

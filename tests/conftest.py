@@ -16,6 +16,7 @@ from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
 from tests.support.links import close_links
+from tests.support.scheduling import pytest_collection_modifyitems  # noqa: F401 - a hook
 from tests.support.stack import ROOT, Stack
 from tools.devstack.places import socket_directory
 from tools.devstack.postgres import FAST, Postgres
