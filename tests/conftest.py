@@ -16,7 +16,11 @@ from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
 from tests.support.links import close_links
-from tests.support.scheduling import pytest_collection_modifyitems  # noqa: F401 - a hook
+from tests.support.scheduling import (  # noqa: F401 - hooks of pytest
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_ignore_collect,
+)
 from tests.support.stack import ROOT, Stack
 from tools.devstack.places import socket_directory
 from tools.devstack.postgres import FAST, Postgres

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import time
+from collections.abc import MutableMapping
 from pathlib import Path
 
 from tools.devstack.options import ROOT
 
-TESTERS_PER_CORE = 3
-"""Most tests wait for a server or a clock most of the time."""
+PROCESSES_PER_CORE = 2
+"""Most tests wait for a server or a clock half of the time."""
 
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
@@ -20,7 +21,21 @@ def pytest_arguments(arguments: list[str]) -> list[str]:
 
 def parallel() -> list[str]:
     """pytest-xdist, each process with servers of its own; tests that share a group share a process."""
-    return ["-q", "-n", str(TESTERS_PER_CORE * len(os.sched_getaffinity(0))), "--dist", "loadgroup"]
+    return ["-q", "-n", str(PROCESSES_PER_CORE * cores()), "--dist", "loadgroup"]
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def keep_bytecode(environment: MutableMapping[str, str], environment_folder: Path) -> None:
+    """Let Python keep what it compiles, also where it is told not to: beside nobody's sources, but in the environment.
+
+    Hundreds of processes would each compile the same modules again, and pytest rewrite the same tests.
+    """
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        environment.setdefault("PYTHONPYCACHEPREFIX", str(environment_folder / "bytecode"))
 
 
 CHECKS = {

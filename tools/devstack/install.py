@@ -105,7 +105,8 @@ def _install_with_uv(uv: str, python: Path, layers: tuple[str, ...]) -> bool:
     """Ten times as fast as pip. Where it fails (it does not read pip's settings of an index) pip has its turn."""
     _make_environment(python, with_pip=False)
     command = [uv, "pip", "install", "--python", str(python), "--require-hashes", "--no-progress"]
-    code, output = _run(command, layers)
+    compiling = ["--compile-bytecode"] if sys.dont_write_bytecode else []
+    code, output = _run([*command, *compiling], layers)
     if code != 0:
         print(f"  uv failed (code {code}), so pip is tried: {(output.strip().splitlines() or ['-'])[-1]}", flush=True)
     return code == 0
@@ -115,8 +116,10 @@ def _install_with_pip(python: Path, layers: tuple[str, ...]) -> None:
     pip = _pip()
     _make_environment(python, with_pip=pip is None)
     command = [*(pip or [str(python), "-m", "pip"]), "install", "--require-hashes", "--no-input"]
-    # Compiling every module in advance takes a quarter of the time, and most of them are never imported.
-    code, output = _run([*command, "--no-compile", "--disable-pip-version-check"], layers)
+    # Compiling every module in advance takes a quarter of the time, and most are never imported. Python compiles those
+    # that are, and keeps the result, unless told not to.
+    compiling = [] if sys.dont_write_bytecode else ["--no-compile"]
+    code, output = _run([*command, "--disable-pip-version-check", *compiling], layers)
     if code != 0:
         sys.exit(f"{output}run.py: pip failed (code {code}); its words are above")
 

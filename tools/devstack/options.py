@@ -1,6 +1,7 @@
 """What ``run.py`` takes on its command line. Standard library only: it is read before anything is installed."""
 
 import argparse
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,8 @@ variables name servers of your own. All other variables are passed on; .env.samp
 """
 COMMANDS = """\
 other commands:
-  run.py test [ARGS]    run the tests (ARGS go to pytest)
-  run.py check          format, lint, types, floors and tests, as CI does
+  run.py test [ARGS]    run the tests (ARGS go to pytest; --quick: those to run while working)
+  run.py check          format, lint, types, layers and tests, as CI does
   run.py bench [ARGS]   measure it, on a stack of its own; see: run.py bench --help
   run.py chaos [ARGS]   break it, on a stack of its own, and check that nothing is lost; see: run.py chaos --help
 """
@@ -52,6 +53,12 @@ def _directory(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text!r} names the home of nobody known here") from None
 
 
+def version() -> str:
+    """The version of this checkout."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
 def parse(arguments: list[str]) -> Options:
     """Read the command line.
 
@@ -65,6 +72,7 @@ def parse(arguments: list[str]) -> Options:
         allow_abbrev=False,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"WhatsApp Mini {version()}")
     add("--port", type=_whole(1, 65535), default=DEFAULT_PORT, help="default 5000; the next free one when it is taken")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     add("--workers", type=_whole(1, 64), default=2, help="server processes (default 2)")

@@ -28,3 +28,25 @@ def test_one_bad(python: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Ca
     lines = capfd.readouterr().out.splitlines()
     assert any("one" in line and "FAILED (5)" in line for line in lines)
     assert any("two" in line and "ok" in line for line in lines), "the second was run all the same"
+
+
+@pytest.mark.parametrize("named", ["tests/test_docs.py", "tests/protocol", "tests/test_docs.py::test_x"])
+def test_files_that_are_named_run_in_one_process(named: str) -> None:
+    assert checks.pytest_arguments([named, "-k", "x"]) == [named, "-k", "x"]
+
+
+@pytest.mark.parametrize("given", [[], ["--quick"], ["-k", "page"]])
+def test_the_rest_runs_in_parallel(given: list[str]) -> None:
+    arguments = checks.pytest_arguments(given)
+    processes = int(arguments[arguments.index("-n") + 1])
+    assert processes == 2 * checks.cores()
+    assert arguments[len(arguments) - len(given) :] == given
+
+
+def test_bytecode_is_kept_in_the_environment_where_it_would_not_be_kept(tmp_path: Path) -> None:
+    environment = {"PYTHONDONTWRITEBYTECODE": "1"}
+    checks.keep_bytecode(environment, tmp_path)
+    assert environment == {"PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode")}
+    environment = {"OTHER": "1"}
+    checks.keep_bytecode(environment, tmp_path)
+    assert environment == {"OTHER": "1"}

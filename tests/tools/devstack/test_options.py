@@ -63,3 +63,13 @@ def test_run_py_refuses_what_it_does_not_know(arguments: list[str]) -> None:
     assert refused.returncode != 0
     assert arguments[-1] in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [(["--version"], "WhatsApp Mini 0."), (["help"], "usage: run.py"), (["-h"], "usage: run.py")],
+)
+def test_what_people_try_first_is_answered(arguments: list[str], output: str) -> None:
+    command = [sys.executable, str(ROOT / "run.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.startswith(output)) == (0, True)
