@@ -1,7 +1,7 @@
-"""The wall clock, by which arq's cron jobs go, and what to do when it jumps.
+"""What to do when the wall clock jumps, which decides when arq's cron jobs run.
 
-arq knows of each job when it runs next. Set back by an hour, the clock reaches that an hour late, and until then no
-chore is done; set ahead, all the missed turns are made up for, one after the other.
+arq stores for each job when it runs next. A clock set back by an hour reaches that an hour late, and until then no job
+runs. A clock set ahead makes arq run all missed turns, one after the other.
 """
 
 import time
@@ -17,13 +17,13 @@ logger = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 JUMP_SECONDS: Final = 5.0
-"""More than a busy or frozen process can be wrong about, less than what would be missed."""
+"""More than a busy or frozen process can be wrong by, and less than anybody would notice."""
 
 Clock = Callable[[], float]
 
 
 class ClockWatch:
-    """Compares the wall clock with the one that only goes forward.
+    """Compares the wall clock with a monotonic one.
 
     :param wall: seconds, may jump
     :param steady: seconds, never does
@@ -32,14 +32,14 @@ class ClockWatch:
     def __init__(self, jobs: Sequence[CronJob], wall: Clock = time.time, steady: Clock = time.monotonic) -> None:
         self._jobs = jobs
         self._wall, self._steady = wall, steady
-        self._apart = wall() - steady()
+        self._difference = wall() - steady()
 
     def look(self) -> None:
-        """After a jump every job runs at once (each bears that), and from then on by the clock as it is now."""
-        apart = self._wall() - self._steady()
-        jumped, self._apart = apart - self._apart, apart
+        """After a jump every job runs at once, which jobs allow, and then by the new clock."""
+        difference = self._wall() - self._steady()
+        jumped, self._difference = difference - self._difference, difference
         if abs(jumped) > JUMP_SECONDS:
-            logger.warning("the clock jumped: chores begin anew", seconds=round(jumped))
+            logger.warning("the clock jumped: all jobs run now", seconds=round(jumped))
             for job in self._jobs:
                 job.next_run = None
 

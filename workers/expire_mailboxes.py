@@ -17,7 +17,7 @@ from delivery import keys
 from delivery.scripts import DELETE_EMPTY, EXPIRE, EXPIRE_SHADOWS, ROTATE_DEDUPE
 from protocol.identifiers import parse_stream_id
 from protocol.stored_entries import Shadow, decode_shadow
-from workers.jobs import Budget, Chores
+from workers.jobs import Budget, JobServices
 
 logger = structlog.get_logger(__name__)
 DAY_SECONDS: Final = 86_400
@@ -42,8 +42,8 @@ class Run:
     :param budget: None: no limit of time
     """
 
-    def __init__(self, chores: Chores, budget: Budget | None = None) -> None:
-        self.chores = chores
+    def __init__(self, services: JobServices, budget: Budget | None = None) -> None:
+        self.services = services
         self._budget = budget
         self.heavy = asyncio.Semaphore(MAX_HEAVY_COMMANDS)
         """Held around each command that may take Redis some milliseconds."""
@@ -69,18 +69,18 @@ async def expire_mailboxes(ctx: dict[str, Any]) -> int:
     The position is saved after each step of the scan. A step that was cut off begins anew: what has expired has left by
     then, so that it takes less each time.
     """
-    chores: Chores = ctx["chores"]
-    run = Run(chores, Budget(chores.settings.cap_minutes * 60))
-    cursor = await chores.link.command("GET", keys.EXPIRY_CURSOR) or b"0"
+    services: JobServices = ctx["services"]
+    run = Run(services, Budget(services.settings.cap_minutes * 60))
+    cursor = await services.redis.command("GET", keys.EXPIRY_CURSOR) or b"0"
     looked = expired = 0
-    while looked < chores.settings.cap_batch:
-        following, found = await chores.link.command("SCAN", cursor, "MATCH", keys.EVERY_USER, "COUNT", SCANNED)
+    while looked < services.settings.cap_batch:
+        following, found = await services.redis.command("SCAN", cursor, "MATCH", keys.EVERY_USER, "COUNT", SCANNED)
         mobiles = [mobile for name in found if (mobile := keys.mobile_of(name))]
-        expired += await chores.each(mobiles, partial(_work_on, run))
+        expired += await services.each(mobiles, partial(_work_on, run))
         if run.unfinished:
             break
         cursor, looked = following, looked + len(mobiles)
-        await chores.link.write("SET", keys.EXPIRY_CURSOR, cursor)
+        await services.redis.write("SET", keys.EXPIRY_CURSOR, cursor)
         if cursor == b"0" or run.over:
             break
     if expired:
@@ -88,60 +88,60 @@ async def expire_mailboxes(ctx: dict[str, Any]) -> int:
     return expired
 
 
-async def expire_mailbox(chores: Chores, mobile: str) -> int:
+async def expire_mailbox(services: JobServices, mobile: str) -> int:
     """One person's mailbox, however long it takes; returns how many entries expired."""
-    return await _work_on(Run(chores), mobile)
+    return await _work_on(Run(services), mobile)
 
 
 async def _work_on(run: Run, mobile: str) -> int:
-    person = run.chores.people.keys(mobile)
+    person = run.services.users.keys(mobile)
     expired = await _expire(run, mobile)
-    await _forget_devices(run.chores, mobile)
-    await run.chores.link.call(DELETE_EMPTY, person.of(DELETE_EMPTY))
+    await _forget_devices(run.services, mobile)
+    await run.services.redis.call(DELETE_EMPTY, person.of(DELETE_EMPTY))
     await _rotate_dedupe(run, mobile)
     return expired
 
 
 async def _rotate_dedupe(run: Run, mobile: str) -> None:
-    settings, names = run.chores.settings, run.chores.people.keys(mobile).of(ROTATE_DEDUPE)
+    settings, names = run.services.settings, run.services.users.keys(mobile).of(ROTATE_DEDUPE)
     args = [settings.dedupe_seconds, settings.records_seconds]
     # Most people need no rotation, or have few entries to look at.
-    verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, FIRST_BATCH_SIZE]))[0]
+    verdict = (await run.services.redis.call(ROTATE_DEDUPE, names, [*args, FIRST_BATCH_SIZE]))[0]
     while verdict == b"more" and not run.must_stop():
         async with run.heavy:
-            verdict = (await run.chores.link.call(ROTATE_DEDUPE, names, [*args, BATCH_SIZE]))[0]
+            verdict = (await run.services.redis.call(ROTATE_DEDUPE, names, [*args, BATCH_SIZE]))[0]
 
 
 async def _expire(run: Run, mobile: str) -> int:
     """First all entries that are due become shadow entries. Then their senders get receipts in the order of the chats'
     times: a blocked sender, some of whose chats were entries and some shadow entries, gets the receipts they would get
     if all had waited in the mailbox."""
-    now, chores = time.time(), run.chores
+    now, services = time.time(), run.services
     before, latest = (
-        _first_id_at(now - (chores.settings.mailbox_days + more) * DAY_SECONDS) for more in (0, IN_FLIGHT_DAYS)
+        _first_id_at(now - (services.settings.mailbox_days + more) * DAY_SECONDS) for more in (0, IN_FLIGHT_DAYS)
     )
-    person, left, start = chores.people.keys(mobile), 0, "-"
+    person, left, start = services.users.keys(mobile), 0, "-"
     # Most mailboxes hold nothing that is due, and one entry is a small answer.
-    due = await chores.link.command("XRANGE", person.mailbox, start, f"({before}", "COUNT", 1)
+    due = await services.redis.command("XRANGE", person.mailbox, start, f"({before}", "COUNT", 1)
     while due:
         async with run.heavy:
-            entries = await chores.link.command("XRANGE", person.mailbox, start, f"({before}", "COUNT", BATCH_SIZE)
+            entries = await services.redis.command("XRANGE", person.mailbox, start, f"({before}", "COUNT", BATCH_SIZE)
             ids = [stream_id for stream_id, _ in entries]
-            left += await chores.link.call(EXPIRE, person.of(EXPIRE), [latest, *ids]) if ids else 0
+            left += await services.redis.call(EXPIRE, person.of(EXPIRE), [latest, *ids]) if ids else 0
         if len(entries) < BATCH_SIZE:
             break
         if run.must_stop():
             return left  # the senders get their receipts when all are shadow entries
         start = f"({ids[-1].decode()}"
-    shadows = await _due_shadows(chores, mobile, before)
+    shadows = await _due_shadows(services, mobile, before)
     for first in range(0, len(shadows), BATCH_SIZE):
         if first and run.must_stop():
             break
         batch = shadows[first : first + BATCH_SIZE]
-        await _send_receipts(chores, mobile, batch)
+        await _send_receipts(services, mobile, batch)
         async with run.heavy:
             ids = [shadow.shadow_id for shadow in batch]
-            left += await chores.link.call(EXPIRE_SHADOWS, person.of(EXPIRE_SHADOWS), ids)
+            left += await services.redis.call(EXPIRE_SHADOWS, person.of(EXPIRE_SHADOWS), ids)
     return left
 
 
@@ -149,11 +149,11 @@ def _first_id_at(seconds: float) -> str:
     return f"{int(seconds * 1000)}-0"
 
 
-async def _due_shadows(chores: Chores, mobile: str, before: str) -> list[Shadow]:
+async def _due_shadows(services: JobServices, mobile: str, before: str) -> list[Shadow]:
     """All of them, oldest chat first. Their own ids do not tell: the time is that of the chat."""
-    name, limit, start, due = chores.people.keys(mobile).shadows, parse_stream_id(before), "-", list[Shadow]()
+    name, limit, start, due = services.users.keys(mobile).shadows, parse_stream_id(before), "-", list[Shadow]()
     while True:
-        found = await chores.link.command("XRANGE", name, start, "+", "COUNT", SHADOW_BATCH_SIZE)
+        found = await services.redis.command("XRANGE", name, start, "+", "COUNT", SHADOW_BATCH_SIZE)
         shadows = [decode_shadow(*entry) for entry in found]
         due += [shadow for shadow in shadows if parse_stream_id(shadow.chat_id) < limit]
         if len(found) < SHADOW_BATCH_SIZE:
@@ -161,27 +161,27 @@ async def _due_shadows(chores: Chores, mobile: str, before: str) -> list[Shadow]
         start = f"({shadows[-1].shadow_id}"
 
 
-async def _send_receipts(chores: Chores, mobile: str, shadows: Sequence[Shadow]) -> None:
+async def _send_receipts(services: JobServices, mobile: str, shadows: Sequence[Shadow]) -> None:
     by_sender: defaultdict[str, list[str]] = defaultdict(list)
     for shadow in shadows:
         by_sender[shadow.sender].append(shadow.message_id)
     senders = list(by_sender.items())
     for first in range(0, len(senders), SENDERS_AT_ONCE):
         some = senders[first : first + SENDERS_AT_ONCE]
-        await asyncio.gather(*[_send_receipts_to(chores, mobile, sender, ids) for sender, ids in some])
+        await asyncio.gather(*[_send_receipts_to(services, mobile, sender, ids) for sender, ids in some])
 
 
-async def _send_receipts_to(chores: Chores, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
+async def _send_receipts_to(services: JobServices, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
     # Ticks only move forward. A server may have told the sender that a chat is delivered, and may have ended before it
     # settled the chat: then the sender is told so once more, and of no expiry.
-    expired, perhaps_delivered = await chores.mailbox.untold(mobile, sender, message_ids)
+    expired, perhaps_delivered = await services.mailbox.untold(mobile, sender, message_ids)
     for ack_type, ids in (("delivered", perhaps_delivered), ("expired", expired)):
         if ids:
-            await chores.mailbox.deposit_receipt(sender, mobile, ack_type, ids)
+            await services.mailbox.deposit_receipt(sender, mobile, ack_type, ids)
 
 
-async def _forget_devices(chores: Chores, mobile: str) -> None:
-    limit = int((time.time() - chores.settings.device_days * DAY_SECONDS) * 1000)
-    for device, claimed_at in (await chores.devices.known(mobile)).items():
+async def _forget_devices(services: JobServices, mobile: str) -> None:
+    limit = int((time.time() - services.settings.device_days * DAY_SECONDS) * 1000)
+    for device, claimed_at in (await services.devices.known(mobile)).items():
         if claimed_at <= limit:
-            await chores.devices.forget(mobile, device, limit)
+            await services.devices.forget(mobile, device, limit)

@@ -1,7 +1,7 @@
-"""What every chore works with: its tools, its time, and the place where the last run stopped.
+"""What every job uses: its services, its time budget, and the place where its last run stopped.
 
-A chore keeps what it has done: it saves its place after each step, stops by itself before arq would cut it off, and the
-next run goes on from there (docs/decisions/0023).
+A job saves its place after each step and stops by itself before arq would cancel it. The next run continues there
+(docs/decisions/0023).
 """
 
 import asyncio
@@ -22,25 +22,25 @@ from settings import Settings
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 100
-"""UserRecords asked about in one trip: what a batch of scripts does, all others wait for."""
+BATCH_SIZE: Final = 100
+"""People in one trip to Redis: all other commands wait until their scripts are done."""
 STOP_SECONDS: Final = 15.0
-"""A chore begins no further step after this. arq would cut it off after ``JOB_SECONDS``, wherever it is."""
-OF_INTERVAL: Final = 0.9
-"""Part of its interval that a chore takes at most, so that two runs of it do not overlap."""
+"""A job begins no further step after this. arq would cancel it after ``JOB_SECONDS``, wherever it is."""
+MAX_SHARE: Final = 0.9
+"""Part of its interval that a job takes at most, so that two runs do not overlap."""
 PLACE_SECONDS: Final = 3600
-"""How long a place is remembered that nobody goes on from."""
+"""How long a place is kept from which no run continues."""
 
 
 class Budget:
-    """The time of one run of a chore, or less when it runs more often.
+    """The time one run of a job may take.
 
-    :param interval: seconds between two runs
+    :param interval: seconds between two runs: a job that runs often has less time
     """
 
     def __init__(self, interval: float) -> None:
         self._clock = asyncio.get_running_loop().time
-        self._until = self._clock() + min(STOP_SECONDS, OF_INTERVAL * interval)
+        self._until = self._clock() + min(STOP_SECONDS, MAX_SHARE * interval)
 
     @property
     def over(self) -> bool:
@@ -49,38 +49,38 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Chores:
-    """The tools of a background worker."""
+class JobServices:
+    """What the jobs use."""
 
     settings: Settings
-    link: RedisClient
-    people: UserRecords
+    redis: RedisClient
+    users: UserRecords
     mailbox: Mailbox
     devices: Devices
     events: SessionEvents
 
     async def servers(self) -> list[tuple[str, bool]]:
-        """Every server that is or was, and whether it lives."""
-        names = [name.decode() for name in await self.link.command("ZRANGE", keys.SERVERS, 0, -1)]
-        alive = await self.link.pipeline([("EXISTS", keys.server(name)) for name in names]) if names else []
+        """Every server in the list, and whether it is alive."""
+        names = [name.decode() for name in await self.redis.command("ZRANGE", keys.SERVERS, 0, -1)]
+        alive = await self.redis.pipeline([("EXISTS", keys.server(name)) for name in names]) if names else []
         return list(zip(names, map(bool, alive), strict=True))
 
-    async def some_people(self, server_id: str, cursor: bytes) -> tuple[bytes, list[str]]:
-        """The mobiles listed as connected to a server, about a hundred; and where to go on, ``b"0"`` at the end.
+    async def scan_people(self, server_id: str, cursor: bytes) -> tuple[bytes, list[str]]:
+        """About a hundred of the people connected to a server, and the cursor for the next ones: ``b"0"`` at the end.
 
-        What is asked about them together is one trip to Redis.
+        :returns: cursor, mobile numbers
         """
         try:
-            cursor, mobiles = await self.link.command("SSCAN", keys.people(server_id), cursor, "COUNT", AT_ONCE)
+            cursor, mobiles = await self.redis.command("SSCAN", keys.people(server_id), cursor, "COUNT", BATCH_SIZE)
         except Exception as error:  # noqa: BLE001 - logged, or raised again
-            _log_unless_away(error, server_id=server_id)
+            _log_or_raise(error, server_id=server_id)
             return b"0", []
         return cursor, [mobile.decode() for mobile in mobiles]
 
     async def walk(self, job: str, servers: Sequence[str], budget: Budget) -> AsyncIterator[list[str]]:
         """The people of these servers, about a hundred at a time, from where the last run of ``job`` stopped.
 
-        The place is saved when the caller comes for the next hundred: then these are done.
+        The place is saved when the caller takes the next hundred, having finished these.
         """
         here, _, cursor = (await self.place(job)).partition(" ")
         everywhere = sorted(servers)
@@ -88,7 +88,7 @@ class Chores:
         for server_id, following in zip(left, [*left[1:], ""], strict=False):
             at = cursor.encode() if server_id == here and cursor else b"0"
             while True:
-                at, mobiles = await self.some_people(server_id, at)
+                at, mobiles = await self.scan_people(server_id, at)
                 yield mobiles
                 ended = at == b"0"
                 await self.save_place(job, following if ended else f"{server_id} {at.decode()}")
@@ -98,37 +98,37 @@ class Chores:
                     break
 
     async def each(self, mobiles: Sequence[str], work: Callable[[str], Awaitable[int]]) -> int:
-        """Do ``work`` for all of them, many at a time; the sum of what it returns. What fails for one person is logged,
-        and the others get theirs.
+        """Do ``work`` for all of them, many at a time; return the sum of its results. A failure for one person is
+        logged, and the work is done for the others.
 
-        :raises ApiError: ``unavailable``: for nobody it would work now
+        :raises ApiError: ``unavailable``: it would fail for everybody
         """
         total = 0
-        for start in range(0, len(mobiles), AT_ONCE):
-            some = mobiles[start : start + AT_ONCE]
+        for start in range(0, len(mobiles), BATCH_SIZE):
+            some = mobiles[start : start + BATCH_SIZE]
             ends = await asyncio.gather(*[work(mobile) for mobile in some], return_exceptions=True)
             for mobile, end in zip(some, ends, strict=True):
                 if isinstance(end, BaseException):
-                    _log_unless_away(end, mobile=mobile)
+                    _log_or_raise(end, mobile=mobile)
                 else:
                     total += end
         return total
 
     async def place(self, job: str) -> str:
-        """Where the last run stopped; "" at the beginning."""
-        found: bytes | None = await self.link.command("GET", keys.job_cursor(job))
+        """Where the last run stopped; "": begin anew."""
+        found: bytes | None = await self.redis.command("GET", keys.job_cursor(job))
         return "" if found is None else found.decode()
 
     async def save_place(self, job: str, place: str, seconds: int = PLACE_SECONDS) -> None:
-        """Remember it; "" when the job is through."""
+        """Store where the next run continues; "": at the beginning."""
         if place:
-            await self.link.write("SET", keys.job_cursor(job), place, "EX", seconds)
+            await self.redis.write("SET", keys.job_cursor(job), place, "EX", seconds)
         else:
-            await self.link.command("DEL", keys.job_cursor(job))
+            await self.redis.command("DEL", keys.job_cursor(job))
 
 
-def _log_unless_away(error: BaseException, **whom: str) -> None:
+def _log_or_raise(error: BaseException, **whom: str) -> None:
     """:raises ApiError: ``unavailable``, and whatever is no failure of the work itself"""
     if not isinstance(error, Exception) or (isinstance(error, ApiError) and error.code == "unavailable"):
         raise error
-    logger.error("a chore failed for one of many and goes on", **whom, exc_info=error)
+    logger.error("a job failed for one of many and goes on", **whom, exc_info=error)

@@ -1,7 +1,7 @@
-"""Session events and ended sessions that are old enough go, in pages: PostgreSQL does not grow with the years.
+"""Deletes old session events and ended sessions, in pages, so that PostgreSQL does not grow for ever.
 
-"Last seen" is rebuilt from session events when Redis has lost it. When a person's newest disconnect goes, its time is
-kept in ``users.last_seen_at``.
+"Last seen" is rebuilt from session events when Redis has lost it. When a person's newest disconnect is deleted, its
+time is kept in ``users.last_seen_at``.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,12 +11,12 @@ import structlog
 from tortoise.connection import get_connection
 
 from accounts.database import transaction
-from workers.jobs import Budget, Chores
+from workers.jobs import Budget, JobServices
 
 logger = structlog.get_logger(__name__)
 
 PAGE: Final = 2_000
-"""Rows of one statement: it takes some tens of milliseconds, and a log-in that needs the same rows waits no longer."""
+"""Rows of one statement: it takes some tens of milliseconds, for which a log-in that needs the same rows waits."""
 
 # Ids rise as events are written, and are nearly in the order of their times: no index by time is needed.
 _EVENTS: Final = """
@@ -45,40 +45,40 @@ DELETE FROM sessions s USING page WHERE s.id = page.id RETURNING s.id
 
 
 async def prune_history(ctx: dict[str, Any]) -> int:
-    """Remove what is older than ``SESSION_EVENT_DAYS`` and ``SESSION_DAYS``; returns how many rows went."""
-    chores: Chores = ctx["chores"]
-    budget, now = Budget(chores.settings.prune_minutes * 60), datetime.now(UTC)
-    sessions = await _prune_sessions(now - timedelta(days=chores.settings.session_days), budget)
-    events = await _prune_events(chores, now - timedelta(days=chores.settings.session_event_days), budget)
+    """Delete what is older than ``SESSION_EVENT_DAYS`` and ``SESSION_DAYS``; return how many rows."""
+    services: JobServices = ctx["services"]
+    budget, now = Budget(services.settings.prune_minutes * 60), datetime.now(UTC)
+    sessions = await _prune_sessions(now - timedelta(days=services.settings.session_days), budget)
+    events = await _prune_events(services, now - timedelta(days=services.settings.session_event_days), budget)
     if sessions or events:
         logger.info("history pruned", sessions=sessions, session_events=events)
     return sessions + events
 
 
 async def _prune_sessions(before: datetime, budget: Budget) -> int:
-    gone = 0
+    deleted = 0
     while True:
         # A session that does not exist counts as closed, and its token has expired long ago.
         rows = await _page(_SESSIONS, before, PAGE)
-        gone += len(rows)
+        deleted += len(rows)
         if len(rows) < PAGE or budget.over:
-            return gone
+            return deleted
 
 
-async def _prune_events(chores: Chores, before: datetime, budget: Budget) -> int:
-    gone = 0
-    place = int(await chores.place("session events") or 0)
+async def _prune_events(services: JobServices, before: datetime, budget: Budget) -> int:
+    deleted = 0
+    place = int(await services.place("session events") or 0)
     while True:
         (page,) = await _page(_EVENTS, place, before, PAGE)
-        gone += int(page["gone"])
+        deleted += int(page["gone"])
         if not page["gone"]:
             # All of this page is young, and so is what was written after it. The next run begins with the first again.
-            await chores.save_place("session events", "")
-            return gone
+            await services.save_place("session events", "")
+            return deleted
         place = page["last"]
-        await chores.save_place("session events", str(place))
+        await services.save_place("session events", str(place))
         if budget.over:
-            return gone
+            return deleted
 
 
 async def _page(statement: str, *values: object) -> list[dict[str, Any]]:

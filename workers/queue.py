@@ -1,25 +1,35 @@
-"""arq's own queue in Redis: its writes are taken also when memory is short, for its jobs are what frees memory."""
+"""arq's client of Redis, for its queue: its writes are accepted also at ``maxmemory``, because its jobs free memory.
+
+The only use of redis-py in the product (docs/redis.md).
+"""
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from arq.connections import ArqRedis
 from redis.asyncio.client import Pipeline
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 from redis.exceptions import ResponseError
 
 from delivery.redis.client import RedisClient
 from delivery.scripts import WRITE
 from delivery.storage import CLUSTER, FORBIDDEN, UnfitRedis, refuse_cluster
+from settings import Settings
 
-_REFUSED_WHEN_FULL: Final = frozenset({"SET", "SETEX", "PSETEX", "INCR", "INCRBY", "ZADD", "ZINCRBY"})
-"""Of the commands arq uses, those that Redis refuses at ``maxmemory``. The key is the first word of each."""
+RETRIES: Final = 5
+"""Attempts to connect after the first one, a second apart. Then the worker ends, and its supervisor starts another."""
+
+_DENIED_WHEN_FULL: Final = frozenset({"SET", "SETEX", "PSETEX", "INCR", "INCRBY", "ZADD", "ZINCRBY"})
+"""Of the commands arq uses, those that Redis denies at ``maxmemory``. The key is the first word of each."""
 
 
 def _as_script(words: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The command; one that would be refused goes through the script that is not. As text and not by its SHA: within
-    MULTI nobody hears in time that Redis does not know the script."""
-    if words[0] not in _REFUSED_WHEN_FULL:
+    """The command; one that would be denied becomes a call of the script that is not. With its source instead of its
+    SHA: within MULTI nobody learns in time that Redis does not know the script."""
+    if words[0] not in _DENIED_WHEN_FULL:
         return words
     command, key, *rest = words
     return ("EVAL", WRITE.text, 1, key, command, *rest)
@@ -33,7 +43,7 @@ class QueuePipeline(Pipeline):
 
 
 class QueueRedis(ArqRedis):
-    """arq's client, whose writes are taken also at ``maxmemory``."""
+    """arq's client, whose writes are accepted also at ``maxmemory``."""
 
     async def execute_command(self, *words: Any, **options: Any) -> Any:
         return await super().execute_command(*_as_script(words), **options)  # type: ignore[no-untyped-call]
@@ -42,18 +52,31 @@ class QueueRedis(ArqRedis):
         return QueuePipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
-def write_also_when_full(redis: ArqRedis) -> None:
-    """Make arq's client one whose writes are taken. arq has made it already, and takes none of our own that would also
-    wait for Redis at the start as its own does."""
-    redis.__class__ = QueueRedis
+def queue_client(
+    settings: Settings, serialize: Callable[[Any], bytes], deserialize: Callable[[bytes], Any]
+) -> QueueRedis:
+    """arq's client. Connects when first used.
 
-
-async def look_for_cluster(link: RedisClient, queue: ArqRedis) -> None:
-    """See what the product's Redis and that of the queue are.
-
-    :raises UnfitRedis: one of them runs in cluster mode, or does not let its user ask
+    arq itself sets no time limit on a reply: over a half-open connection its worker would wait for ever, unnoticed.
+    With a limit the worker ends with an error, and its supervisor starts another.
     """
-    await refuse_cluster(link)
+    client: QueueRedis = QueueRedis.from_url(
+        settings.jobs_redis_url,
+        socket_connect_timeout=settings.redis_connect_seconds,
+        socket_timeout=settings.redis_command_seconds,
+        # OSError is what connecting raises. Commands raise redis-py's own exceptions, and are not repeated.
+        retry=Retry(ConstantBackoff(1), RETRIES, (OSError,)),  # type: ignore[arg-type]
+    )
+    client.job_serializer, client.job_deserializer = serialize, deserialize
+    return client
+
+
+async def check_redis(redis: RedisClient, queue: ArqRedis) -> None:
+    """Check the product's Redis and that of the queue.
+
+    :raises UnfitRedis: one of them runs in cluster mode, or does not allow its user INFO
+    """
+    await refuse_cluster(redis)
     try:
         facts = await queue.info("cluster")
     except ResponseError as error:
@@ -62,11 +85,11 @@ async def look_for_cluster(link: RedisClient, queue: ArqRedis) -> None:
         raise UnfitRedis(CLUSTER)
 
 
-async def end_on_cluster(link: RedisClient, queue: ArqRedis) -> None:
-    """The same, and when one of them will not do the process ends with the sentence that says so. At once: arq, told to
-    end, first writes to its queue, and what a cluster answers is a traceback over the sentence."""
+async def exit_unless_fit(redis: RedisClient, queue: ArqRedis) -> None:
+    """:func:`check_redis`; when it fails the process ends with its message, at once. arq, when told to end, first
+    writes to its queue, and a cluster's answer would print a traceback after the message."""
     try:
-        await look_for_cluster(link, queue)
+        await check_redis(redis, queue)
     except UnfitRedis as error:
         sys.stderr.write(f"{error}\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""UserRecords who are connected and have entries that nobody carries are rung; their connection does the rest."""
+"""Notifies connections of people whose entries no connection fetches; the connection does the rest."""
 
 from functools import partial
 from typing import Any
@@ -7,39 +7,44 @@ import structlog
 
 from delivery.notifications import notify_command
 from delivery.scripts import FIND_STUCK
-from workers.jobs import Budget, Chores
+from workers.jobs import Budget, JobServices
 
 logger = structlog.get_logger(__name__)
 
 
 async def reclaim_mailboxes(ctx: dict[str, Any]) -> int:
-    """One look at everyone connected; returns how many connections were rung. Who is offline needs nothing."""
-    chores: Chores = ctx["chores"]
-    budget, rung, parked = Budget(chores.settings.reclaim_seconds), 0, 0
-    living = [server_id for server_id, alive in await chores.servers() if alive]
-    async for mobiles in chores.walk("reclaim", living, budget):
-        rung += await chores.each(mobiles, partial(_ring_if_stuck, chores))
-        parked += await chores.each(mobiles, partial(_report_parked, chores))
-    if rung or parked:
-        logger.info("mailboxes reclaimed", rung=rung, parked=parked)
-    return rung
+    """Look once at everyone connected; return how many connections were notified. People offline need nothing."""
+    services: JobServices = ctx["services"]
+    budget, notified, dead_letters = Budget(services.settings.reclaim_seconds), 0, 0
+    living = [server_id for server_id, alive in await services.servers() if alive]
+    async for mobiles in services.walk("reclaim", living, budget):
+        notified += await services.each(mobiles, partial(_notify_if_stuck, services))
+        dead_letters += await services.each(mobiles, partial(_report_dead_letters, services))
+    if notified or dead_letters:
+        logger.info("mailboxes reclaimed", notified=notified, dead_letters=dead_letters)
+    return notified
 
 
-async def _ring_if_stuck(chores: Chores, mobile: str) -> int:
-    mine = chores.people.keys(mobile)
-    too_long = int(chores.settings.redeliver_seconds * 1000)
-    servers = await chores.link.call(FIND_STUCK, mine.of(FIND_STUCK), [too_long])
+async def _notify_if_stuck(services: JobServices, mobile: str) -> int:
+    mine = services.users.keys(mobile)
+    too_long = int(services.settings.redeliver_seconds * 1000)
+    servers = await services.redis.call(FIND_STUCK, mine.of(FIND_STUCK), [too_long])
     for server in servers:
-        # Without an id: look whatever you have read, and claim what others left.
-        await chores.link.command(*notify_command(server.decode(), mobile, ""))
+        # Without an id the connection looks whatever it has read, and claims what others left.
+        await services.redis.command(*notify_command(server.decode(), mobile, ""))
     return len(servers)
 
 
-async def _report_parked(chores: Chores, mobile: str) -> int:
-    failures = await chores.link.command("HGETALL", chores.people.keys(mobile).dead_letters)
-    parked = 0
+async def _report_dead_letters(services: JobServices, mobile: str) -> int:
+    failures = await services.redis.command("HGETALL", services.users.keys(mobile).dead_letters)
+    dead_letters = 0
     for stream_id, count in zip(failures[::2], failures[1::2], strict=True):
-        if int(count) >= chores.settings.park_after:
-            parked += 1
-            logger.error("an entry is parked", mobile=mobile, stream_id=stream_id.decode(), failures=int(count))
-    return parked
+        if int(count) >= services.settings.park_after:
+            dead_letters += 1
+            logger.error(
+                "an entry is a dead letter: our own code failed on it repeatedly",
+                mobile=mobile,
+                stream_id=stream_id.decode(),
+                failures=int(count),
+            )
+    return dead_letters

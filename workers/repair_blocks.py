@@ -1,8 +1,8 @@
-"""Block sets in Redis that miss a change: a server may have ended between PostgreSQL's commit and telling Redis.
+"""Repairs block sets in Redis that miss a change: a server may have ended between PostgreSQL's commit and its write.
 
-Every sweep compares what was changed lately, however many people ever blocked somebody. The place is kept in Redis
-itself: one that lost its last seconds lost the place as well, and these changes are compared again. Once an hour all
-are compared, in pages: servers of an older version do not write down when they change a block set.
+Every sweep compares the sets that were changed lately, however many people ever blocked somebody. The place is stored
+in Redis itself: a Redis that lost its last seconds lost the place as well, and these changes are compared again. Once
+an hour all sets are compared, in pages: servers of an older version do not record when they change one.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from tortoise.connection import get_connection
 
 from accounts.database import read
 from delivery.keys import BLOCKS_VERSION
-from workers.jobs import Budget, Chores
+from workers.jobs import Budget, JobServices
 
 logger = structlog.get_logger(__name__)
 
 PAGE: Final = 500
-WALKED: Final = 5_000
-"""UserRecords looked at by one statement of the walk over all."""
+WALK_PAGE: Final = 5_000
+"""People in one statement of the walk over all."""
 WALK_SECONDS: Final = 3600
-_THROUGH: Final = "through"
+_DONE: Final = "through"
 
 # Not after 60 s ago: PostgreSQL's clock may have been set back.
 _BEGIN: Final = "SELECT least($1::text::timestamptz, now() - interval '60 s')::text AS at"
-# A change is written down when its statement runs and is seen when its transaction ends: within these 60 s.
+# A change gets its time when its statement runs and is visible when its transaction ends: within these 60 s.
 _CHANGED: Final = """
 SELECT mobile_no, blocks_version, id::text AS id, blocks_changed_at::text AS at,
        blocks_changed_at < now() - interval '60 s' AS settled
@@ -42,58 +42,58 @@ _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 Row = dict[str, Any]
 
 
-async def mend_changed(chores: Chores, budget: Budget) -> int:
-    """Compare what was changed since the last look, and the last minute once more.
+async def repair_changed(services: JobServices, budget: Budget) -> int:
+    """Compare what was changed since the last run, and the last minute once more.
 
-    :returns: how many block sets were written anew
-    :raises ApiError: ``unavailable``; the next sweep goes on
+    :returns: how many block sets were repaired
+    :raises ApiError: ``unavailable``; the next sweep continues
     """
-    mended = 0
-    at, _, last = (await chores.place("blocks changed")).partition("|")
+    repaired = 0
+    at, _, last = (await services.place("blocks changed")).partition("|")
     last = last or _NOBODY
     at = (await _rows(_BEGIN, at or "-infinity"))[0]["at"]
     while True:
         rows = await _rows(_CHANGED, at, last, PAGE)
-        mended += await _compare(chores, rows)
+        repaired += await _compare(services, rows)
         if settled := [row for row in rows if row["settled"]]:
-            await chores.save_place("blocks changed", f"{settled[-1]['at']}|{settled[-1]['id']}", 30 * 86_400)
+            await services.save_place("blocks changed", f"{settled[-1]['at']}|{settled[-1]['id']}", 30 * 86_400)
         if len(rows) < PAGE or budget.over:
-            return mended
+            return repaired
         at, last = rows[-1]["at"], rows[-1]["id"]
 
 
-async def mend_blocks(ctx: dict[str, Any]) -> int:
-    """Compare all, once an hour; a run goes on where the last one stopped. Returns how many were written anew."""
-    chores: Chores = ctx["chores"]
-    budget, mended = Budget(60), 0
-    place = await chores.place("blocks")
-    while place != _THROUGH and not budget.over:
-        rows = await _rows(_ALL, place or _NOBODY, WALKED)
-        mended += await _compare(chores, [row for row in rows if row["blocks_version"] > 0])
-        more = rows and rows[-1]["n"] == WALKED
-        place = rows[-1]["id"] if more else _THROUGH
-        await chores.save_place("blocks", place, WALK_SECONDS)
-    if mended:
-        logger.info("block sets mended", count=mended)
-    return mended
+async def repair_blocks(ctx: dict[str, Any]) -> int:
+    """Compare all, once an hour; a run continues where the last one stopped. Return how many were repaired."""
+    services: JobServices = ctx["services"]
+    budget, repaired = Budget(60), 0
+    place = await services.place("blocks")
+    while place != _DONE and not budget.over:
+        rows = await _rows(_ALL, place or _NOBODY, WALK_PAGE)
+        repaired += await _compare(services, [row for row in rows if row["blocks_version"] > 0])
+        more = rows and rows[-1]["n"] == WALK_PAGE
+        place = rows[-1]["id"] if more else _DONE
+        await services.save_place("blocks", place, WALK_SECONDS)
+    if repaired:
+        logger.info("block sets repaired", count=repaired)
+    return repaired
 
 
 async def _rows(statement: str, *values: object) -> list[Row]:
     return await read(lambda: get_connection("default").execute_query_dict(statement, list(values)))
 
 
-async def _compare(chores: Chores, rows: Sequence[Row]) -> int:
+async def _compare(services: JobServices, rows: Sequence[Row]) -> int:
     if not rows:
         return 0
-    words = [("HGET", chores.people.keys(row["mobile_no"]).user, BLOCKS_VERSION) for row in rows]
+    words = [("HGET", services.users.keys(row["mobile_no"]).user, BLOCKS_VERSION) for row in rows]
     behind = []
-    for row, known in zip(rows, await chores.link.pipeline(words), strict=True):
-        # Who is not loaded is loaded, blocks and all, before anything is decided about them.
+    for row, known in zip(rows, await services.redis.pipeline(words), strict=True):
+        # A person whom Redis does not hold is loaded with all blocks before anything is decided about them.
         if known is not None and int(known) < row["blocks_version"]:
             behind.append(row["mobile_no"])
 
     async def load(mobile: str) -> int:
-        await chores.people.load(mobile)
+        await services.users.load(mobile)
         return 1
 
-    return await chores.each(behind, load)
+    return await services.each(behind, load)

@@ -1,4 +1,4 @@
-"""Leases that are over, or whose server is gone, become last seen; block sets that were changed lately are compared."""
+"""Turns leases that expired, or whose server is gone, into last seen; compares block sets that were changed lately."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -10,60 +10,60 @@ from accounts.events import Event
 from delivery import keys
 from delivery.scripts import SWEEP
 from models import EventKind
-from workers.jobs import Budget, Chores
-from workers.repair_blocks import mend_changed
+from workers.jobs import Budget, JobServices
+from workers.repair_blocks import repair_changed
 
 logger = structlog.get_logger(__name__)
 
 
 async def sweep_presence(ctx: dict[str, Any]) -> int:
-    """One sweep, first over the servers that are gone; returns how many leases ended."""
-    chores: Chores = ctx["chores"]
-    budget, ended = Budget(chores.settings.sweep_seconds), 0
-    servers = await chores.servers()
+    """Sweep once, first the servers that are gone; return how many leases ended."""
+    services: JobServices = ctx["services"]
+    budget, ended = Budget(services.settings.sweep_seconds), 0
+    servers = await services.servers()
     for server_id, alive in servers:
         if not alive:
-            ended += await _sweep_gone(chores, server_id, budget)
+            ended += await _sweep_gone(services, server_id, budget)
     living = [server_id for server_id, alive in servers if alive]
-    async for mobiles in chores.walk("sweep", living, budget):
-        ended += await chores.each(mobiles, partial(_sweep, chores, ""))
-    mended = await mend_changed(chores, budget)
-    if ended or mended:
-        logger.info("presence swept", leases=ended, blocks_mended=mended)
+    async for mobiles in services.walk("sweep", living, budget):
+        ended += await services.each(mobiles, partial(_sweep, services, ""))
+    repaired = await repair_changed(services, budget)
+    if ended or repaired:
+        logger.info("presence swept", leases=ended, blocks_repaired=repaired)
     return ended
 
 
-async def _sweep_gone(chores: Chores, server_id: str, budget: Budget) -> int:
-    """Who was swept leaves the server's list, so that the next run begins with the others. Who could not be swept stays
-    listed, and the server with them: nobody else would look at their leases again."""
+async def _sweep_gone(services: JobServices, server_id: str, budget: Budget) -> int:
+    """People who were swept leave the server's list, so that the next run begins with the others. People who could not
+    be swept stay in it, and so does the server: nothing else would look at their leases again."""
     ended, cursor, name, some_failed = 0, b"0", keys.people(server_id), False
     swept: set[str] = set()
 
     async def sweep(mobile: str) -> int:
-        leases = await _sweep(chores, server_id, mobile)
+        leases = await _sweep(services, server_id, mobile)
         swept.add(mobile)
         return leases
 
     while True:
-        cursor, mobiles = await chores.some_people(server_id, cursor)
-        ended += await chores.each(mobiles, sweep)
+        cursor, mobiles = await services.scan_people(server_id, cursor)
+        ended += await services.each(mobiles, sweep)
         some_failed = some_failed or not swept.issuperset(mobiles)
         if swept:
-            await chores.link.command("SREM", name, *swept)
+            await services.redis.command("SREM", name, *swept)
             swept.clear()
         if cursor == b"0":
             if not some_failed:
-                await chores.link.pipeline([("DEL", name), ("ZREM", keys.SERVERS, server_id)])
+                await services.redis.pipeline([("DEL", name), ("ZREM", keys.SERVERS, server_id)])
             return ended
-        # One that only stood still may be back, and lists its people anew.
-        if budget.over or await chores.link.command("EXISTS", keys.server(server_id)):
+        # A server that only stood still may be back, and fills its list anew.
+        if budget.over or await services.redis.command("EXISTS", keys.server(server_id)):
             return ended
 
 
-async def _sweep(chores: Chores, gone: str, mobile: str) -> int:
-    mine = chores.people.keys(mobile)
-    lease_ms = int(chores.settings.lease_seconds * 1000)
-    ended = await chores.link.call(SWEEP, mine.of(SWEEP), [lease_ms, gone])
+async def _sweep(services: JobServices, gone: str, mobile: str) -> int:
+    mine = services.users.keys(mobile)
+    lease_ms = int(services.settings.lease_seconds * 1000)
+    ended = await services.redis.call(SWEEP, mine.of(SWEEP), [lease_ms, gone])
     for device, server_id, _connection, evidence in ended:
         event = Event(
             EventKind.DISCONNECT,
@@ -73,5 +73,5 @@ async def _sweep(chores: Chores, gone: str, mobile: str) -> int:
             server_id=server_id.decode(),
             at=datetime.fromtimestamp(int(evidence) / 1000, UTC),
         )
-        chores.events.add(event)
+        services.events.add(event)
     return len(ended)

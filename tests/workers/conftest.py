@@ -1,4 +1,4 @@
-"""The chores as arq would have them, on real Redis and PostgreSQL."""
+"""The services that arq gives to jobs, on real Redis and PostgreSQL."""
 
 import importlib
 from collections.abc import AsyncIterator
@@ -21,9 +21,9 @@ async def ctx(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     monkeypatch.setattr(workers, "configure", lambda _level: None)
     async with Redis.from_url(env["REDIS_URL"]) as redis:
         made: dict[str, Any] = {"redis": redis}  # arq's own
-        await workers.open_chores(made)
+        await workers.open_services(made)
         yield made
-        await workers.close_chores(made)
+        await workers.close_services(made)
 
 
 @pytest.fixture
@@ -39,5 +39,5 @@ async def post(ctx: dict[str, Any], env: dict[str, str]) -> AsyncIterator[Post]:
 
 @pytest.fixture
 def modules(ctx: dict[str, Any]) -> Modules:
-    """``modules.chores`` and its neighbours."""
+    """``modules.jobs`` and its neighbours."""
     return Modules()

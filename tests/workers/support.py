@@ -1,4 +1,4 @@
-"""UserRecords and servers for the chores."""
+"""People and servers for the jobs."""
 
 import asyncio
 import dataclasses
@@ -11,7 +11,7 @@ from delivery import keys
 from models import Block, User
 from tests.delivery.post import MOBILE, Post
 
-Chore = Callable[[dict[str, Any]], Awaitable[int]]
+Job = Callable[[dict[str, Any]], Awaitable[int]]
 
 
 async def enrol(mobile: str, *blocked: User, version: int = 0) -> User:
@@ -39,19 +39,19 @@ async def account(post: Post) -> str:
     return found.decode() if found else ""
 
 
-def with_knobs(ctx: dict[str, Any], **knobs: Any) -> dict[str, Any]:
-    """The same tools under other settings."""
-    chores = ctx["chores"]
-    return {"chores": dataclasses.replace(chores, settings=chores.settings.model_copy(update=knobs))}
+def with_settings(ctx: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The same services under other settings."""
+    services = ctx["services"]
+    return {"services": dataclasses.replace(services, settings=services.settings.model_copy(update=changes))}
 
 
-async def at_once(chore: Chore, ctx: dict[str, Any], times: int = 4) -> list[int]:
-    """Several workers at the same chore."""
-    return await asyncio.gather(*(chore(ctx) for _ in range(times)))
+async def at_once(job: Job, ctx: dict[str, Any], times: int = 4) -> list[int]:
+    """Several workers at the same job."""
+    return await asyncio.gather(*(job(ctx) for _ in range(times)))
 
 
 class Modules:
-    """The chores' modules. Their package reads the environment when it is imported."""
+    """The jobs' modules. Their package reads the environment when it is imported."""
 
     def __getattr__(self, name: str) -> Any:
         return importlib.import_module(f"workers.{name}")

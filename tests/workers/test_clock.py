@@ -1,4 +1,4 @@
-"""A wall clock that jumps, and chores that go on."""
+"""A wall clock that jumps, and jobs that go on."""
 
 import asyncio
 import importlib
@@ -18,7 +18,7 @@ def clock(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("workers.clock")
 
 
-async def chore(_ctx: dict[str, Any]) -> None:
+async def job(_ctx: dict[str, Any]) -> None:
     """Nothing."""
 
 
@@ -26,7 +26,7 @@ class Clocks:
     """Two clocks by hand."""
 
     def __init__(self, clock: Any) -> None:
-        self.jobs: list[CronJob] = [cron(chore, second=set(range(60)))]
+        self.jobs: list[CronJob] = [cron(job, second=set(range(60)))]
         self.jobs[0].next_run = datetime.now(UTC) + timedelta(seconds=1)
         self.ahead = self.now = 1_000.0
         self.watch = clock.ClockWatch(self.jobs, lambda: self.now + self.ahead, lambda: self.now)
@@ -40,7 +40,7 @@ class Clocks:
 
 
 @pytest.mark.parametrize("beyond", [-3600.0, 3600.0, -1.0])
-def test_after_a_jump_chores_begin_anew_once(clock: Any, beyond: float) -> None:
+def test_after_a_jump_all_jobs_run_once(clock: Any, beyond: float) -> None:
     clocks = Clocks(clock)
     assert clocks.pass_(1, math.copysign(clock.JUMP_SECONDS, beyond) + beyond)
     clocks.jobs[0].next_run = datetime.now(UTC)  # as arq does

@@ -14,7 +14,7 @@ from delivery.presence import Holder
 from models import User
 from protocol.errors import ApiError
 from tests.delivery.post import ASHA, MOBILE, RAVI, Post
-from tests.workers.support import account, at_once, connected, enrol, with_knobs
+from tests.workers.support import account, at_once, connected, enrol, with_settings
 
 Old = Callable[[], Awaitable[None]]
 
@@ -28,7 +28,7 @@ async def cap_all(ctx: dict[str, Any]) -> int:
 @pytest.fixture
 def old(ctx: dict[str, Any], post: Post, monkeypatch: pytest.MonkeyPatch) -> Old:
     """Makes all that waits by now too old. What comes later is not, however long the test takes."""
-    waited = ctx["chores"].settings.mailbox_days * 86_400
+    waited = ctx["services"].settings.mailbox_days * 86_400
 
     async def make() -> None:
         moment = await next_ms(post)
@@ -117,7 +117,7 @@ def server_of(ctx: dict[str, Any]) -> Messenger:
     """What a server does with acks; nobody is connected to it."""
     nothing: Any = None
     doorbell: Any = type("Silent", (), {"notify": lambda *_: None})()
-    return Messenger(ctx["chores"].mailbox, nothing, doorbell, nothing, Hub(60))
+    return Messenger(ctx["services"].mailbox, nothing, doorbell, nothing, Hub(60))
 
 
 async def test_who_was_told_of_a_delivery_is_not_told_of_an_expiry_if_the_server_dies_before_it_settles(
@@ -198,7 +198,7 @@ async def test_what_was_in_flight_for_a_day_longer_expires(
 async def test_nobody_gets_what_has_expired_while_its_sender_is_told(
     ctx: dict[str, Any], old: Old, post: Post, asha: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mailbox, handed = ctx["chores"].mailbox, list[Any]()
+    mailbox, handed = ctx["services"].mailbox, list[Any]()
     telling = mailbox.untold
 
     async def collected(*args: Any) -> Any:
@@ -326,7 +326,7 @@ async def test_a_run_stops_at_its_budget_and_the_next_goes_on(ctx: dict[str, Any
         await other.load(f"account-{n}")
         await other.send("old", sender=RAVI)
     await old()
-    ctx = with_knobs(ctx, cap_batch=1)
+    ctx = with_settings(ctx, cap_batch=1)
     runs = [await cap_all(ctx)]
     assert await post.redis.get("cap:cursor") != b"0"
     while await post.redis.get("cap:cursor") != b"0":

@@ -13,14 +13,14 @@ from accounts.passwords import Passwords
 from delivery import keys
 from models import EventKind, Session, SessionEvent, User
 from tests.delivery.post import ASHA, MOBILE, Post
-from tests.workers.support import Modules, enrol, with_knobs
+from tests.workers.support import Modules, enrol, with_settings
 
 NOW = datetime.now(UTC)
 OLD, OLDER, YOUNG = (NOW - timedelta(days=days) for days in (91, 200, 89))
 
 
 async def prune(ctx: dict[str, Any], modules: Modules, **knobs: Any) -> int:
-    return int(await modules.prune_history.prune_history(with_knobs(ctx, **knobs)))
+    return int(await modules.prune_history.prune_history(with_settings(ctx, **knobs)))
 
 
 async def event(at: datetime, user: User, kind: EventKind = EventKind.DISCONNECT) -> None:

@@ -46,14 +46,14 @@ async def behind(people: Sequence[Post]) -> list[str]:
 async def test_what_was_changed_is_mended_by_the_next_sweep_in_pages(
     ctx: dict[str, Any], post: Post, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules.mend_blocks, "PAGE", 2)
+    monkeypatch.setattr(modules.repair_blocks, "PAGE", 2)
     await enrol(ASHA)
     people = await loaded(post, 7)
     for each in people[:5]:
         await missed(each.keys.mobile, ASHA)
-    assert await modules.mend_blocks.mend_changed(ctx["chores"], modules.chores.Budget(60)) == 5
+    assert await modules.repair_blocks.repair_changed(ctx["services"], modules.jobs.Budget(60)) == 5
     assert await behind(people) == [each.keys.mobile for each in people[5:]]
-    assert await modules.mend_blocks.mend_changed(ctx["chores"], modules.chores.Budget(60)) == 0
+    assert await modules.repair_blocks.repair_changed(ctx["services"], modules.jobs.Budget(60)) == 0
 
 
 async def test_a_look_costs_what_was_changed_and_not_what_there_is(
@@ -67,21 +67,21 @@ async def test_a_look_costs_what_was_changed_and_not_what_there_is(
     )
     await User.all().update(blocks_changed_at=LONG_AGO)
     looked: list[int] = []
-    compare = modules.mend_blocks._compare
+    compare = modules.repair_blocks._compare
 
-    async def counted(chores: Any, rows: Sequence[Any]) -> int:
+    async def counted(services: Any, rows: Sequence[Any]) -> int:
         looked.append(len(rows))
-        return int(await compare(chores, rows))
+        return int(await compare(services, rows))
 
-    monkeypatch.setattr(modules.mend_blocks, "_compare", counted)
-    budget = modules.chores.Budget(60)
-    await modules.mend_blocks.mend_changed(ctx["chores"], budget)
+    monkeypatch.setattr(modules.repair_blocks, "_compare", counted)
+    budget = modules.jobs.Budget(60)
+    await modules.repair_blocks.repair_changed(ctx["services"], budget)
     assert sum(looked) == 501  # the one of the fixture is loaded, too
     looked.clear()
     await enrol(ASHA)
     (person,) = await loaded(post, 1)
     await missed(person.keys.mobile, ASHA)
-    await modules.mend_blocks.mend_changed(ctx["chores"], budget)
+    await modules.repair_blocks.repair_changed(ctx["services"], budget)
     assert sum(looked) == 1
 
 
@@ -94,37 +94,37 @@ async def test_a_redis_that_lost_its_last_seconds_has_the_changes_compared_again
     before = await post.redis.get(place)
     await missed(person.keys.mobile, ASHA)
     await User.all().update(blocks_changed_at=LONG_AGO)
-    await modules.mend_blocks.mend_changed(ctx["chores"], modules.chores.Budget(60))
+    await modules.repair_blocks.repair_changed(ctx["services"], modules.jobs.Budget(60))
     assert await behind([person]) == []
     await person.redis.delete(person.keys.blocks, place)
     await person.redis.hset(person.keys.user, "blocks", 0)
     if before:
         await post.redis.set(place, before)
-    await modules.mend_blocks.mend_changed(ctx["chores"], modules.chores.Budget(60))
+    await modules.repair_blocks.repair_changed(ctx["services"], modules.jobs.Budget(60))
     assert await behind([person]) == []
 
 
 async def test_the_walk_over_all_finds_what_an_older_server_changed_and_is_resumed(
     ctx: dict[str, Any], post: Post, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules.mend_blocks, "WALKED", 3)
-    monkeypatch.setattr(modules.mend_blocks, "Budget", Spent)
+    monkeypatch.setattr(modules.repair_blocks, "WALK_PAGE", 3)
+    monkeypatch.setattr(modules.repair_blocks, "Budget", Spent)
     await enrol(ASHA)
     people = await loaded(post, 10)
     for each in people:
         await missed(each.keys.mobile, ASHA)
     await User.all().update(blocks_changed_at=None)
-    runs = [await modules.mend_blocks.mend_blocks(ctx) for _ in range(8)]
+    runs = [await modules.repair_blocks.repair_blocks(ctx) for _ in range(8)]
     assert sum(runs) == 10
     assert max(runs) <= 3
     assert runs[-1] == 0
     assert await behind(people) == []
     # Through: for an hour nobody is compared.
     await people[0].redis.hset(people[0].keys.user, "blocks", 0)
-    assert await modules.mend_blocks.mend_blocks(ctx) == 0
+    assert await modules.repair_blocks.repair_blocks(ctx) == 0
     await post.redis.delete(keys.job_cursor("blocks"))
     await asyncio.sleep(0)
-    assert sum([await modules.mend_blocks.mend_blocks(ctx) for _ in range(8)]) == 1
+    assert sum([await modules.repair_blocks.repair_blocks(ctx) for _ in range(8)]) == 1
 
 
 class Spent:

@@ -1,4 +1,4 @@
-"""Every chore with a Redis that is far away, and cut off at any step: it is done in time, or goes on from there."""
+"""Every job with a distant Redis, and cancelled at any step: it is done in time, or the next run continues."""
 
 import asyncio
 import itertools
@@ -19,11 +19,11 @@ from tests.support.links import link_to
 from tests.workers.support import Modules, enrol
 from tools.chaos.proxy import Mode, Proxy
 
-Chore = Callable[[dict[str, Any]], Awaitable[int]]
+Job = Callable[[dict[str, Any]], Awaitable[int]]
 PEOPLE: Final = 6_000
 ROUND_TRIP: Final = 0.005
 JOB_SECONDS: Final = 20
-"""After this arq cuts a chore off."""
+"""After this arq cancels a job."""
 
 
 @pytest.fixture
@@ -89,32 +89,32 @@ def _by(size: int, people: list[Person]) -> Iterator[list[Person]]:
 
 @pytest.fixture
 def env(env: dict[str, str], proxy: Proxy) -> dict[str, str]:
-    """The chores reach Redis through the proxy."""
+    """The jobs reach Redis through the proxy."""
     host, port = proxy.front
     return {**env, "REDIS_URL": f"redis://{host}:{port}"}
 
 
 def later(monkeypatch: pytest.MonkeyPatch, ctx: dict[str, Any]) -> None:
     """All that waits by now has waited for too long."""
-    moment = time.time() + ctx["chores"].settings.mailbox_days * 86_400 + 1
+    moment = time.time() + ctx["services"].settings.mailbox_days * 86_400 + 1
     monkeypatch.setattr(time, "time", lambda: moment)
 
 
-async def timed(chore: Chore, ctx: dict[str, Any]) -> tuple[float, int]:
+async def timed(job: Job, ctx: dict[str, Any]) -> tuple[float, int]:
     """How long it took, and what it returned.
 
     :raises TimeoutError: arq would have cut it off
     """
     started = time.monotonic()
     async with asyncio.timeout(JOB_SECONDS):
-        done = await chore(ctx)
+        done = await job(ctx)
     took = time.monotonic() - started
-    print(f"{chore.__name__}: {took:.2f} s, {done}")
+    print(f"{job.__name__}: {took:.2f} s, {done}")
     return took, done
 
 
 @pytest.mark.timeout(300)
-async def test_every_chore_gets_on_with_a_redis_that_is_far_away(
+async def test_every_job_makes_progress_with_a_distant_redis(
     ctx: dict[str, Any], redis: "Redis", proxy: Proxy, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     town = Town(redis, PEOPLE)
@@ -140,7 +140,7 @@ async def test_every_chore_gets_on_with_a_redis_that_is_far_away(
             break
     assert not await redis.exists(keys.job_cursor("reclaim"))
 
-    await timed(modules.mend_blocks.mend_blocks, ctx)
+    await timed(modules.repair_blocks.repair_blocks, ctx)
     await timed(modules.prune_history.prune_history, ctx)
 
     later(monkeypatch, ctx)
@@ -156,10 +156,10 @@ async def test_every_chore_gets_on_with_a_redis_that_is_far_away(
 
 
 class CutOff:
-    """Ends a chore at the n-th command, as arq does after 20 s, or the end of its process."""
+    """Cancels a job at the n-th command, as arq does after 20 s, or the end of its process."""
 
     def __init__(self, ctx: dict[str, Any]) -> None:
-        self._link = ctx["chores"].link
+        self._link = ctx["services"].redis
         self._send = self._link._send
         self._left = 0
         self._task: asyncio.Task[int] | None = None
@@ -171,10 +171,10 @@ class CutOff:
             self._task.cancel()
         self._send(*words, **more)
 
-    async def after(self, commands: int, chore: Chore, ctx: dict[str, Any]) -> bool:
+    async def after(self, commands: int, job: Job, ctx: dict[str, Any]) -> bool:
         """Whether it was through before."""
         self._left = commands
-        self._task = asyncio.ensure_future(chore(ctx))
+        self._task = asyncio.ensure_future(job(ctx))
         try:
             await self._task
         except asyncio.CancelledError:
@@ -193,7 +193,7 @@ async def test_a_cap_that_is_cut_off_at_any_step_goes_on_from_there(
     await town.write(town.people)
     later(monkeypatch, ctx)
     monkeypatch.setattr(modules.expire_mailboxes, "SCANNED", 100)
-    told, mailbox = set(), ctx["chores"].mailbox
+    told, mailbox = set(), ctx["services"].mailbox
     deposit = mailbox.deposit_receipt
 
     async def noted(sender: str, mobile: str, *what: Any) -> None:
@@ -236,7 +236,7 @@ async def test_whoever_walks_all_who_are_connected_goes_on_where_the_last_run_st
     monkeypatch.setattr(modules.reclaim_mailboxes, "Budget", OneStep)
     seen: list[str] = []
 
-    async def look(_chores: Any, mobile: str) -> int:
+    async def look(_services: Any, mobile: str) -> int:
         seen.append(mobile)
         return 0
 

@@ -25,7 +25,7 @@ async def sweep(ctx: dict[str, Any]) -> int:
 
 async def ends(ctx: dict[str, Any]) -> list[tuple[str, str, str]]:
     """The disconnects written down."""
-    await ctx["chores"].events.flush()
+    await ctx["services"].events.flush()
     return [(e.mobile_no, e.server_id, e.reason) for e in await SessionEvent.all() if e.kind == "disconnect"]
 
 

@@ -44,12 +44,12 @@ def cap() -> Callable[[Any, str], Awaitable[int]]:
 
 
 @dataclass
-class Chores:
-    """What ``cap`` asks of ``workers.jobs.Chores``."""
+class JobServices:
+    """What ``cap`` uses of ``workers.jobs.JobServices``."""
 
     settings: Settings
-    link: RedisClient
-    people: UserRecords
+    redis: RedisClient
+    users: UserRecords
     mailbox: Mailbox
     devices: Any
 
@@ -170,7 +170,7 @@ class Office:
         return days, int((self.clocks.time() - days * DAY) * 1000)
 
     async def cap(self, mobile: str, days: float) -> str:
-        """The chore of one person."""
+        """The job for one person."""
         settings = self.settings.model_copy(update={"mailbox_days": days, "device_days": 100_000})
-        await cap()(Chores(settings, self.link, self.people, self.mailbox, self.presence.devices), mobile)
+        await cap()(JobServices(settings, self.link, self.people, self.mailbox, self.presence.devices), mobile)
         return "capped"

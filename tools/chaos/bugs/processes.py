@@ -1,7 +1,7 @@
 """Bugs in what looks after the processes themselves."""
 
 import sys
-from typing import Any, Final
+from typing import Final
 
 from delivery.hub import Hub
 from server.watchdog import Watchdog
@@ -26,11 +26,7 @@ def feel_nothing() -> None:
 def wait_for_ever() -> None:
     """arq waits for a reply as long as it likes. Only its own process has the room in which that is bounded."""
     if (jobs := sys.modules.get("workers")) is not None:
-
-        async def unbound(*_: Any) -> None:
-            return
-
-        jobs.bound_waits = unbound  # type: ignore[attr-defined]
+        jobs.WorkerSettings.redis_pool.connection_pool.connection_kwargs["socket_timeout"] = None
 
 
 BUGS: Final = [
