@@ -78,6 +78,11 @@ def test_the_benchmark_sees_the_product_from_outside(path: Path) -> None:
     assert not roots(path.read_text()) & {"handlers", "workers", "delivery", "server", "tests", "pytest"}
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tools").rglob("*.py")), ids=name)
+def test_tools_never_import_tests(path: Path) -> None:
+    assert not roots(path.read_text()) & {"tests"}
+
+
 @pytest.mark.parametrize("path", PRODUCT, ids=name)
 def test_imports_are_absolute_and_plain(path: Path) -> None:
     assert not [each for each in imports(path.read_text()) if each.startswith((".", "?"))]

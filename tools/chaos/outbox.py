@@ -1,4 +1,4 @@
-"""What one person has to say, until it is answered: always the same messageId, and each conversation in order."""
+"""The chats of one client until they are answered: the same messageId each time, and each conversation in order."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Letter:
-    """A chat on its way to the server.
+class PendingChat:
+    """A chat that has no final answer yet. Times are monotonic seconds.
 
-    :param resting: monotonic seconds before which it is not tried again
+    :param not_before: it is not tried again before this time
     :param acknowledged: it got ``sent`` before
-    :param begun: monotonic seconds of the attempt that is under way; 0: none is
+    :param begun: when the current attempt began; 0: there is none
     """
 
     peer: str
@@ -19,73 +19,73 @@ class Letter:
     text: str
     digest: str
     attempts: int = 0
-    resting: float = 0.0
+    not_before: float = 0.0
     begun: float = 0.0
     acknowledged: bool = False
 
 
 @dataclass(slots=True)
 class Outbox:
-    """Per recipient a queue of which the first ``pipelined`` may be under way. With one, a chat begins only when the
-    one before it got ``sent``: the order I3 speaks of."""
+    """A queue for each recipient, of which the first ``pipelined`` chats may be under way. With one, a chat begins only
+    after the one before it got ``sent``: the order of I3."""
 
     pipelined: int = 1
-    _queues: dict[str, deque[Letter]] = field(default_factory=dict)
-    _by_id: dict[str, Letter] = field(default_factory=dict)
+    _queues: dict[str, deque[PendingChat]] = field(default_factory=dict)
+    _by_id: dict[str, PendingChat] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def put(self, letter: Letter) -> None:
-        """One more to be sent."""
-        self._queues.setdefault(letter.peer, deque()).append(letter)
-        self._by_id[letter.message_id] = letter
+    def put(self, chat: PendingChat) -> None:
+        """Queue a chat."""
+        self._queues.setdefault(chat.peer, deque()).append(chat)
+        self._by_id[chat.message_id] = chat
 
-    def ready(self, now: float) -> list[Letter]:
-        """Those whose turn it is, oldest first in each conversation."""
-        return [letter for letter in self._first() if not letter.begun and letter.resting <= now]
+    def ready(self, now: float) -> list[PendingChat]:
+        """The chats to be sent now, in the order of each conversation."""
+        return [chat for chat in self._first() if not chat.begun and chat.not_before <= now]
 
-    def begin(self, letter: Letter, now: float) -> None:
-        """It is being written to a socket."""
-        letter.attempts += 1
-        letter.begun = now
+    def begin(self, chat: PendingChat, now: float) -> None:
+        """The chat is being written to a socket."""
+        chat.attempts += 1
+        chat.begun = now
 
     @property
     def trying(self) -> bool:
-        """Whether anything was ever begun and is not answered yet."""
-        return any(letter.attempts for letter in self._first())
+        """Whether a chat was begun at least once and is not answered yet."""
+        return any(chat.attempts for chat in self._first())
 
-    def overdue(self, begun_before: float) -> list[Letter]:
-        """Under way since before this moment."""
-        return [letter for letter in self._first() if 0 < letter.begun <= begun_before]
+    def overdue(self, begun_before: float) -> list[PendingChat]:
+        """The chats whose attempt has been under way since before this time."""
+        return [chat for chat in self._first() if 0 < chat.begun <= begun_before]
 
-    def find(self, message_id: str) -> Letter | None:
-        """If it is not answered yet."""
+    def find(self, message_id: str) -> PendingChat | None:
+        """The chat, if it is not answered yet."""
         return self._by_id.get(message_id)
 
-    def answered(self, message_id: str) -> Letter | None:
-        """For good. None: it had been before."""
-        letter = self._by_id.pop(message_id, None)
-        if letter is not None:
-            queue = self._queues[letter.peer]
-            queue.remove(letter)
+    def answered(self, message_id: str) -> PendingChat | None:
+        """Remove a chat that has its final answer. None: it had one before."""
+        chat = self._by_id.pop(message_id, None)
+        if chat is not None:
+            queue = self._queues[chat.peer]
+            queue.remove(chat)
             if not queue:
-                del self._queues[letter.peer]
-        return letter
+                del self._queues[chat.peer]
+        return chat
 
-    def refused(self, message_id: str, resting: float) -> None:
-        """For now: it is tried again, not before ``resting``."""
-        if (letter := self._by_id.get(message_id)) is not None:
-            letter.begun, letter.resting = 0.0, resting
+    def refused(self, message_id: str, not_before: float) -> None:
+        """The chat was refused for now. It is tried again, but not before this time."""
+        if (chat := self._by_id.get(message_id)) is not None:
+            chat.begun, chat.not_before = 0.0, not_before
 
-    def again(self) -> None:
-        """Whatever was under way is lost or forgotten: everything begins once more."""
-        for letter in self._by_id.values():
-            letter.begun = 0.0
+    def restart(self) -> None:
+        """Every attempt that was under way is lost: all chats begin again."""
+        for chat in self._by_id.values():
+            chat.begun = 0.0
 
-    def _first(self) -> Iterator[Letter]:
+    def _first(self) -> Iterator[PendingChat]:
         for queue in self._queues.values():
-            for place, letter in enumerate(queue):
-                if place >= self.pipelined:
+            for index, chat in enumerate(queue):
+                if index >= self.pipelined:
                     break
-                yield letter
+                yield chat

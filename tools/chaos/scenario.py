@@ -15,8 +15,8 @@ from tools.chaos import probe
 from tools.chaos.checker import Limits, Report, check
 from tools.chaos.faults import Fault
 from tools.chaos.history import History, read
-from tools.chaos.population import Population
 from tools.chaos.stack import LEASE_SECONDS, Stack
+from tools.chaos.workload import Workload
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Times:
     """Seconds of talk before and after, patience at the end; how many people and chats a second.
 
     :param settle: seconds in which the stack must come back to base
-    :param often: how often people do what, where it differs from ``affairs.A_SECOND``
+    :param often: how often people do what, where it differs from ``activities.RATES``
     """
 
     before: float = 2.0
@@ -47,7 +47,7 @@ class Times:
     people: int = 50
     rate: float = 200.0
     settle: float = probe.BACK_SECONDS
-    often: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -116,19 +116,19 @@ class Scenario:
         """
         began, read_to = time.monotonic(), _sizes(self.stack)
         with History(self.path) as history:
-            population = self._population(history)
+            workload = self._workload(history)
             try:
                 async with asyncio.timeout(60):
-                    await population.begin()
-                await population.talk(self.times.before)
+                    await workload.start()
+                await workload.run(self.times.before)
                 await self._by_hand(self.stack.await_ready, GREEN_SECONDS)
                 base = await self._by_hand(probe.take, self.stack)
-                green = await self._break(population, history)
-                await population.talk(self.times.after)
-                await population.drain(self.times.drain)
+                green = await self._break(workload, history)
+                await workload.run(self.times.after)
+                await workload.drain(self.times.drain)
                 now, complaints = await self._by_hand(probe.settle, self.stack, self._allowed(base), self.times.settle)
             finally:
-                await population.end()
+                await workload.stop()
         report = await self._by_hand(lambda: check(read(self.path), limits=self.limits))
         complaints += [each for fault in self.faults for each in await self._by_hand(fault.after, self.stack)]
         complaints += errors(self.stack, read_to)
@@ -138,19 +138,19 @@ class Scenario:
         seconds = time.monotonic() - began
         return Outcome(self.name, self.seed, report, green, base, now, excuses, self.path, complaints, seconds)
 
-    def _population(self, history: History) -> Population:
-        times, often = self.times, dict(self.times.often)
+    def _workload(self, history: History) -> Workload:
+        times, rates = self.times, dict(self.times.rates)
         for fault in self.faults:
-            often.update(fault.often)
-        return Population(
-            history, self.stack.addresses, people=times.people, rate=times.rate, seed=self.seed, often=often
+            rates.update(fault.rates)
+        return Workload(
+            history, self.stack.addresses, people=times.people, rate=times.rate, seed=self.seed, rates=rates
         )
 
-    async def _break(self, population: Population, history: History) -> float:
+    async def _break(self, workload: Workload, history: History) -> float:
         """While people go on talking; the seconds until all was well again."""
         breaking = asyncio.create_task(self._strike_and_heal(history))
         while not breaking.done():
-            await population.talk(LOOK_SECONDS)
+            await workload.run(LOOK_SECONDS)
         return breaking.result()
 
     def _allowed(self, base: probe.Probe) -> probe.Probe:

@@ -21,9 +21,10 @@ from protocol.entries import Chat, Entry
 from protocol.errors import ApiError
 from settings import Settings
 from tests.delivery.models.clocks import KEY, Clocks
-from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran, RoughLink
+from tests.delivery.models.rough_link import NONE, Fault, Ran, RoughLink
 from tests.delivery.models.truth import Truth, look
 from tests.delivery.one_server import Row, make_settings
+from tools.chaos.breakages import Breakage
 
 T = TypeVar("T")
 DAY = 86_400

@@ -14,10 +14,11 @@ from protocol.errors import ApiError
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.deeds import FAULTS, PICK, deed
 from tests.delivery.models.lease_machine import LeaseMachine
-from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran
+from tests.delivery.models.rough_link import NONE, Fault, Ran
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Id, named, place
 from tests.delivery.one_server import ASHA, EVE, RAVI
+from tools.chaos.breakages import Breakage
 
 PAIRS = [(ASHA, RAVI), (EVE, RAVI), (ASHA, RAVI), (RAVI, ASHA), (EVE, ASHA)]
 """Who says something to whom."""

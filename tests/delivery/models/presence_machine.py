@@ -5,10 +5,11 @@ from hypothesis.stateful import invariant
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.deeds import FAULTS, deed
 from tests.delivery.models.lease_machine import LeaseMachine
-from tests.delivery.models.rough_link import NONE, Breakage, Fault
+from tests.delivery.models.rough_link import NONE, Fault
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Truth
 from tests.delivery.one_server import ASHA, EVE, RAVI
+from tools.chaos.breakages import Breakage
 
 
 class PresenceMachine(LeaseMachine):

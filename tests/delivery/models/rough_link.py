@@ -12,6 +12,7 @@ from delivery.scripts import Script
 from protocol.errors import ApiError
 from settings import Settings
 from tests.delivery.models.clocks import KEY, PRELUDE, Clocks
+from tools.chaos.breakages import Breakage
 
 
 class Fault(NamedTuple):
@@ -26,20 +27,6 @@ class Fault(NamedTuple):
 
 
 NONE: Final = Fault("none")
-
-
-@dataclass(frozen=True, slots=True)
-class Breakage:
-    """A script broken on purpose.
-
-    :param scripts: which ones
-    :param tap: Lua that sees each ``command`` with its arguments ``said`` and may answer in Redis' place
-    :param replace: (before, after) in the text instead
-    """
-
-    scripts: tuple[str, ...]
-    tap: str = ""
-    replace: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from delivery.presence import Holder
 from tests.delivery.models.clocks import START_MS, Clocks
 from tests.delivery.models.deeds import EVENTS, FARTHEST_MS, HOUR_MS, LEASE_MS, OFF, SEEDS, Deed, deed
 from tests.delivery.models.office import Office
-from tests.delivery.models.rough_link import NONE, Breakage, Fault, Ran
+from tests.delivery.models.rough_link import NONE, Fault, Ran
 from tests.delivery.models.shelf import Limits
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Truth
 from tests.delivery.one_server import everybody
+from tools.chaos.breakages import Breakage
 
 T = TypeVar("T")
 

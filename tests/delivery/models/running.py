@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.delivery.models.clocks import Clocks
-from tests.delivery.models.rough_link import Breakage
 from tests.delivery.models.rough_machine import RoughMachine
+from tools.chaos.breakages import Breakage
 
 STEPS: Final = 50
 LONG: Final = int(os.environ.get("MODEL_EXAMPLES", "0"))

@@ -3,10 +3,10 @@
 import pytest
 from redis.exceptions import ResponseError
 
-from tests.delivery.models.breakages import OF_MAILBOXES, OF_PRESENCE
 from tests.delivery.models.mailbox_machine import MailboxMachine
 from tests.delivery.models.presence_machine import PresenceMachine
 from tests.delivery.models.running import break_and_run
+from tools.chaos.breakages import OF_MAILBOXES, OF_PRESENCE
 
 MOST = 1000
 """Examples before a fault counts as missed; the first few find most."""

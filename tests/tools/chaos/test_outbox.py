@@ -1,25 +1,25 @@
 """The outbox repeats until it is answered, and keeps the order that I3 speaks of."""
 
-from tools.chaos.outbox import Letter, Outbox
+from tools.chaos.outbox import Outbox, PendingChat
 
 
 def filled(*names: str, pipelined: int = 1) -> Outbox:
     """``a1`` is the first letter to a."""
     box = Outbox(pipelined)
     for name in names:
-        box.put(Letter(name[0], name, "text", "digest"))
+        box.put(PendingChat(name[0], name, "text", "digest"))
     return box
 
 
 def ready(box: Outbox, now: float = 1.0) -> list[str]:
-    return [letter.message_id for letter in box.ready(now)]
+    return [chat.message_id for chat in box.ready(now)]
 
 
 def begin(box: Outbox, now: float = 1.0) -> list[str]:
     begun = box.ready(now)
-    for letter in begun:
-        box.begin(letter, now)
-    return [letter.message_id for letter in begun]
+    for chat in begun:
+        box.begin(chat, now)
+    return [chat.message_id for chat in begun]
 
 
 def test_the_next_to_the_same_person_waits_for_the_answer_others_do_not() -> None:
@@ -42,18 +42,18 @@ def test_some_have_several_under_way() -> None:
 def test_what_was_refused_rests_and_keeps_its_place() -> None:
     box = filled("a1", "a2")
     begin(box)
-    box.refused("a1", resting=5.0)
+    box.refused("a1", not_before=5.0)
     assert ready(box, 4.9) == []
     assert begin(box, 5.0) == ["a1"]
-    letter = box.find("a1")
-    assert letter is not None
-    assert letter.attempts == 2
+    chat = box.find("a1")
+    assert chat is not None
+    assert chat.attempts == 2
 
 
 def test_everything_under_way_begins_again_on_another_socket() -> None:
     box = filled("a1", "a2", "b1", pipelined=2)
     begin(box)
-    box.again()
+    box.restart()
     assert begin(box) == ["a1", "a2", "b1"]
 
 
@@ -62,7 +62,7 @@ def test_overdue_is_what_is_under_way_for_too_long() -> None:
     assert not box.trying
     assert box.overdue(9.0) == []
     begin(box, 2.0)
-    box.refused("b1", resting=0.0)
+    box.refused("b1", not_before=0.0)
     assert box.trying
-    assert [letter.message_id for letter in box.overdue(2.0)] == ["a1"]
+    assert [chat.message_id for chat in box.overdue(2.0)] == ["a1"]
     assert box.overdue(1.9) == []

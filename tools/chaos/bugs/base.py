@@ -7,6 +7,15 @@ from typing import Final
 SEED: Final = 1
 
 
+def replace(owner: type, name: str, value: object) -> None:
+    """Put ``value`` in the place of an attribute of a class.
+
+    :raises AttributeError: the class has none of this name
+    """
+    getattr(owner, name)
+    setattr(owner, name, value)
+
+
 @dataclass(frozen=True)
 class Scene:
     """A scenario that is short, and in which one bug shows.
@@ -16,7 +25,7 @@ class Scene:
     :param before: seconds of talk before the faults; ``after``: since all serves again
     :param drain: seconds in which everything must have arrived
     :param rate: chats a second of all ``people``
-    :param often: what they do how often a second, where it differs (per fifty people; ``affairs.A_SECOND``)
+    :param often: what they do how often a second, where it differs (per fifty people; ``activities.RATES``)
     :param window: the window that the product is given, and the checker told
     """
 
@@ -27,7 +36,7 @@ class Scene:
     drain: float = 6.0
     people: int = 30
     rate: float = 90.0
-    often: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
     window: int = 256
     seed: int = SEED
 

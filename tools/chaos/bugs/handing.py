@@ -16,7 +16,7 @@ from delivery.in_flight import Acked, Flights, Landed
 from delivery.presence import Holder
 from protocol.entries import Chat, Entry
 from protocol.errors import ApiError
-from tools.chaos.bugs.base import Bug, Scene
+from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, tap
 from tools.chaos.bugs.sending import AWAY, QUIET, SLOW_HEALING
 
@@ -43,7 +43,7 @@ def settle_first() -> None:
     def tell(self: Acks, under_way: Any, sender: str, chats: Sequence[Acked]) -> None:
         self._desk.spawn(wrongly(self, under_way, sender, chats))
 
-    Acks._tell = tell  # type: ignore[method-assign]
+    replace(Acks, "_tell", tell)
 
 
 def settle_on_writing() -> None:
@@ -56,7 +56,7 @@ def settle_on_writing() -> None:
             self._exit.spawn(self._mailbox.settle(self._holder.mobile, self._holder.device, landed))  # type: ignore[attr-defined]
         return say(self, entries, again=again)
 
-    Handover.say = saying  # type: ignore[method-assign]
+    replace(Handover, "say", saying)
 
 
 def confirm_on_writing() -> None:
@@ -65,7 +65,7 @@ def confirm_on_writing() -> None:
     def expect(self: Confirmations, receipts: Sequence[str]) -> None:
         self._acks.delivered(receipts)
 
-    Confirmations.expect = expect  # type: ignore[method-assign]
+    replace(Confirmations, "expect", expect)
 
 
 def forget_pending() -> None:
@@ -74,22 +74,22 @@ def forget_pending() -> None:
     def doubt(self: Carrier) -> None:
         self._cursor, self._more = None, True
 
-    Carrier._doubt = doubt  # type: ignore[method-assign]
+    replace(Carrier, "_doubt", doubt)
 
 
 def no_window() -> None:
     """There is always room."""
-    Flights.room = property(lambda self: self.window)  # type: ignore[assignment, method-assign]
+    replace(Flights, "room", property(lambda self: self.window))
 
 
 def no_gap() -> None:
     """Who subscribes anew believes to have missed nothing."""
-    Hub.ring_all = lambda _self: None  # type: ignore[method-assign]
+    replace(Hub, "ring_all", lambda _self: None)
 
 
 def send_once() -> None:
     """What is not acked is never overdue."""
-    Flights.overdue = lambda *_: []  # type: ignore[method-assign]
+    replace(Flights, "overdue", lambda *_: [])
 
 
 def never_park() -> None:
@@ -100,7 +100,7 @@ def never_park() -> None:
         if carrier is not None:  # gone when the connection has ended
             asyncio.get_running_loop().call_later(0.02, carrier._look)
 
-    Handover._fail = fail  # type: ignore[method-assign]
+    replace(Handover, "_fail", fail)
 
 
 def believe_acks() -> None:
@@ -120,7 +120,7 @@ def believe_acks() -> None:
             return []
         return one(self, part)
 
-    Inbound._one = believing  # type: ignore[method-assign]
+    replace(Inbound, "_one", believing)
 
 
 REQUEUE: Final = """
@@ -134,7 +134,7 @@ REQUEUE: Final = """
       end
       return {reply[1], {}}
     end"""
-RESTLESS: Final = Scene(before=6.0, rate=120.0, often={"cut": 12.0, "switch": 12.0, "vanish": 6.0})
+RESTLESS: Final = Scene(before=6.0, rate=120.0, rates={"cut": 12.0, "switch": 12.0, "vanish": 6.0})
 
 BUGS: Final = [
     Bug(
@@ -172,13 +172,13 @@ BUGS: Final = [
         "no-window",
         "Everything that waits is sent at once, however little is acked.",
         *("I14", "unacknowledged on connection", no_window),
-        Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, often={"tunnel": 6.0}),
+        Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, rates={"lose_signal": 6.0}),
     ),
     Bug(
         "gap-ignored",
         "A server that was cut off from its bell subscribes anew, and does not look into the mailboxes.",
         *("I1", "never arrived", no_gap),
-        Scene(("cut-pubsub",), before=1.0, people=40, rate=20.0, knobs=SLOW_HEALING, often=QUIET),
+        Scene(("cut-pubsub",), before=1.0, people=40, rate=20.0, knobs=SLOW_HEALING, rates=QUIET),
     ),
     Bug(
         "redelivery-forgotten",

@@ -52,7 +52,7 @@ def profile(bug: Bug, *, sound: bool) -> Profile:
 
 def times(scene: Scene, *, sound: bool) -> Times:
     """As a scenario takes them; the sound product gets the patience it always has."""
-    few = Times(scene.before, scene.after, scene.drain, scene.people, scene.rate, SETTLE_SECONDS, scene.often)
+    few = Times(scene.before, scene.after, scene.drain, scene.people, scene.rate, SETTLE_SECONDS, scene.rates)
     return replace(few, drain=Times.drain, settle=Times.settle) if sound else few
 
 

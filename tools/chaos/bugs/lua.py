@@ -6,7 +6,7 @@ from typing import Final
 
 from delivery import scripts
 from delivery.scripts import Script
-from tests.delivery.models.rough_link import Breakage
+from tools.chaos.breakages import Breakage
 
 PRELUDE: Final = """
 local plain = redis

@@ -12,8 +12,8 @@ from delivery.presence import Claimed
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
 from server.websocket.accepted_socket import AcceptedSocket
-from tests.delivery.models.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
-from tools.chaos.bugs.base import Bug, Scene
+from tools.chaos.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
+from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, tap
 
 STALE_SECONDS: Final = 5.0
@@ -21,18 +21,18 @@ STALE_SECONDS: Final = 5.0
 
 def tcp_is_life() -> None:
     """A socket that stands is alive: the heartbeat is content, and the lease is carried on."""
-    AcceptedSocket.take_activity = lambda _self: True  # type: ignore[method-assign]
+    replace(AcceptedSocket, "take_activity", lambda _self: True)
 
     def due(self: Lease, now: float) -> bool:
         self.sign_of_life()
         return now - self._renewed >= self._early
 
-    Lease.due = due  # type: ignore[method-assign]
+    replace(Lease, "due", due)
 
 
 def keep_sockets() -> None:
     """A session that is logged out keeps its sockets."""
-    Hub.close_session = lambda *_args, **_more: None  # type: ignore[method-assign]
+    replace(Hub, "close_session", lambda *_args, **_more: None)
 
 
 def keep_quiet() -> None:
@@ -42,7 +42,7 @@ def keep_quiet() -> None:
     async def silently(self: Connection, claimed: Claimed, **_more: bool) -> None:
         await reclaimed(self, claimed, storage_lost=False)
 
-    Connection.reclaimed = silently  # type: ignore[method-assign]
+    replace(Connection, "reclaimed", silently)
 
 
 def load_no_blocks() -> None:
@@ -53,7 +53,7 @@ def load_no_blocks() -> None:
         await load(self, mobile)
         await self._link.command("DEL", self.keys(mobile).blocks)
 
-    UserRecords.load = openly  # type: ignore[method-assign]
+    replace(UserRecords, "load", openly)
 
 
 def ask_blocks_before() -> None:
@@ -87,34 +87,34 @@ def ask_blocks_before() -> None:
         else:
             self._hub.spawn(_later(go, self, sender, to, chats, then))
 
-    Messenger.send_soon = asking  # type: ignore[method-assign]
+    replace(Messenger, "send_soon", asking)
 
 
 async def _later(work: Callable[..., None], *args: Any) -> None:
     work(*args)  # never before the caller has returned
 
 
-BLOCKING: Final = {"block": 20.0, "log_out": 0.0, "vanish": 0.0, "tunnel": 0.0}
+BLOCKING: Final = {"block": 20.0, "log_out": 0.0, "vanish": 0.0, "lose_signal": 0.0}
 
 BUGS: Final = [
     Bug(
         "release-unfenced",
         "A connection that ends releases its device's lease without looking whether a newer one holds it.",
         *("I6", "not shown online", broken(OF_PRESENCE["anybody releases"])),
-        Scene(("delay-pubsub",), before=3.0, often={"switch": 12.0, "look": 80.0}),
+        Scene(("delay-pubsub",), before=3.0, rates={"switch": 12.0, "look_up": 80.0}),
         quick=True,
     ),
     Bug(
         "tcp-is-life",
         "A lease is carried on for as long as TCP stands, without a sign of life.",
         *("I6", "was shown online, without a connection", tcp_is_life),
-        Scene(before=10.0, often={"tunnel": 6.0, "look": 30.0}),
+        Scene(before=10.0, rates={"lose_signal": 6.0, "look_up": 30.0}),
     ),
     Bug(
         "logout-keeps-sockets",
         "A logout ends the session and leaves its sockets open.",
         *("I9", "logged out of session", keep_sockets),
-        Scene(before=3.0, drain=1.0, often={"log_out": 4.0}),
+        Scene(before=3.0, drain=1.0, rates={"log_out": 4.0}),
     ),
     Bug(
         "epoch-untold",
@@ -126,13 +126,13 @@ BUGS: Final = [
         "blocks-stale",
         "Whether a block stands is asked before the chat is stored, and remembered for five seconds.",
         *("I5", "was sent after the block was answered, and arrived", ask_blocks_before),
-        Scene(before=8.0, people=150, rate=400.0, often=BLOCKING),
+        Scene(before=8.0, people=150, rate=400.0, rates=BLOCKING),
     ),
     Bug(
         "blocks-fail-open",
         "When Redis has forgotten a person, he is loaded without his blocks.",
         *("I5", "was sent after the block was answered, and arrived", load_no_blocks),
-        Scene(("flushall",), before=3.0, after=4.0, people=150, rate=400.0, often=BLOCKING),
+        Scene(("flushall",), before=3.0, after=4.0, people=150, rate=400.0, rates=BLOCKING),
     ),
     Bug(
         "expiry-untold",

@@ -5,12 +5,12 @@ from typing import Final
 
 from delivery.hub import Hub
 from server.watchdog import Watchdog
-from tools.chaos.bugs.base import Bug, Scene
+from tools.chaos.bugs.base import Bug, Scene, replace
 
 
 def replace_nobody() -> None:
     """A dead worker stays dead."""
-    Watchdog.look = lambda _self: None  # type: ignore[method-assign]
+    replace(Watchdog, "look", lambda _self: None)
 
 
 def feel_nothing() -> None:
@@ -20,7 +20,7 @@ def feel_nothing() -> None:
     def without_end(self: Hub, _lease_seconds: float, *rest: float) -> None:
         begin(self, float("inf"), *rest)
 
-    Hub.__init__ = without_end  # type: ignore[method-assign]
+    replace(Hub, "__init__", without_end)
 
 
 def wait_for_ever() -> None:

@@ -15,13 +15,13 @@ from delivery.messenger import Messenger
 from delivery.notifications import notify_command
 from delivery.redis.client import RedisClient
 from protocol.errors import ApiError
-from tests.delivery.models.breakages import OF_MAILBOXES
-from tools.chaos.bugs.base import Bug, Scene
+from tools.chaos.breakages import OF_MAILBOXES
+from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, instead, tap
 
 SLOW_HEALING: Final = {"PING_SECONDS": "30", "LEASE_SECONDS": "60", "RECLAIM_SECONDS": "60"}
 """A lost ring is made up for by renewals and by a job, within seconds: so that it shows, they come late."""
-QUIET: Final = {"vanish": 0.0, "tunnel": 0.0, "switch": 0.0, "cut": 0.0, "log_out": 0.0, "block": 0.0}
+QUIET: Final = {"vanish": 0.0, "lose_signal": 0.0, "switch": 0.0, "cut": 0.0, "log_out": 0.0, "block": 0.0}
 
 
 def believe_from() -> None:
@@ -34,7 +34,7 @@ def believe_from() -> None:
             self._sends._sender = said.get("from") or self._mobile
         return one(self, part)
 
-    Inbound._one = believing  # type: ignore[method-assign]
+    replace(Inbound, "_one", believing)
 
 
 def answer_early() -> None:
@@ -48,8 +48,8 @@ def answer_early() -> None:
             self._desk.say(answers(self, to, chats, stream_ids))
         go_on(self, to)
 
-    Sends._go_on = answering  # type: ignore[method-assign]
-    Sends._answers = lambda *_: []  # type: ignore[method-assign]
+    replace(Sends, "_go_on", answering)
+    replace(Sends, "_answers", lambda *_: [])
 
 
 def race() -> None:
@@ -70,7 +70,7 @@ def race() -> None:
         self.characters += len(message)
         self._desk.spawn(alone(self, to, (message_id, message)))
 
-    Sends.put = put  # type: ignore[method-assign]
+    replace(Sends, "put", put)
 
 
 def ring_first() -> None:
@@ -96,7 +96,7 @@ def ring_first() -> None:
     def send_soon(self: Messenger, *what: Any) -> None:
         self._hub.spawn(ring_and_store(self, *what))
 
-    Messenger.send_soon = send_soon  # type: ignore[method-assign]
+    replace(Messenger, "send_soon", send_soon)
 
 
 def give_sources_once() -> None:
@@ -111,7 +111,7 @@ def give_sources_once() -> None:
             given.add(asked.script.sha)
         heard(self, reply)
 
-    RedisClient._handle_reply = hearing  # type: ignore[method-assign]
+    replace(RedisClient, "_handle_reply", hearing)
 
 
 def _trimming(most: int) -> str:
@@ -130,7 +130,7 @@ MAKE_ROOM: Final = """
     redis.call('XTRIM', mailbox, 'MAXLEN', chats)
   end
 """
-AWAY: Final = Scene(before=8.0, rate=120.0, often={"tunnel": 2.5})
+AWAY: Final = Scene(before=8.0, rate=120.0, rates={"lose_signal": 2.5})
 
 BUGS: Final = [
     Bug(
@@ -149,26 +149,26 @@ BUGS: Final = [
         "order-raced",
         "Chats of one connection to one person are stored at once, not one after the other.",
         *("I3", "on one connection", race),
-        Scene(before=4.0, rate=30.0, often={"burst": 16.0}),
+        Scene(before=4.0, rate=30.0, rates={"burst": 16.0}),
     ),
     Bug(
         "ring-first",
         "The recipient's server is rung before the chat is stored, and finds nothing.",
         *("I1", "never arrived", ring_first),
-        Scene(before=4.0, people=40, rate=25.0, knobs=SLOW_HEALING, often=QUIET),
+        Scene(before=4.0, people=40, rate=25.0, knobs=SLOW_HEALING, rates=QUIET),
     ),
     Bug(
         "dedupe-forgotten",
         "A repeated chat is stored again: nobody looks for its record.",
         *("I2", "got another answer", broken(OF_MAILBOXES["a send does not look for a record"])),
-        Scene(before=3.0, often={"repeat": 12.0, "cut": 3.0}),
+        Scene(before=3.0, rates={"repeat": 12.0, "cut": 3.0}),
         quick=True,
     ),
     Bug(
         "records-leave",
         "The record of a chat leaves the mailbox with it: a later repetition is a new chat.",
         *("I2", "got another answer", broken(OF_MAILBOXES["a settled chat takes the records along"])),
-        Scene(before=3.0, often={"repeat": 4.0}),
+        Scene(before=3.0, rates={"repeat": 4.0}),
     ),
     Bug(
         "mailbox-trimmed",
@@ -180,13 +180,13 @@ BUGS: Final = [
         "cap-drops",
         "A full mailbox drops its oldest chat instead of refusing the newest.",
         *("I1", "never arrived", broken(instead("store_chats", LOOK, LOOK + MAKE_ROOM))),
-        Scene(before=8.0, rate=120.0, knobs={"MAILBOX_LIMIT": "12"}, often={"tunnel": 2.5}),
+        Scene(before=8.0, rate=120.0, knobs={"MAILBOX_LIMIT": "12"}, rates={"lose_signal": 2.5}),
     ),
     Bug(
         "counters-stay",
         "What leaves a mailbox is not counted down: it is full for ever.",
         *("I11", "sent without success", broken(OF_MAILBOXES["counters are not lowered"])),
-        Scene(before=4.0, drain=10.0, rate=150.0, knobs={"MAILBOX_LIMIT": "12"}, often=QUIET),
+        Scene(before=4.0, drain=10.0, rate=150.0, knobs={"MAILBOX_LIMIT": "12"}, rates=QUIET),
     ),
     Bug(
         "noscript",

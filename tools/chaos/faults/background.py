@@ -91,7 +91,7 @@ class Expiry(Fault):
     touches, seconds = BACKGROUND, 0.0
     profile = Profile(knobs=(("MAILBOX_DAYS", f"{5 / 86_400:.8f}"),))
     outage_limit = 5.0
-    often: ClassVar[Mapping[str, float]] = {"vanish": 0.0, "tunnel": 0.0, "log_out": 0.0}
+    rates: ClassVar[Mapping[str, float]] = {"vanish": 0.0, "lose_signal": 0.0, "log_out": 0.0}
     chats: ClassVar[Sequence[str]] = ("m-0", "m-1", "m-2")
 
     def prepare(self, stack: Stack) -> None:
@@ -102,14 +102,14 @@ class Expiry(Fault):
 
     async def _play(self, url: str, redis_url: str) -> list[list[str]]:
         asha, ravi = self._people
-        talk = await asha.open(url.replace("http", "ws", 1))
+        talk = await asha.connect(url.replace("http", "ws", 1))
         for message_id in self.chats:
-            await talk.chat(ravi, message_id)
+            await talk.send_chat(ravi, message_id)
         for _ in range(20):
             await asyncio.sleep(0.5)
             await _cap(redis_url)
-        ticks = [talk.ticks(message_id) for message_id in self.chats]
-        await talk.end()
+        ticks = [talk.receipts(message_id) for message_id in self.chats]
+        await talk.close()
         return ticks
 
     def heal(self, stack: Stack) -> None:

@@ -36,8 +36,8 @@ class Fault:
     """Seconds a send may take while it lasts; None: any."""
     answers: ClassVar[bool] = False
     """No server process is harmed: all of them answer within six seconds, if only to refuse."""
-    often: ClassVar[Mapping[str, float]] = {}
-    """What people do more or less often than usual in its scenario (``affairs.A_SECOND``)."""
+    rates: ClassVar[Mapping[str, float]] = {}
+    """What people do more or less often than usual in its scenario (``activities.RATES``)."""
     keeps: ClassVar[Mapping[str, int]] = {}
     """What need not come back to base (names of :class:`tools.chaos.probe.Probe`), and how much of it may stay."""
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import websockets
 
-from tests.support.people import Person, Talk, request, sign_up
 from tools.chaos.faults.base import TWICE_T, Fault
+from tools.chaos.scripted_client import ScriptedConnection, ScriptedUser, sign_up
 from tools.chaos.servers import ROOT
 from tools.chaos.stack import POISON, Profile, Stack
 
@@ -36,12 +36,12 @@ class Vanish(Fault):
         stack.front.heal()
 
 
-async def strangers(url: str, count: int) -> list[Person]:
+async def strangers(url: str, count: int) -> list[ScriptedUser]:
     """So many who have just signed up."""
     return [await sign_up(url) for _ in range(count)]
 
 
-async def _let_in(person: Person, ws_url: str) -> Talk:
+async def _let_in(person: ScriptedUser, ws_url: str) -> ScriptedConnection:
     """Connected, if need be after what else breaks is mended.
 
     :raises TimeoutError: not within 30 s
@@ -49,12 +49,12 @@ async def _let_in(person: Person, ws_url: str) -> Talk:
     async with asyncio.timeout(30):
         while True:
             try:
-                return await person.open(ws_url)
+                return await person.connect(ws_url)
             except (OSError, websockets.WebSocketException, AssertionError):  # the last: no first frame came
                 await asyncio.sleep(0.5)
 
 
-def upgrade(url: str, person: Person, receive_bytes: int) -> socket.socket:
+def upgrade(url: str, person: ScriptedUser, receive_bytes: int) -> socket.socket:
     """A socket that has asked for an upgrade, and has read nothing.
 
     :param receive_bytes: what the kernel may hold for it
@@ -97,13 +97,13 @@ class NeverRead(Fault):
     def _ws(self) -> str:
         return self._url.replace("http", "ws", 1)
 
-    async def _prepare(self) -> Person:
+    async def _prepare(self) -> ScriptedUser:
         deaf, self._talker = await sign_up(self._url), await sign_up(self._url)
-        talk = await self._talker.open(self._ws())
+        talk = await self._talker.connect(self._ws())
         for n in range(self.chats):
-            await talk.say(type="chat", to=deaf.mobile, messageId=f"m-{n}", message=f"{n} " + "x" * 8000)
+            await talk.send(type="chat", to=deaf.mobile, messageId=f"m-{n}", message=f"{n} " + "x" * 8000)
         await talk.wait_all(lambda frame: frame["type"] == "sent", self.chats, 30)
-        await talk.end()
+        await talk.close()
         return deaf
 
     def heal(self, stack: Stack) -> None:
@@ -124,14 +124,14 @@ class NeverRead(Fault):
         return True
 
     async def _read_all(self) -> None:
-        talk = await self._deaf.open(self._ws())
+        talk = await self._deaf.connect(self._ws())
         await talk.wait_all(lambda frame: frame["type"] == "chat", self.chats, 20)
         if [frame["messageId"] for frame in talk.chats()] != [f"m-{n}" for n in range(self.chats)]:
             self._complaints.append("what waited for who never read did not come whole and in order")
-        told = await self._talker.open(self._ws())  # his receipts must not wait for ever
+        told = await self._talker.connect(self._ws())  # his receipts must not wait for ever
         await asyncio.sleep(1)
-        await told.end()
-        await talk.end()
+        await told.close()
+        await talk.close()
 
     def after(self, stack: Stack) -> list[str]:
         return self._complaints
@@ -156,7 +156,7 @@ class Trickle(Fault):
         self._thread = threading.Thread(target=self._dawdle, args=(self._person,))
         self._thread.start()
 
-    def _dawdle(self, person: Person) -> None:
+    def _dawdle(self, person: ScriptedUser) -> None:
         words = iter(f"GET /?token={person.token} HTTP/1.1\r\nHost: localhost\r\nX-Long: ".encode() + b"x" * 4096)
         while not self._over.wait(0.2):
             byte = bytes([next(words)])
@@ -189,7 +189,7 @@ class Herd(Fault):
         tokens = stack.tokens(people)
         told = json.dumps({"tokens": tokens, "urls": [group.url for group in stack.groups]})
         done = subprocess.run(
-            [sys.executable, "-m", "tools.chaos.herd"],
+            [sys.executable, "-m", "tools.chaos.mass_reconnect"],
             cwd=ROOT,
             input=told,
             text=True,
@@ -221,13 +221,13 @@ class PoisonedChat(Fault):
         self._before = self._tries(stack)
         self._people = asyncio.run(self._poison(stack.groups[1].url))
 
-    async def _poison(self, url: str) -> list[Person]:
+    async def _poison(self, url: str) -> list[ScriptedUser]:
         asha, ravi = await strangers(url, 2)
-        talk = await asha.open(url.replace("http", "ws", 1))
+        talk = await asha.connect(url.replace("http", "ws", 1))
         for n, text in enumerate([f"{POISON} pill", "two", "three"]):
-            await talk.say(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=text)
+            await talk.send(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=text)
         await talk.wait_all(lambda frame: frame["type"] == "sent", 3)
-        await talk.end()
+        await talk.close()
         return [asha, ravi]
 
     def strike(self, stack: Stack) -> None:
@@ -243,14 +243,14 @@ class PoisonedChat(Fault):
         parked = "an entry is parked" in stack.groups[1].text() + stack.groups[0].text()
         if not parked:
             self._complaints.append("a poisoned chat was not parked")
-        await request(url, ravi, "POST", "/block-action/block", json={"blockedUserMobileNo": asha.mobile})
+        await ravi.request(url, "POST", "/block-action/block", json={"blockedUserMobileNo": asha.mobile})
         await self._connect(ravi, ws_url, 0.5)  # which drops what a blocked sender left
         await self._connect(asha, ws_url, 0.5)  # for the receipts of those behind it
 
-    async def _connect(self, person: Person, ws_url: str, seconds: float) -> Sequence[str]:
+    async def _connect(self, person: ScriptedUser, ws_url: str, seconds: float) -> Sequence[str]:
         talk = await _let_in(person, ws_url)
         await asyncio.sleep(seconds)
-        await talk.end()
+        await talk.close()
         return [str(frame["messageId"]) for frame in talk.chats()]
 
     def _tries(self, stack: Stack) -> int:

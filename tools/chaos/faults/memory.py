@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final, TypeVar
 import httpx
 import websockets
 
-from tests.support.people import Person, Talk, login, request, sign_up
 from tools.chaos.faults.base import Fault
+from tools.chaos.scripted_client import ScriptedConnection, ScriptedUser, log_in, sign_up
 from tools.chaos.stack import Stack
 
 T = TypeVar("T")
@@ -57,11 +57,11 @@ class OutOfMemory(Fault):
 
     async def _fill(self) -> None:
         self._asha, self._ravi, self._mina = [await sign_up(self._url) for _ in range(3)]
-        talk = await self._asha.open(self._ws_url)
+        talk = await self._asha.connect(self._ws_url)
         for n in range(self.chats):
-            await talk.say(type="chat", to=self._ravi.mobile, messageId=f"m-{n}", message=f"{n} " + "x" * 16_000)
+            await talk.send(type="chat", to=self._ravi.mobile, messageId=f"m-{n}", message=f"{n} " + "x" * 16_000)
         await talk.wait_all(lambda frame: frame["type"] == "sent", self.chats, 30)
-        await talk.end()
+        await talk.close()
 
     def strike(self, stack: Stack) -> None:
         with stack.client() as client:
@@ -105,18 +105,18 @@ class OutOfMemory(Fault):
         """A person who has chats waiting gets and acknowledges them, and is shown online; in each dialect a part."""
 
         async def read(v1: bool) -> None:
-            talk = await self._ravi.open(self._ws_url, v1)
+            talk = await self._ravi.connect(self._ws_url, v1)
             try:
                 await asyncio.sleep(0.2)
                 if v1:
                     await talk.wait(lambda frame: frame["type"] == "synced")
                 seen.update(frame["messageId"] for frame in talk.chats())
                 query = {"mobileNo": self._ravi.mobile}
-                answer = await request(self._url, self._mina, "GET", "/profile/lastseen", params=query)
+                answer = await self._mina.request(self._url, "GET", "/profile/lastseen", params=query)
                 assert answer.status_code == 200, answer.text
                 assert answer.json()["data"].get("lastSeen") == "online", "connected, and not shown online"
             finally:
-                await talk.end()
+                await talk.close()
 
         seen: set[str] = set()
         await _in_the_end("who has chats waiting cannot read them", lambda: read(False))
@@ -126,15 +126,15 @@ class OutOfMemory(Fault):
     async def _block_and_be_refused(self) -> None:
         async def block() -> None:
             body = {"blockedUserMobileNo": self._asha.mobile}
-            answer = await request(self._url, self._mina, "POST", "/block-action/block", json=body)
+            answer = await self._mina.request(self._url, "POST", "/block-action/block", json=body)
             assert answer.status_code == 200, answer.text
             query = {"mobileNo": self._asha.mobile}
-            answer = await request(self._url, self._mina, "DELETE", "/block-action/unblock", params=query)
+            answer = await self._mina.request(self._url, "DELETE", "/block-action/unblock", params=query)
             assert answer.status_code == 200, answer.text
 
         async def chat() -> None:
             async with self._opened(self._asha) as talk:
-                told = await talk.chat(self._mina, f"refused-{time.monotonic_ns()}")
+                told = await talk.send_chat(self._mina, f"refused-{time.monotonic_ns()}")
                 taken.append(told["type"] == "sent")
                 assert told.get("code") == "storage_full", told
 
@@ -145,21 +145,21 @@ class OutOfMemory(Fault):
 
     async def _log_in_and_out(self) -> None:
         async def ticket() -> None:
-            answer = await request(self._url, self._mina, "POST", "/v1/tickets")
+            answer = await self._mina.request(self._url, "POST", "/v1/tickets")
             assert answer.status_code == 200, answer.text
             url = f"{self._ws_url}/?ticket={answer.json()['ticket']}"
             async with websockets.connect(url, subprotocols=[websockets.Subprotocol("wm.v1")]) as socket:
                 assert "hello" in str(await asyncio.wait_for(socket.recv(), 5))
 
-        async def enter() -> Person:
-            return Person(self._mina.mobile, await login(self._url, self._mina.mobile, "laptop"), "Mina")
+        async def enter() -> ScriptedUser:
+            return ScriptedUser(self._mina.mobile, await log_in(self._url, self._mina.mobile, "laptop"))
 
         async def leave() -> None:
-            answer = await request(self._url, laptop, "POST", "/auth/logout")
+            answer = await laptop.request(self._url, "POST", "/auth/logout")
             assert answer.status_code == 200, answer.text
 
         async def is_out() -> None:
-            answer = await request(self._url, laptop, "GET", "/block-action/list")
+            answer = await laptop.request(self._url, "GET", "/block-action/list")
             assert answer.status_code == 401, f"the token of a logout still works: {answer.status_code}"
 
         await _in_the_end("nobody gets in with a ticket", ticket)
@@ -175,7 +175,7 @@ class OutOfMemory(Fault):
         async def again() -> None:
             async with self._opened(self._asha) as asha, self._opened(self._ravi) as ravi:
                 message_id = f"again-{time.monotonic_ns()}"
-                assert (await asha.chat(self._ravi, message_id))["type"] == "sent"
+                assert (await asha.send_chat(self._ravi, message_id))["type"] == "sent"
                 await ravi.wait(lambda frame: frame["type"] == "chat" and frame["messageId"] == message_id)
                 await asha.wait(lambda frame: frame["type"] == "ack" and message_id in str(frame))
 
@@ -184,14 +184,14 @@ class OutOfMemory(Fault):
         assert not missing, f"read with Redis' memory full, and never told: {sorted(missing)}"
 
     @asynccontextmanager
-    async def _opened(self, person: Person) -> AsyncIterator[Talk]:
+    async def _opened(self, person: ScriptedUser) -> AsyncIterator[ScriptedConnection]:
         """Somebody's connection, closed at the end. What it was told of receipts it has acknowledged: that is kept."""
-        talk = await person.open(self._ws_url)
+        talk = await person.connect(self._ws_url)
         try:
             yield talk
         finally:
-            await talk.end()
-            self._told.update(talk.delivered())
+            await talk.close()
+            self._told.update(talk.receipted())
 
 
 FAULTS: list[type[Fault]] = [OutOfMemory]

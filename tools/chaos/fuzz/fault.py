@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Final
 from tools.chaos import probe
 from tools.chaos.faults import Fault
 from tools.chaos.fuzz.mutations import CANARY, Mutator
+from tools.chaos.fuzz.raw_client import acknowledge_all
 from tools.chaos.fuzz.tally import Tally
-from tools.chaos.fuzz.tidy import tidy
 from tools.chaos.fuzz.visits import VISITORS, Visitor
 from tools.chaos.history import read
 from tools.chaos.stack import Profile, Stack
@@ -120,19 +120,19 @@ class Fuzz(Fault):
             )
             for n in range(VISITORS)
         ]
-        lives = [asyncio.ensure_future(visitor.live()) for visitor in visitors]
+        tasks = [asyncio.ensure_future(visitor.run_forever()) for visitor in visitors]
         until = time.monotonic() + seconds
         while time.monotonic() < until and stack.groups[0].alive():  # a campaign that was stopped ends it
             foreign = await asyncio.to_thread(self._watch, stack, set(mobiles))
-            for visitor, life in zip(visitors, lives, strict=True):
+            for visitor, task in zip(visitors, tasks, strict=True):
                 visitor.mutator.foreign = foreign
-                if life.done():
-                    life.result()
+                if task.done():
+                    task.result()
             await asyncio.sleep(1)
-        for life in lives:
-            life.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
-        await tidy(stack.groups[1].port, self._secrets)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await acknowledge_all(stack.groups[1].port, self._secrets)
 
     def _watch(self, stack: Stack, ours: set[str]) -> list[tuple[str, str]]:
         """Note the most that each worker takes; numbers and entries of people who are not ours."""
@@ -147,7 +147,7 @@ class Fuzz(Fault):
         """What was said that should not have been, what is not back to base, what stands in the logs."""
         latency = self._latency(stack)
         found = {"fuzz": self.tally.figures(), **self._figures, "seconds_of_people": latency}
-        self.say(json.dumps(found, indent=1))
+        type(self).say(json.dumps(found, indent=1))
         wrong = [f"{count} times: {sentence}" for sentence, count in self.tally.wrong.items()]
         if latency.get("during", {}).get("p99", 0.0) > SLOWEST_SECONDS:
             wrong.append(f"people waited: {latency}")

@@ -1,9 +1,26 @@
-"""Faults put into the scripts on purpose. Most are taps, which outlive a script's rewriting; a replaced text that is
-not there any more is an error, never a fault that nobody misses."""
+"""Ways to break the Lua scripts on purpose. The models (tests/delivery/models) must find each of them.
 
+Most are taps, which work however a script is written. A replacement whose text is not in the script is an error, so
+that a breakage cannot stop breaking anything unnoticed.
+"""
+
+from dataclasses import dataclass
 from typing import Final
 
-from tests.delivery.models.rough_link import Breakage
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """A change of one or more scripts.
+
+    :param scripts: the names of the scripts
+    :param tap: Lua that sees each ``command`` with its arguments ``said`` and may answer in Redis' place
+    :param replace: (before, after) in the text instead
+    """
+
+    scripts: tuple[str, ...]
+    tap: str = ""
+    replace: tuple[str, str] | None = None
+
 
 REMOVAL: Final = ("settle", "fetch", "mark_read", "expire", "forget_device")
 NO_COUNTING_DOWN: Final = """

@@ -7,7 +7,7 @@ import psutil  # type: ignore[import-untyped]
 from tests.support.stack import Stack
 from tools.chaos.checker import Limits, check
 from tools.chaos.history import History, read
-from tools.chaos.population import Population
+from tools.chaos.workload import Workload
 
 FAST = {
     "PING_SECONDS": "1",
@@ -25,23 +25,23 @@ async def test_ten_people_talk_while_a_worker_is_killed(stack: Stack, tmp_path: 
     group = stack.start(workers=2, **FAST)
     stack.worker(**FAST)
     with History(tmp_path / "history.jsonl") as history:
-        population = Population(history, [group.url], people=10, rate=60, seed=7)
+        workload = Workload(history, [group.url], people=10, rate=60, seed=7)
         try:
-            await population.begin()
-            await population.talk(2)
+            await workload.start()
+            await workload.run(2)
             history.record("fault start", fault=FAULT, outage_limit=5.0)
             group.kill_worker(max(group.pids, key=_sockets))
-            await population.talk(2)
+            await workload.run(2)
             history.record("fault end", fault=FAULT)
-            assert await population.drain(30)
+            assert await workload.drain(30)
         finally:
-            await population.end()
+            await workload.stop()
     report = check(read(history.path), limits=Limits(lease=3))
     assert report.ok, str(report)
-    figures = population.figures()
-    assert report.sent == figures["begun"] > 150
-    assert report.acknowledged == figures["acknowledged"] == report.sent
-    assert figures["delivered"] == report.acknowledged - report.withheld
+    counts = workload.counts()
+    assert report.sent == counts["begun"] > 150
+    assert report.acknowledged == counts["acknowledged"] == report.sent
+    assert counts["delivered"] == report.acknowledged - report.withheld
     assert _sockets_lost(history.path) > 0
 
 

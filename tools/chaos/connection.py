@@ -1,4 +1,4 @@
-"""One socket of a chaos client: opened, read and written until it ends, whatever happens to the other side."""
+"""One socket of a client: opened, read and written until it ends, whatever happens to the other side."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,16 @@ from tools.chaos.frames import V1, Frame, ServerFrame, decode, encode
 
 OPEN_SECONDS: Final = 5.0
 """For the upgrade, and again for the first frame."""
-LAST_WORDS: Final = 0.05
-"""Seconds in which a client hears what had come when it left its socket."""
+DRAIN_SECONDS: Final = 0.05
+"""For so long a client still handles what has arrived when it abandons its socket."""
 PING_SECONDS: Final = 5.0
 """A socket whose other side does not answer a ping for so long is half open."""
 
 
-class NoLine(Exception):
-    """A socket did not come about.
+class ConnectFailed(Exception):
+    """A socket was not opened.
 
-    :param status: of the HTTP answer; 0: there was none
+    :param status: of the HTTP response, or the close code before the first frame; 0: there was none
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -30,15 +30,15 @@ class NoLine(Exception):
         self.reason = reason
 
 
-class Line:
+class Connection:
     """An open socket.
 
-    :param outgoing: asked for frames to write, each time it was woken
+    :param outgoing: called for the frames to write, each time after :meth:`wake`
     """
 
     def __init__(self, socket: ClientConnection, dialect: str, outgoing: Callable[[], Sequence[Frame]]) -> None:
         self._socket, self._dialect, self._outgoing = socket, dialect, outgoing
-        self._news = asyncio.Event()
+        self._woken = asyncio.Event()
         self._reading: asyncio.Task[tuple[int, str]] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
@@ -46,34 +46,35 @@ class Line:
 
     def wake(self) -> None:
         """There may be something to write."""
-        self._news.set()
+        self._woken.set()
 
     def abort(self) -> None:
-        """Leave without a goodbye."""
+        """End the socket without a close frame."""
         self._socket.transport.abort()
 
     def abandon(self, seconds: float) -> None:
-        """Leave the socket as a phone that changes its network; it ends so much later, and until then nobody reads it.
+        """Leave the socket as a phone does that changes its network: it ends after ``seconds``, and until then nobody
+        reads it.
 
-        Nobody at all: a library that went on answering pings would tell the server that the frames before them had
-        arrived. What it has taken in already is still heard.
+        The library must not read it either: a pong would tell the server that the frames before its ping had arrived.
+        What was read before is still handled.
         """
         if self._reading is not None and not self._abandoned:
             self._abandoned = True
             self._socket.transport.pause_reading()
             loop = asyncio.get_running_loop()
-            self._leaving = loop.call_later(LAST_WORDS, self._reading.cancel)
-            loop.call_later(LAST_WORDS + seconds, self.abort)
+            self._leaving = loop.call_later(DRAIN_SECONDS, self._reading.cancel)
+            loop.call_later(DRAIN_SECONDS + seconds, self.abort)
 
     def begin_writing(self) -> None:
-        """Write what there is, before the server has said anything."""
-        self._news.set()
+        """Write what there is, before the server's first frame."""
+        self._woken.set()
         self._writing = asyncio.create_task(self._write())
 
-    async def welcome(self) -> list[ServerFrame]:
-        """The first frames.
+    async def first_frames(self) -> list[ServerFrame]:
+        """The frames of the first message.
 
-        :raises NoLine: they did not come
+        :raises ConnectFailed: none arrived
         """
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -82,11 +83,11 @@ class Line:
             self.abort()
             if self._writing is not None:
                 self._writing.cancel()
-            raise NoLine(self._socket.close_code or 0, "no first frame") from None
+            raise ConnectFailed(self._socket.close_code or 0, "no first frame") from None
 
-    async def run(self, heard: Callable[[Sequence[ServerFrame]], None]) -> tuple[int, str]:
-        """Read and write until the socket ends, or is abandoned; the close code and its reason."""
-        self._reading = asyncio.create_task(self._read(heard))
+    async def run(self, on_frames: Callable[[Sequence[ServerFrame]], None]) -> tuple[int, str]:
+        """Read and write until the socket ends or is abandoned; the close code and its reason."""
+        self._reading = asyncio.create_task(self._read(on_frames))
         writing = self._writing or asyncio.create_task(self._write())
         try:
             await asyncio.wait([self._reading])
@@ -102,12 +103,12 @@ class Line:
             if not writing.cancelled():
                 writing.result()
 
-    async def _read(self, heard: Callable[[Sequence[ServerFrame]], None]) -> tuple[int, str]:
-        # A task of its own, for it is cancelled to abandon the socket: the person's own would be hit by that at
-        # whatever he does next, when the socket ends in the same moment.
+    async def _read(self, on_frames: Callable[[Sequence[ServerFrame]], None]) -> tuple[int, str]:
+        # A task of its own, because abandoning cancels it: if the socket ended in the same moment, a cancellation of
+        # the client's task would hit whatever the client does next.
         try:
             while True:
-                heard(decode(await self._socket.recv()))
+                on_frames(decode(await self._socket.recv()))
         except websockets.ConnectionClosed as closed:
             frame = closed.rcvd
             return (frame.code, frame.reason) if frame else (1006, "")
@@ -115,17 +116,17 @@ class Line:
     async def _write(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:
-                await self._news.wait()
-                self._news.clear()
+                await self._woken.wait()
+                self._woken.clear()
                 for message in encode(self._dialect, self._outgoing()):
                     await self._socket.send(message)
 
 
-async def open_line(url: str, token: str, dialect: str, outgoing: Callable[[], Sequence[Frame]]) -> Line:
-    """Connect.
+async def open_connection(url: str, token: str, dialect: str, outgoing: Callable[[], Sequence[Frame]]) -> Connection:
+    """Open a socket.
 
     :param url: ``http://host:port``
-    :raises NoLine: it did not come about
+    :raises ConnectFailed: it was not opened
     """
     subprotocols = [websockets.Subprotocol(V1)] if dialect == V1 else None
     try:
@@ -140,7 +141,7 @@ async def open_line(url: str, token: str, dialect: str, outgoing: Callable[[], S
             proxy=None,
         )
     except websockets.InvalidStatus as refused:
-        raise NoLine(refused.response.status_code, "refused") from None
+        raise ConnectFailed(refused.response.status_code, "refused") from None
     except (OSError, EOFError, websockets.WebSocketException) as error:
-        raise NoLine(0, type(error).__name__) from None
-    return Line(socket, dialect, outgoing)
+        raise ConnectFailed(0, type(error).__name__) from None
+    return Connection(socket, dialect, outgoing)
