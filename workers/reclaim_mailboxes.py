@@ -42,7 +42,7 @@ async def _report_dead_letters(services: JobServices, mobile: str) -> int:
         if int(count) >= services.settings.park_after:
             dead_letters += 1
             logger.error(
-                "an entry is a dead letter: our own code failed on it repeatedly",
+                "an entry is a dead letter",
                 mobile=mobile,
                 stream_id=stream_id.decode(),
                 failures=int(count),

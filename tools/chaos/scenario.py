@@ -26,7 +26,7 @@ LOOK_SECONDS: Final = 0.1
 LIMITS: Final = Limits(lease=LEASE_SECONDS, heal=GREEN_SECONDS)
 EXPECTED_ERRORS: Final = (
     *("worker died", "the manager is gone", "this process stood still for longer than a lease"),
-    *("an entry is parked", "an entry could not be said"),
+    *("an entry is parked", "an entry is a dead letter", "an entry could not be said"),
     *("failed, ApiError: unavailable", "Resetting connection with an active transaction"),
 )
 """Lines of level error that tell of what we did, not of a bug: a job while Redis was away, a pool's connection on which
