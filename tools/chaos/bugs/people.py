@@ -51,7 +51,7 @@ def load_no_blocks() -> None:
 
     async def openly(self: UserRecords, mobile: str) -> None:
         await load(self, mobile)
-        await self._link.command("DEL", self.keys(mobile).blocks)
+        await self._redis.command("DEL", self.keys(mobile).blocks)
 
     replace(UserRecords, "load", openly)
 
