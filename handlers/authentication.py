@@ -12,7 +12,7 @@ from accounts.tokens import Claims
 from handlers.queries import read_query
 from handlers.services import Services, services
 from protocol.errors import ApiError
-from server.upgrade import Upgrade
+from server.upgrade_request import UpgradeRequest
 
 Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse]]
 PersonalHandler = Callable[[Request, Claims], Coroutine[Any, Any, HTTPResponse]]
@@ -29,37 +29,28 @@ def authenticated(handler: PersonalHandler) -> Handler:
         token = _bearer(request.headers.getall("authorization", []))
         if token is None:
             raise ApiError("token_missing")
-        return await handler(request, await _checked(request, token))
+        return await handler(request, await _checked(services(request), token))
 
     return guarded
 
 
-async def authenticate_socket(request: Request, allow: Allow) -> Claims:
+async def authenticate_socket(
+    mine: Services, upgrade: UpgradeRequest, allow: Allow, *, redeem_tickets: bool = True
+) -> Claims:
     """Who opens this socket: the first of ``Authorization: Bearer``, ``?ticket=`` and ``?token=`` decides.
 
     :param allow: asked whether they may come in just now, before a ticket is used up
+    :param redeem_tickets: False: a ticket is refused, and not used up
     :raises ApiError: as :func:`authenticated`, ``ticket_invalid``, ``bad_request``, and what ``allow`` raises
     """
-    kind, secret = _secret(request.headers.getall("authorization", []), request.query_string)
+    kind, secret = _secret(upgrade.authorization, upgrade.query)
     if kind == "ticket":
-        return await services(request).sessions.redeem_ticket(secret, allow)
-    claims = await _checked(request, secret)
+        if not redeem_tickets:
+            raise ApiError("ticket_invalid")
+        return await mine.sessions.redeem_ticket(secret, allow)
+    claims = await _checked(mine, secret)
     await allow(claims)
     return claims
-
-
-def judge_socket(mine: Services, upgrade: Upgrade, judged: Callable[[Claims | None], None]) -> None:
-    """The same where it can be told without using up anything. None is no refusal: ask again with
-    :func:`authenticate_socket`."""
-    try:
-        kind, secret = _secret(upgrade.authorization, upgrade.query)
-        claims = mine.tokens.verify(secret) if kind == "token" else None
-    except ApiError:
-        claims = None
-    if claims is None:
-        judged(None)
-    else:
-        mine.sessions.look_up(claims.session_id, lambda lives: judged(claims if lives else None))
 
 
 def _secret(authorization: list[str], query: str) -> tuple[Literal["token", "ticket"], str]:
@@ -74,15 +65,14 @@ def _secret(authorization: list[str], query: str) -> tuple[Literal["token", "tic
     return "token", token
 
 
-async def _checked(request: Request, token: str) -> Claims:
-    mine = services(request)
+async def _checked(mine: Services, token: str) -> Claims:
     claims = mine.tokens.verify(token)
     await mine.sessions.check(claims.session_id)
     return claims
 
 
 def _bearer(headers: list[str]) -> str | None:
-    """The token of the Authorization header; None without one. Other schemes are a proxy's business, and passed over.
+    """The token of the Authorization header; None without one. Other schemes are for a proxy, and ignored.
 
     :raises ApiError: ``token_invalid``: there are two, or one without a token
     """

@@ -11,7 +11,7 @@ from sanic.response import HTTPResponse
 
 from handlers.responses import failure
 from protocol.errors import ApiError
-from server.upgrade import VERSION
+from server.upgrade_request import VERSION
 
 logger = structlog.get_logger(__name__)
 

@@ -1,49 +1,50 @@
-"""The WebSocket: who opens it is settled before the upgrade, what is said on it is the connection's business."""
+"""The WebSocket: the client is authenticated before the upgrade; what it sends then is for its connection."""
 
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import Any, Final
 
-from sanic import Request
-
 from accounts.mobile_numbers import canonical_mobile
 from accounts.tokens import Claims
 from delivery.connection.connection import Connection
-from handlers.authentication import authenticate_socket, judge_socket
-from handlers.services import Services, services
+from handlers.authentication import authenticate_socket
+from handlers.services import Services
 from protocol.dialects import V1, Dialect, Seed
+from protocol.errors import ApiError
 from server.addresses import network_of
 from server.application import MiniSanic
-from server.door import Judged
-from server.routes import add_sockets, is_socket, is_v1
-from server.upgrade import Upgrade
+from server.sanic_upgrade import Attach, add_websockets
+from server.upgrade_request import UpgradeRequest
 from server.websocket.accepted_socket import AcceptedSocket
 
-# Ten thousand connections share what they need not have for themselves.
+# Shared by all connections: a dialect has no state.
 SEED: Final[Dialect] = Seed()
 V1_DIALECT: Final[Dialect] = V1()
 
 
-SPELLED: Final = 4096
-"""Numbers that stay cleaned: those of people who are written to just now."""
+CANONICAL_NUMBERS: Final = 4096
+"""Results of :func:`canonical_mobile` that are kept: the numbers of people to whom somebody writes just now."""
 
 
 @cache
 def _canonical(region: str) -> Callable[[str], str]:
-    return lru_cache(maxsize=SPELLED)(lambda raw: canonical_mobile(raw, region))
+    return lru_cache(maxsize=CANONICAL_NUMBERS)(lambda raw: canonical_mobile(raw, region))
 
 
 def register_socket(app: MiniSanic) -> None:
     """Serve WebSockets on any path. A bad token gets a real 401 before the upgrade."""
-    app.register_middleware(_authenticate, "request")
-    add_sockets(app, _attend, partial(_judge, app))
+    add_websockets(app, partial(_authenticate, app.ctx))
 
 
-async def _authenticate(request: Request) -> None:
-    if is_socket(request):
-        mine = services(request)
-        mine.upgrades.admit(network_of(request.client_ip))
-        request.ctx.claims = await authenticate_socket(request, partial(_allow, mine))
+async def _authenticate(ctx: Any, upgrade: UpgradeRequest, address: str, *, fast: bool) -> Attach:
+    """As :class:`server.sanic_upgrade.Authenticate` says."""
+    mine: Services = ctx.services
+    network = network_of(address)
+    if not fast:
+        mine.upgrades.admit(network)
+    allow = partial(_allow_at_once, mine, network) if fast else partial(_allow, mine)
+    claims = await authenticate_socket(mine, upgrade, allow, redeem_tickets=not fast)
+    return partial(_attach, ctx, claims, upgrade.v1)
 
 
 async def _allow(mine: Services, claims: Claims) -> None:
@@ -53,25 +54,18 @@ async def _allow(mine: Services, claims: Claims) -> None:
     mine.upgrades.enter(claims.mobile)
 
 
-def _judge(app: MiniSanic, upgrade: Upgrade, address: str, judged: Judged) -> None:
-    mine: Services = app.ctx.services
+async def _allow_at_once(mine: Services, network: str, claims: Claims) -> None:
+    """The same without waiting. The address is counted here, too: of an upgrade that is refused it is counted later.
 
-    def known(claims: Claims | None) -> None:
-        if claims is None or mine.hub.cooldown.seconds_left(claims.mobile, claims.device_id):
-            judged(None)
-        elif not mine.upgrades.enter_at_once(claims.mobile, network_of(address)):
-            judged(None)  # Sanic's way is refused as well, with the answer
-        else:
-            judged(partial(_enter, app.ctx, claims, upgrade.v1))
-
-    judge_socket(mine, upgrade, known)
+    :raises ApiError: ``too_many_requests``
+    """
+    if mine.hub.cooldown.seconds_left(claims.mobile, claims.device_id):
+        raise ApiError("too_many_requests")
+    if not mine.upgrades.enter_at_once(claims.mobile, network):
+        raise ApiError("too_many_requests")
 
 
-async def _attend(request: Request, socket: AcceptedSocket) -> None:
-    _enter(request.app.ctx, request.ctx.claims, is_v1(request), socket)
-
-
-def _enter(ctx: Any, claims: Claims, v1: bool, socket: AcceptedSocket) -> None:
+def _attach(ctx: Any, claims: Claims, v1: bool, socket: AcceptedSocket) -> None:
     mine: Services = ctx.services
     connection = Connection(
         socket,

@@ -2,6 +2,9 @@
 
 import asyncio
 import gc
+import re
+import secrets
+import socket
 from typing import Any, Final
 
 import msgspec
@@ -11,12 +14,9 @@ from sanic.config import Config
 from sanic.server.async_server import AsyncioServer
 
 from server import watchdog
-from server.descriptors import Descriptors
-from server.door import JUDGED_AT_ONCE, Door
-from server.gate import Gate
-from server.heads import MOST_BYTES
-from server.identity import make_server_id
-from server.idle import IdleConnections
+from server.fast_upgrade import CONCURRENT_UPGRADES, ConcurrencyLimiter, FastUpgradeProtocol
+from server.http_head import MAX_HEAD_BYTES
+from server.idle_connections import IdleConnections, OpenFilesWatch
 from server.loop import ServerLoopPolicy
 from server.websocket.heartbeat import Heartbeat
 from server.websocket.open_connections import OpenConnections
@@ -26,6 +26,7 @@ from settings.logs import configure, log_config
 BACKLOG: Final = 4096
 """Connections the kernel holds for us. With Sanic's 100, a storm of reconnects waits for seconds in SYN retries."""
 SETTLE_SECONDS: Final = 1.0
+_NOT_IN_SERVER_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
 GC_THRESHOLDS: Final = (10_000, 10, 20)
 
 
@@ -51,14 +52,16 @@ class MiniSanic(Sanic[Config, Any]):
     @staticmethod
     def _ours(kwargs: dict[str, Any]) -> dict[str, Any]:
         return kwargs | {
-            "protocol": kwargs.get("protocol") or Door,
+            "protocol": kwargs.get("protocol") or FastUpgradeProtocol,
             "backlog": kwargs.get("backlog") or BACKLOG,
         }
 
 
 def make_app(name: str, settings: Settings) -> MiniSanic:
-    """An application without routes. In each worker ``app.ctx.server_id``, ``.heartbeat`` and ``.sockets``
-    exist; ``.judge`` and ``.gate`` are the door's (server.door), ``.idle`` is HTTP's.
+    """An application without routes.
+
+    In each worker ``app.ctx`` has ``server_id``, ``heartbeat``, ``open_connections``, ``idle_connections``, and for
+    server.fast_upgrade ``authenticate`` and ``upgrade_limiter``.
 
     sanic-ext is not switched on (AUTO_EXTEND): it would cost a fifth of the request rate for things not used here.
     """
@@ -75,10 +78,10 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     app.enable_websocket()
     app.ctx.heartbeat = Heartbeat(settings.ping_seconds)
     app.ctx.open_connections = OpenConnections(settings, app.ctx.heartbeat)
-    app.ctx.idle = IdleConnections(settings.idle_connections)
-    app.ctx.descriptors = Descriptors(app.ctx.idle)
-    app.ctx.judge = None
-    app.ctx.gate = Gate(JUDGED_AT_ONCE)
+    app.ctx.idle_connections = IdleConnections(settings.idle_connections)
+    app.ctx.open_files_watch = OpenFilesWatch(app.ctx.idle_connections)
+    app.ctx.authenticate = None
+    app.ctx.upgrade_limiter = ConcurrencyLimiter(CONCURRENT_UPGRADES)
     app.before_server_start(_begin)
     app.after_server_start(_settle_memory_soon)
     app.after_server_stop(_finish)
@@ -97,7 +100,7 @@ def _config(settings: Settings) -> Config:
             "MOTD": False,
             "NO_COLOR": True,
             "PROXIES_COUNT": settings.proxies or None,
-            "REQUEST_MAX_HEADER_SIZE": MOST_BYTES,
+            "REQUEST_MAX_HEADER_SIZE": MAX_HEAD_BYTES,
             "REQUEST_MAX_SIZE": 64 * 1024,
             "REQUEST_TIMEOUT": 10,
             "RESPONSE_TIMEOUT": 10,
@@ -110,7 +113,7 @@ async def _begin(app: MiniSanic) -> None:
     worker = app.m.name if hasattr(app, "multiplexer") else ""
     app.ctx.server_id = make_server_id(worker)
     app.ctx.heartbeat.start()
-    app.ctx.descriptors.start()
+    app.ctx.open_files_watch.start()
 
 
 async def _settle_memory_soon(_app: MiniSanic) -> None:
@@ -119,13 +122,25 @@ async def _settle_memory_soon(_app: MiniSanic) -> None:
 
 
 def _settle_memory() -> None:
-    """What stands now stands as long as we do: the collector need not look at it again, and seldom at the rest, since
-    hardly anything of ours forms cycles. Left alone it takes 5 % of a busy worker's time."""
+    """What exists now lives as long as the worker: the collector need not look at it again, and seldom at the rest,
+    since hardly anything of ours forms circles. Left alone it takes 5 % of a busy worker's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _finish(app: MiniSanic) -> None:
-    app.ctx.descriptors.stop()
+    app.ctx.open_files_watch.stop()
     app.ctx.heartbeat.stop()
+
+
+def make_server_id(worker: str) -> str:
+    """Which worker process, in this run of it: ``<host>.<worker>.<random>`` in ``A-Z a-z 0-9 . _ -``, up to 90 long.
+
+    Host and worker are for people who read logs; only the random part tells two runs apart, because Sanic gives its
+    workers the same names on every host and after every restart.
+
+    :param worker: Sanic's name of the worker process, empty outside of one
+    """
+    parts = (socket.gethostname()[:40], worker[:40] or "alone")
+    return ".".join([*(_NOT_IN_SERVER_ID.sub("-", part) for part in parts), secrets.token_hex(4)])

@@ -1,4 +1,4 @@
-"""How a worker stops: accept nothing more, let the house say goodbye, and only then let Sanic cut what is left."""
+"""How a worker stops: accept nothing more, close the connections in order, and only then let Sanic cut the rest."""
 
 import asyncio
 import contextlib
@@ -18,33 +18,33 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 
 
-def add_drain(app: MiniSanic, settings: Settings, goodbye: Callable[[], Awaitable[None]]) -> None:
-    """Run ``goodbye`` when the worker stops, for at most ``drain_seconds``.
+def add_drain(app: MiniSanic, settings: Settings, close_connections: Callable[[], Awaitable[None]]) -> None:
+    """Run ``close_connections`` when the worker stops, for at most ``drain_seconds``.
 
-    ``goodbye`` closes every socket (4012) and returns when what was in hand is done; sockets it left open are closed
-    with 4012 after it. New requests on open connections get 503 ``draining`` meanwhile.
+    It closes every socket (4012) and returns when their work is done; sockets it left open are closed with 4012 after
+    it. New requests on open connections get 503 ``draining`` meanwhile.
 
-    Order matters: Sanic runs stop listeners in reverse order of registration, so whatever closes resources belongs
-    in ``after_server_stop``. Tasks of ``app.add_task`` are cancelled before any of this.
+    Order matters: Sanic runs stop listeners in reverse order of registration, so what closes resources belongs in
+    ``after_server_stop``. Tasks of ``app.add_task`` are cancelled before any of this.
     """
-    drain = Drain(app, settings.drain_seconds, goodbye)
+    drain = Drain(app, settings.drain_seconds, close_connections)
     app.ctx.drain = drain
     app.register_middleware(drain.refuse, "request", priority=999)
     app.before_server_stop(drain.run)
 
 
 class Drain:
-    """One worker's end."""
+    """The end of one worker."""
 
-    def __init__(self, app: MiniSanic, seconds: float, goodbye: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, app: MiniSanic, seconds: float, close_connections: Callable[[], Awaitable[None]]) -> None:
         self._app = app
         self._seconds = seconds
-        self._goodbye = goodbye
+        self._close_connections = close_connections
         self._task: asyncio.Task[None] | None = None
 
     @property
     def begun(self) -> bool:
-        """Whether this worker is going down."""
+        """Whether this worker goes down."""
         return self._task is not None
 
     async def refuse(self, _request: Request) -> None:
@@ -67,7 +67,7 @@ class Drain:
         stop_accepting()
         try:
             async with asyncio.timeout(self._seconds):
-                await self._goodbye()
+                await self._close_connections()
         except TimeoutError:
             logger.warning("drain took too long", seconds=self._seconds)
         except Exception:

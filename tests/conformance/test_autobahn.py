@@ -7,7 +7,6 @@ from collections import Counter
 
 from kosoku import FailureError, run_fuzzingclient
 from kosoku._kosoku import CaseResult
-from sanic import Request
 
 from protocol.websocket import writer
 from server.websocket.accepted_socket import AcceptedSocket
@@ -28,8 +27,8 @@ class Mirror(Echo):
         return 0.0
 
 
-async def handle(request: Request, socket: AcceptedSocket) -> None:
-    socket.attach(Mirror(socket, request))
+def attach(socket: AcceptedSocket) -> None:
+    socket.attach(Mirror(socket))
 
 
 QUIET = {"ping_seconds": 3600, "lease_seconds": 7200}
@@ -37,10 +36,10 @@ QUIET = {"ping_seconds": 3600, "lease_seconds": 7200}
 
 
 async def test_the_autobahn_cases() -> None:
-    async with serving(handle, data_frames_burst=100_000, **QUIET) as house:
+    async with serving(attach, data_frames_burst=100_000, **QUIET) as local:
         try:
             results: list[CaseResult] = list(
-                await run_fuzzingclient(f"127.0.0.1:{house.port}", None, EXCLUDED, concurrency=8)
+                await run_fuzzingclient(f"127.0.0.1:{local.port}", None, EXCLUDED, concurrency=8)
             )
         except FailureError as failure:
             results = list(failure.results)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from protocol.errors import DRAINING
 from sanic.response import json
 from server.application import make_app
 from server.drain import add_drain
-from server.routes import add_sockets
+from server.sanic_upgrade import add_websockets
 from tests.server.support import Echo, make_settings
 
 settings = make_settings(drain_seconds=float(os.environ.get("DRAIN", "2")))
@@ -38,12 +39,15 @@ class Counted(Echo):
     def handle_lost(self, code, reason):
         open_.discard(self)
 
-async def handle(request, socket):
-    echo = Counted(socket, request)
+def attach(socket):
+    echo = Counted(socket)
     open_.add(echo)
     socket.attach(echo)
 
-async def goodbye():
+async def authenticate(upgrade, address, *, fast):
+    return attach
+
+async def close_connections():
     await asyncio.sleep(float(os.environ.get("WORK", "0")))
     for echo in list(open_):
         echo.socket.close(DRAINING)
@@ -66,8 +70,8 @@ async def slow_start(app):
 async def slow_worker(app):
     await asyncio.sleep(float(os.environ.get("WORKER_START", "0")))
 
-add_drain(app, settings, goodbye)
-add_sockets(app, handle)
+add_drain(app, settings, close_connections)
+add_websockets(app, authenticate)
 """
 
 
@@ -121,6 +125,11 @@ class Command:
     def alive(self) -> list[psutil.Process]:
         """What runs still, of all that was ever seen."""
         return [p for p in self.seen if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+    def catches_sigterm(self) -> bool:
+        """Whether the main process has a handler for SIGTERM by now."""
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{self.main.pid}/status").read_text(), re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
     def url(self, rest: str = "/") -> str:
         return f"ws://127.0.0.1:{self.port}{rest}"

@@ -49,13 +49,13 @@ class Echo:
         return
 
 
-async def _handle(_request: Any, socket: Any) -> None:
+def _attach(socket: Any) -> None:
     socket.attach(Echo(socket))
 
 
 async def _serve(pipe: Connection) -> None:
-    async with serving(_handle, ping_seconds=1000, lease_seconds=3000) as house:
-        pipe.send(house.port)
+    async with serving(_attach, ping_seconds=1000, lease_seconds=3000) as local:
+        pipe.send(local.port)
         while True:
             await asyncio.sleep(0.1)
             if pipe.poll():

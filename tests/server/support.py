@@ -1,4 +1,4 @@
-"""What the tests of this room share: an echoing connection, an application around it, a client without manners."""
+"""What the tests of the server share: an echoing connection, a server around it, a client without a library."""
 
 import asyncio
 import base64
@@ -8,8 +8,9 @@ import socket
 import struct
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from sanic.response import HTTPResponse, json
 
 from protocol.errors import ApiError, Close
 from server.application import MiniSanic, make_app
-from server.routes import add_sockets
+from server.sanic_upgrade import add_websockets
+from server.upgrade_request import UpgradeRequest
 from server.websocket.accepted_socket import AcceptedSocket
 from settings import Settings
 
@@ -35,9 +37,10 @@ def make_settings(**knobs: Any) -> Settings:
 class Echo:
     """A connection that sends back what it is told, and remembers all that happened to it."""
 
-    def __init__(self, socket: AcceptedSocket, request: Request) -> None:
+    def __init__(self, socket: AcceptedSocket, upgrade: UpgradeRequest | None = None, *, fast: bool = False) -> None:
         self.socket = socket
-        self.request = request
+        self.upgrade = upgrade
+        self.fast = fast
         self.messages: list[str | bytes] = []
         self.marks: list[int] = []
         self.signs = 0
@@ -50,7 +53,7 @@ class Echo:
 
     def handle_message(self, data: str | bytes) -> float:
         if data == "raise":
-            raise RuntimeError("the listener broke its promise")
+            raise RuntimeError("the handler broke its promise")
         self.messages.append(data)
         if self.work_seconds:
             time.sleep(self.work_seconds)
@@ -82,14 +85,24 @@ class Echo:
         self.socket.resume_reading()
 
 
-Handler = Callable[[Request, AcceptedSocket], Awaitable[None]]
+Attach = Callable[[AcceptedSocket], None]
 
 
 @dataclass
-class House:
-    """A server in this process."""
+class LocalServer:
+    """A server in this process, which accepts every socket: at once, or when the test says so."""
 
     app: MiniSanic
+    fast: bool = True
+    """Whether upgrades are accepted without a request of Sanic's; those whose query names ``sanic`` never are."""
+    attach: Attach | None = None
+    """Instead of attaching an :class:`Echo`."""
+    holds: bool = False
+    """Whether upgrades wait in ``held``, each until its future has a result."""
+    held: list[asyncio.Future[None]] = field(default_factory=list)
+    asked: list[UpgradeRequest] = field(default_factory=list)
+    """Those that came without a request of Sanic's."""
+    addresses: list[str] = field(default_factory=list)
     port: int = 0
     echoes: list[Echo] = field(default_factory=list)
     protocols: set[Any] = field(default_factory=set)
@@ -102,10 +115,28 @@ class House:
         await until(lambda: bool(self.echoes))
         return self.echoes[-1]
 
-    async def handle(self, request: Request, socket: AcceptedSocket) -> None:
-        echo = Echo(socket, request)
+    async def authenticate(self, upgrade: UpgradeRequest, address: str, *, fast: bool) -> Attach:
+        """Fits server.sanic_upgrade.Authenticate."""
+        if fast:
+            self.asked.append(upgrade)
+            self.addresses.append(address)
+            if not self.fast or "sanic" in upgrade.query:
+                raise ApiError("token_invalid")
+            if self.holds:
+                self.held.append(asyncio.get_running_loop().create_future())
+                await self.held[-1]
+        return self.attach or partial(self._echo, upgrade, fast)
+
+    def _echo(self, upgrade: UpgradeRequest, fast: bool, socket: AcceptedSocket) -> None:
+        echo = Echo(socket, upgrade, fast=fast)
         self.echoes.append(echo)
         socket.attach(echo)
+
+    async def send(self, data: bytes) -> "RawClient":
+        """A connection on which this was sent."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        return RawClient(reader, writer)
 
 
 def patience(seconds: float) -> float:
@@ -127,34 +158,37 @@ async def refused(_request: Request, refusal: ApiError) -> HTTPResponse:
 
 @contextlib.asynccontextmanager
 async def serving(
-    handler: Handler | None = None, prepare: Callable[[House], None] | None = None, **knobs: Any
-) -> AsyncIterator[House]:
-    """A house on a free port; ``prepare`` may add to it before it opens."""
+    attach: Attach | None = None,
+    prepare: Callable[[LocalServer], None] | None = None,
+    fast: bool = True,
+    **knobs: Any,
+) -> AsyncIterator[LocalServer]:
+    """A server on a free port; ``prepare`` may add to it before it opens."""
     settings = make_settings(**knobs)
-    house = House(make_app(f"house-{uuid.uuid4().hex}", settings))
-    add_sockets(house.app, handler or house.handle)
-    house.app.add_route(_pid, "/")
-    house.app.exception(ApiError)(refused)
+    local = LocalServer(make_app(f"local-{uuid.uuid4().hex}", settings), fast, attach)
+    add_websockets(local.app, local.authenticate)
+    local.app.add_route(_pid, "/")
+    local.app.exception(ApiError)(refused)
     if prepare is not None:
-        prepare(house)
+        prepare(local)
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**15)  # or the kernel hides slow readers for a while
-    house.port = listening.getsockname()[1]
-    server = await house.app.create_server(sock=listening)
+    local.port = listening.getsockname()[1]
+    server = await local.app.create_server(sock=listening)
     assert server is not None
-    house.protocols = server.connections
+    local.protocols = server.connections
     await server.startup()
     await server.before_start()
     await server.after_start()
     try:
-        yield house
+        yield local
     finally:
         await server.before_stop()
         await server.close()
         for protocol in list(server.connections):
             protocol.abort()
         await server.after_stop()
-        Sanic.unregister_app(house.app)
+        Sanic.unregister_app(local.app)
 
 
 async def _pid(request: Request) -> HTTPResponse:
@@ -162,7 +196,7 @@ async def _pid(request: Request) -> HTTPResponse:
 
 
 class RawClient:
-    """A WebSocket client that does nothing by itself: no pong, no close reply, no reading."""
+    """A WebSocket client that does nothing by itself: it sends no pong and no close frame, and does not read."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -217,7 +251,7 @@ class RawClient:
                 return int.from_bytes(payload[:2], "big")
 
     def vanish(self) -> None:
-        """Gone, without a word."""
+        """Gone, without a close frame."""
         self.writer.transport.abort()
 
 
@@ -235,3 +269,18 @@ def frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
 
 
 CLOSED = Close(4508, "replaced")
+
+UPGRADE_HEAD = (
+    "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+"""Without the empty line that ends it."""
+
+
+async def read_to_the_end(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the server ends the connection, politely or not."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):  # being cut while sending looks like this
+        while chunk := await reader.read(4096):
+            received += chunk
+    return received

@@ -1,19 +1,21 @@
 import asyncio
 import os
+import re
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
 from sanic import Request
 from sanic.response import HTTPResponse, json
 
-from server.application import BACKLOG
-from server.door import Door
-from server.handshake import SocketProtocol
+from server.application import BACKLOG, make_server_id
+from server.fast_upgrade import FastUpgradeProtocol
+from server.sanic_upgrade import SanicUpgradeProtocol
 from tests.server.cli import running
-from tests.server.support import House, serving
+from tests.server.support import LocalServer, serving
 
 
 def backlog_of(port: int) -> int:
@@ -38,12 +40,12 @@ async def echo_json(request: Request) -> HTTPResponse:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    def prepare(house: House) -> None:
-        house.app.add_route(echo_json, "/json", methods=["POST"])
+    def prepare(local: LocalServer) -> None:
+        local.app.add_route(echo_json, "/json", methods=["POST"])
 
     async with (
-        serving(prepare=prepare) as house,
-        httpx.AsyncClient(base_url=house.url().replace("ws", "http")) as opened,
+        serving(prepare=prepare) as local,
+        httpx.AsyncClient(base_url=local.url().replace("ws", "http")) as opened,
     ):
         yield opened
 
@@ -62,26 +64,39 @@ async def test_a_body_over_64_kib_is_413(client: httpx.AsyncClient) -> None:
 
 
 async def test_it_has_a_server_id_and_a_beating_heart() -> None:
-    async with serving() as house:
-        assert ".alone." in house.app.ctx.server_id
-        assert not house.app.ctx.heartbeat._loop._task.done()
+    async with serving() as local:
+        assert ".alone." in local.app.ctx.server_id
+        assert not local.app.ctx.heartbeat._loop._task.done()
     await asyncio.sleep(0)
-    assert house.app.ctx.heartbeat._loop._task.cancelled()
+    assert local.app.ctx.heartbeat._loop._task.cancelled()
 
 
 async def test_two_applications_can_follow_each_other_in_a_process() -> None:
     for _ in range(2):
-        async with serving() as house, httpx.AsyncClient() as client:
-            answer = await client.get(f"http://127.0.0.1:{house.port}/")
+        async with serving() as local, httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{local.port}/")
             assert answer.json()["pid"] == os.getpid()
 
 
 async def test_connections_are_ours() -> None:
-    async with serving() as house:
-        _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    async with serving() as local:
+        _, writer = await asyncio.open_connection("127.0.0.1", local.port)
         await asyncio.sleep(0.05)
-        assert {type(protocol) for protocol in house.protocols} == {Door}
+        assert {type(protocol) for protocol in local.protocols} == {FastUpgradeProtocol}
         writer.write(b"GET /")
         await asyncio.sleep(0.05)
-        assert {type(protocol) for protocol in house.protocols} == {SocketProtocol}
+        assert {type(protocol) for protocol in local.protocols} == {SanicUpgradeProtocol}
         writer.close()
+
+
+def test_two_runs_of_a_worker_differ_and_both_name_it() -> None:
+    first, second = make_server_id("Sanic-Server-0-0"), make_server_id("Sanic-Server-0-0")
+    assert first != second
+    assert ".Sanic-Server-0-0." in first
+
+
+def test_odd_hosts_and_no_worker_make_a_plain_name() -> None:
+    with patch("server.application.socket.gethostname", return_value="höst {name}:" + "x" * 200):
+        made = make_server_id("")
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,90}", made)
+    assert ".alone." in made

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server.drain import Drain, add_drain
 from tests.server.cli import running
-from tests.server.support import TEXT, House, RawClient, make_settings, patience, serving
+from tests.server.support import TEXT, LocalServer, RawClient, make_settings, patience, serving
 
 
 async def test_sigterm_says_4012_to_all_and_ends_by_itself(tmp_path: Path) -> None:
@@ -75,15 +75,15 @@ async def test_goodbye_runs_once_and_requests_are_refused_meanwhile() -> None:
         begun.set()
         await may_end.wait()
 
-    def prepare(house: House) -> None:
-        add_drain(house.app, make_settings(), goodbye)
+    def prepare(local: LocalServer) -> None:
+        add_drain(local.app, make_settings(), goodbye)
 
-    async with serving(prepare=prepare) as house:
-        drain: Drain = house.app.ctx.drain
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+    async with serving(prepare=prepare) as local:
+        drain: Drain = local.app.ctx.drain
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}") as client:
             assert (await client.get("/")).status_code == 200
-            first = asyncio.ensure_future(drain.run(house.app))
-            second = asyncio.ensure_future(drain.run(house.app))
+            first = asyncio.ensure_future(drain.run(local.app))
+            second = asyncio.ensure_future(drain.run(local.app))
             await begun.wait()
             answer = await client.get("/")
             assert (answer.status_code, answer.json()["code"]) == (503, "draining")
@@ -96,12 +96,12 @@ async def test_sockets_left_open_get_what_was_queued_before_they_are_closed() ->
     async def goodbye() -> None:
         return
 
-    async with serving(prepare=lambda house: add_drain(house.app, make_settings(), goodbye)) as house:
-        client = await RawClient.connect(house.port, receive_buffer=4096)
-        echo = await house.echo()
+    async with serving(prepare=lambda local: add_drain(local.app, make_settings(), goodbye)) as local:
+        client = await RawClient.connect(local.port, receive_buffer=4096)
+        echo = await local.echo()
         for number in range(20):
             echo.socket.send(b"%d" % number * 8000)
-        ending = asyncio.ensure_future(house.app.ctx.drain.run(house.app))
+        ending = asyncio.ensure_future(local.app.ctx.drain.run(local.app))
         for _ in range(20):
             assert (await client.receive())[0] == TEXT
         assert await client.close_code() == 4012
@@ -113,13 +113,13 @@ async def test_a_failing_goodbye_is_logged_and_ends_the_sockets(caplog: pytest.L
     async def goodbye() -> None:
         raise RuntimeError("the hub broke")
 
-    def prepare(house: House) -> None:
-        add_drain(house.app, make_settings(), goodbye)
+    def prepare(local: LocalServer) -> None:
+        add_drain(local.app, make_settings(), goodbye)
         logging.getLogger().addHandler(caplog.handler)
 
-    async with serving(prepare=prepare) as house, connect(house.url()) as client:
-        await house.echo()
-        await house.app.ctx.drain.run(house.app)
+    async with serving(prepare=prepare) as local, connect(local.url()) as client:
+        await local.echo()
+        await local.app.ctx.drain.run(local.app)
         with pytest.raises(ConnectionClosed):
             await client.recv()
         assert client.close_code == 4012

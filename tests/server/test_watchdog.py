@@ -1,7 +1,6 @@
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,7 +60,7 @@ async def test_orphans_that_cannot_say_goodbye_in_time_end_all_the_same(tmp_path
 def test_a_stop_while_the_workers_still_start_ends_everything(tmp_path: Path) -> None:
     with running(tmp_path, up=False, WORKER_START="30") as command:
         command.wait(lambda: command.children() == 4, 10)  # state process, its tracker, two workers
-        time.sleep(1)
+        command.wait(command.catches_sigterm, 10)
         assert command.stop() == 0
         assert command.wait(lambda: not command.alive(), 5) <= patience(2)
 
@@ -69,7 +68,7 @@ def test_a_stop_while_the_workers_still_start_ends_everything(tmp_path: Path) ->
 def test_a_stop_before_there_are_workers_ends_the_state_process_too(tmp_path: Path) -> None:
     with running(tmp_path, up=False, MAIN_START="30") as command:
         command.wait(lambda: command.children() == 2, 10)
-        time.sleep(1)
+        command.wait(command.catches_sigterm, 10)
         assert command.stop() == 0
         assert command.wait(lambda: not command.alive(), 5) <= patience(2)
 

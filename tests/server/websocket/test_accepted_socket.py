@@ -239,6 +239,15 @@ async def test_only_pongs_that_were_asked_for_are_free() -> None:
     assert transport.done[-2:] == [writer.close_frame(TOO_MANY_FRAMES.code, TOO_MANY_FRAMES.reason), "eof"]
 
 
+async def test_a_handler_that_comes_when_tcp_is_gone_hears_of_it() -> None:
+    socket, _ = make(None)
+    socket.data_received(frame(TEXT, b"unread"))
+    socket.connection_lost(None)
+    await asyncio.wait_for(socket.wait_lost(), 1)
+    socket.attach(handler := Handler())
+    assert handler.heard == [(1006, "")]
+
+
 # ---- writing
 
 

@@ -3,7 +3,6 @@ import gc
 from collections.abc import AsyncIterator
 
 import pytest
-from sanic import Request
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -19,8 +18,7 @@ from tests.server.support import (
     PING,
     PONG,
     TEXT,
-    Echo,
-    House,
+    LocalServer,
     RawClient,
     frame,
     serving,
@@ -29,21 +27,21 @@ from tests.server.support import (
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def local() -> AsyncIterator[LocalServer]:
     async with serving() as opened:
         yield opened
 
 
-async def test_messages_arrive_whole_and_in_order_and_leave_as_text(house: House) -> None:
-    async with connect(house.url()) as client:
+async def test_messages_arrive_whole_and_in_order_and_leave_as_text(local: LocalServer) -> None:
+    async with connect(local.url()) as client:
         for number in range(500):
             await client.send(f"message {number} — ü")
         answers = [await client.recv() for _ in range(500)]
     assert answers == [f"message {number} — ü" for number in range(500)]
 
 
-async def test_a_message_in_fragments_with_a_ping_between_is_one_message(house: House) -> None:
-    client = await RawClient.connect(house.port)
+async def test_a_message_in_fragments_with_a_ping_between_is_one_message(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
     client.send(TEXT, "ü".encode()[:1], fin=False)
     client.send(PING, b"?")
     client.send(0, "ü".encode()[1:])
@@ -61,40 +59,40 @@ async def test_once_gone_it_is_freed_without_the_collector(last: bytes, monkeypa
             isinstance(each, (AcceptedSocket, FrameReader, SendBuffer, ReceiveBuffer)) for each in gc.get_objects()
         )
 
-    async with serving() as house:
+    async with serving() as local:
         gc.collect()
         gc.disable()
         before = there()  # some of other tests
         try:
-            client = await RawClient.connect(house.port)
+            client = await RawClient.connect(local.port)
             client.send(TEXT, b"hello")
             await client.receive()
             assert there() == before + 4
             client.writer.write(last)
             await asyncio.sleep(0.01)
             client.vanish()
-            await until(lambda: bool(house.echoes[0].ends))
-            house.echoes.clear()
+            await until(lambda: bool(local.echoes[0].ends))
+            local.echoes.clear()
             await until(lambda: there() == before)
         finally:
             gc.enable()
 
 
 @pytest.mark.parametrize("rest", [b"", frame(3, b"")], ids=["", "with a broken frame behind"])
-async def test_the_listener_is_told_when_all_that_came_was_handed_over(house: House, rest: bytes) -> None:
-    client = await RawClient.connect(house.port)
+async def test_the_listener_is_told_when_all_that_came_was_handed_over(local: LocalServer, rest: bytes) -> None:
+    client = await RawClient.connect(local.port)
     client.writer.write(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(TEXT, b"c") + rest)
-    echo = await house.echo()
+    echo = await local.echo()
     await until(lambda: len(echo.messages) == 3)
     assert echo.catches[:1] == [3]
     client.vanish()
 
 
-async def test_a_binary_message_is_told_apart(house: House) -> None:
-    async with connect(house.url()) as client:
+async def test_a_binary_message_is_told_apart(local: LocalServer) -> None:
+    async with connect(local.url()) as client:
         await client.send(b"\xff")
         assert await client.recv() == "(binary)"
-    assert (await house.echo()).messages == [b"\xff"]
+    assert (await local.echo()).messages == [b"\xff"]
 
 
 @pytest.mark.parametrize(
@@ -108,43 +106,27 @@ async def test_a_binary_message_is_told_apart(house: House) -> None:
     ],
     ids=["bad UTF-8", "too large", "too large in fragments", "unknown opcode", "unmasked"],
 )
-async def test_a_broken_frame_closes_as_the_standard_says(house: House, data: bytes, code: int) -> None:
-    client = await RawClient.connect(house.port)
+async def test_a_broken_frame_closes_as_the_standard_says(local: LocalServer, data: bytes, code: int) -> None:
+    client = await RawClient.connect(local.port)
     client.writer.write(data)
     assert await client.close_code() == code
     client.writer.close()
-    echo = await house.echo()
+    echo = await local.echo()
     await until(lambda: bool(echo.ends))
     assert [end[0] for end in echo.ends] == [code]
     assert echo.messages == []
 
 
-async def test_a_handler_cancelled_by_the_server_says_4012() -> None:
-    begun = asyncio.Event()
-
-    async def slow(_request: Request, _socket: AcceptedSocket) -> None:
-        begun.set()
-        await asyncio.sleep(60)
-
-    async with serving(slow) as house, connect(house.url()) as client:
-        await begun.wait()
-        for task in house.app.websocket_tasks:
-            task.cancel()
-        with pytest.raises(ConnectionClosed):
-            await client.recv()
-        assert client.close_code == 4012
-
-
-async def test_256_kib_are_taken(house: House) -> None:
-    async with connect(house.url()) as client:
+async def test_256_kib_are_taken(local: LocalServer) -> None:
+    async with connect(local.url()) as client:
         await client.send("x" * 256 * 1024)
         assert len(await client.recv()) == 256 * 1024
 
 
-async def test_a_polite_end_is_told_once_with_the_clients_code(house: House) -> None:
-    async with connect(house.url()) as client:
+async def test_a_polite_end_is_told_once_with_the_clients_code(local: LocalServer) -> None:
+    async with connect(local.url()) as client:
         await client.close(4000, "enough")
-    echo = await house.echo()
+    echo = await local.echo()
     await until(lambda: bool(echo.ends))
     await asyncio.sleep(0.05)
     assert echo.ends == [(4000, "enough")]
@@ -155,22 +137,24 @@ async def test_a_polite_end_is_told_once_with_the_clients_code(house: House) -> 
     [(frame(CLOSE, (4000).to_bytes(2, "big")), 4000), (frame(3, b""), 1002)],
     ids=["goodbye", "broken"],
 )
-async def test_what_was_said_before_the_last_frame_is_still_answered(house: House, last: bytes, code: int) -> None:
-    client = await RawClient.connect(house.port)
+async def test_what_was_said_before_the_last_frame_is_still_answered(
+    local: LocalServer, last: bytes, code: int
+) -> None:
+    client = await RawClient.connect(local.port)
     client.writer.write(frame(TEXT, b"one") + frame(PING, b"two") + last + frame(TEXT, b"not heard"))
     assert [await client.receive(), await client.receive()] == [(TEXT, b"one"), (PONG, b"two")]
     assert await client.close_code() == code
     assert await client.reader.read() == b""
     client.vanish()
-    echo = await house.echo()
+    echo = await local.echo()
     await until(lambda: bool(echo.ends))
     assert (echo.messages, [end[0] for end in echo.ends]) == (["one"], [code])
 
 
 async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the_close_frame() -> None:
-    async with serving(write_seconds=5) as house:
-        client = await RawClient.connect(house.port, receive_buffer=4096)
-        echo = await house.echo()
+    async with serving(write_seconds=5) as local:
+        client = await RawClient.connect(local.port, receive_buffer=4096)
+        echo = await local.echo()
         for _ in range(10):
             echo.socket.send(b"x" * 2**16)
         client.send(CLOSE, (4000).to_bytes(2, "big"))
@@ -186,9 +170,9 @@ async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the
 
 
 @pytest.mark.parametrize("politely", [True, False])
-async def test_what_waits_for_a_busy_connection_is_handed_over_at_the_end(house: House, politely: bool) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+async def test_what_waits_for_a_busy_connection_is_handed_over_at_the_end(local: LocalServer, politely: bool) -> None:
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     echo.has_room = False
     for number in range(10):
         client.send(TEXT, b"%d" % number)
@@ -202,9 +186,9 @@ async def test_what_waits_for_a_busy_connection_is_handed_over_at_the_end(house:
 
 
 async def test_a_client_that_closes_its_half_and_does_not_read_is_cut() -> None:
-    async with serving(write_seconds=60) as house:
-        client = await RawClient.connect(house.port, receive_buffer=4096)
-        echo = await house.echo()
+    async with serving(write_seconds=60) as local:
+        client = await RawClient.connect(local.port, receive_buffer=4096)
+        echo = await local.echo()
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(30):  # until something stays in the transport, below the size at which it asks for a pause
             echo.socket.send(b"x" * 4096)
@@ -215,10 +199,10 @@ async def test_a_client_that_closes_its_half_and_does_not_read_is_cut() -> None:
         client.vanish()
 
 
-async def test_a_server_that_stops_without_a_drain_says_4012_too(house: House) -> None:
-    async with connect(house.url()) as client:
-        await house.echo()
-        for connection in list(house.protocols):  # as Sanic does after its stop listeners
+async def test_a_server_that_stops_without_a_drain_says_4012_too(local: LocalServer) -> None:
+    async with connect(local.url()) as client:
+        await local.echo()
+        for connection in list(local.protocols):  # as Sanic does after its stop listeners
             connection.close_if_idle()
         with pytest.raises(ConnectionClosed):
             await client.recv()
@@ -227,45 +211,27 @@ async def test_a_server_that_stops_without_a_drain_says_4012_too(house: House) -
 
 @pytest.mark.parametrize("opcode", [PING, PONG])
 async def test_too_many_control_frames_close_with_1008(opcode: int) -> None:
-    async with serving(control_frames_burst=20) as house:
-        client = await RawClient.connect(house.port)
+    async with serving(control_frames_burst=20) as local:
+        client = await RawClient.connect(local.port)
         client.writer.write(frame(opcode, b"") * 30)
-        echo = await house.echo()
+        echo = await local.echo()
         assert await client.close_code() == 1008
         assert echo.offences == 1
         client.vanish()
 
 
-async def test_a_vanished_client_is_told_once_as_1006(house: House) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+async def test_a_vanished_client_is_told_once_as_1006(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     client.vanish()
     await until(lambda: bool(echo.ends))
     await asyncio.sleep(0.05)
     assert echo.ends == [(1006, "")]
 
 
-async def test_a_client_that_vanished_before_serve_is_told_all_the_same() -> None:
-    echoes: list[Echo] = []
-
-    async def late(request: Request, socket: AcceptedSocket) -> None:
-        await asyncio.shield(asyncio.ensure_future(serve_late(request, socket)))
-
-    async def serve_late(request: Request, socket: AcceptedSocket) -> None:
-        await socket.wait_lost()
-        echoes.append(Echo(socket, request))
-        socket.attach(echoes[-1])
-
-    async with serving(late) as house:
-        client = await RawClient.connect(house.port)
-        client.vanish()
-        await until(lambda: bool(echoes) and bool(echoes[0].ends))
-    assert echoes[0].ends == [(1006, "")]
-
-
-async def test_our_close_code_arrives_after_what_was_queued(house: House) -> None:
-    async with connect(house.url()) as client:
-        echo = await house.echo()
+async def test_our_close_code_arrives_after_what_was_queued(local: LocalServer) -> None:
+    async with connect(local.url()) as client:
+        echo = await local.echo()
         for number in range(100):
             echo.socket.send(b"%d" % number)
         echo.socket.close(CLOSED)
@@ -286,9 +252,9 @@ async def _until_closed(client: object) -> AsyncIterator[str]:
             return
 
 
-async def test_nothing_is_received_after_our_close(house: House) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+async def test_nothing_is_received_after_our_close(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     echo.socket.close(CLOSED)
     client.send(TEXT, b"late")
     assert await client.close_code() == 4508
@@ -299,9 +265,9 @@ async def test_nothing_is_received_after_our_close(house: House) -> None:
 
 
 async def test_a_client_that_never_answers_our_close_is_cut_in_time() -> None:
-    async with serving(write_seconds=0.3) as house:
-        client = await RawClient.connect(house.port)
-        echo = await house.echo()
+    async with serving(write_seconds=0.3) as local:
+        client = await RawClient.connect(local.port)
+        echo = await local.echo()
         started = asyncio.get_running_loop().time()
         echo.socket.close(CLOSED)
         await until(lambda: bool(echo.ends))
@@ -310,30 +276,20 @@ async def test_a_client_that_never_answers_our_close_is_cut_in_time() -> None:
         client.vanish()
 
 
-async def test_an_exception_closes_with_1011(house: House) -> None:
-    async with connect(house.url()) as client:
+async def test_an_exception_closes_with_1011(local: LocalServer) -> None:
+    async with connect(local.url()) as client:
         await client.send("raise")
         with pytest.raises(ConnectionClosed):
             await client.recv()
     assert client.close_code == 1011
-    echo = await house.echo()
+    echo = await local.echo()
     await until(lambda: bool(echo.ends))
     assert [end[0] for end in echo.ends] == [1011]
 
 
-async def test_an_exception_before_serve_closes_with_1011_too() -> None:
-    async def broken(_request: Request, _socket: AcceptedSocket) -> None:
-        raise RuntimeError("Redis is away")
-
-    async with serving(broken) as house, connect(house.url()) as client:
-        with pytest.raises(ConnectionClosed):
-            await client.recv()
-        assert client.close_code == 1011
-
-
-async def test_pongs_answer_the_marks_they_carry_and_no_others(house: House) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+async def test_pongs_answer_the_marks_they_carry_and_no_others(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     first, second = echo.socket.ping(), echo.socket.ping()
     assert second > first
     await client.receive()
@@ -344,9 +300,9 @@ async def test_pongs_answer_the_marks_they_carry_and_no_others(house: House) -> 
     client.vanish()
 
 
-async def test_a_ping_leaves_after_what_was_queued_before_it(house: House) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+async def test_a_ping_leaves_after_what_was_queued_before_it(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     echo.socket.send(b"first")
     echo.socket.ping()
     echo.socket.send(b"last")
@@ -354,9 +310,9 @@ async def test_a_ping_leaves_after_what_was_queued_before_it(house: House) -> No
     client.vanish()
 
 
-async def test_everything_after_the_end_is_a_no_op(house: House) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+async def test_everything_after_the_end_is_a_no_op(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     client.vanish()
     await until(lambda: bool(echo.ends))
     echo.socket.send(b"x")

@@ -14,7 +14,7 @@ from tests.server.support import (
     PING,
     PONG,
     TEXT,
-    House,
+    LocalServer,
     RawClient,
     frame,
     serving,
@@ -23,23 +23,25 @@ from tests.server.support import (
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def local() -> AsyncIterator[LocalServer]:
     async with serving() as opened:
         yield opened
 
 
-async def test_a_client_in_full_flow_still_hears_why_it_is_closed(house: House) -> None:
-    client = await RawClient.connect(house.port)
+async def test_a_client_in_full_flow_still_hears_why_it_is_closed(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
     client.writer.write(frame(TEXT, b"x" * 2**22))
     await client.writer.drain()
     assert await client.close_code() == 1009
     client.vanish()
 
 
-async def test_who_writes_on_and_on_after_our_goodbye_is_cut(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_writes_on_and_on_after_our_goodbye_is_cut(
+    local: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(accepted_socket, "GRACE_SECONDS", 60.0)
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     client.send(3, b"no such opcode")
     await until(lambda: echo.socket.is_closing)
     sent = 0
@@ -54,9 +56,9 @@ async def test_who_writes_on_and_on_after_our_goodbye_is_cut(house: House, monke
 
 
 async def test_a_client_that_never_reads_costs_little_and_is_closed_as_slow() -> None:
-    async with serving(write_seconds=0.3) as house:
-        client = await RawClient.connect(house.port, receive_buffer=4096)
-        echo = await house.echo()
+    async with serving(write_seconds=0.3) as local:
+        client = await RawClient.connect(local.port, receive_buffer=4096)
+        echo = await local.echo()
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         most = 0
         while not echo.ends:
@@ -69,9 +71,9 @@ async def test_a_client_that_never_reads_costs_little_and_is_closed_as_slow() ->
 
 
 async def test_a_write_blocked_too_long_closes_as_slow_even_when_little_is_queued() -> None:
-    async with serving(write_seconds=0.3) as house:
-        client = await RawClient.connect(house.port, receive_buffer=4096)
-        echo = await house.echo()
+    async with serving(write_seconds=0.3) as local:
+        client = await RawClient.connect(local.port, receive_buffer=4096)
+        echo = await local.echo()
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         started = asyncio.get_running_loop().time()
         while echo.socket.unsent_bytes < 2**18:
@@ -84,9 +86,9 @@ async def test_a_write_blocked_too_long_closes_as_slow_even_when_little_is_queue
 
 
 async def test_a_slow_client_that_reads_gets_everything() -> None:
-    async with serving(write_seconds=5) as house:
-        client = await RawClient.connect(house.port, receive_buffer=4096)
-        echo = await house.echo()
+    async with serving(write_seconds=5) as local:
+        client = await RawClient.connect(local.port, receive_buffer=4096)
+        echo = await local.echo()
         texts = [b"%07d" % number * 1000 for number in range(100)]
         for text in texts:
             echo.socket.send(text)
@@ -101,9 +103,9 @@ async def test_a_slow_client_that_reads_gets_everything() -> None:
         client.vanish()
 
 
-async def test_a_socket_that_is_gone_calls_back_who_waits_for_it_to_drain(house: House) -> None:
-    client = await RawClient.connect(house.port, receive_buffer=4096)
-    echo = await house.echo()
+async def test_a_socket_that_is_gone_calls_back_who_waits_for_it_to_drain(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port, receive_buffer=4096)
+    echo = await local.echo()
     for _ in range(30):
         echo.socket.send(b"x" * 2**15)
     drained = asyncio.Event()
@@ -113,12 +115,12 @@ async def test_a_socket_that_is_gone_calls_back_who_waits_for_it_to_drain(house:
 
 
 async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -> None:
-    async with serving(write_seconds=0.5, control_frames_per_second=10**6, control_frames_burst=10**6) as house:
-        client = await RawClient.connect(house.port, receive_buffer=4096)
-        echo = await house.echo()
+    async with serving(write_seconds=0.5, control_frames_per_second=10**6, control_frames_burst=10**6) as local:
+        client = await RawClient.connect(local.port, receive_buffer=4096)
+        echo = await local.echo()
         client.reader._transport.pause_reading()  # type: ignore[attr-defined]
         burst = frame(PING, b"p" * 125) * 500
-        transport = next(iter(house.protocols)).transport
+        transport = next(iter(local.protocols)).transport
         most = 0
         while not echo.ends:
             if client.writer.transport.get_write_buffer_size() < 2**18:
@@ -131,13 +133,13 @@ async def test_a_flood_of_pings_from_a_client_that_does_not_read_is_not_read() -
 
 
 async def test_without_room_the_client_is_not_read_but_its_pongs_are() -> None:
-    async with serving(data_frames_burst=30_000) as house:
-        await _fill_up(house)
+    async with serving(data_frames_burst=30_000) as local:
+        await _fill_up(local)
 
 
-async def _fill_up(house: House) -> None:
-    client = await RawClient.connect(house.port)
-    echo = await house.echo()
+async def _fill_up(local: LocalServer) -> None:
+    client = await RawClient.connect(local.port)
+    echo = await local.echo()
     echo.has_room = False
     client.send(TEXT, b"waits")
     mark = echo.socket.ping()
@@ -162,9 +164,9 @@ async def _fill_up(house: House) -> None:
 
 
 async def test_reading_goes_on_when_there_is_room_again_though_nothing_is_sent() -> None:
-    async with serving(ping_seconds=1000, lease_seconds=2000) as house:  # a ping would be something sent
-        client = await RawClient.connect(house.port)
-        echo = await house.echo()
+    async with serving(ping_seconds=1000, lease_seconds=2000) as local:  # a ping would be something sent
+        client = await RawClient.connect(local.port)
+        echo = await local.echo()
         for round_ in (1, 2):
             echo.has_room = False
             for _ in range(100):
@@ -180,20 +182,20 @@ async def _read_all(client: RawClient) -> None:
         pass
 
 
-async def test_no_task_and_no_socket_outlives_its_client(house: House) -> None:
+async def test_no_task_and_no_socket_outlives_its_client(local: LocalServer) -> None:
     await asyncio.sleep(0.05)
     before = len(asyncio.all_tasks())
     for round_ in range(30):
-        client = await RawClient.connect(house.port)
+        client = await RawClient.connect(local.port)
         client.send(TEXT, b"unread")
         client.send(BINARY, b"unread")
         if round_ % 2:
             client.send(CLOSE, (1000).to_bytes(2, "big"))
             await client.close_code()
         client.vanish()
-    await until(lambda: all(echo.ends for echo in house.echoes) and len(house.echoes) == 30)
+    await until(lambda: all(echo.ends for echo in local.echoes) and len(local.echoes) == 30)
     await until(lambda: len(asyncio.all_tasks()) <= before)
-    assert house.app.ctx.heartbeat.sockets() == []
-    assert house.protocols == set()
-    house.echoes.clear()
+    assert local.app.ctx.heartbeat.sockets() == []
+    assert local.protocols == set()
+    local.echoes.clear()
     gc.collect()

@@ -13,10 +13,10 @@ PERIOD = 0.25
 
 
 async def test_two_pings_without_a_pong_end_the_connection_and_not_earlier() -> None:
-    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as local:
         started = time.monotonic()
-        client = await RawClient.connect(house.port)
-        echo = await house.echo()
+        client = await RawClient.connect(local.port)
+        echo = await local.echo()
         pings = []
         while (answer := await client.receive())[0] != CLOSE:
             assert answer[0] == PING
@@ -33,9 +33,9 @@ async def test_two_pings_without_a_pong_end_the_connection_and_not_earlier() -> 
 
 @pytest.mark.parametrize("sign", [TEXT, PONG, PING])
 async def test_one_missed_ping_is_forgiven_after_any_frame(sign: int) -> None:
-    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
-        client = await RawClient.connect(house.port)
-        echo = await house.echo()
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as local:
+        client = await RawClient.connect(local.port)
+        echo = await local.echo()
         seen = 0
         while seen < 6:
             opcode, _ = await client.receive()
@@ -48,9 +48,9 @@ async def test_one_missed_ping_is_forgiven_after_any_frame(sign: int) -> None:
 
 
 async def test_pings_of_the_connection_are_not_counted_as_missed() -> None:
-    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
-        client = await RawClient.connect(house.port)
-        echo = await house.echo()
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as local:
+        client = await RawClient.connect(local.port)
+        echo = await local.echo()
         for _ in range(20):
             echo.socket.ping()
         marks = []
@@ -64,9 +64,9 @@ async def test_pings_of_the_connection_are_not_counted_as_missed() -> None:
 
 
 async def test_a_client_whose_reading_we_stopped_is_not_called_unreachable() -> None:
-    async with serving(ping_seconds=PERIOD, lease_seconds=10) as house:
-        client = await RawClient.connect(house.port)
-        echo = await house.echo()
+    async with serving(ping_seconds=PERIOD, lease_seconds=10) as local:
+        client = await RawClient.connect(local.port)
+        echo = await local.echo()
         echo.has_room = False
         for _ in range(100):
             client.send(TEXT, b"x")
@@ -78,11 +78,11 @@ async def test_a_client_whose_reading_we_stopped_is_not_called_unreachable() -> 
 
 
 async def test_an_ordinary_client_stays() -> None:
-    async with serving(ping_seconds=0.1, lease_seconds=10) as house, connect(house.url(), ping_interval=None) as client:
+    async with serving(ping_seconds=0.1, lease_seconds=10) as local, connect(local.url(), ping_interval=None) as client:
         await asyncio.sleep(1)
         await client.send("still here")
         assert await client.recv() == "still here"
-        assert (await house.echo()).signs >= 5
+        assert (await local.echo()).signs >= 5
 
 
 class Quiet:

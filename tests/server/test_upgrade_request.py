@@ -2,8 +2,8 @@
 
 import pytest
 
-from server.heads import MOST_BYTES
-from server.upgrade import read_upgrade
+from server.http_head import MAX_HEAD_BYTES
+from server.upgrade_request import find_plain_upgrade
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HEAD = {
@@ -23,38 +23,38 @@ def head(line: str = "GET /any?token=a%20b HTTP/1.1", more: str = "", **changes:
 
 
 def test_a_plain_one_is_read_and_answered_as_rfc_6455_wants_it() -> None:
-    upgrade = read_upgrade(head() + b"\x81\x80\0\0\0\0")
+    upgrade = find_plain_upgrade(head() + b"\x81\x80\0\0\0\0")
     assert upgrade is not None
     assert (upgrade.query, upgrade.authorization, upgrade.v1) == ("token=a%20b", [], False)
     assert upgrade.size == len(head())
-    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in upgrade.answer
-    assert b"Sec-WebSocket-Protocol" not in upgrade.answer
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in upgrade.response
+    assert b"Sec-WebSocket-Protocol" not in upgrade.response
 
 
 @pytest.mark.parametrize("more", ["Sec-WebSocket-Protocol: a, wm.v1\r\n", "sec-websocket-protocol: wm.v1\r\n"])
-def test_who_offers_our_subprotocol_gets_it(more: str) -> None:
-    upgrade = read_upgrade(head(more=more))
+def test_a_client_that_offers_our_subprotocol_gets_it(more: str) -> None:
+    upgrade = find_plain_upgrade(head(more=more))
     assert upgrade is not None
     assert upgrade.v1
-    assert upgrade.answer.endswith(b"\r\nSec-WebSocket-Protocol: wm.v1\r\n\r\n")
+    assert upgrade.response.endswith(b"\r\nSec-WebSocket-Protocol: wm.v1\r\n\r\n")
 
 
 @pytest.mark.parametrize("offer", ["wm.v2", "", "chat, superchat", "WM.V1", "@@"])
-def test_who_offers_others_gets_none(offer: str) -> None:
-    upgrade = read_upgrade(head(more=f"Sec-WebSocket-Protocol: {offer}\r\n"))
+def test_a_client_that_offers_others_gets_none(offer: str) -> None:
+    upgrade = find_plain_upgrade(head(more=f"Sec-WebSocket-Protocol: {offer}\r\n"))
     assert upgrade is not None
     assert not upgrade.v1
-    assert b"Sec-WebSocket-Protocol" not in upgrade.answer
+    assert b"Sec-WebSocket-Protocol" not in upgrade.response
 
 
 def test_an_upgrade_header_is_a_list() -> None:
-    assert read_upgrade(head(Upgrade="h2c, WebSocket")) is not None
-    assert read_upgrade(head(Upgrade="h2c", more="Upgrade: websocket\r\n")) is not None
+    assert find_plain_upgrade(head(Upgrade="h2c, WebSocket")) is not None
+    assert find_plain_upgrade(head(Upgrade="h2c", more="Upgrade: websocket\r\n")) is not None
 
 
-def test_what_a_browser_sends_besides_does_not_matter() -> None:
+def test_other_headers_of_a_browser_do_not_matter() -> None:
     more = "Authorization: Bearer t\r\nOrigin: http://x\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"
-    upgrade = read_upgrade(head("GET / HTTP/1.1", more, Connection="keep-alive, Upgrade", Upgrade="WebSocket"))
+    upgrade = find_plain_upgrade(head("GET / HTTP/1.1", more, Connection="keep-alive, Upgrade", Upgrade="WebSocket"))
     assert upgrade is not None
     assert (upgrade.query, upgrade.authorization) == ("", ["Bearer t"])
 
@@ -88,8 +88,8 @@ def test_what_a_browser_sends_besides_does_not_matter() -> None:
         head(more="Transfer-Encoding: chunked\r\n"),
         head(more="Expect: 100-continue\r\n"),
         head(more="bad header\r\n"),
-        head(more=f"X: {'x' * MOST_BYTES}\r\n"),
+        head(more=f"X: {'x' * MAX_HEAD_BYTES}\r\n"),
     ],
 )
-def test_whatever_is_not_plain_is_for_somebody_else_to_look_at(data: bytes) -> None:
-    assert read_upgrade(data) is None
+def test_a_request_that_is_not_plain_is_left_to_sanic(data: bytes) -> None:
+    assert find_plain_upgrade(data) is None

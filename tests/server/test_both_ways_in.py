@@ -1,4 +1,4 @@
-"""Two ways lead in (server.door, and Sanic's requests); whatever handshake comes, both give one answer."""
+"""Two ways lead in (server.fast_upgrade, server.sanic_upgrade). To every handshake both give the same answer."""
 
 import asyncio
 import re
@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.server.support import House
-from tests.server.test_door import Porter, guarded
+from tests.server.support import LocalServer, serving
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 GOOD = {
@@ -112,11 +111,11 @@ class Answer(NamedTuple):
 DECIDING = ("upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions")
 
 
-async def ask(house: House, first: str, variant: Variant) -> Answer:
+async def ask(local: LocalServer, first: str, variant: Variant) -> Answer:
     _, changes, more = variant
     lines = [f"{name}: {value}" for name, value in (GOOD | changes).items() if value is not None]
     said = "\r\n".join([first, *lines]) + "\r\n" + more + "\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", local.port)
     writer.write(said.encode())
     head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)).decode()
     status = int(head.split(" ")[1])
@@ -129,26 +128,25 @@ async def ask(house: House, first: str, variant: Variant) -> Answer:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[tuple[House, Porter]]:
-    async with guarded() as opened:
+async def local() -> AsyncIterator[LocalServer]:
+    async with serving() as opened:
         yield opened
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-async def test_a_handshake_gets_the_same_answer_on_both(house: tuple[House, Porter], name: str) -> None:
-    running, porter = house
+async def test_a_handshake_gets_the_same_answer_on_both(local: LocalServer, name: str) -> None:
     variant = VARIANTS[name]
-    door = await ask(running, "GET /any?token=x HTTP/1.1", variant)
-    asked = len(porter.asked)
-    absolute = await ask(running, "GET http://x/any?token=x HTTP/1.1", variant)
-    assert len(porter.asked) == asked, "an absolute address is Sanic's"
-    sanic = await ask(running, "GET /any?sanic=x HTTP/1.1", variant)
-    running.app.ctx.judge = None
-    alone = await ask(running, "GET /any?token=x HTTP/1.1", variant)
-    assert door == sanic == absolute == alone
-    assert door.status == (404 if variant[0] == NOT_A_SOCKET else variant[0])
-    if door.status == TAKEN:
-        assert ("sec-websocket-protocol" in door.headers) == ("wm.v1\r\n" in variant[2])
+    fast = await ask(local, "GET /any?token=x HTTP/1.1", variant)
+    asked = len(local.asked)
+    absolute = await ask(local, "GET http://x/any?token=x HTTP/1.1", variant)
+    assert len(local.asked) == asked, "an absolute address is Sanic's"
+    sanic = await ask(local, "GET /any?sanic=x HTTP/1.1", variant)
+    local.fast = False
+    alone = await ask(local, "GET /any?token=x HTTP/1.1", variant)
+    assert fast == sanic == absolute == alone
+    assert fast.status == (404 if variant[0] == NOT_A_SOCKET else variant[0])
+    if fast.status == TAKEN:
+        assert ("sec-websocket-protocol" in fast.headers) == ("wm.v1\r\n" in variant[2])
 
 
 @pytest.mark.parametrize(
@@ -168,19 +166,15 @@ async def test_a_handshake_gets_the_same_answer_on_both(house: tuple[House, Port
         ("GET http://[x HTTP/1.1", 400),
     ],
 )
-async def test_a_request_line_gets_the_same_answer_on_both(
-    house: tuple[House, Porter], first: str, status: int
-) -> None:
-    running, _ = house
-    door = await ask(running, first, _but(status))
-    running.app.ctx.judge = None
-    assert door == await ask(running, first, _but(status))
-    assert door.status == status
+async def test_a_request_line_gets_the_same_answer_on_both(local: LocalServer, first: str, status: int) -> None:
+    fast = await ask(local, first, _but(status))
+    local.fast = False
+    assert fast == await ask(local, first, _but(status))
+    assert fast.status == status
 
 
-async def test_the_plain_ones_take_the_short_way(house: tuple[House, Porter]) -> None:
-    running, porter = house
+async def test_the_plain_ones_take_the_short_way(local: LocalServer) -> None:
     for name in ("good", "offers wm.v1", "offers another", "basic", "two origins", "upgrade to h2c or websocket"):
-        before = len(porter.asked)
-        await ask(running, "GET / HTTP/1.1", VARIANTS[name])
-        assert len(porter.asked) == before + 1, name
+        before = len(local.asked)
+        await ask(local, "GET / HTTP/1.1", VARIANTS[name])
+        assert len(local.asked) == before + 1, name

@@ -1,11 +1,11 @@
-"""Heads that can be read in two ways are refused. (On a real connection: test_http_stream.)"""
+"""Heads that can be read in two ways are refused. (On a real connection: test_http_protocol.)"""
 
 import time
 
 import pytest
 
 from protocol.errors import ApiError
-from server.heads import MOST_BYTES, check_head, find_end, is_chunk, read_fields, read_list
+from server.http_head import MAX_HEAD_BYTES, check_head, find_head_end, is_chunk_line, parse_fields, parse_list
 
 
 def head(*lines: bytes, first: bytes = b"POST /take HTTP/1.1", host: bytes = b"Host: x") -> bytes:
@@ -94,7 +94,11 @@ def test_what_it_forbids_is_refused(bad: bytes) -> None:
 
 @pytest.mark.parametrize("end", [b"\x00", b"", b"\r\n "])
 def test_a_long_head_is_looked_at_once(end: bytes) -> None:
-    long = [b"X: " + b"a" * (MOST_BYTES - 200) + end, b"\r\n".join([b"X: 1" + end] * 2700), b"X" * MOST_BYTES + end]
+    long = [
+        b"X: " + b"a" * (MAX_HEAD_BYTES - 200) + end,
+        b"\r\n".join([b"X: 1" + end] * 2700),
+        b"X" * MAX_HEAD_BYTES + end,
+    ]
     started = time.process_time()
     for line in long:
         try:
@@ -106,7 +110,7 @@ def test_a_long_head_is_looked_at_once(end: bytes) -> None:
 
 @pytest.mark.parametrize("line", [b"\r\n0\r\n", b"\r\nfF\r\n", b"\r\n5;name=value\r\n", b"\r\n000000000000005\r\n"])
 def test_a_chunk_begins_with_its_size(line: bytes) -> None:
-    assert is_chunk(line)
+    assert is_chunk_line(line)
 
 
 @pytest.mark.parametrize(
@@ -128,17 +132,17 @@ def test_a_chunk_begins_with_its_size(line: bytes) -> None:
     ],
 )
 def test_and_with_nothing_else(line: bytes) -> None:
-    assert not is_chunk(line)
+    assert not is_chunk_line(line)
 
 
 def test_fields_are_read_by_name_whatever_its_case() -> None:
-    fields = read_fields(head(b"X: a ,b", b"x:\tc\t", b"Y:"))
+    fields = parse_fields(head(b"X: a ,b", b"x:\tc\t", b"Y:"))
     assert fields == {b"host": [b"x"], b"x": [b"a ,b", b"c"], b"y": [b""]}
-    assert read_list(fields[b"x"]) == [b"a", b"b", b"c"]
-    assert read_list(fields[b"y"]) == []
+    assert parse_list(fields[b"x"]) == [b"a", b"b", b"c"]
+    assert parse_list(fields[b"y"]) == []
 
 
 def test_a_head_ends_at_the_empty_line_or_is_too_long() -> None:
-    assert find_end(b"a\r\n\r\nb\r\n\r\n") == 1
-    assert find_end(b"a" * (MOST_BYTES - 1) + b"\r\n\r\n") == MOST_BYTES - 1
-    assert find_end(b"a" * MOST_BYTES + b"\r\n\r\n") == -1
+    assert find_head_end(b"a\r\n\r\nb\r\n\r\n") == 1
+    assert find_head_end(b"a" * (MAX_HEAD_BYTES - 1) + b"\r\n\r\n") == MAX_HEAD_BYTES - 1
+    assert find_head_end(b"a" * MAX_HEAD_BYTES + b"\r\n\r\n") == -1
