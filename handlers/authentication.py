@@ -39,7 +39,7 @@ async def authenticate_socket(
 ) -> Claims:
     """Who opens this socket: the first of ``Authorization: Bearer``, ``?ticket=`` and ``?token=`` decides.
 
-    :param allow: asked whether they may come in just now, before a ticket is used up
+    :param allow: asked whether this person may open a socket now, before a ticket is used up
     :param redeem_tickets: False: a ticket is refused, and not used up
     :raises ApiError: as :func:`authenticated`, ``ticket_invalid``, ``bad_request``, and what ``allow`` raises
     """

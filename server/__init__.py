@@ -1,1 +1,1 @@
-"""What Sanic is made of here: the Sanic subclass, the WebSocket adapter, heartbeat, watchdog, drain."""
+"""Sanic as this product uses it: the Sanic subclass, strict HTTP, the two ways to a WebSocket, drain, watchdog."""

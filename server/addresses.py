@@ -1,4 +1,4 @@
-"""Whom an IP address stands for: of IPv6 a customer has a whole /64, and may use each address of it once."""
+"""Which client an IP address stands for. With IPv6 a customer has a whole /64, and may use each address of it once."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 UNREADABLE: Final = "unreadable"
-"""All who come with what is no address: a proxy that is believed may pass on anything."""
+"""The network of everything that is no address: a trusted proxy may pass on anything."""
 
 
 @lru_cache(maxsize=4096)
@@ -26,10 +26,10 @@ def network_of(address: str) -> str:
 
 
 def forwarded_address(forwarded: Sequence[str], proxies: int) -> str | None:
-    """Where a client is who comes through so many proxies, as Sanic's ``client_ip`` has it; None when they do not say.
+    """The address of a client behind so many proxies, as Sanic's ``client_ip`` has it; None when they do not say it.
 
     :param forwarded: what X-Forwarded-For lists, without empty places
-    :param proxies: 1 or more; so many entries at the end are believed
+    :param proxies: 1 or more; so many entries at the end are trusted
     """
     address = forwarded[-proxies] if len(forwarded) >= proxies else "unknown"
     return None if address == "unknown" else address

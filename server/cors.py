@@ -1,7 +1,7 @@
 """Browser pages of other origins may use HTTP here: the origins an operator lists, and no others (Fetch standard).
 
-The original served no page, so every browser client of it lives on another origin. Nothing here rests on cookies: who
-asks shows a token, which a foreign page does not have. So what a listed origin may read is what anybody may ask for.
+The original served no page, so every browser client of it lives on another origin. Nothing here rests on cookies: a
+client shows a token, which a foreign page does not have. So what a listed origin may read, anybody may ask for.
 """
 
 import re
@@ -37,7 +37,7 @@ class Cors:
         self._any = "*" in origins
 
     async def allow(self, request: Request, response: HTTPResponse) -> HTTPResponse | None:
-        """Response middleware. A preflight is answered here, whatever was said to it for want of a route."""
+        """Response middleware. A preflight is answered here, also where there is no route for it."""
         headers = request.headers
         origin = headers.getone("origin", "")
         if not self._any:

@@ -99,17 +99,9 @@ class FastUpgradeProtocol(asyncio.Protocol):
     """Made by Sanic's server for each connection, with the arguments of its own protocol class."""
 
     __slots__ = (
-        "_address",
-        "_connections",
-        "_ctx",
-        "_pending_address",
-        "_received",
-        "_sanic",
-        "_task",
-        "_timer",
-        "_transport",
+        "_address", "_connections", "_ctx", "_pending_address", "_received", "_sanic", "_task", "_timer", "_transport",
         "_upgrade",
-    )
+    )  # fmt: skip
 
     def __init__(self, **sanic: Any) -> None:
         self._sanic = sanic

@@ -67,8 +67,10 @@ async def _lead_to_route(request: Request) -> None:
     # Our reading of HTTP switches Sanic's timeouts off by the same test: nothing looser may be a WebSocket here.
     if not asks_for_websocket(request.method, request.headers.getall("upgrade", [])):
         return
-    request.ctx.upgrade = parse_upgrade(request.head)
+    upgrade = parse_upgrade(request.head)
     request.app.ctx.open_connections.check_limit(request.client_ip)
+    # Last: Sanic runs request middleware also for a request that is refused here, and it must not look like a WebSocket.
+    request.ctx.upgrade = upgrade
     query = request._parsed_url.query
     request.raw_url = SOCKET_PATH.encode() + (b"?" + query if query else b"")
     request._parsed_url = httptools.parse_url(request.raw_url)

@@ -1,4 +1,4 @@
-"""Two watches that Sanic lacks: a worker that was killed is replaced, and a manager that was killed takes all along.
+"""Two watches that Sanic lacks: a killed worker is replaced, and when the manager is killed all workers end.
 
 The first runs as a thread in the manager, the second as a thread in each worker: both must go on when an event loop
 does not.
@@ -31,7 +31,7 @@ LONGEST_WAIT_SECONDS: Final = 15.0
 STEADY_SECONDS: Final = 10.0
 """A worker that lived this long is replaced at once; one that died sooner waits, longer each time."""
 ORPHAN_SECONDS: Final = 1.0
-"""How long a worker without a manager may say goodbye to its clients."""
+"""How long a worker without a manager may close the sockets of its clients."""
 STATE_PID: Final = "MINI_STATE_PROCESS"
 """Environment variable by which workers learn the pid of Sanic's state process."""
 

@@ -61,36 +61,11 @@ class AcceptedSocket(asyncio.Protocol):
     """Fits :class:`protocol.websocket.interface.Socket`. The transport must be open."""
 
     __slots__ = (
-        "_answered_ping",
-        "_close",
-        "_close_frame_sent",
-        "_close_timer",
-        "_drained",
-        "_end",
-        "_flush_scheduled",
-        "_frames",
-        "_handler",
-        "_is_handling",
-        "_late_bytes",
-        "_limiter",
-        "_loop",
-        "_lost",
-        "_open_connections",
-        "_paused_until",
-        "_peer_close",
-        "_reads_transport",
-        "_sanic_connections",
-        "_sending",
-        "_stalled",
-        "_state",
-        "_turn",
-        "_unfinished",
-        "_waiting",
-        "_was_active",
-        "_write_timer",
-        "address",
-        "transport",
-    )
+        "_answered_ping", "_close", "_close_frame_sent", "_close_timer", "_drained", "_end", "_flush_scheduled",
+        "_frames", "_handler", "_is_handling", "_late_bytes", "_limiter", "_loop", "_lost", "_open_connections",
+        "_paused_until", "_peer_close", "_reads_transport", "_sanic_connections", "_sending", "_stalled", "_state",
+        "_turn", "_unfinished", "_waiting", "_was_active", "_write_timer", "address", "transport",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -118,7 +93,7 @@ class AcceptedSocket(asyncio.Protocol):
         self._is_handling = False
         """Whether frames are being handed over just now: the handler may call back from within."""
         self._unfinished = False
-        """Whether frames are left only because it was enough for one turn of the loop."""
+        """Whether frames are left that another turn of the loop is to read."""
         self._paused_until: float | None = None
         """Loop time until which the client is not read, since it sent too much."""
         self._turn: asyncio.Handle | None = None
@@ -205,7 +180,7 @@ class AcceptedSocket(asyncio.Protocol):
     def attach(self, handler: SocketHandler) -> None:
         """From now on the handler gets what comes; until now nothing was read.
 
-        Without an ``await`` between making the connection known and this call, it hears of the end in any case.
+        Without an ``await`` between making the connection known and this call, ``handle_lost`` is called in any case.
         """
         if self._end is not None:
             handler.handle_lost(*self._end)
@@ -324,7 +299,6 @@ class AcceptedSocket(asyncio.Protocol):
         except Exception:
             logger.exception("the handler of a socket failed")
             self.close_now(INTERNAL)
-            self._unfinished = True
         finally:
             self._is_handling = False
         self._steer()
@@ -441,6 +415,8 @@ class AcceptedSocket(asyncio.Protocol):
         self._state = max(self._state, CLOSING)
         self._paused_until = None
         self._waiting.take_all()
+        if self._is_handling:
+            self._unfinished = True  # the frames that are here, perhaps a close frame, are read in another turn
 
     def _hand_over_rest(self, state: State) -> None:
         """Give the handler what is here, whether it has room or not: the client sent it before it left.
@@ -448,7 +424,7 @@ class AcceptedSocket(asyncio.Protocol):
         :param state: before TCP was gone
         """
         handler = self._handler
-        if handler is None or state is CLOSING:
+        if handler is None:
             return
         try:
             try:
@@ -545,7 +521,7 @@ class AcceptedSocket(asyncio.Protocol):
             self.transport.write(writer.close_frame(code, reason))
 
     def _abort_after(self, seconds: float) -> None:
-        """Cut TCP then, or when an earlier call said."""
+        """Cut TCP after so long, or earlier if an earlier call asked for it."""
         when = self._loop.time() + seconds
         if self._close_timer is not None:
             if self._close_timer.when() <= when:

@@ -67,16 +67,16 @@ async def test_a_drain_that_hangs_is_bounded_and_clients_still_see_4012(tmp_path
         assert "drain took too long" in [line["event"] for line in command.lines()]
 
 
-async def test_goodbye_runs_once_and_requests_are_refused_meanwhile() -> None:
+async def test_the_drain_runs_once_and_requests_are_refused_meanwhile() -> None:
     begun, may_end, runs = asyncio.Event(), asyncio.Event(), []
 
-    async def goodbye() -> None:
+    async def close_connections() -> None:
         runs.append(1)
         begun.set()
         await may_end.wait()
 
     def prepare(local: LocalServer) -> None:
-        add_drain(local.app, make_settings(), goodbye)
+        add_drain(local.app, make_settings(), close_connections)
 
     async with serving(prepare=prepare) as local:
         drain: Drain = local.app.ctx.drain
@@ -93,10 +93,10 @@ async def test_goodbye_runs_once_and_requests_are_refused_meanwhile() -> None:
 
 
 async def test_sockets_left_open_get_what_was_queued_before_they_are_closed() -> None:
-    async def goodbye() -> None:
+    async def close_connections() -> None:
         return
 
-    async with serving(prepare=lambda local: add_drain(local.app, make_settings(), goodbye)) as local:
+    async with serving(prepare=lambda local: add_drain(local.app, make_settings(), close_connections)) as local:
         client = await RawClient.connect(local.port, receive_buffer=4096)
         echo = await local.echo()
         for number in range(20):
@@ -109,12 +109,12 @@ async def test_sockets_left_open_get_what_was_queued_before_they_are_closed() ->
         await ending
 
 
-async def test_a_failing_goodbye_is_logged_and_ends_the_sockets(caplog: pytest.LogCaptureFixture) -> None:
-    async def goodbye() -> None:
+async def test_a_failing_drain_is_logged_and_ends_the_sockets(caplog: pytest.LogCaptureFixture) -> None:
+    async def close_connections() -> None:
         raise RuntimeError("the hub broke")
 
     def prepare(local: LocalServer) -> None:
-        add_drain(local.app, make_settings(), goodbye)
+        add_drain(local.app, make_settings(), close_connections)
         logging.getLogger().addHandler(caplog.handler)
 
     async with serving(prepare=prepare) as local, connect(local.url()) as client:

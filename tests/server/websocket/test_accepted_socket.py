@@ -142,10 +142,14 @@ async def test_control_frames_do_not_queue_behind_messages_that_wait() -> None:
     await turns()
     assert (handler.messages, transport.done) == (["1"], [writer.pong(b"x")])
     assert socket.has_unread_messages
-    handler.room = 10
+    handler.room = 2
     socket.data_received(frame(BINARY, b"4"))
+    assert handler.messages == ["1", "2", "3"]
+    socket.data_received(frame(CLOSE, CLOSE_1000))
+    assert not socket.has_unread_messages, "a client that closed does not wait for an answer"
+    handler.room = 1
+    socket.resume_reading()
     assert handler.messages == ["1", "2", "3", b"4"]
-    assert not socket.has_unread_messages
 
 
 async def test_few_messages_are_kept_for_a_full_handler_and_then_it_is_not_read() -> None:
@@ -179,9 +183,7 @@ async def test_a_handler_that_calls_back_from_within_gets_no_message_inside_anot
         depth -= 1
 
     handler.on_message = call_back
-    socket.data_received(frame(TEXT, b"1") + frame(TEXT, b"2"))
-    handler.room = 1
-    socket.data_received(frame(TEXT, b"3"))
+    socket.data_received(frame(TEXT, b"1") + frame(TEXT, b"2") + frame(TEXT, b"3"))
     handler.room = 9
     socket.resume_reading()
     assert (handler.messages, deepest) == (["1", "2", "3"], 1)
@@ -344,6 +346,14 @@ async def test_after_our_close_messages_are_thrown_away_and_the_clients_close_fr
     socket.connection_lost(None)
     assert handler.heard[-1] == (1000, "")
     assert handler.messages == []
+
+
+async def test_a_close_from_within_does_not_overlook_the_frames_that_are_here() -> None:
+    socket, transport = make(handler := Handler(room=0))
+    handler.on_batch_end = lambda: socket.close(CLOSED)
+    socket.data_received(frame(TEXT, b"x") * 2 * WAITING_MESSAGES + frame(CLOSE, CLOSE_1000))
+    await turns()
+    assert transport.done == [writer.close_frame(CLOSED.code, CLOSED.reason), "eof"]
 
 
 @pytest.mark.parametrize(("half", "how"), [(True, "eof"), (False, "close")])
