@@ -69,7 +69,7 @@ async def _lead_to_route(request: Request) -> None:
         return
     upgrade = parse_upgrade(request.head)
     request.app.ctx.open_connections.check_limit(request.client_ip)
-    # Last: Sanic runs request middleware also for a request that is refused here, and it must not look like a WebSocket.
+    # Last: Sanic runs request middleware also for a request refused here, which must not look like a WebSocket.
     request.ctx.upgrade = upgrade
     query = request._parsed_url.query
     request.raw_url = SOCKET_PATH.encode() + (b"?" + query if query else b"")

@@ -219,6 +219,6 @@ async def test_no_token_reaches_the_log_of_the_real_command(tmp_path: Path) -> N
         assert await asyncio.to_thread(command.stop) == 0
         text = command.log.read_text()
         assert "failed at" in text
-        assert "a listener failed" in [line["event"] for line in command.lines()]
+        assert "the handler of a socket failed" in [line["event"] for line in command.lines()]
         assert CANARY not in text
         assert JWT.split(".")[1] not in text
