@@ -5,7 +5,6 @@ entry, or is away, PostgreSQL is asked: a flush of Redis must not revive a close
 result is ``unavailable``, never yes.
 """
 
-import asyncio
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable
@@ -61,17 +60,6 @@ class Sessions:
         :raises ApiError: ``too_many_devices``, ``unavailable``
         """
         return await run_shielded(self._open(user, device_id, device_name))
-
-    def look_up(self, session_id: str, on_result: Callable[[bool], None]) -> None:
-        """Find out whether the session is known to live, without a task; when it is not, :meth:`check` says why.
-
-        ``on_result`` is called once, and never before this returns.
-        """
-
-        def answer(lives: asyncio.Future[bool | None]) -> None:
-            on_result(not lives.cancelled() and lives.exception() is None and lives.result() is True)
-
-        self._loader.get(session_id).add_done_callback(answer)
 
     async def check(self, session_id: str) -> None:
         """Return if the session lives.

@@ -66,29 +66,26 @@ async def test_a_closed_session_fails_its_check_and_is_announced(
     assert (await Session.get(id=one)).revoked_at is not None
 
 
-async def _look_up(sessions: Sessions, *session_ids: str) -> list[bool]:
-    loop = asyncio.get_running_loop()
-    answers: list[asyncio.Future[bool]] = [loop.create_future() for _ in session_ids]
-    for session_id, answer in zip(session_ids, answers, strict=True):
-        sessions.look_up(session_id, answer.set_result)
-    assert not any(answer.done() for answer in answers)
-    return await asyncio.wait_for(asyncio.gather(*answers), 10)
+async def _check(sessions: Sessions, *session_ids: str) -> list[str]:
+    """What each check raises when all begin in one tick; empty where the session lives."""
+    results = await asyncio.gather(*(sessions.check(each) for each in session_ids), return_exceptions=True)
+    return ["" if result is None else str(result) for result in results]
 
 
-async def test_a_lookup_without_a_task_gives_the_same_result(
+async def test_checks_of_one_tick_each_get_their_own_result(
     sessions: Sessions, asha: User, redis: "Redis", orm: str, notes: Notes
 ) -> None:
     known, forgotten, closed = [await _open(sessions, asha, "phone") for _ in range(3)]
     await sessions.close(closed)
     await sessions.check(known)
     assert await redis.exists(session_key(forgotten)) == 0
-    assert await _look_up(sessions, known, forgotten, closed, str(uuid.uuid4())) == [True, True, False, False]
+    assert await _check(sessions, known, forgotten, closed, str(uuid.uuid4())) == ["", "", *["session_revoked"] * 2]
     assert await redis.get(session_key(forgotten)) == b"1"
     await redis.delete(session_key(closed))
-    assert await _look_up(sessions, closed, closed) == [False, False]
+    assert await _check(sessions, closed, closed) == ["session_revoked"] * 2
 
 
-async def test_lookups_of_one_tick_are_one_command(redis: "Redis", orm: str, notes: Notes, asha: User) -> None:
+async def test_checks_of_one_tick_are_one_command(redis: "Redis", orm: str, notes: Notes, asha: User) -> None:
     asked: list[int] = []
 
     class Counting(KeyValues):
@@ -98,24 +95,24 @@ async def test_lookups_of_one_tick_are_one_command(redis: "Redis", orm: str, not
 
     sessions = Sessions(Counting(link_to(redis), link_to(redis)), make_settings("redis://unused", orm), notes.closing)
     ids = [await _open(sessions, asha) for _ in range(20)]
-    assert await _look_up(sessions, *ids) == [True] * 20
+    assert await _check(sessions, *ids) == [""] * 20
     assert asked == [20]
 
 
-async def test_a_lookup_that_fails_means_not_known(
+async def test_checks_that_share_a_failing_query_all_fail(
     unused_tcp_port: int, orm: str, notes: Notes, asha: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make_settings(f"redis://127.0.0.1:{unused_tcp_port}", orm, redis_connect_seconds=0.3)
     link = RedisClient(settings)
     sessions = Sessions(KeyValues(link, link), settings, notes.closing)
     living = await _open(sessions, asha)
-    assert await _look_up(sessions, living) == [True], "Redis is away, and PostgreSQL answers"
+    assert await _check(sessions, living) == [""], "Redis is away, and PostgreSQL answers"
 
     async def away(_session_ids: list[str]) -> dict[str, bool]:
         raise ApiError("unavailable")
 
     monkeypatch.setattr(accounts.sessions, "_query", away)
-    assert await _look_up(sessions, living, living) == [False, False]
+    assert await _check(sessions, living, living) == ["unavailable"] * 2
     await link.close()
 
 

@@ -1,6 +1,7 @@
 """Between a transport and a handler made by hand. (Over TCP: test_accepted_socket_over_tcp.)"""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -110,6 +111,21 @@ def make(handler: Handler | None, *, half: bool = True, **knobs: Any) -> tuple[A
 async def turns(count: int = 3) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+async def test_the_values_that_a_socket_owns_know_nobody() -> None:
+    socket, transport = make(handler := Handler())
+    transport.blocks = socket
+    for _ in range(2):  # each value holds something
+        socket.send(b"x" * PIECE_BYTES)
+    handler.room = 0
+    socket.data_received(frame(TEXT, b"waits") + frame(PING, b"") + frame(TEXT, b"part", fin=False) + b"\x81")
+    owned = [getattr(socket, name) for name in AcceptedSocket.__slots__]
+    values = [each for each in owned if type(each).__module__.startswith(("protocol.", "server.websocket."))]
+    names = {type(each).__name__ for each in values}
+    assert names == {"FrameReader", "ReceiveBuffer", "SendBuffer", "FrameRateLimiter", "OpenConnections", "State"}
+    for value in values:
+        assert not [each for each in gc.get_referents(value) if each is socket or each is handler or each is transport]
 
 
 # ---- reading
