@@ -1,4 +1,4 @@
-"""Who may speak: people, passwords, tokens, sessions, blocks.
+"""People, passwords, tokens, login sessions, blocks.
 
-PostgreSQL is the truth; Redis remembers what is asked often.
+PostgreSQL is the truth. Redis caches what is looked up often.
 """

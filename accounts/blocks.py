@@ -1,4 +1,4 @@
-"""Who blocks whom: PostgreSQL is the truth, and Redis is told of every change before it is confirmed."""
+"""Who blocks whom. PostgreSQL is the truth; every change is written to Redis before it is confirmed to the client."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from protocol.errors import ApiError
 
 _CHANGED = "UPDATE users SET blocks_version = $2, blocks_changed_at = clock_timestamp() WHERE id = $1"
 OnChange = Callable[[str, str, int, list[str]], Awaitable[None]]
-"""``await on_change(mobile, account_id, version, blocked)``: mobile's whole set of blocked mobiles, at that version."""
+"""``await on_change(mobile, account_id, version, blocked)``, with the whole set of blocked mobiles at that version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class BlockedPerson:
 
 
 class Blocks:
-    """Every change raises the blocker's version in the same transaction, so late news of an old set is known as such.
+    """Every change raises the blocker's version in the same transaction: a late write of an older set is then ignored.
 
-    :param on_change: told after each commit, also when nothing had to change: whoever got ``unavailable`` because
-        Redis was away asks again, and then PostgreSQL has it already
+    :param on_change: called after each commit, also when nothing changed: a client that got ``unavailable`` because
+        Redis was away repeats its request, and then PostgreSQL has the change already
     """
 
     def __init__(self, on_change: OnChange, max_blocks: int) -> None:
@@ -35,7 +35,7 @@ class Blocks:
         self._max_blocks = max_blocks
 
     async def block(self, blocker: str, blocked: str) -> None:
-        """Twice is as good as once.
+        """Block somebody. May be repeated.
 
         :raises ApiError: ``self_block``, ``no_such_person``, ``block_list_full``, ``unavailable``
         """
@@ -44,7 +44,7 @@ class Blocks:
         await run_shielded(self._change(blocker, blocked, wanted=True))
 
     async def unblock(self, blocker: str, blocked: str) -> None:
-        """Also of somebody who is not blocked.
+        """Unblock somebody, who need not be blocked.
 
         :raises ApiError: ``self_block``, ``no_such_person``, ``unavailable``
         """
@@ -53,7 +53,7 @@ class Blocks:
         await run_shielded(self._change(blocker, blocked, wanted=False))
 
     async def list(self, mobile: str) -> list[BlockedPerson]:
-        """Whom this person blocks, the latest last.
+        """The people whom this person blocks, in the order of blocking.
 
         :raises ApiError: ``unavailable``
         """
@@ -69,13 +69,13 @@ class Blocks:
                 raise ApiError("no_such_person")
             if await self._set(user, other, wanted=wanted):
                 user.blocks_version += 1
-                # By PostgreSQL's clock: servers' clocks differ, and what is compared later goes by these times.
+                # By PostgreSQL's clock, because servers' clocks differ: the background job compares by these times.
                 await get_connection("default").execute_query(_CHANGED, [user.id, user.blocks_version])
             everyone = await _blocked_by(user)
         await self._on_change(blocker, str(user.id), user.blocks_version, everyone)
 
     async def _set(self, user: User, other: User, *, wanted: bool) -> bool:
-        """Whether anything changed."""
+        """Write the change; whether there was any."""
         if not wanted:
             return await Block.filter(blocker=user, blocked=other).delete() > 0
         if await Block.exists(blocker=user, blocked=other):
@@ -87,7 +87,7 @@ class Blocks:
 
 
 async def _locked(mobile: str) -> User:
-    # NO KEY: a block refers to two people, and two who block each other at once would wait for one another.
+    # NO KEY: a block refers to two people, and two who block each other at once would deadlock.
     user = await User.filter(mobile_no=mobile).select_for_update(no_key=True).first()
     if user is None:
         raise ApiError("no_such_person")

@@ -1,13 +1,13 @@
-"""Passwords nobody may choose: those that are tried first.
+"""Passwords that nobody may choose, because attackers try them first.
 
-The list is short on purpose. It takes away the first guesses, which are all that a handful of tries an hour leaves. It
-does not judge how good a password is.
+The list is short on purpose. Rate limits leave an attacker a few attempts an hour, and the list makes these fail. It
+does not measure the strength of a password.
 """
 
 from typing import Final
 
-LEAST_DIGITS: Final = 7
-"""So many of the last digits of one's own number are the number: it is often written without country and area."""
+MIN_DIGITS: Final = 7
+"""So many last digits of the person's number count as the number: it is often written without country and area code."""
 
 _WORDS: Final = """
     000000 0000000 00000000 0123456789 010203 100200 101010 102030 111111 1111111 11111111 111222 112233 11223344
@@ -35,7 +35,7 @@ _COMMON: Final = frozenset(_WORDS.split())
 
 
 def is_forbidden(password: str, mobile: str) -> bool:
-    """Whether it is one of the commonest, one character repeated, or the person's own number.
+    """Whether the password is very common, one character repeated, or the person's own number.
 
     :param mobile: canonical
     """
@@ -43,4 +43,4 @@ def is_forbidden(password: str, mobile: str) -> bool:
         return True
     digits = "".join(letter for letter in password if letter.isdecimal())
     plain = all(letter.isdecimal() or letter in " +-.()[]/" for letter in password)
-    return plain and len(digits) >= LEAST_DIGITS and mobile.endswith(digits.lstrip("0"))
+    return plain and len(digits) >= MIN_DIGITS and mobile.endswith(digits.lstrip("0"))

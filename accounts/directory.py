@@ -30,11 +30,11 @@ FROM users u WHERE u.mobile_no = ANY($1)
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """What Redis is told of a person when it knows nothing.
+    """A person as Redis needs them.
 
     :param blocked: the mobiles this person blocks
     :param last_seen_ms: when the last connection ended, in unix ms; None: never connected
-    :param devices: where somebody is logged in
+    :param devices: deviceIds with a session that lives
     """
 
     account_id: str
@@ -46,11 +46,11 @@ class PersonRecord:
 
 
 class Directory:
-    """Enrols, finds and authenticates. Mobiles are cleaned before they come here."""
+    """Enrols, finds and authenticates people. All mobiles are canonical."""
 
     def __init__(self, passwords: Passwords) -> None:
         self._passwords = passwords
-        self._together = BatchLoader(_people)
+        self._loader = BatchLoader(_load_people)
 
     async def enrol(self, name: str, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
         """:raises ApiError: ``already_exists``, ``bad_request``, ``busy``, ``unavailable``"""
@@ -64,7 +64,7 @@ class Directory:
         return await read(lambda: User.get_or_none(mobile_no=mobile))
 
     async def authenticate(self, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
-        """The person, if the password is his. Unknown number and wrong password are one answer after one time.
+        """The person, if the password is right. An unknown number gives the same error after the same time.
 
         :raises ApiError: ``credentials_wrong``, ``bad_request``, ``busy``, ``unavailable``
         """
@@ -75,24 +75,24 @@ class Directory:
         return user
 
     async def person(self, mobile: str) -> PersonRecord | None:
-        """One consistent picture of a person, or None if nobody has this number.
+        """One consistent record of a person, or None if nobody has this number.
 
         :raises ApiError: ``unavailable``
         """
-        return await self._together.get(mobile)
+        return await self._loader.get(mobile)
 
     async def _add(self, user: User) -> User:
         async with transaction():
-            # Not save(): PostgreSQL logs the number that a violated unique key names.
+            # Not save(): for a violated unique key PostgreSQL would log the number.
             await User.bulk_create([user], ignore_conflicts=True)
             added = await User.get_or_none(id=user.id)
         if added is None:
-            # Somebody enrolled the same number while this password was hashed.
+            # The same number was enrolled while this password was hashed.
             raise ApiError("already_exists")
         return added
 
 
-async def _people(mobiles: list[str]) -> dict[str, PersonRecord]:
+async def _load_people(mobiles: list[str]) -> dict[str, PersonRecord]:
     rows = await read(lambda: get_connection("default").execute_query_dict(_PEOPLE, [mobiles]))
     return {row["mobile_no"]: _record(row) for row in rows}
 

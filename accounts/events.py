@@ -1,4 +1,4 @@
-"""Session events: logins are written at once, connections in bulk, and none of it ever stands in the way of a chat."""
+"""Session events: log-ins are written at once, connections in bulk. Writing them never delays a chat."""
 
 import asyncio
 from collections import deque
@@ -19,10 +19,10 @@ __all__ = ["Event", "SessionEvents"]
 logger = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 1.0
-BATCH: Final = 500
+BATCH_SIZE: Final = 500
 STOP_SECONDS: Final = 2.5
 """How long the last flush may take: a stopping server does not wait for a PostgreSQL that is away. More than the two
-seconds after which asyncpg gives a command up by itself: one that is cancelled takes two more."""
+seconds after which asyncpg gives up a command by itself: a cancelled one takes two more."""
 
 _INSERT: Final = """
 INSERT INTO session_events (kind, mobile_no, user_id, session_id, device_id, reason, server_id, times, at)
@@ -30,16 +30,16 @@ SELECT kind, mobile, account_id, session_id, device_id, left(reason, 64), coales
 FROM jsonb_to_recordset($1::jsonb) AS given(kind text, mobile text, account_id uuid, session_id uuid,
     device_id text, reason text, server_id text, times int, at timestamptz)
 """
-"""Not as models: of a thousand who come at once, Tortoise's took an eighth of a server's time, and held up the loop."""
+"""Not as models: when a thousand connected at once, Tortoise's took an eighth of a server's time."""
 
 
 class SessionEvents:
-    """Writes events; keeps what PostgreSQL cannot take now, up to a limit.
+    """Writes events; keeps those that PostgreSQL does not accept now, up to a limit.
 
-    A bulk whose answer got lost is written again: an event may be there twice, but is not missing. What one device does
-    again and again within a minute is one row (:mod:`accounts.merging`).
+    A batch whose reply was lost is written again: an event may be stored twice, but is not lost. Repeated events of one
+    device within a minute become one row (:mod:`accounts.merging`).
 
-    :param buffer_size: events kept; beyond that the oldest are dropped, counted and reported
+    :param buffer_size: events kept; beyond that the oldest are dropped, counted and logged
     """
 
     def __init__(self, buffer_size: int, server_id: str = "") -> None:
@@ -56,13 +56,13 @@ class SessionEvents:
         return len(self._buffer) + len(self._merger)
 
     def add(self, event: Event) -> None:
-        """Keep it for the next flush, or for longer when it is to be one row with others. Never waits, never fails."""
+        """Keep it for the next flush, or longer when it is merged with others. Never waits, never raises."""
         now = self._merger.pass_on(event)
         if now is not None:
             self._keep(now)
 
     async def write(self, event: Event) -> None:
-        """Write it now, if it is not one row with others; with PostgreSQL away it is kept for the next flush."""
+        """Write it now, unless it is merged with others. While PostgreSQL is away it is kept for the next flush."""
         now = self._merger.pass_on(event)
         if now is None:
             return
@@ -73,7 +73,7 @@ class SessionEvents:
             self._keep(now)
 
     async def flush(self) -> None:
-        """Write all that is kept.
+        """Write everything that is kept.
 
         :raises ApiError: ``unavailable``; what was not written is kept
         """
@@ -86,7 +86,7 @@ class SessionEvents:
 
     async def _flush(self) -> None:
         while self._buffer:
-            batch = [self._buffer.popleft() for _ in range(min(BATCH, len(self._buffer)))]
+            batch = [self._buffer.popleft() for _ in range(min(BATCH_SIZE, len(self._buffer)))]
             try:
                 await self._write(batch)
             except BaseException:
@@ -105,7 +105,7 @@ class SessionEvents:
             # A flush under way is let run_shielded: cut off, it would be written again.
             await self._loop.stop(STOP_SECONDS)
         self._keep(*self._merger.everything())
-        with suppress(TimeoutError):  # what is left is reported
+        with suppress(TimeoutError):  # what is left is logged
             async with asyncio.timeout_at(until):
                 await self._try_flush()  # what came while the last one was under way
         if len(self):
@@ -125,8 +125,8 @@ class SessionEvents:
             logger.exception("session events could not be written")
 
     async def _write(self, batch: list[Event]) -> None:
-        """One event that no PostgreSQL will ever take, for example of an account that is gone, must not hold up all
-        others."""
+        """Write a batch, one by one when it fails. An event that PostgreSQL never accepts, for example of a deleted
+        account, must not keep back the others."""
         try:
             async with transaction():
                 await self._insert(batch)
@@ -153,7 +153,7 @@ class SessionEvents:
 
 
 def _storable(event: Event) -> Event:
-    """Without what no PostgreSQL takes: a client chooses the reason he leaves with."""
+    """The event without NUL, which PostgreSQL does not store: the reason of a close comes from the client."""
     if "\0" not in event.reason:
         return event
     return msgspec.structs.replace(event, reason=event.reason.replace("\0", ""))

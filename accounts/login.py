@@ -1,4 +1,4 @@
-"""Logging in and out, with the events that tell of it."""
+"""Logging in and out, with the session events of it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,12 +12,12 @@ from models import EventKind, Session, User
 from protocol.errors import ApiError
 
 _FAILURES: Final = frozenset({"credentials_wrong", "too_many_devices"})
-"""Refusals that say something about who tries to log in; the others speak of us."""
+"""Errors that are about the client; others are about the server, and make no event."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What somebody logs in with. The mobile is canonical."""
+    """What a client logs in with. The mobile is canonical."""
 
     mobile: str
     password: str
@@ -32,20 +32,19 @@ async def log_in(
     given: Credentials,
     standing: Standing = ORDINARY,
 ) -> tuple[User, Session]:
-    """The person and the new session; an event either way.
+    """Log in: the person and the new session. Writes an event either way.
 
-    :param standing: their place in the queue for a hash
-
+    :param standing: the priority in the queue for a hash
     :raises ApiError: ``credentials_wrong``, ``too_many_devices``, ``bad_request``, ``busy``, ``unavailable``
     """
     try:
         user = await directory.authenticate(given.mobile, given.password, standing)
         session = await sessions.open(user, given.device_id, given.device_name)
-    except ApiError as refusal:
-        if refusal.code in _FAILURES:
-            # Without the account: whether there is one must not show in how long this takes.
+    except ApiError as error:
+        if error.code in _FAILURES:
+            # Without the account: the time this takes must not reveal whether there is one.
             kind, device = EventKind.LOGIN_FAILED, given.device_id
-            await events.write(Event(kind, given.mobile, device_id=device, reason=refusal.code))
+            await events.write(Event(kind, given.mobile, device_id=device, reason=error.code))
         raise
     await events.write(
         Event(EventKind.LOGIN, user.mobile_no, str(user.id), str(session.id), device_id=session.device_id)
@@ -54,7 +53,7 @@ async def log_in(
 
 
 async def log_out(sessions: Sessions, events: SessionEvents, claims: Claims) -> None:
-    """The session ends everywhere.
+    """Log out: the session ends on all servers.
 
     :raises ApiError: ``session_revoked``, ``unavailable``
     """

@@ -1,7 +1,8 @@
-"""Events of one device that come again and again become one row.
+"""Merges repeated session events of one device into one row.
 
-Two tabs that replace each other, or a client that reconnects in a loop, made two rows a connection: 4,800 a second. The
-first event of its kind is written at once, and those that follow within a minute together, with their number.
+Without it two tabs that replace each other, or a client that reconnects in a loop, would write two rows a connection:
+4,800 a second. The first event of a kind is written at once; those that follow within a minute become one row with
+their number.
 """
 
 import time
@@ -15,18 +16,18 @@ import msgspec
 from models import EventKind
 
 WINDOW_SECONDS: Final = 60.0
-"""So long after one that was written, others like it are held."""
+"""For so long after an event was written, others like it are held."""
 QUIET_SECONDS: Final = 10.0
-"""A disconnect that no other one follows for so long is written then: "last seen" is rebuilt from it."""
+"""A held disconnect is written when no other one followed for so long: "last seen" is rebuilt from it."""
 
 
 class Event(msgspec.Struct, frozen=True):
     """Something that happened to a session.
 
-    :param account_id: None when nobody has this number
+    :param account_id: None when it is unknown
     :param server_id: empty: the server whose :class:`SessionEvents` takes it
-    :param reason: a refusal's or close code's word; 64 characters of it are kept
-    :param times: how often; then everything else is of the first one, and for disconnects of the last one
+    :param reason: of the error or the close; 64 characters of it are stored
+    :param times: how many events it stands for; all else is of the first one, and for disconnects of the last one
     """
 
     kind: EventKind
@@ -45,11 +46,11 @@ Key: TypeAlias = tuple[EventKind, str, str]
 
 @dataclass(slots=True)
 class _Window:
-    """The time after an event that was written.
+    """The minute after an event that was written.
 
     :param until: when it ends
     :param touched: when the last event came
-    :param held: the events since, as one
+    :param held: the events since then, merged
     """
 
     until: float
@@ -58,9 +59,9 @@ class _Window:
 
 
 class Merger:
-    """Holds what is to be one row with others.
+    """Holds events that are to be merged.
 
-    :param most: windows at once; beyond that events pass as they are
+    :param most: windows at once; beyond that events are not merged
     :param clock: seconds, never jumps
     """
 
@@ -74,7 +75,7 @@ class Merger:
         return len(self._holding)
 
     def pass_on(self, event: Event) -> Event | None:
-        """The event, if it is to be written now; None: it is held, and comes with :meth:`due`."""
+        """The event, if it is to be written now. None: it is held, and :meth:`due` returns it later."""
         key = _key(event)
         if key is None:
             return event
@@ -90,12 +91,12 @@ class Merger:
         return None
 
     def due(self) -> list[Event]:
-        """What was held for long enough."""
+        """Events that were held for long enough."""
         now = self._clock()
         return [*self._quiet(now), *self._ended(now)]
 
     def everything(self) -> list[Event]:
-        """All that is held."""
+        """All events that are held."""
         held = [window.held for window in self._holding.values() if window.held is not None]
         self._holding.clear()
         self._windows.clear()
@@ -117,7 +118,7 @@ class Merger:
             if window.held is not None:
                 yield window.held
                 del self._holding[key]
-                self._windows[key] = _Window(now + WINDOW_SECONDS)  # it may go on and on
+                self._windows[key] = _Window(now + WINDOW_SECONDS)  # there may be more of them
 
 
 def _key(event: Event) -> Key | None:
@@ -125,7 +126,7 @@ def _key(event: Event) -> Key | None:
         case EventKind.CONNECT | EventKind.DISCONNECT:
             return event.kind, event.mobile, event.device_id
         case EventKind.LOGIN_FAILED:
-            return event.kind, event.mobile, event.reason  # a guesser may name a new device each time
+            return event.kind, event.mobile, event.reason  # an attacker may name a new device each time
         case _:
             return None
 

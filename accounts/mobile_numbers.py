@@ -1,7 +1,7 @@
-"""From what a person types to the digits that are their identity.
+"""From a number as a person types it to the digits that identify an account.
 
-With a region, digits alone may be two numbers: one that begins with its country code, and one of the region written
-without it. :func:`canonical_mobile` prefers the first, so that what the server gives out leads back; see
+With a default region, digits alone may be two numbers: one that begins with its country code, and one of the region
+without it. :func:`canonical_mobile` prefers the first, so that a number the server returned is read as the same one:
 ``docs/decisions/0020-read-back-every-number-given-out.md``.
 """
 
@@ -18,12 +18,12 @@ _PLAIN: Final = re.compile(r"[ (\[]*\+?[0-9 \-.()\[\]/]+\Z")
 _TRUNK_ZERO: Final = re.compile(r"(?<=[0-9])[ \-.\])]*\(0\)")
 _ABROAD: Final = re.compile(r"[ (\[]*\+|[ (\[]*00(?=[^0])")
 _MOBILE: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
-_OTHERWISE: Final = "This number cannot be used here: its digits are those of another number as well"
+_NOT_REVERSIBLE: Final = "This number cannot be used here: its digits are those of another number as well"
 _AMBIGUOUS: Final = "These digits may be a number of two countries: write it with + and its country code"
 
 
 def canonical_mobile(raw: str, region: str) -> str:
-    """10 to 15 ASCII digits, the same for every way of writing one number. What comes out leads back to itself.
+    """10 to 15 ASCII digits, the same for every way of writing one number. The digits are read as themselves.
 
     :param region: two capital letters: the country of numbers written without one; empty: the digits as given
     :raises ApiError: ``bad_mobile``
@@ -32,14 +32,14 @@ def canonical_mobile(raw: str, region: str) -> str:
     if not region:
         return clean_mobile(_with_trunk_zero_resolved(text))
     digits = clean_mobile(_read(text, region))
-    # A number that would be read as another one when its digits come back would be told to people who cannot use it.
+    # Clients get these digits. If they were read as another number, clients could not use them.
     if digits != text and _read(digits, region) != digits:
-        raise ApiError("bad_mobile", [{"field": "mobileNo", "message": _OTHERWISE}])
+        raise ApiError("bad_mobile", [{"field": "mobileNo", "message": _NOT_REVERSIBLE}])
     return digits
 
 
 def new_mobile(raw: str, region: str) -> str:
-    """:func:`canonical_mobile` for an account that is yet to be made: of two possible numbers it takes neither.
+    """:func:`canonical_mobile` for a new account: digits that may be two numbers are an error.
 
     :raises ApiError: ``bad_mobile``
     """
@@ -52,19 +52,19 @@ def new_mobile(raw: str, region: str) -> str:
 
 
 def _read(text: str, region: str) -> str:
-    # phonenumbers reads much more than digits: letters of vanity numbers, "ext. 5".
+    # phonenumbers accepts more than digits: letters of vanity numbers, "ext. 5".
     if not _PLAIN.match(text):
         raise ApiError("bad_mobile")
     own = None if "+" in text else _parse(text, region)
     if abroad := _ABROAD.match(text):
-        # 00 is not everywhere what one dials abroad: ``own`` knows the others (0011 in Australia, 001 in Korea).
+        # Some countries have another prefix than 00: ``own`` handles those (0011 in Australia, 001 in Korea).
         found = _first_valid(_parse("+" + text[abroad.end() :]), own)
     elif text.isdigit() and text[0] != "0":
         found = _read_digits(text, region, own)
     elif _TRUNK_ZERO.search(text):
         found = _first_valid(_parse("+" + text), own)
     else:
-        # A zero in front or punctuation between: as people write at home.
+        # A leading zero or punctuation: a national number.
         found = _first_valid(own, None if text[0] == "0" else _parse("+" + text))
     if found is None:
         raise ApiError("bad_mobile")
@@ -76,11 +76,11 @@ def _read_digits(digits: str, region: str, own: PhoneNumber | None) -> PhoneNumb
     foreign = _parse("+" + digits)
     exact = foreign if foreign is not None and _digits(foreign) == digits else None
     if exact is not None and phonenumbers.is_valid_number(exact):
-        # Somebody's landline abroad does not keep a region's own mobile numbers from being read.
+        # A foreign landline does not take precedence over a mobile number of the region.
         own_wins = _is_foreign(digits, region) and not _is_mobile(exact) and own is not None and _is_mobile(own)
         return own if own_wins else exact
     if exact is not None and not _is_foreign(digits, region):
-        # Not in the tables, and what the server gives out for a number of the region that is not in them.
+        # Not in the tables; and the server returns such digits for a number of the region that is not in them.
         return _first_valid(None if own is None or not phonenumbers.is_valid_number(own) else own, exact)
     return _first_valid(own, foreign)
 

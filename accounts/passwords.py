@@ -1,6 +1,8 @@
-"""Passwords: hashed in a few threads of their own, never on the event loop, and never more at once than admitted."""
+"""Passwords: normalised, and hashed in a few threads of their own, with a bounded queue. Never on the event loop."""
 
 import asyncio
+import re
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
@@ -8,23 +10,28 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import bcrypt
 
-from accounts.password_forms import MAX_BYTES, forms, normalised
 from protocol.errors import ApiError
 
 T = TypeVar("T")
 
-PATIENCE: Final = 3.0
-"""Half of the six seconds in which everything is answered: looking the person up and hashing take time, too."""
+MAX_BYTES: Final = 72
+"""What bcrypt uses of a password, in UTF-8. A longer one is an error: truncated, two passwords could be the same."""
 
-STRANGERS_TURN: Final = 4
-"""Every so many hashes one is the strangers': a crowd of known devices must not keep a new one out for good."""
+QUEUE_SECONDS: Final = 3.0
+"""Half of the six seconds in which every request is answered: finding the person and hashing take time, too."""
+
+UNKNOWN_SHARE: Final = 4
+"""One hash in so many is for an unknown device: known devices must not keep new ones out for good."""
+
+# Every space separator but that of ASCII.
+_SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 
 class Standing(NamedTuple):
-    """What is known of who waits for a hash.
+    """The priority of a request in the queue.
 
-    :param known: whether they logged in from there before: then they wait in the first lane
-    :param used: how much they tried lately; within a lane those who tried less go first
+    :param known: from a device and address that logged in before: such requests have a queue of their own
+    :param used: recent attempts; within a queue requests with fewer go first
     """
 
     known: bool = True
@@ -35,38 +42,38 @@ ORDINARY: Final = Standing()
 
 
 class _Job:
-    """A hash that waits for a thread or is being computed. ``answer`` is done when it is, or when it never will be."""
+    """A hash that waits for a thread or is being computed. ``result`` is set in the end, or fails."""
 
-    __slots__ = ("answer", "rank", "standing", "work")
+    __slots__ = ("rank", "result", "standing", "work")
 
     def __init__(self, standing: Standing, number: int, work: Callable[[], Any]) -> None:
         self.standing = standing
         self.rank = (standing.used, number)
         self.work = work
-        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
 class Passwords:
-    """bcrypt behind two lanes: for known devices, and for all others. Neither can fill the other's places.
+    """bcrypt with two queues: for known devices, and for all others. Neither can fill the other one.
 
     :param rounds: cost; 12 is 240-460 ms of one core
     :param threads: hashes computed at once
-    :param waiting: how many more may wait for a thread, in each lane
-    :param patience: seconds one may wait for it: on a slow or loaded machine time is over before the places are
+    :param waiting: places in each queue
+    :param queue_seconds: how long a request may wait; on a slow machine this limit is reached before the places are
     """
 
-    def __init__(self, rounds: int, threads: int, waiting: int, patience: float = PATIENCE) -> None:
+    def __init__(self, rounds: int, threads: int, waiting: int, queue_seconds: float = QUEUE_SECONDS) -> None:
         self._rounds = rounds
-        self._patience = patience
+        self._queue_seconds = queue_seconds
         self._threads = threads
         self._places = waiting
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
         self._running = 0
-        self._waiting: dict[bool, list[_Job]] = {True: [], False: []}
+        self._queues: dict[bool, list[_Job]] = {True: [], False: []}
         self._numbers = count()
         self._turns = count(1)
-        # Checking against this costs what checking against a real hash costs, and always fails.
-        self._nobody = bcrypt.gensalt(rounds) + b"." * 31
+        # Checking a password against this takes as long as against a real hash, and always fails.
+        self._dummy_hash = bcrypt.gensalt(rounds) + b"." * 31
 
     async def hash(self, password: str, standing: Standing = ORDINARY) -> str:
         """:raises ApiError: ``bad_request`` over 72 bytes, ``busy``"""
@@ -76,26 +83,26 @@ class Passwords:
         return (await self._run(lambda: bcrypt.hashpw(secret, bcrypt.gensalt(self._rounds)), standing)).decode()
 
     async def verify(self, password: str, hashed: str | None, standing: Standing = ORDINARY) -> bool:
-        """Whether the password is the one hashed; with None (nobody has this number) no, after the same time.
+        """Whether the password has this hash. With None (nobody has this number): False, after the same time.
 
         :raises ApiError: ``bad_request`` over 72 bytes, ``busy``
         """
-        secrets, known = forms(password), hashed.encode() if hashed else self._nobody
+        secrets, known = forms(password), hashed.encode() if hashed else self._dummy_hash
         if not secrets:
             raise _too_long()
 
-        def fitting() -> bool:
-            # Who fails pays for each form, whether somebody has this number or not.
+        def matches() -> bool:
+            # A failure takes the time of all forms, whether somebody has this number or not.
             return any(bcrypt.checkpw(secret, known) for secret in secrets)
 
-        return await self._run(fitting, standing) and hashed is not None
+        return await self._run(matches, standing) and hashed is not None
 
     def close(self) -> None:
-        """Take no more; what runs ends by itself."""
-        for lane in self._waiting.values():
-            for job in lane:
-                _refuse(job)
-            lane.clear()
+        """End the queues; hashes being computed end by themselves."""
+        for queue in self._queues.values():
+            for job in queue:
+                _reject(job)
+            queue.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T], standing: Standing) -> T:
@@ -103,74 +110,89 @@ class Passwords:
         if self._running < self._threads:
             self._start(job)
         else:
-            self._queue(job)
+            self._enqueue(job)
         try:
-            await asyncio.wait({job.answer}, timeout=self._patience)
-            if self._gives_up(job):
+            await asyncio.wait({job.result}, timeout=self._queue_seconds)
+            if self._remove(job):
                 raise ApiError("busy")
-            answer: T = await job.answer
-            return answer
+            result: T = await job.result
+            return result
         except asyncio.CancelledError:
-            self._gives_up(job)
+            self._remove(job)
             raise
 
-    def _queue(self, job: _Job) -> None:
+    def _enqueue(self, job: _Job) -> None:
         """:raises ApiError: ``busy``"""
-        lane = self._waiting[job.standing.known]
-        if len(lane) >= self._places:
-            last = max(lane, key=lambda waiting: waiting.rank, default=job)
+        queue = self._queues[job.standing.known]
+        if len(queue) >= self._places:
+            last = max(queue, key=lambda waiting: waiting.rank, default=job)
             if last.rank <= job.rank:
                 raise ApiError("busy")
-            # Who hammers at the door makes room for who comes for the first time.
-            lane.remove(last)
-            _refuse(last)
-        lane.append(job)
+            # A request with many recent attempts makes room for one with few.
+            queue.remove(last)
+            _reject(last)
+        queue.append(job)
 
-    def _gives_up(self, job: _Job) -> bool:
-        """Whether it was still waiting; it is not any more. One that is being computed cannot be stopped."""
-        lane = self._waiting[job.standing.known]
-        if job in lane:
-            lane.remove(job)
+    def _remove(self, job: _Job) -> bool:
+        """Take it out of its queue; whether it was there. A hash that is being computed cannot be stopped."""
+        queue = self._queues[job.standing.known]
+        if job in queue:
+            queue.remove(job)
             return True
         return False
 
     def _start(self, job: _Job) -> None:
-        # Counted until the thread is through: a client who hangs up does not free the thread that works for them.
+        # Counted until the thread has finished: a client that disconnects does not free its thread.
         self._running += 1
         loop = asyncio.get_running_loop()
 
-        def through(done: "Future[Any]") -> None:
+        def finished(done: "Future[Any]") -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._through, job, done)
+                loop.call_soon_threadsafe(self._finish, job, done)
 
-        self._pool.submit(job.work).add_done_callback(through)
+        self._pool.submit(job.work).add_done_callback(finished)
 
-    def _through(self, job: _Job, done: "Future[Any]") -> None:
+    def _finish(self, job: _Job, done: "Future[Any]") -> None:
         self._running -= 1
         if (following := self._next()) is not None:
             self._start(following)
-        if job.answer.done():
-            return  # whoever asked was cancelled
+        if job.result.done():
+            return  # its caller was cancelled
         if done.cancelled():
-            _refuse(job)
+            _reject(job)
         elif (error := done.exception()) is not None:
-            job.answer.set_exception(error)
+            job.result.set_exception(error)
         else:
-            job.answer.set_result(done.result())
+            job.result.set_result(done.result())
 
     def _next(self) -> _Job | None:
-        known, strangers = self._waiting[True], self._waiting[False]
-        if not known and not strangers:
+        known, unknown = self._queues[True], self._queues[False]
+        if not known and not unknown:
             return None
-        strangers_first = next(self._turns) % STRANGERS_TURN == 0
-        lane = strangers if (strangers_first and strangers) or not known else known
-        job = min(lane, key=lambda waiting: waiting.rank)
-        lane.remove(job)
+        unknown_first = next(self._turns) % UNKNOWN_SHARE == 0
+        queue = unknown if (unknown_first and unknown) or not known else known
+        job = min(queue, key=lambda waiting: waiting.rank)
+        queue.remove(job)
         return job
 
 
+def normalised(password: str) -> str:
+    """In NFC and with ASCII spaces, as RFC 8265 (OpaqueString) says: an é typed on two systems is one password."""
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", password))
+
+
+def forms(password: str) -> list[bytes]:
+    """What a stored hash may be of, in UTF-8: the normal form, then the form as given, which older hashes were made of.
+    Without forms that are too long for bcrypt.
+
+    Their number depends on the password alone, never on the account.
+    """
+    given = dict.fromkeys((normalised(password), password))
+    return [form for text in given if len(form := text.encode()) <= MAX_BYTES]
+
+
 def fits(password: str) -> bool:
-    """Whether bcrypt can take it whole."""
+    """Whether a form of it is short enough for bcrypt."""
     return bool(forms(password))
 
 
@@ -178,6 +200,6 @@ def _too_long() -> ApiError:
     return ApiError("bad_request", [{"field": "password", "message": "password takes at most 72 bytes in UTF-8"}])
 
 
-def _refuse(job: _Job) -> None:
-    if not job.answer.done():
-        job.answer.set_exception(ApiError("busy"))
+def _reject(job: _Job) -> None:
+    if not job.result.done():
+        job.result.set_exception(ApiError("busy"))

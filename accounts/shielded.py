@@ -1,4 +1,4 @@
-"""Work that a client who hangs up must not cut in two."""
+"""Work that must be finished even when the client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -13,9 +13,9 @@ _running: Final[set[asyncio.Task[Any]]] = set()  # the event loop itself keeps o
 
 
 async def run_shielded(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work``; when the caller is cancelled, the work goes on to its end without him.
+    """Await ``work``. When the caller is cancelled, the work goes on to its end.
 
-    A vanished client cancels his handler between any two awaits: between a commit and telling Redis, for example.
+    A client that disconnects cancels its handler at any await: for example between a commit and the write to Redis.
     """
     task = asyncio.create_task(work)
     _running.add(task)
@@ -30,4 +30,4 @@ async def run_shielded(work: Coroutine[Any, Any, T]) -> T:
 def _note(task: asyncio.Task[Any]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        logger.warning("work that nobody waits for any more failed", error=type(error).__name__, detail=str(error))
+        logger.warning("work whose client disconnected has failed", error=type(error).__name__, detail=str(error))

@@ -1,4 +1,4 @@
-"""Tokens: JWTs signed with HS256, bound to a session that can be taken back."""
+"""Tokens: JWTs signed with HS256, bound to a login session that can be closed."""
 
 import hashlib
 import hmac
@@ -25,7 +25,7 @@ _Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a verified token says.
+    """The claims of a verified token.
 
     :param expires_at: unix time in seconds
     """
@@ -39,7 +39,7 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class _Payload(msgspec.Struct):
-    """The payload as it must look; the rest of it (``jti``, and ``id``, ``mobileNo`` for old clients) is not read."""
+    """The fields that are checked. Others (``jti``, and ``id``, ``mobileNo`` for old clients) are not read."""
 
     sub: _Id
     mobile: str
@@ -52,10 +52,10 @@ class _Payload(msgspec.Struct):
 
 
 class _Prepared(HMACAlgorithm):
-    """Takes keys as they are: whether one is rather a certificate is asked once, and not anew for each token."""
+    """Uses keys as they are: the check that a key is no certificate is made once, not for each token."""
 
     def prepare_key(self, key: str | bytes) -> bytes:
-        """It was, before it came here."""
+        """Return it: the key was prepared before."""
         return key if isinstance(key, bytes) else key.encode()
 
 
@@ -65,9 +65,9 @@ _JWS.register_algorithm(ALGORITHM, _Prepared(HMACAlgorithm.SHA256))
 
 
 class Tokens:
-    """Issues with one secret, verifies with that and the one before.
+    """Issues tokens with one secret, and verifies them with that and the previous one.
 
-    :param previous_secret: empty, or the secret that was replaced: its tokens live on until they expire
+    :param previous_secret: empty, or the secret that was replaced: its tokens are valid until they expire
     """
 
     def __init__(self, secret: str, previous_secret: str = "") -> None:
@@ -75,7 +75,7 @@ class Tokens:
         self._keys = {_key_id(key): _PLAIN.prepare_key(key) for key in (secret, previous_secret) if key}
 
     def issue(self, user: User, session: Session) -> str:
-        """A token that ends with its session."""
+        """A token that expires with its session."""
         account = str(user.id)
         payload = {
             "sub": account,
@@ -86,14 +86,14 @@ class Tokens:
             "iat": int(time.time()),
             "exp": int(session.expires_at.timestamp()),
             "jti": secrets.token_urlsafe(12),
-            # What clients of the original read.
+            # For clients of the original.
             "id": account,
             "mobileNo": user.mobile_no,
         }
         return jwt.encode(payload, self._keys[self._kid], ALGORITHM, headers={"kid": self._kid})
 
     def verify(self, token: str) -> Claims:
-        """:raises ApiError: ``token_expired``, or ``token_invalid`` for everything else; says nothing of the session"""
+        """:raises ApiError: ``token_expired``, or ``token_invalid`` for everything else; does not check the session"""
         if len(token) > _MAX_LENGTH or not _SHAPE.match(token):
             raise ApiError("token_invalid")
         try:
@@ -108,10 +108,10 @@ class Tokens:
         return Claims(payload.sub, payload.mobile, payload.name, payload.device, payload.sid, payload.exp)
 
     def _verified(self, token: str) -> bytes:
-        """The payload, of a token that one of our keys signed and that names this key.
+        """The payload of a token that one of our keys signed and that names this key.
 
-        PyJWT checks the signature and msgspec the claims: PyJWT's own look at them takes as long again, and in a storm
-        of reconnects it is all that a server does.
+        PyJWT checks the signature and msgspec the claims: PyJWT's check of claims would double the time, of which a
+        server in a storm of reconnects has none to spare.
         """
         for kid, key in self._keys.items():
             try:
@@ -128,5 +128,5 @@ _PAYLOAD: Final = msgspec.json.Decoder(_Payload)
 
 
 def _key_id(secret: str) -> str:
-    """Names a key without telling anything about it."""
+    """Names a key without revealing anything about it."""
     return hmac.new(secret.encode(), b"whatsapp-mini key id", hashlib.sha256).hexdigest()[:16] if secret else ""

@@ -10,8 +10,7 @@ from sanic.response import HTTPResponse
 from accounts.common_passwords import is_forbidden
 from accounts.login import Credentials, log_in, log_out
 from accounts.mobile_numbers import canonical_mobile, new_mobile
-from accounts.password_forms import normalised
-from accounts.passwords import Standing, fits
+from accounts.passwords import Standing, fits, normalised
 from accounts.tokens import Claims
 from delivery.login_attempts import Attempt, LoginAttempts
 from delivery.rate_limits import sign_ups

@@ -1,10 +1,10 @@
-"""One question for all who ask in one tick."""
+"""Lookups of one tick are one query."""
 
 import asyncio
 
 import pytest
 
-from accounts.batch_loader import MOST, BatchLoader
+from accounts.batch_loader import BATCH_SIZE, BatchLoader
 from protocol.errors import ApiError
 
 
@@ -23,7 +23,7 @@ class Book:
         return {name: len(name) for name in names if not name.startswith("no")}
 
 
-async def test_what_is_asked_in_one_tick_is_asked_together_and_each_name_once() -> None:
+async def test_lookups_of_one_tick_are_one_query_with_each_key_once() -> None:
     book = Book()
     together = BatchLoader(book.ask)
     assert await asyncio.gather(*map(together.get, ("a", "bb", "nobody", "a"))) == [1, 2, None, 1]
@@ -31,15 +31,15 @@ async def test_what_is_asked_in_one_tick_is_asked_together_and_each_name_once() 
     assert book.asked == [["a", "bb", "nobody"], ["bb"]]
 
 
-async def test_a_question_has_its_limit() -> None:
+async def test_a_query_has_a_limited_size() -> None:
     book = Book()
     together = BatchLoader(book.ask)
-    answers = await asyncio.gather(*[together.get("x" * (number + 1)) for number in range(2 * MOST + 1)])
-    assert answers == list(range(1, 2 * MOST + 2))
-    assert [len(names) for names in book.asked] == [MOST, MOST, 1]
+    answers = await asyncio.gather(*[together.get("x" * (number + 1)) for number in range(2 * BATCH_SIZE + 1)])
+    assert answers == list(range(1, 2 * BATCH_SIZE + 2))
+    assert [len(names) for names in book.asked] == [BATCH_SIZE, BATCH_SIZE, 1]
 
 
-async def test_all_hear_that_it_failed_and_the_next_can_ask() -> None:
+async def test_every_caller_gets_the_failure_and_the_next_query_works() -> None:
     book = Book()
     together = BatchLoader(book.ask)
     book.error = ApiError("unavailable")
@@ -49,7 +49,7 @@ async def test_all_hear_that_it_failed_and_the_next_can_ask() -> None:
     assert await together.get("a") == 1
 
 
-async def test_who_goes_away_costs_the_others_nothing() -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others() -> None:
     book = Book()
     together = BatchLoader(book.ask)
     gone, stays = together.get("a"), together.get("b")

@@ -1,4 +1,4 @@
-"""Blocks, their versions, and who is told."""
+"""Blocks, their versions, and what is written to Redis."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ async def blocks(enrol: Callable[[str], Awaitable[User]], notes: Notes) -> Block
     return Blocks(notes.changed, 2)
 
 
-async def test_each_change_raises_the_version_and_tells_the_whole_set(blocks: Blocks, notes: Notes) -> None:
+async def test_each_change_raises_the_version_and_passes_on_the_whole_set(blocks: Blocks, notes: Notes) -> None:
     await blocks.block(A, C)
     await blocks.block(A, B)
     await blocks.unblock(A, C)
@@ -35,14 +35,14 @@ async def test_each_change_raises_the_version_and_tells_the_whole_set(blocks: Bl
     assert await blocks.list(B) == []
 
 
-async def test_what_changes_nothing_raises_no_version_and_is_told_again(blocks: Blocks, notes: Notes) -> None:
+async def test_a_repeated_change_raises_no_version_and_is_passed_on_again(blocks: Blocks, notes: Notes) -> None:
     await blocks.unblock(A, B)
     await blocks.block(A, B)
     await blocks.block(A, B)
     assert [(version, blocked) for _, _, version, blocked in notes.changes] == [(0, []), (1, [B]), (1, [B])]
 
 
-async def test_when_redis_did_not_hear_a_repetition_tells_it(blocks: Blocks, notes: Notes) -> None:
+async def test_when_redis_was_away_a_repetition_passes_the_set_on(blocks: Blocks, notes: Notes) -> None:
     notes.fail = ApiError("unavailable")
     with pytest.raises(ApiError, match="unavailable"):
         await blocks.block(A, B)
@@ -52,7 +52,7 @@ async def test_when_redis_did_not_hear_a_repetition_tells_it(blocks: Blocks, not
     assert [change[2:] for change in notes.changes] == [(1, [B])]
 
 
-async def test_two_who_block_each_other_at_once_do_not_wait_for_each_other(blocks: Blocks) -> None:
+async def test_two_who_block_each_other_at_once_do_not_deadlock(blocks: Blocks) -> None:
     for _ in range(10):
         await asyncio.gather(blocks.block(A, B), blocks.block(B, A))
         await asyncio.gather(blocks.unblock(A, B), blocks.unblock(B, A))
@@ -78,14 +78,16 @@ async def test_the_list_has_a_limit(blocks: Blocks, enrol: Callable[[str], Await
 
 
 @pytest.mark.parametrize(("mobile", "code"), [(A, "self_block"), ("919800009999", "no_such_person")])
-async def test_nobody_blocks_themselves_or_nobody(blocks: Blocks, notes: Notes, mobile: str, code: str) -> None:
+async def test_blocking_oneself_or_an_unknown_number_is_an_error(
+    blocks: Blocks, notes: Notes, mobile: str, code: str
+) -> None:
     for attempt in (blocks.block(A, mobile), blocks.unblock(A, mobile)):
         with pytest.raises(ApiError, match=code):
             await attempt
     assert notes.changes == []
 
 
-async def test_who_hangs_up_after_the_commit_does_not_keep_redis_from_hearing(blocks: Blocks, notes: Notes) -> None:
+async def test_disconnecting_after_the_commit_does_not_keep_the_change_from_redis(blocks: Blocks, notes: Notes) -> None:
     told, go_on = asyncio.Event(), asyncio.Event()
     heard = notes.changed
 

@@ -1,4 +1,4 @@
-"""The first guesses of everybody are not for choosing."""
+"""The first guesses of attackers cannot be chosen."""
 
 import pytest
 
@@ -25,12 +25,12 @@ MINE = "919800000001"
         *(MINE, f"+{MINE}", "9800000001", "09800000001", "+91 98000-00001", "0000001"),
     ],
 )
-def test_forbidden(password: str) -> None:
+def test_common_passwords_and_the_own_number_are_forbidden(password: str) -> None:
     assert is_forbidden(password, MINE)
 
 
 @pytest.mark.parametrize(
     "password", ["correct horse", "password of mine", "111112", "919800000002", "000001", "x919800000001", "abcabd"]
 )
-def test_allowed(password: str) -> None:
+def test_other_passwords_are_allowed(password: str) -> None:
     assert not is_forbidden(password, MINE)

@@ -1,4 +1,4 @@
-"""PostgreSQL stopped, frozen, restarted: a clear refusal in time, and recovery by itself."""
+"""PostgreSQL stopped, frozen, restarted: one coded error in time, and recovery by itself."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ async def _refused_in(work: Callable[[], Awaitable[object]]) -> float:
     return time.monotonic() - started
 
 
-async def test_a_block_that_raises_leaves_nothing(orm: str) -> None:
+async def test_a_transaction_that_raises_changes_nothing(orm: str) -> None:
     async def fail_half_way() -> None:
         async with transaction():
             await User.create(id=uuid.uuid4(), mobile_no=A, name="Somebody", password_hash="-")
@@ -70,7 +70,7 @@ async def test_a_block_that_raises_leaves_nothing(orm: str) -> None:
     assert await _count() == 0
 
 
-async def test_a_transaction_cut_off_at_its_very_end_does_not_stand_in_the_way_of_the_next(
+async def test_a_transaction_cancelled_at_its_end_does_not_block_the_next_one(
     orm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, cut = Pool.release, [True]
@@ -88,7 +88,7 @@ async def test_a_transaction_cut_off_at_its_very_end_does_not_stand_in_the_way_o
     assert await _count() == 2
 
 
-async def test_faults_of_our_own_are_not_called_absence(orm: str) -> None:
+async def test_our_own_bugs_are_not_reported_as_unavailable(orm: str) -> None:
     await _add(A)
     with pytest.raises(IntegrityError):
         await _add(A)
@@ -96,7 +96,7 @@ async def test_faults_of_our_own_are_not_called_absence(orm: str) -> None:
         await read(lambda: get_connection("default").execute_query("SELECT $1::uuid", ["no uuid"]))
 
 
-async def test_stopped_it_is_unavailable_at_once_and_back_by_itself(mortal: Postgres) -> None:
+async def test_when_stopped_it_is_unavailable_at_once_and_recovers(mortal: Postgres) -> None:
     await _add(A)
     await _fill_pool()
     await asyncio.to_thread(mortal.stop)
@@ -107,7 +107,7 @@ async def test_stopped_it_is_unavailable_at_once_and_back_by_itself(mortal: Post
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-async def test_after_a_restart_nobody_sees_the_dead_connections(mortal: Postgres, how: str) -> None:
+async def test_after_a_restart_no_caller_gets_a_dead_connection(mortal: Postgres, how: str) -> None:
     await _fill_pool()
     await asyncio.to_thread(getattr(mortal, how))
     await asyncio.to_thread(mortal.start)
@@ -115,7 +115,7 @@ async def test_after_a_restart_nobody_sees_the_dead_connections(mortal: Postgres
     assert await asyncio.gather(*(_count() for _ in range(POOL))) == [POOL] * POOL
 
 
-async def test_connections_ended_one_by_one_are_replaced_unnoticed(mortal: Postgres) -> None:
+async def test_ended_connections_are_replaced_unnoticed(mortal: Postgres) -> None:
     for number in range(2 * POOL):
         await _fill_pool()
         await asyncio.to_thread(mortal.fetch, END_ALL, "whatsapp")
@@ -128,7 +128,7 @@ async def test_connections_ended_one_by_one_are_replaced_unnoticed(mortal: Postg
     assert await _count() == POOL
 
 
-async def test_frozen_it_is_unavailable_in_time_for_everybody_and_back_by_itself(mortal: Postgres) -> None:
+async def test_when_frozen_it_is_unavailable_in_time_and_recovers(mortal: Postgres) -> None:
     await _fill_pool()
     await asyncio.to_thread(mortal.pause)
     works = [_count if n % 2 else lambda: _add(A) for n in range(3 * POOL)]
@@ -159,7 +159,7 @@ async def test_a_failed_begin_leaves_no_trace(orm: str, monkeypatch: pytest.Monk
     assert await _count() == 1
 
 
-async def test_one_failed_begin_is_tried_again(orm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_begin_is_tried_again(orm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     failures = iter([True])
     begin = asyncpg.transaction.Transaction.start
 
@@ -196,7 +196,7 @@ async def _read_only() -> bool:
     return bool(rows[0]["default_transaction_read_only"] == "on")
 
 
-async def test_read_only_it_is_unavailable_for_who_writes_and_there_for_who_reads(mortal: Postgres) -> None:
+async def test_when_read_only_writes_are_unavailable_and_reads_work(mortal: Postgres) -> None:
     """As in the middle of a failover."""
     await _add(A)
     async with _set(mortal, "default_transaction_read_only", "on"):
@@ -212,7 +212,7 @@ async def _not(work: Awaitable[bool]) -> bool:
     return not await work
 
 
-async def test_a_deadlock_is_unavailable_and_no_fault_of_our_own(mortal: Postgres) -> None:
+async def test_a_deadlock_is_unavailable(mortal: Postgres) -> None:
     await _add(A)
     await _add(B)
 
@@ -230,7 +230,7 @@ async def test_a_deadlock_is_unavailable_and_no_fault_of_our_own(mortal: Postgre
     assert [str(end) for end in ends if end is not None] == ["unavailable"]
 
 
-async def test_a_schema_that_is_not_there_is_unavailable(mortal: Postgres) -> None:
+async def test_a_missing_schema_is_unavailable(mortal: Postgres) -> None:
     await _count()
     await asyncio.to_thread(mortal.fetch, "ALTER TABLE users RENAME TO elsewhere", "whatsapp")
     await _refused_in(_count)
@@ -241,7 +241,7 @@ async def test_a_schema_that_is_not_there_is_unavailable(mortal: Postgres) -> No
     await _add(A)
 
 
-def test_nothing_tortoise_puts_its_own_exception_around_is_missed() -> None:
+def test_exceptions_that_tortoise_wraps_are_recognised() -> None:
     """Every exception of asyncpg's that means "away", as Tortoise hands it on."""
 
     async def through(error: Exception) -> str:

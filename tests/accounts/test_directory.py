@@ -1,4 +1,4 @@
-"""Enrol, find, authenticate; and one consistent picture of a person."""
+"""Enrol, find, authenticate; and one consistent record of a person."""
 
 import asyncio
 import uuid
@@ -25,7 +25,7 @@ async def _untold(*_: object) -> None:
     """Nobody is told."""
 
 
-async def test_enrolled_people_are_found_and_let_in(directory: Directory) -> None:
+async def test_enrolled_people_are_found_and_authenticated(directory: Directory) -> None:
     user = await directory.enrol("Asha", A, "correct horse")
     found = await directory.find(A)
     assert found is not None
@@ -35,7 +35,7 @@ async def test_enrolled_people_are_found_and_let_in(directory: Directory) -> Non
     assert await directory.find(B) is None
 
 
-async def test_a_number_is_taken_once_even_by_many_at_once(directory: Directory) -> None:
+async def test_a_number_is_enrolled_once_even_concurrently(directory: Directory) -> None:
     answers = await asyncio.gather(
         *(directory.enrol(f"Asha {n}", A, "correct horse") for n in range(8)), return_exceptions=True
     )
@@ -44,7 +44,7 @@ async def test_a_number_is_taken_once_even_by_many_at_once(directory: Directory)
     assert await User.filter(mobile_no=A).count() == 1
 
 
-async def test_the_log_of_postgresql_does_not_name_who_signed_up_twice(
+async def test_the_log_of_postgresql_does_not_contain_the_number(
     directory: Directory, postgres_server: Postgres
 ) -> None:
     mobile = "919800000077"
@@ -53,7 +53,7 @@ async def test_the_log_of_postgresql_does_not_name_who_signed_up_twice(
     assert mobile not in postgres_server.log.read_text()
 
 
-async def test_wrong_and_unknown_are_the_same_refusal(directory: Directory) -> None:
+async def test_wrong_password_and_unknown_number_are_the_same_error(directory: Directory) -> None:
     await directory.enrol("Asha", A, "correct horse")
     for mobile, password in ((A, "wrong horse"), (B, "correct horse")):
         with pytest.raises(ApiError) as caught:
@@ -70,7 +70,7 @@ async def test_quotes_are_only_text(directory: Directory) -> None:
     assert record.name == name
 
 
-async def test_a_person_is_told_whole(directory: Directory) -> None:
+async def test_a_record_is_complete(directory: Directory) -> None:
     user = await directory.enrol("Asha", A, "correct horse")
     for mobile in (C, B):
         await directory.enrol("Other", mobile, "correct horse")
@@ -82,7 +82,7 @@ async def test_a_person_is_told_whole(directory: Directory) -> None:
     assert await directory.person("919800009999") is None
 
 
-async def test_devices_are_those_somebody_is_logged_in_on(directory: Directory) -> None:
+async def test_devices_are_those_with_a_living_session(directory: Directory) -> None:
     user = await directory.enrol("Asha", A, "correct horse")
     now, hour = datetime.now(UTC), timedelta(hours=1)
     for device, expires, revoked in (

@@ -1,4 +1,4 @@
-"""Session events: at once or in bulk, kept while PostgreSQL is away, bounded, never in anybody's way."""
+"""Session events: written at once or in bulk, kept while PostgreSQL is away, bounded."""
 
 import asyncio
 import time
@@ -53,7 +53,7 @@ async def test_a_reason_with_a_nul_is_written_without_it(orm: str) -> None:
     assert await _reasons() == ["1000 bye", "a literal \\u0000 stays"]
 
 
-async def test_an_event_that_is_no_text_holds_up_nobody(orm: str) -> None:
+async def test_an_event_that_is_not_text_does_not_keep_back_others(orm: str) -> None:
     events = SessionEvents(10)
     events.add(_event(1))
     events.add(Event(EventKind.DISCONNECT, A, reason="\ud800"))
@@ -98,7 +98,7 @@ async def test_the_oldest_are_dropped_and_counted(orm: str) -> None:
     assert await _reasons() == ["reason 2", "reason 3", "reason 4"]
 
 
-async def test_one_event_that_cannot_be_written_holds_up_no_other(orm: str) -> None:
+async def test_an_event_that_cannot_be_written_does_not_keep_back_others(orm: str) -> None:
     events = SessionEvents(10)
     gone = str(uuid.uuid4())
     for event in (_event(1), _event(2, account=gone), _event(3, account="no uuid"), _event(4)):
@@ -115,7 +115,7 @@ async def test_a_long_reason_is_cut(orm: str) -> None:
     assert await _reasons() == ["x" * 64]
 
 
-async def test_while_postgresql_is_away_events_wait(mortal: Postgres) -> None:
+async def test_while_postgresql_is_away_events_are_kept(mortal: Postgres) -> None:
     events = SessionEvents(4)
     await asyncio.to_thread(mortal.stop)
     started = time.monotonic()
@@ -158,7 +158,7 @@ async def test_stopping_does_not_wait_for_a_frozen_postgresql(mortal: Postgres) 
     assert took < 4
 
 
-async def test_a_read_only_postgresql_costs_no_event(mortal: Postgres) -> None:
+async def test_a_read_only_postgresql_loses_no_event(mortal: Postgres) -> None:
     events = SessionEvents(10)
     await events.write(_event(0))
     change = "ALTER SYSTEM SET default_transaction_read_only = on", "ALTER SYSTEM RESET default_transaction_read_only"
@@ -192,7 +192,7 @@ async def test_a_device_that_reconnects_in_a_loop_is_four_rows_a_minute(orm: str
     ]
 
 
-async def test_what_is_held_is_written_in_time_and_not_before(orm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_held_events_are_written_in_time_and_not_before(orm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merging, "QUIET_SECONDS", 0.3)
     monkeypatch.setattr("accounts.events.FLUSH_SECONDS", 0.05)
     events = SessionEvents(10)

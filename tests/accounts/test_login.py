@@ -1,4 +1,4 @@
-"""Logging in and out leaves its events, and nobody's password."""
+"""Logging in and out writes session events, without passwords."""
 
 import pytest
 from redis.asyncio import Redis
@@ -28,7 +28,7 @@ async def _kinds() -> list[tuple[EventKind, str, bool]]:
     return [(row.kind, row.reason, row.session_id is not None) for row in rows]
 
 
-async def test_in_and_out(rooms: tuple[Directory, Sessions, SessionEvents]) -> None:
+async def test_logging_in_and_out_writes_events(rooms: tuple[Directory, Sessions, SessionEvents]) -> None:
     directory, sessions, events = rooms
     await directory.enrol("Asha", A, "correct horse")
     tokens = Tokens("k" * 40)
@@ -39,7 +39,7 @@ async def test_in_and_out(rooms: tuple[Directory, Sessions, SessionEvents]) -> N
         await sessions.check(str(session.id))
 
 
-async def test_failures_are_remembered_with_their_reason_and_without_an_account(
+async def test_failures_are_written_with_their_reason_and_without_an_account(
     rooms: tuple[Directory, Sessions, SessionEvents],
 ) -> None:
     directory, sessions, events = rooms

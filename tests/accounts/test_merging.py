@@ -1,4 +1,4 @@
-"""What one device does again and again is one row; nothing is lost by it, and the first and the last stay true."""
+"""Repeated events of one device are one row. None is lost, and the first and the last stay true."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ class Time:
         return [(row.kind, (row.at - START).total_seconds(), row.times) for row in self.rows]
 
 
-def test_the_first_ones_pass_at_once() -> None:
+def test_first_events_are_not_held() -> None:
     time = Time()
     time.add(CONNECT)
     time.add(DISCONNECT)
@@ -45,7 +45,7 @@ def test_the_first_ones_pass_at_once() -> None:
     assert [row.times for row in time.rows] == [1] * 4
 
 
-def test_the_first_connect_and_the_last_disconnect_are_told() -> None:
+def test_the_first_connect_and_the_last_disconnect_are_kept() -> None:
     time = Time()
     for _ in range(10):
         time.add(CONNECT)
@@ -84,7 +84,7 @@ def test_log_ins_and_log_outs_are_never_held() -> None:
     assert len(time.rows) == 10
 
 
-def test_more_devices_than_are_remembered_pass_as_they_are() -> None:
+def test_beyond_the_limit_events_are_not_merged() -> None:
     time = Time(most=3)
     for number in range(10):
         time.add(CONNECT, f"{number}")

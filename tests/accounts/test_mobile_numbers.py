@@ -1,4 +1,4 @@
-"""One number, one identity, however it is written; and what is given out is taken back."""
+"""One number is one identity, however it is written, and what the server returns is read as the same number."""
 
 import phonenumbers
 import pytest
@@ -28,7 +28,7 @@ OTHERS = sorted({digits_of(number) for region in REGIONS for number in _examples
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_each_number_of_a_region_leads_back_in_it_and_is_found_as_people_write_it(region: str) -> None:
+def test_each_number_of_a_region_is_reversible_and_found_as_people_write_it(region: str) -> None:
     for number in _examples(region, TYPES):
         mobile = digits_of(number)
         written = {
@@ -43,7 +43,7 @@ def test_each_number_of_a_region_leads_back_in_it_and_is_found_as_people_write_i
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_each_mobile_of_the_world_leads_back_in_each_region(region: str) -> None:
+def test_each_mobile_of_the_world_is_reversible_in_each_region(region: str) -> None:
     assert len(MOBILES) > 200
     # A quarter of them where it takes too long otherwise; another quarter in the next region.
     some = MOBILES if region in CAREFUL else MOBILES[REGIONS.index(region) % 4 :: 4]
@@ -51,12 +51,12 @@ def test_each_mobile_of_the_world_leads_back_in_each_region(region: str) -> None
 
 
 @pytest.mark.parametrize("region", CAREFUL)
-def test_each_mobile_of_the_world_is_taken_with_a_plus(region: str) -> None:
+def test_each_mobile_of_the_world_is_valid_with_a_plus(region: str) -> None:
     assert [mobile for mobile in MOBILES if canonical_mobile(f"+{mobile}", region) != mobile] == []
 
 
 @pytest.mark.parametrize("region", CAREFUL)
-def test_any_other_number_leads_back_or_is_not_taken(region: str) -> None:
+def test_any_other_number_is_reversible_or_an_error(region: str) -> None:
     refused = 0
     for mobile in OTHERS:
         try:
@@ -70,7 +70,7 @@ def test_any_other_number_leads_back_or_is_not_taken(region: str) -> None:
 
 
 @pytest.mark.parametrize("region", ["", "IN", "US", "DE"])
-def test_whatever_comes_out_leads_back_even_of_numbers_nobody_can_have(region: str) -> None:
+def test_every_result_is_reversible_even_of_impossible_numbers(region: str) -> None:
     taken = 0
     for mobile in [*MOBILES, *OTHERS]:
         for raw in (
@@ -137,7 +137,7 @@ def test_with_a_region_all_spellings_are_one(raw: str) -> None:
         ("0049 151 12345678", "US", "4915112345678"),
     ],
 )
-def test_people_write_as_they_do_at_home(raw: str, region: str, mobile: str) -> None:
+def test_national_writing_is_understood(raw: str, region: str, mobile: str) -> None:
     assert canonical_mobile(raw, region) == mobile
 
 
@@ -157,12 +157,12 @@ def test_digits_that_are_a_number_as_they_stand_are_that_number(raw: str, region
     assert canonical_mobile(raw, region) == raw
 
 
-def test_what_is_written_as_at_home_is_of_home_also_where_its_digits_are_a_number_abroad() -> None:
+def test_national_writing_wins_over_a_foreign_number_with_the_same_digits() -> None:
     assert canonical_mobile("(659) 234-5678", "US") == "16592345678"
     assert canonical_mobile("6592345678", "US") == canonical_mobile("+65 9234 5678", "US") == "6592345678"
 
 
-def test_nobody_enrols_with_digits_of_two_countries() -> None:
+def test_digits_of_two_countries_cannot_be_enrolled() -> None:
     with pytest.raises(ApiError) as caught:
         new_mobile("6592345678", "US")
     assert caught.value.code == "bad_mobile"
@@ -184,7 +184,7 @@ def test_a_landline_abroad_does_not_take_the_digits_of_a_mobile_at_home() -> Non
     assert canonical_mobile("+961 1 234567", "DE") == "9611234567"
 
 
-def test_without_a_region_the_digits_are_taken_as_given() -> None:
+def test_without_a_region_the_digits_stay_as_given() -> None:
     assert canonical_mobile("98765 43210", "") == "9876543210"
     assert canonical_mobile("0091 98765 43210", "") == "919876543210"
 
@@ -225,7 +225,7 @@ def test_no_identity_begins_with_zero(raw: str) -> None:
     ],
 )
 @pytest.mark.parametrize("region", ["", "IN"])
-def test_whatever_is_no_number_is_refused(raw: str, region: str) -> None:
+def test_what_is_not_a_number_is_an_error(raw: str, region: str) -> None:
     with pytest.raises(ApiError) as caught:
         canonical_mobile(raw, region)
     assert caught.value.code == "bad_mobile"

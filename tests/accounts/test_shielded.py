@@ -8,7 +8,7 @@ import pytest
 from accounts.shielded import run_shielded
 
 
-async def test_the_answer_comes_back_and_so_does_an_exception() -> None:
+async def test_results_and_exceptions_are_passed_on() -> None:
     async def answer() -> int:
         return 7
 
@@ -36,7 +36,7 @@ async def test_cancelling_the_caller_does_not_stop_the_work() -> None:
     await asyncio.wait_for(done.wait(), 1)
 
 
-async def test_when_the_caller_is_gone_a_failure_is_noted_and_not_thrown_at_the_loop() -> None:
+async def test_a_failure_after_the_caller_was_cancelled_is_logged() -> None:
     go_on, complaints = asyncio.Event(), list[dict[str, object]]()
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
 

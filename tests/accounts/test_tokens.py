@@ -1,4 +1,4 @@
-"""Tokens, good and forged."""
+"""Tokens, valid and forged."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ def _parts(**header: Any) -> str:
     return f"{head}.{_issue(Tokens(KEY)).split('.')[1]}.AAAA"
 
 
-def test_what_was_issued_is_verified() -> None:
+def test_an_issued_token_is_verified() -> None:
     claims = Tokens(KEY).verify(_issue(Tokens(KEY)))
     assert (claims.mobile, claims.name, claims.device_id) == (MOBILE, "Asha", "phone")
     assert uuid.UUID(claims.account_id) != uuid.UUID(claims.session_id)
@@ -64,14 +64,14 @@ def test_two_tokens_are_never_the_same() -> None:
     assert _issue(Tokens(KEY)) != _issue(Tokens(KEY))
 
 
-def test_the_key_before_still_verifies_and_no_longer_signs() -> None:
+def test_the_previous_key_verifies_but_does_not_sign() -> None:
     rotated = Tokens(OTHER, KEY)
     assert rotated.verify(_issue(Tokens(KEY))).mobile == MOBILE
     assert _refused(_issue(rotated)) == "token_invalid"
     assert _refused(_issue(Tokens(KEY)), Tokens(OTHER)) == "token_invalid"
 
 
-def test_the_key_id_tells_nothing_of_the_key() -> None:
+def test_the_key_id_reveals_nothing_of_the_key() -> None:
     kid = jwt.get_unverified_header(_issue(Tokens(KEY)))["kid"]
     assert kid not in KEY
     assert len(kid) == 16
@@ -113,7 +113,7 @@ def test_no_claim_may_be_of_another_kind(changes: dict[str, Any]) -> None:
     assert _refused(_forge(**changes)) == "token_invalid"
 
 
-def test_foreign_keys_and_other_algorithms_are_refused() -> None:
+def test_foreign_keys_and_other_algorithms_are_errors() -> None:
     assert _refused(_forge(key=OTHER)) == "token_invalid"
     assert _refused(_forge(key=OTHER, kid_of=OTHER)) == "token_invalid"
     assert _refused(_forge(key=KEY, kid_of=OTHER)) == "token_invalid"
@@ -129,7 +129,7 @@ def test_a_certificate_is_no_secret() -> None:
 
 
 @pytest.mark.parametrize("position", [5, 60, -5])
-def test_a_changed_letter_is_noticed(position: int) -> None:
+def test_a_changed_letter_is_an_error(position: int) -> None:
     token = _issue(Tokens(KEY))
     changed = "A" if token[position] != "A" else "B"
     assert _refused(token[:position] + changed + token[position:][1:]) == "token_invalid"
@@ -158,5 +158,5 @@ def test_a_changed_letter_is_noticed(position: int) -> None:
     ],
     ids=range(17),
 )
-def test_junk_is_refused_and_nothing_else(token: str) -> None:
+def test_junk_is_an_error_and_nothing_else(token: str) -> None:
     assert _refused(token) == "token_invalid"

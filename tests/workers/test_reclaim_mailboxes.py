@@ -1,4 +1,4 @@
-"""Reclaiming: whoever is connected and has what nobody carries is rung, without naming an entry."""
+"""Reclaiming: connections of people whose entries nobody fetches are notified, without the id of an entry."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sweeping: whoever is not connected any more is seen as that, once, whatever number of workers sweep."""
+"""Sweeping: people who are not connected any more get a last seen, once, however many workers sweep."""
 
 import asyncio
 from typing import Any
