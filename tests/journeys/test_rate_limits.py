@@ -32,7 +32,7 @@ def _answers(talk: Talk) -> dict[str, Frame]:
 
 
 async def _all_answered(talk: Talk, count: int) -> dict[str, Frame]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(_answers(talk)) < count:
             await asyncio.sleep(0.02)
     return _answers(talk)
@@ -53,14 +53,16 @@ async def _acquainted(group: ServerGroup, v1: bool) -> tuple[Talk, Talk, Person]
 
 
 @BOTH
-async def test_a_flood_to_one_person_is_refused_by_name_and_comes_in_order(group: ServerGroup, v1: bool) -> None:
+async def test_a_flood_to_one_person_is_refused_by_name_and_comes_in_order(stack: Stack, v1: bool) -> None:
+    # So slow a refill that none comes while the flood lasts, however busy the machine is.
+    group = stack.start(workers=1, **ON, PAIR_CHATS_PER_SECOND="0.2")
     hers, his, ravi = await _acquainted(group, v1)
     names = [f"m{number}" for number in range(200)]
     for name in names:
         await hers.say(type="chat", to=ravi.mobile, messageId=name, message=name)
     answers = await _all_answered(hers, 201)
     limited = _limited(answers)
-    assert 100 <= len(limited) <= 145
+    assert 135 <= len(limited) <= 145
     assert all(answers[name]["retryable"] and answers[name]["retryAfter"] > 0 for name in limited)
     got = [name for name in names if name not in limited]
     assert got == names[: len(got)], "none overtakes one that was refused"
@@ -74,14 +76,16 @@ async def test_a_flood_to_one_person_is_refused_by_name_and_comes_in_order(group
 
 
 @BOTH
-async def test_a_stranger_may_write_little_until_there_is_an_answer(group: ServerGroup, v1: bool) -> None:
+async def test_a_stranger_may_write_little_until_there_is_an_answer(stack: Stack, v1: bool) -> None:
+    group = stack.start(workers=1, **ON, STRANGER_CHATS_PER_SECOND="0.2")
     eve, ravi = await sign_up(group.url, "Eve"), await sign_up(group.url, "Ravi")
     theirs, his = await eve.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
     for number in range(40):
         await theirs.say(type="chat", to=ravi.mobile, messageId=f"m{number}", message="hi")
-    limited = _limited(await _all_answered(theirs, 40))
+    answers = await _all_answered(theirs, 40)
+    limited = _limited(answers)
     assert 15 <= len(limited) <= 20
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(max(answers[name]["retryAfter"] for name in limited))
     await his.chat(eve, "answer")
     await theirs.wait(lambda f: f["type"] == "chat")
     await asyncio.sleep(0.1)
@@ -138,7 +142,7 @@ async def test_numbers_cannot_be_tried_by_sending(stack: Stack) -> None:
 
 
 async def test_sockets_of_one_person_are_opened_at_a_pace(stack: Stack) -> None:
-    group = stack.start(workers=1, **ON, UPGRADES_BURST="5")
+    group = stack.start(workers=1, **ON, UPGRADES_BURST="5", UPGRADES_PER_SECOND="0.2")
     eve, asha = await sign_up(group.url, "Eve"), await sign_up(group.url, "Asha")
     for _ in range(5):
         await (await eve.open(group.ws_url)).end()
@@ -146,13 +150,14 @@ async def test_sockets_of_one_person_are_opened_at_a_pace(stack: Stack) -> None:
         await eve.open(group.ws_url)
     assert caught.value.response.status_code == 429
     assert b'"rate_limited"' in (caught.value.response.body or b"")
-    assert int(caught.value.response.headers["retry-after"]) >= 1
+    retry_after = int(caught.value.response.headers["retry-after"])
+    assert 1 <= retry_after <= 5
     async with httpx.AsyncClient(base_url=group.url, headers=eve.headers) as client:
         ticket = (await client.post("/v1/tickets")).json()["ticket"]
     with pytest.raises(websockets.InvalidStatus):
         await websockets.connect(f"{group.ws_url}/?ticket={ticket}")
     await (await asha.open(group.ws_url)).end()
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(retry_after)
     await (await websockets.connect(f"{group.ws_url}/?ticket={ticket}")).close()  # the refusal did not use it up
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from typing import Any
 
 import httpx
 import psutil
+
+from tools.devstack.probe import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,8 +81,7 @@ class Command:
 
     def __init__(self, folder: Path, workers: int, environment: dict[str, str]) -> None:
         (folder / "throwaway.py").write_text(MODULE)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.count = workers
         self.log = folder / "log"
         # The script and not `-m sanic`: spawned workers import it, and with it what it patches.

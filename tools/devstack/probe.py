@@ -1,8 +1,12 @@
 """Asking the network of this machine: does it answer, is it free?"""
 
 import http.client
+import random
 import socket
 from urllib.parse import urlsplit
+
+PORTS = 20_000, 22_700  # a node of a Redis cluster also listens on the port 10,000 higher
+_random = random.SystemRandom()  # a seed set by a test must not lead two of them to the same port
 
 
 def http_status(url: str, seconds: float = 5.0) -> int:
@@ -49,8 +53,13 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listened on a moment ago."""
+    """A port that nobody listened on a moment ago, and that the kernel gives to nobody meanwhile.
+
+    It is below those that kernels hand out by themselves (32768 and up): by the time our server listens, a connection
+    of some other process could have one of them.
+
+    :raises OSError: when this machine cannot listen on ``host`` at all
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return next(port for port in iter(lambda: _random.randint(*PORTS), 0) if port_is_free(host, port))
