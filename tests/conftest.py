@@ -22,7 +22,7 @@ from tests.support.scheduling import (  # noqa: F401 - hooks of pytest
     pytest_ignore_collect,
 )
 from tests.support.stack import ROOT, Stack
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.postgres import FAST, Postgres
 from tools.devstack.valkey import Valkey
 

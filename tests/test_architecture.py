@@ -1,4 +1,4 @@
-"""How the house stands: who may import whom where import-linter does not look, and every module has its test."""
+"""Who may import whom where import-linter does not look, that every module has its test, and what tests may import."""
 
 import ast
 import sys
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("settings", "background", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
-PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-DEVSTACK, BENCH = (sorted((ROOT / "tools" / room).rglob("*.py")) for room in ("devstack", "bench"))
+PACKAGES = ("settings", "background", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
+PRODUCT = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+DEVSTACK, BENCH = (sorted((ROOT / "tools" / package).rglob("*.py")) for package in ("devstack", "bench"))
 EVERYTHING = [*PRODUCT, *DEVSTACK, *BENCH, ROOT / "app.py", ROOT / "run.py"]
 
 ELSEWHERE = {
@@ -18,7 +18,7 @@ ELSEWHERE = {
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
     # tested with the mailbox it is claimed for
     "delivery/presence.py": "tests/delivery/test_mailbox.py",
-    # what every chore does first
+    # what every job does first
     "workers/jobs.py": "tests/workers/test_sweep_presence.py",
     # declarations: no test starts without them
     "delivery/ports.py": "tests/journeys/test_talk.py",
@@ -97,6 +97,30 @@ def test_only_the_keys_file_spells_redis_keys_with_a_hash_tag(path: Path) -> Non
     strings = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
     spelled = [each for each in strings if isinstance(each, str) and each.endswith(":{")]
     assert not spelled or name(path) == "delivery/keys.py"
+
+
+def imported_tests(source: str) -> list[str]:
+    """The test files among what a source imports."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        parts = (getattr(node, "module", None) or "").split(".") + [part for each in names for part in each.split(".")]
+        if names and "tests" in parts[:1] + [each.split(".")[0] for each in names]:
+            found += [part for part in parts if part.startswith("test_")]
+    return found
+
+
+def test_an_imported_test_file_is_noticed() -> None:
+    assert imported_tests("from tests.delivery.test_mailbox import Row") == ["test_mailbox"]
+    assert imported_tests("from tests.delivery import test_mailbox, post") == ["test_mailbox"]
+    assert imported_tests("import tests.delivery.test_mailbox as other") == ["test_mailbox"]
+    assert imported_tests("from tests.support.people import sign_up\nimport pytest") == []
+
+
+@pytest.mark.parametrize("path", sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]), ids=name)
+def test_no_test_file_is_imported(path: Path) -> None:
+    """What tests share is in ``tests/support`` or beside them, in a file that is no test."""
+    assert imported_tests(path.read_text(encoding="utf-8")) == []
 
 
 def modules() -> list[str]:

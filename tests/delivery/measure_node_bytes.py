@@ -20,7 +20,7 @@ from delivery.redis.client import RedisClient
 from delivery.user_records import UserRecords
 from protocol.entries import Chat
 from settings import Settings
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.valkey import Valkey
 
 SIZES = (4096, 1024)

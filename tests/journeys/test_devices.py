@@ -89,7 +89,7 @@ async def all_chats(talk: Talk, count: int) -> list[Frame]:
 
 
 async def twice(servers: tuple[ServerGroup, ServerGroup], v1: bool, ack: bool = True) -> tuple[Person, Talk, Talk]:
-    """Ravi with his phone on one server and his tablet on the other."""
+    """Ravi with a phone on one server and a tablet on the other."""
     one, two = servers
     ravi = await sign_up(one.url, "Ravi", "phone")
     tablet = await on_device(two.url, ravi, "tablet")
@@ -113,7 +113,7 @@ async def test_two_devices_get_every_chat_in_order(
     names = await send(a, ravi, 20)
     first, second = await all_chats(phone, 20), await all_chats(tablet, 20)
     assert said(phone) == said(tablet) == names
-    assert first == second, "one entry has one streamId and one time, whoever gets it"
+    assert first == second, "one entry has one streamId and one time, on whichever device"
     await until(waiting(inside, ravi), 0)
     for talk in (a, phone, tablet):
         await talk.end()
@@ -165,7 +165,7 @@ async def test_an_entry_leaves_when_both_devices_have_acked_and_its_sender_is_to
     assert await unsettled(inside, ravi)() == {"phone": 0, "tablet": 0}
     for talk in (phone, tablet):
         await talk.say(type="ack", to=asha.mobile, streamId=stream_id, ackType="delivered")
-    await phone.chat(asha, "after-1")  # his frames are handled in order: the acks are through
+    await phone.chat(asha, "after-1")  # frames of one connection are handled in order: the acks are through
     await tablet.chat(asha, "after-2")
     await a.wait(lambda f: f.get("messageId") == "after-2")
     assert a.ticks("m-1") == ["delivered"], "what does not raise the record makes no receipt"
@@ -305,7 +305,7 @@ async def test_a_sixth_device_is_refused_at_the_door_and_at_the_socket(
     async with httpx.AsyncClient(base_url=servers[0].url) as client:
         refused = await client.post("/auth/login", json=form)
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_devices")
-    # A session that is over makes room for a login, but its device is still waited for.
+    # A session that is over makes a place free for a login, but its device is still waited for.
     over = "UPDATE sessions SET expires_at = now() WHERE device_id = 'device-4' AND user_id = "
     statement = f"{over} (SELECT id FROM users WHERE mobile_no = '{ravi.mobile}')"  # noqa: S608
     await asyncio.to_thread(postgres_server.fetch, statement, database)

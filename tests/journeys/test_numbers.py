@@ -54,15 +54,15 @@ async def _reply(mine: Talk, chat: dict[str, Any], message_id: str) -> None:
 async def test_numbers_given_out_lead_back(server: ServerGroup, pair: tuple[str, str, str, str], v1: bool) -> None:
     one_written, one, two_written, two = pair
     asha, ravi = await _come(server.url, one_written, one), await _come(server.url, two_written, two)
-    hers, his = await asha.open(server.ws_url, v1), await ravi.open(server.ws_url, v1)
+    from_asha, from_ravi = await asha.open(server.ws_url, v1), await ravi.open(server.ws_url, v1)
 
-    await his.say(type="chat", to=one_written, messageId=f"first-{v1}", message="hello")
-    chat = await hers.wait(lambda f: f["type"] == "chat" and f["messageId"] == f"first-{v1}")
+    await from_ravi.say(type="chat", to=one_written, messageId=f"first-{v1}", message="hello")
+    chat = await from_asha.wait(lambda f: f["type"] == "chat" and f["messageId"] == f"first-{v1}")
     assert chat["from"] == two
-    await _reply(hers, chat, f"reply-{v1}")
-    reply = await his.wait(lambda f: f["type"] == "chat" and f["messageId"] == f"reply-{v1}")
+    await _reply(from_asha, chat, f"reply-{v1}")
+    reply = await from_ravi.wait(lambda f: f["type"] == "chat" and f["messageId"] == f"reply-{v1}")
     assert reply["from"] == one
-    await his.wait(lambda f: f["type"] == "ack" and f["ackType"] == "read" and f["from"] == one)
+    await from_ravi.wait(lambda f: f["type"] == "ack" and f["ackType"] == "read" and f["from"] == one)
 
     seen = await request(server.url, asha, "GET", "/profile/lastseen", params={"mobileNo": chat["from"]})
     assert seen.json()["data"] == {"username": "Somebody", "mobileNo": two, "lastSeen": "online"}
@@ -75,8 +75,8 @@ async def test_numbers_given_out_lead_back(server: ServerGroup, pair: tuple[str,
     answer = await request(server.url, asha, "DELETE", path, params={"mobileNo": blocked["mobileNo"]})
     assert answer.status_code == 200
     assert (await request(server.url, asha, "GET", "/block-action/list")).json()["data"] == []
-    await hers.end()
-    await his.end()
+    await from_asha.end()
+    await from_ravi.end()
 
 
 async def test_a_plus_in_a_query_may_arrive_as_a_space(server: ServerGroup) -> None:

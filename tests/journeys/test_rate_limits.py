@@ -45,48 +45,48 @@ def _limited(answers: dict[str, Frame]) -> list[str]:
 async def _acquainted(group: ServerGroup, v1: bool) -> tuple[Talk, Talk, Person]:
     """Asha and Ravi, who wrote to each other; Ravi's account."""
     asha, ravi = await sign_up(group.url, "Asha"), await sign_up(group.url, "Ravi")
-    hers, his = await asha.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
-    await hers.chat(ravi, "hello-1")
-    await his.chat(asha, "hello-2")
+    from_asha, from_ravi = await asha.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
+    await from_asha.chat(ravi, "hello-1")
+    await from_ravi.chat(asha, "hello-2")
     await asyncio.sleep(0.1)
-    return hers, his, ravi
+    return from_asha, from_ravi, ravi
 
 
 @BOTH
 async def test_a_flood_to_one_person_is_refused_by_name_and_comes_in_order(stack: Stack, v1: bool) -> None:
     # So slow a refill that none comes while the flood lasts, however busy the machine is.
     group = stack.start(workers=1, **ON, PAIR_CHATS_PER_SECOND="0.2")
-    hers, his, ravi = await _acquainted(group, v1)
+    from_asha, from_ravi, ravi = await _acquainted(group, v1)
     names = [f"m{number}" for number in range(200)]
     for name in names:
-        await hers.say(type="chat", to=ravi.mobile, messageId=name, message=name)
-    answers = await _all_answered(hers, 201)
+        await from_asha.say(type="chat", to=ravi.mobile, messageId=name, message=name)
+    answers = await _all_answered(from_asha, 201)
     limited = _limited(answers)
     assert 135 <= len(limited) <= 145
     assert all(answers[name]["retryable"] and answers[name]["retryAfter"] > 0 for name in limited)
     got = [name for name in names if name not in limited]
     assert got == names[: len(got)], "none overtakes one that was refused"
-    assert hers.socket.close_code is None
-    await his.wait_all(lambda f: f["type"] == "chat", len(got) + 1)
-    assert [frame["messageId"] for frame in his.chats()] == ["hello-1", *got]
+    assert from_asha.socket.close_code is None
+    await from_ravi.wait_all(lambda f: f["type"] == "chat", len(got) + 1)
+    assert [frame["messageId"] for frame in from_ravi.chats()] == ["hello-1", *got]
     await asyncio.sleep(max(answers[name]["retryAfter"] for name in limited))
-    assert (await hers.chat(ravi, limited[0] + "-again"))["type"] != "error"
-    await hers.end()
-    await his.end()
+    assert (await from_asha.chat(ravi, limited[0] + "-again"))["type"] != "error"
+    await from_asha.end()
+    await from_ravi.end()
 
 
 @BOTH
 async def test_a_stranger_may_write_little_until_there_is_an_answer(stack: Stack, v1: bool) -> None:
     group = stack.start(workers=1, **ON, STRANGER_CHATS_PER_SECOND="0.2")
     eve, ravi = await sign_up(group.url, "Eve"), await sign_up(group.url, "Ravi")
-    theirs, his = await eve.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
+    theirs, from_ravi = await eve.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
     for number in range(40):
         await theirs.say(type="chat", to=ravi.mobile, messageId=f"m{number}", message="hi")
     answers = await _all_answered(theirs, 40)
     limited = _limited(answers)
     assert 15 <= len(limited) <= 20
     await asyncio.sleep(max(answers[name]["retryAfter"] for name in limited))
-    await his.chat(eve, "answer")
+    await from_ravi.chat(eve, "answer")
     await theirs.wait(lambda f: f["type"] == "chat")
     await asyncio.sleep(0.1)
     for number in range(30):
@@ -94,7 +94,7 @@ async def test_a_stranger_may_write_little_until_there_is_an_answer(stack: Stack
     answers = await _all_answered(theirs, 70)
     assert not [name for name in _limited(answers) if name.startswith("n")]
     await theirs.end()
-    await his.end()
+    await from_ravi.end()
 
 
 @BOTH

@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.support.people import sign_up
 from tests.support.stack import ServerGroup, Stack
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.postgres import Postgres
 from tools.devstack.probe import free_port
 from tools.devstack.process import wait_until

@@ -23,7 +23,7 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
 }
 WAYS = ("", "http://x")
-"""A plain path is judged at the door, an absolute address by Sanic's request."""
+"""A plain path is judged by the fast upgrade, an absolute address by Sanic's request."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ async def asha(group: ServerGroup) -> Person:
     return await sign_up(group.url)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["door", "sanic"])
+@pytest.mark.parametrize("way", WAYS, ids=["fast", "sanic"])
 @pytest.mark.parametrize(
     ("scheme", "query", "seen"),
     [
@@ -120,7 +120,7 @@ async def test_only_a_bearer_header_is_ours(
     answer.client.vanish()
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["door", "sanic"])
+@pytest.mark.parametrize("way", WAYS, ids=["fast", "sanic"])
 async def test_another_scheme_beside_a_ticket_is_passed_over(group: ServerGroup, asha: Person, way: str) -> None:
     answer = await ask(group, f"{way}/?ticket={await ticket(group, asha)}", {"Authorization": "Basic YTpi"})
     assert answer.status == 101
@@ -184,7 +184,7 @@ async def test_who_has_to_wait_keeps_their_ticket(group: ServerGroup, asha: Pers
     refused = await asyncio.gather(*(ask(group, f"{way}/?ticket={secret}") for way in WAYS))
     assert [answer.seen for answer in refused] == [(429, "too_many_requests")] * 2
     assert all("\r\nretry-after: " in answer.head.lower() for answer in refused)
-    answer = await ask(group, f"/?ticket={secret}")  # is held at the door until the time is over
+    answer = await ask(group, f"/?ticket={secret}")  # is held back until the time is over
     assert answer.status == 101
     answer.client.vanish()
 

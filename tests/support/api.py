@@ -33,10 +33,10 @@ from settings.database import tortoise_orm
 PASSWORD = "correct horse"
 
 
-def make_settings(redis_url: str, database_url: str, **knobs: Any) -> Settings:
+def make_settings(redis_url: str, database_url: str, **changes: Any) -> Settings:
     """Settings for tests: cheap hashes, a fresh secret, no rate limits: everybody comes from 127.0.0.1."""
     fresh = {"redis_url": redis_url, "database_url": database_url, "jwt_secret": secrets.token_urlsafe(48)}
-    return Settings(**{**fresh, "bcrypt_rounds": 4, "rate_limits": "off", **knobs})
+    return Settings(**{**fresh, "bcrypt_rounds": 4, "rate_limits": "off", **changes})
 
 
 class NotedPresence:

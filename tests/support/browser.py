@@ -1,6 +1,6 @@
 """People who use the page in a real browser: a tab each, and everything that must not happen in it.
 
-Needs Chromium (see ``devstack.browser``) and the package ``playwright``, whose own download of a browser is not needed.
+Needs Chromium (see ``tools.devstack.checks``) and the package ``playwright``, whose own download of a browser is not needed.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.people import PASSWORD, Frame, new_mobile
-from tools.devstack.browser import chromium, is_required
+from tools.devstack.checks import browser_is_required, chromium
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, WebSocketRoute
@@ -48,7 +48,7 @@ def chromium_or_skip() -> str:
         why = "the tests of the page need Chromium: install Debian's chromium, or set CHROMIUM_BIN"
     else:
         return found
-    if is_required():
+    if browser_is_required():
         pytest.fail(why)
     pytest.skip(why)
 

@@ -1,4 +1,4 @@
-"""The product's own road to the Redis of a test."""
+"""The product's own Redis client, for the Redis of a test."""
 
 import secrets
 

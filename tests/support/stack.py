@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.devstack.probe import free_port, http_status
 from tools.devstack.process import Child, wait_until
-from tools.devstack.registry import Server, living_servers
+from tools.devstack.product import ServerProcess, living_servers
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -38,7 +38,7 @@ class ServerGroup:
         self.child.await_ready(lambda: len(self.servers) >= self.workers, seconds)
 
     @property
-    def servers(self) -> list[Server]:
+    def servers(self) -> list[ServerProcess]:
         """The living workers."""
         return living_servers(self.env["REDIS_URL"], self.pid)
 

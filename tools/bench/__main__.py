@@ -19,7 +19,7 @@ from tools.bench.options import parse
 from tools.bench.profile import profile
 from tools.bench.trace import trace
 from tools.devstack.process import ChildError
-from tools.devstack.signals import STOPPING
+from tools.devstack.terminal import STOPPING
 
 print_line = partial(print, flush=True)
 

@@ -20,7 +20,7 @@ from tools.bench.cpu import Processes, tree
 from tools.bench.environment import Account, Recorder
 from tools.bench.people import DatabaseAccounts, SignUpAccounts
 from tools.devstack.options import ROOT
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.probe import free_port
 from tools.devstack.process import Child, wait_until
 from tools.devstack.runfile import NAME, read_run

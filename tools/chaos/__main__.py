@@ -17,7 +17,7 @@ from tools.chaos.faults import FAULTS
 from tools.chaos.fuzz import fuzzing
 from tools.chaos.scenario import Times
 from tools.chaos.servers import ROOT
-from tools.devstack.signals import STOPPING
+from tools.devstack.terminal import STOPPING
 
 say = partial(print, flush=True)
 CI_SEED: Final = 1

@@ -12,10 +12,10 @@ from typing import Final
 
 from redis import Redis as Client
 
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.probe import free_port, http_status
 from tools.devstack.process import Child, birth, wait_until
-from tools.devstack.registry import living_servers
+from tools.devstack.product import living_servers
 from tools.devstack.valkey import Valkey
 
 ROOT: Final = Path(__file__).parents[2]

@@ -1,10 +1,12 @@
-"""``run.py test`` and ``run.py check``: what a contributor and CI run. Standard library only."""
+"""``run.py test`` and ``run.py check``: what a contributor and CI run, and the browser they need. Standard library only."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Final
 
 from tools.devstack.options import ROOT
 
@@ -63,3 +65,23 @@ def _run(name: str, command: list[str]) -> tuple[bool, str]:
     code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
     verdict = "ok" if code == 0 else f"FAILED ({code})"
     return code == 0, f"{name:<8} {verdict:<12} {time.monotonic() - began:5.1f} s"
+
+
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium() -> str | None:
+    """The path of the program: what ``CHROMIUM_BIN`` names, else the first one on the PATH."""
+    named = os.environ.get("CHROMIUM_BIN")
+    names = [named] if named else _NAMES
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def browser_is_required() -> bool:
+    """Whether a missing browser is a failure: in continuous integration a skipped test protects nothing."""
+    return os.environ.get("CI") == "true"
+
+
+def browser_is_wanted() -> bool:
+    """Whether the tests need the driver. It is large, so nobody without a Chromium should wait for it."""
+    return browser_is_required() or chromium() is not None

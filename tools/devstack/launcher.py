@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from tools.devstack.binaries import MissingServerError
-from tools.devstack.family import Family, take_over
 from tools.devstack.options import Options
-from tools.devstack.places import UnsafePlaceError, private_directory
+from tools.devstack.paths import UnsafePathError, private_directory
 from tools.devstack.probe import CannotListenError, require_address
 from tools.devstack.process import ChildError
 from tools.devstack.product import Product
-from tools.devstack.runfile import NAME, AlreadyRunningError, RunFile, only_one, read_run
+from tools.devstack.runfile import NAME, AlreadyRunningError, ChildRegistry, RunFile, end_leftovers, only_one, read_run
 from tools.devstack.serving import Serving, choose_port
-from tools.devstack.signals import StopRequested, stop_on_signals
 from tools.devstack.storage import SECRET_NAME, Storage, secret_of
-from tools.devstack.terminal import complain, say
+from tools.devstack.terminal import StopRequested, complain, say, stop_on_signals
 
-TROUBLE = (AlreadyRunningError, CannotListenError, ChildError, MissingServerError, UnsafePlaceError)
+TROUBLE = (AlreadyRunningError, CannotListenError, ChildError, MissingServerError, UnsafePathError)
 
 ONE_ADDRESS = {
     "LOGINS_PER_ADDRESS_PER_MINUTE": "600",
@@ -53,21 +51,21 @@ def run(options: Options) -> None:
     """
     data = private_directory(options.data)
     with only_one(data):
-        if left := take_over(data):
+        if left := end_leftovers(data):
             say(f"  ended {left} processes that an earlier, killed start had left")
         for stale in data.glob("run*.json"):
             stale.unlink()
-        family = Family(data / "children.json")
+        registry = ChildRegistry(data / "children.json")
         storage = Storage(data, os.environ)
         try:
-            _run(options, data, family, storage)
+            _run(options, data, registry, storage)
         finally:
             storage.stop()
-            family.close()
+            registry.close()
 
 
-def _run(options: Options, data: Path, family: Family, storage: Storage) -> None:
-    storage.start(family)
+def _run(options: Options, data: Path, registry: ChildRegistry, storage: Storage) -> None:
+    storage.start(registry)
     say(f"  Redis      {'Valkey, ' + str(data / 'valkey') if storage.valkey else 'yours (REDIS_URL)'}")
     say(f"  PostgreSQL {storage.postgres.home.data if storage.postgres else 'yours (DATABASE_URL)'}")
     given = "JWT_SECRET" in storage.env
@@ -77,31 +75,31 @@ def _run(options: Options, data: Path, family: Family, storage: Storage) -> None
     product.migrate()
     say("  database   up to date")
     facts = {"secret_file": None if given else str(data / SECRET_NAME)}
-    Serving(options, choose_port(options), product, family, RunFile(data / NAME)).run(facts)
+    Serving(options, choose_port(options), product, registry, RunFile(data / NAME)).run(facts)
 
 
 def join(options: Options, data: Path) -> None:
     """More servers for a running instance.
 
     :raises AlreadyRunningError: when there is none, or it cannot be joined
-    :raises UnsafePlaceError: when it is not ours to read
+    :raises UnsafePathError: when it is not ours to read
     :raises StopRequested: the only good end
     """
     try:
         running = read_run(data / NAME)
     except OSError as error:
-        raise UnsafePlaceError(f"Cannot read what runs on {data}: {error.strerror}") from None
+        raise UnsafePathError(f"Cannot read what runs on {data}: {error.strerror}") from None
     if running is None:
         raise AlreadyRunningError(f"Nothing runs on {data}, so nothing can be joined. Start it first: python3 run.py")
     env = {**ONE_ADDRESS, **os.environ, "REDIS_URL": running["redis_url"], "DATABASE_URL": running["database_url"]}
     env["JWT_SECRET"] = _secret_to_join(running, env)
     port = choose_port(options)
-    family = Family(data / f"children.{port}.json")
+    registry = ChildRegistry(data / f"children.{port}.json")
     try:
         product, file = Product(env, data / "logs"), RunFile(data / f"run.{port}.json")
-        Serving(options, port, product, family, file, joined=int(running["pid"])).run({})
+        Serving(options, port, product, registry, file, joined=int(running["pid"])).run({})
     finally:
-        family.close()
+        registry.close()
 
 
 def _secret_to_join(running: dict[str, Any], env: Mapping[str, str]) -> str:

@@ -1,20 +1,24 @@
-"""A real PostgreSQL of our own, on a unix socket."""
+"""A real PostgreSQL of our own, on a unix socket. It refuses to run as root, so who it runs as is settled here too."""
 
 import asyncio
 import contextlib
 import os
+import pwd
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
-from tools.devstack.home import postgres_home
-from tools.devstack.places import fallback_name
-from tools.devstack.process import Child, ChildError, wait_until
-from tools.devstack.server import Server
+from tools.devstack.binaries import MissingServerError, postgres_folder
+from tools.devstack.parent_death_guard import NOBODY
+from tools.devstack.paths import fallback_name, private_directory, socket_directory
+from tools.devstack.process import GUARD, Child, ChildError, EmbeddedServer, wait_until
 
 USER = "whatsapp"
 INIT_SECONDS = 60.0
@@ -34,7 +38,7 @@ _CONFIG = {
 FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
-class Postgres(Server):
+class Postgres(EmbeddedServer):
     """One cluster for the data directory ``data``. Start, stop, kill and start again as you like."""
 
     name = "PostgreSQL"
@@ -137,13 +141,13 @@ class Postgres(Server):
 
     def pause(self) -> None:
         """Freeze it, sessions too: connections stay open, nothing answers."""
-        self._signal_family(signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Thaw it."""
-        self._signal_family(signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
-    def _signal_family(self, number: signal.Signals) -> None:
+    def _signal_all(self, number: signal.Signals) -> None:
         """The postmaster and its children (each in a session of its own, so no group reaches them)."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
         for pid in (self.pid, *map(int, children)):
@@ -154,7 +158,81 @@ class Postgres(Server):
         """Stop and remove everything it kept."""
         self.stop()
         wait_until(lambda: not (self.home.data / "postmaster.pid").exists(), 1)
-        for place in (self.home.data, self._outside):
-            shutil.rmtree(place, ignore_errors=True)
+        for directory in (self.home.data, self._outside):
+            shutil.rmtree(directory, ignore_errors=True)
         with contextlib.suppress(OSError):  # shared with a Valkey that still runs, or gone already
             self.home.sockets.rmdir()
+
+
+@dataclass(frozen=True)
+class PostgresHome:
+    """``identity`` as parent_death_guard.py takes it; ``data`` holds the cluster, ``sockets`` its socket."""
+
+    identity: str
+    data: Path
+    sockets: Path
+    programs: Path
+
+
+def postgres_home(data: Path) -> PostgresHome:
+    """Where PostgreSQL can live for the data directory ``data``.
+
+    Usually inside it. Only root without user namespaces (Docker's default) has to move out to where ``nobody`` can
+    read and write.
+    """
+    identity = _identity()
+    if identity == "nobody":
+        return _home_of_nobody(data)
+    return PostgresHome(identity, data.resolve() / "postgres", socket_directory(data), postgres_folder())
+
+
+def run_as(identity: str, *command: str | Path) -> bool:
+    """Whether a short command succeeds under that identity."""
+    guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), "9", identity]
+    return (
+        subprocess.run(
+            [*guard, *map(str, command)], cwd="/", capture_output=True, stdin=subprocess.DEVNULL, check=False
+        ).returncode
+        == 0
+    )
+
+
+def _identity() -> str:
+    if sys.platform != "linux" or (os.geteuid() != 0 and _has_name(os.geteuid())):
+        return "same"
+    if run_as("userns", "true"):
+        return "userns"
+    return "nobody" if os.geteuid() == 0 else "same"
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _home_of_nobody(data: Path) -> PostgresHome:
+    outside = private_directory(Path("/var/tmp") / fallback_name(data))  # noqa: S108 - the owner is checked
+    outside.chmod(0o711)  # the user nobody has to get through to its own directory
+    home = outside / "nobody"
+    if not home.exists():
+        home.mkdir(mode=0o700)
+        os.chown(home, NOBODY, NOBODY)
+    programs = postgres_folder()
+    if not run_as("nobody", programs / "postgres", "--version"):
+        programs = _copy_programs(programs, outside)
+    return PostgresHome("nobody", home / "postgres", home, programs)
+
+
+def _copy_programs(programs: Path, outside: Path) -> Path:
+    """Copy the wheel's tree, libraries beside it and all (they are found by relative path)."""
+    package = programs.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")
+    if not libraries.is_dir():
+        raise MissingServerError(f"PostgreSQL cannot run as root, and the user nobody cannot read {programs}.")
+    target = outside / package.name / programs.parent.name
+    shutil.copytree(programs.parent, target, dirs_exist_ok=True, symlinks=True)
+    shutil.copytree(libraries, outside / libraries.name, dirs_exist_ok=True, symlinks=True)
+    return target / programs.name

@@ -1,4 +1,4 @@
-"""One child process: started in a session of its own, tied to our life, stopped in bounded time."""
+"""Child processes: each in a session of its own, tied to our life, stopped in bounded time."""
 
 import contextlib
 import os
@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-TETHER = Path(__file__).with_name("tether.py")
+GUARD = Path(__file__).with_name("parent_death_guard.py")
 POLL_SECONDS = 0.005
 
 
@@ -68,12 +69,12 @@ class Child:
         identity: str = "same",
     ) -> None:
         self.name, self.log, self.last_signal = name, log, last_signal
-        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(last_signal)), identity]
+        guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(int(last_signal)), identity]
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*tether, *map(str, command)],
+                [*guard, *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -135,3 +136,34 @@ class Child:
             f"did not get ready within {seconds:g} s" if self.alive() else f"ended with code {self.process.returncode}"
         )
         raise ChildError(f"{self.name} {why}. Its last words ({self.log}):\n{self.last_words()}")
+
+
+class EmbeddedServer:
+    """Stop, kill and start again at will; how one starts is its own business."""
+
+    name: ClassVar[str]
+    stop_seconds: ClassVar[float] = 5.0
+    child: Child | None = None
+
+    def running(self) -> Child:
+        """The child.
+
+        :raises RuntimeError: when never started
+        """
+        if self.child is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self.child
+
+    @property
+    def pid(self) -> int:
+        """Of the server; of PostgreSQL its postmaster."""
+        return self.running().pid
+
+    def stop(self) -> None:
+        """In peace: what has to be written is, and the socket is removed."""
+        if self.child:
+            self.child.stop(self.stop_seconds)
+
+    def kill(self) -> None:
+        """kill -9; what it started ends when it notices, and the next start recovers."""
+        self.running().kill()

@@ -1,13 +1,16 @@
-"""The product's own processes, by the same commands as in production."""
+"""The product's own processes: started by the same commands as in production, and which of them live."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
+
 from tools.devstack.options import ROOT
-from tools.devstack.process import Child, ChildError
+from tools.devstack.process import Child, ChildError, birth
 
 _BIN = Path(sys.executable).parent
 MIGRATE_SECONDS = 60.0
@@ -67,3 +70,36 @@ class Product:
 
     def _child(self, name: str, command: list[str | Path], log: str) -> Child:
         return Child(name, command, log=log_file(self.logs, log), env=self.env, cwd=ROOT)
+
+
+TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """One Sanic worker process, this run of it."""
+
+    server_id: str
+    pid: int
+
+    def lives(self) -> bool:
+        """Whether there is such a process."""
+        return birth(self.pid) is not None
+
+
+def living_servers(redis_url: str, parent: int) -> list[ServerProcess]:
+    """The workers of the Sanic main process ``parent`` that live.
+
+    :raises redis.RedisError: when Redis does not answer
+    """
+    with redis.Redis.from_url(
+        redis_url, decode_responses=True, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+    ) as client:
+        names = client.zrange("servers", 0, -1)
+        records = client.mget([f"server:{name}" for name in names]) if names else []
+    found = []
+    for name, record in zip(names, records, strict=True):
+        facts = json.loads(record) if record else {}
+        if facts.get("parent") == parent and birth(int(facts["pid"])):
+            found.append(ServerProcess(name, int(facts["pid"])))
+    return found

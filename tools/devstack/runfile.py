@@ -1,17 +1,19 @@
-"""The file that tells others what runs: ``run.json`` in the data directory, and the lock that keeps it to one."""
+"""What a data directory says about what runs on it: ``run.json``, the lock that keeps it to one, ``children.json``."""
 
 import contextlib
 import fcntl
 import json
 import os
 import shlex
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from tools.devstack.places import UnsafePlaceError
-from tools.devstack.process import birth
+from tools.devstack.paths import UnsafePathError
+from tools.devstack.process import Child, birth, signal_group, wait_until
 
 NAME = "run.json"
 
@@ -46,7 +48,7 @@ def only_one(data: Path) -> Iterator[None]:
     """Hold the data directory. The kernel lets go of the lock when we die, however that happens.
 
     :raises AlreadyRunningError: naming the instance that runs
-    :raises UnsafePlaceError: when nothing can be written there
+    :raises UnsafePathError: when nothing can be written there
     """
     with _lock_file(data) as file:
         try:
@@ -66,7 +68,7 @@ def _lock_file(data: Path) -> TextIO:
     try:
         return (data / "lock").open("a", encoding="utf-8")
     except OSError as error:
-        raise UnsafePlaceError(f"Cannot write in {data}: {error.strerror}") from None
+        raise UnsafePathError(f"Cannot write in {data}: {error.strerror}") from None
 
 
 class RunFile:
@@ -86,3 +88,58 @@ class RunFile:
     def remove(self) -> None:
         """Nothing runs any more."""
         self.path.unlink(missing_ok=True)
+
+
+LEFTOVER_SECONDS = 3.0
+
+
+class ChildRegistry:
+    """Every child that lives, by name."""
+
+    def __init__(self, record: Path) -> None:
+        self._record = record
+        self._children: dict[str, Child] = {}
+
+    def add(self, child: Child) -> Child:
+        """Put a child on record, in the place of an earlier one of that name."""
+        self._children[child.name] = child
+        facts = [
+            {"name": each.name, "pid": each.pid, "born": each.born, "signal": int(each.last_signal)}
+            for each in self._children.values()
+        ]
+        write_private(self._record, json.dumps(facts))
+        return child
+
+    def others_than(self, name: str) -> list[Child]:
+        """Everyone but the one of that name."""
+        return [child for child in self._children.values() if child.name != name]
+
+    def close(self) -> None:
+        """Sweep up whatever is left of anyone."""
+        for child in self._children.values():
+            child.kill()
+        self._record.unlink(missing_ok=True)
+
+
+def end_leftovers(data: Path) -> int:
+    """End what an earlier launcher, killed, left running on this data directory; how many there were.
+
+    On Linux the kernel has told them already, and Sanic must be told only once.
+    """
+    told = sys.platform == "linux"
+    count = 0
+    for record in data.glob("children*.json"):
+        for facts in json.loads(record.read_text(encoding="utf-8")):
+            count += _end(int(facts["pid"]), facts["born"], facts["signal"], told=told)
+        record.unlink()
+    return count
+
+
+def _end(pid: int, born: str, number: int, *, told: bool) -> bool:
+    now = birth(pid)
+    if now not in (None, born):
+        return False  # another process, long since
+    if now and not told:
+        os.kill(pid, number)
+    wait_until(lambda: birth(pid) != born, LEFTOVER_SECONDS)
+    return signal_group(pid, signal.SIGKILL) or now is not None

@@ -5,10 +5,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.devstack.family import Family
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.postgres import Postgres
-from tools.devstack.runfile import write_private
+from tools.devstack.runfile import ChildRegistry, write_private
 from tools.devstack.valkey import Valkey
 
 MAXMEMORY = "1gb"
@@ -25,18 +24,18 @@ class Storage:
         self.valkey = None if "REDIS_URL" in self.env else _valkey(data, self.env)
         self.postgres = None if "DATABASE_URL" in self.env else Postgres(data)
 
-    def start(self, family: Family) -> None:
+    def start(self, registry: ChildRegistry) -> None:
         """Start what is ours.
 
         :raises ChildError: when it does not come up
         """
         if self.valkey:
             self.valkey.start()
-            family.add(self.valkey.running())
+            registry.add(self.valkey.running())
             self.env["REDIS_URL"] = self.valkey.url
         if self.postgres:
             self.postgres.start()
-            family.add(self.postgres.running())
+            registry.add(self.postgres.running())
             self.env["DATABASE_URL"] = self.postgres.dsn()
 
     def stop(self) -> None:
@@ -45,7 +44,7 @@ class Storage:
             if server:
                 server.stop()
         if self.valkey or self.postgres:
-            # Nobody uses them now; and who was killed has left his there.
+            # Nobody uses them now; and a server that was killed has left its own there.
             shutil.rmtree(socket_directory(self._data), ignore_errors=True)
 
 

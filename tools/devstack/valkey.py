@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools.devstack.binaries import valkey_server
-from tools.devstack.places import private_directory
-from tools.devstack.process import Child
-from tools.devstack.server import Server
+from tools.devstack.paths import private_directory
+from tools.devstack.process import Child, EmbeddedServer
 
 START_SECONDS = 20.0  # a big append-only file takes its time to load
 
 
-class Valkey(Server):
+class Valkey(EmbeddedServer):
     """One server; ``data`` holds what it keeps, ``sockets`` its socket. Start, stop, kill, start again at will."""
 
     name = "Valkey"

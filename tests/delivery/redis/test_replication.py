@@ -17,7 +17,7 @@ from delivery.redis.replication import ReplicatedScripts
 from delivery.scripts import WRITE
 from protocol.errors import ApiError
 from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, make_settings, until
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.probe import free_port
 from tools.devstack.process import wait_until
 from tools.devstack.valkey import Valkey

@@ -54,9 +54,9 @@ def test_everything_that_stays_is_watched_and_comes_back(compose: dict[str, Any]
 
 
 def test_every_knob_can_be_turned(compose: dict[str, Any]) -> None:
-    knobs = {name.upper() for name in Settings.model_fields}
+    variables = {name.upper() for name in Settings.model_fields}
     for name in ("app", "worker", "migrate"):
-        assert set(compose["services"][name]["environment"]) == knobs
+        assert set(compose["services"][name]["environment"]) == variables
 
 
 def _seconds(duration: str, drain: str | None = None) -> float:

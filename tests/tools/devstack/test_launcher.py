@@ -68,7 +68,7 @@ def child_of(launcher: Launched, name: str) -> int:
 def test_it_tells_what_runs_and_ends_it_all_on_one_signal(start: Launchers) -> None:
     launcher = start()
     run = launcher.wait_ready()
-    family = descendants(launcher.child.pid)
+    processes = descendants(launcher.child.pid)
 
     assert run["pid"] == launcher.child.pid
     assert http_status(f"{run['url']}/ready") == 200
@@ -76,25 +76,25 @@ def test_it_tells_what_runs_and_ends_it_all_on_one_signal(start: Launchers) -> N
     assert stat.S_IMODE(launcher.run_file.stat().st_mode) == 0o600
     assert stat.S_IMODE((start.data / "jwt_secret").stat().st_mode) == 0o600
     assert len(run["servers"]) == 2
-    assert {run["worker"]["pid"], *(server["pid"] for server in run["servers"])} <= set(family)
+    assert {run["worker"]["pid"], *(server["pid"] for server in run["servers"])} <= set(processes)
 
     began = time.monotonic()
     assert launcher.child.stop(20) == 0
     assert time.monotonic() - began < patient(2)
-    assert living(family) == []
+    assert living(processes) == []
     assert not launcher.run_file.exists()
 
 
 def test_killed_it_leaves_nothing_running_and_the_next_start_has_all_the_data(start: Launchers) -> None:
     launcher = start("--workers", "1")
     run = launcher.wait_ready()
-    family = descendants(launcher.child.pid)
+    processes = descendants(launcher.child.pid)
     with Redis.from_url(run["redis_url"]) as redis:
         redis.set("kept", "yes")
     secret = Path(run["secret_file"]).read_text(encoding="ascii")
 
     launcher.child.kill()
-    assert wait_until(lambda: living(family) == [], patient(10)), living(family)
+    assert wait_until(lambda: living(processes) == [], patient(10)), living(processes)
 
     stale = start.data / "run.9999.json"  # of servers that had joined
     stale.write_text("{}")
@@ -108,12 +108,12 @@ def test_killed_it_leaves_nothing_running_and_the_next_start_has_all_the_data(st
 def test_a_start_right_after_a_kill_takes_over(start: Launchers) -> None:
     launcher = start("--workers", "1")
     launcher.wait_ready()
-    family = descendants(launcher.child.pid)
+    processes = descendants(launcher.child.pid)
     os.kill(child_of(launcher, "Valkey"), signal.SIGSTOP)  # it cannot hear that it should end
     launcher.child.kill()
     again = start("--workers", "1")
     run = again.wait_ready()
-    assert living(family) == []
+    assert living(processes) == []
     assert http_status(f"{run['url']}/ready") == 200
 
 
@@ -165,11 +165,11 @@ def test_joined_servers_end_with_the_instance(start: Launchers) -> None:
     first.wait_ready()
     second = start("--workers", "1", join=start.data)
     second.wait_ready()
-    family = descendants(second.child.pid)
+    processes = descendants(second.child.pid)
     first.child.stop(20)
     assert second.child.wait(20) == 1
     assert "has ended" in second.said()
-    assert living(family) == []
+    assert living(processes) == []
 
 
 def test_nothing_can_be_joined_where_nothing_runs(start: Launchers) -> None:
@@ -218,11 +218,11 @@ def test_a_taken_port_is_passed_over(running: Launched, start: Launchers) -> Non
 def test_when_one_that_must_live_dies_all_end_and_say_so(start: Launchers, name: str) -> None:
     launcher = start("--workers", "1")
     launcher.wait_ready()
-    family = descendants(launcher.child.pid)
+    processes = descendants(launcher.child.pid)
     os.kill(child_of(launcher, name), signal.SIGKILL)
     assert launcher.child.wait(20) == 1
     assert f"{name} ended" in launcher.said()
-    assert living(family) == []
+    assert living(processes) == []
 
 
 def test_a_dead_background_worker_comes_back(running: Launched) -> None:
@@ -255,7 +255,7 @@ def test_what_the_product_refuses_is_passed_on(start: Launchers) -> None:
 def test_interrupted_while_it_starts_it_ends_at_once(start: Launchers) -> None:
     launcher = start()
     assert wait_until(lambda: "PostgreSQL" in launcher.said(), 20)
-    family = descendants(launcher.child.pid)
+    processes = descendants(launcher.child.pid)
     launcher.child.signal(signal.SIGINT)
     assert launcher.child.wait(10) == 0
-    assert living(family) == []
+    assert living(processes) == []

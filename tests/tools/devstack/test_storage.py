@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tools.devstack.family import Family
+from tools.devstack.runfile import ChildRegistry
 from tools.devstack.storage import Storage, secret_of
 
 
 def test_servers_of_ones_own_are_not_doubled(tmp_path: Path) -> None:
     own = {"REDIS_URL": "redis://mine", "DATABASE_URL": "postgres://mine/db"}
     storage = Storage(tmp_path, own)
-    storage.start(Family(tmp_path / "children.json"))
+    storage.start(ChildRegistry(tmp_path / "children.json"))
     assert (storage.valkey, storage.postgres) == (None, None)
     assert storage.env == own
     storage.stop()
@@ -21,7 +21,7 @@ def test_servers_of_ones_own_are_not_doubled(tmp_path: Path) -> None:
 
 def test_only_the_missing_one_is_started(tmp_path: Path) -> None:
     storage = Storage(tmp_path, {"DATABASE_URL": "postgres://mine/db", "REDIS_URL": ""})
-    storage.start(Family(tmp_path / "children.json"))
+    storage.start(ChildRegistry(tmp_path / "children.json"))
     assert storage.valkey is not None
     assert storage.valkey.answers()
     assert storage.env == {"DATABASE_URL": "postgres://mine/db", "REDIS_URL": storage.valkey.url}
@@ -33,7 +33,7 @@ def test_only_the_missing_one_is_started(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("env", "most"), [({}, 2**30), ({"REDIS_MAXMEMORY": "64mb"}, 64 * 2**20)])
 def test_redis_has_a_limit_of_memory(tmp_path: Path, env: dict[str, str], most: int) -> None:
     storage = Storage(tmp_path, {"DATABASE_URL": "postgres://mine/db", **env})
-    storage.start(Family(tmp_path / "children.json"))
+    storage.start(ChildRegistry(tmp_path / "children.json"))
     try:
         assert storage.valkey is not None
         with Redis.from_url(storage.valkey.url) as client:

@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.support.processes import patient
-from tools.devstack.places import socket_directory
+from tools.devstack.paths import socket_directory
 from tools.devstack.process import ChildError, birth
 from tools.devstack.valkey import Valkey
 

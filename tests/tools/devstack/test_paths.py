@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.devstack.places import LONGEST, UnsafePlaceError, private_directory, socket_directory
+from tools.devstack.paths import LONGEST, UnsafePathError, private_directory, socket_directory
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "with space"])
@@ -42,7 +42,7 @@ def test_an_open_directory_is_closed(tmp_path: Path) -> None:
 def test_a_planted_link_is_not_taken_for_our_directory(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "mine").symlink_to(tmp_path / "theirs")
-    with pytest.raises(UnsafePlaceError):
+    with pytest.raises(UnsafePathError):
         private_directory(tmp_path / "mine")
 
 
@@ -52,5 +52,5 @@ def test_someone_elses_directory_is_refused(tmp_path: Path) -> None:
         theirs = tmp_path / "theirs"
         theirs.mkdir()
         os.chown(theirs, 65534, -1)
-    with pytest.raises(UnsafePlaceError):
+    with pytest.raises(UnsafePathError):
         private_directory(theirs)

@@ -1,4 +1,4 @@
-"""A tethered command lives no longer than its parent."""
+"""A guarded command lives no longer than its parent."""
 
 import os
 import subprocess
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.devstack.home import run_as
-from tools.devstack.process import TETHER, birth, wait_until
+from tools.devstack.postgres import run_as
+from tools.devstack.process import GUARD, birth, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 
@@ -40,7 +40,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path, identity: str) -> Non
 
 def test_a_parent_that_is_gone_already_starts_nothing(tmp_path: Path) -> None:
     made = tmp_path / "made"
-    command = [sys.executable, "-I", "-S", str(TETHER), "1", "15", "same", "touch", str(made)]
+    command = [sys.executable, "-I", "-S", str(GUARD), "1", "15", "same", "touch", str(made)]
     assert subprocess.run(command, check=False).returncode == 1
     assert not made.exists()
 

@@ -12,22 +12,22 @@ LONGEST = 104 - 15
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 
-class UnsafePlaceError(Exception):
+class UnsafePathError(Exception):
     """A directory is not ours alone, or of no use to us."""
 
 
 def private_directory(path: Path) -> Path:
     """Make or check a directory that nobody else can enter.
 
-    :raises UnsafePlaceError: when it is a link, or someone else's, or cannot be made
+    :raises UnsafePathError: when it is a link, or someone else's, or cannot be made
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UnsafePlaceError(f"{path} cannot be used as a directory: {error.strerror}") from None
+        raise UnsafePathError(f"{path} cannot be used as a directory: {error.strerror}") from None
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise UnsafePlaceError(f"{path} is not a directory of our own")
+        raise UnsafePathError(f"{path} is not a directory of our own")
     if stat.S_IMODE(found.st_mode) & 0o077:
         path.chmod(0o700)
     return path
@@ -48,4 +48,4 @@ def socket_directory(data: Path) -> Path:
         place = root.resolve() / fallback_name(data)
         if len(os.fsencode(place)) <= LONGEST and _PLAIN.fullmatch(str(place)):
             return private_directory(place)
-    raise UnsafePlaceError("No temporary directory with a short, plain path")
+    raise UnsafePathError("No temporary directory with a short, plain path")

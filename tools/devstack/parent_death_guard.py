@@ -1,4 +1,6 @@
-"""Become a command whose life is tied to its parent's: ``python -I -S tether.py PARENT SIGNAL IDENTITY COMMAND…``
+"""Become a command whose life is tied to its parent's:
+
+    python -I -S parent_death_guard.py PARENT SIGNAL IDENTITY COMMAND…
 
 A script of its own instead of ``preexec_fn``, which is unsafe once there are threads. ``IDENTITY`` is
 
