@@ -1,6 +1,6 @@
 """People who use the page in a real browser: a tab each, and everything that must not happen in it.
 
-Needs Chromium (see ``tools.devstack.checks``) and the package ``playwright``, whose own download of a browser is not needed.
+Needs Chromium (see ``tools.devstack.checks``) and the package ``playwright``, but no browser of its own.
 """
 
 import importlib

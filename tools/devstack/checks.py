@@ -1,4 +1,4 @@
-"""``run.py test`` and ``run.py check``: what a contributor and CI run, and the browser they need. Standard library only."""
+"""``run.py test`` and ``run.py check``: what contributors and CI run, and the browser for it. Standard library only."""
 
 import os
 import shutil
