@@ -139,7 +139,7 @@ class LocalServer:
         return RawClient(reader, writer)
 
 
-def patience(seconds: float) -> float:
+def scaled_to_load(seconds: float) -> float:
     """What takes so long on an idle machine may take longer on one with more to do than it has cores."""
     running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
     return seconds * max(1.0, max(running, os.getloadavg()[0]) / (os.cpu_count() or 1))

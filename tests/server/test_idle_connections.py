@@ -59,7 +59,7 @@ async def test_a_connection_that_was_used_may_wait_longer_than_one_that_never_sp
         silent, used, half = await connected(local), await connected(local, ASK), await connected(local, ASK[:-2])
         await answered(used[0])
         times = await asyncio.gather(*(seconds_open(reader) for reader, _ in (silent, used, half)))
-        assert times[0] < 2.8 < times[1]  # two seconds at the door, and the time of a request
+        assert times[0] < 2.8 < times[1]  # two seconds before Sanic has it, and the time of a request
         assert times[2] < 2.8
         await until(lambda: len(local.app.ctx.idle_connections) == 0)
 

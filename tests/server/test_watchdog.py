@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server.watchdog import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Watchdog
 from tests.server.cli import running
-from tests.server.support import patience
+from tests.server.support import scaled_to_load
 
 
 def test_a_killed_worker_is_replaced_within_two_seconds_with_a_new_server_id(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_killed_worker_is_replaced_within_two_seconds_with_a_new_server_id(tmp
             victim = min(before)
             os.kill(victim, signal.SIGKILL)
             took = command.wait(lambda gone=victim: len(command.workers().keys() - {gone}) == 2, 10)  # type: ignore[misc]
-            assert took <= patience(2)
+            assert took <= scaled_to_load(2)
             new = {pid: name for pid, name in command.workers().items() if pid not in before}
             assert set(new.values()).isdisjoint(before.values())
 
@@ -32,17 +32,17 @@ def test_when_all_workers_are_killed_all_come_back(tmp_path: Path) -> None:
         before = command.workers()
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        assert command.wait(lambda: len(command.workers().keys() - before.keys()) == 2, 10) <= patience(2.5)
+        assert command.wait(lambda: len(command.workers().keys() - before.keys()) == 2, 10) <= scaled_to_load(2.5)
 
 
-async def test_a_killed_manager_leaves_nothing_and_clients_hear_a_goodbye(tmp_path: Path) -> None:
+async def test_a_killed_manager_leaves_nothing_and_clients_get_a_close_frame(tmp_path: Path) -> None:
     with running(tmp_path) as command:
         command.workers()
         assert len(command.seen) >= 4  # manager, state process, two workers
         async with connect(command.url()) as client:
             command.main.kill()
             took = await command.wait_in_thread(lambda: not command.alive(), 10)
-            assert took <= patience(2)
+            assert took <= scaled_to_load(2)
             with pytest.raises(ConnectionClosed):
                 await client.recv()
             assert client.close_code == 4012
@@ -50,11 +50,11 @@ async def test_a_killed_manager_leaves_nothing_and_clients_hear_a_goodbye(tmp_pa
             pass  # the port is free
 
 
-async def test_orphans_that_cannot_say_goodbye_in_time_end_all_the_same(tmp_path: Path) -> None:
+async def test_orphans_that_cannot_close_their_sockets_in_time_end_all_the_same(tmp_path: Path) -> None:
     with running(tmp_path, WORK="30", DRAIN="60") as command:
         command.workers()
         command.main.kill()
-        assert await command.wait_in_thread(lambda: not command.alive(), 10) <= patience(2)
+        assert await command.wait_in_thread(lambda: not command.alive(), 10) <= scaled_to_load(2)
 
 
 def test_a_stop_while_the_workers_still_start_ends_everything(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_stop_while_the_workers_still_start_ends_everything(tmp_path: Path) ->
         command.wait(lambda: command.children() == 4, 10)  # state process, its tracker, two workers
         command.wait(command.catches_sigterm, 10)
         assert command.stop() == 0
-        assert command.wait(lambda: not command.alive(), 5) <= patience(2)
+        assert command.wait(lambda: not command.alive(), 5) <= scaled_to_load(2)
 
 
 def test_a_stop_before_there_are_workers_ends_the_state_process_too(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_stop_before_there_are_workers_ends_the_state_process_too(tmp_path: Pa
         command.wait(lambda: command.children() == 2, 10)
         command.wait(command.catches_sigterm, 10)
         assert command.stop() == 0
-        assert command.wait(lambda: not command.alive(), 5) <= patience(2)
+        assert command.wait(lambda: not command.alive(), 5) <= scaled_to_load(2)
 
 
 class Manager(SimpleNamespace):

@@ -32,12 +32,12 @@ def test_pings_and_pongs() -> None:
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4508, "replaced"), (1011, "ü")])
-def test_goodbyes(code: int, reason: str) -> None:
+def test_close_frames(code: int, reason: str) -> None:
     (frame,) = understood(writer.close_frame(code, reason))
     assert Close.parse(bytes(frame.data)) == Close(code, reason)
 
 
-def test_a_goodbye_without_a_code_is_empty() -> None:
+def test_a_close_frame_without_a_code_is_empty() -> None:
     assert writer.close_frame(1005) == b"\x88\x00"
 
 

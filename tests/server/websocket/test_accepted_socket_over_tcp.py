@@ -50,7 +50,7 @@ async def test_a_message_in_fragments_with_a_ping_between_is_one_message(local: 
     client.vanish()
 
 
-@pytest.mark.parametrize("last", [b"", frame(CLOSE, (1000).to_bytes(2, "big"))], ids=["vanished", "said goodbye"])
+@pytest.mark.parametrize("last", [b"", frame(CLOSE, (1000).to_bytes(2, "big"))], ids=["vanished", "closed"])
 async def test_once_gone_it_is_freed_without_the_collector(last: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.application, "SETTLE_SECONDS", 60)  # which calls the collector
 
@@ -135,7 +135,7 @@ async def test_a_polite_end_is_told_once_with_the_clients_code(local: LocalServe
 @pytest.mark.parametrize(
     ("last", "code"),
     [(frame(CLOSE, (4000).to_bytes(2, "big")), 4000), (frame(3, b""), 1002)],
-    ids=["goodbye", "broken"],
+    ids=["close frame", "broken"],
 )
 async def test_what_was_said_before_the_last_frame_is_still_answered(
     local: LocalServer, last: bytes, code: int
@@ -151,7 +151,7 @@ async def test_what_was_said_before_the_last_frame_is_still_answered(
     assert (echo.messages, [end[0] for end in echo.ends]) == (["one"], [code])
 
 
-async def test_a_client_that_says_goodbye_without_reading_gets_nothing_after_the_close_frame() -> None:
+async def test_a_client_that_closes_without_reading_gets_nothing_after_the_close_frame() -> None:
     async with serving(write_seconds=5) as local:
         client = await RawClient.connect(local.port, receive_buffer=4096)
         echo = await local.echo()

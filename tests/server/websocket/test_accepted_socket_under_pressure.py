@@ -36,7 +36,7 @@ async def test_a_client_in_full_flow_still_hears_why_it_is_closed(local: LocalSe
     client.vanish()
 
 
-async def test_who_writes_on_and_on_after_our_goodbye_is_cut(
+async def test_a_client_that_sends_on_and_on_after_our_close_frame_is_cut(
     local: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accepted_socket, "GRACE_SECONDS", 60.0)
