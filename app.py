@@ -17,15 +17,14 @@ from background.loops import forever
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
-from delivery.messenger import Messenger
 from delivery.notifications import NotificationHandlers, Notifications
-from delivery.ports import Identity
 from delivery.presence import Presence
 from delivery.rate_limits import RateLimits, Upgrades
 from delivery.redis.access import RedisAccess
 from delivery.redis.client import RedisClient
 from delivery.send_limits import SendLimits
 from delivery.servers import Servers
+from delivery.session.connection import Identity, Messaging
 from delivery.session_revocation import SessionRevocation
 from delivery.storage import LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
 from delivery.user_records import UserRecords
@@ -61,7 +60,7 @@ class Container:
         users = UserRecords(client, directory.person, replicated)
         self.servers = Servers(client, server_id, settings)
         handlers = NotificationHandlers(
-            self.hub.ring, self.hub.replaced, self.hub.close_session, self._handle_resubscribed
+            self.hub.notify, self.hub.replaced, self.hub.close_session, self._handle_resubscribed
         )
         self.notifications = Notifications(client, server_id, settings, handlers)
         self.storage = Storage(client, settings)
@@ -72,6 +71,20 @@ class Container:
         self.events = SessionEvents(settings.event_buffer, server_id)
         self.revocation = SessionRevocation(self.hub, self.notifications, presence.devices)
         self.sessions = Sessions(self.redis.key_values, settings, self.revocation.announce)
+        messaging = Messaging(
+            settings=settings,
+            server_id=server_id,
+            mailbox=mailbox,
+            presence=presence,
+            users=users,
+            notifications=self.notifications,
+            servers=self.servers,
+            hub=self.hub,
+            record=partial(record_event, self.events),
+        )
+        for redis in (client, replicated):
+            if redis is not None:
+                redis.before_flush = self.hub.deliver
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         self.services = Services(
             settings=settings,
@@ -82,12 +95,11 @@ class Container:
             blocks=Blocks(users.replace_blocks, settings.max_blocks),
             events=self.events,
             presence=presence,
-            messenger=Messenger(mailbox, presence, self.notifications, self.servers, self.hub),
+            messaging=messaging,
             hub=self.hub,
             readiness=Readiness(
                 self.storage, database.fault, self.notifications, self.servers, settings.bell_silence_seconds
             ),
-            record=partial(record_event, self.events),
             limits=limits,
             logins=LoginAttempts(client, limits, settings),
             upgrades=Upgrades(settings),
@@ -98,7 +110,7 @@ class Container:
         self.events.start()
         self.notifications.start()
         self.hub.start()
-        self.servers.start(lambda: {member.mobile for member in self.hub.members()})
+        self.servers.start(lambda: {connection.mobile for connection in self.hub.connections()})
         self.revocation.start(self.sessions.revoked_among, self.settings.session_check_seconds)
         self._storage_loop = forever("storage", self.storage.look, LOOK_SECONDS)
 
@@ -113,7 +125,7 @@ class Container:
 
     def _handle_resubscribed(self) -> None:
         """Notifications may have been lost until now."""
-        self.hub.ring_all()
+        self.hub.notify_all()
         self.revocation.check_soon()
         # The last heartbeat came before the subscription, and without one this server calls itself not ready.
         self.servers.send_heartbeat_soon()

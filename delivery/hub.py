@@ -1,4 +1,4 @@
-"""The connections of this process, by the person they belong to."""
+"""The connections of this server, by the user they belong to."""
 
 import asyncio
 import random
@@ -15,9 +15,13 @@ from protocol.errors import LEASE_LOST, LOGGED_OUT, REPLACED, Close
 
 logger = structlog.get_logger(__name__)
 TICK_SECONDS: Final = 1.0
+LOOK_AGAIN: Final = ""
+"""Instead of a streamId: look into the mailbox whatever was read."""
+PREFETCH: Final = None
+"""Instead of a streamId: an entry is being stored."""
 
 
-class Member(Protocol):
+class HubConnection(Protocol):
     """What the hub asks of a connection."""
 
     @property
@@ -26,78 +30,117 @@ class Member(Protocol):
     def connection_id(self) -> str: ...
     @property
     def session_id(self) -> str: ...
-    def expect(self) -> None: ...
-    def ring(self, stream_id: str) -> None: ...
+    def prefetch(self) -> None: ...
+    def notify(self, stream_id: str) -> None: ...
     def close(self, close: Close) -> None: ...
     def drain(self, retry_after: float) -> None: ...
     def tick(self, now: float) -> None: ...
 
 
 class Hub:
-    """Finds connections; keeps the tasks that live for them, for those must not hang on a request's task."""
+    """Finds connections; keeps the tasks that live for them, which must not hang on a request's task."""
 
-    def __init__(self, lease_seconds: float, cooldown_seconds: float = 0) -> None:
+    def __init__(self, lease_seconds: float, penalty_seconds: float = 0) -> None:
         self._lease_seconds = lease_seconds
-        self.cooldown = ReconnectPenalty(cooldown_seconds)
+        self.penalty = ReconnectPenalty(penalty_seconds)
         self.work = Work()
-        self._members: dict[str, dict[str, Member]] = {}
+        self._connections: dict[str, dict[str, HubConnection]] = {}
+        self._queue: list[tuple[str, str | None]] = []
+        self._emptied: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ticker: Loop | None = None
         self._failures = Failures("a connection's tick")
         self._ticked = time.monotonic()
 
     def __len__(self) -> int:
-        return sum(len(each) for each in self._members.values())
+        return sum(len(theirs) for theirs in self._connections.values())
 
-    def enter(self, member: Member) -> None:
-        """From now on rings reach it."""
-        self._members.setdefault(member.mobile, {})[member.connection_id] = member
+    def enter(self, connection: HubConnection) -> None:
+        """From now on notifications reach it."""
+        self._connections.setdefault(connection.mobile, {})[connection.connection_id] = connection
 
-    def leave(self, member: Member) -> bool:
-        """Rings reach it no more; returns whether it was the person's last one here."""
-        mine = self._members.get(member.mobile, {})
-        mine.pop(member.connection_id, None)
-        if not mine:
-            self._members.pop(member.mobile, None)
-        return not mine
+    def leave(self, connection: HubConnection) -> bool:
+        """Notifications reach it no more; returns whether it was the user's last one here."""
+        theirs = self._connections.get(connection.mobile, {})
+        theirs.pop(connection.connection_id, None)
+        if not theirs:
+            self._connections.pop(connection.mobile, None)
+        if not self._connections and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+        return not theirs
 
-    def members(self) -> list[Member]:
+    def connections(self) -> list[HubConnection]:
         """All, at this moment."""
-        return [member for mine in self._members.values() for member in mine.values()]
+        return [connection for theirs in self._connections.values() for connection in theirs.values()]
 
-    def expect(self, mobile: str) -> None:
-        """What stores something for this person has just left for Redis: a read that leaves behind it finds it, and one
-        trip is saved. Nothing depends on it; the ring follows."""
-        for member in self._members.get(mobile, {}).values():
-            try:
-                member.expect()
-            except Exception:
-                logger.exception("somebody could not expect anything")  # whoever stored it has nothing to do with that
+    # ---- what waits for them
 
-    def ring(self, mobile: str, stream_id: str) -> None:
-        """Something waits for this person; "" means: look whatever you have read."""
-        for member in self._members.get(mobile, {}).values():
-            member.ring(stream_id)
+    def prefetch(self, mobile: str) -> None:
+        """An entry is being stored for this user: a fetch that leaves behind it finds it, which saves one trip. Nothing
+        depends on it; a notification follows."""
+        if mobile in self._connections:
+            self._put(mobile, PREFETCH)
 
-    def ring_all(self) -> None:
-        """Rings may have been lost."""
-        for member in self.members():
-            member.ring("")
+    def notify(self, mobile: str, stream_id: str) -> None:
+        """This entry waits for this user; ``LOOK_AGAIN``: look whatever was read."""
+        if mobile in self._connections:
+            self._put(mobile, stream_id)
+
+    def notify_all(self) -> None:
+        """Notifications may have been lost: every connection looks again."""
+        for mobile in self._connections:
+            self._put(mobile, LOOK_AGAIN)
+
+    def deliver(self) -> None:
+        """Pass on what was queued. A connection's code never runs on the stack of another one: it is called from the
+        loop, or before what this tick wrote leaves for Redis, so that the fetches go along."""
+        while self._queue:
+            queue, self._queue = self._queue, []
+            for mobile, stream_id in queue:
+                for connection in list(self._connections.get(mobile, {}).values()):
+                    try:
+                        if stream_id is None:
+                            connection.prefetch()
+                        else:
+                            connection.notify(stream_id)
+                    except Exception:
+                        logger.exception("a connection could not be notified")  # the others are, all the same
+
+    def _put(self, mobile: str, stream_id: str | None) -> None:
+        if not self._queue:
+            asyncio.get_running_loop().call_soon(self.deliver)
+        self._queue.append((mobile, stream_id))
+
+    # ---- their end
 
     def replaced(self, mobile: str, connection_id: str) -> None:
         """This connection's device has a newer one."""
-        member = self._members.get(mobile, {}).get(connection_id)
-        if member is not None:
-            member.close(REPLACED)
+        connection = self._connections.get(mobile, {}).get(connection_id)
+        if connection is not None:
+            connection.close(REPLACED)
 
     def close_session(self, session_id: str, close: Close = LOGGED_OUT) -> None:
-        """End the sockets of a session."""
-        for member in self.members():
-            if member.session_id == session_id:
-                member.close(close)
+        """End the sockets of a login session."""
+        for connection in self.connections():
+            if connection.session_id == session_id:
+                connection.close(close)
+
+    async def drain(self) -> None:
+        """Tell every client to connect elsewhere, and wait until all have left."""
+        everybody = self.connections()
+        spread = max(1.0, len(everybody) / 500)
+        for connection in everybody:
+            connection.drain(round(random.uniform(0.2, spread), 2))  # noqa: S311 - a spread, not a secret
+        while self._connections:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    # ---- time
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run work that outlives whoever asked for it."""
+        """Run work that outlives whatever asked for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -108,28 +151,17 @@ class Hub:
         self._ticked = time.monotonic()
         self._ticker = forever("ticker", self._tick, TICK_SECONDS)
 
-    async def drain(self) -> None:
-        """Say goodbye to everybody and wait until all have left."""
-        everybody = self.members()
-        spread = max(1.0, len(everybody) / 500)
-        for member in everybody:
-            member.drain(round(random.uniform(0.2, spread), 2))  # noqa: S311 - a spread, not a secret
-        while self._members:
-            await asyncio.sleep(0.02)
-        if self._ticker is not None:
-            self._ticker.cancel()
-
     async def _tick(self) -> None:
         now = time.monotonic()
         frozen = now - self._ticked > self._lease_seconds
         self._ticked = now
-        for member in self.members():
+        for connection in self.connections():
             try:
                 if frozen:
-                    # Nobody renewed for so long that others saw these people offline: start again, in good order.
-                    member.close(LEASE_LOST)
+                    # Nobody renewed for so long that others saw these users offline: they connect anew, in good order.
+                    connection.close(LEASE_LOST)
                 else:
-                    member.tick(now)
+                    connection.tick(now)
             except Exception as error:  # noqa: BLE001 - logged; the other connections get their tick
                 self._failures.failed(error, foreseen=False)
         if frozen:

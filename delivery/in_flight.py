@@ -1,34 +1,34 @@
-"""Entries on their way to one client: sent and not acked yet."""
+"""Entries in flight to one client: sent and not acknowledged yet. At most a window of them."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from protocol.entries import Chat, Entry
 
-MOST_KEPT: Final = 4_096
-"""Acks that came before what they are for: as many as a few windows."""
+MOST_EARLY_ACKS: Final = 4_096
+"""As many as a few windows."""
 
 
-class Acked(NamedTuple):
-    """A chat its recipient has: where it waits, and how its sender knows it."""
+class Acknowledged(NamedTuple):
+    """A chat that the client has: its entry, and the names by which its sender knows it."""
 
     stream_id: str
     sender: str
     message_id: str
 
 
-class Landed(NamedTuple):
-    """An entry that is through and to be settled: its chat's sender and bytes of text; a receipt has none."""
+class ToSettle(NamedTuple):
+    """An entry that may leave the mailbox: the chat's sender and the bytes of its text; "" and 0 for a receipt."""
 
     stream_id: str
     sender: str
     size: int
 
 
-class _Flight:
-    """A receipt has no ``message_id``. ``acked``: the client has it, its sender is being told."""
+class _Sent:
+    """An entry in flight. A receipt has no ``message_id``."""
 
-    __slots__ = ("acked", "message_id", "sender", "sent_at", "size", "times")
+    __slots__ = ("acknowledged", "message_id", "sender", "sent_at", "size", "times")
 
     def __init__(self, sender: str, message_id: str, size: int, sent_at: float, times: int) -> None:
         self.sender = sender
@@ -36,122 +36,124 @@ class _Flight:
         self.size = size
         self.sent_at = sent_at
         self.times = times
-        self.acked = False
+        self.acknowledged = False
 
 
-class Flights:
-    """At most a window of them. Times are monotonic seconds."""
+class InFlightWindow:
+    """Times are monotonic seconds."""
 
-    __slots__ = ("_flights", "_landed", "kept", "shared", "window")
+    __slots__ = ("_sent", "_settling", "early_acks", "shared", "size")
 
-    def __init__(self, window: int) -> None:
-        self.window = window
-        self._flights: dict[str, _Flight] = {}
-        self._landed: dict[str, None] = {}  # smaller than an empty set
-        self.kept: dict[str | tuple[str, str], None] | None = {}
-        """Acks that came before the entries they are for; None: none is kept any more."""
+    def __init__(self, size: int) -> None:
+        """:param size: how many entries may be in flight"""
+        self.size = size
+        self._sent: dict[str, _Sent] = {}
+        self._settling: dict[str, None] = {}  # smaller than an empty set
+        self.early_acks: dict[str | tuple[str, str], None] | None = {}
+        """Acknowledgements that came before the entries they name, by streamId or by sender and messageId; None: no
+        more are kept."""
         self.shared = False
-        """Whether the person has other devices, which have copies of these entries."""
+        """Whether the user has other devices, which have copies of these entries."""
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._sent)
 
     def __contains__(self, stream_id: str) -> bool:
-        """Whether it is on its way, or through and not settled yet: either way not to be sent because it is pending."""
-        return stream_id in self._flights or stream_id in self._landed
+        """Whether the entry is in flight, or acknowledged and not settled yet: then it is not sent as a pending one."""
+        return stream_id in self._sent or stream_id in self._settling
 
     @property
     def room(self) -> int:
-        """How many more may leave."""
-        return max(0, self.window - len(self._flights))
+        """How many more entries may be sent."""
+        return max(0, self.size - len(self._sent))
 
-    def unacked(self, stream_id: str) -> bool:
-        """Whether it is on its way, and the client did not say yet that it has it."""
-        flight = self._flights.get(stream_id)
-        return flight is not None and not flight.acked
+    def is_unacknowledged(self, stream_id: str) -> bool:
+        """Whether the entry is in flight, and the client did not acknowledge it."""
+        sent = self._sent.get(stream_id)
+        return sent is not None and not sent.acknowledged
 
-    def start(self, entry: Entry, now: float) -> None:
-        """It was sent, perhaps not for the first time."""
-        before = self._flights.pop(entry.stream_id, None)
+    def add(self, entry: Entry, now: float) -> None:
+        """The entry was sent, perhaps not for the first time."""
+        before = self._sent.pop(entry.stream_id, None)
         times = 1 if before is None else before.times + 1
         if isinstance(entry, Chat):
-            flight = _Flight(entry.sender, entry.message_id, entry.size, now, times)
+            sent = _Sent(entry.sender, entry.message_id, entry.size, now, times)
         else:
-            flight = _Flight("", "", 0, now, times)
-        self._flights[entry.stream_id] = flight
+            sent = _Sent("", "", 0, now, times)
+        self._sent[entry.stream_id] = sent
 
-    def ack(self, ids: Iterable[str]) -> tuple[list[Acked], list[str]]:
-        """Those of these entries that are in flight here and were not acked yet: chats, and streamIds of receipts.
-        The rest is no business of this connection's: settled, or never its own."""
-        chats, receipts = [], []
+    def acknowledge(self, ids: Iterable[str]) -> tuple[list[Acknowledged], list[str]]:
+        """The client has these entries.
+
+        :returns: chats, and streamIds of receipts, that were in flight and are acknowledged for the first time
+        """
+        chats: list[Acknowledged] = []
+        receipts: list[str] = []
         for stream_id in ids:
-            flight = self._flights.get(stream_id)
-            if flight is None or flight.acked:
+            sent = self._sent.get(stream_id)
+            if sent is None or sent.acknowledged:
                 continue
-            flight.acked = True
-            if flight.message_id:
-                chats.append(Acked(stream_id, flight.sender, flight.message_id))
+            sent.acknowledged = True
+            if sent.message_id:
+                chats.append(Acknowledged(stream_id, sent.sender, sent.message_id))
             else:
                 receipts.append(stream_id)
         return chats, receipts
 
     def find(self, sender: str, message_ids: Iterable[str]) -> list[str]:
-        """The streamIds of those of this sender's chats that are in flight here."""
+        """The streamIds of those of this sender's chats that are in flight."""
         wanted = {message_id: None for message_id in message_ids}
         return [
-            stream_id
-            for stream_id, flight in self._flights.items()
-            if flight.sender == sender and flight.message_id in wanted
+            stream_id for stream_id, sent in self._sent.items() if sent.sender == sender and sent.message_id in wanted
         ]
 
-    # ---- acks of what an earlier connection of the device was sent
+    def reopen(self, ids: Iterable[str]) -> None:
+        """The senders of these chats could not be told: an acknowledgement counts again."""
+        for stream_id in ids:
+            if (sent := self._sent.get(stream_id)) is not None:
+                sent.acknowledged = False
 
-    def keep(self, acks: Iterable[str | tuple[str, str]]) -> None:
-        """Acks of entries that are not in flight here, by streamId or by sender and messageId: they count if the device
-        turns out to have the entry pending. At most ``MOST_KEPT``."""
-        kept = self.kept
+    def take_acknowledged(self, ids: Iterable[str]) -> list[ToSettle]:
+        """These entries take no room any more. They stay known until they are settled (:meth:`forget`)."""
+        taken = []
+        for stream_id in ids:
+            if (sent := self._sent.pop(stream_id, None)) is not None:
+                self._settling[stream_id] = None
+                taken.append(ToSettle(stream_id, sent.sender, sent.size))
+        return taken
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """These entries are settled, or gone from the mailbox."""
+        for stream_id in ids:
+            self._sent.pop(stream_id, None)
+            self._settling.pop(stream_id, None)
+
+    def overdue(self, sent_before: float, times: int) -> list[str]:
+        """Entries sent before this moment, at most so many times, and not acknowledged."""
+        return [
+            stream_id
+            for stream_id, sent in self._sent.items()
+            if sent.sent_at <= sent_before and sent.times <= times and not sent.acknowledged
+        ]
+
+    # ---- acknowledgements of what an earlier connection of the device was sent
+
+    def keep_early_acks(self, acks: Iterable[str | tuple[str, str]]) -> None:
+        """Keep acknowledgements of entries that are not in flight. They count if the device has the entry pending."""
+        kept = self.early_acks
         if kept is not None:
             for ack in acks:
-                if len(kept) >= MOST_KEPT:
+                if len(kept) >= MOST_EARLY_ACKS:
                     return
                 kept[ack] = None
 
-    def was_acked(self, entry: Entry) -> bool:
-        """Whether one of the kept acks names this entry."""
-        if not self.kept:
+    def is_acknowledged_early(self, entry: Entry) -> bool:
+        """Whether a kept acknowledgement names this entry."""
+        if not self.early_acks:
             return False
         by_name = (entry.sender, entry.message_id) if isinstance(entry, Chat) else ""
-        return entry.stream_id in self.kept or by_name in self.kept
+        return entry.stream_id in self.early_acks or by_name in self.early_acks
 
-    def keep_no_more(self) -> None:
-        """All that was pending when the connection began is in flight, or through."""
-        self.kept = None
-
-    def resume(self, ids: Iterable[str]) -> None:
-        """Their senders could not be told: an ack counts again."""
-        for stream_id in ids:
-            if (flight := self._flights.get(stream_id)) is not None:
-                flight.acked = False
-
-    def land(self, ids: Iterable[str]) -> list[Landed]:
-        """These are through: they count no more. Until they are settled they are known."""
-        landed = []
-        for stream_id in ids:
-            if (flight := self._flights.pop(stream_id, None)) is not None:
-                self._landed[stream_id] = None
-                landed.append(Landed(stream_id, flight.sender, flight.size))
-        return landed
-
-    def forget(self, ids: Iterable[str]) -> None:
-        """These are settled, or gone from the mailbox."""
-        for stream_id in ids:
-            self._flights.pop(stream_id, None)
-            self._landed.pop(stream_id, None)
-
-    def overdue(self, sent_before: float, times: int) -> list[str]:
-        """Those sent before this moment, at most so many times, and not acked."""
-        return [
-            stream_id
-            for stream_id, flight in self._flights.items()
-            if flight.sent_at <= sent_before and flight.times <= times and not flight.acked
-        ]
+    def forget_early_acks(self) -> None:
+        """All that was pending when the connection began is in flight, or settled."""
+        self.early_acks = None

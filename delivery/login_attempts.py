@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from redis.exceptions import RedisError
 
 from delivery import keys
 from delivery.rate_limits import Limit, RateLimits, Taken
 from delivery.redis.client import RedisClient
+from delivery.results import CommandFailed
 from delivery.scripts import REMEMBER_LOGIN_PLACE
 from protocol.errors import ApiError
 from protocol.identifiers import PRIMARY
@@ -85,7 +85,7 @@ class LoginAttempts:
     async def _known(self, mobile: str, *places: str) -> list[bool]:
         try:
             scores = await self._redis.command("ZMSCORE", keys.login_places(mobile), *places)
-        except (ApiError, RedisError) as error:
+        except (ApiError, CommandFailed) as error:
             logger.warning("known devices could not be looked up", error=str(error))
             raise ApiError("unavailable") from None
         return [score is not None for score in scores]

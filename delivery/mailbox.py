@@ -1,19 +1,24 @@
-"""A person's waiting entries: deposit, collect, settle. Each step is one script; see ``lua/``."""
+"""The mailboxes: store chats and receipts, fetch entries, settle them. Each step is one script; see ``lua/``.
+
+Every operation takes ``then``, which is called with its result, or with the exception that stands for it, when Redis
+has answered; never before the call returns. :func:`awaited` makes a future of that.
+"""
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 from zlib import crc32
 
 import structlog
 
-from delivery.in_flight import Landed
-from delivery.presence import Holder, Verdict
+from delivery.in_flight import ToSettle
+from delivery.presence import Holder
 from delivery.rate_limits import rate_limited
-from delivery.redis.client import Arg, RedisClient
+from delivery.redis.client import Arg, RedisClient, resolve
 from delivery.redis.replication import ScriptRunner
+from delivery.results import Fetched, FetchMode, NotCached
 from delivery.scripts import (
     FETCH,
     FIND_UNACKNOWLEDGED,
@@ -28,290 +33,243 @@ from delivery.scripts import (
 from delivery.send_limits import ANSWERED_SECONDS, MAX_ANSWERED, SendLimits
 from delivery.storage import Storage
 from delivery.user_records import UserRecords
-from protocol.entries import Entry
 from protocol.errors import ApiError
 from protocol.stored_entries import decode_entry
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
-START = "0-0"
 FULL: Final = ApiError("mailbox_full")
 REUSED: Final = ApiError("message_id_reused")
-_REFUSALS: Final = {b"full": FULL, b"reused": REUSED}
+_ERRORS: Final = {b"full": FULL, b"reused": REUSED}
 """What the script says of a chat that it does not store."""
-_NO_QUESTION: Final[list[Arg]] = ["", "0", "0", "0"]
-Mode = Literal["pending", "new", "again"]
+_NO_LIMITS: Final[list[Arg]] = ["", "0", "0", "0"]
+T = TypeVar("T")
+Then: TypeAlias = Callable[[T | Exception], None]
 
 
-class Unloaded(Exception):
-    """Redis does not know the person: PostgreSQL must be asked first."""
+class Stored(NamedTuple):
+    """What became of chats, or of a receipt.
 
-
-@dataclass(frozen=True, slots=True)
-class Deposit:
-    """A receipt has its place; ``servers`` hold live connections of its owner and were rung, but for our own."""
-
-    stream_id: str
-    servers: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Deposited:
-    """What became of chats.
-
-    :param newest: streamId of the newest that waits, or "": there is nothing to ring for
-    :param servers: they hold live connections of the owner and were rung, but for our own
-    :param stream_ids: the place of each, or why it has none: :data:`FULL`, :data:`REUSED`
+    :param newest: streamId of the newest entry that waits, or "": there is nothing to notify anybody of
+    :param servers: they hold live connections of the recipient, and were notified, but for our own
+    :param results: the streamId of each, or the error that refuses it
     """
 
     newest: str
     servers: list[str]
-    stream_ids: list[str | ApiError]
+    results: list[str | ApiError]
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """What a connection got. ``read`` counts also what became a phantom: its sender is blocked by now. ``shared``:
-    other devices of the person have copies, as far as is known."""
-
-    verdict: Verdict
-    cursor: str
-    read: int
-    entries: list[Entry]
-    shared: bool = False
+def awaited(operation: Callable[..., None], *args: Any) -> "asyncio.Future[Any]":
+    """The result of an operation of :class:`Mailbox`, to be awaited; raises what it fails with."""
+    result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    operation(*args, partial(resolve, result))
+    return result
 
 
 class Mailbox:
-    """All mailboxes, seen from one server, whose own connections are not rung over the wire ("": from none).
+    """All mailboxes, seen from one server, whose own connections are not notified by Redis ("": there are none).
 
-    :param durable: runs what somebody is told of or given; None: the link
+    :param durable: runs the scripts whose results somebody is told of; None: ``redis``
     :param storage: knows whether there is room for chats; None: there is
     :param limits: of how much one person may send; None: there are none
     """
 
     def __init__(
         self,
-        link: RedisClient,
-        people: UserRecords,
+        redis: RedisClient,
+        users: UserRecords,
         settings: Settings,
         server_id: str = "",
         durable: ScriptRunner | None = None,
         storage: Storage | None = None,
         limits: SendLimits | None = None,
     ) -> None:
-        self._storage = storage
-        self._link = link
-        self._durable: ScriptRunner = durable or link
-        self._people = people
+        self._redis = redis
+        self._durable: ScriptRunner = durable or redis
+        self._users = users
         self._server_id = server_id
+        self._storage = storage
         self._send_limits = limits
         self.admit = limits.admit if limits is not None and limits.on else None
-        """Whether a chat may go on to :meth:`deposit`, by sender, recipient and bytes of text: raises ``rate_limited``.
-        None: there are no limits."""
+        """Whether a chat may go on to :meth:`store_chats`, by sender, recipient and bytes of text: raises
+        ``rate_limited``. None: there are no limits."""
         self._most_bytes_of_one = str(settings.mailbox_bytes_per_sender)
-        limits_in_words = (
-            settings.mailbox_limit,
-            settings.mailbox_bytes,
-            settings.mailbox_per_sender,
-            settings.records_seconds,
-        )
-        self._limits: list[Arg] = [str(each) for each in limits_in_words]
+        sizes = settings.mailbox_limit, settings.mailbox_bytes, settings.mailbox_per_sender, settings.records_seconds
+        self._limits: list[Arg] = [str(size) for size in sizes]
 
     @property
     def is_healthy(self) -> bool:
-        """Whether Redis is there and has little to do: a read that may be in vain does no harm."""
+        """Whether Redis answers and has little to do: a fetch that may be in vain does no harm."""
         return self._durable.is_healthy
 
-    async def deposit(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> Deposited:
-        """Chats of one sender, as (messageId, text), in their order. One repeated gets its first answer again.
+    # ---- what is stored
 
-        :raises ApiError: ``no_such_person``, ``rate_limited``, ``storage_full``, ``unavailable``: for all of them
+    def store_chats(self, to: str, sender: str, chats: Sequence[tuple[str, str]], then: Then[Stored]) -> None:
+        """Chats of one sender, as (messageId, text), in their order. One that is repeated gets its first result again.
+
+        Fails with :class:`NotCached`, ``storage_full``, ``unavailable``, CommandFailed: for all of them.
         """
-        if self._full:
-            raise ApiError("storage_full")
-        names, args = self._people.keys(to).of(STORE_CHATS), self._sending(to, sender, chats)
-        for _ in range(2):
-            reply = await self._durable.call(STORE_CHATS, names, args)
-            if reply[0] == b"done":
-                return self._deposited(to, sender, reply)
-            await self._load(to, sender)
-        raise ApiError("unavailable")
-
-    def deposit_soon(
-        self, to: str, sender: str, chats: Sequence[tuple[str, str]], then: Callable[[Deposited | Exception], None]
-    ) -> None:
-        """The same, told as the answer comes in; :class:`Unloaded` when it must be left to :meth:`deposit`."""
-        if self._full:
+        if self._storage is not None and self._storage.full:
+            # One that is stored already is refused, too: to find it would need the trip that is not made.
             asyncio.get_running_loop().call_soon(then, ApiError("storage_full"))
             return
-
-        def heard(reply: Any) -> None:
-            if isinstance(reply, Exception):
-                then(reply)
-            else:
-                then(self._deposited(to, sender, reply) if reply[0] == b"done" else Unloaded())
-
-        self._durable.request(
-            STORE_CHATS, self._people.keys(to).of(STORE_CHATS), self._sending(to, sender, chats), heard
-        )
-
-    @property
-    def _full(self) -> bool:
-        """Whether no chat is taken now. One that is stored already is refused, too: to find it would need the trip to
-        Redis that is not made."""
-        return self._storage is not None and self._storage.full
-
-    def _sending(self, to: str, sender: str, chats: Sequence[tuple[str, str]]) -> list[Arg]:
         limits = self._send_limits
-        question = _NO_QUESTION if limits is None else limits.script_args(sender, to)
+        question = _NO_LIMITS if limits is None else limits.script_args(sender, to)
         args: list[Arg] = [sender, *self._limits, self._server_id, to, self._most_bytes_of_one, *question]
         for message_id, message in chats:
             text = message.encode()
             args += (message_id, text, _digest(text))
-        return args
 
-    def _deposited(self, to: str, sender: str, reply: list[Any]) -> Deposited:
+        def on_reply(reply: Any) -> None:
+            if isinstance(reply, Exception):
+                then(reply)
+            else:
+                then(self._stored(to, sender, reply) if reply[0] == b"done" else NotCached())
+
+        self._durable.request(STORE_CHATS, self._users.keys(to).of(STORE_CHATS), args, on_reply)
+
+    def _stored(self, to: str, sender: str, reply: list[Any]) -> Stored:
         _, newest, servers, answers, standing = reply
         limits = self._send_limits
         if limits is None or not limits.on:
-            told = [_REFUSALS.get(answer) or answer.decode() for answer in answers]
+            results = [_ERRORS.get(answer) or answer.decode() for answer in answers]
         else:
             waits = limits.handle_result(sender, to, standing, answers)
-            told = [
-                rate_limited(wait) if wait else _REFUSALS.get(answer) or answer.decode()
+            results = [
+                rate_limited(wait) if wait else _ERRORS.get(answer) or answer.decode()
                 for answer, wait in zip(answers, waits, strict=True)
             ]
             if newest and limits.needs_note(sender, to):
-                args: list[Arg] = [to, ANSWERED_SECONDS, MAX_ANSWERED]
-                self._link.request(NOTE_ANSWERED, self._people.keys(sender).of(NOTE_ANSWERED), args, _note_loss)
-        return Deposited(newest.decode(), [server.decode() for server in servers], told)
+                note: list[Arg] = [to, ANSWERED_SECONDS, MAX_ANSWERED]
+                self._redis.request(NOTE_ANSWERED, self._users.keys(sender).of(NOTE_ANSWERED), note, _log_loss)
+        return Stored(newest.decode(), [server.decode() for server in servers], results)
 
-    async def _load(self, to: str, sender: str) -> None:
+    async def load_recipient(self, to: str, sender: str) -> None:
+        """The recipient of a chat that failed with :class:`NotCached`, from PostgreSQL.
+
+        :raises ApiError: ``no_such_person``, ``rate_limited``, ``unavailable``
+        """
         limits = self._send_limits
         if limits is None:
-            await self._people.load(to)
+            await self._users.load(to)
             return
         try:
             await limits.look_up(sender)
-            await self._people.load(to)
+            await self._users.load(to)
         except ApiError:
             limits.handle_unknown_recipient(sender, to)
             raise
 
-    async def deposit_receipt(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> Deposit | None:
-        """A receipt for the sender of chats; None when his account is gone.
+    def store_receipt(self, to: str, reader: str, kind: str, message_ids: Sequence[str], then: Then[Stored]) -> None:
+        """A receipt (``delivered``, ``read``, ``expired``) of ``reader`` for the sender of chats.
 
-        :raises ApiError: ``unavailable``
+        Fails with :class:`NotCached`, ``unavailable``, CommandFailed.
         """
-        names, args = self._people.keys(to).of(STORE_RECEIPT), self._telling(to, sender, ack_type, message_ids)
-        for _ in range(2):
-            verdict, stream_id, servers = await self._durable.call(STORE_RECEIPT, names, args)
-            if verdict == b"stored":
-                return _deposit(stream_id, servers)
-            try:
-                await self._people.load(to)
-            except ApiError as refusal:
-                if refusal.code == "no_such_person":
-                    return None
-                raise
-        raise ApiError("unavailable")
 
-    def deposit_receipt_soon(
+        def on_reply(reply: Any) -> None:
+            if isinstance(reply, Exception):
+                then(reply)
+                return
+            verdict, stream_id, servers = reply
+            if verdict != b"stored":
+                then(NotCached())
+                return
+            newest = stream_id.decode()
+            then(Stored(newest, [server.decode() for server in servers], [newest]))
+
+        args: list[Arg] = [reader, kind, " ".join(message_ids), self._server_id, to]
+        self._durable.request(STORE_RECEIPT, self._users.keys(to).of(STORE_RECEIPT), args, on_reply)
+
+    # ---- what is fetched, and settled
+
+    def fetch(
         self,
-        to: str,
-        sender: str,
-        ack_type: str,
-        message_ids: Sequence[str],
-        then: Callable[[Deposit | Exception], None],
+        holder: Holder,
+        mode: FetchMode,
+        count: int,
+        cursor: str,
+        ids: Sequence[str],
+        settled: Sequence[ToSettle],
+        then: Then[Fetched],
     ) -> None:
-        """The same, told as the answer comes in; :class:`Unloaded` when it must be left to :meth:`deposit_receipt`."""
+        """At most ``count`` entries for this connection, if it holds the lease; then ``settled`` are settled before."""
 
-        def heard(reply: Any) -> None:
+        def on_reply(reply: Any) -> None:
+            then(reply if isinstance(reply, Exception) else _fetched(reply))
+
+        whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
+        args = [*whose, mode, count, cursor, len(ids), len(settled), *ids, *_sums(settled)]
+        self._durable.request(FETCH, self._users.keys(holder.mobile).of(FETCH), args, on_reply)
+
+    def settle(self, mobile: str, device: str, settled: Sequence[ToSettle], then: Then[None]) -> None:
+        """This device has these entries. To settle twice is as good as once."""
+
+        def on_reply(reply: Any) -> None:
+            then(reply if isinstance(reply, Exception) else None)
+
+        args: list[Arg] = [device, len(settled), *_sums(settled)]
+        self._redis.request(SETTLE, self._users.keys(mobile).of(SETTLE), args, on_reply)
+
+    def note_delivered(
+        self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"], then: Then[list[str]]
+    ) -> None:
+        """Note that a device of this user has these chats, and that their sender is about to be told.
+
+        Results in those of which the sender knows as much already, or more. The request is written before this returns:
+        a receipt that is stored next comes after it.
+        """
+        args: list[Arg] = [sender, state, *message_ids]
+        keys = self._users.keys(mobile).of(NOTE_ACKNOWLEDGED)
+        self._durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_decoded, then))
+
+    def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]) -> None:
+        """Those of this sender's chats that are known here and not marked read."""
+        keys = self._users.keys(mobile).of(FIND_UNREAD)
+        self._redis.request(FIND_UNREAD, keys, [sender, *message_ids], partial(_decoded, then))
+
+    def mark_read(
+        self, mobile: str, device: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]
+    ) -> None:
+        """Mark chats read, and settle those that still wait: results in their streamIds."""
+        keys = self._users.keys(mobile).of(MARK_READ)
+        self._redis.request(MARK_READ, keys, [device, sender, *message_ids], partial(_decoded, then))
+
+    def find_unacknowledged(
+        self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[tuple[list[str], list[str]]]
+    ) -> None:
+        """Of chats that wait here: those that no device of the user has, and those of which their sender may have been
+        told that they are delivered: a device was about to tell, and did not settle them."""
+
+        def on_reply(reply: Any) -> None:
             if isinstance(reply, Exception):
                 then(reply)
             else:
-                verdict, stream_id, servers = reply
-                then(_deposit(stream_id, servers) if verdict == b"stored" else Unloaded())
+                none, unsure = ([message_id.decode() for message_id in some] for some in reply)
+                then((none, unsure))
 
-        args = self._telling(to, sender, ack_type, message_ids)
-        self._durable.request(STORE_RECEIPT, self._people.keys(to).of(STORE_RECEIPT), args, heard)
+        keys = self._users.keys(mobile).of(FIND_UNACKNOWLEDGED)
+        self._redis.request(FIND_UNACKNOWLEDGED, keys, [sender, *message_ids], on_reply)
 
-    def _telling(self, to: str, sender: str, ack_type: str, message_ids: Sequence[str]) -> list[Arg]:
-        return [sender, ack_type, " ".join(message_ids), self._server_id, to]
-
-    async def collect(
-        self,
-        holder: Holder,
-        mode: Mode,
-        count: int,
-        cursor: str = START,
-        ids: Sequence[str] = (),
-        landed: Sequence[Landed] = (),
-    ) -> Collected:
-        """The next entries for this connection, if it still holds the lease; then ``landed`` are settled on the way."""
-        args = _collecting(holder, mode, count, cursor, ids, landed)
-        return _collected(await self._durable.call(FETCH, self._people.keys(holder.mobile).of(FETCH), args))
-
-    def collect_soon(
-        self, holder: Holder, count: int, landed: Sequence[Landed], then: Callable[[Collected | Exception], None]
-    ) -> None:
-        """New entries, told as the answer comes in."""
-
-        def heard(reply: Any) -> None:
-            then(reply if isinstance(reply, Exception) else _collected(reply))
-
-        args = _collecting(holder, "new", count, START, (), landed)
-        self._durable.request(FETCH, self._people.keys(holder.mobile).of(FETCH), args, heard)
-
-    async def settle(self, mobile: str, device: str, landed: Sequence[Landed]) -> None:
-        """This device has these entries. Again is as good as once."""
-        await self._link.call(SETTLE, self._people.keys(mobile).of(SETTLE), [device, len(landed), *_settled(landed)])
-
-    async def unread(self, mobile: str, sender: str, message_ids: Sequence[str]) -> list[str]:
-        """Which of this sender's chats are known here and not marked read."""
-        keys = self._people.keys(mobile)
-        found = await self._link.call(FIND_UNREAD, keys.of(FIND_UNREAD), [sender, *message_ids])
-        return [message_id.decode() for message_id in found]
-
-    def acked(
-        self,
-        mobile: str,
-        sender: str,
-        message_ids: Sequence[str],
-        then: Callable[[list[str] | Exception], None],
-        state: Literal["a", "d"] = "a",
-    ) -> None:
-        """Note that a device of this person has these chats, and that their sender is about to be told.
-
-        ``then`` gets those of which the sender knows as much already, or more: that they are delivered, or read.
-
-        Written before this returns: a receipt that is deposited next comes after it.
-        """
-
-        def heard(reply: Any) -> None:
-            then([message_id.decode() for message_id in reply] if reply and isinstance(reply, list) else reply)
-
-        keys = self._people.keys(mobile)
-        self._durable.request(NOTE_ACKNOWLEDGED, keys.of(NOTE_ACKNOWLEDGED), [sender, state, *message_ids], heard)
-
-    async def untold(self, mobile: str, sender: str, message_ids: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Of which of these chats that wait here its sender was told nothing: no device of this person has them. And of
-        which he may have been told that they are delivered: one was about to tell him, and did not settle them."""
-        keys = self._people.keys(mobile)
-        found = await self._link.call(FIND_UNACKNOWLEDGED, keys.of(FIND_UNACKNOWLEDGED), [sender, *message_ids])
-        untold, unsure = ([message_id.decode() for message_id in some] for some in found)
-        return untold, unsure
-
-    async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
-        """Mark chats read, settling those that still wait; returns their streamIds."""
-        keys = self._people.keys(mobile)
-        args = [device, sender, *message_ids]
-        return [stream_id.decode() for stream_id in await self._link.call(MARK_READ, keys.of(MARK_READ), args)]
-
-    async def failed(self, mobile: str, stream_id: str) -> int:
-        """Our own code failed on this entry; how often by now."""
-        count: int = await self._link.write("HINCRBY", self._people.keys(mobile).dead_letters, stream_id, 1)
+    async def count_failure(self, mobile: str, stream_id: str) -> int:
+        """Our own code failed on this entry; :returns: how often by now."""
+        count: int = await self._redis.write("HINCRBY", self._users.keys(mobile).dead_letters, stream_id, 1)
         return count
+
+
+async def loading(users: UserRecords, mobile: str, work: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``work``; if Redis does not hold this user they are loaded, and it is done again.
+
+    :raises ApiError: ``no_such_person``, ``unavailable``
+    """
+    try:
+        return await work()
+    except NotCached:
+        await users.load(mobile)
+    try:
+        return await work()
+    except NotCached:
+        raise ApiError("unavailable") from None
 
 
 def _digest(text: bytes) -> bytes:
@@ -319,18 +277,11 @@ def _digest(text: bytes) -> bytes:
     return b64encode(crc32(text).to_bytes(4))[:6]
 
 
-def _collecting(
-    holder: Holder, mode: Mode, count: int, cursor: str, ids: Sequence[str], landed: Sequence[Landed]
-) -> list[Arg]:
-    whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
-    return [*whose, mode, count, cursor, len(ids), len(landed), *ids, *_settled(landed)]
-
-
-def _settled(landed: Sequence[Landed]) -> list[Arg]:
+def _sums(settled: Sequence[ToSettle]) -> list[Arg]:
     """As the scripts take it: the ids, and how many chats and bytes of each sender they are."""
     args: list[Arg] = []
     sums: dict[str, list[int]] = {}
-    for stream_id, sender, size in landed:
+    for stream_id, sender, size in settled:
         args.append(stream_id)
         if sender:
             total = sums.setdefault(sender, [0, 0])
@@ -341,15 +292,15 @@ def _settled(landed: Sequence[Landed]) -> list[Arg]:
     return args
 
 
-def _note_loss(reply: object) -> None:
+def _log_loss(reply: object) -> None:
     if isinstance(reply, Exception):
         logger.warning("it could not be noted that somebody wrote", error=str(reply))
 
 
-def _collected(reply: list[Any]) -> Collected:
+def _decoded(then: Then[list[str]], reply: Any) -> None:
+    then(reply if isinstance(reply, Exception) else [each.decode() for each in reply])
+
+
+def _fetched(reply: list[Any]) -> Fetched:
     verdict, cursor, read, entries, devices = reply
-    return Collected(verdict.decode(), cursor.decode(), read, [decode_entry(*entry) for entry in entries], devices > 1)
-
-
-def _deposit(stream_id: bytes, servers: list[bytes]) -> Deposit:
-    return Deposit(stream_id.decode(), [server.decode() for server in servers])
+    return Fetched(verdict.decode(), cursor.decode(), read, [decode_entry(*entry) for entry in entries], devices > 1)

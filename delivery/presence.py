@@ -8,15 +8,11 @@ from typing import Any, Literal
 from delivery.devices import Devices
 from delivery.redis.client import Arg, RedisClient
 from delivery.redis.clock import RedisClock
+from delivery.results import Claimed, ClaimMode, LeaseVerdict, Silent, Superseded, Unproven
 from delivery.scripts import CLAIM, READ_PRESENCE, RELEASE, RENEW, Script
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
 from settings import Settings
-
-Verdict = Literal["ok", "gone", "replaced"]
-ClaimMode = Literal["first", "proven", "again"]
-"""``first``: the connection is new. ``proven``: it is, and its client gave a sign of life since. ``again``: it has
-lived, and finds its lease gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +23,6 @@ class Holder:
     device: str
     server_id: str
     connection_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A lease was given.
-
-    :param epoch: of the mailbox; a new one means that storage lost something
-    :param before: ``(serverId, connectionId)`` of the connection this one replaces
-    :param newest: streamId of the newest entry that waits, or ""
-    :param devices: how many devices the person has
-    """
-
-    epoch: str
-    before: tuple[str, str] | None
-    newest: str
-    devices: int = 1
-
-
-class Superseded(Exception):
-    """A newer connection holds the device."""
-
-
-class Unproven(Exception):
-    """Another connection holds the device and lives; this one's client gave no sign of life yet."""
-
-
-class Silent(Exception):
-    """The client gave no sign of life for longer than a lease lasts: there is nothing to claim one from."""
 
 
 def just_now() -> int:
@@ -109,7 +77,7 @@ class Presence:
                     await self._people.load(holder.mobile)
         raise ApiError("too_many_devices" if verdict == b"too_many_devices" else "session_revoked")
 
-    async def renew(self, holder: Holder, age_ms: int) -> tuple[Verdict, str]:
+    async def renew(self, holder: Holder, age_ms: int) -> tuple[LeaseVerdict, str]:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
         keys = self._people.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms]
@@ -131,12 +99,12 @@ class Presence:
                 return reply
         raise ApiError("unavailable")
 
-    async def release(self, holder: Holder, age_ms: int) -> Verdict:
+    async def release(self, holder: Holder, age_ms: int) -> LeaseVerdict:
         """The connection ended; its last sign of life was ``age_ms`` ago. A newer connection's lease stays."""
         keys = self._people.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, age_ms]
         reply = await self._link.call(RELEASE, keys.of(RELEASE), args)
-        verdict: Verdict = reply[0].decode()
+        verdict: LeaseVerdict = reply[0].decode()
         return verdict
 
     async def last_seen(self, mobile: str, asker: str) -> int | Literal["online"] | None:

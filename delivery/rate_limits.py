@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
-from redis.exceptions import RedisError
 
 from delivery import keys
 from delivery.redis.client import Arg, RedisClient
+from delivery.results import CommandFailed
 from delivery.scripts import FORGIVE_FAILURES, TAKE_TOKEN
 from protocol.errors import ApiError
 from settings import Settings
@@ -87,7 +87,7 @@ class RateLimits:
             wait, in_use, failures = await self._redis.call(
                 TAKE_TOKEN, [keys.rate_bucket(limit.name, whose)], limit.arguments
             )
-        except (ApiError, RedisError) as error:
+        except (ApiError, CommandFailed) as error:
             logger.warning("a rate limit could not be checked", limit=limit.name, closed=limit.closed, error=str(error))
             if limit.closed:
                 raise ApiError("unavailable") from None

@@ -63,13 +63,13 @@ class SessionRevocation:
 
     async def check(self, find_revoked: FindRevoked) -> None:
         """Close the sockets whose sessions were closed; all of them, when that has been unknown for too long."""
-        ids = {member.session_id for member in self._hub.members()}
+        ids = {connection.session_id for connection in self._hub.connections()}
         try:
             revoked = await find_revoked(list(ids)) if ids else set()
         except ApiError:
             if time.monotonic() - self._checked_at > MAX_UNKNOWN_SECONDS:
-                for member in self._hub.members():
-                    member.close(UNAVAILABLE)
+                for connection in self._hub.connections():
+                    connection.close(UNAVAILABLE)
             return
         self._checked_at = time.monotonic()
         for session_id in revoked:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import ResponseError
 
 from delivery import keys
 from delivery.redis.client import RedisClient
+from delivery.results import CommandFailed
 from protocol.errors import ApiError
 from settings import Settings
 
@@ -99,7 +99,7 @@ async def refuse_cluster(redis: RedisClient) -> None:
         facts = _facts(await redis.command("INFO", "cluster"))
     except ApiError:
         return
-    except ResponseError as error:
+    except CommandFailed as error:
         raise UnfitRedis(FORBIDDEN) from error
     if facts.get("cluster_enabled") == "1":
         raise UnfitRedis(CLUSTER)

@@ -13,9 +13,8 @@ from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
-from delivery.messenger import Messenger
-from delivery.ports import Record
 from delivery.rate_limits import RateLimits, Upgrades
+from delivery.session.connection import Messaging
 from handlers.readiness import Readiness
 from settings import Settings
 
@@ -43,10 +42,9 @@ class Services:
     blocks: Blocks
     events: SessionEvents
     presence: Presence
-    messenger: Messenger
+    messaging: Messaging
     hub: Hub
     readiness: Readiness
-    record: Record
     limits: RateLimits
     logins: LoginAttempts
     upgrades: Upgrades

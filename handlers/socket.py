@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from accounts.mobile_numbers import canonical_mobile
 from accounts.tokens import Claims
-from delivery.connection.connection import Connection
+from delivery.session.connection import Connection
 from handlers.authentication import authenticate_socket
 from handlers.services import Services
 from protocol.dialects import V1, Dialect, Seed
@@ -49,7 +49,7 @@ async def _authenticate(ctx: Any, upgrade: UpgradeRequest, address: str, *, fast
 
 async def _allow(mine: Services, claims: Claims) -> None:
     """:raises ApiError: ``too_many_requests``, ``rate_limited``, ``session_revoked``, ``unavailable``"""
-    if await mine.hub.cooldown.wait(claims.mobile, claims.device_id):
+    if await mine.hub.penalty.wait(claims.mobile, claims.device_id):
         await mine.sessions.check(claims.session_id)
     mine.upgrades.enter(claims.mobile)
 
@@ -59,7 +59,7 @@ async def _allow_at_once(mine: Services, network: str, claims: Claims) -> None:
 
     :raises ApiError: ``too_many_requests``
     """
-    if mine.hub.cooldown.seconds_left(claims.mobile, claims.device_id):
+    if mine.hub.penalty.seconds_left(claims.mobile, claims.device_id):
         raise ApiError("too_many_requests")
     if not mine.upgrades.enter_at_once(claims.mobile, network):
         raise ApiError("too_many_requests")
@@ -67,16 +67,7 @@ async def _allow_at_once(mine: Services, network: str, claims: Claims) -> None:
 
 def _attach(ctx: Any, claims: Claims, v1: bool, socket: AcceptedSocket) -> None:
     mine: Services = ctx.services
-    connection = Connection(
-        socket,
-        claims,
-        V1_DIALECT if v1 else SEED,
-        ctx.server_id,
-        mine.messenger,
-        mine.hub,
-        mine.settings,
-        _canonical(mine.settings.default_region),
-        mine.record,
-    )
+    dialect, canonical = V1_DIALECT if v1 else SEED, _canonical(mine.settings.default_region)
+    connection = Connection(socket, claims, dialect, mine.messaging, canonical)
     connection.start()
-    socket.attach(connection.ear)
+    socket.attach(connection)

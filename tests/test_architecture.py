@@ -21,7 +21,8 @@ ELSEWHERE = {
     # what every job does first
     "workers/jobs.py": "tests/workers/test_sweep_presence.py",
     # declarations: no test starts without them
-    "delivery/ports.py": "tests/journeys/test_talk.py",
+    "delivery/results.py": "tests/delivery/test_mailbox.py",
+    "delivery/session/effects.py": "tests/delivery/session/test_session.py",
     "handlers/services.py": "tests/support/api.py",
     "models/block.py": "tests/accounts/test_blocks.py",
     "models/meta.py": "tests/conftest.py",

@@ -14,7 +14,9 @@ from typing import Any, Final
 import structlog
 
 from delivery import keys
+from delivery.mailbox import awaited, loading
 from delivery.scripts import DELETE_EMPTY, EXPIRE, EXPIRE_SHADOWS, ROTATE_DEDUPE
+from protocol.errors import ApiError
 from protocol.identifiers import parse_stream_id
 from protocol.stored_entries import Shadow, decode_shadow
 from workers.jobs import Budget, JobServices
@@ -174,10 +176,16 @@ async def _send_receipts(services: JobServices, mobile: str, shadows: Sequence[S
 async def _send_receipts_to(services: JobServices, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
     # Ticks only move forward. A server may have told the sender that a chat is delivered, and may have ended before it
     # settled the chat: then the sender is told so once more, and of no expiry.
-    expired, perhaps_delivered = await services.mailbox.untold(mobile, sender, message_ids)
-    for ack_type, ids in (("delivered", perhaps_delivered), ("expired", expired)):
+    mailbox = services.mailbox
+    expired, perhaps_delivered = await awaited(mailbox.find_unacknowledged, mobile, sender, message_ids)
+    for kind, ids in (("delivered", perhaps_delivered), ("expired", expired)):
         if ids:
-            await services.mailbox.deposit_receipt(sender, mobile, ack_type, ids)
+            try:
+                store = partial(awaited, mailbox.store_receipt, sender, mobile, kind, ids)
+                await loading(services.users, sender, store)
+            except ApiError as error:
+                if error.code != "no_such_person":  # the account is gone: nobody is left to be told
+                    raise
 
 
 async def _forget_devices(services: JobServices, mobile: str) -> None:

@@ -16,7 +16,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from delivery.redis.connection import Address, RedisConnection, Word, do_nothing, open_connection, pack_command
-from delivery.redis.failures import CommandFailed, Failures
+from delivery.redis.failures import Failures
+from delivery.results import CommandFailed
 from delivery.scripts import WRITE, Script
 from protocol.errors import ApiError
 from settings import Settings

@@ -4,16 +4,10 @@ import time
 from typing import Final
 
 import structlog
-from redis.exceptions import ResponseError
 
 logger = structlog.get_logger(__name__)
 QUIET_SECONDS: Final = 60.0
 MAX_KINDS: Final = 100
-
-
-class CommandFailed(ResponseError):
-    """Redis answered this command with an error, and is well otherwise. Repeated it fails again, until somebody repairs
-    the key; commands about other people do not fail. It is logged already."""
 
 
 class Failures:

@@ -7,8 +7,8 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery.redis.client import RedisClient
-from tests.delivery.one_server import make_settings
 from tests.delivery.post import Post
+from tests.support.messaging import make_settings
 from tools.devstack.valkey import Valkey
 
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from delivery.in_flight import Landed
+from delivery.in_flight import ToSettle
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder, Presence
 from delivery.redis.client import RedisClient
 from delivery.user_records import UserRecords
 from protocol.entries import Chat
 from settings import Settings
+from tests.support.messaging import AwaitedMailbox
 from tools.devstack.paths import socket_directory
 from tools.devstack.valkey import Valkey
 
@@ -44,7 +45,7 @@ class Bench:
 
     link: RedisClient
     people: UserRecords
-    mailbox: Mailbox
+    mail: AwaitedMailbox
     presence: Presence
 
     async def info(self, section: str) -> dict[str, str]:
@@ -59,14 +60,14 @@ class Bench:
     async def cycle(self, mobile: str, chats: int) -> None:
         """So many chats to one person, one after the other; then they are read, acknowledged and settled together."""
         for _ in range(chats):
-            await self.mailbox.deposit(mobile, SENDER, [(secrets.token_hex(8), TEXT)])
+            await self.mail.store(mobile, SENDER, [(secrets.token_hex(8), TEXT)])
         holder = Holder(mobile, "primary", "s1", "c1")
         while chats > 0:
-            found = await self.mailbox.collect(holder, "new", min(chats, AT_ONCE))
+            found = await self.mail.fetch(holder, "new", min(chats, AT_ONCE))
             entries = [entry for entry in found.entries if isinstance(entry, Chat)]
             assert entries
-            landed = [Landed(each.stream_id, each.sender, each.size) for each in entries]
-            await self.mailbox.settle(mobile, "primary", landed)
+            landed = [ToSettle(each.stream_id, each.sender, each.size) for each in entries]
+            await self.mail.settle(mobile, "primary", landed)
             chats -= len(entries)
 
     async def round(self, mobiles: list[str], chats: int) -> float:
@@ -86,7 +87,9 @@ async def opened(url: str, mobiles: list[str]) -> Bench:
     settings = Settings(database_url="postgres://nobody@127.0.0.1/none", **made)
     link = RedisClient(settings)
     people = UserRecords(link, find)
-    bench = Bench(link, people, Mailbox(link, people, settings), Presence(link, people, settings))
+    bench = Bench(
+        link, people, AwaitedMailbox(Mailbox(link, people, settings), people), Presence(link, people, settings)
+    )
     for mobile in mobiles:
         await bench.presence.claim(Holder(mobile, "primary", "s1", "c1"), Row.account_id)
     return bench
@@ -117,7 +120,7 @@ async def _waiting(bench: Bench, chats: int) -> int:
     mobile = f"92{chats:08d}"
     await bench.people.load(mobile)
     for n in range(chats):
-        await bench.mailbox.deposit(mobile, SENDER, [(f"m-{n}", "x" * 100)])
+        await bench.mail.store(mobile, SENDER, [(f"m-{n}", "x" * 100)])
     used: int = await bench.link.command("MEMORY", "USAGE", bench.people.keys(mobile).mailbox, "SAMPLES", 0)
     return used
 

@@ -1,99 +1,114 @@
-"""What is in flight: a window of entries, each acked once, sent again while it is not."""
+"""What is in flight: a window of entries, each acknowledged once, sent again while it is not."""
 
-from delivery.in_flight import Acked, Flights
+from delivery.in_flight import MOST_EARLY_ACKS, Acknowledged, InFlightWindow, ToSettle
 from protocol.entries import Chat, Entry, Receipt
+
+ASHA = "9200000001"
 
 
 def chat(n: int) -> Entry:
-    return Chat(f"{n}-0", "9200000001", f"m-{n}", "hello")
+    return Chat(f"{n}-0", ASHA, f"m-{n}", "hello")
 
 
-def flying(*numbers: int, window: int = 4) -> Flights:
+def window_of(*numbers: int, size: int = 4) -> InFlightWindow:
     """These chats are in flight since 100 s."""
-    flights = Flights(window)
+    window = InFlightWindow(size)
     for n in numbers:
-        flights.start(chat(n), 100.0)
-    return flights
+        window.add(chat(n), 100.0)
+    return window
 
 
-def acked(n: int) -> Acked:
-    return Acked(f"{n}-0", "9200000001", f"m-{n}")
+def acknowledged(n: int) -> Acknowledged:
+    return Acknowledged(f"{n}-0", ASHA, f"m-{n}")
 
 
-def test_what_is_sent_takes_room_until_it_is_through() -> None:
-    flights = flying(1, 2, 3)
-    assert (len(flights), flights.room) == (3, 1)
-    flights.ack(["1-0"])
-    assert (len(flights), flights.room) == (3, 1), "its sender is not told yet"
-    flights.land(["1-0"])
-    assert (len(flights), flights.room) == (2, 2)
+def test_an_entry_takes_room_until_its_sender_knows_of_the_acknowledgement() -> None:
+    window = window_of(1, 2, 3)
+    assert (len(window), window.room) == (3, 1)
+    window.acknowledge(["1-0"])
+    assert (len(window), window.room) == (3, 1)
+    assert window.take_acknowledged(["1-0", "9-0"]) == [ToSettle("1-0", ASHA, 5)]
+    assert (len(window), window.room) == (2, 2)
 
 
 def test_there_is_never_less_room_than_none() -> None:
-    flights = flying(1, 2, 3, window=2)
-    assert (len(flights), flights.room) == (3, 0)
+    window = window_of(1, 2, 3, size=2)
+    assert (len(window), window.room) == (3, 0)
 
 
-def test_an_ack_counts_once_and_only_for_what_is_in_flight() -> None:
-    flights = flying(1, 2)
-    flights.start(Receipt("3-0", "9200000001", "delivered", ["x-1"]), 100.0)
-    assert flights.ack(["1-0", "1-0", "3-0", "9-0"]) == ([acked(1)], ["3-0"])
-    assert flights.ack(["1-0", "2-0", "3-0"]) == ([acked(2)], [])
-    flights.land(["1-0"])
-    assert flights.ack(["1-0"]) == ([], []), "it has landed"
+def test_an_acknowledgement_counts_once_and_only_for_entries_in_flight() -> None:
+    window = window_of(1, 2)
+    window.add(Receipt("3-0", ASHA, "delivered", ["x-1"]), 100.0)
+    assert window.acknowledge(["1-0", "1-0", "3-0", "9-0"]) == ([acknowledged(1)], ["3-0"])
+    assert window.acknowledge(["1-0", "2-0", "3-0"]) == ([acknowledged(2)], [])
+    assert window.take_acknowledged(["3-0"]) == [ToSettle("3-0", "", 0)]
+    window.take_acknowledged(["1-0"])
+    assert window.acknowledge(["1-0", "3-0"]) == ([], [])
 
 
-def test_after_a_failure_an_ack_counts_again() -> None:
-    flights = flying(1, 2)
-    flights.ack(["1-0", "2-0"])
-    assert not flights.unacked("1-0")
-    flights.resume(["1-0", "9-0"])
-    assert [flights.unacked(stream_id) for stream_id in ("1-0", "2-0", "9-0")] == [True, False, False]
-    assert flights.ack(["1-0", "2-0"]) == ([acked(1)], [])
+def test_after_a_failure_an_acknowledgement_counts_again() -> None:
+    window = window_of(1, 2)
+    window.acknowledge(["1-0", "2-0"])
+    assert not window.is_unacknowledged("1-0")
+    window.reopen(["1-0", "9-0"])
+    assert [window.is_unacknowledged(stream_id) for stream_id in ("1-0", "2-0", "9-0")] == [True, False, False]
+    assert window.acknowledge(["1-0", "2-0"]) == ([acknowledged(1)], [])
 
 
-def test_what_has_landed_is_known_until_it_is_settled() -> None:
-    flights = flying(1)
-    assert "1-0" in flights
-    flights.land(["1-0"])
-    assert "1-0" in flights, "it is pending in Redis, and must not be sent for that"
-    flights.forget(["1-0", "9-0"])
-    assert "1-0" not in flights
-    assert "2-0" not in flights
+def test_an_acknowledged_entry_is_known_until_it_is_settled() -> None:
+    window = window_of(1)
+    assert "1-0" in window
+    window.take_acknowledged(["1-0"])
+    assert "1-0" in window, "it is pending in Redis, and must not be sent for that"
+    window.forget(["1-0", "9-0"])
+    assert "1-0" not in window
+    assert "2-0" not in window
 
 
-def test_what_is_gone_takes_no_room() -> None:
-    flights = flying(1, 2)
-    flights.forget(["1-0"])
-    assert (len(flights), flights.room) == (1, 3)
-    assert flights.ack(["1-0"]) == ([], [])
+def test_a_forgotten_entry_takes_no_room() -> None:
+    window = window_of(1, 2)
+    window.forget(["1-0"])
+    assert (len(window), window.room) == (1, 3)
+    assert window.acknowledge(["1-0"]) == ([], [])
 
 
-def test_overdue_is_what_was_sent_long_ago_and_not_acked() -> None:
-    flights = flying(1, 2)
-    flights.start(chat(3), 101.0)
-    flights.ack(["2-0"])
-    assert flights.overdue(99.9, 3) == []
-    assert flights.overdue(100.0, 3) == ["1-0"]
-    assert flights.overdue(101.0, 3) == ["1-0", "3-0"]
-    flights.resume(["2-0"])
-    assert flights.overdue(100.0, 3) == ["1-0", "2-0"]
+def test_overdue_are_entries_sent_long_ago_and_not_acknowledged() -> None:
+    window = window_of(1, 2)
+    window.add(chat(3), 101.0)
+    window.acknowledge(["2-0"])
+    assert window.overdue(99.9, 3) == []
+    assert window.overdue(100.0, 3) == ["1-0"]
+    assert window.overdue(101.0, 3) == ["1-0", "3-0"]
+    window.reopen(["2-0"])
+    assert window.overdue(100.0, 3) == ["1-0", "2-0"]
 
 
-def test_what_was_sent_so_many_times_rests() -> None:
-    flights = flying(1)
+def test_an_entry_sent_often_enough_is_not_overdue_any_more() -> None:
+    window = window_of(1)
     for now in (200.0, 300.0):
-        assert flights.overdue(now, 2) == ["1-0"]
-        flights.start(chat(1), now)
-        assert flights.overdue(now - 1, 2) == [], "it was just sent"
-        assert len(flights) == 1
-    assert flights.overdue(1_000.0, 2) == []
-    assert flights.ack(["1-0"]) == ([acked(1)], []), "an ack is welcome all the same"
+        assert window.overdue(now, 2) == ["1-0"]
+        window.add(chat(1), now)
+        assert window.overdue(now - 1, 2) == [], "it was just sent"
+        assert len(window) == 1
+    assert window.overdue(1_000.0, 2) == []
+    assert window.acknowledge(["1-0"]) == ([acknowledged(1)], [])
 
 
 def test_chats_in_flight_are_found_by_their_sender_and_message_ids() -> None:
-    flights = flying(1, 2, 3)
-    flights.start(Receipt("4-0", "9200000001", "delivered", ["x-1"]), 100.0)
-    assert flights.find("9200000001", ["m-3", "m-1", "m-9"]) == ["1-0", "3-0"]
-    assert flights.find("9200000002", ["m-1"]) == []
-    assert flights.find("9200000001", []) == []
+    window = window_of(1, 2, 3)
+    window.add(Receipt("4-0", ASHA, "delivered", ["x-1"]), 100.0)
+    assert window.find(ASHA, ["m-3", "m-1", "m-9"]) == ["1-0", "3-0"]
+    assert window.find("9200000002", ["m-1"]) == []
+    assert window.find(ASHA, []) == []
+
+
+def test_early_acknowledgements_name_entries_by_stream_id_or_by_sender_and_message_id() -> None:
+    window = InFlightWindow(4)
+    window.keep_early_acks(["1-0"])
+    window.keep_early_acks([(ASHA, "m-2"), ("9200000002", "m-3")])
+    assert [window.is_acknowledged_early(chat(n)) for n in (1, 2, 3)] == [True, True, False]
+    window.keep_early_acks(str(n) for n in range(2 * MOST_EARLY_ACKS))
+    assert len(window.early_acks or ()) == MOST_EARLY_ACKS
+    window.forget_early_acks()
+    window.keep_early_acks(["3-0"])
+    assert [window.is_acknowledged_early(chat(n)) for n in (1, 3)] == [False, False]

@@ -11,8 +11,8 @@ from delivery.rate_limits import RateLimits
 from delivery.redis.client import RedisClient
 from protocol.errors import ApiError
 from protocol.identifiers import PRIMARY
-from tests.delivery.one_server import make_settings
 from tests.support.links import link_to
+from tests.support.messaging import make_settings
 
 OWNER, HOME, CAFE, THIEF = "919800000001", "203.0.113.7", "203.0.113.99", "198.51.100.1"
 MANY = 1000

@@ -12,8 +12,8 @@ from delivery import keys, rate_limits
 from delivery.rate_limits import FAILURE_SECONDS, Limit, LocalLimit, RateLimits, Taken, Upgrades, lookups, sign_ups
 from delivery.redis.client import RedisClient
 from protocol.errors import ApiError
-from tests.delivery.one_server import make_settings
 from tests.support.links import link_to
+from tests.support.messaging import make_settings
 
 SLOW = Limit("slow", rate=1 / 60, burst=3)
 QUICK = Limit("quick", rate=20, burst=2)

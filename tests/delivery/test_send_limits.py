@@ -7,15 +7,16 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery.keys import Person
-from delivery.mailbox import Mailbox
+from delivery.mailbox import Mailbox, Stored, awaited
 from delivery.rate_limits import RateLimits
 from delivery.redis.client import Arg, RedisClient
+from delivery.results import NotCached
 from delivery.send_limits import MAX_PAIRS, MAX_SENDERS, SendLimits
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
-from tests.delivery.one_server import ASHA, EVE, RAVI, Row, make_settings
 from tests.delivery.post import NO_QUESTION, Post
 from tests.support.links import link_to
+from tests.support.messaging import ASHA, EVE, RAVI, Row, make_settings
 
 HOUR_US = 3_600_000_000
 
@@ -320,8 +321,16 @@ class House:
 
     async def send(self, sender: str, to: str, *names: str) -> list[str]:
         """What became of each."""
-        deposited = await self.mailbox.deposit(to, sender, [(name, "hello") for name in names])
-        return [each.code if isinstance(each, ApiError) else "sent" for each in deposited.stream_ids]
+        stored = await self.store(to, sender, [(name, "hello") for name in names])
+        return [each.code if isinstance(each, ApiError) else "sent" for each in stored.results]
+
+    async def store(self, to: str, sender: str, chats: list[tuple[str, str]]) -> Stored:
+        try:
+            stored: Stored = await awaited(self.mailbox.store_chats, to, sender, chats)
+        except NotCached:
+            await self.mailbox.load_recipient(to, sender)
+            stored = await awaited(self.mailbox.store_chats, to, sender, chats)
+        return stored
 
 
 async def test_strangers_become_known_by_an_answer(redis: "Redis") -> None:
@@ -353,7 +362,7 @@ async def test_two_accounts_do_not_fill_a_mailbox(redis: "Redis") -> None:
     for sender in (ASHA, EVE):
         chats = [(f"m{n}", text) for n in range(1000)]
         for start in range(0, 1000, 50):
-            await house.mailbox.deposit(RAVI, sender, chats[start : start + 50])
+            await house.store(RAVI, sender, chats[start : start + 50])
     waits = int(await redis.hget(Person(RAVI).tally, "b") or 0)
     assert waits == 2 * 2**20
     assert await house.send("9400000001", RAVI, "honest") == ["sent"]

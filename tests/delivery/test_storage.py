@@ -11,9 +11,9 @@ from delivery.mailbox import Mailbox
 from delivery.redis.client import RedisClient
 from delivery.storage import Storage, UnfitRedis, refuse_cluster
 from delivery.user_records import UserRecords
-from protocol.errors import ApiError
 from settings import Settings
 from tests.support.links import link_to
+from tests.support.messaging import AwaitedMailbox
 from tools.devstack.valkey import Valkey
 
 
@@ -106,14 +106,14 @@ async def test_a_full_storage_takes_no_chat_and_every_receipt_and_never_answers_
 
     link = link_to(redis)
     storage = Storage(link, settings())
-    mailbox = Mailbox(link, UserRecords(link, find), settings(), storage=storage)
+    users = UserRecords(link, find)
+    mailbox = Mailbox(link, users, settings(), storage=storage)
+    mail, chats = AwaitedMailbox(mailbox, users), [("m1", "hello")]
     storage.full = True
-    with pytest.raises(ApiError, match="storage_full"):
-        await mailbox.deposit("9100000001", "9200000001", [("m1", "hello")])
-    told: list[Any] = []
-    mailbox.deposit_soon("9100000001", "9200000001", [("m1", "hello")], told.append)
-    assert told == []
-    assert await mailbox.deposit_receipt("9100000001", "9200000001", "delivered", ["m1"]) is not None
-    assert [answer.code for answer in told] == ["storage_full"]
+    results: list[Any] = []
+    mailbox.store_chats("9100000001", "9200000001", chats, results.append)
+    assert results == []
+    assert (await mail.receipt("9100000001", "9200000001", "delivered", ["m1"])).newest
+    assert [result.code for result in results] == ["storage_full"]
     storage.full = False
-    assert (await mailbox.deposit("9100000001", "9200000001", [("m1", "hello")])).newest
+    assert (await mail.store("9100000001", "9200000001", chats)).newest

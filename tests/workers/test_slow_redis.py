@@ -194,13 +194,16 @@ async def test_a_cap_that_is_cut_off_at_any_step_goes_on_from_there(
     later(monkeypatch, ctx)
     monkeypatch.setattr(modules.expire_mailboxes, "SCANNED", 100)
     told, mailbox = set(), ctx["services"].mailbox
-    deposit = mailbox.deposit_receipt
+    store = mailbox.store_receipt
 
-    async def noted(sender: str, mobile: str, *what: Any) -> None:
-        await deposit(sender, mobile, *what)
-        told.add(mobile)
+    def noted(sender: str, mobile: str, kind: str, ids: list[str], then: Callable[[Any], None]) -> None:
+        def stored(result: Any) -> None:
+            told.add(mobile)
+            then(result)
 
-    monkeypatch.setattr(mailbox, "deposit_receipt", noted)
+        store(sender, mobile, kind, ids, stored)
+
+    monkeypatch.setattr(mailbox, "store_receipt", noted)
     cut, chance, runs = CutOff(ctx), random.Random(5), 0  # noqa: S311 - not a secret
     while await town.waiting() and runs < 100:
         runs += 1

@@ -1,6 +1,7 @@
 """Connections come and go."""
 
-from delivery.presence import ClaimMode, Holder
+from delivery.presence import Holder
+from delivery.results import ClaimMode
 from tests.delivery.models.deeds import AGES, FAULTS, PICK, deed
 from tests.delivery.models.rough_link import Fault, Ran
 from tests.delivery.models.rough_machine import RoughMachine

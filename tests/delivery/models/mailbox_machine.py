@@ -6,7 +6,7 @@ from tests.delivery.models.rough_link import NONE, Fault
 from tests.delivery.models.shelf import counted
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Id, Truth, named
-from tests.delivery.one_server import ASHA, EVE, RAVI
+from tests.support.messaging import ASHA, EVE, RAVI
 
 WHEN = ["gone", "gone", "at any time", "logged out"]
 
@@ -95,7 +95,7 @@ class MailboxMachine(PostMachine):
         slot = self.slots[mobile]
         if slot.entries:
             at = list(slot.entries)[number % len(slot.entries)]
-            count, _ = self.perform("", lambda: self.office.mailbox.failed(mobile, named(at)), lambda _: None)
+            count, _ = self.perform("", lambda: self.office.mailbox.count_failure(mobile, named(at)), lambda _: None)
             slot.parked[at] = slot.parked.get(at, 0) + 1
             assert count == slot.parked[at]
 

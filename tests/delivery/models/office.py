@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from delivery.in_flight import Landed
-from delivery.mailbox import Mailbox, Mode
-from delivery.presence import ClaimMode, Holder, Presence, Silent, Superseded, Unproven
+from delivery.mailbox import Mailbox
+from delivery.presence import Holder, Presence
 from delivery.redis.client import RedisClient
+from delivery.results import ClaimMode, FetchMode, Silent, Superseded, Unproven
 from delivery.scripts import FIND_STUCK, SWEEP
 from delivery.user_records import UserRecords
-from protocol.entries import Chat, Entry
+from protocol.entries import Entry
 from protocol.errors import ApiError
 from settings import Settings
 from tests.delivery.models.clocks import KEY, Clocks
 from tests.delivery.models.rough_link import NONE, Fault, Ran, RoughLink
 from tests.delivery.models.truth import Truth, look
-from tests.delivery.one_server import Row, make_settings
+from tests.support.messaging import AwaitedMailbox, Row, make_settings, to_settle
 from tools.chaos.breakages import Breakage
 
 T = TypeVar("T")
@@ -55,16 +55,6 @@ class JobServices:
     devices: Any
 
 
-def landed(entries: Sequence[Entry]) -> list[Landed]:
-    """As the product remembers them."""
-    return [
-        Landed(entry.stream_id, entry.sender, len(entry.message.encode()))
-        if isinstance(entry, Chat)
-        else Landed(entry.stream_id, "", 0)
-        for entry in entries
-    ]
-
-
 class Office:
     """Runs the product's coroutines to their end, one after the other."""
 
@@ -79,6 +69,7 @@ class Office:
         self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), RedisClient(self.settings)
         self.people = UserRecords(self.link, self._find)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
+        self.mail = AwaitedMailbox(self.mailbox, self.people)
         self.presence = Presence(self.link, self.people, self.settings, lambda: self.clocks.passed / 1000)
 
     async def _find(self, mobile: str) -> Row | None:
@@ -142,14 +133,14 @@ class Office:
 
     async def settle(self, holder: Holder, entries: Sequence[Entry]) -> str:
         """The device has these."""
-        await self.mailbox.settle(holder.mobile, holder.device, landed(entries))
+        await self.mail.settle(holder.mobile, holder.device, to_settle(*entries))
         return "settled"
 
     async def collect(
-        self, holder: Holder, mode: Mode, count: int, cursor: str, ids: Sequence[str], through: Sequence[Entry]
+        self, holder: Holder, mode: FetchMode, count: int, cursor: str, ids: Sequence[str], through: Sequence[Entry]
     ) -> tuple[str, str, int, list[Entry]]:
         """Verdict, cursor, how many were read, and the entries; those that are ``through`` are settled on the way."""
-        found = await self.mailbox.collect(holder, mode, count, cursor, ids, landed(through))
+        found = await self.mail.fetch(holder, mode, count, cursor, ids, to_settle(*through))
         return found.verdict, found.cursor, found.read, found.entries
 
     async def sweep(self, mobile: str, gone: str) -> list[str]:

@@ -1,14 +1,12 @@
 """UserRecords send, collect, acknowledge and read."""
 
-import asyncio
 from collections.abc import Sequence
-from functools import partial
 from random import Random
 from typing import Any, ClassVar
 
-from delivery.mailbox import Deposited, Mode
+from delivery.mailbox import Stored
 from delivery.presence import Holder
-from delivery.redis.client import resolve
+from delivery.results import FetchMode
 from protocol.entries import Chat, Entry, Receipt
 from protocol.errors import ApiError
 from tests.delivery.models.clocks import Clocks
@@ -17,7 +15,7 @@ from tests.delivery.models.lease_machine import LeaseMachine
 from tests.delivery.models.rough_link import NONE, Fault, Ran
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Id, named, place
-from tests.delivery.one_server import ASHA, EVE, RAVI
+from tests.support.messaging import ASHA, EVE, RAVI
 from tools.chaos.breakages import Breakage
 
 PAIRS = [(ASHA, RAVI), (EVE, RAVI), (ASHA, RAVI), (RAVI, ASHA), (EVE, ASHA)]
@@ -134,22 +132,20 @@ class PostMachine(LeaseMachine):
                     del slot.records[sender, name]
             return slot.deposit(sender, chats)
 
-        deposited, places = self.perform(
-            "store_chats", lambda: self.office.mailbox.deposit(to, sender, chats), model, fault
-        )
-        assert deposited.stream_ids == [at if isinstance(at, ApiError) else named(at) for at in places]
+        deposited, places = self.perform("store_chats", lambda: self.office.mail.store(to, sender, chats), model, fault)
+        assert deposited.results == [at if isinstance(at, ApiError) else named(at) for at in places]
         self.check_rings(slot, deposited, slot.must_ring_for(sender, chats))
         for at, (name, _) in zip(places, chats, strict=True):
             if not isinstance(at, ApiError):
                 self.stored[to, at] = (sender, name)
 
     @staticmethod
-    def check_rings(slot: Slot, deposited: Deposited, must: Id) -> None:
+    def check_rings(slot: Slot, deposited: Stored, must: Id) -> None:
         if must > (0, 0):
             assert place(deposited.newest) >= must
             assert sorted(deposited.servers) == slot.book.servers()
         if deposited.newest:
-            assert deposited.newest in deposited.stream_ids
+            assert deposited.newest in deposited.results
 
     # ---- connections
 
@@ -171,7 +167,7 @@ class PostMachine(LeaseMachine):
     def collect_again(self, number: int, count: int, fault: Fault) -> None:
         self.collect(self.pick_flying(number), "again", count, fault)
 
-    def collect(self, holder: Holder, mode: Mode, count: int, fault: Fault) -> None:
+    def collect(self, holder: Holder, mode: FetchMode, count: int, fault: Fault) -> None:
         slot, flying = self.slots[holder.mobile], self.flying[holder]
         cursor, ids = self.cursors[holder], list(flying)[:count] if mode == "again" else []
         through = self.through[holder]
@@ -206,7 +202,7 @@ class PostMachine(LeaseMachine):
             for at, entry in slot.entries.items()
         }
 
-    def check_order(self, holder: Holder, mode: Mode, ids: Sequence[str]) -> None:
+    def check_order(self, holder: Holder, mode: FetchMode, ids: Sequence[str]) -> None:
         places = [place(each) for each in ids]
         assert mode == "again" or places == sorted(set(places))
         if mode == "new" and places:
@@ -265,9 +261,7 @@ class PostMachine(LeaseMachine):
         slot = self.slots[holder.mobile]
 
         async def note() -> str:
-            noted = asyncio.get_running_loop().create_future()
-            self.office.mailbox.acked(holder.mobile, sender, names, partial(resolve, noted))
-            await noted
+            await self.office.mail.note_delivered(holder.mobile, sender, names)
             return "noted"
 
         self.perform("note_acknowledged", note, lambda _: slot.acked(sender, names), fault)
@@ -276,12 +270,11 @@ class PostMachine(LeaseMachine):
         slot = self.slots[sender]
         deposit, at = self.perform(
             "store_receipt",
-            lambda: self.office.mailbox.deposit_receipt(sender, holder.mobile, "delivered", names),
+            lambda: self.office.mail.receipt(sender, holder.mobile, "delivered", names),
             lambda ran: self.receipt(slot, ran),
             fault,
         )
-        assert deposit is not None
-        assert deposit.stream_id == named(at)
+        assert deposit.newest == named(at)
         assert sorted(deposit.servers) == slot.book.servers()
 
     @deed(
@@ -303,7 +296,7 @@ class PostMachine(LeaseMachine):
         self.acked |= {(holder.mobile, record.at) for record in known if record is not None}
         ids, places = self.perform(
             "mark_read",
-            lambda: self.office.mailbox.mark_read(holder.mobile, holder.device, sender, names),
+            lambda: self.office.mail.mark_read(holder.mobile, holder.device, sender, names),
             lambda _: slot.mark_read(holder.device, sender, names),
             fault,
         )
@@ -314,7 +307,7 @@ class PostMachine(LeaseMachine):
         """Which are known, and not read yet."""
         unread, modelled = self.perform(
             "find_unread",
-            lambda: self.office.mailbox.unread(slot.mobile, sender, names),
+            lambda: self.office.mail.find_unread(slot.mobile, sender, names),
             lambda _: slot.unread(sender, names),
         )
         assert unread == modelled

@@ -8,7 +8,7 @@ from tests.delivery.models.lease_machine import LeaseMachine
 from tests.delivery.models.rough_link import NONE, Fault
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Truth
-from tests.delivery.one_server import ASHA, EVE, RAVI
+from tests.support.messaging import ASHA, EVE, RAVI
 from tools.chaos.breakages import Breakage
 
 

@@ -16,7 +16,7 @@ from tests.delivery.models.rough_link import NONE, Fault, Ran
 from tests.delivery.models.shelf import Limits
 from tests.delivery.models.slot import Slot
 from tests.delivery.models.truth import Truth
-from tests.delivery.one_server import everybody
+from tests.support.messaging import everybody
 from tools.chaos.breakages import Breakage
 
 T = TypeVar("T")

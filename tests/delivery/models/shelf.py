@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.lease_book import LeaseBook
 from tests.delivery.models.truth import Group, Id
-from tests.delivery.one_server import Row
+from tests.support.messaging import Row
 
 NEVER = 2**53
 Said = tuple[str, str]

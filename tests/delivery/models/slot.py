@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from delivery.mailbox import FULL, REUSED
-from delivery.presence import ClaimMode, Holder
+from delivery.presence import Holder
+from delivery.results import ClaimMode
 from protocol.errors import ApiError
 from tests.delivery.models.shelf import NEVER, Entry, Record, Said, Shelf
 from tests.delivery.models.truth import Group, Id

@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from delivery.redis import client as module
 from delivery.redis.client import RedisClient
+from delivery.results import CommandFailed
 from delivery.scripts import READ_PRESENCE
 from protocol.errors import ApiError
 from settings import Settings
@@ -106,9 +106,9 @@ async def test_a_cancelled_caller_does_not_shift_the_replies_of_others(link: Red
 
 async def test_a_wrong_command_is_not_reported_as_unavailable(link: RedisClient, redis: "Redis") -> None:
     await redis.set("a", 1)
-    with pytest.raises(ResponseError, match="WRONGTYPE"):
+    with pytest.raises(CommandFailed, match="WRONGTYPE"):
         await link.command("HGET", "a", "b")
-    with pytest.raises(ResponseError, match="BUSYGROUP"):
+    with pytest.raises(CommandFailed, match="BUSYGROUP"):
         await link.pipeline([("XGROUP", "CREATE", "s", "g", 0, "MKSTREAM")] * 2)
 
 

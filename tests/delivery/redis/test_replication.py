@@ -16,7 +16,7 @@ from delivery.redis.client import OnReply, RedisClient
 from delivery.redis.replication import ReplicatedScripts
 from delivery.scripts import WRITE
 from protocol.errors import ApiError
-from tests.delivery.one_server import ASHA, EVE, RAVI, OneServer, make_settings, until
+from tests.support.messaging import ASHA, EVE, RAVI, OneServer, make_settings, until
 from tools.devstack.paths import socket_directory
 from tools.devstack.probe import free_port
 from tools.devstack.process import wait_until
@@ -129,7 +129,7 @@ async def test_at_maxmemory_chats_fail_and_everything_else_is_stored_and_copied(
         await server.send(ASHA, RAVI, "m2")
     assert await written(server, "SET", "session:1", "0") == b"OK"
     assert pair.client(pair.replica).get("session:1") in (b"0", "0")
-    assert await server.mailbox.deposit_receipt(ASHA, RAVI, "delivered", ["m1"]) is not None
+    assert await server.mail.receipt(ASHA, RAVI, "delivered", ["m1"]) is not None
     pair.client(pair.master).config_set("maxmemory", "0")
     await server.send(ASHA, RAVI, "m2")
 
@@ -221,12 +221,12 @@ async def test_nothing_that_a_failover_could_take_back_is_delivered(pair: Pair, 
     await server.send(ASHA, RAVI, "before")
     pair.cut()
     await fails_in_time(server.send(ASHA, RAVI, "meanwhile"))
-    await fails_in_time(server.mailbox.collect(HOLDER, "new", 10))
-    await fails_in_time(server.messenger.acknowledge(HOLDER, ASHA, ["before"]))
+    await fails_in_time(server.mail.fetch(HOLDER, "new", 10))
+    await fails_in_time(server.mail.receipt(ASHA, RAVI, "delivered", ["before"]))
     await fails_in_time(server.people.replace_blocks(RAVI, server.rows[RAVI].account_id, 1, [EVE]))
     await fails_in_time(written(server, "SET", "session:1", "0"))
     pair.join()
-    found = await server.mailbox.collect(HOLDER, "pending", 10)
+    found = await server.mail.fetch(HOLDER, "pending", 10)
     assert [entry.message_id for entry in found.entries] == ["before", "meanwhile"]  # type: ignore[union-attr]
 
 

@@ -2,7 +2,7 @@ import inspect
 
 import pytest
 
-from delivery.connection.ear import Ear
+from delivery.session.connection import Connection
 from protocol.websocket.interface import Socket, SocketHandler
 from server.websocket.accepted_socket import AcceptedSocket
 from tests.server.support import Echo
@@ -17,7 +17,7 @@ def shape(kind: type, name: str) -> object:
 
 @pytest.mark.parametrize(
     ("interface", "implementation", "count"),
-    [(Socket, AcceptedSocket, 9), (SocketHandler, Ear, 7), (SocketHandler, Echo, 7)],
+    [(Socket, AcceptedSocket, 9), (SocketHandler, Connection, 7), (SocketHandler, Echo, 7)],
 )
 def test_each_side_has_the_shape_of_its_interface(interface: type, implementation: type, count: int) -> None:
     names = [name for name in vars(interface) if not name.startswith("_")]

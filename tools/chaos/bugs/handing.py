@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-
 from delivery.connection.acks import Acks
 from delivery.connection.carrier import Carrier
 from delivery.connection.confirmations import Confirmations
 from delivery.connection.handover import Handover, Said
 from delivery.connection.inbound import Inbound
+
 from delivery.hub import Hub
 from delivery.in_flight import Acked, Flights, Landed
 from delivery.presence import Holder

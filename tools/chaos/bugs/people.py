@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from delivery.connection.connection import Connection
 from delivery.connection.lease import Lease
-from delivery.hub import Hub
 from delivery.messenger import Messenger
+
+from delivery.hub import Hub
 from delivery.presence import Claimed
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import hiredis
 import msgspec
-
 from delivery.connection.inbound import Inbound
 from delivery.connection.sends import MOST, Sends
 from delivery.messenger import Messenger
+
 from delivery.notifications import notify_command
 from delivery.redis.client import RedisClient
 from protocol.errors import ApiError

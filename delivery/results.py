@@ -1,0 +1,69 @@
+"""What Redis answers to messaging, as values: shared by the code that asks and the sessions that act on it."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from protocol.entries import Entry
+
+FetchMode = Literal["pending", "new", "again"]
+"""``pending``: what an earlier connection of the device fetched and did not settle, from a cursor. ``new``: what no
+connection of the device has fetched. ``again``: these entries once more."""
+ClaimMode = Literal["first", "proven", "again"]
+"""``first``: the connection is new. ``proven``: it is new, and its client gave a sign of life since the upgrade.
+``again``: it found its lease gone."""
+LeaseVerdict = Literal["ok", "gone", "replaced"]
+"""Whether the lease names this connection, nobody, or another connection of the device."""
+FIRST_ENTRY: Final = "0-0"
+"""The cursor with which a scan begins, and which Redis returns when it has ended."""
+
+
+class Fetched(msgspec.Struct, gc=False):
+    """Entries for one connection.
+
+    :param cursor: where a scan goes on; ``FIRST_ENTRY``: it has ended
+    :param read: how many entries were read, with those that became shadow entries because their sender is blocked
+    :param shared: whether other devices of the user have copies, as far as is known
+    """
+
+    verdict: LeaseVerdict
+    cursor: str
+    read: int
+    entries: list[Entry]
+    shared: bool = False
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A lease was given.
+
+    :param epoch: of the mailbox; another one than before means that storage lost something
+    :param before: ``(serverId, connectionId)`` of the connection that this one replaces
+    :param newest: streamId of the newest entry that waits, or ""
+    :param devices: how many devices the user has
+    """
+
+    epoch: str
+    before: tuple[str, str] | None
+    newest: str
+    devices: int = 1
+
+
+class NotCached(Exception):
+    """Redis does not hold this user: they must be loaded from PostgreSQL first."""
+
+
+class Superseded(Exception):
+    """A newer connection holds the device."""
+
+
+class Unproven(Exception):
+    """Another connection holds the device and lives; this one's client gave no sign of life yet."""
+
+
+class Silent(Exception):
+    """The client gave no sign of life for longer than a lease lasts: there is nothing to claim one from."""
+
+
+class CommandFailed(Exception):
+    """Redis answered this command with an error, and is well otherwise. It fails again if it is repeated, until
+    somebody mends the key; what concerns another user does not fail. Already logged."""

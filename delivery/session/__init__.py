@@ -1,0 +1,1 @@
+"""One client connection: a pure state machine (session.py) and the shell that runs its effects (connection.py)."""

@@ -1,0 +1,205 @@
+"""What a session wants to be done. The shell runs these values in the order in which they were emitted.
+
+Each class says what the shell gives back through :meth:`delivery.session.session.Session.reply`: a result, or the
+exception that stands for it (delivery/results.py). Where it says nothing, nothing comes back.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from delivery.in_flight import ToSettle
+from delivery.results import ClaimMode, FetchMode
+from protocol.errors import Close as CloseCode
+
+
+class Effect(msgspec.Struct, gc=False, eq=False):
+    """Something to be done outside of the session."""
+
+
+class SendFrames(Effect):
+    """Send encoded frames at once."""
+
+    frames: list[bytes]
+
+
+class SendEntries(Effect):
+    """Send encoded frames as fast as the client reads: what it does not take yet waits in the shell.
+
+    The shell says :meth:`~delivery.session.session.Session.pause_output` when some wait, and
+    :meth:`~delivery.session.session.Session.resume_output` when none wait any more.
+    """
+
+    frames: list[bytes]
+
+
+class StoreChats(Effect):
+    """Store chats in the mailbox of ``to``, in this order, and notify the servers that hold their connections.
+
+    Reply: a list with the streamId of each chat, or the ApiError that refuses it; NotCached; ApiError; CommandFailed.
+
+    :param chats: (messageId, text)
+    :param retried: whether the user was loaded for it
+    """
+
+    to: str
+    chats: list[tuple[str, str]]
+    retried: bool = False
+
+
+class FetchEntries(Effect):
+    """Fetch entries from the mailbox, if this connection still holds the lease, and settle others on the way.
+
+    Reply: :class:`delivery.results.Fetched`; ApiError; CommandFailed.
+    """
+
+    mode: FetchMode
+    count: int
+    cursor: str
+    ids: list[str]
+    settled: list[ToSettle]
+    notified: tuple[int, int] = (0, 0)
+    """The newest entry this connection was notified of, when the fetch left."""
+
+
+class SendReceipt(Effect):
+    """Note in the own mailbox that these chats are delivered, then store a receipt in the sender's, and notify them.
+
+    Reply: None; NotCached; ApiError; CommandFailed.
+
+    :param ids: what follows it: for ``delivered`` the streamIds of the entries to settle, for ``read`` the messageIds
+        of the chats to mark read
+    :param retried: whether the sender was loaded for it
+    """
+
+    sender: str
+    kind: Literal["delivered", "read"]
+    message_ids: list[str]
+    ids: list[str]
+    retried: bool = False
+
+
+class NoteDelivered(Effect):
+    """Note that a device of this user has the chats of a receipt that is about to be sent.
+
+    Reply: those messageIds of which the sender knows as much already, or more; ApiError; CommandFailed.
+
+    :param state: ``a``: acknowledged; ``d``: delivered, and no other device's acknowledgement is told after it
+    """
+
+    state: Literal["a", "d"]
+    receipt: SendReceipt
+
+
+class FindUnread(Effect):
+    """Which of this sender's chats are known here and not marked read.
+
+    Reply: a list of messageIds; ApiError; CommandFailed.
+    """
+
+    sender: str
+    message_ids: list[str]
+
+
+class MarkRead(Effect):
+    """Mark chats read, and settle those that still wait.
+
+    Reply: the streamIds of those that waited; ApiError; CommandFailed.
+    """
+
+    sender: str
+    message_ids: list[str]
+
+
+class Settle(Effect):
+    """Settle entries whose senders know, and receipts. Settling twice is as good as once.
+
+    Reply: None; ApiError; CommandFailed.
+    """
+
+    settled: list[ToSettle]
+
+
+class LoadUser(Effect):
+    """Load a user from PostgreSQL into Redis.
+
+    Reply: None; ApiError (``no_such_person``, ``rate_limited``, ``unavailable``).
+
+    :param then: what is to be done again afterwards
+    """
+
+    mobile: str
+    then: StoreChats | SendReceipt
+
+
+class ClaimLease(Effect):
+    """Claim the lease of this device. The connection that held it is told.
+
+    Reply: Claimed; Unproven, Superseded, Silent; ApiError.
+    """
+
+    mode: ClaimMode
+
+
+class RenewLease(Effect):
+    """Carry the lease on from the last sign of life.
+
+    Reply: (verdict, streamId of the newest entry that waits, or ""); ApiError.
+    """
+
+
+class ReleaseLease(Effect):
+    """Give the lease back, if it still names this connection.
+
+    Reply: None, also when that failed: the lease then ends by itself.
+    """
+
+
+class LeaveHub(Effect):
+    """The connection has ended: nothing more is emitted after it, but for a lease claimed too late."""
+
+
+class Ping(Effect):
+    """Send a WebSocket ping after all entries that were sent.
+
+    Reply: its mark.
+    """
+
+
+class CloseSocket(Effect):
+    """Close the socket."""
+
+    close: CloseCode
+
+
+class RecordEvent(Effect):
+    """Note a session event.
+
+    :param reason: of a ``disconnect``
+    """
+
+    kind: Literal["connect", "disconnect"]
+    reason: str
+
+
+class Penalize(Effect):
+    """The user has to wait before they connect again.
+
+    :param cause: ``violation``: the client sent too much or what it should not; ``replaced``: another connection of the
+        device took this one's place
+    """
+
+    cause: Literal["violation", "replaced"]
+
+
+class CountFailure(Effect):
+    """Count a failure of our own code on this entry.
+
+    Reply: how many there were; ApiError.
+    """
+
+    stream_id: str
+
+
+class ResumeReading(Effect):
+    """There may be room for more messages of the client."""

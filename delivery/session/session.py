@@ -1,0 +1,750 @@
+"""The journey of a message, on one page: inputs become effects.
+
+A session is one client connection as a state machine. It does no I/O, knows neither asyncio nor Redis, and takes the
+time (monotonic seconds) as an argument. The shell (connection.py) gives it what happens, and takes :attr:`effects`.
+
+Three orders carry the guarantees (docs/decisions). Each of them is here and nowhere else:
+
+1. connect: claim the lease, and only then fetch entries;
+2. acknowledge: store the receipt in the sender's mailbox, and only then settle the entry in one's own;
+3. disconnect: release the lease, and only then leave the hub.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+
+from delivery.in_flight import InFlightWindow
+from delivery.results import Claimed, CommandFailed, Fetched, NotCached, Silent, Superseded, Unproven
+from delivery.session import effects as do
+from delivery.session.acknowledgements import NEVER, Confirmations, Receipts, SettlementQueue
+from delivery.session.client_frames import Canonical, ClientFrames
+from delivery.session.effects import Effect
+from delivery.session.lease import Lease, LeaseState
+from delivery.session.mailbox_reader import MailboxReader
+from delivery.session.send_queue import Admit, SendQueue
+from protocol.bad_frames import BadFrame, FrameNames, ack_names
+from protocol.dialects import Dialect, Hello
+from protocol.errors import (
+    DRAINING,
+    INTERNAL,
+    LOGGED_OUT,
+    REPLACED,
+    SLOW_CONSUMER,
+    TOKEN_EXPIRED,
+    TOO_MANY_BAD_FRAMES,
+    TOO_MANY_DEVICES,
+    TOO_MANY_FRAMES,
+    UNAVAILABLE,
+    UNREACHABLE,
+    ApiError,
+    Close,
+)
+from protocol.frames import AckIn, ChatIn, PingIn
+from protocol.identifiers import check_stream_id, parse_stream_id
+from protocol.token_bucket import TokenBucket
+from settings import Settings
+
+logger = structlog.get_logger(__name__)
+IN_HAND: Final = 256
+"""Chats and acknowledgements under way above which the client is not read."""
+CHARACTERS_IN_HAND: Final = 256 * 1024
+"""The same for the texts of the chats."""
+OVER_SECONDS: Final = 30.0
+"""For so long a client may send more than it is allowed, and is only slowed down, if nothing comes of most of it."""
+_RESUME: Final = do.ResumeReading()
+_CLOSES: Final = {
+    "too_many_devices": TOO_MANY_DEVICES,
+    "session_revoked": LOGGED_OUT,
+    "no_such_person": LOGGED_OUT,
+}
+"""How a connection ends whose claim is refused with this code."""
+
+
+class Session:
+    """One connection of one device.
+
+    After each input the shell runs :attr:`effects` and, where an effect asks for it, calls :meth:`reply`. At
+    :attr:`deadline` it calls :meth:`timer`.
+    """
+
+    __slots__ = (
+        "_bucket", "_charged", "_confirmations", "_dead_letter_after", "_dialect", "_drain_after", "_early",
+        "_frames", "_hello", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile", "_output_paused",
+        "_over_since", "_reader", "_reason", "_receipts", "_releases", "_sends", "_settlements", "_stuck_seconds",
+        "_wasted", "_window", "deadline", "effects", "ended", "left",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        hello: Hello,
+        dialect: Dialect,
+        settings: Settings,
+        canonical: Canonical,
+        admit: Admit | None,
+        bucket: TokenBucket,
+        now: float,
+    ) -> None:
+        """
+        :param hello: what the client is told once the lease is claimed; its epoch is not known yet
+        :param canonical: cleans a mobile number
+        :param admit: whether a chat may be stored; None: there are no limits
+        :param bucket: of the units of work that this person may still cause on this server
+        """
+        self._hello = hello
+        self._mobile = hello.mobile
+        self._dialect = dialect
+        self._bucket = bucket
+        self._stuck_seconds = settings.stuck_window_seconds
+        self._dead_letter_after = settings.park_after
+        self._frames = ClientFrames(
+            hello.mobile, dialect, canonical, settings.max_message_bytes, settings.bad_frames_per_minute
+        )
+        self._sends = SendQueue(hello.mobile, admit)
+        self._window = InFlightWindow(settings.window)
+        self._receipts = Receipts()
+        self._settlements = SettlementQueue()
+        self._confirmations = Confirmations()
+        redeliver = settings.redeliver_seconds, settings.redeliver_times
+        self._reader = MailboxReader(hello.mobile, dialect, redeliver, now)
+        self._lease = Lease(settings.ping_seconds, now)
+        self._early: list[str | bytes] | None = []
+        """Messages that came before the lease was claimed; None since. Only a socket that ends hands over any."""
+        self._is_muted = self._is_penalized = self._output_paused = False
+        self._drain_after: float | None = None
+        self._over_since: float | None = None
+        """Since when the client has sent more than it may; None while it does not."""
+        self._charged = self._wasted = 0.0
+        """Units of work since then, and those that came to nothing."""
+        self._reason = ""
+        self._leaving = False
+        """Whether the lease is being released."""
+        self._releases = 0
+        """How many of them were not answered."""
+        self.effects: list[Effect] = [do.ClaimLease("first")]
+        """What is to be done, in this order. The shell takes them out."""
+        self.deadline = NEVER
+        """When :meth:`timer` is to be called."""
+        self.ended = False
+        """Whether the end has begun."""
+        self.left = False
+        """Whether it is over: nothing is under way any more, and the lease is released."""
+
+    # ---- the client's messages
+
+    def message(self, data: str | bytes, now: float) -> float:
+        """A message arrived; returns the seconds for which nothing more should be read."""
+        if self.ended or self._is_muted:
+            return 0.0
+        if self._early is not None:
+            self._early.append(data)
+            return 0.0
+        pause = self._handle_message(data, now)
+        if self.ended:
+            self._advance(now)
+        return pause
+
+    def batch_end(self, now: float) -> None:
+        """All messages that had arrived were handed over."""
+        if not self.ended:
+            self._store_chats()
+            self._advance(now)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is in hand than should be."""
+        if self.ended:
+            return False
+        return self._early is not None or self.in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
+
+    @property
+    def in_hand(self) -> int:
+        """Messages, chats and acknowledgements that have arrived and are not done with."""
+        return self._sends.pending + self._receipts.pending + len(self._early or ())
+
+    def _handle_message(self, data: str | bytes, now: float) -> float:
+        frames = self._frames
+        if frames.too_many_bad(now):
+            return 0.0
+        answers: list[bytes] = []
+        try:
+            for part in frames.split(data):
+                answer = self._handle_frame(part, now)
+                if answer:
+                    answers += answer
+                    if frames.too_many_bad(now):
+                        break
+        except BadFrame as bad:
+            answers += frames.refuse_frame(bad, now)
+        except Exception:
+            logger.exception("a frame could not be handled")
+            self._close(INTERNAL, now)
+        if answers:
+            self.effects.append(do.SendFrames(answers))
+            if frames.too_many_bad(now):
+                self._penalize()
+                self._close(TOO_MANY_BAD_FRAMES, now)
+        return self._charge(now) if frames.charge else 0.0
+
+    def _handle_frame(self, part: bytes, now: float) -> list[bytes] | None:
+        """:returns: the answer, where there is one at once"""
+        frames = self._frames
+        try:
+            frame = frames.decode(part)
+        except BadFrame as bad:
+            return frames.refuse_frame(bad, now)
+        if isinstance(frame, PingIn):
+            return frames.answer_ping(frame)
+        try:
+            if isinstance(frame, ChatIn):
+                to, size = frames.check_chat(frame)
+                self._sends.put(to, frame.message_id, frame.message, size)
+            else:
+                self._handle_ack(frame, now)
+        except ApiError as error:
+            return frames.refuse(error, frame, now)
+        return None
+
+    def _handle_ack(self, ack: AckIn, now: float) -> None:
+        frames, window = self._frames, self._window
+        if not frames.names_chats(ack):
+            ids = frames.check_entries(ack)
+            for stream_id in ids:
+                if stream_id not in window:
+                    check_stream_id(stream_id)
+            frames.spend_on_names(len(ids), self._acknowledge(ids, now))
+            return
+        sender, message_ids = frames.check_chats(ack)
+        if ack.ack_type == "read":
+            self._receipts.add_read(sender, message_ids, now)
+            return
+        counted = self._acknowledge(window.find(sender, message_ids), now)
+        if counted < len(message_ids):
+            window.keep_early_acks((sender, message_id) for message_id in message_ids)
+        frames.spend_on_names(len(message_ids), counted)
+
+    def _charge(self, now: float) -> float:
+        """:returns: seconds until the person has paid for the work that they cause on this server"""
+        frames = self._frames
+        charge, wasted, frames.charge, frames.wasted = frames.charge, frames.wasted, 0.0, 0.0
+        bucket = self._bucket
+        if self._over_since is not None and bucket.left(now) >= bucket.burst / 2:
+            self._over_since = None  # with less than that it is still the same flood
+        pause = bucket.charge(charge, now)
+        if not pause:
+            return 0.0
+        if self._over_since is None:
+            self._over_since, self._charged, self._wasted = now, 0.0, 0.0
+        self._charged += charge
+        self._wasted += wasted
+        if now - self._over_since >= OVER_SECONDS and self._wasted > self._charged / 2:
+            self._penalize()
+            self._close(TOO_MANY_FRAMES, now)
+        return pause
+
+    # ---- chats of the client: stored, then confirmed as sent
+
+    def _store_chats(self) -> None:
+        self.effects += self._sends.take_ready()
+
+    def _stored(self, store: do.StoreChats, result: Any, now: float) -> None:
+        if isinstance(result, NotCached):
+            self._load(store.to, store, now)
+            return
+        if isinstance(result, CommandFailed):
+            result = ApiError("internal")  # of these chats; those for other people go on
+        elif isinstance(result, Exception) and not isinstance(result, ApiError):
+            self._sends.failed(store)
+            self._fail(result, now)
+            return
+        answers, following = self._sends.answered(store, result)
+        dialect, to = self._dialect, store.to
+        frames: list[bytes] = []
+        for message_id, answer in answers:
+            if isinstance(answer, ApiError):
+                frames += dialect.error(answer, "chat", FrameNames(message_id, to))
+            else:
+                frames += dialect.sent(message_id, to, parse_stream_id(answer)[0])
+        self.effects.append(do.SendFrames(frames))
+        if following is not None:
+            self.effects.append(following)
+        self.effects.append(_RESUME)
+
+    # ---- entries for the client: fetched, sent, acknowledged
+
+    def notify(self, stream_id: str, now: float) -> None:
+        """This entry waits; "": look again, whatever was read."""
+        if not self.ended and self._early is None:
+            self._reader.notify(stream_id)
+            self._advance(now)
+
+    def prefetch(self, now: float) -> None:
+        """An entry is being stored for this user: a fetch that leaves now finds it."""
+        if not self.ended and self._early is None:
+            self._reader.prefetch()
+            self._advance(now)
+
+    def pause_output(self) -> None:
+        """The client does not read entries as fast as they come."""
+        self._output_paused = True
+
+    def resume_output(self, now: float) -> None:
+        """All entries were sent."""
+        self._output_paused = False
+        self._advance(now)
+
+    def _fetched(self, fetch: do.FetchEntries, result: Any, now: float) -> None:
+        if not isinstance(result, Fetched) or result.verdict != "ok":
+            self._settlements.put_back(fetch.settled, now)
+            self._reader.failed(now)
+            if isinstance(result, Fetched):
+                self._renew_lease()  # it finds out whether another connection has it
+            elif not isinstance(result, ApiError):
+                self._fail(result, now)
+            return
+        window = self._window
+        if fetch.settled:
+            window.forget([entry.stream_id for entry in fetch.settled])
+        window.shared = window.shared or result.shared
+        encoded = self._reader.fetched(fetch, result, window, now)
+        if self.ended:
+            return
+        if encoded.frames:
+            self.effects.append(do.SendEntries(encoded.frames))
+        if encoded.receipts:
+            self._confirmations.add(encoded.receipts, now)
+        if encoded.acknowledged:
+            self._acknowledge(encoded.acknowledged, now)
+        for stream_id in encoded.failed:
+            self.effects.append(do.CountFailure(stream_id))
+
+    def _failure_counted(self, failure: do.CountFailure, result: Any, _now: float) -> None:
+        if isinstance(result, int) and result >= self._dead_letter_after:
+            logger.error("an entry is a dead letter", stream_id=failure.stream_id, failures=result)
+
+    def _acknowledge(self, ids: Sequence[str], now: float) -> int:
+        """The client has these entries.
+
+        :returns: how many of them were waited for. The rest is settled, or not this device's, or it was pending when
+            the connection began: then the acknowledgement counts as soon as the entry is fetched
+        """
+        window = self._window
+        chats, receipts = window.acknowledge(ids)
+        if receipts:
+            self._settle_later(receipts, now)
+        if chats:
+            self._receipts.add_delivered(chats, now)
+        counted = len(chats) + len(receipts)
+        if counted < len(ids) and window.early_acks is not None:
+            window.keep_early_acks([stream_id for stream_id in ids if stream_id not in window])
+        return counted
+
+    def pong(self, mark: int, now: float) -> None:
+        """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
+        if not self.ended and (receipts := self._confirmations.ponged(mark, now)):
+            self._acknowledge(receipts, now)
+            self._advance(now)
+
+    def _pinged(self, _ping: do.Ping, result: Any, now: float) -> None:
+        if isinstance(result, Exception):
+            self._fail(result, now)
+        else:
+            self._confirmations.pinged(result)
+
+    # ---- receipts: stored for the senders, and only then the entries are settled
+
+    def _noted(self, note: do.NoteDelivered, result: Any, now: float) -> None:
+        receipt = note.receipt
+        if isinstance(result, Exception):
+            self._receipt_sent(receipt, result, now)
+            return
+        if note.state == "a" and result:
+            known = set(result)
+            receipt.message_ids = [message_id for message_id in receipt.message_ids if message_id not in known]
+        if receipt.message_ids:
+            self.effects.append(receipt)
+        else:
+            self._receipt_sent(receipt, None, now)
+
+    def _receipt_sent(self, receipt: do.SendReceipt, result: Any, now: float) -> None:
+        if isinstance(result, NotCached):
+            self._load(receipt.sender, receipt, now)
+            return
+        if receipt.kind == "read":
+            if result is None:
+                self.effects.append(do.MarkRead(receipt.sender, receipt.ids))
+            else:
+                self._read_failed(receipt.sender, receipt.ids, result, now)
+            return
+        if result is None:
+            self._settle_later(receipt.ids, now)
+        elif (error := _error_of(result)) is None:
+            self._receipts.drop()
+            self._fail(result, now)
+            return
+        else:
+            if isinstance(result, CommandFailed):
+                self._window.forget(receipt.ids)  # they come again on the next connection, and take no room until then
+            else:
+                self._window.reopen(receipt.ids)
+            self._send_error(error, "ack", ack_names(receipt.sender, (), receipt.ids))
+        self._continue_round(now)
+
+    def _unread_found(self, unread: do.FindUnread, result: Any, now: float) -> None:
+        if isinstance(result, Exception):
+            self._read_failed(unread.sender, unread.message_ids, result, now)
+        elif not result:
+            # Another device may have marked them. Here they are settled all the same.
+            self.effects.append(do.MarkRead(unread.sender, unread.message_ids))
+        else:
+            receipt = do.SendReceipt(unread.sender, "read", result, unread.message_ids)
+            self.effects.append(do.NoteDelivered("d", receipt) if self._window.shared else receipt)
+
+    def _read_marked(self, marked: do.MarkRead, result: Any, now: float) -> None:
+        if isinstance(result, Exception):
+            self._read_failed(marked.sender, marked.message_ids, result, now)
+            return
+        self._window.forget(result)
+        self._reader.note_progress(self._window, now)
+        self._continue_round(now)
+
+    def _read_failed(self, sender: str, message_ids: list[str], result: Exception, now: float) -> None:
+        error = _error_of(result)
+        if error is None:
+            self._receipts.drop()
+            self._fail(result, now)
+            return
+        self._send_error(error, "ack", ack_names(sender, message_ids, ()))
+        self._continue_round(now)
+
+    def _continue_round(self, now: float) -> None:
+        self.effects += self._receipts.next(now)
+        self.effects.append(_RESUME)
+
+    def _settle_later(self, ids: Sequence[str], now: float) -> None:
+        self._settlements.put(self._window.take_acknowledged(ids), now)
+        self._reader.note_progress(self._window, now)
+
+    def _settled(self, settle: do.Settle, result: Any, now: float) -> None:
+        if result is None:
+            self._window.forget([entry.stream_id for entry in settle.settled])
+        elif isinstance(result, (ApiError, CommandFailed)):
+            logger.warning("entries could not be settled", entries=len(settle.settled), again=not self.ended)
+            if self.ended:
+                self._settlements = SettlementQueue()  # the next connection of the device settles them
+            else:
+                self._settlements.put_back(settle.settled, now)
+        else:
+            self._fail(result, now)
+
+    # ---- users that Redis does not hold
+
+    def _load(self, mobile: str, then: do.StoreChats | do.SendReceipt, now: float) -> None:
+        if then.retried:
+            self._replies[type(then)](self, then, ApiError("unavailable"), now)
+        else:
+            then.retried = True
+            self.effects.append(do.LoadUser(mobile, then))
+
+    def _loaded(self, load: do.LoadUser, result: Any, now: float) -> None:
+        then = load.then
+        if result is None:
+            self.effects.append(then)
+            return
+        if isinstance(then, do.SendReceipt) and isinstance(result, ApiError) and result.code == "no_such_person":
+            result = None  # the account is gone: nobody is left to be told
+        self._replies[type(then)](self, then, result, now)
+
+    # ---- the lease
+
+    @property
+    def is_proving(self) -> bool:
+        """Whether a sign of life of the client is waited for (:meth:`prove`)."""
+        return self._lease.state is LeaseState.PROVING
+
+    def sign_of_life(self, now: float) -> None:
+        """Bytes of the client arrived."""
+        if not self.ended:
+            self._lease.note_sign_of_life(now)
+
+    def age_ms(self, now: float) -> int:
+        """Since the client's last sign of life."""
+        return self._lease.age_ms(now)
+
+    def prove(self) -> None:
+        """The client gave a sign of life, and does not leave: the connection may replace one that lives."""
+        if self.is_proving:
+            self._lease.end_proof(LeaseState.CLAIMING)
+            self.effects.append(do.ClaimLease("proven"))
+
+    def _claimed(self, claim: do.ClaimLease, result: Any, now: float) -> None:
+        if claim.mode == "again":
+            self._reclaimed(result, now)
+        elif isinstance(result, Claimed):
+            self._lease.state, self._lease.epoch = LeaseState.HELD, result.epoch
+            self._window.shared = result.devices > 1
+            self.effects.append(do.RecordEvent("connect", ""))
+            hello = self._dialect.hello(replace(self._hello, epoch=result.epoch))
+            self.effects.append(do.SendEntries(hello))
+            self._reader.begin(result.newest)
+            self._listen(now)
+        elif isinstance(result, Unproven):
+            if self.ended:
+                self._refuse_lease(UNREACHABLE, now)
+            else:
+                self._lease.begin_proof(now)
+                self.effects.append(do.Ping())
+        elif isinstance(result, ApiError):
+            self._early = [] if self._early is not None else None
+            self._refuse_lease(_CLOSES.get(result.code, UNAVAILABLE), now)
+        else:
+            self._early = [] if self._early is not None else None
+            self._lease.state = LeaseState.REFUSED
+            self._fail(result, now)
+            self._listen(now)
+
+    def _refuse_lease(self, close: Close, now: float) -> None:
+        """What a client said before it left needs no lease to be stored."""
+        self._lease.end_proof(LeaseState.REFUSED)
+        self._close(close, now)
+        self._listen(now)
+
+    def _listen(self, now: float) -> None:
+        """The lease is claimed, or never will be: handle what came meanwhile, and from now on all at once."""
+        early, self._early = self._early or [], None
+        for data in early:
+            self._handle_message(data, now)
+        self._store_chats()
+        self.effects.append(_RESUME)
+
+    def _renew_lease(self) -> None:
+        if not self.ended and self._lease.renewing is None:
+            self._lease.begin_renewal()
+            self.effects.append(do.RenewLease())
+
+    def _renewed(self, _renew: do.RenewLease, result: Any, now: float) -> None:
+        lease = self._lease
+        if isinstance(result, Exception):
+            lease.end_renewal(answered=False)
+            self._lease_failed(result, now)
+            return
+        verdict, newest = result
+        if verdict == "gone":
+            # It ended while Redis was away or the client silent, or Redis lost it, and perhaps more. It is not ours
+            # again before the client gives a sign: others have seen that they are gone, and they may be.
+            if self.ended:
+                lease.end_renewal(answered=True)
+            else:
+                self.effects.append(do.ClaimLease("again"))
+            return
+        lease.end_renewal(answered=True)
+        if verdict == "replaced":
+            self._close(REPLACED, now)
+        elif newest and not self.ended:
+            self._reader.notify(newest)
+
+    def _reclaimed(self, result: Any, now: float) -> None:
+        lease = self._lease
+        lease.end_renewal(answered=isinstance(result, (Claimed, Silent)))
+        if isinstance(result, Claimed):
+            before, lease.epoch = lease.epoch, result.epoch
+            if self.ended:
+                if self._leaving:
+                    self._release_lease()  # the one before may have found nothing to release
+                return
+            if before != result.epoch:
+                words = "storage lost something: send unanswered chats again"
+                self.effects.append(do.SendEntries(self._dialect.resync(result.epoch, words)))
+            self._reader.begin(result.newest)
+        elif not isinstance(result, Silent):
+            self._lease_failed(result, now)
+
+    def _lease_failed(self, error: Exception, now: float) -> None:
+        if isinstance(error, Superseded):
+            self._close(REPLACED, now)
+        elif not isinstance(error, ApiError):
+            self._fail(error, now)
+        elif error.code != "unavailable":
+            self._close(_CLOSES.get(error.code, UNAVAILABLE), now)
+
+    # ---- time
+
+    def tick(self, now: float) -> None:
+        """Once a second."""
+        if self.ended or self._early is not None:
+            return
+        if self._lease.is_due(now):
+            self._renew_lease()
+        self._reader.check_overdue(self._window, now)
+        if self._reader.stuck_seconds(self._window, now) >= self._stuck_seconds:
+            self._close(SLOW_CONSUMER, now)
+        self._advance(now)
+
+    def timer(self, now: float) -> None:
+        """The :attr:`deadline` has come."""
+        if self._lease.proof_until <= now:
+            self._refuse_lease(UNREACHABLE, now)
+        self._advance(now)
+
+    def _advance(self, now: float) -> None:
+        """Begin what is due. Called at the end of every input that can make something due."""
+        if not self.ended:
+            self._begin_due(now)
+        if self.ended:
+            self._advance_end()
+            self.deadline = NEVER
+
+    def _begin_due(self, now: float) -> None:
+        receipts, settlements, confirmations, reader = (
+            self._receipts, self._settlements, self._confirmations, self._reader,
+        )  # fmt: skip
+        if receipts.due <= now:
+            self.effects += receipts.begin(now, shared=self._window.shared)
+        if not self._output_paused:
+            if confirmations.due <= now:
+                confirmations.begin_ping(now)
+                self.effects.append(do.Ping())
+            fetch = reader.next(self._window, now)
+            if fetch is not None:
+                fetch.settled = settlements.take()
+                self.effects.append(fetch)
+            elif reader.take_synced(self._window) and (frames := self._dialect.synced(reader.waited)):
+                self.effects.append(do.SendEntries(frames))
+        if settlements.due <= now:
+            self.effects.append(do.Settle(settlements.take()))
+        if self._drain_after is not None and not self.in_hand:
+            self._send_error(ApiError("draining", retry_after=self._drain_after), "server", FrameNames())
+            self._close(DRAINING, now)
+        self.deadline = min(receipts.due, settlements.due, self._lease.proof_until)
+        if not self._output_paused:
+            self.deadline = min(self.deadline, confirmations.due, reader.retry_at)
+
+    # ---- the end
+
+    def close(self, close: Close, now: float) -> None:
+        """End the connection. What arrived before is worked through, unless its sender may speak no more."""
+        self._close(close, now)
+        self._advance(now)
+
+    def _close(self, close: Close, now: float) -> None:
+        if self.ended:
+            return
+        if close in (LOGGED_OUT, TOKEN_EXPIRED):
+            self._sends.drop()
+            self._early = [] if self._early is not None else None
+        if close is REPLACED:
+            self.effects.append(do.Penalize("replaced"))
+        self._end(close.reason, now)
+        self.effects.append(do.CloseSocket(close))
+
+    def drain(self, retry_after: float, now: float) -> None:
+        """This server goes down: finish what is in hand, and tell the client when to come back (in seconds)."""
+        if not self.ended:
+            self._is_muted = True  # what comes from now on is not answered: the client sends it again elsewhere
+            self._drain_after = retry_after
+            self._advance(now)
+
+    def lost(self, code: int, reason: str, now: float) -> None:
+        """The socket is gone."""
+        if not self.ended:
+            self._end(f"{code} {reason}".strip(), now)
+        self._advance(now)
+
+    def violation(self) -> None:
+        """The socket is closed for what the client sent."""
+        if not self.ended:
+            self._penalize()
+
+    def reply(self, effect: Effect, result: Any, now: float) -> None:
+        """What became of an effect; see delivery/session/effects.py."""
+        handle = self._replies.get(type(effect))
+        if handle is not None:
+            handle(self, effect, result, now)
+        else:
+            self._fail(result, now)  # effects without a reply: the shell says only that one failed
+        self._advance(now)
+
+    def fail(self, error: BaseException, now: float) -> None:
+        """The shell failed."""
+        self._fail(error, now)
+        self._advance(now)
+
+    def _end(self, reason: str, now: float) -> None:
+        self.ended, self._reason = True, reason
+        if self.is_proving:
+            self._refuse_lease(UNREACHABLE, now)
+        self._store_chats()
+
+    def _advance_end(self) -> None:
+        """Finish what is under way, then settle what may be settled, then release the lease, then leave."""
+        if self._leaving or self._lease.state is LeaseState.CLAIMING or self._sends.pending:
+            return
+        if self._receipts.due < NEVER:
+            self.effects += self._receipts.begin(self._receipts.due, shared=self._window.shared)
+        if self._receipts.pending:
+            return
+        if len(self._settlements):
+            self.effects.append(do.Settle(self._settlements.take()))
+            return
+        self._leaving = True
+        self._release_lease()
+
+    def _release_lease(self) -> None:
+        self._releases += 1
+        self.effects.append(do.ReleaseLease())
+
+    def _released(self, _release: do.ReleaseLease, _result: Any, _now: float) -> None:
+        self._releases -= 1
+        if self._releases or self.left:
+            return
+        self.left = True
+        self.effects.append(do.LeaveHub())
+        if self._lease.epoch:
+            self.effects.append(do.RecordEvent("disconnect", self._reason))
+
+    def _fail(self, error: BaseException, now: float) -> None:
+        """Our own code failed, or a key of this person is broken. After the second they may come back: somebody may
+        have mended it."""
+        if isinstance(error, CommandFailed):
+            self._close(UNAVAILABLE, now)
+        else:
+            logger.error("a connection failed", exc_info=error)
+            self._close(INTERNAL, now)
+
+    def _send_error(self, error: ApiError, component: str, names: FrameNames) -> None:
+        self.effects.append(do.SendFrames(self._dialect.error(error, component, names)))
+
+    def _penalize(self) -> None:
+        """A connection that is closed for what its client sent counts once."""
+        if not self._is_penalized:
+            self._is_penalized = True
+            self.effects.append(do.Penalize("violation"))
+
+    _replies: Final[dict[type[Effect], Callable[[Any, Any, Any, float], None]]] = {
+        do.StoreChats: _stored,
+        do.FetchEntries: _fetched,
+        do.NoteDelivered: _noted,
+        do.SendReceipt: _receipt_sent,
+        do.FindUnread: _unread_found,
+        do.MarkRead: _read_marked,
+        do.Settle: _settled,
+        do.LoadUser: _loaded,
+        do.ClaimLease: _claimed,
+        do.RenewLease: _renewed,
+        do.ReleaseLease: _released,
+        do.Ping: _pinged,
+        do.CountFailure: _failure_counted,
+    }
+
+
+def _error_of(result: Exception) -> ApiError | None:
+    """What the client is told of an acknowledgement that could not be passed on; None: our own code failed.
+
+    A script that fails concerns one person, one of whose keys is broken, say: it is no reason to end the connections of
+    everybody who writes to them.
+    """
+    if isinstance(result, CommandFailed):
+        return ApiError("internal")
+    return result if isinstance(result, ApiError) else None

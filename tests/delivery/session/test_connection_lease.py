@@ -1,0 +1,108 @@
+"""The lease of a connection on a real Redis: kept, lost, taken, claimed again."""
+
+import asyncio
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from delivery.presence import Holder
+from protocol.dialects import V1, Seed
+from tests.support.messaging import ASHA, RAVI, HandConnection, Who, until
+
+LEASES, DEAD_LETTERS = f"leases:{{{RAVI}}}", f"parked:{{{RAVI}}}"
+DIALECTS = pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+
+
+async def test_a_sign_of_life_carries_the_lease_on_and_silence_does_not(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    before = await redis.hget(LEASES, "primary")  # type: ignore[misc]
+
+    async def changed() -> bool:
+        return bool(await redis.hget(LEASES, "primary") != before)  # type: ignore[misc]
+
+    await asyncio.sleep(0.01)
+    one.connection.tick(time.monotonic() + 100)
+    await asyncio.sleep(0.1)
+    assert not await changed()
+    one.renew()
+    await until(changed)
+
+
+async def test_a_notification_that_was_lost_is_made_up_for_by_the_next_renewal(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    await one.server.mail.store(RAVI, ASHA, [("m-1", "hello")])
+    await asyncio.sleep(0.1)
+    assert one.chats() == []
+    one.renew()
+    await until(one.chats)
+
+
+async def test_a_newer_connection_is_found_at_the_next_renewal(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    newer = Holder(RAVI, "primary", "s2", "c2")
+    await one.server.presence.claim(newer, Who.account_id, mode="proven")
+    one.renew()
+    await one.over()
+    assert one.socket.codes() == [4508]
+    assert (await one.server.presence.renew(newer, 0))[0] == "ok"
+
+
+async def test_a_newer_connection_on_this_server_closes_the_older_one_at_once(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    two = HandConnection(one.server)
+    two.connection.start()
+    await until(lambda: two.socket.pings)
+    two.connection.handle_sign_of_life()
+    await one.over()
+    assert one.socket.codes() == [4508]
+    assert await one.server.presence.last_seen(RAVI, ASHA) == "online"
+
+
+async def test_a_lease_that_ended_is_claimed_again_without_a_word(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    await redis.delete(LEASES)
+    one.renew()
+    await until(lambda: redis.exists(LEASES))
+    await one.hear("m-1")
+    assert [frame["type"] for frame in one.socket.frames] == ["hello", "synced", "chat"]
+
+
+async def test_a_fetch_that_finds_the_lease_lost_claims_it_again(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    await redis.delete(LEASES)
+    await one.server.mail.store(RAVI, ASHA, [("m-1", "hello")])
+    one.connection.notify("")
+    await until(lambda: one.chats() == ["m-1"])
+
+
+@DIALECTS
+@pytest.mark.parametrize("found_by", ["a renewal", "a notification"])
+async def test_a_client_is_told_that_storage_lost_everything_and_what_comes_then_arrives(
+    redis: "Redis", dialect: V1 | Seed, found_by: str
+) -> None:
+    one = await HandConnection(redis, dialect).begin()
+    before = await redis.hget(f"person:{{{RAVI}}}", "epoch")  # type: ignore[misc]
+    await redis.flushall()
+    if found_by == "a renewal":
+        one.renew()
+    else:
+        one.connection.notify("")
+    kind, words = ("resync", "reason") if dialect.joins_frames else ("system", "message")
+    await until(lambda: [frame for frame in one.socket.of(kind) if frame.get("epoch")])
+    told = one.socket.of(kind)[-1]
+    after = await redis.hget(f"person:{{{RAVI}}}", "epoch")  # type: ignore[misc]
+    assert (told["epoch"], told[words]) == (after.decode(), "storage lost something: send unanswered chats again")
+    assert told.get("code") == (None if dialect.joins_frames else "resync")
+    assert before != after
+    await one.hear("m-1")
+    assert one.socket.closes == []
+
+
+async def test_a_number_that_changed_hands_ends_the_connection(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    one.server.rows[RAVI].account_id = "another account"
+    await redis.flushall()
+    one.renew()
+    await one.over()
+    assert one.socket.codes() == [4509]
