@@ -2,5 +2,5 @@
 
 import pytest
 
-ROOMS = ("rough_machine", "lease_machine", "post_machine", "mailbox_machine", "presence_machine")
-pytest.register_assert_rewrite(*(f"tests.delivery.models.{room}" for room in ROOMS))
+MACHINES = ("base_machine", "lease_machine", "chat_machine", "mailbox_machine", "presence_machine")
+pytest.register_assert_rewrite(*(f"tests.delivery.models.{name}" for name in MACHINES))

@@ -1,22 +1,22 @@
 """UserRecords send, collect, acknowledge, block and leave in any order, while replies are lost and clocks jump."""
 
-from tests.delivery.models.deeds import FAULTS, HOUR_MS, PICK, deed
-from tests.delivery.models.post_machine import TO, PostMachine
-from tests.delivery.models.rough_link import NONE, Fault
-from tests.delivery.models.shelf import counted
-from tests.delivery.models.slot import Slot
-from tests.delivery.models.truth import Id, Truth, named
+from tests.delivery.models.chat_machine import TO, ChatMachine
+from tests.delivery.models.faulty_client import NONE, Fault
+from tests.delivery.models.mailbox_model import MailboxModel, count
+from tests.delivery.models.redis_state import RedisState
+from tests.delivery.models.steps import FAULTS, HOUR_MS, PICK, step
+from tests.delivery.models.stream_ids import Id, format_id
 from tests.support.messaging import ASHA, EVE, RAVI
 
 WHEN = ["gone", "gone", "at any time", "logged out"]
 
 
-class MailboxMachine(PostMachine):
+class MailboxMachine(ChatMachine):
     """Mailboxes, with all that is around them."""
 
     # ---- blocks
 
-    @deed(2, blocker=TO, other=[ASHA, EVE], told=[True, True, False], fault=FAULTS)
+    @step(2, blocker=TO, other=[ASHA, EVE], told=[True, True, False], fault=FAULTS)
     def blocks_or_unblocks(self, blocker: str, other: str, told: bool, fault: Fault) -> None:
         """``told``: the server lives to tell Redis after PostgreSQL."""
         row = self.rows[blocker]
@@ -28,10 +28,10 @@ class MailboxMachine(PostMachine):
             self.replace_blocks(blocker, row.blocks_version, row.blocked, fault)
             self.standing[blocker] = {*row.blocked}
 
-    @deed(2, lambda self: self.rows[RAVI].blocks_version, back=range(0, 3), fault=FAULTS)
+    @step(2, lambda self: self.rows[RAVI].blocks_version, back=range(0, 3), fault=FAULTS)
     def old_blocks_come_late(self, back: int, fault: Fault) -> None:
         version = self.rows[RAVI].blocks_version - back
-        if version <= self.slots[RAVI].version or not back:
+        if version <= self.models[RAVI].blocks_version or not back:
             blocked = self.rows[RAVI].blocked if not back else [EVE]
             self.replace_blocks(RAVI, version, blocked, fault)
 
@@ -39,30 +39,30 @@ class MailboxMachine(PostMachine):
         account = self.rows[mobile].account_id
 
         async def told() -> str:
-            await self.office.people.replace_blocks(mobile, account, version, blocked)
+            await self.product.people.replace_blocks(mobile, account, version, blocked)
             return "told"
 
         self.perform("", told, lambda _: None, fault)
 
-    # ---- devices and chores
+    # ---- devices and background jobs
 
-    @deed(4, mobile=TO, number=PICK, when=WHEN, ago=[None, None, -1, 0], late=[True, False], fault=FAULTS)
+    @step(4, mobile=TO, number=PICK, when=WHEN, ago=[None, None, -1, 0], late=[True, False], fault=FAULTS)
     def forget(self, mobile: str, number: int, when: str, ago: int | None, late: bool, fault: Fault) -> None:
         """``logged out`` is known to PostgreSQL alone at first: the device goes when its room is needed.
         ``late``: what its connections had in flight is acked all the same."""
-        slot, row = self.slots[mobile], self.rows[mobile]
-        devices = sorted(slot.devices, key=slot.book.live) or ["never seen"]
+        model, row = self.models[mobile], self.rows[mobile]
+        devices = sorted(model.devices, key=model.leases.is_live) or ["never seen"]
         device = devices[number % 4 % len(devices)]
         if when == "logged out":
             row.devices = [each for each in row.devices if each != device]
             return
-        if when == "gone" and device in slot.book.leases:
-            self.let_go(slot.book.leases[device].holder, 0, fault)
-        limit = [] if ago is None else [slot.devices.get(device, 0) + ago]
+        if when == "gone" and device in model.leases.by_device:
+            self.let_go(model.leases.by_device[device].holder, 0, fault)
+        limit = [] if ago is None else [model.devices.get(device, 0) + ago]
         verdict, modelled = self.perform(
             "forget_device",
-            lambda: self.office.presence.devices.forget(mobile, device, *limit),
-            lambda _: slot.forget(device, *limit),
+            lambda: self.product.presence.devices.forget(mobile, device, *limit),
+            lambda _: model.forget_device(device, *limit),
             fault,
         )
         assert verdict == modelled
@@ -70,11 +70,11 @@ class MailboxMachine(PostMachine):
         for holder in zombies if late and verdict == "forgotten" else ():
             self.acknowledge(holder, list(self.flying[holder].values()), fault, NONE, then="settle")
 
-    @deed(2, mobile=TO, gone=["", "s1"], fault=FAULTS)
+    @step(2, mobile=TO, gone=["", "s1"], fault=FAULTS)
     def sweeps(self, mobile: str, gone: str, fault: Fault) -> None:
         self.sweep(mobile, gone, fault)
 
-    @deed(
+    @step(
         2,
         mobile=TO,
         too_long=[0, 10**12],
@@ -86,52 +86,54 @@ class MailboxMachine(PostMachine):
         """The job looks for what is stuck; somebody asks who is online; our own code fails on an entry."""
         servers, modelled = self.perform(
             "find_stuck",
-            lambda: self.office.stuck(mobile, too_long),
-            lambda _: self.slots[mobile].stuck(too_long),
+            lambda: self.product.stuck(mobile, too_long),
+            lambda _: self.models[mobile].find_stuck(too_long),
             fault,
         )
         assert servers == modelled
         self.ask(mobile, asker, fault)
-        slot = self.slots[mobile]
-        if slot.entries:
-            at = list(slot.entries)[number % len(slot.entries)]
-            count, _ = self.perform("", lambda: self.office.mailbox.count_failure(mobile, named(at)), lambda _: None)
-            slot.parked[at] = slot.parked.get(at, 0) + 1
-            assert count == slot.parked[at]
+        model = self.models[mobile]
+        if model.entries:
+            at = list(model.entries)[number % len(model.entries)]
+            count, _ = self.perform(
+                "", lambda: self.product.mailbox.count_failure(mobile, format_id(at)), lambda _: None
+            )
+            model.dead_letters[at] = model.dead_letters.get(at, 0) + 1
+            assert count == model.dead_letters[at]
 
-    @deed(2, mobile=TO, number=PICK, extra=range(0, 2), at=range(1, 6), fault=FAULTS)
-    def caps(self, mobile: str, number: int, extra: int, at: int, fault: Fault) -> None:
+    @step(2, mobile=TO, number=PICK, extra=range(0, 2), at=range(1, 6), fault=FAULTS)
+    def expires(self, mobile: str, number: int, extra: int, at: int, fault: Fault) -> None:
         """What is older than the ``number``-th waiting leaves; its senders are told."""
-        slot = self.slots[mobile]
-        waiting = slot.due(2**52)
+        model = self.models[mobile]
+        waiting = model.due(2**52)
         limit = waiting[number % len(waiting)][0][0] + extra if waiting else 1_000
-        days, self.before_ms = self.office.before(limit)
-        due = slot.due(self.before_ms)
-        known = {said: slot.records[said].state for _, said in due if said is not None}
+        days, self.before_ms = self.product.before(limit)
+        due = model.due(self.before_ms)
+        known = {said: model.records[said].state for _, said in due if said is not None}
         before = set(self.expired)
-        self.perform("", lambda: self.office.cap(mobile, days), lambda _: None, fault._replace(at=at))
+        self.perform("", lambda: self.product.expire(mobile, days), lambda _: None, fault._replace(at=at))
         for place, said in due:
             if said is None:
                 continue
             news = (said[0], mobile, said[1])
             assert news not in self.expired - before or known[said] not in "adr", "I4: delivered, and then expired"
-            if place in slot.entries:
-                assert slot.in_flight(place), "it waits too long"
+            if place in model.entries:
+                assert model.is_in_flight(place), "it waits too long"
             elif known[said] == "a":
                 assert news in self.delivered, "its sender was never told"
                 self.acked.add((mobile, place))
             else:
                 assert news in self.expired or known[said] in "dr", "its sender knows nothing"
 
-    @deed(1, lambda self: self.steps >= 25)
+    @step(1, lambda self: self.done >= 25)
     def days_pass(self) -> None:
         """What has left may be forgotten; what waits may not."""
         self.clocks.advance(30 * HOUR_MS)
-        for slot in self.slots.values():
-            for record in slot.records.values():
+        for model in self.models.values():
+            for record in model.records.values():
                 record.old = not record.waits
 
-    @deed(2, lambda self: self.steps >= 25, mobile=TO)
+    @step(2, lambda self: self.done >= 25, mobile=TO)
     def the_number_gets_another_owner(self, mobile: str) -> None:
         row = self.rows[mobile]
         row.account_id += "'"
@@ -142,36 +144,36 @@ class MailboxMachine(PostMachine):
 
     # ---- what must hold after every step
 
-    def compare(self, slot: Slot, truth: Truth) -> None:
-        super().compare(slot, truth)
-        self.check_by_itself(slot, truth)
-        assert truth.mailbox == (list(slot.entries) if slot.exists else None)
-        assert truth.groups == slot.groups
-        assert truth.phantoms == list(slot.phantoms)
-        assert truth.tally == slot.tally()
-        assert truth.parked == slot.parked
+    def compare(self, model: MailboxModel, state: RedisState) -> None:
+        super().compare(model, state)
+        self.check_by_itself(model, state)
+        assert state.mailbox == (list(model.entries) if model.exists else None)
+        assert state.groups == model.groups
+        assert state.shadows == list(model.shadows)
+        assert state.tally == model.tally()
+        assert state.dead_letters == model.dead_letters
 
-    def check_by_itself(self, slot: Slot, truth: Truth) -> None:
+    def check_by_itself(self, model: MailboxModel, state: RedisState) -> None:
         """What the contract says of Redis, whatever the model does."""
-        there = set(truth.mailbox or ())
-        assert truth.tally == counted("", truth.texts) | counted("p", truth.believed), "I7: counts are not the truth"
-        for name, group in truth.groups.items():
+        there = set(state.mailbox or ())
+        assert state.tally == count("", state.texts) | count("p", state.believed), "I7: counts are not the state"
+        for name, group in state.groups.items():
             assert group.pending.keys() <= there, f"{name}: nil entries"
             assert all(at <= group.read for at in group.pending)
         passed = [
-            at for at in there if all(at <= group.read and at not in group.pending for group in truth.groups.values())
+            at for at in there if all(at <= group.read and at not in group.pending for group in state.groups.values())
         ]
         assert not passed, "every device has passed it and it is still there"
-        if truth.mailbox is not None:
-            assert truth.groups.keys() == (truth.devices or {"primary"})
-        if "seen" in truth.lasting:
-            assert truth.texts or truth.believed, "records that never end, of nothing that waits"
-        must = sum(not record.old for record in slot.records.values())
-        assert len(truth.remembered) >= must, "I2: a retry would not be recognised"
-        self.check_nothing_is_lost(slot.mobile, there | {*truth.places})
+        if state.mailbox is not None:
+            assert state.groups.keys() == (state.devices or {"primary"})
+        if "seen" in state.lasting:
+            assert state.texts or state.believed, "records that never end, of nothing that waits"
+        must = sum(not record.old for record in model.records.values())
+        assert len(state.remembered) >= must, "I2: a retry would not be recognised"
+        self.check_nothing_is_lost(model.mobile, there | {*state.places})
 
     def check_nothing_is_lost(self, mobile: str, there: set[Id]) -> None:
         """I1: what got an answer waits, or a device acked it, or its sender was told that it expired."""
         for (to, at), (sender, name) in self.stored.items():
             if to == mobile and at not in there and (to, at) not in self.acked:
-                assert (sender, to, name) in self.expired, f"lost: {sender} {name} {named(at)}"
+                assert (sender, to, name) in self.expired, f"lost: {sender} {name} {format_id(at)}"

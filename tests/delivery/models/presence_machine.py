@@ -3,60 +3,61 @@
 from hypothesis.stateful import invariant
 
 from tests.delivery.models.clocks import Clocks
-from tests.delivery.models.deeds import FAULTS, deed
+from tests.delivery.models.faulty_client import NONE, Fault
 from tests.delivery.models.lease_machine import LeaseMachine
-from tests.delivery.models.rough_link import NONE, Fault
-from tests.delivery.models.slot import Slot
-from tests.delivery.models.truth import Truth
+from tests.delivery.models.mailbox_model import MailboxModel
+from tests.delivery.models.redis_state import RedisState
+from tests.delivery.models.steps import FAULTS, step
 from tests.support.messaging import ASHA, EVE, RAVI
 from tools.chaos.breakages import Breakage
 
 
 class PresenceMachine(LeaseMachine):
-    """I6: nobody is shown online for longer than a lease after his last sign of life."""
+    """I6: nobody is shown online for longer than a lease after their last sign of life."""
 
     def __init__(self, url: str, clocks: Clocks, breakage: Breakage | None = None) -> None:
         super().__init__(url, clocks, breakage)
         self.ghosts = False
         """Redis' clock went back, and nobody has swept since: leases are too long."""
 
-    @deed(2, device=["primary", "tablet"], server=["s1", "s2"], fault=FAULTS)
+    @step(2, device=["primary", "tablet"], server=["s1", "s2"], fault=FAULTS)
     def connects(self, device: str, server: str, fault: Fault) -> None:
         self.connect(RAVI, device, server, fault)
 
-    @deed(2, gone=["", "", "s1", "s2"], fault=FAULTS)
+    @step(2, gone=["", "", "s1", "s2"], fault=FAULTS)
     def sweeps(self, gone: str, fault: Fault) -> None:
         self.sweep(RAVI, gone, fault)
         self.ghosts = False
-        assert all(lease.till - self.clocks.redis_ms <= 60_000 for lease in self.slots[RAVI].book.leases.values())
+        leases = self.models[RAVI].leases.by_device.values()
+        assert all(lease.ends_at - self.clocks.redis_ms <= 60_000 for lease in leases)
 
     def jumped(self, hours: int) -> None:
         self.ghosts = self.ghosts or hours < 0
 
-    @deed(2, told=[True, False])
+    @step(2, told=[True, False])
     def blocks_eve(self, told: bool) -> None:
         row = self.rows[RAVI]
         row.blocked, row.blocks_version = ([] if row.blocked else [EVE]), row.blocks_version + 1
         if told:
 
             async def replace() -> str:
-                await self.office.people.replace_blocks(RAVI, row.account_id, row.blocks_version, row.blocked)
+                await self.product.people.replace_blocks(RAVI, row.account_id, row.blocks_version, row.blocked)
                 return "told"
 
             self.perform("", replace, lambda _: None)
 
-    @deed(2, asker=[ASHA, EVE], fault=FAULTS)
+    @step(2, asker=[ASHA, EVE], fault=FAULTS)
     def asks(self, asker: str, fault: Fault) -> None:
         self.ask(RAVI, asker, fault)
 
     @invariant()
     def nobody_is_a_ghost(self) -> None:
-        book = self.slots[RAVI].book
-        alive = [lease for lease in book.leases.values() if lease.over > self.clocks.passed]
+        leases = self.models[RAVI].leases
+        alive = [lease for lease in leases.by_device.values() if lease.over_at > self.clocks.passed]
         shown = self.ask(RAVI, ASHA, NONE)
         if shown == "online" and not self.ghosts:
             assert alive, "a ghost"
 
-    def compare(self, slot: Slot, truth: Truth) -> None:
-        super().compare(slot, truth)
-        assert truth.mailbox is None
+    def compare(self, model: MailboxModel, state: RedisState) -> None:
+        super().compare(model, state)
+        assert state.mailbox is None

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.delivery.models.base_machine import BaseMachine
 from tests.delivery.models.clocks import Clocks
-from tests.delivery.models.rough_machine import RoughMachine
 from tools.chaos.breakages import Breakage
 
 STEPS: Final = 50
@@ -22,7 +22,7 @@ COMMON: Final[dict[str, Any]] = {
     "database": None,
     "suppress_health_check": list(HealthCheck),
 }
-Make = Callable[[str, Clocks, Breakage | None], RoughMachine]
+Make = Callable[[str, Clocks, Breakage | None], BaseMachine]
 
 
 def run(make: Make, url: str, patch: pytest.MonkeyPatch, examples: int) -> None:
@@ -33,7 +33,7 @@ def run(make: Make, url: str, patch: pytest.MonkeyPatch, examples: int) -> None:
     clocks = Clocks()
     patch.setattr(time, "time", clocks.time)
 
-    def factory() -> RoughMachine:
+    def factory() -> BaseMachine:
         return make(url, clocks, None)
 
     if not LONG:

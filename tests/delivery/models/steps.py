@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.delivery.models.rough_link import NONE, Fault
+from tests.delivery.models.faulty_client import NONE, Fault
 
 T = TypeVar("T")
 HOUR_MS = 3_600_000
@@ -19,7 +19,7 @@ EVENTS = [1_000, 20_000, 61_000, (1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, 
 AGES = [0, 0, 5_000, 59_999, 70_000]
 
 
-class Deed(NamedTuple):
+class Step(NamedTuple):
     """Something that may happen: how often in proportion, what with, and whether it can just now."""
 
     weight: int
@@ -27,12 +27,12 @@ class Deed(NamedTuple):
     possible: Callable[[Any], bool]
 
 
-def deed(weight: int = 2, possible: Callable[[Any], bool] = bool, /, **arguments: Sequence[Any]) -> Callable[[T], T]:
+def step(weight: int = 2, possible: Callable[[Any], bool] = bool, /, **arguments: Sequence[Any]) -> Callable[[T], T]:
     """Like hypothesis' ``rule``, but all are drawn alike. Hypothesis leaves out half of the rules in an average example
     and likes to repeat what it drew: few examples would get as far as an ack of one of two devices."""
 
     def mark(method: T) -> T:
-        method.deed = Deed(weight, arguments, possible)  # type: ignore[attr-defined]
+        method.step = Step(weight, arguments, possible)  # type: ignore[attr-defined]
         return method
 
     return mark

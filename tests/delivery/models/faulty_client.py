@@ -57,7 +57,7 @@ def dressed(script: Script, breakage: Breakage | None) -> Script:
     return replace(script, text=text, sha=sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class RoughLink(RedisClient):
+class FaultyClient(RedisClient):
     """``log`` tells what ran since it was emptied last."""
 
     def __init__(self, settings: Settings, clocks: Clocks, breakage: Breakage | None = None) -> None:
@@ -89,7 +89,7 @@ class RoughLink(RedisClient):
         return reply
 
     def request(self, script: Script, keys: Sequence[str], args: Sequence[Arg], on_reply: OnReply) -> None:
-        """The same for whoever is told instead of waiting."""
+        """The same with a callback."""
 
         async def tell() -> None:
             try:

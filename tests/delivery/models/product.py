@@ -1,6 +1,6 @@
-"""The product as the models use it: two servers' classes on a rough link, PostgreSQL a dict.
+"""The product as the models use it: two servers' classes on a faulty client, PostgreSQL a dict.
 
-Whatever takes other arguments in the product takes them here; the machines do not know.
+What takes other arguments in the product takes them here; the machines do not know.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from protocol.entries import Entry
 from protocol.errors import ApiError
 from settings import Settings
 from tests.delivery.models.clocks import KEY, Clocks
-from tests.delivery.models.rough_link import NONE, Fault, Ran, RoughLink
-from tests.delivery.models.truth import Truth, look
+from tests.delivery.models.faulty_client import NONE, Fault, FaultyClient, Ran
+from tests.delivery.models.redis_state import RedisState, look
 from tests.support.messaging import AwaitedMailbox, Row, make_settings, to_settle
 from tools.chaos.breakages import Breakage
 
@@ -31,7 +31,7 @@ DAY = 86_400
 
 
 @cache
-def cap() -> Callable[[Any, str], Awaitable[int]]:
+def expire_mailbox() -> Callable[[Any, str], Awaitable[int]]:
     """``workers.expire_mailboxes.expire_mailbox``; that package reads the environment when it is imported."""
     needed = {"REDIS_URL": "unix://unused", "DATABASE_URL": "postgres://nobody@127.0.0.1/none"}
     before = dict(os.environ)
@@ -55,7 +55,7 @@ class JobServices:
     devices: Any
 
 
-class Office:
+class Product:
     """Runs the product's coroutines to their end, one after the other."""
 
     def __init__(self, url: str, rows: dict[str, Row], clocks: Clocks, breakage: Breakage | None, **knobs: Any) -> None:
@@ -66,7 +66,7 @@ class Office:
         self._runner.run(self._open(breakage))
 
     async def _open(self, breakage: Breakage | None) -> None:
-        self.link, self._plain = RoughLink(self.settings, self.clocks, breakage), RedisClient(self.settings)
+        self.link, self._plain = FaultyClient(self.settings, self.clocks, breakage), RedisClient(self.settings)
         self.people = UserRecords(self.link, self._find)
         self.mailbox = Mailbox(self.link, self.people, self.settings)
         self.mail = AwaitedMailbox(self.mailbox, self.people)
@@ -107,12 +107,12 @@ class Office:
         self.link.told = -1
         self._runner.run(said())
 
-    def look(self, mobiles: Sequence[str]) -> tuple[dict[str, Truth], set[str]]:
+    def look(self, mobiles: Sequence[str]) -> tuple[dict[str, RedisState], set[str]]:
         """What Redis really holds."""
         found, strange = self._runner.run(look(self._plain, mobiles))
         return found, strange - {KEY}
 
-    # ---- the product's own words
+    # ---- what the product does
 
     async def claim(self, holder: Holder, age: int, mode: ClaimMode) -> tuple[str, tuple[str, str] | None, str, str]:
         """Verdict, connection before, newest streamId, epoch."""
@@ -150,7 +150,7 @@ class Office:
         return sorted(device.decode() for device, *_ in ended)
 
     async def stuck(self, mobile: str, too_long_ms: int) -> list[str]:
-        """The servers to ring."""
+        """The servers to notify."""
         keys = self.people.keys(mobile)
         return sorted(
             server.decode() for server in await self.link.call(FIND_STUCK, keys.of(FIND_STUCK), [too_long_ms])
@@ -161,8 +161,9 @@ class Office:
         days = (self.clocks.server_ms - limit_ms) / 1000 / DAY
         return days, int((self.clocks.time() - days * DAY) * 1000)
 
-    async def cap(self, mobile: str, days: float) -> str:
+    async def expire(self, mobile: str, days: float) -> str:
         """The job for one person."""
         settings = self.settings.model_copy(update={"mailbox_days": days, "device_days": 100_000})
-        await cap()(JobServices(settings, self.link, self.people, self.mailbox, self.presence.devices), mobile)
-        return "capped"
+        services = JobServices(settings, self.link, self.people, self.mailbox, self.presence.devices)
+        await expire_mailbox()(services, mobile)
+        return "expired"
