@@ -67,9 +67,7 @@ def test_lines_outside_of_tables_fit_a_screen(page: Path) -> None:
     assert [each for each in lines if len(each) > CHARACTERS_A_LINE and not each.startswith("|")] == []
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.name not in ("message-flow.md", "RELIABILITY.md")], ids=name
-)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_nobody_is_a_he(page: Path) -> None:
     assert PERSONAL.findall(prose(page.read_text(encoding="utf-8"))) == []
 
@@ -86,17 +84,23 @@ def test_a_lost_path_is_found() -> None:
     assert lost_paths("see `tests/nowhere.py` and `docs/nothing/`") == ["tests/nowhere.py", "docs/nothing/"]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        page
-        for page in PAGES
-        if page.name not in ("CHANGELOG.md", "message-flow.md", "0005-let-imports-go-down-only.md")
-    ],
-    ids=name,
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     assert lost_paths(page.read_text(encoding="utf-8")) == []
+
+
+def test_the_message_flow_names_code_that_exists() -> None:
+    page = (ROOT / "docs" / "message-flow.md").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "delivery").rglob("*.py")]
+    scripts = {path.name for path in (ROOT / "delivery" / "lua").glob("*.lua")}
+    named = set(CODE.findall(page))
+    classes = sorted(each for each in named if re.fullmatch(r"[A-Z]\w+(\.\w+)?", each))
+    assert len(classes) >= 10
+    for each in classes:
+        cls, _, method = each.partition(".")
+        homes = [source for source in sources if re.search(rf"^class {cls}\b", source, re.MULTILINE)]
+        assert [source for source in homes if not method or f"    def {method}(" in source], each
+    assert {each for each in named if each.endswith(".lua")} <= scripts
 
 
 def test_the_log_messages_that_operators_look_for_are_in_the_code() -> None:
