@@ -79,17 +79,21 @@ class Hub:
         """An entry is being stored for this user: a fetch that leaves behind it finds it, which saves one trip. Nothing
         depends on it; a notification follows."""
         if mobile in self._connections:
-            self._put(mobile, PREFETCH)
+            if not self._queue:
+                asyncio.get_running_loop().call_soon(self.deliver)
+            self._queue.append((mobile, PREFETCH))
 
     def notify(self, mobile: str, stream_id: str) -> None:
         """This entry waits for this user; ``LOOK_AGAIN``: look whatever was read."""
         if mobile in self._connections:
-            self._put(mobile, stream_id)
+            if not self._queue:
+                asyncio.get_running_loop().call_soon(self.deliver)
+            self._queue.append((mobile, stream_id))
 
     def notify_all(self) -> None:
         """Notifications may have been lost: every connection looks again."""
         for mobile in self._connections:
-            self._put(mobile, LOOK_AGAIN)
+            self.notify(mobile, LOOK_AGAIN)
 
     def deliver(self) -> None:
         """Pass on what was queued. A connection's code never runs on the stack of another one: it is called from the
@@ -105,11 +109,6 @@ class Hub:
                             connection.notify(stream_id)
                     except Exception:
                         logger.exception("a connection could not be notified")  # the others are, all the same
-
-    def _put(self, mobile: str, stream_id: str | None) -> None:
-        if not self._queue:
-            asyncio.get_running_loop().call_soon(self.deliver)
-        self._queue.append((mobile, stream_id))
 
     # ---- their end
 

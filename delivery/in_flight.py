@@ -1,12 +1,19 @@
-"""Entries in flight to one client: sent and not acknowledged yet. At most a window of them."""
+"""Entries in flight to one client: sent and not acknowledged yet, at most a window of them; and those to be settled."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from protocol.entries import Chat, Entry
 
 MOST_EARLY_ACKS: Final = 4_096
 """As many as a few windows."""
+SETTLE_SECONDS: Final = 0.05
+"""Settling waits so long for a fetch to go along with. A crash meanwhile shows an acknowledged chat again, under the
+same streamId."""
+RETRY_SECONDS: Final = 0.5
+MOST_SETTLED: Final = 500
+"""Entries in one script: everybody else waits for Redis meanwhile."""
+NEVER: Final = float("inf")
 
 
 class Acknowledged(NamedTuple):
@@ -42,13 +49,17 @@ class _Sent:
 class InFlightWindow:
     """Times are monotonic seconds."""
 
-    __slots__ = ("_sent", "_settling", "early_acks", "shared", "size")
+    __slots__ = ("_settling", "_to_settle", "early_acks", "sent", "settle_due", "shared", "size")
 
     def __init__(self, size: int) -> None:
         """:param size: how many entries may be in flight"""
         self.size = size
-        self._sent: dict[str, _Sent] = {}
+        self.sent: dict[str, _Sent] = {}
+        """The entries in flight, by streamId."""
         self._settling: dict[str, None] = {}  # smaller than an empty set
+        self._to_settle: list[ToSettle] = []
+        self.settle_due = NEVER
+        """When what may leave the mailbox is settled, if no fetch takes it along before."""
         self.early_acks: dict[str | tuple[str, str], None] | None = {}
         """Acknowledgements that came before the entries they name, by streamId or by sender and messageId; None: no
         more are kept."""
@@ -56,31 +67,31 @@ class InFlightWindow:
         """Whether the user has other devices, which have copies of these entries."""
 
     def __len__(self) -> int:
-        return len(self._sent)
+        return len(self.sent)
 
     def __contains__(self, stream_id: str) -> bool:
         """Whether the entry is in flight, or acknowledged and not settled yet: then it is not sent as a pending one."""
-        return stream_id in self._sent or stream_id in self._settling
+        return stream_id in self.sent or stream_id in self._settling
 
     @property
     def room(self) -> int:
         """How many more entries may be sent."""
-        return max(0, self.size - len(self._sent))
+        return max(0, self.size - len(self.sent))
 
     def is_unacknowledged(self, stream_id: str) -> bool:
         """Whether the entry is in flight, and the client did not acknowledge it."""
-        sent = self._sent.get(stream_id)
+        sent = self.sent.get(stream_id)
         return sent is not None and not sent.acknowledged
 
     def add(self, entry: Entry, now: float) -> None:
         """The entry was sent, perhaps not for the first time."""
-        before = self._sent.pop(entry.stream_id, None)
+        before = self.sent.pop(entry.stream_id, None)
         times = 1 if before is None else before.times + 1
         if isinstance(entry, Chat):
             sent = _Sent(entry.sender, entry.message_id, entry.size, now, times)
         else:
             sent = _Sent("", "", 0, now, times)
-        self._sent[entry.stream_id] = sent
+        self.sent[entry.stream_id] = sent
 
     def acknowledge(self, ids: Iterable[str]) -> tuple[list[Acknowledged], list[str]]:
         """The client has these entries.
@@ -90,7 +101,7 @@ class InFlightWindow:
         chats: list[Acknowledged] = []
         receipts: list[str] = []
         for stream_id in ids:
-            sent = self._sent.get(stream_id)
+            sent = self.sent.get(stream_id)
             if sent is None or sent.acknowledged:
                 continue
             sent.acknowledged = True
@@ -104,35 +115,55 @@ class InFlightWindow:
         """The streamIds of those of this sender's chats that are in flight."""
         wanted = {message_id: None for message_id in message_ids}
         return [
-            stream_id for stream_id, sent in self._sent.items() if sent.sender == sender and sent.message_id in wanted
+            stream_id for stream_id, sent in self.sent.items() if sent.sender == sender and sent.message_id in wanted
         ]
 
     def reopen(self, ids: Iterable[str]) -> None:
         """The senders of these chats could not be told: an acknowledgement counts again."""
         for stream_id in ids:
-            if (sent := self._sent.get(stream_id)) is not None:
+            if (sent := self.sent.get(stream_id)) is not None:
                 sent.acknowledged = False
 
-    def take_acknowledged(self, ids: Iterable[str]) -> list[ToSettle]:
-        """These entries take no room any more. They stay known until they are settled (:meth:`forget`)."""
-        taken = []
+    # ---- entries that may leave the mailbox
+
+    def settle_later(self, ids: Iterable[str], now: float) -> None:
+        """The senders of these chats know, or these are receipts. They take no room any more, and stay known until they
+        are settled (:meth:`forget`)."""
         for stream_id in ids:
-            if (sent := self._sent.pop(stream_id, None)) is not None:
+            if (sent := self.sent.pop(stream_id, None)) is not None:
                 self._settling[stream_id] = None
-                taken.append(ToSettle(stream_id, sent.sender, sent.size))
+                self._to_settle.append(ToSettle(stream_id, sent.sender, sent.size))
+        if self._to_settle:
+            self.settle_due = min(self.settle_due, now + SETTLE_SECONDS)
+
+    def take_to_settle(self) -> list[ToSettle]:
+        """Entries for one script. They are forgotten when they are settled, or put back."""
+        taken, self._to_settle = self._to_settle[:MOST_SETTLED], self._to_settle[MOST_SETTLED:]
+        if not self._to_settle:
+            self.settle_due = NEVER
         return taken
+
+    def put_back(self, taken: Sequence[ToSettle], now: float) -> None:
+        """They could not be settled, or that is not known."""
+        if taken:
+            self._to_settle = [*taken, *self._to_settle]
+            self.settle_due = now + RETRY_SECONDS
+
+    def drop_to_settle(self) -> None:
+        """The next connection of the device settles them."""
+        self._to_settle, self.settle_due = [], NEVER
 
     def forget(self, ids: Iterable[str]) -> None:
         """These entries are settled, or gone from the mailbox."""
         for stream_id in ids:
-            self._sent.pop(stream_id, None)
+            self.sent.pop(stream_id, None)
             self._settling.pop(stream_id, None)
 
     def overdue(self, sent_before: float, times: int) -> list[str]:
         """Entries sent before this moment, at most so many times, and not acknowledged."""
         return [
             stream_id
-            for stream_id, sent in self._sent.items()
+            for stream_id, sent in self.sent.items()
             if sent.sent_at <= sent_before and sent.times <= times and not sent.acknowledged
         ]
 

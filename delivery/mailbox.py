@@ -14,7 +14,7 @@ from zlib import crc32
 import structlog
 
 from delivery.in_flight import ToSettle
-from delivery.presence import Holder
+from delivery.presence import LeaseHolder
 from delivery.rate_limits import rate_limited
 from delivery.redis.client import Arg, RedisClient, resolve
 from delivery.redis.replication import ScriptRunner
@@ -185,7 +185,7 @@ class Mailbox:
 
     def fetch(
         self,
-        holder: Holder,
+        holder: LeaseHolder,
         mode: FetchMode,
         count: int,
         cursor: str,

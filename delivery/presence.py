@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from delivery.devices import Devices
 from delivery.redis.client import Arg, RedisClient
@@ -15,9 +15,22 @@ from protocol.errors import ApiError
 from settings import Settings
 
 
+class LeaseHolder(Protocol):
+    """One connection of one device of one user, on one server."""
+
+    @property
+    def mobile(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def server_id(self) -> str: ...
+    @property
+    def connection_id(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """One connection of one device of one person, on one server."""
+    """A :class:`LeaseHolder` that is nothing else."""
 
     mobile: str
     device: str
@@ -45,7 +58,7 @@ class Presence:
         self._patience_ms = int((settings.redis_connect_seconds + settings.redis_command_seconds) * 1000)
 
     async def claim(
-        self, holder: Holder, account_id: str, *, age: Callable[[], int] = just_now, mode: ClaimMode = "first"
+        self, holder: LeaseHolder, account_id: str, *, age: Callable[[], int] = just_now, mode: ClaimMode = "first"
     ) -> Claimed:
         """This connection is now the device's one.
 
@@ -77,7 +90,7 @@ class Presence:
                     await self._people.load(holder.mobile)
         raise ApiError("too_many_devices" if verdict == b"too_many_devices" else "session_revoked")
 
-    async def renew(self, holder: Holder, age_ms: int) -> tuple[LeaseVerdict, str]:
+    async def renew(self, holder: LeaseHolder, age_ms: int) -> tuple[LeaseVerdict, str]:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
         keys = self._people.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms]
@@ -99,7 +112,7 @@ class Presence:
                 return reply
         raise ApiError("unavailable")
 
-    async def release(self, holder: Holder, age_ms: int) -> LeaseVerdict:
+    async def release(self, holder: LeaseHolder, age_ms: int) -> LeaseVerdict:
         """The connection ended; its last sign of life was ``age_ms`` ago. A newer connection's lease stays."""
         keys = self._people.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, age_ms]

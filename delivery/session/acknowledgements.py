@@ -1,4 +1,4 @@
-"""What the client acknowledged: first the senders get receipts, and only then the entries are settled.
+"""What the client acknowledged: the senders get receipts, and only then the entries are settled.
 
 Receipts are stored in rounds, one round at a time. What is acknowledged or read meanwhile goes together in the next
 round: one receipt for each sender. Within a round delivered chats come before read ones.
@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from delivery.in_flight import Acknowledged, ToSettle
+from delivery.in_flight import NEVER, Acknowledged
 from delivery.session.effects import Effect, FindUnread, NoteDelivered, SendReceipt
 
 PAUSE_FACTOR: Final = 4
@@ -20,26 +20,20 @@ ENOUGH_CHATS: Final = 4
 """So many end the pause: a client that waits for ticks before it sends on would wait longer than is saved."""
 MOST_NAMES: Final = 400
 """messageIds in one script: everybody else waits for Redis meanwhile. Of the longest, they are 51 KiB of a receipt."""
-SETTLE_SECONDS: Final = 0.05
-"""Settling waits so long for a fetch to go along with. A crash meanwhile shows an acknowledged chat again, under the
-same streamId."""
-RETRY_SECONDS: Final = 0.5
-MOST_SETTLED: Final = 500
-"""Entries in one script."""
 CONFIRM_SECONDS: Final = 0.05
 """Pings that confirm receipts are at least so far apart: to settle a receipt later costs nothing, and each ping wakes
 the client."""
 MANY_RECEIPTS: Final = 64
 """So many end that wait: unsettled they take room in the window, which chats need."""
-NEVER: Final = float("inf")
 
 
-class Receipts:
-    """Rounds of receipts. Times are monotonic seconds."""
+class Acknowledgements:
+    """Rounds of receipts. And pings, for a client that does not acknowledge receipts (seed dialect): the pong of a ping
+    that was sent after receipts says that they have arrived. Times are monotonic seconds."""
 
     __slots__ = (
-        "_began", "_chats", "_left", "_paused_until", "_read_count", "_reads", "_round_reads", "_size", "due",
-        "pending",
+        "_began", "_chats", "_left", "_no_ping_before", "_paused_until", "_pinged", "_pinging", "_read_count",
+        "_reads", "_round_reads", "_size", "_unpinged", "due", "pending", "ping_due",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,6 +51,12 @@ class Receipts:
         """When the next round begins."""
         self.pending = 0
         """Acknowledgements whose senders do not know of them yet."""
+        self._unpinged: list[str] = []
+        self._pinging: list[str] | None = None
+        self._pinged: tuple[int, list[str]] | None = None
+        self._no_ping_before = 0.0
+        self.ping_due = NEVER
+        """When a ping is to be sent that confirms receipts."""
 
     def add_delivered(self, chats: Sequence[Acknowledged], now: float) -> None:
         """The client has these chats."""
@@ -134,61 +134,17 @@ class Receipts:
         if self._began is None:
             self.due = now if len(self._chats) >= ENOUGH_CHATS else max(now, self._paused_until)
 
+    # ---- receipts that a pong confirms; one such ping at a time
 
-class SettlementQueue:
-    """Entries that may leave the mailbox: they go along with the next fetch, or by themselves when :attr:`due`."""
-
-    __slots__ = ("_waiting", "due")
-
-    def __init__(self) -> None:
-        self._waiting: list[ToSettle] = []
-        self.due = NEVER
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def put(self, entries: Sequence[ToSettle], now: float) -> None:
-        """Their senders know, or they are receipts."""
-        if entries:
-            self._waiting += entries
-            self.due = min(self.due, now + SETTLE_SECONDS)
-
-    def take(self) -> list[ToSettle]:
-        """Entries for one script. The caller forgets them when they are settled, or calls :meth:`put_back`."""
-        taken, self._waiting = self._waiting[:MOST_SETTLED], self._waiting[MOST_SETTLED:]
-        if not self._waiting:
-            self.due = NEVER
-        return taken
-
-    def put_back(self, taken: list[ToSettle], now: float) -> None:
-        """They could not be settled, or that is not known."""
-        if taken:
-            self._waiting = taken + self._waiting
-            self.due = now + RETRY_SECONDS
-
-
-class Confirmations:
-    """Receipts to a client that does not acknowledge them (seed dialect): the pong for a ping that was sent after them
-    says that they have arrived. One such ping at a time."""
-
-    __slots__ = ("_not_before", "_pinged", "_pinging", "_unpinged", "due")
-
-    def __init__(self) -> None:
-        self._unpinged: list[str] = []
-        self._pinged: tuple[int, list[str]] | None = None
-        self._pinging: list[str] | None = None
-        self._not_before = 0.0
-        self.due = NEVER
-
-    def add(self, receipts: Sequence[str], now: float) -> None:
-        """These receipts were sent."""
+    def add_unconfirmed(self, receipts: Sequence[str], now: float) -> None:
+        """These receipts were sent to a client that does not acknowledge them."""
         self._unpinged += receipts
-        self._schedule(now)
+        self._schedule_ping(now)
 
     def begin_ping(self, now: float) -> None:
-        """A ping is being sent; to be called when :attr:`due`. :meth:`pinged` follows."""
+        """A ping is being sent; to be called when :attr:`ping_due`. :meth:`pinged` follows."""
         self._pinging, self._unpinged = self._unpinged, []
-        self._not_before, self.due = now + CONFIRM_SECONDS, NEVER
+        self._no_ping_before, self.ping_due = now + CONFIRM_SECONDS, NEVER
 
     def pinged(self, mark: int) -> None:
         """It was sent under this mark."""
@@ -200,13 +156,9 @@ class Confirmations:
         if self._pinged is None or mark < self._pinged[0]:
             return []
         receipts, self._pinged = self._pinged[1], None
-        self._schedule(now)
+        self._schedule_ping(now)
         return receipts
 
-    def stop(self) -> None:
-        """The connection ended."""
-        self.due = NEVER
-
-    def _schedule(self, now: float) -> None:
+    def _schedule_ping(self, now: float) -> None:
         if self._unpinged and self._pinged is None and self._pinging is None:
-            self.due = now if len(self._unpinged) >= MANY_RECEIPTS else max(now, self._not_before)
+            self.ping_due = now if len(self._unpinged) >= MANY_RECEIPTS else max(now, self._no_ping_before)

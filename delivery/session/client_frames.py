@@ -8,7 +8,7 @@ from protocol.bad_frames import NO_NAMES, BadFrame, FrameNames, ack_names, chat_
 from protocol.dialects import Dialect
 from protocol.entries import size_of
 from protocol.errors import ApiError
-from protocol.frames import AckIn, ChatIn, FrameIn, PingIn, decode, split
+from protocol.frames import AckIn, ChatIn, PingIn, split
 from protocol.identifiers import is_message_id
 from protocol.text import shows_nothing
 
@@ -31,8 +31,8 @@ class ClientFrames:
     """The frames of one connection. Times are monotonic seconds."""
 
     __slots__ = (
-        "_bad", "_canonical", "_dialect", "_harmless", "_is_heartbeat", "_max_bytes", "_mobile", "_most_bad",
-        "charge", "wasted",
+        "_canonical", "_dialect", "_harmless", "_is_heartbeat", "_max_bytes", "_mobile", "_most_bad",
+        "bad", "charge", "wasted",
     )  # fmt: skip
 
     def __init__(self, mobile: str, dialect: Dialect, canonical: Canonical, max_bytes: int, most_bad: int) -> None:
@@ -45,7 +45,8 @@ class ClientFrames:
         self._canonical = canonical
         self._max_bytes = max_bytes
         self._most_bad = most_bad
-        self._bad: list[float] = []
+        self.bad: list[float] = []
+        """When the latest bad frames came."""
         self._harmless = MOST_HARMLESS
         self._is_heartbeat = False
         self.charge = 0.0
@@ -55,7 +56,7 @@ class ClientFrames:
 
     def too_many_bad(self, now: float) -> bool:
         """Whether as many bad frames as are allowed came within a minute."""
-        return len(self._bad) >= self._most_bad and now - self._bad[0] < MINUTE
+        return len(self.bad) >= self._most_bad and now - self.bad[0] < MINUTE
 
     def split(self, data: str | bytes) -> list[bytes]:
         """One message as the frames it holds, not decoded yet.
@@ -68,7 +69,7 @@ class ClientFrames:
                 raise BadFrame("binary_frame")
             raw = data.removeprefix(BYTE_ORDER_MARK).encode()
             self._is_heartbeat = len(raw) <= HEARTBEAT_BYTES and raw.lstrip()[:1] not in (b"{", b"[")
-            if not self._dialect.joins_frames:
+            if not self._dialect.joins_frames or raw[:1] == b"{":
                 return [raw]
             if len(raw) > ARRAY_BYTES and raw.lstrip()[:1] == b"[":
                 words = f"an array of frames has at most {ARRAY_BYTES // 1024} KiB; a longer message holds one frame"
@@ -80,18 +81,6 @@ class ClientFrames:
         if not parts:
             self.spend(1, wasted=True)
         return parts
-
-    def decode(self, part: bytes) -> FrameIn:
-        """One frame.
-
-        :raises BadFrame: it is none of ours
-        """
-        try:
-            frame = decode(part)
-        except BadFrame:
-            self.spend(1 + len(bytes(part)) / BYTES_A_UNIT, wasted=True)
-            raise
-        return frame
 
     def spend(self, units: float, *, wasted: bool = False) -> None:
         """The client caused so much work."""
@@ -157,8 +146,13 @@ class ClientFrames:
 
     # ---- refusals
 
-    def refuse_frame(self, bad: BadFrame, now: float) -> list[bytes]:
-        """The answer to what is no frame of ours."""
+    def refuse_part(self, part: bytes, bad: BadFrame, now: float) -> list[bytes]:
+        """The answer to a part of a message that is no frame of ours."""
+        self.spend(1 + len(bytes(part)) / BYTES_A_UNIT, wasted=True)
+        return self.refuse_message(bad, now)
+
+    def refuse_message(self, bad: BadFrame, now: float) -> list[bytes]:
+        """The answer to a message of which no frames could be made."""
         harmless = bad.error.code == "unknown_type" or (self._is_heartbeat and bad.error.code != "binary_frame")
         return self._refuse(bad.error, bad.kind, bad.names, now, harmless=harmless)
 
@@ -190,5 +184,5 @@ class ClientFrames:
         if error.spec.status == MALFORMED:
             self._harmless -= harmless
             if not harmless or self._harmless < 0:
-                self._bad = [*self._bad[-self._most_bad + 1 :], now]
+                self.bad = [*self.bad[-self._most_bad + 1 :], now]
         return self._dialect.error(error, kind, names)

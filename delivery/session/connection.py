@@ -18,7 +18,7 @@ import structlog
 from delivery.hub import Hub
 from delivery.mailbox import Mailbox, Stored
 from delivery.notifications import Notifications
-from delivery.presence import Holder, Presence
+from delivery.presence import Presence
 from delivery.results import Claimed, CommandFailed, NotCached
 from delivery.servers import Servers
 from delivery.session import effects as do
@@ -81,8 +81,8 @@ class Connection:
     """One client's. It is the socket's handler (protocol/websocket/interface.py) and the hub's connection."""
 
     __slots__ = (
-        "_backlog", "_holder", "_identity", "_is_running", "_joins_frames", "_loop", "_messaging", "_session",
-        "_socket", "_timer", "_timer_at", "_unread_since",
+        "_backlog", "_dialect", "_identity", "_is_running", "_loop", "_messaging", "_session", "_socket", "_timer",
+        "_timer_at", "_unread_since", "connection_id", "device", "mobile", "server_id",
     )  # fmt: skip
 
     def __init__(
@@ -92,21 +92,14 @@ class Connection:
         self._socket = socket
         self._identity = identity
         self._messaging = messaging
-        self._joins_frames = dialect.joins_frames
-        self._holder = Holder(identity.mobile, identity.device_id, messaging.server_id, secrets.token_hex(8))
-        hello = Hello(
-            server_id=messaging.server_id,
-            connection_id=self._holder.connection_id,
-            device_id=identity.device_id,
-            mobile=identity.mobile,
-            name=identity.name,
-            epoch="",
-            window=settings.window,
-            max_message_bytes=settings.max_message_bytes,
-            ping_seconds=settings.ping_seconds,
-        )
+        self._dialect = dialect
+        self.mobile = identity.mobile
+        self.device = identity.device_id
+        self.server_id = messaging.server_id
+        self.connection_id = secrets.token_hex(8)
+        """A name that is never used again."""
         work = messaging.hub.work.bucket(identity.mobile, settings.data_frames_per_second, settings.data_frames_burst)
-        self._session = Session(hello, dialect, settings, canonical, messaging.mailbox.admit, work, now)
+        self._session = Session(identity.mobile, dialect, settings, canonical, messaging.mailbox.admit, work, now)
         self._loop = asyncio.get_running_loop()
         self._backlog: deque[bytes | do.Ping] | None = None
         """Messages with entries, and pings behind them, that wait until the client reads."""
@@ -137,8 +130,10 @@ class Connection:
 
     def handle_batch_end(self) -> None:
         """All that had arrived was handed over."""
-        self._session.batch_end(time.monotonic())
-        self._run()
+        session = self._session
+        session.batch_end(time.monotonic())
+        if session.effects or session.deadline < self._timer_at:
+            self._run()
 
     def handle_sign_of_life(self) -> None:
         """Bytes arrived."""
@@ -171,24 +166,16 @@ class Connection:
     # ---- what the hub calls
 
     @property
-    def mobile(self) -> str:
-        """The user's number."""
-        return self._holder.mobile
-
-    @property
-    def connection_id(self) -> str:
-        """A name that is never used again."""
-        return self._holder.connection_id
-
-    @property
     def session_id(self) -> str:
         """The login session its token is bound to."""
         return self._identity.session_id
 
     def notify(self, stream_id: str) -> None:
         """This entry waits; "": look again, whatever was read."""
-        self._session.notify(stream_id, time.monotonic())
-        self._run()
+        session = self._session
+        session.notify(stream_id, time.monotonic())
+        if session.effects:
+            self._run()
 
     def prefetch(self) -> None:
         """An entry is being stored for the user."""
@@ -241,22 +228,20 @@ class Connection:
                         try:
                             _RUN[type(effect)](self, effect)
                         except Exception as error:  # noqa: BLE001 - the connection ends by it
-                            self._feed(effect, error)
+                            self._reply(effect, error)
             finally:
                 self._is_running = False
         if session.deadline < self._timer_at:
             self._set_timer(session.deadline)
 
     def _reply(self, effect: do.Effect, result: Any) -> None:
-        self._feed(effect, result)
-        self._run()
-
-    def _feed(self, effect: do.Effect, result: Any) -> None:
-        now = time.monotonic()
+        session, now = self._session, time.monotonic()
         try:
-            self._session.reply(effect, result, now)
+            session.reply(effect, result, now)
         except Exception as error:  # noqa: BLE001 - the connection ends by it
-            self._session.fail(error, now)
+            session.fail(error, now)
+        if not self._is_running and (session.effects or session.deadline < self._timer_at):
+            self._run()
 
     def _await(self, effect: do.Effect, work: Coroutine[Any, Any, Any]) -> None:
         """Its result, or its exception, is the reply."""
@@ -310,7 +295,7 @@ class Connection:
 
     def _mark_read(self, mark: do.MarkRead) -> None:
         mailbox, then = self._messaging.mailbox, partial(self._reply, mark)
-        mailbox.mark_read(self.mobile, self._holder.device, mark.sender, mark.message_ids, then)
+        mailbox.mark_read(self.mobile, self.device, mark.sender, mark.message_ids, then)
 
     def _load_user(self, load: do.LoadUser) -> None:
         if isinstance(load.then, do.StoreChats):
@@ -332,13 +317,11 @@ class Connection:
 
     def _fetch_entries(self, fetch: do.FetchEntries) -> None:
         then = partial(self._reply, fetch)
-        self._messaging.mailbox.fetch(
-            self._holder, fetch.mode, fetch.count, fetch.cursor, fetch.ids, fetch.settled, then
-        )
+        self._messaging.mailbox.fetch(self, fetch.mode, fetch.count, fetch.cursor, fetch.ids, fetch.settled, then)
 
     def _settle(self, settle: do.Settle) -> None:
         mailbox, then = self._messaging.mailbox, partial(self._reply, settle)
-        mailbox.settle(self.mobile, self._holder.device, settle.settled, then)
+        mailbox.settle(self.mobile, self.device, settle.settled, then)
 
     def _count_failure(self, failure: do.CountFailure) -> None:
         self._await(failure, self._messaging.mailbox.count_failure(self.mobile, failure.stream_id))
@@ -349,23 +332,23 @@ class Connection:
         self._await(claim, self._claim(claim))
 
     async def _claim(self, claim: do.ClaimLease) -> Claimed:
-        messaging, holder = self._messaging, self._holder
-        await messaging.servers.add(holder.mobile)
-        claimed = await messaging.presence.claim(holder, self._identity.account_id, age=self._age_ms, mode=claim.mode)
+        messaging = self._messaging
+        await messaging.servers.add(self.mobile)
+        claimed = await messaging.presence.claim(self, self._identity.account_id, age=self._age_ms, mode=claim.mode)
         if claimed.before is not None:
             server_id, connection_id = claimed.before
-            await messaging.notifications.replaced(server_id, holder.mobile, connection_id)
+            await messaging.notifications.replaced(server_id, self.mobile, connection_id)
         return claimed
 
     def _renew_lease(self, renew: do.RenewLease) -> None:
-        self._await(renew, self._messaging.presence.renew(self._holder, self._age_ms()))
+        self._await(renew, self._messaging.presence.renew(self, self._age_ms()))
 
     def _release_lease(self, release: do.ReleaseLease) -> None:
         self._await(release, self._release())
 
     async def _release(self) -> None:
         try:
-            await self._messaging.presence.release(self._holder, self._age_ms())
+            await self._messaging.presence.release(self, self._age_ms())
         except (ApiError, CommandFailed):
             logger.warning("a lease could not be released and ends by itself")
 
@@ -388,12 +371,36 @@ class Connection:
     # ---- the socket
 
     def _send_frames(self, send: do.SendFrames) -> None:
-        for message in batch_frames(send.frames, joined=self._joins_frames):
+        frames = send.frames
+        if len(frames) == 1:
+            self._socket.send(frames[0])
+            return
+        for message in batch_frames(frames, joined=self._dialect.joins_frames):
             self._socket.send(message)
+
+    def _send_hello(self, hello: do.SendHello) -> None:
+        settings = self._messaging.settings
+        frames = self._dialect.hello(
+            Hello(
+                server_id=self.server_id,
+                connection_id=self.connection_id,
+                device_id=self.device,
+                mobile=self.mobile,
+                name=self._identity.name,
+                epoch=hello.epoch,
+                window=settings.window,
+                max_message_bytes=settings.max_message_bytes,
+                ping_seconds=settings.ping_seconds,
+            )
+        )
+        self._send_entries(do.SendEntries(frames))
 
     def _send_entries(self, send: do.SendEntries) -> None:
         socket, backlog = self._socket, self._backlog
-        for message in batch_frames(send.frames, joined=self._joins_frames):
+        if len(send.frames) == 1 and backlog is None and socket.unsent_bytes <= UNSENT_BYTES:
+            socket.send(send.frames[0])
+            return
+        for message in batch_frames(send.frames, joined=self._dialect.joins_frames):
             if backlog is None and socket.unsent_bytes <= UNSENT_BYTES:
                 socket.send(message)
                 continue
@@ -424,7 +431,7 @@ class Connection:
         if self._backlog is not None:
             self._backlog.append(ping)
             return
-        self._feed(ping, self._socket.ping())
+        self._reply(ping, self._socket.ping())
         if self._session.is_proving and self._socket.has_unread_messages:
             # The pong may lie behind what the client sent, of which no more is read before the claim.
             self._session.prove()
@@ -443,7 +450,7 @@ class Connection:
 
     def _penalize(self, penalty: do.Penalize) -> None:
         if penalty.cause == "replaced":
-            self._messaging.hub.penalty.note_replaced(self.mobile, self._holder.device)
+            self._messaging.hub.penalty.note_replaced(self.mobile, self.device)
         else:
             self._messaging.hub.penalty.penalize(self.mobile)
 
@@ -463,6 +470,8 @@ class Connection:
 
 def _first_error(results: list[object]) -> Exception | None:
     """NotCached only when there is no other: what follows it takes all else for done."""
+    if isinstance(results[0], list) and isinstance(results[1], Stored):
+        return None
     errors = [result for result in results if isinstance(result, Exception)]
     return next((error for error in errors if not isinstance(error, NotCached)), errors[0] if errors else None)
 
@@ -470,6 +479,7 @@ def _first_error(results: list[object]) -> Exception | None:
 _RUN: Final[dict[type[do.Effect], Callable[[Connection, Any], None]]] = {
     do.SendFrames: Connection._send_frames,
     do.SendEntries: Connection._send_entries,
+    do.SendHello: Connection._send_hello,
     do.StoreChats: Connection._store_chats,
     do.FetchEntries: Connection._fetch_entries,
     do.NoteDelivered: Connection._note_delivered,

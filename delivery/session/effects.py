@@ -33,6 +33,15 @@ class SendEntries(Effect):
     frames: list[bytes]
 
 
+class SendHello(Effect):
+    """Send the hello, as :class:`SendEntries`: the lease is claimed.
+
+    :param epoch: of the mailbox
+    """
+
+    epoch: str
+
+
 class StoreChats(Effect):
     """Store chats in the mailbox of ``to``, in this order, and notify the servers that hold their connections.
 
@@ -80,11 +89,12 @@ class SendReceipt(Effect):
 
 
 class NoteDelivered(Effect):
-    """Note that a device of this user has the chats of a receipt that is about to be sent.
+    """Note that a device of this user has the chats of a receipt.
 
     Reply: those messageIds of which the sender knows as much already, or more; ApiError; CommandFailed.
 
-    :param state: ``a``: acknowledged; ``d``: delivered, and no other device's acknowledgement is told after it
+    :param state: ``a``: acknowledged, the receipt is about to be sent. ``d``: the sender was told more, and no other
+        device's acknowledgement is told after it
     """
 
     state: Literal["a", "d"]

@@ -21,11 +21,13 @@ class LeaseState(Enum):
 class Lease:
     """Times are monotonic seconds. Redis judges leases by its own clock."""
 
-    __slots__ = ("_evidence", "_renewal_seconds", "_renewed", "epoch", "proof_until", "renewing", "state")
+    __slots__ = ("_renewal_seconds", "_renewed", "epoch", "evidence", "proof_until", "renewing", "state")
 
     def __init__(self, ping_seconds: float, now: float) -> None:
         self._renewal_seconds = ping_seconds * RENEWAL_PART
-        self._evidence = self._renewed = now
+        self._renewed = now
+        self.evidence = now
+        """The client's last sign of life."""
         self.state = LeaseState.CLAIMING
         self.renewing: float | None = None
         """The sign of life with which a renewal, or a new claim, is under way; None: there is none."""
@@ -33,17 +35,13 @@ class Lease:
         """Of the mailbox, once claimed. Another one means that storage lost something."""
         self.proof_until = float("inf")
 
-    def note_sign_of_life(self, now: float) -> None:
-        """The client sent something."""
-        self._evidence = now
-
     def age_ms(self, now: float) -> int:
         """Since the last sign of life."""
-        return int((now - self._evidence) * 1000)
+        return int((now - self.evidence) * 1000)
 
     def is_due(self, now: float) -> bool:
         """Whether there is news of life that is worth a renewal."""
-        return self._evidence > self._renewed and now - self._renewed >= self._renewal_seconds and self.renewing is None
+        return self.evidence > self._renewed and now - self._renewed >= self._renewal_seconds and self.renewing is None
 
     def begin_proof(self, now: float) -> None:
         """The client is asked for a sign of life."""
@@ -57,7 +55,7 @@ class Lease:
 
     def begin_renewal(self) -> None:
         """A renewal is under way."""
-        self.renewing = self._evidence
+        self.renewing = self.evidence
 
     def end_renewal(self, *, answered: bool) -> None:
         """:param answered: whether Redis said something. If not, the next sign of life tries again."""

@@ -55,8 +55,8 @@ class MailboxReader:
     """
 
     __slots__ = (
-        "_awake", "_boundary", "_cursor", "_dead", "_dialect", "_mobile", "_more", "_newest_read", "_notified",
-        "_overdue", "_prefetch", "_progress", "_settings_of_redelivery", "_synced", "_under_way", "retry_at", "state",
+        "_boundary", "_cursor", "_dead", "_dialect", "_mobile", "_more", "_newest_read", "_notified", "_overdue",
+        "_prefetch", "_progress", "_settings_of_redelivery", "awake", "retry_at", "state", "synced", "under_way",
         "waited",
     )  # fmt: skip
 
@@ -65,15 +65,18 @@ class MailboxReader:
         self._mobile = mobile
         self._dialect = dialect
         self._settings_of_redelivery = redeliver
-        self._awake = False
-        self._under_way = False
+        self.awake = False
+        """Whether there may be something to fetch."""
+        self.under_way = False
+        """Whether a fetch has no reply yet."""
         self._cursor = FIRST_ENTRY
         self._more = True  # new entries may wait
         self._prefetch = False  # a new one is being stored
         self._overdue: list[str] = []
         self._notified = self._newest_read = self._boundary = NOTHING
         self._dead: dict[str, None] = {}  # smaller than an empty set
-        self._synced = False
+        self.synced = False
+        """Whether everything that waited for this connection was sent, and the client was told so."""
         self._progress = now
         self.state = State.UNCLAIMED
         self.retry_at = NEVER
@@ -96,25 +99,25 @@ class MailboxReader:
             self._scan()
         elif (place := parse_stream_id(stream_id)) > self._newest_read:
             self._notified = max(self._notified, place)
-            self._more = self._awake = True
+            self._more = self.awake = True
 
     def prefetch(self) -> None:
         """An entry is being stored: a fetch that leaves now finds it. Nothing depends on that."""
-        if self.state is State.FOLLOWING and self._synced and not self._overdue:
-            self._prefetch = self._awake = True
+        if self.state is State.FOLLOWING and self.synced and not self._overdue:
+            self._prefetch = self.awake = True
 
     def note_progress(self, window: InFlightWindow, now: float) -> None:
         """Entries are in flight no more. With room for half a window it goes on."""
         self._progress = now
-        if len(window) <= window.size // 2:
-            self._awake = True
+        if len(window.sent) <= window.size // 2:
+            self.awake = True
 
     def check_overdue(self, window: InFlightWindow, now: float) -> None:
         """Once a second: what stayed unacknowledged for too long is to be sent again."""
         seconds, times = self._settings_of_redelivery
-        if len(window) and (overdue := window.overdue(now - seconds, times)):
+        if window.sent and (overdue := window.overdue(now - seconds, times)):
             self._overdue = overdue
-            self._awake = True
+            self.awake = True
 
     def stuck_seconds(self, window: InFlightWindow, now: float) -> float:
         """For how long the window has been full without an acknowledgement."""
@@ -124,15 +127,15 @@ class MailboxReader:
 
     def next(self, window: InFlightWindow, now: float) -> FetchEntries | None:
         """What to fetch now, to be given what to settle on the way; then :meth:`fetched` or :meth:`failed` follows."""
-        if not self._awake or self._under_way or self.state is State.UNCLAIMED:
+        if not self.awake or self.under_way or self.state is State.UNCLAIMED:
             return None
         if self.state is State.RETRYING:
             if now < self.retry_at:
                 return None
             self.state, self.retry_at = State.SCANNING, NEVER
-        fetch = self._choose(min(BATCH, window.room), window)
-        self._under_way = fetch is not None
-        self._awake = self._under_way
+        fetch = self._choose(min(BATCH, window.size - len(window.sent)), window)
+        self.under_way = fetch is not None
+        self.awake = self.under_way
         return fetch
 
     def _choose(self, room: int, window: InFlightWindow) -> FetchEntries | None:
@@ -141,7 +144,7 @@ class MailboxReader:
             del self._overdue[:BATCH]
             if ids:
                 return FetchEntries("again", len(ids), FIRST_ENTRY, ids, [])
-        if not room:
+        if room <= 0:
             return None
         if self.state is State.SCANNING:
             cursor, self._cursor, self._prefetch = self._cursor, TAKEN, False
@@ -153,8 +156,8 @@ class MailboxReader:
 
     def fetched(self, fetch: FetchEntries, result: Fetched, window: InFlightWindow, now: float) -> Encoded:
         """Entries came: they are in flight from now on."""
-        self._under_way = False
-        had_room = window.room > 0
+        self.under_way = False
+        had_room = len(window.sent) < window.size
         encoded, latest = self._encode(result.entries, window, now, again=fetch.mode == "again")
         self._newest_read = max(self._newest_read, latest)
         if fetch.mode == "again":
@@ -169,29 +172,29 @@ class MailboxReader:
             if everything:
                 self._newest_read = max(self._newest_read, fetch.notified)
             self._more = not everything or self._notified > self._newest_read
-        if had_room and not window.room:
+        if had_room and len(window.sent) >= window.size:
             self._progress = now  # the window is full from now on; to send again is no progress
         return encoded
 
     def failed(self, now: float) -> None:
         """The fetch failed, or its reply was lost; then it may have been executed."""
-        self._under_way = False
+        self.under_way = False
         self._scan()
         self.state, self.retry_at = State.RETRYING, now + RETRY_SECONDS
 
     def take_synced(self, window: InFlightWindow) -> bool:
         """Whether everything that waited for this connection has been sent. True once."""
-        if self._synced or self._under_way or self.state is not State.FOLLOWING:
+        if self.synced or self.under_way or self.state is not State.FOLLOWING:
             return False
         room = window.room
         if (self._more and room) or not (room or self._newest_read >= self._boundary):
             return False
-        self._synced = True
+        self.synced = True
         return True
 
     def _scan(self) -> None:
         self.state, self._cursor, self.retry_at = State.SCANNING, FIRST_ENTRY, NEVER
-        self._more = self._awake = True
+        self._more = self.awake = True
 
     def _scanned(self, cursor: str, window: InFlightWindow) -> None:
         self._cursor = cursor
@@ -212,7 +215,8 @@ class MailboxReader:
             stream_id = entry.stream_id
             if not self._is_due(stream_id, window, again=again):
                 continue
-            place = entry.place
+            ms, _, number = stream_id.partition("-")
+            place = int(ms), int(number)
             if window.early_acks and window.is_acknowledged_early(entry):
                 acknowledged.append(stream_id)
             else:

@@ -19,14 +19,15 @@ class SendQueue:
     """At most one :class:`StoreChats` for each recipient is under way, which keeps the chats of a pair in order. What
     comes meanwhile goes together in the next one. Recipients do not wait for each other."""
 
-    __slots__ = ("_admit", "_queues", "_ready", "_sender", "characters", "pending")
+    __slots__ = ("_admit", "_queues", "_sender", "characters", "pending", "ready")
 
     def __init__(self, sender: str, admit: Admit | None) -> None:
         """:param admit: None: there are no limits"""
         self._sender = sender
         self._admit = admit
         self._queues: dict[str, list[tuple[str, str]]] = {}
-        self._ready: list[str] = []  # recipients for whom nothing is under way
+        self.ready: list[str] = []
+        """Recipients for whom nothing is under way."""
         self.pending = 0
         """Chats without an answer."""
         self.characters = 0
@@ -46,11 +47,11 @@ class SendQueue:
             queue.append((message_id, message))
         else:
             self._queues[to] = [(message_id, message)]
-            self._ready.append(to)
+            self.ready.append(to)
 
     def take_ready(self) -> list[StoreChats]:
         """What can be stored now."""
-        ready, self._ready = self._ready, []
+        ready, self.ready = self.ready, []
         return [store for to in ready if (store := self._next(to)) is not None]
 
     def answered(self, store: StoreChats, result: list[str | ApiError] | ApiError) -> tuple[Answers, StoreChats | None]:

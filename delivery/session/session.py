@@ -11,22 +11,21 @@ Three orders carry the guarantees (docs/decisions). Each of them is here and now
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
-from delivery.in_flight import InFlightWindow
+from delivery.in_flight import NEVER, InFlightWindow
 from delivery.results import Claimed, CommandFailed, Fetched, NotCached, Silent, Superseded, Unproven
 from delivery.session import effects as do
-from delivery.session.acknowledgements import NEVER, Confirmations, Receipts, SettlementQueue
+from delivery.session.acknowledgements import Acknowledgements
 from delivery.session.client_frames import Canonical, ClientFrames
 from delivery.session.effects import Effect
 from delivery.session.lease import Lease, LeaseState
 from delivery.session.mailbox_reader import MailboxReader
 from delivery.session.send_queue import Admit, SendQueue
 from protocol.bad_frames import BadFrame, FrameNames, ack_names
-from protocol.dialects import Dialect, Hello
+from protocol.dialects import Dialect
 from protocol.errors import (
     DRAINING,
     INTERNAL,
@@ -42,7 +41,7 @@ from protocol.errors import (
     ApiError,
     Close,
 )
-from protocol.frames import AckIn, ChatIn, PingIn
+from protocol.frames import AckIn, ChatIn, PingIn, decode
 from protocol.identifiers import check_stream_id, parse_stream_id
 from protocol.token_bucket import TokenBucket
 from settings import Settings
@@ -71,15 +70,15 @@ class Session:
     """
 
     __slots__ = (
-        "_bucket", "_charged", "_confirmations", "_dead_letter_after", "_dialect", "_drain_after", "_early",
-        "_frames", "_hello", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile", "_output_paused",
-        "_over_since", "_reader", "_reason", "_receipts", "_releases", "_sends", "_settlements", "_stuck_seconds",
-        "_wasted", "_window", "deadline", "effects", "ended", "left",
+        "_acknowledgements", "_bucket", "_charged", "_dead_letter_after", "_dialect", "_drain_after", "_early",
+        "_frames", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile", "_output_paused",
+        "_over_since", "_reader", "_reason", "_releases", "_sends", "_stuck_seconds",
+        "_wasted", "_window", "deadline", "effects", "ended", "is_proving", "left",
     )  # fmt: skip
 
     def __init__(
         self,
-        hello: Hello,
+        mobile: str,
         dialect: Dialect,
         settings: Settings,
         canonical: Canonical,
@@ -88,27 +87,24 @@ class Session:
         now: float,
     ) -> None:
         """
-        :param hello: what the client is told once the lease is claimed; its epoch is not known yet
+        :param mobile: the user's number
         :param canonical: cleans a mobile number
         :param admit: whether a chat may be stored; None: there are no limits
         :param bucket: of the units of work that this person may still cause on this server
         """
-        self._hello = hello
-        self._mobile = hello.mobile
+        self._mobile = mobile
         self._dialect = dialect
         self._bucket = bucket
         self._stuck_seconds = settings.stuck_window_seconds
         self._dead_letter_after = settings.park_after
         self._frames = ClientFrames(
-            hello.mobile, dialect, canonical, settings.max_message_bytes, settings.bad_frames_per_minute
+            mobile, dialect, canonical, settings.max_message_bytes, settings.bad_frames_per_minute
         )
-        self._sends = SendQueue(hello.mobile, admit)
+        self._sends = SendQueue(mobile, admit)
         self._window = InFlightWindow(settings.window)
-        self._receipts = Receipts()
-        self._settlements = SettlementQueue()
-        self._confirmations = Confirmations()
+        self._acknowledgements = Acknowledgements()
         redeliver = settings.redeliver_seconds, settings.redeliver_times
-        self._reader = MailboxReader(hello.mobile, dialect, redeliver, now)
+        self._reader = MailboxReader(mobile, dialect, redeliver, now)
         self._lease = Lease(settings.ping_seconds, now)
         self._early: list[str | bytes] | None = []
         """Messages that came before the lease was claimed; None since. Only a socket that ends hands over any."""
@@ -129,6 +125,8 @@ class Session:
         """When :meth:`timer` is to be called."""
         self.ended = False
         """Whether the end has begun."""
+        self.is_proving = False
+        """Whether a sign of life of the client is waited for (:meth:`prove`)."""
         self.left = False
         """Whether it is over: nothing is under way any more, and the lease is released."""
 
@@ -149,7 +147,8 @@ class Session:
     def batch_end(self, now: float) -> None:
         """All messages that had arrived were handed over."""
         if not self.ended:
-            self._store_chats()
+            if self._sends.ready:
+                self.effects += self._sends.take_ready()
             self._advance(now)
 
     @property
@@ -157,16 +156,19 @@ class Session:
         """Whether more is in hand than should be."""
         if self.ended:
             return False
-        return self._early is not None or self.in_hand >= IN_HAND or self._sends.characters >= CHARACTERS_IN_HAND
+        if self._early is not None:
+            return True
+        sends = self._sends
+        return sends.pending + self._acknowledgements.pending >= IN_HAND or sends.characters >= CHARACTERS_IN_HAND
 
     @property
     def in_hand(self) -> int:
         """Messages, chats and acknowledgements that have arrived and are not done with."""
-        return self._sends.pending + self._receipts.pending + len(self._early or ())
+        return self._sends.pending + self._acknowledgements.pending + len(self._early or ())
 
     def _handle_message(self, data: str | bytes, now: float) -> float:
         frames = self._frames
-        if frames.too_many_bad(now):
+        if frames.bad and frames.too_many_bad(now):
             return 0.0
         answers: list[bytes] = []
         try:
@@ -177,7 +179,7 @@ class Session:
                     if frames.too_many_bad(now):
                         break
         except BadFrame as bad:
-            answers += frames.refuse_frame(bad, now)
+            answers += frames.refuse_message(bad, now)
         except Exception:
             logger.exception("a frame could not be handled")
             self._close(INTERNAL, now)
@@ -192,9 +194,9 @@ class Session:
         """:returns: the answer, where there is one at once"""
         frames = self._frames
         try:
-            frame = frames.decode(part)
+            frame = decode(part)
         except BadFrame as bad:
-            return frames.refuse_frame(bad, now)
+            return frames.refuse_part(part, bad, now)
         if isinstance(frame, PingIn):
             return frames.answer_ping(frame)
         try:
@@ -214,11 +216,13 @@ class Session:
             for stream_id in ids:
                 if stream_id not in window:
                     check_stream_id(stream_id)
-            frames.spend_on_names(len(ids), self._acknowledge(ids, now))
+            counted = self._acknowledge(ids, now)
+            if counted < len(ids):
+                frames.spend_on_names(len(ids), counted)
             return
         sender, message_ids = frames.check_chats(ack)
         if ack.ack_type == "read":
-            self._receipts.add_read(sender, message_ids, now)
+            self._acknowledgements.add_read(sender, message_ids, now)
             return
         counted = self._acknowledge(window.find(sender, message_ids), now)
         if counted < len(message_ids):
@@ -297,7 +301,7 @@ class Session:
 
     def _fetched(self, fetch: do.FetchEntries, result: Any, now: float) -> None:
         if not isinstance(result, Fetched) or result.verdict != "ok":
-            self._settlements.put_back(fetch.settled, now)
+            self._window.put_back(fetch.settled, now)
             self._reader.failed(now)
             if isinstance(result, Fetched):
                 self._renew_lease()  # it finds out whether another connection has it
@@ -314,7 +318,7 @@ class Session:
         if encoded.frames:
             self.effects.append(do.SendEntries(encoded.frames))
         if encoded.receipts:
-            self._confirmations.add(encoded.receipts, now)
+            self._acknowledgements.add_unconfirmed(encoded.receipts, now)
         if encoded.acknowledged:
             self._acknowledge(encoded.acknowledged, now)
         for stream_id in encoded.failed:
@@ -335,7 +339,7 @@ class Session:
         if receipts:
             self._settle_later(receipts, now)
         if chats:
-            self._receipts.add_delivered(chats, now)
+            self._acknowledgements.add_delivered(chats, now)
         counted = len(chats) + len(receipts)
         if counted < len(ids) and window.early_acks is not None:
             window.keep_early_acks([stream_id for stream_id in ids if stream_id not in window])
@@ -343,7 +347,7 @@ class Session:
 
     def pong(self, mark: int, now: float) -> None:
         """The pong for this ping: receipts sent before it have arrived (seed dialect)."""
-        if not self.ended and (receipts := self._confirmations.ponged(mark, now)):
+        if not self.ended and (receipts := self._acknowledgements.ponged(mark, now)):
             self._acknowledge(receipts, now)
             self._advance(now)
 
@@ -351,16 +355,18 @@ class Session:
         if isinstance(result, Exception):
             self._fail(result, now)
         else:
-            self._confirmations.pinged(result)
+            self._acknowledgements.pinged(result)
 
     # ---- receipts: stored for the senders, and only then the entries are settled
 
     def _noted(self, note: do.NoteDelivered, result: Any, now: float) -> None:
         receipt = note.receipt
+        if note.state == "d":
+            return  # the receipt's own reply goes on
         if isinstance(result, Exception):
             self._receipt_sent(receipt, result, now)
             return
-        if note.state == "a" and result:
+        if result:
             known = set(result)
             receipt.message_ids = [message_id for message_id in receipt.message_ids if message_id not in known]
         if receipt.message_ids:
@@ -381,7 +387,7 @@ class Session:
         if result is None:
             self._settle_later(receipt.ids, now)
         elif (error := _error_of(result)) is None:
-            self._receipts.drop()
+            self._acknowledgements.drop()
             self._fail(result, now)
             return
         else:
@@ -400,7 +406,11 @@ class Session:
             self.effects.append(do.MarkRead(unread.sender, unread.message_ids))
         else:
             receipt = do.SendReceipt(unread.sender, "read", result, unread.message_ids)
-            self.effects.append(do.NoteDelivered("d", receipt) if self._window.shared else receipt)
+            self.effects.append(receipt)
+            if self._window.shared:
+                # Behind it in the same write: before it, the receipt of another device would be kept back although this
+                # one was never stored, if this server ended in between.
+                self.effects.append(do.NoteDelivered("d", receipt))
 
     def _read_marked(self, marked: do.MarkRead, result: Any, now: float) -> None:
         if isinstance(result, Exception):
@@ -413,18 +423,18 @@ class Session:
     def _read_failed(self, sender: str, message_ids: list[str], result: Exception, now: float) -> None:
         error = _error_of(result)
         if error is None:
-            self._receipts.drop()
+            self._acknowledgements.drop()
             self._fail(result, now)
             return
         self._send_error(error, "ack", ack_names(sender, message_ids, ()))
         self._continue_round(now)
 
     def _continue_round(self, now: float) -> None:
-        self.effects += self._receipts.next(now)
+        self.effects += self._acknowledgements.next(now)
         self.effects.append(_RESUME)
 
     def _settle_later(self, ids: Sequence[str], now: float) -> None:
-        self._settlements.put(self._window.take_acknowledged(ids), now)
+        self._window.settle_later(ids, now)
         self._reader.note_progress(self._window, now)
 
     def _settled(self, settle: do.Settle, result: Any, now: float) -> None:
@@ -433,9 +443,9 @@ class Session:
         elif isinstance(result, (ApiError, CommandFailed)):
             logger.warning("entries could not be settled", entries=len(settle.settled), again=not self.ended)
             if self.ended:
-                self._settlements = SettlementQueue()  # the next connection of the device settles them
+                self._window.drop_to_settle()
             else:
-                self._settlements.put_back(settle.settled, now)
+                self._window.put_back(settle.settled, now)
         else:
             self._fail(result, now)
 
@@ -459,15 +469,10 @@ class Session:
 
     # ---- the lease
 
-    @property
-    def is_proving(self) -> bool:
-        """Whether a sign of life of the client is waited for (:meth:`prove`)."""
-        return self._lease.state is LeaseState.PROVING
-
     def sign_of_life(self, now: float) -> None:
         """Bytes of the client arrived."""
         if not self.ended:
-            self._lease.note_sign_of_life(now)
+            self._lease.evidence = now
 
     def age_ms(self, now: float) -> int:
         """Since the client's last sign of life."""
@@ -477,6 +482,7 @@ class Session:
         """The client gave a sign of life, and does not leave: the connection may replace one that lives."""
         if self.is_proving:
             self._lease.end_proof(LeaseState.CLAIMING)
+            self.is_proving = False
             self.effects.append(do.ClaimLease("proven"))
 
     def _claimed(self, claim: do.ClaimLease, result: Any, now: float) -> None:
@@ -486,8 +492,7 @@ class Session:
             self._lease.state, self._lease.epoch = LeaseState.HELD, result.epoch
             self._window.shared = result.devices > 1
             self.effects.append(do.RecordEvent("connect", ""))
-            hello = self._dialect.hello(replace(self._hello, epoch=result.epoch))
-            self.effects.append(do.SendEntries(hello))
+            self.effects.append(do.SendHello(result.epoch))
             self._reader.begin(result.newest)
             self._listen(now)
         elif isinstance(result, Unproven):
@@ -495,6 +500,7 @@ class Session:
                 self._refuse_lease(UNREACHABLE, now)
             else:
                 self._lease.begin_proof(now)
+                self.is_proving = True
                 self.effects.append(do.Ping())
         elif isinstance(result, ApiError):
             self._early = [] if self._early is not None else None
@@ -508,6 +514,7 @@ class Session:
     def _refuse_lease(self, close: Close, now: float) -> None:
         """What a client said before it left needs no lease to be stored."""
         self._lease.end_proof(LeaseState.REFUSED)
+        self.is_proving = False
         self._close(close, now)
         self._listen(now)
 
@@ -591,35 +598,35 @@ class Session:
     def _advance(self, now: float) -> None:
         """Begin what is due. Called at the end of every input that can make something due."""
         if not self.ended:
-            self._begin_due(now)
+            acknowledgements, window, reader = self._acknowledgements, self._window, self._reader
+            deadline = self._lease.proof_until
+            if acknowledgements.due <= now:
+                self.effects += acknowledgements.begin(now, shared=window.shared)
+            if not self._output_paused:
+                if acknowledgements.ping_due <= now:
+                    acknowledgements.begin_ping(now)
+                    self.effects.append(do.Ping())
+                if reader.awake and not reader.under_way:
+                    self._fetch(now)
+                deadline = min(deadline, acknowledgements.ping_due, reader.retry_at)
+            if window.settle_due <= now:
+                self.effects.append(do.Settle(window.take_to_settle()))
+            if self._drain_after is not None and not self.in_hand:
+                self._send_error(ApiError("draining", retry_after=self._drain_after), "server", FrameNames())
+                self._close(DRAINING, now)
+            self.deadline = min(deadline, acknowledgements.due, window.settle_due)
         if self.ended:
             self._advance_end()
             self.deadline = NEVER
 
-    def _begin_due(self, now: float) -> None:
-        receipts, settlements, confirmations, reader = (
-            self._receipts, self._settlements, self._confirmations, self._reader,
-        )  # fmt: skip
-        if receipts.due <= now:
-            self.effects += receipts.begin(now, shared=self._window.shared)
-        if not self._output_paused:
-            if confirmations.due <= now:
-                confirmations.begin_ping(now)
-                self.effects.append(do.Ping())
-            fetch = reader.next(self._window, now)
-            if fetch is not None:
-                fetch.settled = settlements.take()
-                self.effects.append(fetch)
-            elif reader.take_synced(self._window) and (frames := self._dialect.synced(reader.waited)):
-                self.effects.append(do.SendEntries(frames))
-        if settlements.due <= now:
-            self.effects.append(do.Settle(settlements.take()))
-        if self._drain_after is not None and not self.in_hand:
-            self._send_error(ApiError("draining", retry_after=self._drain_after), "server", FrameNames())
-            self._close(DRAINING, now)
-        self.deadline = min(receipts.due, settlements.due, self._lease.proof_until)
-        if not self._output_paused:
-            self.deadline = min(self.deadline, confirmations.due, reader.retry_at)
+    def _fetch(self, now: float) -> None:
+        reader, window = self._reader, self._window
+        fetch = reader.next(window, now)
+        if fetch is not None:
+            fetch.settled = window.take_to_settle()
+            self.effects.append(fetch)
+        elif not reader.synced and reader.take_synced(window) and (frames := self._dialect.synced(reader.waited)):
+            self.effects.append(do.SendEntries(frames))
 
     # ---- the end
 
@@ -681,12 +688,13 @@ class Session:
         """Finish what is under way, then settle what may be settled, then release the lease, then leave."""
         if self._leaving or self._lease.state is LeaseState.CLAIMING or self._sends.pending:
             return
-        if self._receipts.due < NEVER:
-            self.effects += self._receipts.begin(self._receipts.due, shared=self._window.shared)
-        if self._receipts.pending:
+        acknowledgements = self._acknowledgements
+        if acknowledgements.due < NEVER:
+            self.effects += acknowledgements.begin(acknowledgements.due, shared=self._window.shared)
+        if acknowledgements.pending:
             return
-        if len(self._settlements):
-            self.effects.append(do.Settle(self._settlements.take()))
+        if self._window.settle_due < NEVER:
+            self.effects.append(do.Settle(self._window.take_to_settle()))
             return
         self._leaving = True
         self._release_lease()

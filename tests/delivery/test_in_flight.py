@@ -1,6 +1,7 @@
 """What is in flight: a window of entries, each acknowledged once, sent again while it is not."""
 
-from delivery.in_flight import MOST_EARLY_ACKS, Acknowledged, InFlightWindow, ToSettle
+from delivery import in_flight as module
+from delivery.in_flight import MOST_EARLY_ACKS, NEVER, Acknowledged, InFlightWindow, ToSettle
 from protocol.entries import Chat, Entry, Receipt
 
 ASHA = "9200000001"
@@ -27,7 +28,8 @@ def test_an_entry_takes_room_until_its_sender_knows_of_the_acknowledgement() -> 
     assert (len(window), window.room) == (3, 1)
     window.acknowledge(["1-0"])
     assert (len(window), window.room) == (3, 1)
-    assert window.take_acknowledged(["1-0", "9-0"]) == [ToSettle("1-0", ASHA, 5)]
+    window.settle_later(["1-0", "9-0"], 100.0)
+    assert window.take_to_settle() == [ToSettle("1-0", ASHA, 5)]
     assert (len(window), window.room) == (2, 2)
 
 
@@ -41,8 +43,8 @@ def test_an_acknowledgement_counts_once_and_only_for_entries_in_flight() -> None
     window.add(Receipt("3-0", ASHA, "delivered", ["x-1"]), 100.0)
     assert window.acknowledge(["1-0", "1-0", "3-0", "9-0"]) == ([acknowledged(1)], ["3-0"])
     assert window.acknowledge(["1-0", "2-0", "3-0"]) == ([acknowledged(2)], [])
-    assert window.take_acknowledged(["3-0"]) == [ToSettle("3-0", "", 0)]
-    window.take_acknowledged(["1-0"])
+    window.settle_later(["3-0", "1-0"], 100.0)
+    assert window.take_to_settle() == [ToSettle("3-0", "", 0), ToSettle("1-0", ASHA, 5)]
     assert window.acknowledge(["1-0", "3-0"]) == ([], [])
 
 
@@ -58,7 +60,7 @@ def test_after_a_failure_an_acknowledgement_counts_again() -> None:
 def test_an_acknowledged_entry_is_known_until_it_is_settled() -> None:
     window = window_of(1)
     assert "1-0" in window
-    window.take_acknowledged(["1-0"])
+    window.settle_later(["1-0"], 100.0)
     assert "1-0" in window, "it is pending in Redis, and must not be sent for that"
     window.forget(["1-0", "9-0"])
     assert "1-0" not in window
@@ -112,3 +114,44 @@ def test_early_acknowledgements_name_entries_by_stream_id_or_by_sender_and_messa
     window.forget_early_acks()
     window.keep_early_acks(["3-0"])
     assert [window.is_acknowledged_early(chat(n)) for n in (1, 3)] == [False, False]
+
+
+def test_settlements_wait_for_company() -> None:
+    window = window_of(1, 2)
+    window.settle_later([], 10.0)
+    assert window.settle_due == NEVER
+    window.settle_later(["1-0"], 10.0)
+    window.settle_later(["2-0"], 10.04)
+    assert window.settle_due == 10.0 + module.SETTLE_SECONDS
+    assert [entry.stream_id for entry in window.take_to_settle()] == ["1-0", "2-0"]
+    assert (window.take_to_settle(), window.settle_due) == ([], NEVER)
+
+
+def test_settlements_that_failed_come_first_and_later() -> None:
+    window = window_of(1, 2, 3)
+    window.settle_later(["1-0", "2-0"], 10.0)
+    taken = window.take_to_settle()
+    window.settle_later(["3-0"], 10.0)
+    window.put_back(taken, 10.0)
+    assert window.settle_due == 10.0 + module.RETRY_SECONDS
+    assert [entry.stream_id for entry in window.take_to_settle()] == ["1-0", "2-0", "3-0"]
+    window.put_back([], 10.0)
+    assert window.settle_due == NEVER
+    window.put_back(taken, 10.0)
+    window.drop_to_settle()
+    assert (window.take_to_settle(), window.settle_due) == ([], NEVER)
+
+
+def test_no_more_than_so_many_are_settled_at_once() -> None:
+    window = window_of(*range(module.MOST_SETTLED + 1), size=module.MOST_SETTLED + 1)
+    window.settle_later([f"{n}-0" for n in range(module.MOST_SETTLED + 1)], 10.0)
+    assert len(window.take_to_settle()) == module.MOST_SETTLED
+    assert window.settle_due < NEVER
+    assert len(window.take_to_settle()) == 1
+
+
+def test_an_empty_take_is_not_changed_by_later_settlements() -> None:
+    window = window_of(1)
+    taken = window.take_to_settle()
+    window.settle_later(["1-0"], 10.0)
+    assert taken == []

@@ -10,7 +10,7 @@ from delivery.results import FIRST_ENTRY, Claimed, Fetched
 from delivery.session import effects as do
 from delivery.session.send_queue import Admit
 from delivery.session.session import Session
-from protocol.dialects import V1, Hello, Seed
+from protocol.dialects import V1, Seed
 from protocol.entries import Chat, Entry, Receipt
 from protocol.token_bucket import TokenBucket
 from tests.support.messaging import ASHA, RAVI, make_settings
@@ -38,9 +38,8 @@ class DrivenSession:
         self.now = 1000.0
         settings = make_settings(**values)
         bucket = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, self.now)
-        hello = Hello("s1", "c1", "primary", RAVI, "Ravi", "", settings.window, settings.max_message_bytes, 10.0)
         canonical = lambda raw: canonical_mobile(raw, "")  # noqa: E731 - a name would say nothing more
-        self.session = Session(hello, dialect or V1(), settings, canonical, admit, bucket, self.now)
+        self.session = Session(RAVI, dialect or V1(), settings, canonical, admit, bucket, self.now)
         self.frames: list[Frame] = []
 
     @property

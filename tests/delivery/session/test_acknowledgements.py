@@ -1,12 +1,10 @@
-"""Rounds of receipts, the queue of settlements, and pings that confirm receipts."""
+"""Rounds of receipts, and pings that confirm receipts."""
 
-from delivery.in_flight import Acknowledged, ToSettle
+from delivery.in_flight import NEVER, Acknowledged
 from delivery.session import acknowledgements as module
-from delivery.session.acknowledgements import Confirmations, Receipts, SettlementQueue
+from delivery.session.acknowledgements import Acknowledgements
 from delivery.session.effects import FindUnread, NoteDelivered, SendReceipt
 from tests.support.messaging import ASHA, EVE
-
-NEVER = module.NEVER
 
 
 def acknowledged(*numbers: int, sender: str = ASHA) -> list[Acknowledged]:
@@ -18,7 +16,7 @@ def told(effects: list) -> list[tuple[str, list[str]]]:  # type: ignore[type-arg
 
 
 def test_each_sender_gets_one_receipt_for_what_was_acknowledged_together() -> None:
-    receipts = Receipts()
+    receipts = Acknowledgements()
     assert receipts.due == NEVER
     receipts.add_delivered(acknowledged(1, 2), 10.0)
     receipts.add_delivered(acknowledged(3, sender=EVE), 10.0)
@@ -34,7 +32,7 @@ def test_each_sender_gets_one_receipt_for_what_was_acknowledged_together() -> No
 
 
 def test_what_comes_during_a_round_goes_together_in_the_next_after_a_pause() -> None:
-    receipts = Receipts()
+    receipts = Acknowledgements()
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.begin(10.0, shared=False)
     receipts.add_delivered(acknowledged(2), 10.001)
@@ -47,7 +45,7 @@ def test_what_comes_during_a_round_goes_together_in_the_next_after_a_pause() -> 
 
 
 def test_a_pause_is_bounded_and_ends_when_there_is_enough_to_tell() -> None:
-    receipts = Receipts()
+    receipts = Acknowledgements()
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.begin(10.0, shared=False)
     receipts.next(19.0)
@@ -58,7 +56,7 @@ def test_a_pause_is_bounded_and_ends_when_there_is_enough_to_tell() -> None:
 
 
 def test_reads_are_told_after_the_deliveries_before_them() -> None:
-    receipts = Receipts()
+    receipts = Acknowledgements()
     receipts.add_read(ASHA, ["m-1", "m-2"], 10.0)
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.add_read(ASHA, ["m-2", "m-3"], 10.0)
@@ -75,7 +73,7 @@ def test_reads_are_told_after_the_deliveries_before_them() -> None:
 
 
 def test_a_round_without_deliveries_begins_with_the_reads() -> None:
-    receipts = Receipts()
+    receipts = Acknowledgements()
     receipts.add_read(ASHA, ["m-1"], 10.0)
     assert told(receipts.begin(10.0, shared=False)) == [(ASHA, ["m-1"])]
     receipts.next(10.0)
@@ -83,7 +81,7 @@ def test_a_round_without_deliveries_begins_with_the_reads() -> None:
 
 
 def test_many_names_go_in_several_scripts() -> None:
-    receipts, many = Receipts(), 2 * module.MOST_NAMES + 1
+    receipts, many = Acknowledgements(), 2 * module.MOST_NAMES + 1
     receipts.add_delivered(acknowledged(*range(many)), 10.0)
     receipts.add_read(ASHA, [f"m-{n}" for n in range(many)], 10.0)
     effects = receipts.begin(10.0, shared=False)
@@ -95,7 +93,7 @@ def test_many_names_go_in_several_scripts() -> None:
 
 
 def test_with_several_devices_it_is_noted_first_what_the_sender_knows() -> None:
-    receipts = Receipts()
+    receipts = Acknowledgements()
     receipts.add_delivered(acknowledged(1), 10.0)
     (note,) = receipts.begin(10.0, shared=True)
     assert isinstance(note, NoteDelivered)
@@ -103,7 +101,7 @@ def test_with_several_devices_it_is_noted_first_what_the_sender_knows() -> None:
 
 
 def test_after_a_drop_nothing_is_pending_whatever_is_answered_later() -> None:
-    receipts = Receipts()
+    receipts = Acknowledgements()
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.add_delivered(acknowledged(2, sender=EVE), 10.0)
     receipts.begin(10.0, shared=False)
@@ -116,80 +114,38 @@ def test_after_a_drop_nothing_is_pending_whatever_is_answered_later() -> None:
     assert receipts.pending == 0
 
 
-def entries(*numbers: int) -> list[ToSettle]:
-    return [ToSettle(f"5-{n}", ASHA, 5) for n in numbers]
-
-
-def test_settlements_wait_for_company() -> None:
-    queue = SettlementQueue()
-    queue.put([], 10.0)
-    assert queue.due == NEVER
-    queue.put(entries(1), 10.0)
-    queue.put(entries(2), 10.04)
-    assert queue.due == 10.0 + module.SETTLE_SECONDS
-    assert queue.take() == entries(1, 2)
-    assert (queue.take(), queue.due, len(queue)) == ([], NEVER, 0)
-
-
-def test_settlements_that_failed_come_first_and_later() -> None:
-    queue = SettlementQueue()
-    queue.put(entries(1, 2), 10.0)
-    taken = queue.take()
-    queue.put(entries(3), 10.0)
-    queue.put_back(taken, 10.0)
-    assert queue.due == 10.0 + module.RETRY_SECONDS
-    assert queue.take() == entries(1, 2, 3)
-    queue.put_back([], 10.0)
-    assert queue.due == NEVER
-
-
-def test_no_more_than_so_many_are_settled_at_once() -> None:
-    queue = SettlementQueue()
-    queue.put(entries(*range(module.MOST_SETTLED + 1)), 10.0)
-    assert len(queue.take()) == module.MOST_SETTLED
-    assert queue.due < NEVER
-    assert len(queue.take()) == 1
-
-
-def test_an_empty_take_is_not_changed_by_later_settlements() -> None:
-    queue = SettlementQueue()
-    taken = queue.take()
-    queue.put(entries(1), 10.0)
-    assert taken == []
-
-
 def test_receipts_are_confirmed_by_the_pong_of_a_later_ping() -> None:
-    confirmations = Confirmations()
-    confirmations.add(["5-1", "5-2"], 10.0)
-    assert confirmations.due == 10.0
+    confirmations = Acknowledgements()
+    confirmations.add_unconfirmed(["5-1", "5-2"], 10.0)
+    assert confirmations.ping_due == 10.0
     confirmations.begin_ping(10.0)
-    confirmations.add(["5-3"], 10.0)
-    assert confirmations.due == NEVER, "one ping at a time"
+    confirmations.add_unconfirmed(["5-3"], 10.0)
+    assert confirmations.ping_due == NEVER, "one ping at a time"
     confirmations.pinged(7)
     assert confirmations.ponged(6, 10.01) == [], "that pong answers an earlier ping"
     assert confirmations.ponged(7, 10.01) == ["5-1", "5-2"]
-    assert confirmations.due == 10.0 + module.CONFIRM_SECONDS
+    assert confirmations.ping_due == 10.0 + module.CONFIRM_SECONDS
     assert confirmations.ponged(8, 10.01) == []
-    confirmations.begin_ping(confirmations.due)
+    confirmations.begin_ping(confirmations.ping_due)
     confirmations.pinged(8)
     assert confirmations.ponged(9, 10.2) == ["5-3"]
-    assert confirmations.due == NEVER
+    assert confirmations.ping_due == NEVER
 
 
 def test_pings_for_receipts_keep_a_distance_unless_there_are_many() -> None:
-    confirmations = Confirmations()
-    confirmations.add(["5-0"], 10.0)
+    confirmations = Acknowledgements()
+    confirmations.add_unconfirmed(["5-0"], 10.0)
     confirmations.begin_ping(10.0)
     confirmations.pinged(1)
     confirmations.ponged(1, 10.0)
-    confirmations.add([f"6-{n}" for n in range(module.MANY_RECEIPTS - 1)], 10.0)
-    assert confirmations.due > 10.0
-    confirmations.add(["7-0"], 10.0)
-    assert confirmations.due == 10.0
+    confirmations.add_unconfirmed([f"6-{n}" for n in range(module.MANY_RECEIPTS - 1)], 10.0)
+    assert confirmations.ping_due > 10.0
+    confirmations.add_unconfirmed(["7-0"], 10.0)
+    assert confirmations.ping_due == 10.0
 
 
 def test_a_ping_that_is_not_for_receipts_confirms_none() -> None:
-    confirmations = Confirmations()
+    confirmations = Acknowledgements()
     confirmations.pinged(1)
-    confirmations.add(["5-0"], 10.0)
+    confirmations.add_unconfirmed(["5-0"], 10.0)
     assert confirmations.ponged(1, 10.0) == []

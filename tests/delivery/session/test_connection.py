@@ -11,12 +11,13 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from delivery import in_flight
 from delivery.hub import Hub
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder, Presence
 from delivery.redis.client import RedisClient
-from delivery.session import acknowledgements, session
 from delivery.session import connection as module
+from delivery.session import session
 from delivery.session.connection import Connection
 from delivery.session.session import IN_HAND
 from protocol.dialects import V1, Seed
@@ -184,7 +185,7 @@ async def test_what_arrived_before_the_end_is_worked_through_and_nothing_after_i
 async def test_acknowledgements_under_way_are_settled_before_the_end(
     redis: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acknowledgements, "SETTLE_SECONDS", 60)
+    monkeypatch.setattr(in_flight, "SETTLE_SECONDS", 60)
     one = await HandConnection(redis).begin()
     ids = [await one.hear(f"m-{n}") for n in range(2)]
     receipts = Held(monkeypatch, "store_receipt")
