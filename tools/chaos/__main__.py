@@ -1,4 +1,4 @@
-"""``python -m tools.chaos``: what ``run.py chaos`` becomes once everything is installed."""
+"""``python -m tools.chaos``, which ``run.py chaos`` runs once everything is installed."""
 
 import argparse
 import random
@@ -46,7 +46,7 @@ CI_LEAVES_OUT: Final = frozenset(
         "expiry",
     }
 )
-"""Close relatives of others, and what needs a stack of its own, for the sake of ten minutes."""
+"""Faults that are much like others, and faults that need a stack of their own: without them it takes ten minutes."""
 CI_PAIRS: Final = (("kill-worker", "no-replies"), ("kill-redis", "freeze-worker"), ("flushall", "kill-both-workers"))
 CI_TIMES: Final = Times(before=1.0, after=1.0, drain=20.0)
 
@@ -56,11 +56,11 @@ FUZZ_TIMES: Final = Times(before=5.0, people=10, rate=10.0)
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line.
 
-    :raises SystemExit: with the usage, when it makes no sense
+    :raises SystemExit: with the usage, when it is wrong
     """
     parser = argparse.ArgumentParser(
         prog="run.py chaos",
-        description="Break the product on a stack of its own while people talk, and check that nothing is lost.",
+        description="Break the product on a stack of its own while clients chat, and check that nothing is lost.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -76,9 +76,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="put bugs into the product on purpose: each must be found (default: all)",
     )
     add("--without", action="store_true", help="with --bugs: their scenarios without them, which must be green")
-    add(
-        "--fuzz", type=float, metavar="MINUTES", help="visitors send what nobody should, for so long, while people talk"
-    )
+    add("--fuzz", type=float, metavar="MINUTES", help="visitors send wrong input for so long, while clients chat")
     add("--out", type=Path, default=ROOT / ".data" / "chaos", help="for results, and histories of red scenarios")
     options = parser.parse_args(arguments)
     for name in options.fault:
@@ -92,7 +90,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def plans(options: argparse.Namespace, seed: int) -> list[Plan]:
-    """What is asked for, before any random pairs."""
+    """The scenarios that the options ask for, without random pairs."""
     if options.fault:
         names = [tuple(name.split("+")) for name in options.fault]
     elif options.part == "ci":
@@ -104,7 +102,7 @@ def plans(options: argparse.Namespace, seed: int) -> list[Plan]:
 
 
 def main(options: argparse.Namespace) -> int:
-    """The exit code is 1 when a promise was broken."""
+    """Run the command; the exit code is 1 when anything was red."""
     if options.list:
         for name, fault in FAULTS.items():
             missing = f"  (not here: needs {fault.profile.missing})" if fault.profile.missing else ""
@@ -114,7 +112,7 @@ def main(options: argparse.Namespace) -> int:
             say(f"{name:<26} {bug.what}")
         return 0
     _raise_limits()
-    for number in STOPPING:  # all of them as Ctrl-C, which asyncio knows how to take
+    for number in STOPPING:  # all of them act as Ctrl-C, which asyncio handles
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if options.bugs is not None:
@@ -186,7 +184,7 @@ def _sum_up(campaign: Campaign, out: Path, again: str = "{name}") -> int:
 
 
 def _raise_limits() -> None:
-    """Thousands of sockets, here and in the servers, who inherit it."""
+    """Allow thousands of sockets, here and in the servers, which inherit the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

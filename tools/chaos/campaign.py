@@ -1,4 +1,4 @@
-"""Many scenarios: each fault alone, then pairs, on as few stacks as will do; and what came of it."""
+"""A campaign: many scenarios, each fault alone and then pairs, on as few stacks as possible."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ Kinds = tuple[type[Fault], ...]
 NOTHING: Final = "nothing"
 """The name of a scenario without a fault: what must hold outside of faults."""
 CALM_SECONDS: Final = 8.0
-"""It lasts so long: while faults last, and until all is healed, much is excused."""
+"""Its length. It checks what is excused during faults and their repair."""
 COLUMNS: Final = (
     *("sent", "acknowledged", "lost", "doubled", "reordered", "wrong_presence"),
     *("notified", "withheld", "outage", "outage_in_faults"),
@@ -30,31 +30,31 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run: which faults together, and with which seed."""
+    """One scenario to run: its faults and its seed."""
 
     kinds: Kinds
     seed: int
 
     @property
     def name(self) -> str:
-        """As in the table."""
+        """Its name in the table."""
         return "+".join(kind.name for kind in self.kinds) or NOTHING
 
     @property
     def profile(self) -> Profile:
-        """Of the stack that all of them need."""
+        """The stack that all of its faults need."""
         return union([kind.profile for kind in self.kinds])
 
 
 def union(profiles: Sequence[Profile]) -> Profile:
-    """A stack on which all of these can be run; the plain one for none.
+    """A stack on which all of these can be run; without any, the plain one.
 
-    :raises ValueError: there is none
+    :raises ValueError: one stack is not enough
     """
     made = Profile(*profiles[0].must) if profiles else Profile()
     for each in profiles:
         if each.must != made.must:
-            raise ValueError("these cannot be had on one stack")
+            raise ValueError("these faults need different stacks")
         made = replace(
             made,
             replica=made.replica or each.replica,
@@ -66,7 +66,7 @@ def union(profiles: Sequence[Profile]) -> Profile:
 
 
 def pairs() -> list[Kinds]:
-    """Faults that can strike together."""
+    """All pairs of faults that can strike together."""
     return [
         (one, other)
         for one, other in combinations(FAULTS.values(), 2)
@@ -77,7 +77,7 @@ def pairs() -> list[Kinds]:
 
 
 def grouped(plans: Sequence[Plan]) -> Iterator[tuple[Profile, list[Plan]]]:
-    """By stack: what needs nothing special on the plain product, everything else on stacks that have all it needs."""
+    """The plans by stack: those without needs on the plain one, the others on stacks that have all they need."""
     plain = [plan for plan in plans if plan.profile == Profile()]
     if plain:
         yield Profile(), plain
@@ -88,10 +88,10 @@ def grouped(plans: Sequence[Plan]) -> Iterator[tuple[Profile, list[Plan]]]:
 
 
 class Campaign:
-    """Runs plans and keeps what came of them.
+    """Runs plans and keeps their outcomes.
 
-    :param out: where histories and logs of red scenarios go
-    :param say: told what happens, line by line
+    :param out: directory for the histories and logs of red scenarios
+    :param say: prints a line
     """
 
     def __init__(
@@ -100,12 +100,12 @@ class Campaign:
         self.outcomes: list[Outcome] = []
         self.skipped: list[str] = []
         self.failed: list[str] = []
-        """Scenarios that could not be run to their end: nothing follows from them, and that is not good."""
+        """Scenarios that could not be run to their end. Nothing follows from them."""
         self._out, self._say, self._long, self._times = out, say, long, times or Times()
         self._stack: Stack | None = None
 
     def run(self, plans: Sequence[Plan], until: float = float("inf")) -> None:
-        """Those of them that can be had here.
+        """Run those plans that are possible on this machine.
 
         :param until: monotonic time after which none is begun
         """
@@ -125,7 +125,7 @@ class Campaign:
             self.run(some, until)
 
     def close(self) -> None:
-        """End the stack there is."""
+        """Stop the current stack."""
         if self._stack is not None:
             stack, self._stack = self._stack, None
             stack.stop()
@@ -142,7 +142,7 @@ class Campaign:
         scenario = Scenario(stack, [kind() for kind in plan.kinds], plan.seed, times)
         try:
             outcome = asyncio.run(scenario.run())
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it is told, and the others are run all the same
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is reported, and the other scenarios are run all the same
             self.failed.append(f"{plan.name} {plan.seed}: {error!r}")
             self._say(f"{plan.name:<36} {plan.seed:>6}  FAILED")
             self._say("    " + "    ".join(traceback.format_exception(error)[-12:]))
@@ -156,7 +156,7 @@ class Campaign:
                 self._say(f"    {line}")
             kept = self._keep(stack, outcome.history, plan)
             self._say(f"    history and logs: {kept}")
-            self.close()  # what it left may spoil the next
+            self.close()  # what it left may disturb the next scenario
         else:
             outcome.history.unlink()
 
@@ -176,7 +176,7 @@ class Campaign:
         return place
 
     def write(self, seed: int) -> None:
-        """Everything as JSON."""
+        """Write all figures as JSON."""
         self._out.mkdir(parents=True, exist_ok=True)
         found = {
             "seed": seed,
@@ -189,14 +189,14 @@ class Campaign:
 
 
 def header() -> str:
-    """Above the rows."""
+    """The line above the rows."""
     return (
         f"{'scenario':<36} {'seed':>6} " + " ".join(f"{name[:8]:>8}" for name in (*COLUMNS, "green")) + "  MB fds keys"
     )
 
 
 def row(outcome: Outcome) -> str:
-    """One scenario: figures as in :class:`Report`, seconds to green, and memory, descriptors and keys against base."""
+    """One scenario: the figures of its report, seconds to green, and memory, descriptors and keys against base."""
     figures = outcome.report.figures()
     numbers = " ".join(f"{figures[name]:>8g}" for name in COLUMNS)
     now, base = outcome.now, outcome.base

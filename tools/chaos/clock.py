@@ -1,4 +1,4 @@
-"""The wall clock of some processes, to be moved: a small C library loaded before libc (needs Linux and a compiler)."""
+"""Moves the wall clock of some processes, by a small C library that is loaded before libc (Linux with a compiler)."""
 
 import shutil
 import struct
@@ -11,12 +11,12 @@ SOURCE: Final = Path(__file__).with_name("clock.c")
 
 
 def can_move_clocks() -> bool:
-    """Whether this machine can compile and preload it."""
+    """Whether this machine can compile and preload the library."""
     return sys.platform == "linux" and shutil.which("cc") is not None
 
 
 class Clock:
-    """One clock. ``env`` is what a process needs in its environment from its start to follow it.
+    """One clock. A process that starts with ``env`` in its environment follows it.
 
     :param place: a directory of its own
     """
@@ -29,7 +29,7 @@ class Clock:
         self.env = {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(self._file)}
 
     def move(self, seconds: float) -> None:
-        """So far from the true time, from now on."""
-        # In place: whoever has mapped the file sees it.
+        """Set it so many seconds from the true time."""
+        # In place, because processes have mapped the file.
         with self._file.open("r+b" if self._file.exists() else "wb") as file:
             file.write(struct.pack("=q", int(seconds * 1e9)))

@@ -1,4 +1,4 @@
-"""The two dialects from the client's side: what is said becomes frames, frames become what was heard."""
+"""The two dialects from the client's side: frames to send, and frames of the server."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -11,7 +11,7 @@ Frame = dict[str, Any]
 
 
 class ServerFrame(msgspec.Struct, rename="camel"):
-    """Any frame of the server's, in either dialect: the fields a client has a use for."""
+    """A frame of the server in either dialect, with the fields that a client uses."""
 
     type: str
     sender: str = msgspec.field(name="from", default="")
@@ -31,7 +31,7 @@ class ServerFrame(msgspec.Struct, rename="camel"):
 
     @property
     def named(self) -> list[str]:
-        """The chats a receipt speaks of."""
+        """The messageIds in a receipt."""
         return self.message_ids or [self.message_id]
 
     @property
@@ -43,7 +43,7 @@ class ServerFrame(msgspec.Struct, rename="camel"):
 
 
 class Entry(NamedTuple):
-    """What there is to be acked."""
+    """An entry to be acknowledged."""
 
     sender: str
     message_id: str
@@ -56,9 +56,9 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 
 def decode(message: str | bytes) -> list[ServerFrame]:
-    """One WebSocket message as the frames it holds.
+    """The frames of one WebSocket message.
 
-    :raises msgspec.DecodeError: it is none of the protocol's
+    :raises msgspec.DecodeError: it is not one of the protocol
     """
     return _MANY.decode(message) if message[:1] in ("[", b"[") else [_ONE.decode(message)]
 
@@ -71,7 +71,7 @@ def encode(dialect: str, frames: Sequence[Frame]) -> list[str]:
 
 
 def chat_frame(claimed: str, to: str, message_id: str, text: str) -> Frame:
-    """A chat. ``claimed``, time and place are what an original client writes; the server must not believe them."""
+    """A chat of an original client. The server must ignore ``claimed``, ``timestamp`` and ``streamId``."""
     return {
         "type": "chat",
         "to": to,
@@ -85,14 +85,14 @@ def chat_frame(claimed: str, to: str, message_id: str, text: str) -> Frame:
 
 
 def ack_frames(dialect: str, me: str, entries: Sequence[Entry]) -> list[Frame]:
-    """The client has these."""
+    """Acknowledgements of these entries."""
     if dialect == V1:
         return [{"type": "ack", "ackType": "delivered", "streamIds": [entry.stream_id for entry in entries]}]
     return [seed_ack_frame(me, entry) for entry in entries]
 
 
 def seed_ack_frame(me: str, entry: Entry) -> Frame:
-    """As an original client writes it."""
+    """An acknowledgement as an original client writes it."""
     return {
         "type": "ack",
         "ackType": "delivered",
@@ -104,8 +104,8 @@ def seed_ack_frame(me: str, entry: Entry) -> Frame:
     }
 
 
-def read_frames(dialect: str, me: str, whom: str, message_ids: Sequence[str]) -> list[Frame]:
-    """The person read these of this one."""
+def read_frames(dialect: str, me: str, peer: str, message_ids: Sequence[str]) -> list[Frame]:
+    """``me`` read these chats of ``peer``."""
     if dialect == V1:
-        return [{"type": "ack", "ackType": "read", "to": whom, "messageIds": list(message_ids)}]
-    return [{"type": "ack", "ackType": "read", "from": me, "to": whom, "messageId": each} for each in message_ids]
+        return [{"type": "ack", "ackType": "read", "to": peer, "messageIds": list(message_ids)}]
+    return [{"type": "ack", "ackType": "read", "from": me, "to": peer, "messageId": each} for each in message_ids]

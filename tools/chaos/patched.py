@@ -1,4 +1,4 @@
-"""The product with something done to it that no knob of its own can do: ``sanic tools.chaos.patched:app``.
+"""The product with patches that no setting of it can make: ``sanic tools.chaos.patched:app``.
 
 ``CHAOS_PATCHES`` names the patches, separated by commas; ``CHAOS_BUG`` one of the bugs on purpose. Nothing of this is
 in the product.
@@ -26,13 +26,13 @@ def block(app: MiniSanic) -> None:
     """SIGUSR2 blocks the event loop, while its threads go on, for as long as the file ``CHAOS_BLOCK`` exists."""
     flag = Path(os.environ["CHAOS_BLOCK"])
 
-    def stand_still(_number: int, _frame: FrameType | None) -> None:
+    def block_loop(_number: int, _frame: FrameType | None) -> None:
         began = time.monotonic()
         while flag.exists() and time.monotonic() - began < LONGEST_BLOCK:
             time.sleep(0.02)
 
     async def listen(_app: MiniSanic) -> None:
-        signal.signal(signal.SIGUSR2, stand_still)
+        signal.signal(signal.SIGUSR2, block_loop)
 
     app.before_server_start(listen)
 
@@ -59,12 +59,12 @@ def poison(_app: MiniSanic) -> None:
 
 
 def _poison(dialect: type[Seed] | type[V1], word: str) -> None:
-    say = dialect.chat
+    encode = dialect.chat
 
     def chat(self: Seed | V1, chat: Chat, *rest: object) -> list[bytes]:
         if chat.message.startswith(word):
             raise ZeroDivisionError("a bug on purpose")
-        return say(self, chat, *rest)  # type: ignore[arg-type]
+        return encode(self, chat, *rest)  # type: ignore[arg-type]
 
     dialect.chat = chat  # type: ignore[method-assign, assignment]
 

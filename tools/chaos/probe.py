@@ -1,4 +1,4 @@
-"""What the stack holds at a moment: memory, descriptors, connections, keys. After a fault it must come back to base."""
+"""The resources of a stack: memory, descriptors, connections, keys. After a fault they must come back to base."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import redis
 from tools.chaos.stack import Stack
 
 PERSONAL: Final = "{"
-"""Keys of a person have a hash tag; all others are of servers and jobs."""
+"""Keys of a person have a hash tag. All other keys are of servers and jobs."""
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 MORE_MB_PER_WORKER: Final = 30.0
 MORE_DESCRIPTORS: Final = 16
@@ -24,11 +24,11 @@ BACK_SECONDS: Final = 12.0
 
 @dataclass(frozen=True)
 class Probe:
-    """Figures of one moment.
+    """The figures of one moment.
 
     :param megabytes: resident, of all workers together
     :param connections: to Redis
-    :param keys: in Redis, of nobody in person, that do not expire by themselves
+    :param keys: in Redis, of no person, that do not expire
     :param waiting: entries in mailboxes
     :param pending: of these, handed to a connection and not acked
     :param dead: keys of servers that no longer live
@@ -49,7 +49,7 @@ class Probe:
 
 
 def take(stack: Stack) -> Probe:
-    """Look at everything once."""
+    """Measure everything once."""
     pids = stack.pids
     with stack.client() as client:
         names = [str(name) for name in client.scan_iter(count=1000)]
@@ -77,7 +77,7 @@ def take(stack: Stack) -> Probe:
 
 
 def complaints(base: Probe, now: Probe) -> list[str]:
-    """What is not back to base, in words."""
+    """What is above base, in words."""
     limits = {
         "megabytes": base.megabytes + MORE_MB_PER_WORKER * base.workers,
         "descriptors": base.descriptors + MORE_DESCRIPTORS,
@@ -88,18 +88,18 @@ def complaints(base: Probe, now: Probe) -> list[str]:
         "dead": 0,
     }
     over = {name: getattr(now, name) for name, limit in limits.items() if getattr(now, name) > limit}
-    said = [f"{name}: {value:g}, base {getattr(base, name):g}" for name, value in over.items()]
-    return said + ([f"workers: {now.workers}, base {base.workers}"] if now.workers != base.workers else [])
+    found = [f"{name}: {value:g}, base {getattr(base, name):g}" for name, value in over.items()]
+    return found + ([f"workers: {now.workers}, base {base.workers}"] if now.workers != base.workers else [])
 
 
 def settle(stack: Stack, base: Probe, seconds: float = BACK_SECONDS) -> tuple[Probe, list[str]]:
-    """Look until nothing is to complain of, or the time is over."""
+    """Measure until nothing is above base, or the time is over; the last figures, and what is above base."""
     deadline = time.monotonic() + seconds
     while True:
         now = take(stack)
-        said = complaints(base, now)
-        if not said or time.monotonic() > deadline:
-            return now, said
+        found = complaints(base, now)
+        if not found or time.monotonic() > deadline:
+            return now, found
         time.sleep(0.5)
 
 
@@ -111,14 +111,14 @@ def _lasting(client: "redis.Redis", names: Sequence[str]) -> int:
 
 
 def megabytes(pid: int) -> float:
-    """Resident; 0 when it is gone."""
+    """Resident memory of a process; 0 when it has ended."""
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE / 2**20
     return 0.0
 
 
 def descriptors(pid: int) -> int:
-    """Open; 0 when it is gone."""
+    """Open descriptors of a process; 0 when it has ended."""
     with contextlib.suppress(OSError):
         return len(os.listdir(f"/proc/{pid}/fd"))
     return 0

@@ -1,11 +1,11 @@
-"""A wire that can be broken: a proxy between the product and Redis (or between clients and the product).
+"""A proxy between the product and Redis, or between clients and the product, whose connections can be broken.
 
-It runs in a thread with an event loop of its own, so that whoever breaks the wire need not be asyncio, and a busy
-campaign does not slow it. Every connection is of a *kind*: it is ``commands`` until it says SUBSCRIBE, and ``pubsub``
-from then on; each kind has its own :class:`Mode`.
+It runs in a thread with an event loop of its own, so that code without asyncio can use it, and a busy campaign does not
+slow it down. Every connection has a *kind*: ``commands`` until it sends SUBSCRIBE, and ``pubsub`` from then on. Each
+kind has its own :class:`Mode`.
 
-A connection that lost bytes is dead for good, whatever becomes of the mode: no later byte of it would make sense. It
-stays open and silent, as after a firewall that forgot it, until one end gives it up.
+A connection that lost bytes stays dead, whatever the mode is afterwards, because no later byte of it would make sense.
+It stays open and silent, as behind a firewall that dropped its state, until one end closes it.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ Kind: TypeAlias = Literal["commands", "pubsub"]
 Address: TypeAlias = Path | tuple[str, int]
 """Of a Unix socket, or host and port."""
 Side: TypeAlias = Literal["client", "server"]
-"""Who said it."""
+"""Which end sent the bytes."""
 T = TypeVar("T")
 
 KINDS: Final[tuple[Kind, ...]] = ("commands", "pubsub")
@@ -33,7 +33,7 @@ _SUBSCRIBE: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n[PS]?SUBSCRIBE\r\n", re.IGNO
 
 
 class Mode(enum.Enum):
-    """What becomes of what is said."""
+    """What happens to the bytes of a connection."""
 
     PASS = "pass"
     CUT = "cut"
@@ -53,23 +53,23 @@ _SWALLOWS: Final[dict[Mode, tuple[Side, ...]]] = {
 
 @dataclass(eq=False)
 class _Wire:
-    """One client, and the server behind the proxy."""
+    """One connection of a client, and the proxy's own one to the server."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     kind: Kind = "commands"
-    deaf: set[Side] = field(default_factory=set)
-    """Sides whose words are swallowed for ever."""
-    doomed: bool = False
-    """A command of its went through: its reply will cut it."""
-    forsaken: bool = False
-    """Silent whatever the mode is; not even its end is told."""
+    dropped_sides: set[Side] = field(default_factory=set)
+    """Sides whose bytes are dropped from now on."""
+    cut_at_reply: bool = False
+    """A command passed: the connection is cut when the reply comes."""
+    abandoned: bool = False
+    """Silent whatever the mode is. Neither end learns that the other has closed."""
     gone: bool = False
-    """One end has left, and the other does not know."""
+    """One end has closed, and the other does not know."""
 
-    def forsake(self) -> None:
-        self.forsaken = True
-        self.deaf.update(("client", "server"))
+    def abandon(self) -> None:
+        self.abandoned = True
+        self.dropped_sides.update(("client", "server"))
 
     def cut(self) -> None:
         for writer in (self.client, self.server):
@@ -85,7 +85,7 @@ class Proxy:
     def __init__(self, front: Address, back: Address) -> None:
         self.front, self._back = front, back
         self._modes: dict[Kind, Mode] = dict.fromkeys(KINDS, Mode.PASS)
-        self._late = 0.0
+        self._delay = 0.0
         self._wires: set[_Wire] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -95,38 +95,38 @@ class Proxy:
     # ---- from any thread
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Listen."""
         self._thread.start()
         self._await(self._listen())
 
     def stop(self) -> None:
-        """Cut everything and end."""
+        """Cut every connection and stop."""
         self._await(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL_SECONDS)
         self._loop.close()
 
     def set(self, mode: Mode, *kinds: Kind, seconds: float = 0.2) -> None:
-        """From now on, for these kinds (none named: for all).
+        """Change the mode of these kinds of connections; without any: of all.
 
-        :param seconds: how much later a reply comes with ``DELAY``
+        :param seconds: the delay of a reply with ``DELAY``
         """
         self._call(lambda: self._set(mode, kinds or KINDS, seconds))
 
     def heal(self) -> None:
-        """Everything passes again; connections that lost bytes stay dead, but now an end of one is told."""
+        """Let everything pass again. Connections that lost bytes stay dead, but are cut when one end closes."""
         self._call(self._heal)
 
-    def forsake(self) -> None:
-        """Every connection there is goes silent for good, and neither end is told; new ones pass."""
-        self._call(self._forsake)
+    def abandon(self) -> None:
+        """Make every connection silent for good, without a notice to either end. New ones pass."""
+        self._call(self._abandon)
 
     def retarget(self, back: Address) -> None:
-        """Lead elsewhere from now on, as after a failover: every connection there is, is cut."""
+        """Connect to another server from now on, as after a failover, and cut every connection."""
         self._call(lambda: self._retarget(back))
 
     def count(self) -> Counter[Kind]:
-        """How many connections of each kind stand."""
+        """The number of connections of each kind."""
         return self._call(lambda: Counter(wire.kind for wire in self._wires))
 
     def _call(self, work: Callable[[], T]) -> T:
@@ -156,7 +156,7 @@ class Proxy:
             self.front.unlink(missing_ok=True)
 
     def _set(self, mode: Mode, kinds: tuple[Kind, ...], seconds: float) -> None:
-        self._late = seconds / 2  # on the way there, and on the way back
+        self._delay = seconds / 2  # on the way there, and on the way back
         for kind in kinds:
             self._modes[kind] = mode
         if mode is Mode.CUT:
@@ -164,14 +164,14 @@ class Proxy:
                 if wire.kind in kinds:
                     wire.cut()
 
-    def _forsake(self) -> None:
+    def _abandon(self) -> None:
         for wire in self._wires:
-            wire.forsake()
+            wire.abandon()
 
     def _heal(self) -> None:
         self._modes = dict.fromkeys(KINDS, Mode.PASS)
         for wire in list(self._wires):
-            wire.forsaken = False
+            wire.abandoned = False
             if wire.gone:
                 wire.cut()
 
@@ -213,17 +213,17 @@ class Proxy:
         return await asyncio.open_connection(*self._back, limit=CHUNK)
 
     async def _pump(self, wire: _Wire, side: Side, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Everything one side says, at its time and in order, until one of them goes."""
+        """Pass on the bytes of one side, delayed and in order, until an end closes."""
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
         writing = asyncio.create_task(_write(queue, writer))
         try:
             with contextlib.suppress(OSError):
-                while not writing.done() and (said := await reader.read(CHUNK)):
-                    if self._judge(wire, side, said):
-                        late = self._late if self._modes[wire.kind] is Mode.DELAY else 0.0
-                        await queue.put((self._loop.time() + late, said))
-            if wire.forsaken or side in _SWALLOWS.get(self._modes[wire.kind], ()):
-                wire.gone = True  # its end is swallowed, too
+                while not writing.done() and (data := await reader.read(CHUNK)):
+                    if self._passes(wire, side, data):
+                        delay = self._delay if self._modes[wire.kind] is Mode.DELAY else 0.0
+                        await queue.put((self._loop.time() + delay, data))
+            if wire.abandoned or side in _SWALLOWS.get(self._modes[wire.kind], ()):
+                wire.gone = True  # the other end does not learn of it
                 return
             while not queue.empty() and not writing.done():
                 await asyncio.sleep(0.005)
@@ -231,27 +231,27 @@ class Proxy:
         finally:
             writing.cancel()
 
-    def _judge(self, wire: _Wire, side: Side, said: bytes) -> bool:
-        """Whether it passes."""
-        if side == "client" and _SUBSCRIBE.match(said):
+    def _passes(self, wire: _Wire, side: Side, data: bytes) -> bool:
+        """Whether these bytes pass."""
+        if side == "client" and _SUBSCRIBE.match(data):
             wire.kind = "pubsub"
         mode = self._modes[wire.kind]
         if side in _SWALLOWS.get(mode, ()):
-            wire.deaf.add(side)
-        if mode is Mode.CUT or (wire.doomed and side == "server"):
+            wire.dropped_sides.add(side)
+        if mode is Mode.CUT or (wire.cut_at_reply and side == "server"):
             wire.cut()
             return False
-        if mode is Mode.CUT_AFTER_NEXT and side == "client" and not wire.deaf:
+        if mode is Mode.CUT_AFTER_NEXT and side == "client" and not wire.dropped_sides:
             self._modes[wire.kind] = Mode.PASS  # once
-            wire.doomed = True
-        return side not in wire.deaf
+            wire.cut_at_reply = True
+        return side not in wire.dropped_sides
 
 
 async def _write(queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
         while True:
-            due, said = await queue.get()
-            await asyncio.sleep(due - loop.time())  # one after another: nothing overtakes
-            writer.write(said)
+            due, data = await queue.get()
+            await asyncio.sleep(due - loop.time())  # one after another, so that the order stays
+            writer.write(data)
             await writer.drain()

@@ -1,4 +1,4 @@
-"""One scenario: people talk, something breaks, is mended, and then everything must be well."""
+"""One scenario: clients chat, something breaks and is repaired, and then everything must be well."""
 
 import asyncio
 import json
@@ -21,23 +21,28 @@ from tools.chaos.workload import Workload
 P = ParamSpec("P")
 T = TypeVar("T")
 GREEN_SECONDS: Final = 10.0
-"""After healing everything serves again within."""
+"""Everything serves again within, after the repair."""
 LOOK_SECONDS: Final = 0.1
 LIMITS: Final = Limits(lease=LEASE_SECONDS, heal=GREEN_SECONDS)
 EXPECTED_ERRORS: Final = (
     *("worker died", "the manager is gone", "this process stood still for longer than a lease"),
-    *("an entry is parked", "an entry is a dead letter", "an entry could not be said"),
+    *("an entry is a dead letter", "an entry could not be encoded"),
     *("failed, ApiError: unavailable", "Resetting connection with an active transaction"),
 )
-"""Lines of level error that tell of what we did, not of a bug: a job while Redis was away, a pool's connection on which
+"""Log lines of level error that faults cause: a job while Redis was away, say, or a pooled connection on which
 PostgreSQL froze."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of talk before and after, patience at the end; how many people and chats a second.
+    """How long the parts of a scenario last, in seconds, and what the clients do.
 
-    :param settle: seconds in which the stack must come back to base
+    :param before: of chats before the faults
+    :param after: of chats after the repair
+    :param drain: within which everything must arrive
+    :param people: number of clients
+    :param rate: chats a second of all clients
+    :param settle: within which the stack must come back to base
     :param often: how often people do what, where it differs from ``activities.RATES``
     """
 
@@ -52,7 +57,7 @@ class Times:
 
 @dataclass
 class Outcome:
-    """What came of a scenario. ``green`` is in seconds after healing; ``history`` a file, kept when it is red."""
+    """The result of a scenario. ``green``: seconds after the repair. ``history``: a file, kept when it is red."""
 
     name: str
     seed: int
@@ -67,7 +72,7 @@ class Outcome:
 
     @property
     def broken(self) -> list[str]:
-        """Violations that nothing excuses, and everything else that is not as it must be."""
+        """Violations that no fault excuses, and complaints."""
         found = [str(each) for each in self.report.violations if each.invariant not in self.excuses]
         if not self.report.drained and "I1" not in self.excuses:
             found.append("not everything arrived that was waited for")
@@ -75,7 +80,7 @@ class Outcome:
 
     @property
     def red(self) -> bool:
-        """Whether a promise was broken."""
+        """Whether anything is broken."""
         return bool(self.broken)
 
     def record(self) -> dict[str, Any]:
@@ -97,10 +102,10 @@ class Outcome:
 
 
 class Scenario:
-    """Some faults, at once, on a running stack.
+    """Some faults at the same time on a running stack.
 
-    :param faults: none: what must hold outside of faults
-    :param seed: of the people and of the moments at which a second fault strikes
+    :param faults: without any, what must hold outside of faults is checked
+    :param seed: of the clients and of the moments at which a second fault strikes
     """
 
     def __init__(self, stack: Stack, faults: Sequence[Fault], seed: int, times: Times, limits: Limits = LIMITS) -> None:
@@ -110,9 +115,9 @@ class Scenario:
         self.path = stack.home / f"{self.name}-{seed}.jsonl"
 
     async def run(self) -> Outcome:
-        """All of it.
+        """Run all of it.
 
-        :raises TimeoutError: the people could not even begin
+        :raises TimeoutError: the clients could not connect
         """
         began, read_to = time.monotonic(), _sizes(self.stack)
         with History(self.path) as history:
@@ -121,16 +126,18 @@ class Scenario:
                 async with asyncio.timeout(60):
                     await workload.start()
                 await workload.run(self.times.before)
-                await self._by_hand(self.stack.await_ready, GREEN_SECONDS)
-                base = await self._by_hand(probe.take, self.stack)
+                await self._in_thread(self.stack.await_ready, GREEN_SECONDS)
+                base = await self._in_thread(probe.take, self.stack)
                 green = await self._break(workload, history)
                 await workload.run(self.times.after)
                 await workload.drain(self.times.drain)
-                now, complaints = await self._by_hand(probe.settle, self.stack, self._allowed(base), self.times.settle)
+                now, complaints = await self._in_thread(
+                    probe.settle, self.stack, self._allowed(base), self.times.settle
+                )
             finally:
                 await workload.stop()
-        report = await self._by_hand(lambda: check(read(self.path), limits=self.limits))
-        complaints += [each for fault in self.faults for each in await self._by_hand(fault.after, self.stack)]
+        report = await self._in_thread(lambda: check(read(self.path), limits=self.limits))
+        complaints += [each for fault in self.faults for each in await self._in_thread(fault.after, self.stack)]
         complaints += errors(self.stack, read_to)
         if green > GREEN_SECONDS:
             complaints.append(f"green only after {green:.1f} s")
@@ -147,42 +154,42 @@ class Scenario:
         )
 
     async def _break(self, workload: Workload, history: History) -> float:
-        """While people go on talking; the seconds until all was well again."""
+        """Break things while clients chat; the seconds from the repair until all serve."""
         breaking = asyncio.create_task(self._strike_and_heal(history))
         while not breaking.done():
             await workload.run(LOOK_SECONDS)
         return breaking.result()
 
     def _allowed(self, base: probe.Probe) -> probe.Probe:
-        """What it must come back to."""
+        """The figures that the stack must come back to."""
         more = Counter[str]()
         for fault in self.faults:
             more.update(fault.keeps)
         return replace(base, **{name: getattr(base, name) + count for name, count in more.items()})
 
-    async def _by_hand(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What blocks."""
-        return await asyncio.get_running_loop().run_in_executor(self.stack.hands, partial(work, *args, **kwargs))
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking function in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.stack.threads, partial(work, *args, **kwargs))
 
     async def _strike_and_heal(self, history: History) -> float:
         for fault in self.faults:
-            await self._by_hand(fault.prepare, self.stack)
+            await self._in_thread(fault.prepare, self.stack)
         async with asyncio.TaskGroup() as together:
             for n, fault in enumerate(self.faults):
                 together.create_task(self._one(fault, history, self._rng.uniform(0, 2) if n else 0))
-        return await self._by_hand(self._until_green)
+        return await self._in_thread(self._until_green)
 
     async def _one(self, fault: Fault, history: History, wait: float) -> None:
         await asyncio.sleep(wait)
-        told: dict[str, Any] = {"loses_storage": fault.loses_storage}
-        told["servers_answer"] = all(each.answers for each in self.faults)
+        fields: dict[str, Any] = {"loses_storage": fault.loses_storage}
+        fields["servers_answer"] = all(each.servers_answer for each in self.faults)
         if fault.outage_limit is not None and len(self.faults) == 1:
-            told["outage_limit"] = fault.outage_limit
+            fields["outage_limit"] = fault.outage_limit
         if not fault.mild:
-            history.record("fault start", fault=fault.name, **told)
-        await self._by_hand(fault.strike, self.stack)
+            history.record("fault start", fault=fault.name, **fields)
+        await self._in_thread(fault.strike, self.stack)
         await asyncio.sleep((self.stack.long and fault.long_seconds) or fault.seconds)
-        await self._by_hand(fault.heal, self.stack)
+        await self._in_thread(fault.heal, self.stack)
         if not fault.mild:
             history.record("fault end", fault=fault.name)
 
@@ -198,18 +205,18 @@ def _sizes(stack: Stack) -> dict[Path, int]:
 
 
 def errors(stack: Stack, since: dict[Path, int]) -> list[str]:
-    """What the product itself calls an error, beyond what we did to it: one line for each kind.
+    """The errors in the product's logs that no fault causes: one line for each message.
 
-    :param since: how long each log was before
+    :param since: the size of each log before
     """
     found: dict[str, int] = {}
     for path in stack.logs.glob("*.log"):
         for event in _lines(path, since.get(path, 0)):
             if event.get("level") in ("error", "critical"):
-                said = str(event.get("event"))[:160]
-                if not any(each in said for each in EXPECTED_ERRORS):
-                    found[said] = found.get(said, 0) + 1
-    return [f"logged {count} times: {said}" for said, count in found.items()]
+                message = str(event.get("event"))[:160]
+                if not any(each in message for each in EXPECTED_ERRORS):
+                    found[message] = found.get(message, 0) + 1
+    return [f"logged {count} times: {message}" for message, count in found.items()]
 
 
 def _lines(path: Path, start: int) -> Iterator[dict[str, Any]]:
@@ -219,5 +226,5 @@ def _lines(path: Path, start: int) -> Iterator[dict[str, Any]]:
             if line.startswith(b"{"):
                 try:
                     yield json.loads(line)
-                except ValueError:  # half a line: its writer was killed
+                except ValueError:  # a part of a line: its writer was killed
                     continue

@@ -1,4 +1,4 @@
-"""What the campaign's stack is made of: processes that can be killed, frozen and started again in their old place."""
+"""The processes of a stack, which can be killed, frozen and started again with the same addresses."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ BIN: Final = Path(sys.executable).parent
 READY_SECONDS: Final = 40.0
 STOP_SECONDS: Final = 10.0
 BACKGROUND_PAUSE: Final = 0.5
-"""Seconds before an arq worker that ended is started again."""
+"""Seconds after which an arq worker that ended is started again."""
 
 
 class Redis(Valkey):
@@ -49,33 +49,33 @@ class Redis(Valkey):
         return [*prefix, *super()._command()]
 
     def client(self, seconds: float = 5.0) -> "Client":
-        """A client that goes straight to it."""
+        """A client of this server."""
         return Client.from_url(self.url, decode_responses=True, socket_timeout=seconds)
 
     def follow(self, master: "Redis") -> None:
-        """Become a replica, and wait until all is copied."""
+        """Become a replica, and wait until everything is copied."""
         with self.client() as client:
             client.replicaof("127.0.0.1", master.port)
             if not wait_until(lambda: client.info("replication").get("master_link_status") == "up", READY_SECONDS):
                 raise TimeoutError("the replica did not catch up")
 
     def lose_master(self) -> None:
-        """Stay a replica, cut off from its master."""
+        """Stay a replica, and lose the connection to the master."""
         with self.client() as client:
             client.replicaof("127.0.0.1", free_port())
 
     def lead(self) -> None:
-        """Be a master from now on."""
+        """Become a master."""
         with self.client() as client:
             client.replicaof("NO", "ONE")
 
     def erase(self) -> None:
-        """Remove its append-only file; it must not run."""
+        """Remove the append-only file. The process must have ended."""
         shutil.rmtree(self.data / "appendonlydir")
 
 
 class Group:
-    """One ``sanic`` with its worker processes, on a port it keeps over restarts.
+    """One Sanic server with its worker processes. It keeps its port when it is started again.
 
     Who lives is asked of the Redis one names, not through a wire that may be broken.
     """
@@ -89,7 +89,7 @@ class Group:
         self._known: list[int] = []
 
     def start(self) -> None:
-        """Start it; see :meth:`ready`."""
+        """Start it, without waiting for :meth:`ready`."""
         patched = self._env.get("CHAOS_PATCHES") or self._env.get("CHAOS_BUG")
         app = "tools.chaos.patched:app" if patched else "app"
         command: list[str | Path] = [BIN / "sanic", app, "--host", "127.0.0.1", "--port", str(self.port)]
@@ -98,7 +98,7 @@ class Group:
 
     @property
     def pid(self) -> int:
-        """Of the manager."""
+        """The manager's process id."""
         assert self.child is not None, "never started"
         return self.child.pid
 
@@ -107,37 +107,37 @@ class Group:
         return self.child is not None and self.child.alive()
 
     def pids(self, redis_url: str) -> list[int]:
-        """Of the living workers, the ones that have registered."""
+        """The process ids of the live workers that have registered."""
         self._known = sorted(server.pid for server in living_servers(redis_url, self.pid))
         return self._known
 
     @property
     def victims(self) -> list[int]:
-        """Of the workers that had registered when somebody last looked, and live: this asks no Redis."""
+        """The live workers among those of the last :meth:`pids`. This does not need Redis."""
         return [pid for pid in self._known if birth(pid)]
 
     def ready(self, redis_url: str) -> bool:
-        """Whether all of it serves."""
+        """Whether all of its workers serve."""
         if not self.alive() or len(self.pids(redis_url)) < self.workers:
             return False
         return http_status(f"{self.url}/ready", 6) == 200
 
     def stop(self) -> None:
-        """In peace."""
+        """Stop it with SIGTERM."""
         if self.child is not None:
             self.child.stop(STOP_SECONDS)
 
     def kill_manager(self) -> None:
-        """kill -9 of the main process alone: what becomes of its workers is their own business."""
+        """kill -9 of the manager. Its workers must end by themselves."""
         os.kill(self.pid, signal.SIGKILL)
 
     def text(self) -> str:
-        """Everything it logged."""
+        """Its log."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
 
 class Background:
-    """The arq worker, with what every deployment gives it: somebody who starts it again."""
+    """The arq worker, with a supervisor that starts it again."""
 
     def __init__(self, env: Mapping[str, str], logs: Path) -> None:
         self._env, self._log = dict(env), logs / "arq.log"
@@ -147,7 +147,7 @@ class Background:
         self._thread.start()
 
     def another(self) -> Child:
-        """One more arq worker, which nobody supervises."""
+        """Start one more arq worker, without a supervisor."""
         room = "tools.chaos.patched_jobs" if self._env.get("CHAOS_BUG") else "workers"
         command: list[str | Path] = [BIN / "arq", f"{room}.WorkerSettings"]
         return Child("arq", command, log=self._log, env=self._env, cwd=ROOT)
@@ -158,14 +158,14 @@ class Background:
                 self.child = self.another()
 
     def stop(self) -> None:
-        """For good."""
+        """Stop both."""
         self._stopped.set()
         self._thread.join()
         self.child.stop(STOP_SECONDS)
 
 
 class SmallDisk:
-    """A file system of a few MB, to be filled (needs the right to mount)."""
+    """A file system of a few MB that can be filled. It needs the right to mount."""
 
     def __init__(self, place: Path, megabytes: int = 48) -> None:
         self.place, self._filler = place, place / "filler"
@@ -174,7 +174,7 @@ class SmallDisk:
 
     @staticmethod
     def possible(place: Path) -> bool:
-        """Whether we may mount one."""
+        """Whether this process may mount one."""
         try:
             SmallDisk(place, 1).remove()
         except (OSError, subprocess.CalledProcessError):
@@ -182,7 +182,7 @@ class SmallDisk:
         return True
 
     def fill(self) -> None:
-        """Not a byte is left."""
+        """Fill it up to the last byte."""
         with self._filler.open("wb", buffering=0) as file:
             for size in (1 << 20, 4096):
                 try:
@@ -192,7 +192,7 @@ class SmallDisk:
                     continue
 
     def free(self) -> None:
-        """There is room again."""
+        """Make room again."""
         self._filler.unlink()
 
     def remove(self) -> None:

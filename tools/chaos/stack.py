@@ -1,4 +1,4 @@
-"""The stack of the campaign: the product on servers of its own, behind wires that can be broken."""
+"""The stack of a campaign: the product on servers of its own, behind proxies whose connections can be broken."""
 
 import asyncio
 import os
@@ -26,11 +26,11 @@ from tools.devstack.process import wait_until
 
 PING_SECONDS: Final = 1.0
 LEASE_SECONDS: Final = 4.0
-"""T: for so long somebody who is gone may be shown online."""
+"""T: a client that is gone may be shown online for so long."""
 WAIT_KNOB: Final = "REPLICAS_ACKED"
-"""How many replicas must have a chat before it is ``sent``."""
+"""The setting that says how many replicas must have a chat before ``sent``."""
 POISON: Final = "poison"
-"""Our own code fails on a chat that begins with this (patch ``poison``)."""
+"""With the patch ``poison``, encoding a chat fails whose text begins with this word."""
 QUICK: Final = {
     "PING_SECONDS": f"{PING_SECONDS:g}",
     "LEASE_SECONDS": f"{LEASE_SECONDS:g}",
@@ -47,20 +47,20 @@ QUICK: Final = {
     "RATE_LIMITS": "off",
     "MAILBOX_BYTES_PER_SENDER": str(2**24),
 }
-"""The product's own knobs, so short that a campaign need not wait for minutes."""
+"""Settings of the product, so short that a campaign need not wait for minutes."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How a stack is made. Faults that want another one are run on another stack.
+    """What a stack is made of. Faults with different needs run on different stacks.
 
     :param fsync: of Redis' append-only file
-    :param acked: how many replicas a send waits for
-    :param knobs: of the product, as (name, value), on top of :data:`QUICK`
+    :param acked: the number of replicas that a send waits for
+    :param knobs: settings of the product, as (name, value), in addition to :data:`QUICK`
     :param replica: whether Redis has one
     :param small_disk: whether each Redis writes to a disk that can be filled
     :param clocks: whether the wall clocks of Redis and of the product can be moved
-    :param patches: what is done to the product, see ``patched.py``
+    :param patches: names of patches of the product, see ``patched.py``
     :param bug: one of ``bugs/``, put into the product on purpose
     """
 
@@ -75,12 +75,12 @@ class Profile:
 
     @property
     def must(self) -> tuple[str, int, tuple[tuple[str, str], ...]]:
-        """What cannot be added to a stack that is without it, for it changes what all others meet: the first three."""
+        """What cannot be added to another fault's stack, because it changes the product for all: the first three."""
         return self.fsync, self.acked, self.knobs
 
     @property
     def missing(self) -> str:
-        """What it needs and is not to be had here; empty: nothing."""
+        """What this machine lacks for it; "": nothing."""
         if self.acked and WAIT_KNOB.lower() not in Settings.model_fields:
             return f"a product with {WAIT_KNOB}"
         if self.clocks and not (sys.platform == "linux" and shutil.which("cc")):
@@ -96,10 +96,10 @@ def _may_mount() -> bool:
 
 
 class Stack:
-    """Everything of it, to be broken. ``redis`` is the master, whichever that is by now.
+    """A running product and its servers. ``redis`` is the current master.
 
     :param home: a directory of its own
-    :param long: whether there is time for everything at its full length
+    :param long: whether faults last for their full length
     """
 
     def __init__(self, home: Path, profile: Profile, *, long: bool = False) -> None:
@@ -107,20 +107,20 @@ class Stack:
         self.home, self.profile, self.logs = home, profile, home / "logs"
         self.redis_clock = Clock(home / "redis-clock") if profile.clocks else None
         self.product_clock = Clock(home / "product-clock") if profile.clocks else None
-        # A child is told when the thread that started it ends: what breaks and mends must be threads that stay.
-        self.hands = ThreadPoolExecutor(8, thread_name_prefix="hand")
+        # A child process gets a signal when the thread that started it ends, so these threads must stay.
+        self.threads = ThreadPoolExecutor(8, thread_name_prefix="fault")
         self._every_redis: list[Redis] = []
         self.redis = self._new_redis()
         self.replica: Redis | None = self._new_redis() if profile.replica else None
         self.postgres = Postgres(home / "pg", options=FAST)
-        self.wire = Proxy(home / "wire.sock", self.redis.socket)
+        self.redis_proxy = Proxy(home / "wire.sock", self.redis.socket)
         self.block_flag = home / "block"
         self.tasks = home / "tasks"
-        """Here workers with the patch ``tasks`` write how many they have."""
+        """The directory in which workers with the patch ``tasks`` write how many tasks they have."""
         self.tasks.mkdir()
         self.env = self._environment()
         self.groups = [Group("a", self.env, 2, self.logs), Group("b", self.env, 1, self.logs)]
-        self.front = Proxy(("127.0.0.1", 0), ("127.0.0.1", self.groups[0].port))
+        self.client_proxy = Proxy(("127.0.0.1", 0), ("127.0.0.1", self.groups[0].port))
         self._background: Background | None = None
         self._mint = DatabaseAccounts(self.postgres.dsn(), self.env["JWT_SECRET"])
 
@@ -142,7 +142,7 @@ class Stack:
             **dict(self.profile.knobs),
             **({WAIT_KNOB: str(self.profile.acked)} if self.profile.acked else {}),
             **(self.product_clock.env if self.product_clock else {}),
-            "REDIS_URL": f"unix://{self.wire.front}?db=0",
+            "REDIS_URL": f"unix://{self.redis_proxy.front}?db=0",
             "DATABASE_URL": self.postgres.dsn(),
             "JWT_SECRET": secrets.token_urlsafe(48),
             "CHAOS_PATCHES": self.profile.patches,
@@ -155,9 +155,9 @@ class Stack:
     # ---- life
 
     def start(self) -> None:
-        """All of it.
+        """Start everything.
 
-        :raises ChildError: when something does not come up
+        :raises ChildError: a process does not come up
         """
         self.redis.start()
         if self.replica:
@@ -168,21 +168,21 @@ class Stack:
         subprocess.run(
             [sys.executable, "-m", "models.migrate"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL
         )
-        self.wire.start()
-        self.front.start()
+        self.redis_proxy.start()
+        self.client_proxy.start()
         for group in self.groups:
             group.start()
         self._background = Background(self.env, self.logs)
         self.await_ready(READY_SECONDS)
 
     def stop(self) -> None:
-        """All of it, whatever state it is in."""
+        """Stop everything, whatever state it is in."""
         self.block_flag.unlink(missing_ok=True)
         if self._background:
             self._background.stop()
         for group in self.groups:
             group.stop()
-        for proxy in (self.front, self.wire):
+        for proxy in (self.client_proxy, self.redis_proxy):
             proxy.stop()
         for server in (self.replica, self.redis):
             if server:
@@ -191,7 +191,7 @@ class Stack:
         for each in self._every_redis:
             if each.disk:
                 each.disk.remove()
-        self.hands.shutdown()
+        self.threads.shutdown()
 
     @property
     def background(self) -> Background:
@@ -203,17 +203,17 @@ class Stack:
 
     @property
     def addresses(self) -> list[str]:
-        """Where clients go: to one group through a wire, to the other straight."""
-        host, port = self.front.front  # type: ignore[misc]  # a TCP one
+        """Where clients connect: to one group through a proxy, to the other directly."""
+        host, port = self.client_proxy.front  # type: ignore[misc]  # a TCP one
         return [f"http://{host}:{port}", self.groups[1].url]
 
     @property
     def pids(self) -> list[int]:
-        """Of all workers that live and have registered."""
+        """The processes of all live workers that have registered."""
         return [pid for group in self.groups for pid in group.pids(self.redis.url)]
 
     def ready(self) -> bool:
-        """Whether everything serves, and a replica lives: one that ended unseen would fail the next failover."""
+        """Whether everything serves, and the replica lives. A dead one would make the next failover fail."""
         if self.replica is not None and not self.replica.running().alive():
             return False
         try:
@@ -222,9 +222,9 @@ class Stack:
             return False
 
     def await_ready(self, seconds: float) -> float:
-        """Until everything serves; the seconds that took.
+        """Wait until everything serves; the seconds that this took.
 
-        :raises TimeoutError: it did not
+        :raises TimeoutError: not everything serves
         """
         began = time.monotonic()
         if not wait_until(self.ready, seconds):
@@ -232,31 +232,31 @@ class Stack:
         return time.monotonic() - began
 
     def client(self) -> "redis.Redis":
-        """Straight to the master."""
+        """A client of the master, without the proxy."""
         return self.redis.client()
 
     def tokens(self, people: int) -> list[str]:
-        """Of so many people with accounts, the same ones each time."""
+        """Tokens of so many people with accounts, the same people each time."""
         return [account.secret for account in self._people(people)]
 
     def mobiles(self, people: int) -> list[str]:
-        """The numbers of the same people."""
+        """The mobile numbers of the same people."""
         return [account.address for account in self._people(people)]
 
     def _people(self, people: int) -> list[Account]:
         return asyncio.run(self._mint.first(people))
 
-    # ---- what takes more than one hand
+    # ---- replication
 
     def fail_over(self) -> None:
-        """The replica becomes the master, and everybody is led there."""
+        """Make the replica the master, and connect the product to it."""
         assert self.replica is not None, "there is no replica"
         self.replica.lead()
         self.redis, self.replica = self.replica, None
-        self.wire.retarget(self.redis.socket)
+        self.redis_proxy.retarget(self.redis.socket)
 
     def new_replica(self) -> None:
-        """In place of the one that leads now."""
+        """Start a replica of the current master."""
         self.replica = self._new_redis()
         self.replica.start()
         self.replica.follow(self.redis)

@@ -1,4 +1,4 @@
-"""Bugs on purpose: the quickest are found in the running product; and what would say so if one were not."""
+"""The quickest bugs on purpose are found in the running product, and a bug that is not found is reported."""
 
 import re
 import subprocess
@@ -24,11 +24,11 @@ RIGHT = "I4: m1 from a to b was acknowledged, and no receipt ever arrived\n    {
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("bug", QUICK, ids=[bug.name for bug in QUICK])
 def test_a_bug_in_the_running_product_is_found(bug: Bug, tmp_path: Path) -> None:
-    said: list[str] = []
-    run = hunt.Hunt(tmp_path, said.append)
+    lines: list[str] = []
+    run = hunt.Hunt(tmp_path, lines.append)
     run.run([bug])
-    assert run.findings[0].good, said
-    assert f"{bug.check} ({bug.says})" in said[0]
+    assert run.findings[0].good, lines
+    assert f"{bug.check} ({bug.says})" in lines[0]
 
 
 def test_a_bug_is_caught_by_its_check_for_its_reason_and_by_nothing_else() -> None:
@@ -56,7 +56,7 @@ def test_without_the_bug_nothing_may_be_red() -> None:
     assert "RED WITHOUT" in hunt.row(hunt.Finding(BUG, sound=True, broken=[RIGHT]))
 
 
-def test_every_bug_says_what_it_breaks_and_plays_in_a_scene_that_there_is() -> None:
+def test_every_bug_says_what_it_breaks_and_its_scene_has_known_faults() -> None:
     assert len(BUGS) >= 25
     for name, bug in BUGS.items():
         assert re.fullmatch(r"[a-z-]+", name)
@@ -75,14 +75,14 @@ def test_the_table_for_readers_has_every_bug_with_its_scenario_and_check() -> No
     assert f"{len(BUGS)} bugs in the running product" in text
 
 
-def test_a_bug_goes_into_one_stack_and_its_scene_into_another_without_it() -> None:
+def test_a_scene_is_run_with_the_bug_and_without_it() -> None:
     bug = Bug(
         "x", "Something.", "I1", "never arrived", lambda: None, Scene(("poison",), knobs={"WINDOW": "8"}, window=8)
     )
-    ill, sound = hunt.profile(bug, sound=False), hunt.profile(bug, sound=True)
-    assert (ill.bug, sound.bug) == ("x", "")
-    assert ill.knobs == sound.knobs == (("WINDOW", "8"),)
-    assert ill.patches == FAULTS["poison"].profile.patches
+    with_bug, sound = hunt.profile(bug, sound=False), hunt.profile(bug, sound=True)
+    assert (with_bug.bug, sound.bug) == ("x", "")
+    assert with_bug.knobs == sound.knobs == (("WINDOW", "8"),)
+    assert with_bug.patches == FAULTS["poison"].profile.patches
     assert hunt.limits(bug.scene).window == 8
     assert hunt.times(bug.scene, sound=True).drain > hunt.times(bug.scene, sound=False).drain
 
@@ -107,7 +107,7 @@ def test_every_patch_finds_what_it_breaks() -> None:
     assert done.stdout.split() == list(BUGS)
 
 
-def test_a_text_that_is_not_there_is_an_error_and_so_is_a_bug_that_is_not() -> None:
+def test_an_unknown_bug_is_an_error() -> None:
     assert instead("store_chats", "a", "b").replace == ("a", "b")
     assert tap("store_chats", "store_receipt", lua="").scripts == ("store_chats", "store_receipt")
     with pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""The campaign, briefly: that it breaks things, finds nothing lost, and would say so if something were."""
+"""A short campaign: it breaks things, finds nothing lost, and would report it if something were."""
 
 import re
 import sys
@@ -21,16 +21,16 @@ BASE = Probe(workers=3, megabytes=200, descriptors=90, connections=10, keys=12, 
 
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_nothing_is_lost_while_a_worker_dies_replies_are_cut_off_and_redis_forgets(tmp_path: Path) -> None:
-    said: list[str] = []
-    campaign = Campaign(tmp_path, said.append, times=SMALL)
+def test_nothing_is_lost_while_a_worker_dies_replies_are_cut_off_and_redis_loses_its_data(tmp_path: Path) -> None:
+    lines: list[str] = []
+    campaign = Campaign(tmp_path, lines.append, times=SMALL)
     names = ("kill-worker", "replies-cut-off", "flushall")
     try:
         campaign.run([Plan((FAULTS[name],), 7) for name in names])
     finally:
         campaign.close()
     assert [outcome.name for outcome in campaign.outcomes] == list(names)
-    assert not [outcome.broken for outcome in campaign.outcomes if outcome.red], said
+    assert not [outcome.broken for outcome in campaign.outcomes if outcome.red], lines
     assert all(outcome.report.acknowledged > 50 for outcome in campaign.outcomes)
     assert campaign.outcomes[1].report.outage_in_faults > 0.01, "nothing was broken"
     campaign.write(7)
@@ -46,7 +46,7 @@ GOOD = Report(9, 9, 9, 0, 0, 0, 0.1, 0.2, drained=True)
 LOST = replace(GOOD, violations=[Violation("I1", "it is gone", [])])
 
 
-def test_a_broken_promise_is_red_unless_the_fault_excuses_it() -> None:
+def test_a_violation_is_red_unless_the_fault_excuses_it() -> None:
     assert not outcome(GOOD).red
     assert outcome(LOST).broken == ["I1: it is gone"]
     assert not outcome(LOST, excuses=frozenset({"I1"})).red
@@ -71,7 +71,7 @@ def test_a_broken_promise_is_red_unless_the_fault_excuses_it() -> None:
     ],
     ids=str,
 )
-def test_what_is_not_back_to_base_is_complained_of(worse: dict[str, int]) -> None:
+def test_resources_above_base_are_a_complaint(worse: dict[str, int]) -> None:
     calm = replace(BASE, waiting=0, pending=0)
     assert complaints(BASE, calm) == []
     assert len(complaints(BASE, replace(calm, **worse))) == 1  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_every_fault_says_what_it_is() -> None:
         assert fault.strike is not Fault.strike
 
 
-def test_faults_that_lay_hands_on_the_same_are_no_pair() -> None:
+def test_faults_that_touch_the_same_part_are_no_pair() -> None:
     names = {(one.name, other.name) for one, other in pairs()}
     assert ("kill-worker", "kill-redis") in names
     assert ("kill-worker", "freeze-worker") not in names
@@ -112,7 +112,7 @@ def test_plans_share_stacks_that_have_what_they_need() -> None:
         union([Profile(), Profile(knobs=(("WINDOW", "8"),))])
 
 
-def test_what_cannot_be_had_here_is_skipped_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_machine_lacks_is_skipped_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.chaos.stack._may_mount", lambda: False)
     campaign = Campaign(tmp_path, print)
     campaign.run([Plan((FAULTS["disk-full"],), 0)])

@@ -1,4 +1,4 @@
-"""I1, I1b, I2, I3, I8: each catches a bad history, and lets the nearest good one pass."""
+"""I1, I1b, I2, I3, I8: each check catches a bad history, and accepts the nearest good one."""
 
 from typing import Any
 

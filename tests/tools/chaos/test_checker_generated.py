@@ -1,4 +1,4 @@
-"""Generated histories of a messenger that keeps its promises pass the checker; one change to them, and it sees it."""
+"""Generated histories of a correct messenger pass the checker. After one change to them they do not."""
 
 import dataclasses
 from collections import defaultdict
@@ -19,7 +19,7 @@ PEOPLE = ("a", "b", "c")
 
 @dataclasses.dataclass
 class Chat:
-    """One in the good messenger's hands."""
+    """A chat in the model."""
 
     mobile: str
     peer: str
@@ -30,26 +30,26 @@ class Chat:
 
 
 @dataclasses.dataclass
-class Tick:
-    """A receipt in the good messenger's hands."""
+class Receipt:
+    """A receipt in the model."""
 
     chat: Chat
     stored_ms: int
 
 
-class GoodMessenger:
-    """Does one of a few things at a time, always as the contract says; tells the story of it."""
+class CorrectMessenger:
+    """A model that does one thing at a time, always as the contract says, and records it."""
 
     def __init__(self) -> None:
         self.builder = HistoryBuilder().connect(*PEOPLE)
         self.begun: list[Chat] = []
-        self.mailbox: defaultdict[str, list[Chat | Tick]] = defaultdict(list)
+        self.mailbox: defaultdict[str, list[Chat | Receipt]] = defaultdict(list)
         self.place: defaultdict[str, int] = defaultdict(int)
         self.seen: set[str] = set()
         self.blocked: set[tuple[str, str]] = set()
 
     def step(self, what: str, one: int, two: int) -> None:
-        """Perhaps nothing: not everything is possible at any time."""
+        """Do one thing, or nothing if it is not possible now."""
         mobile, peer = PEOPLE[one % 3], PEOPLE[(one + 1 + two % 2) % 3]
         getattr(self, f"_{what}")(mobile, peer)
 
@@ -60,7 +60,7 @@ class GoodMessenger:
         return waiting[0] if waiting else None
 
     def _begin(self, mobile: str, peer: str) -> None:
-        """Half of the conversations wait for the answer to the one before."""
+        """In half of the conversations a chat waits for the answer to the one before."""
         if mobile < peer and any(c.mobile == mobile and c.peer == peer and not c.answered for c in self.begun):
             return
         chat = Chat(mobile, peer, f"m{len(self.begun)}")
@@ -89,12 +89,12 @@ class GoodMessenger:
             self.builder.send(mobile, peer, chat.message_id, attempt=chat.attempts)
 
     def _deliver(self, mobile: str, _whom: str) -> None:
-        """The next; or, from its start, what was not acked."""
+        """Deliver the next entry; after a reconnect, the first one that is not acknowledged."""
         waiting = self.mailbox[mobile]
         if self.place[mobile] == len(waiting):
             return
         entry = waiting[self.place[mobile]]
-        if isinstance(entry, Tick):
+        if isinstance(entry, Receipt):
             self.builder.receipt(mobile, entry.chat.peer, entry.chat.message_id, stored_ms=entry.stored_ms)
         elif (mobile, entry.mobile) in self.blocked and entry.message_id not in self.seen:
             waiting.remove(entry)
@@ -110,7 +110,7 @@ class GoodMessenger:
             entry = self.mailbox[mobile].pop(0)
             if isinstance(entry, Chat):
                 self.builder.ack(mobile, entry.message_id)
-                self.mailbox[entry.mobile].append(Tick(entry, self.builder.next_stored_ms()))
+                self.mailbox[entry.mobile].append(Receipt(entry, self.builder.next_stored_ms()))
 
     def _reconnect(self, mobile: str, _whom: str) -> None:
         self.builder.leave(mobile).connect(mobile)
@@ -140,8 +140,8 @@ STEPS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 2), st.integers
 
 
 def good(steps: Sequence[tuple[str, int, int]], *before: str) -> list[Event]:
-    """``before``: what Asha does, or Ravi to whom she writes, before the steps."""
-    messenger = GoodMessenger()
+    """``before``: steps of Asha, or of Ravi, before the others."""
+    messenger = CorrectMessenger()
     for what in before:
         messenger.step(what, 1 if what == "deliver" else 0, 0)
     for step in steps:
@@ -151,7 +151,7 @@ def good(steps: Sequence[tuple[str, int, int]], *before: str) -> list[Event]:
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
-def test_what_a_good_messenger_does_passes(steps: list[tuple[str, int, int]]) -> None:
+def test_a_correct_messenger_passes(steps: list[tuple[str, int, int]]) -> None:
     report = check(good(steps))
     assert report.ok, str(report)
 
@@ -168,7 +168,7 @@ def _without(history: list[Event], gone: Sequence[Event]) -> list[Event]:
 
 
 def _numbered(history: Sequence[Event]) -> list[Event]:
-    """Their places in the file, and in time, follow their order."""
+    """Give the events numbers and times in their order."""
     return [msgspec.structs.replace(event, n=n, t=100 + n / 100) for n, event in enumerate(history, 1)]
 
 
@@ -192,7 +192,7 @@ def double(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choos
 
 
 def swap(history: list[Event], chats: dict[ChatKey, ChatEvents], choose: Choose) -> list[Event] | None:
-    """What the recipient saw of two chats, the later of which was sent after the earlier had got ``sent``."""
+    """Swap the deliveries of two chats, the later of which was sent after the earlier one had got ``sent``."""
 
     def later_than(one: ChatEvents) -> list[ChatEvents]:
         sent, send = one.sent, one.sends[0]
@@ -267,7 +267,7 @@ CHANGES: dict[Change, set[str]] = {
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 @settings(max_examples=60, deadline=None)
 @given(STEPS, st.data())
-def test_one_change_to_it_is_seen(change: Change, steps: list[tuple[str, int, int]], data: st.DataObject) -> None:
+def test_one_change_is_caught(change: Change, steps: list[tuple[str, int, int]], data: st.DataObject) -> None:
     history = good(steps, *2 * ("begin", "store", "answer", "deliver"))
 
     def choose(from_: Sequence[ChatEvents]) -> ChatEvents | None:

@@ -1,4 +1,4 @@
-"""I4: catches every kind of false or missing tick, and lets the nearest good history pass."""
+"""I4: the check catches every false or missing receipt, and accepts the nearest good history."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tools.chaos.history import Event
 
 @pytest.fixture
 def builder() -> HistoryBuilder:
-    """Asha's chat m1 has come to Ravi."""
+    """Asha (a) sent the chat m1, and it arrived at Ravi (b)."""
     builder = HistoryBuilder().connect("a", "b", "c")
     builder.send("a", "b", "m1")
     builder.sent("a", "b", "m1")

@@ -1,4 +1,4 @@
-"""I11, I12, I14, and all at once: each catches a bad history, and lets the nearest good one pass."""
+"""I11, I12, I14, and all at once: each check catches a bad history, and accepts the nearest good one."""
 
 import pytest
 

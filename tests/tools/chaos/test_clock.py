@@ -1,4 +1,4 @@
-"""A moved clock moves for those who follow it, and only their wall clock."""
+"""A moved clock moves for the processes that follow it, and only their wall clock."""
 
 import os
 import subprocess

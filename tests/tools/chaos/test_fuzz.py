@@ -1,4 +1,4 @@
-"""Fuzzing, briefly; and that it would say so if something were wrong."""
+"""A short run of fuzzing, and that wrong answers are noticed."""
 
 import json
 import random
@@ -18,24 +18,24 @@ from tools.chaos.scenario import Times
 
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_whatever_is_sent_it_is_refused_by_name_and_nobody_else_notices(tmp_path: Path) -> None:
-    said: list[str] = []
-    campaign = Campaign(tmp_path, said.append, times=Times(before=0.5, after=0.5, people=8, rate=20))
+def test_wrong_input_is_refused_by_name_and_other_clients_do_not_notice(tmp_path: Path) -> None:
+    lines: list[str] = []
+    campaign = Campaign(tmp_path, lines.append, times=Times(before=0.5, after=0.5, people=8, rate=20))
     try:
-        campaign.run([Plan((fuzzing(0.07, 5, said.append),), 5)])
+        campaign.run([Plan((fuzzing(0.07, 5, lines.append),), 5)])
     finally:
         campaign.close()
-    assert not campaign.failed, said
+    assert not campaign.failed, lines
     (outcome,) = campaign.outcomes
-    assert not outcome.broken, said
-    found = json.loads(said[0])
+    assert not outcome.broken, lines
+    found = json.loads(lines[0])
     assert found["fuzz"]["sent"]["messages"] > 50
     assert {"bad_json", "bad_frame"} <= found["fuzz"]["refused"].keys()
     assert found["seconds_of_people"]["during"]["count"] > 10
     assert len(found["after"]) == 3
 
 
-def spoiled(seed: int) -> list[bytes]:
+def changed(seed: int) -> list[bytes]:
     mutator = Mutator(random.Random(seed), ["9100000001"])  # noqa: S311 - a seed that can be repeated
     mutator.foreign = [("9100000002", "5-0")]
     mutator.stream_id = lambda: "5-0"  # type: ignore[method-assign]  # the one thing that looks at the clock
@@ -43,14 +43,14 @@ def spoiled(seed: int) -> list[bytes]:
     return [make() for make in makers for _ in range(200)]
 
 
-def test_a_seed_spoils_in_the_same_way_each_time() -> None:
-    assert spoiled(1) == spoiled(1)
-    assert spoiled(1) != spoiled(2)
-    assert all(any(CANARY.encode() in each for each in spoiled(1)[n : n + 200]) for n in range(0, 800, 200))
+def test_a_seed_makes_the_same_changes_each_time() -> None:
+    assert changed(1) == changed(1)
+    assert changed(1) != changed(2)
+    assert all(any(CANARY.encode() in each for each in changed(1)[n : n + 200]) for n in range(0, 800, 200))
 
 
-def test_no_chat_goes_to_people_who_are_not_of_the_visitors() -> None:
-    made = spoiled(1)[:200]
+def test_no_chat_goes_to_people_who_are_not_visitors() -> None:
+    made = changed(1)[:200]
     assert any(b"9100000002" in each for each in made)
     assert not any(b"9100000002" in each and b"chat" in each for each in made)
 
@@ -70,7 +70,7 @@ def error(**fields: str) -> bytes:
         (json.dumps({"type": "chat", "message": CANARY}).encode(), None),
     ],
 )
-def test_what_the_server_must_not_say_is_noticed(payload: bytes, wrong: str | None) -> None:
+def test_a_wrong_answer_is_noticed(payload: bytes, wrong: str | None) -> None:
     tally = Tally()
     tally.message(payload)
     assert list(tally.wrong) == ([wrong] if wrong else [])
@@ -86,13 +86,13 @@ def test_what_the_server_must_not_say_is_noticed(payload: bytes, wrong: str | No
         (b'HTTP/1.1 200 OK\r\n\r\n{}HTTP/1.1 400 No\r\n\r\n{"code":"bad_request"}', None),
     ],
 )
-def test_what_http_must_not_answer_is_noticed(answer: bytes, wrong: str | None) -> None:
+def test_a_wrong_http_answer_is_noticed(answer: bytes, wrong: str | None) -> None:
     tally = Tally()
     tally.http(answer)
     assert list(tally.wrong) == ([wrong] if wrong else [])
 
 
-def test_our_own_fault_and_an_echo_are_noticed_in_a_close_frame() -> None:
+def test_a_wrong_close_code_and_an_echo_in_a_close_frame_are_noticed() -> None:
     tally = Tally()
     for payload in (b"\x03\xf3", b"\x03\xea" + CANARY.encode(), b"\x03\xe8", b""):
         tally.close(payload)
@@ -100,7 +100,7 @@ def test_our_own_fault_and_an_echo_are_noticed_in_a_close_frame() -> None:
     assert dict(tally.closed) == {1011: 1, 1002: 1, 1000: 1, 1005: 1}
 
 
-def test_a_worker_that_is_not_back_to_base_is_complained_of() -> None:
+def test_a_worker_above_base_is_a_complaint() -> None:
     base = Worker(70.0, 30, 8)
     assert Worker(79.0, 33, 10).complaints(base) == []
     assert Worker(81.0, 40, 20).complaints(base) == [

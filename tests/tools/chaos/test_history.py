@@ -1,4 +1,4 @@
-"""A history is what was noted, in order, at once in the file."""
+"""A history holds the recorded events in order, and each is in the file at once."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from tools.chaos.history import KINDS, Event, History, digest, read
 
 
-def test_what_is_noted_is_in_the_file_at_once_numbered_and_timed(tmp_path: Path) -> None:
+def test_an_event_is_in_the_file_at_once_with_number_and_time(tmp_path: Path) -> None:
     with History(tmp_path / "made" / "history.jsonl") as history:
         history.record("fault start", fault="redis")
         history.record("drained", ok=True, waiting=0)

@@ -1,10 +1,10 @@
-"""The outbox repeats until it is answered, and keeps the order that I3 speaks of."""
+"""The outbox repeats a chat until it is answered, and keeps the order of I3."""
 
 from tools.chaos.outbox import Outbox, PendingChat
 
 
 def filled(*names: str, pipelined: int = 1) -> Outbox:
-    """``a1`` is the first letter to a."""
+    """``a1`` is the first chat to a."""
     box = Outbox(pipelined)
     for name in names:
         box.put(PendingChat(name[0], name, "text", "digest"))
@@ -22,7 +22,7 @@ def begin(box: Outbox, now: float = 1.0) -> list[str]:
     return [chat.message_id for chat in begun]
 
 
-def test_the_next_to_the_same_person_waits_for_the_answer_others_do_not() -> None:
+def test_the_next_chat_to_the_same_person_waits_for_the_answer() -> None:
     box = filled("a1", "a2", "b1")
     assert begin(box) == ["a1", "b1"]
     assert ready(box) == []
@@ -32,14 +32,14 @@ def test_the_next_to_the_same_person_waits_for_the_answer_others_do_not() -> Non
     assert len(box) == 2
 
 
-def test_some_have_several_under_way() -> None:
+def test_pipelined_chats_are_under_way_at_once() -> None:
     box = filled("a1", "a2", "a3", pipelined=2)
     assert begin(box) == ["a1", "a2"]
     box.answered("a2")
     assert begin(box) == ["a3"]
 
 
-def test_what_was_refused_rests_and_keeps_its_place() -> None:
+def test_a_refused_chat_waits_and_keeps_its_place() -> None:
     box = filled("a1", "a2")
     begin(box)
     box.refused("a1", not_before=5.0)
@@ -50,7 +50,7 @@ def test_what_was_refused_rests_and_keeps_its_place() -> None:
     assert chat.attempts == 2
 
 
-def test_everything_under_way_begins_again_on_another_socket() -> None:
+def test_all_attempts_begin_again_on_another_socket() -> None:
     box = filled("a1", "a2", "b1", pipelined=2)
     begin(box)
     box.restart()

@@ -1,4 +1,4 @@
-"""The broken wire breaks as it says: a campaign that trusts it must not be fooled."""
+"""The proxy breaks connections as its modes say."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ def proxy(valkey_url: str, tmp_path: Path) -> Iterator[Proxy]:
 
 @pytest.fixture
 def direct(valkey_url: str) -> Iterator["Redis"]:
-    """Around the proxy: what really happened."""
+    """A client without the proxy, which sees what really happened."""
     with Redis.from_url(valkey_url) as client:
         client.flushall()
         yield client
@@ -36,7 +36,7 @@ def through(proxy: Proxy) -> "Redis":
 
 
 def listener(proxy: Proxy) -> "Redis":
-    """A client that has subscribed to ``c``, and knows it."""
+    """A client whose subscription to ``c`` is confirmed."""
     client = through(proxy)
     client.connection.send_command("SUBSCRIBE", "c")
     assert client.connection.read_response()[0] == b"subscribe"
@@ -89,7 +89,7 @@ def test_a_reset_is_passed_on(tmp_path: Path) -> None:
             proxy.stop()
 
 
-def test_cut_ends_what_stands_and_takes_nothing_new(proxy: Proxy, direct: "Redis") -> None:
+def test_cut_ends_connections_and_accepts_none(proxy: Proxy, direct: "Redis") -> None:
     asks, listens = through(proxy), listener(proxy)
     proxy.set(Mode.CUT, "commands")
     with pytest.raises(CutError):
@@ -121,12 +121,12 @@ def test_a_reply_comes_later_and_the_order_stays(proxy: Proxy) -> None:
     assert asks.incr("a") == 1
     assert 0.2 <= time.monotonic() - began < 0.4
     asks.connection.send_command("INCR", "a")
-    proxy.heal()  # what is said now must not overtake what was said before
+    proxy.heal()  # what is written now must not overtake what was written before
     asks.connection.send_command("INCR", "a")
     assert [asks.connection.read_response(), asks.connection.read_response()] == [2, 3]
 
 
-def test_a_black_hole_takes_everything_and_says_nothing(proxy: Proxy, direct: "Redis") -> None:
+def test_a_black_hole_drops_everything_silently(proxy: Proxy, direct: "Redis") -> None:
     asks = through(proxy)
     asks.ping()
     proxy.set(Mode.BLACK_HOLE, "commands")
@@ -146,7 +146,7 @@ def test_a_black_hole_takes_everything_and_says_nothing(proxy: Proxy, direct: "R
     assert through(proxy).set("a", 1)
 
 
-def test_replies_swallowed_means_that_it_was_done(proxy: Proxy, direct: "Redis") -> None:
+def test_without_replies_commands_are_still_executed(proxy: Proxy, direct: "Redis") -> None:
     asks = through(proxy)
     proxy.set(Mode.NO_REPLIES, "commands")
     with pytest.raises(SilentError):
@@ -154,7 +154,7 @@ def test_replies_swallowed_means_that_it_was_done(proxy: Proxy, direct: "Redis")
     assert direct.get("a") == b"1"
 
 
-def test_a_subscriber_whose_line_is_half_open_hears_nothing_more(proxy: Proxy, direct: "Redis") -> None:
+def test_a_half_open_subscriber_gets_nothing_more(proxy: Proxy, direct: "Redis") -> None:
     listens = listener(proxy)
     proxy.set(Mode.NO_REPLIES, "pubsub")
     assert direct.publish("c", "lost") == 1
@@ -164,7 +164,7 @@ def test_a_subscriber_whose_line_is_half_open_hears_nothing_more(proxy: Proxy, d
     assert silent(listens)
 
 
-def test_commands_swallowed_still_lets_news_through(proxy: Proxy, direct: "Redis") -> None:
+def test_without_commands_messages_still_arrive(proxy: Proxy, direct: "Redis") -> None:
     asks, listens = through(proxy), listener(proxy)
     proxy.set(Mode.NO_COMMANDS)
     with pytest.raises(SilentError):
@@ -185,18 +185,18 @@ def test_the_next_command_runs_and_its_reply_is_cut_off_once(proxy: Proxy, direc
     assert through(proxy).incr("a") == 2
 
 
-def test_forsaken_connections_are_silent_while_new_ones_pass(proxy: Proxy, direct: "Redis") -> None:
+def test_abandoned_connections_are_silent_while_new_ones_pass(proxy: Proxy, direct: "Redis") -> None:
     asks = through(proxy)
     number = asks.client_id()
-    proxy.forsake()
+    proxy.abandon()
     with pytest.raises(SilentError):
         asks.set("a", 1)
     assert through(proxy).set("b", 1)
-    assert number in {int(each["id"]) for each in direct.client_list()}, "the other end was told"
+    assert number in {int(each["id"]) for each in direct.client_list()}, "the other end noticed"
     assert direct.keys() == [b"b"]
 
 
-def test_it_leads_elsewhere_after_a_failover(proxy: Proxy, direct: "Redis", own_valkey: object) -> None:
+def test_it_connects_elsewhere_after_a_failover(proxy: Proxy, direct: "Redis", own_valkey: object) -> None:
     asks = through(proxy)
     asks.set("a", 1)
     proxy.retarget(own_valkey.socket)  # type: ignore[attr-defined]
@@ -206,13 +206,13 @@ def test_it_leads_elsewhere_after_a_failover(proxy: Proxy, direct: "Redis", own_
     assert direct.get("a") == b"1"
 
 
-def test_nobody_behind_it_is_told_to_who_comes(proxy: Proxy, tmp_path: Path) -> None:
-    proxy.retarget(tmp_path / "nobody")
+def test_a_client_is_refused_when_the_server_is_gone(proxy: Proxy, tmp_path: Path) -> None:
+    proxy.retarget(tmp_path / "nothing")
     with pytest.raises(RedisError):
         through(proxy).ping()
 
 
-def test_the_end_of_a_black_holed_client_is_told_when_the_network_is_back(proxy: Proxy, direct: "Redis") -> None:
+def test_the_server_learns_of_a_closed_client_when_the_network_is_back(proxy: Proxy, direct: "Redis") -> None:
     asks = through(proxy)
     number = asks.client_id()
     proxy.set(Mode.BLACK_HOLE)

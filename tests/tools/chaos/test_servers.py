@@ -1,4 +1,4 @@
-"""What the stack is made of can be broken as it says."""
+"""The processes of a stack can be broken and restarted."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the stack tells of itself."""
+"""A stack knows whether it is ready, and each Redis has its own disk."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tools.chaos.stack import Profile, Stack
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Its Redis and the replica run; nothing else of it does."""
+    """A stack of which only Redis and the replica run."""
     if not SmallDisk.possible(tmp_path / "probe"):
         pytest.skip("needs the right to mount a file system")
     made = Stack(tmp_path / "stack", Profile(replica=True, small_disk=True))
@@ -26,10 +26,10 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
             each.stop()
             assert each.disk is not None
             each.disk.remove()
-        made.hands.shutdown()
+        made.threads.shutdown()
 
 
-def test_a_full_disk_is_not_the_replicas(stack: Stack) -> None:
+def test_a_full_disk_does_not_fill_the_replicas_disk(stack: Stack) -> None:
     assert stack.redis.disk is not None
     assert stack.replica is not None
     stack.redis.disk.fill()

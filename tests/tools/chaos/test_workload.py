@@ -1,4 +1,4 @@
-"""The whole instrument on the real product: people talk, a worker is killed, and the checker finds nothing."""
+"""The whole tool on the real product: clients chat, a worker is killed, and the checker finds nothing."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ FAST = {
 FAULT = "kill -9 of a worker"
 
 
-async def test_ten_people_talk_while_a_worker_is_killed(stack: Stack, tmp_path: Path) -> None:
+async def test_ten_clients_chat_while_a_worker_is_killed(stack: Stack, tmp_path: Path) -> None:
     group = stack.start(workers=2, **FAST)
     stack.worker(**FAST)
     with History(tmp_path / "history.jsonl") as history:
@@ -50,5 +50,5 @@ def _sockets(pid: int) -> int:
 
 
 def _sockets_lost(path: Path) -> int:
-    """Sockets that ended without anybody's will: the kill was felt."""
+    """Sockets that the kill ended."""
     return sum(event.kind == "disconnected" and event.code == 1006 and not event.by_client for event in read(path))

@@ -1,4 +1,4 @@
-"""A bug on purpose: what it breaks, how it gets into the product, and where the campaign must see it."""
+"""A bug on purpose: what it breaks, how it is put into the product, and which check must find it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Final
 SEED: Final = 1
 
 
-def replace(owner: type, name: str, value: object) -> None:
-    """Put ``value`` in the place of an attribute of a class.
+def replace(owner: object, name: str, value: object) -> None:
+    """Put ``value`` in the place of an attribute of a class or a module.
 
-    :raises AttributeError: the class has none of this name
+    :raises AttributeError: it has none of this name
     """
     getattr(owner, name)
     setattr(owner, name, value)
@@ -18,15 +18,16 @@ def replace(owner: type, name: str, value: object) -> None:
 
 @dataclass(frozen=True)
 class Scene:
-    """A scenario that is short, and in which one bug shows.
+    """A short scenario in which one bug shows.
 
-    :param faults: names, as in ``run.py chaos``; none: nothing breaks, and what must hold outside of faults is checked
-    :param knobs: of the product, on top of the campaign's
-    :param before: seconds of talk before the faults; ``after``: since all serves again
-    :param drain: seconds in which everything must have arrived
+    :param faults: their names, as in ``run.py chaos``; without any, what must hold outside of faults is checked
+    :param knobs: settings of the product, in addition to those of the campaign
+    :param before: seconds of chats before the faults
+    :param after: seconds of chats once all serve again
+    :param drain: seconds within which everything must have arrived
     :param rate: chats a second of all ``people``
     :param often: what they do how often a second, where it differs (per fifty people; ``activities.RATES``)
-    :param window: the window that the product is given, and the checker told
+    :param window: for the checker; the product gets it among the ``knobs``
     """
 
     faults: tuple[str, ...] = ()
@@ -43,14 +44,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Bug:
-    """One way to be wrong.
+    """One bug.
 
-    :param what: it breaks, in a sentence
-    :param check: that must be red: an invariant (``I4``), or the words of a complaint
-    :param says: words of the violation: the check must be red for this reason and no other
-    :param patch: puts it into the product, in each of its processes
-    :param quick: whether it belongs to the ordinary tests: its scene must show it about ten times and more; what
-        is shown four times on average is not shown at all in one run of fifty
+    :param what: what it breaks, in a sentence
+    :param check: what must be red: an invariant (``I4``), or the first words of a complaint
+    :param says: words of the violation: the check must be red for this reason
+    :param patch: puts it into a process of the product
+    :param quick: whether it is among the ordinary tests. Its scene must show it about ten times or more: a bug that
+        shows four times on average does not show at all in one run of fifty
     """
 
     name: str
@@ -62,7 +63,7 @@ class Bug:
     quick: bool = False
 
     def caught_by(self, broken: list[str]) -> str:
-        """The line of these, of a red scenario, that is about this bug; "": none is."""
+        """The first of these lines of a red scenario that is about this bug; "": none."""
         invariant = self.check + ": " if self.check[:1] == "I" and self.check[1:2].isdigit() else ""
         mine = [line for line in broken if line.startswith(invariant or self.check) and self.says in line]
         return mine[0].partition("\n")[0] if mine else ""

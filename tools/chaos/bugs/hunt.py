@@ -1,4 +1,4 @@
-"""Puts bugs into the product, one after another, and looks whether the campaign finds each for the right reason."""
+"""Puts bugs into the product, one after another, and checks that the campaign finds each for the right reason."""
 
 import asyncio
 import shutil
@@ -17,16 +17,16 @@ from tools.chaos.scenario import LIMITS, Outcome, Scenario, Times
 from tools.chaos.stack import Profile, Stack
 
 SETTLE_SECONDS = 2.0
-"""A stack with a bug may never come back to base, and is not used again: that is not waited for."""
+"""A stack with a bug may never come back to base, and is not used again, so this is not waited for."""
 
 
 @dataclass
 class Finding:
-    """What came of one.
+    """The result for one bug.
 
-    :param line: the first that is about the bug; "": it was not caught
-    :param all: how often each check was red
-    :param error: why the scenario could not be run
+    :param line: the first violation that is about the bug; "": the bug was not caught
+    :param all: the number of violations of each check
+    :param error: why the scenario could not be run; "": it was
     """
 
     bug: Bug
@@ -39,34 +39,35 @@ class Finding:
 
     @property
     def good(self) -> bool:
-        """A bug must be caught; without it nothing must be red."""
+        """A bug must be caught. Without the bug, nothing must be red."""
         return not self.error and (not self.broken if self.sound else bool(self.line))
 
 
 def profile(bug: Bug, *, sound: bool) -> Profile:
-    """Of the stack on which its scene is played."""
+    """The stack for the bug's scene."""
     needed = union([FAULTS[name].profile for name in bug.scene.faults])
     knobs = (*needed.knobs, *bug.scene.knobs.items())
     return replace(needed, knobs=knobs, bug="" if sound else bug.name)
 
 
 def times(scene: Scene, *, sound: bool) -> Times:
-    """As a scenario takes them; the sound product gets the patience it always has."""
+    """The times of the scene. Without the bug, the product gets the usual time to drain and settle."""
     few = Times(scene.before, scene.after, scene.drain, scene.people, scene.rate, SETTLE_SECONDS, scene.rates)
     return replace(few, drain=Times.drain, settle=Times.settle) if sound else few
 
 
 def limits(scene: Scene) -> Limits:
-    """What the checker is told of the knobs."""
+    """The limits for the checker, by the knobs of the scene."""
     return replace(LIMITS, window=scene.window, lease=float(scene.knobs.get("LEASE_SECONDS", LIMITS.lease)))
 
 
 class Hunt:
     """One bug after another, each on a stack of its own.
 
-    :param out: where the history and the logs of what was not as it must be go
+    :param out: directory for the history and the logs of what went wrong
+    :param say: prints a line
     :param sound: leave the bugs out: then the same scenarios must be green
-    :param seed: instead of each scene's own
+    :param seed: in the place of each scene's own
     """
 
     def __init__(self, out: Path, say: Callable[[str], None], *, sound: bool = False, seed: int | None = None) -> None:
@@ -74,7 +75,7 @@ class Hunt:
         self._out, self._say, self._sound, self._seed = out, say, sound, seed
 
     def run(self, bugs: Iterable[Bug]) -> None:
-        """All of these."""
+        """Run the scenes of these bugs."""
         for bug in map(self._seeded, bugs):
             finding = self._run_one(bug)
             self.findings.append(finding)
@@ -95,7 +96,7 @@ class Hunt:
             outcome = asyncio.run(self._scenario(stack, bug.scene).run())
             found.broken = outcome.broken
             found.line, found.all = bug.caught_by(outcome.broken), checks(outcome)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it is told, and the others are run all the same
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is reported, and the other bugs are run all the same
             found.error = repr(error)
         finally:
             stack.stop()
@@ -118,19 +119,19 @@ class Hunt:
 
 
 def checks(outcome: Outcome) -> Counter[str]:
-    """How often each check was red; what is no invariant counts as one."""
+    """The number of violations of each invariant; complaints are counted together."""
     found = Counter(outcome.report.by_invariant)
     others = len(outcome.broken) - sum(found.values())
     return found + Counter({"else": others} if others > 0 else {})
 
 
 def header() -> str:
-    """Above the rows."""
+    """The line above the rows."""
     return f"{'bug':<22} {'scenario':<28} {'seed':>4} {'s':>5}  check that caught it"
 
 
 def row(finding: Finding) -> str:
-    """One finding: the bug, its scenario, and the check that caught it, with all that were red."""
+    """One finding: the bug, its scenario, the check that caught it, and all that were red."""
     bug, scene = finding.bug, finding.bug.scene
     where = f"{bug.name:<22} {'+'.join(scene.faults) or NOTHING:<28} {scene.seed:>4} {finding.seconds:>5.0f}"
     if finding.error:

@@ -1,4 +1,4 @@
-"""Scripts that are broken on purpose, in the product's own processes."""
+"""Breaks scripts in the processes of the product."""
 
 from collections.abc import Callable
 from hashlib import sha1
@@ -22,7 +22,7 @@ local redis = setmetatable({call = tapped(plain.call), pcall = tapped(plain.pcal
 
 
 def script(name: str) -> Script:
-    """The one that everybody imported.
+    """The script object, which all modules share.
 
     :raises AttributeError: there is none of this name
     """
@@ -31,7 +31,7 @@ def script(name: str) -> Script:
 
 
 def broken(*breakages: Breakage) -> Callable[[], None]:
-    """A patch that does all this to the scripts. A text that is not there any more is an error when it is put in."""
+    """A patch that breaks scripts. It raises ``LookupError`` when a text to be replaced is not in the script."""
 
     def patch() -> None:
         for breakage in breakages:
@@ -42,12 +42,12 @@ def broken(*breakages: Breakage) -> Callable[[], None]:
 
 
 def tap(*names: str, lua: str) -> Breakage:
-    """Lua that sees each ``command`` with what was ``said``, and may answer in Redis' place."""
+    """Lua that sees each ``command`` with its arguments ``said``, and may answer in Redis' place."""
     return Breakage(names, tap=lua)
 
 
 def instead(name: str, before: str, after: str) -> Breakage:
-    """Other words in a script."""
+    """Another text in a script."""
     return Breakage((name,), replace=(before, after))
 
 
@@ -56,11 +56,11 @@ def _replace(script: Script, breakage: Breakage) -> None:
     if breakage.replace:
         before, after = breakage.replace
         if before not in text:
-            raise LookupError(f"{script.name} does not say {before!r} any more")
+            raise LookupError(f"{script.name} does not hold {before!r} any more")
         text = text.replace(before, after)
     if breakage.tap:
         first, _, rest = text.partition("\n")
         text = first + PRELUDE.replace("--TAPS", breakage.tap) + "\n" + rest
-    # The object is changed, not replaced: who imported it has it already.
+    # The object is changed in place, because other modules have imported it already.
     for field, value in {"text": text, "sha": sha1(text.encode(), usedforsecurity=False).hexdigest()}.items():
         object.__setattr__(script, field, value)

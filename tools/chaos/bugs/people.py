@@ -1,21 +1,19 @@
-"""Bugs in what is known of people: who is online, whom they block, which session lives, what was lost."""
+"""Bugs in what is known of people: who is online, whom they block, which session lives, what storage lost."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from delivery.connection.connection import Connection
-from delivery.connection.lease import Lease
-from delivery.messenger import Messenger
-
 from delivery.hub import Hub
-from delivery.presence import Claimed
+from delivery.mailbox import Mailbox, Stored
 from delivery.user_records import UserRecords
-from protocol.errors import ApiError
 from server.websocket.accepted_socket import AcceptedSocket
 from tools.chaos.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
+from tools.chaos.bugs import sessions
 from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, tap
+from tools.chaos.bugs.sessions import session_bug
 
 STALE_SECONDS: Final = 5.0
 
@@ -23,12 +21,7 @@ STALE_SECONDS: Final = 5.0
 def tcp_is_life() -> None:
     """A socket that stands is alive: the heartbeat is content, and the lease is carried on."""
     replace(AcceptedSocket, "take_activity", lambda _self: True)
-
-    def due(self: Lease, now: float) -> bool:
-        self.sign_of_life()
-        return now - self._renewed >= self._early
-
-    replace(Lease, "due", due)
+    session_bug(sessions.TcpIsLife)()
 
 
 def keep_sockets() -> None:
@@ -36,18 +29,8 @@ def keep_sockets() -> None:
     replace(Hub, "close_session", lambda *_args, **_more: None)
 
 
-def keep_quiet() -> None:
-    """Nobody is told that storage lost something."""
-    reclaimed = Connection.reclaimed
-
-    async def silently(self: Connection, claimed: Claimed, **_more: bool) -> None:
-        await reclaimed(self, claimed, storage_lost=False)
-
-    replace(Connection, "reclaimed", silently)
-
-
 def load_no_blocks() -> None:
-    """A person who comes from PostgreSQL anew blocks nobody."""
+    """A person who is loaded from PostgreSQL blocks nobody."""
     load = UserRecords.load
 
     async def openly(self: UserRecords, mobile: str) -> None:
@@ -58,41 +41,37 @@ def load_no_blocks() -> None:
 
 
 def ask_blocks_before() -> None:
-    """Whether a block stands is asked by the server, and remembered; the scripts do not look."""
+    """The server asks whether a block stands, and remembers the answer. The scripts do not look."""
     broken(tap("store_chats", "fetch", lua=NO_BLOCKS))()
-    send_soon = Messenger.send_soon
+    store_chats = Mailbox.store_chats
     known: dict[tuple[str, str], tuple[float, bool]] = {}
 
-    async def ask(self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any) -> None:
-        try:
-            stands = await self.mailbox._link.command("SISMEMBER", self.mailbox._people.keys(to).blocks, sender)
-        except ApiError as refusal:
-            then(refusal)
-            return
-        known[sender, to] = time.monotonic(), bool(stands)
-        go(self, sender, to, chats, then)
-
-    def go(self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Any) -> None:
-        _, blocked = known[sender, to]
-        if blocked:
-            then([f"{time.time() * 1000:.0f}-0" for _ in chats])
-        else:
-            send_soon(self, sender, to, chats, then)
-
     def asking(
-        self: Messenger, sender: str, to: str, chats: Sequence[tuple[str, str]], then: Callable[[Any], None]
+        self: Mailbox, to: str, sender: str, chats: Sequence[tuple[str, str]], then: Callable[[Any], None]
     ) -> None:
-        asked, _ = known.get((sender, to), (0.0, False))
+        def go_on() -> None:
+            _, stands = known[sender, to]
+            if stands:
+                then(Stored("", [], [f"{time.time() * 1000:.0f}-0" for _ in chats]))
+            else:
+                store_chats(self, to, sender, chats, then)
+
+        def on_reply(stands: int | Exception) -> None:
+            if isinstance(stands, Exception):
+                then(stands)
+            else:
+                known[sender, to] = time.monotonic(), bool(stands)
+                go_on()
+
+        asked, stands = known.get((sender, to), (0.0, False))
         if time.monotonic() - asked > STALE_SECONDS:
-            self._hub.spawn(ask(self, sender, to, chats, then))
+            self._redis.request_command(on_reply, "SISMEMBER", self._users.keys(to).blocks, sender)
+        elif stands:  # never before the caller has returned
+            asyncio.get_running_loop().call_soon(go_on)
         else:
-            self._hub.spawn(_later(go, self, sender, to, chats, then))
+            go_on()
 
-    replace(Messenger, "send_soon", asking)
-
-
-async def _later(work: Callable[..., None], *args: Any) -> None:
-    work(*args)  # never before the caller has returned
+    replace(Mailbox, "store_chats", asking)
 
 
 BLOCKING: Final = {"block": 20.0, "log_out": 0.0, "vanish": 0.0, "lose_signal": 0.0}
@@ -119,8 +98,8 @@ BUGS: Final = [
     ),
     Bug(
         "epoch-untold",
-        "A connection that finds storage emptied does not tell its client.",
-        *("I12", "was never notified", keep_quiet),
+        "A connection that finds the storage emptied does not notify its client.",
+        *("I12", "was never notified", session_bug(sessions.EpochUntold)),
         Scene(("flushall",), before=1.0, drain=12.0),
     ),
     Bug(
@@ -131,14 +110,15 @@ BUGS: Final = [
     ),
     Bug(
         "blocks-fail-open",
-        "When Redis has forgotten a person, he is loaded without his blocks.",
+        "When Redis has lost a person, they are loaded without their blocks.",
         *("I5", "was sent after the block was answered, and arrived", load_no_blocks),
         Scene(("flushall",), before=3.0, after=4.0, people=150, rate=400.0, rates=BLOCKING),
     ),
     Bug(
         "expiry-untold",
-        "What waited for too long leaves, and its sender is not told.",
-        *("of chats that waited for too long", "[]", broken(OF_MAILBOXES["a chat expires and nobody is told"])),
+        "A chat that waited for too long leaves, and its sender gets no receipt.",
+        *("the sender of chats that waited for too long", "[]"),
+        broken(OF_MAILBOXES["a chat expires and nobody is told"]),
         Scene(("expiry",), before=1.0),
     ),
 ]

@@ -1,4 +1,4 @@
-"""Bugs in what looks after the processes themselves."""
+"""Bugs in the supervision of processes."""
 
 import sys
 from typing import Final
@@ -8,12 +8,12 @@ from server.watchdog import Watchdog
 from tools.chaos.bugs.base import Bug, Scene, replace
 
 
-def replace_nobody() -> None:
+def replace_no_worker() -> None:
     """A dead worker stays dead."""
     replace(Watchdog, "look", lambda _self: None)
 
 
-def feel_nothing() -> None:
+def ignore_freezes() -> None:
     """A process that stood still goes on as if it had not."""
     begin = Hub.__init__
 
@@ -33,13 +33,13 @@ BUGS: Final = [
     Bug(
         "watchdog-asleep",
         "A worker that was killed is not replaced.",
-        *("green only after", "s", replace_nobody),
+        *("green only after", "s", replace_no_worker),
         Scene(("kill-worker",), before=1.0),
     ),
     Bug(
         "freeze-unfelt",
         "A process that stood still for longer than a lease does not notice.",
-        *("the frozen worker did not notice", "that it had been", feel_nothing),
+        *("the frozen worker did not notice", "that it had been", ignore_freezes),
         Scene(("freeze-worker",), before=1.0),
     ),
     Bug(

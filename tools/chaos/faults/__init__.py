@@ -7,6 +7,6 @@ from tools.chaos.faults.base import Fault
 
 __all__ = ["FAULTS", "Fault"]
 
-ROOMS: Final = (processes, storage, memory, wires, database, background, clients)
-FAULTS: Final[dict[str, type[Fault]]] = {fault.name: fault for room in ROOMS for fault in room.FAULTS}
+MODULES: Final = (processes, storage, memory, wires, database, background, clients)
+FAULTS: Final[dict[str, type[Fault]]] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 """In the order of a full run."""

@@ -1,4 +1,4 @@
-"""What every fault has in common."""
+"""The interface of a fault."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -11,46 +11,46 @@ ANY = Profile()
 
 
 class Fault:
-    """One thing that breaks. ``prepare``, ``strike`` and ``heal`` may block: they run in a thread.
+    """Something that breaks. ``prepare``, ``strike`` and ``heal`` may block: they run in a thread.
 
-    One object is one use: what ``strike`` did to whom, ``heal`` finds in its own fields.
+    An object is used once: ``strike`` keeps in it what ``heal`` needs.
     """
 
     name: ClassVar[str]
     what: ClassVar[str]
-    """In a line, for ``--list``."""
+    """In one line, for ``--list``."""
     seconds: ClassVar[float] = 3.0
     """Between ``strike`` and ``heal``, in a short run."""
     long_seconds: ClassVar[float | None] = None
-    """The same in a long run; None: the same."""
+    """The same in a long run; None: as in a short one."""
     profile: ClassVar[Profile] = ANY
     touches: ClassVar[frozenset[str]] = frozenset()
-    """What it lays hands on: two faults that share something are no pair."""
+    """The parts of the stack that it changes. Two faults with a common part are not paired."""
     excuses: ClassVar[frozenset[str]] = frozenset()
-    """Invariants that it may break, with the reason said in docs/RELIABILITY.md."""
+    """Invariants that it may break, for a reason that docs/RELIABILITY.md gives."""
     mild: ClassVar[bool] = False
-    """While it lasts everything must be as if there were no fault: the history is not told of it."""
+    """Everything must be as if there were no fault: the history does not mention it."""
     loses_storage: ClassVar[bool] = False
-    """Redis forgets: everybody must be told (``resync``)."""
+    """Redis loses data: every client must be notified (``resync``)."""
     outage_limit: ClassVar[float | None] = None
-    """Seconds a send may take while it lasts; None: any."""
-    answers: ClassVar[bool] = False
-    """No server process is harmed: all of them answer within six seconds, if only to refuse."""
+    """Seconds a send may take during the fault; None: any."""
+    servers_answer: ClassVar[bool] = False
+    """No server process is harmed: every request is answered within six seconds, if only refused."""
     rates: ClassVar[Mapping[str, float]] = {}
-    """What people do more or less often than usual in its scenario (``activities.RATES``)."""
+    """Rates of activities in its scenario, where they differ from ``activities.RATES``."""
     keeps: ClassVar[Mapping[str, int]] = {}
-    """What need not come back to base (names of :class:`tools.chaos.probe.Probe`), and how much of it may stay."""
+    """How much may stay above base afterwards (by the names of :class:`tools.chaos.probe.Probe`)."""
 
     def prepare(self, stack: Stack) -> None:
-        """Make what it needs, before anything breaks."""
+        """Make what the fault needs, before anything breaks."""
 
     def strike(self, stack: Stack) -> None:
         """Break it."""
         raise NotImplementedError
 
     def heal(self, stack: Stack) -> None:
-        """Mend it; nothing to do for what mends itself."""
+        """Repair it."""
 
     def after(self, stack: Stack) -> list[str]:
-        """What, in the end, is not as it must be after this fault, beyond what clients can see."""
+        """What is wrong in the end, beyond what clients can see."""
         return []

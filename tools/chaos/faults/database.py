@@ -7,9 +7,9 @@ DATABASE = frozenset({"postgres"})
 
 
 class StopPostgres(Fault):
-    """Who is known to Redis goes on chatting."""
+    """People in Redis go on chatting."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = "postgres-down", "PostgreSQL stopped for 5 s", DATABASE, 5.0
     outage_limit = 6.0
 
@@ -21,7 +21,7 @@ class StopPostgres(Fault):
 
 
 class KillPostgres(StopPostgres):
-    """It recovers, and every pooled connection fails once."""
+    """PostgreSQL recovers, and every pooled connection fails once."""
 
     name, what, seconds = "postgres-restart", "kill -9 of PostgreSQL, started again at once", 0.0
 
@@ -30,9 +30,9 @@ class KillPostgres(StopPostgres):
 
 
 class FreezePostgres(Fault):
-    """Connections stand, nothing answers."""
+    """Connections stand, and no query is answered."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = "postgres-frozen", "SIGSTOP of PostgreSQL and its sessions for 6 s", DATABASE, 6.0
     outage_limit = 6.0
 

@@ -1,4 +1,4 @@
-"""Redis whose memory is full, and people who come and go all the same: each of them must get everything but a chat."""
+"""Redis whose memory is full. People must still be able to do everything but send chats."""
 
 import asyncio
 import threading
@@ -15,30 +15,30 @@ from tools.chaos.scripted_client import ScriptedConnection, ScriptedUser, log_in
 from tools.chaos.stack import Stack
 
 T = TypeVar("T")
-PATIENCE: Final = 30.0
-"""Seconds for one step. It may fail for another fault's sake, but not for as long as memory is full."""
-_MAY_FAIL: Final = (OSError, httpx.HTTPError, websockets.WebSocketException, AssertionError)
+STEP_SECONDS: Final = 30.0
+"""For one step. It may fail because of another fault, but not for as long as memory is full."""
+_STEP_ERRORS: Final = (OSError, httpx.HTTPError, websockets.WebSocketException, AssertionError)
 
 
-async def _in_the_end(what: str, step: Callable[[], Awaitable[T]]) -> T:
-    """What a step gives, tried again until it works.
+async def _eventually(what: str, step: Callable[[], Awaitable[T]]) -> T:
+    """The result of a step, which is tried again until it works.
 
-    :raises AssertionError: it does not within :data:`PATIENCE`
+    :raises AssertionError: it does not work within :data:`STEP_SECONDS`
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + STEP_SECONDS
     while True:
         try:
             return await step()
-        except _MAY_FAIL as error:
+        except _STEP_ERRORS as error:
             if time.monotonic() > until:
                 raise AssertionError(f"with Redis' memory full: {what}: {type(error).__name__}: {error}") from error
             await asyncio.sleep(0.3)
 
 
 class OutOfMemory(Fault):
-    """maxmemory with noeviction: chats are refused, and everything else goes on, so that memory frees itself."""
+    """maxmemory with noeviction: chats are refused. Everything else works, so that memory becomes free again."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = (
         "maxmemory",
         "Redis at maxmemory, people come, read, block, log in and out; then allowed more",
@@ -46,11 +46,11 @@ class OutOfMemory(Fault):
         4.0,
     )
     chats: ClassVar[int] = 15
-    """Of 16 kB, that wait for somebody."""
+    """Of 16 kB each, which wait in one mailbox."""
 
     def prepare(self, stack: Stack) -> None:
         self._complaints: list[str] = []
-        self._told: set[str] = set()
+        self._receipted: set[str] = set()
         self._url = stack.groups[1].url
         self._ws_url = self._url.replace("http", "ws", 1)
         asyncio.run(self._fill())
@@ -93,7 +93,7 @@ class OutOfMemory(Fault):
             self._complaints.append(str(error))
 
     async def _come_and_go(self) -> None:
-        await _in_the_end("/ready does not say so", self._ready_says_so)
+        await _eventually("/ready does not say so", self._ready_says_so)
         await asyncio.gather(self._read(), self._block_and_be_refused(), self._log_in_and_out())
 
     async def _ready_says_so(self) -> None:
@@ -102,7 +102,7 @@ class OutOfMemory(Fault):
         assert (answer.status_code, answer.json()["checks"]["memory"]) == (200, False), answer.text
 
     async def _read(self) -> None:
-        """A person who has chats waiting gets and acknowledges them, and is shown online; in each dialect a part."""
+        """A person with waiting chats gets and acknowledges them, and is shown online, in both dialects."""
 
         async def read(v1: bool) -> None:
             talk = await self._ravi.connect(self._ws_url, v1)
@@ -119,9 +119,9 @@ class OutOfMemory(Fault):
                 await talk.close()
 
         seen: set[str] = set()
-        await _in_the_end("who has chats waiting cannot read them", lambda: read(False))
-        await _in_the_end("who has chats waiting cannot read them", lambda: read(True))
-        assert seen == {f"m-{n}" for n in range(self.chats)}, f"with Redis' memory full only {sorted(seen)} came"
+        await _eventually("a person with waiting chats cannot read them", lambda: read(False))
+        await _eventually("a person with waiting chats cannot read them", lambda: read(True))
+        assert seen == {f"m-{n}" for n in range(self.chats)}, f"with Redis' memory full only {sorted(seen)} arrived"
 
     async def _block_and_be_refused(self) -> None:
         async def block() -> None:
@@ -134,14 +134,14 @@ class OutOfMemory(Fault):
 
         async def chat() -> None:
             async with self._opened(self._asha) as talk:
-                told = await talk.send_chat(self._mina, f"refused-{time.monotonic_ns()}")
-                taken.append(told["type"] == "sent")
-                assert told.get("code") == "storage_full", told
+                answer = await talk.send_chat(self._mina, f"refused-{time.monotonic_ns()}")
+                sent.append(answer["type"] == "sent")
+                assert answer.get("code") == "storage_full", answer
 
-        taken: list[bool] = []
-        await _in_the_end("nobody can block", block)
-        await _in_the_end("a chat is not refused as storage_full", chat)
-        assert not any(taken), "a chat was sent with Redis' memory full"
+        sent: list[bool] = []
+        await _eventually("a block fails", block)
+        await _eventually("a chat is not refused as storage_full", chat)
+        assert not any(sent), "a chat was sent with Redis' memory full"
 
     async def _log_in_and_out(self) -> None:
         async def ticket() -> None:
@@ -162,15 +162,15 @@ class OutOfMemory(Fault):
             answer = await laptop.request(self._url, "GET", "/block-action/list")
             assert answer.status_code == 401, f"the token of a logout still works: {answer.status_code}"
 
-        await _in_the_end("nobody gets in with a ticket", ticket)
-        laptop = await _in_the_end("nobody can log in", enter)
-        await _in_the_end("nobody can log out", leave)
-        await _in_the_end("a logout is none", is_out)
+        await _eventually("a ticket does not work", ticket)
+        laptop = await _eventually("a login fails", enter)
+        await _eventually("a logout fails", leave)
+        await _eventually("a token still works after its logout", is_out)
 
     # ---- afterwards
 
     async def _afterwards(self) -> None:
-        """There is room: chats are sent again, and the receipts of what was read have come."""
+        """There is room again: chats are sent, and the receipts of what was read have arrived."""
 
         async def again() -> None:
             async with self._opened(self._asha) as asha, self._opened(self._ravi) as ravi:
@@ -179,19 +179,19 @@ class OutOfMemory(Fault):
                 await ravi.wait(lambda frame: frame["type"] == "chat" and frame["messageId"] == message_id)
                 await asha.wait(lambda frame: frame["type"] == "ack" and message_id in str(frame))
 
-        await _in_the_end("after it no chat is sent", again)
-        missing = {f"m-{n}" for n in range(self.chats)} - self._told
-        assert not missing, f"read with Redis' memory full, and never told: {sorted(missing)}"
+        await _eventually("afterwards no chat is sent", again)
+        missing = {f"m-{n}" for n in range(self.chats)} - self._receipted
+        assert not missing, f"read with Redis' memory full, and never receipted: {sorted(missing)}"
 
     @asynccontextmanager
     async def _opened(self, person: ScriptedUser) -> AsyncIterator[ScriptedConnection]:
-        """Somebody's connection, closed at the end. What it was told of receipts it has acknowledged: that is kept."""
+        """A connection, closed at the end. The receipts that it got are kept: it has acknowledged them."""
         talk = await person.connect(self._ws_url)
         try:
             yield talk
         finally:
             await talk.close()
-            self._told.update(talk.receipted())
+            self._receipted.update(talk.receipted())
 
 
 FAULTS: list[type[Fault]] = [OutOfMemory]

@@ -14,7 +14,7 @@ WORKERS = frozenset({"workers"})
 
 
 class KillWorker(Fault):
-    """The kernel's out-of-memory killer, say."""
+    """As the kernel's out-of-memory killer does."""
 
     name, what, touches, seconds = "kill-worker", "kill -9 of one of three workers", WORKERS, 1.0
     outage_limit = 5.0
@@ -24,7 +24,7 @@ class KillWorker(Fault):
 
 
 class KillBothWorkers(Fault):
-    """A group without a worker: its port still takes connections."""
+    """A group without a worker, whose port still accepts connections."""
 
     name, what, touches, seconds = "kill-both-workers", "kill -9 of both workers of one server", WORKERS, 1.0
     outage_limit = 8.0
@@ -35,7 +35,7 @@ class KillBothWorkers(Fault):
 
 
 class KillAllWorkers(Fault):
-    """Nobody is left to serve."""
+    """No worker is left."""
 
     name, what, touches, seconds = "kill-all-workers", "kill -9 of every worker of both servers", WORKERS, 1.0
 
@@ -62,7 +62,7 @@ class KillManager(Fault):
 
 
 class FreezeWorker(Fault):
-    """A zombie: it must find its leases gone, close its sockets and collect nothing new."""
+    """After the freeze it must find its leases gone, close its sockets and fetch nothing new."""
 
     name, what, touches, seconds = "freeze-worker", "SIGSTOP of a worker for 2 x T, then SIGCONT", WORKERS, TWICE_T
 
@@ -74,12 +74,12 @@ class FreezeWorker(Fault):
         os.kill(self._pid, signal.SIGCONT)
 
     def after(self, stack: Stack) -> list[str]:
-        said = "stood still for longer than a lease" in stack.groups[0].text()
-        return [] if said else ["the frozen worker did not notice that it had been"]
+        noticed = "stood still for longer than a lease" in stack.groups[0].text()
+        return [] if noticed else ["the frozen worker did not notice that it had been"]
 
 
 class BlockLoop(Fault):
-    """A bug that computes for ever: the process lives, its threads too, its event loop does not."""
+    """A bug that computes for ever: the process and its threads live, its event loop does not."""
 
     name, what, touches, seconds = (
         "block-loop",
@@ -98,12 +98,12 @@ class BlockLoop(Fault):
         stack.block_flag.unlink()
 
     def after(self, stack: Stack) -> list[str]:
-        said = "stood still for longer than a lease" in stack.groups[0].text()
-        return [] if said else ["the blocked worker did not notice that it had been"]
+        noticed = "stood still for longer than a lease" in stack.groups[0].text()
+        return [] if noticed else ["the blocked worker did not notice that it had been"]
 
 
 class RollingRestart(Fault):
-    """Every deployment."""
+    """What every deployment does."""
 
     name, what, touches, seconds = "rolling-restart", "each server stopped with SIGTERM and started again", WORKERS, 0.0
     outage_limit = 10.0
@@ -117,7 +117,7 @@ class RollingRestart(Fault):
     def _await(self, group: Group, stack: Stack) -> None:
         if not wait_until(lambda: group.ready(stack.redis.url), READY_SECONDS):
             raise TimeoutError(f"group {group.name} did not come back")
-        time.sleep(1)  # as a careful hand would
+        time.sleep(1)  # as a careful operator does
 
 
 FAULTS: list[type[Fault]] = [

@@ -1,4 +1,4 @@
-"""Redis that dies, forgets, is full, or is another one now."""
+"""Redis that dies, loses data, is full, or is replaced by its replica."""
 
 import time
 from typing import Any
@@ -9,15 +9,15 @@ from tools.chaos.faults.base import Fault
 from tools.chaos.stack import LEASE_SECONDS, Profile, Stack
 from tools.devstack.process import wait_until
 
-CHORE_SECONDS = 10.0
+JOB_SECONDS = 10.0
 REDIS = frozenset({"redis", "background"})
 """arq ends whenever Redis does."""
 
 
 class KillRedis(Fault):
-    """A crash, and a supervisor that is quick."""
+    """A crash with a quick restart."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = "kill-redis", "kill -9 of Redis (always), back after 0.5 s", REDIS, 0.5
 
     def strike(self, stack: Stack) -> None:
@@ -28,13 +28,13 @@ class KillRedis(Fault):
 
 
 class KillRedisForLong(KillRedis):
-    """And one that is not."""
+    """A crash with a late restart."""
 
     name, what, seconds = "kill-redis-10s", "kill -9 of Redis (always), back after 10 s", 10.0
 
 
 class KillRedisEverysec(KillRedis):
-    """What the process wrote, the kernel still has: only the machine's end loses it."""
+    """The kernel still has what the process wrote. Only a power loss would lose it."""
 
     name, what = "kill-redis-everysec", "kill -9 of Redis (everysec), back after 0.5 s"
     profile = Profile(fsync="everysec")
@@ -48,9 +48,9 @@ class KillRedisEverysecForLong(KillRedisForLong):
 
 
 class FreezeRedis(Fault):
-    """It takes connections and commands, and answers none."""
+    """It accepts connections and commands, and answers none."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = "freeze-redis", "SIGSTOP of Redis for 5 s, then SIGCONT", REDIS, 5.0
 
     def strike(self, stack: Stack) -> None:
@@ -61,10 +61,10 @@ class FreezeRedis(Fault):
 
 
 class Flush(Fault):
-    """Somebody's mistake."""
+    """An operator's mistake."""
 
-    answers = True
-    name, what, touches, seconds = "flushall", "FLUSHALL: everybody gets resync, blocks hold", REDIS, 2.0
+    servers_answer = True
+    name, what, touches, seconds = "flushall", "FLUSHALL: every client gets resync, blocks hold", REDIS, 2.0
     loses_storage = True
 
     def strike(self, stack: Stack) -> None:
@@ -75,7 +75,7 @@ class Flush(Fault):
 class LoseFile(Fault):
     """A disk that was replaced."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = (
         "aof-deleted",
         "kill -9 of Redis, its append-only file gone, started empty",
@@ -93,9 +93,9 @@ class LoseFile(Fault):
 
 
 class DiskFull(Fault):
-    """With ``always`` Redis ends itself rather than promise what it cannot keep."""
+    """With ``always`` Redis ends itself when it cannot write the file."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = "disk-full", "the disk of Redis' append-only file full, then freed", REDIS, 4.0
     profile = Profile(small_disk=True)
 
@@ -112,7 +112,7 @@ class DiskFull(Fault):
 
 
 class DiskFullEverysec(DiskFull):
-    """It refuses writes, and goes on by itself when it can."""
+    """Redis refuses writes, and goes on by itself when it can."""
 
     name, what = "disk-full-everysec", "the same with everysec"
     profile = Profile(small_disk=True, fsync="everysec")
@@ -123,23 +123,23 @@ class DiskFullEverysec(DiskFull):
 
 
 class FailOver(Fault):
-    """The replica copies later than the sender is answered: what it does not have yet is lost, and nobody is told."""
+    """The replica copies after the sender is answered. What it does not have is lost, without a notification."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = "failover", "kill -9 of the master, its replica leads (no WAIT)", REDIS, 1.0
     profile = Profile(replica=True)
     excuses = frozenset({"I1", "I2", "I4"})
 
     def strike(self, stack: Stack) -> None:
-        self.before_the_end(stack)
+        self.before_kill(stack)
         stack.redis.kill()
 
     def heal(self, stack: Stack) -> None:
         stack.fail_over()
         stack.new_replica()
 
-    def before_the_end(self, stack: Stack) -> None:
-        """What is done to the replica while the master still lives."""
+    def before_kill(self, stack: Stack) -> None:
+        """Change the replica while the master still lives."""
 
 
 class FailOverLate(FailOver):
@@ -147,14 +147,14 @@ class FailOverLate(FailOver):
 
     name, what = "failover-lagging", "the same with a replica that was cut off for 2 s before (no WAIT)"
 
-    def before_the_end(self, stack: Stack) -> None:
+    def before_kill(self, stack: Stack) -> None:
         assert stack.replica is not None
         stack.replica.lose_master()
         time.sleep(2)
 
 
 class FailOverAcked(FailOver):
-    """What was ``sent`` the replica has."""
+    """The replica has every chat with ``sent``."""
 
     name, what = "failover-wait", "kill -9 of the master, its replica leads (the send waits for it)"
     profile = Profile(replica=True, acked=1)
@@ -162,7 +162,7 @@ class FailOverAcked(FailOver):
 
 
 class FailOverAckedLate(FailOverLate):
-    """Nothing is ``sent`` while the replica is behind."""
+    """No chat gets ``sent`` while the replica is behind."""
 
     name, what = (
         "failover-wait-lagging",
@@ -173,9 +173,9 @@ class FailOverAckedLate(FailOverLate):
 
 
 class ReplicaAway(Fault):
-    """Chats are refused in time, and sent when it is back."""
+    """Chats are refused in time, and sent when the replica is back."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = "replica-cut", "the replica that sends wait for is cut off, then back", REDIS, 4.0
     profile = Profile(replica=True, acked=1)
 
@@ -189,7 +189,7 @@ class ReplicaAway(Fault):
 
 
 class ReplicaFrozen(ReplicaAway):
-    """The same, and the master does not know."""
+    """The same, without the master noticing it."""
 
     name, what = "replica-frozen", "SIGSTOP of the replica that sends wait for, then SIGCONT"
 
@@ -203,9 +203,9 @@ class ReplicaFrozen(ReplicaAway):
 
 
 class ClockOfRedis(Fault):
-    """Leases and places in mailboxes follow its clock."""
+    """Leases and streamIds follow its clock."""
 
-    answers = True
+    servers_answer = True
     name, what, seconds = "redis-clock-ahead", "Redis' wall clock jumps 1 h ahead, and back", 5.0
     touches = frozenset({"clock"})
     profile = Profile(clocks=True)
@@ -230,7 +230,7 @@ class ClockOfRedis(Fault):
 
 
 class ClockOfRedisBack(ClockOfRedis):
-    """A lease would last an hour longer, were it not clamped."""
+    """A lease would last an hour longer if it were not shortened."""
 
     name, what = "redis-clock-behind", "Redis' wall clock jumps 1 h back, and ahead again"
     by = -3600.0
@@ -250,14 +250,14 @@ class ClockOfProduct(ClockOfRedis):
         stack.product_clock.move(0)
 
     def after(self, stack: Stack) -> list[str]:
-        """Chores are still done. (arq goes by the wall clock.)"""
+        """Jobs still run. (arq goes by the wall clock.)"""
         log = stack.logs / "arq.log"
         seen = log.stat().st_size
 
         def swept() -> bool:
             return b"cron:sweep_presence" in log.read_bytes()[seen:]
 
-        return [] if wait_until(swept, CHORE_SECONDS) else ["the chores are not done any more"]
+        return [] if wait_until(swept, JOB_SECONDS) else ["the jobs do not run any more"]
 
 
 class ClockOfProductBack(ClockOfProduct):

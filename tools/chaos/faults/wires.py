@@ -1,4 +1,4 @@
-"""The way between the product and Redis, for commands and for news (pub/sub) apart."""
+"""The connections between the product and Redis, for commands and for pub/sub separately."""
 
 import threading
 from typing import ClassVar
@@ -13,15 +13,15 @@ WIRE = frozenset({"wire", "background"})
 class WireFault(Fault):
     """One mode for some kinds of connection."""
 
-    touches, answers = WIRE, True
+    touches, servers_answer = WIRE, True
     mode: ClassVar[Mode]
     kinds: ClassVar[tuple[Kind, ...]]
 
     def strike(self, stack: Stack) -> None:
-        stack.wire.set(self.mode, *self.kinds)
+        stack.redis_proxy.set(self.mode, *self.kinds)
 
     def heal(self, stack: Stack) -> None:
-        stack.wire.heal()
+        stack.redis_proxy.heal()
 
 
 def _fault(name: str, what: str, mode: Mode, *kinds: Kind, **more: object) -> type[WireFault]:
@@ -31,23 +31,28 @@ def _fault(name: str, what: str, mode: Mode, *kinds: Kind, **more: object) -> ty
 
 CUTS = [
     _fault("cut-commands", "commands to Redis cut off", Mode.CUT, "commands"),
-    _fault("cut-pubsub", "news from Redis cut off", Mode.CUT, "pubsub", outage_limit=5.0),
+    _fault("cut-pubsub", "pub/sub from Redis cut off", Mode.CUT, "pubsub", outage_limit=5.0),
 ]
 DELAYS = [
     _fault("delay-commands", "200 ms on the way to Redis and back", Mode.DELAY, "commands", outage_limit=5.0),
-    _fault("delay-pubsub", "news from Redis late by 100 ms: nothing is excused", Mode.DELAY, "pubsub", mild=True),
+    _fault("delay-pubsub", "pub/sub from Redis late by 100 ms: nothing is excused", Mode.DELAY, "pubsub", mild=True),
 ]
 HOLES = [
     _fault("hole-commands", "commands to Redis vanish (black hole)", Mode.BLACK_HOLE, "commands", seconds=5.0),
     _fault(
-        "hole-pubsub", "news from Redis vanish (black hole)", Mode.BLACK_HOLE, "pubsub", seconds=5.0, outage_limit=5.0
+        "hole-pubsub",
+        "pub/sub from Redis vanishes (black hole)",
+        Mode.BLACK_HOLE,
+        "pubsub",
+        seconds=5.0,
+        outage_limit=5.0,
     ),
 ]
 HALVES = [
     _fault("no-replies", "commands reach Redis, replies vanish", Mode.NO_REPLIES, "commands", seconds=5.0),
     _fault("no-commands", "commands vanish, the connections stand", Mode.NO_COMMANDS, "commands", seconds=5.0),
     _fault(
-        "no-news", "subscriptions stand, news vanish", Mode.NO_REPLIES, "pubsub", seconds=5.0, outage_limit=5.0
+        "no-news", "subscriptions stand, messages vanish", Mode.NO_REPLIES, "pubsub", seconds=5.0, outage_limit=5.0
     ),
     _fault(
         "no-subscribe", "subscriptions vanish, the connections stand", Mode.NO_COMMANDS, "pubsub", seconds=5.0,
@@ -57,9 +62,9 @@ HALVES = [
 
 
 class RepliesCutOff(Fault):
-    """What was asked was done, and who asked does not know: again and again."""
+    """Commands are executed, and the product does not learn it: again and again."""
 
-    answers = True
+    servers_answer = True
     name, what, touches, seconds = (
         "replies-cut-off",
         "a command ran and its reply was cut off, ten times a second",
@@ -68,18 +73,18 @@ class RepliesCutOff(Fault):
     )
 
     def strike(self, stack: Stack) -> None:
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, args=(stack,))
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._keep_cutting, args=(stack,))
         self._thread.start()
 
-    def _go_on(self, stack: Stack) -> None:
-        while not self._over.wait(0.1):
-            stack.wire.set(Mode.CUT_AFTER_NEXT, "commands")
+    def _keep_cutting(self, stack: Stack) -> None:
+        while not self._stopped.wait(0.1):
+            stack.redis_proxy.set(Mode.CUT_AFTER_NEXT, "commands")
 
     def heal(self, stack: Stack) -> None:
-        self._over.set()
+        self._stopped.set()
         self._thread.join()
-        stack.wire.heal()
+        stack.redis_proxy.heal()
 
 
 FAULTS: list[type[Fault]] = [*CUTS, *DELAYS, *HOLES, *HALVES, RepliesCutOff]

@@ -1,4 +1,4 @@
-"""Fuzzing as a fault that excuses nothing: people talk meanwhile, and for them it must be as if there were none."""
+"""Fuzzing as a fault that excuses nothing: clients chat meanwhile, and must not notice it."""
 
 import asyncio
 import json
@@ -24,45 +24,45 @@ from tools.devstack.process import wait_until
 PEOPLE: Final = 24
 GUESTS: Final = 4
 MORE_MB: Final = 10.0
-"""Of one worker, after as before."""
+"""So much more one worker may hold afterwards."""
 MORE_EACH: Final = 6
-"""Descriptors, or tasks, of one worker: people come and go while it is looked at."""
+"""So many more descriptors, or tasks, one worker may have afterwards: clients come and go during the measurement."""
 SLOWEST_SECONDS: Final = 1.0
-"""99 of 100 chats of the people who talk are answered within."""
+"""99 of 100 chats of the regular clients are answered within."""
 BACK_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
 class Worker:
-    """One worker process at a moment; ``tasks`` are asyncio's."""
+    """The figures of one worker process. ``tasks``: of asyncio."""
 
     megabytes: float
     descriptors: int
     tasks: int
 
     def complaints(self, base: "Worker") -> list[str]:
-        """What is not back to base."""
+        """What is above base."""
         more = {"megabytes": MORE_MB, "descriptors": MORE_EACH, "tasks": MORE_EACH}
         mine, its = asdict(self), asdict(base)
         return [f"{name}: {mine[name]:g}, base {its[name]:g}" for name in more if mine[name] > its[name] + more[name]]
 
 
-def look(stack: Stack) -> dict[int, Worker]:
-    """All workers, by pid. Each is asked for its tasks with a signal (patch ``tasks``)."""
+def measure(stack: Stack) -> dict[int, Worker]:
+    """All workers, by process id. A signal makes each of them count its tasks (patch ``tasks``)."""
     pids = stack.pids
     for pid in pids:
         (stack.tasks / str(pid)).unlink(missing_ok=True)
         os.kill(pid, signal.SIGUSR1)
     if not wait_until(lambda: all((stack.tasks / str(pid)).exists() for pid in pids), 5):
-        raise TimeoutError("a worker does not say what tasks it has")
+        raise TimeoutError("a worker did not count its tasks")
     tasks = {pid: int((stack.tasks / str(pid)).read_text(encoding="ascii")) for pid in pids}
     return {pid: Worker(round(probe.megabytes(pid), 1), probe.descriptors(pid), tasks[pid]) for pid in pids}
 
 
 class Fuzz(Fault):
-    """Not among :data:`FAULTS`: it takes its time, and asks the workers for their tasks."""
+    """Not among :data:`FAULTS`: it takes long, and needs the patch ``tasks``."""
 
-    name, what, seconds = "fuzz", "visitors who send what nobody should", 0.0
+    name, what, seconds = "fuzz", "visitors who send wrong input", 0.0
     profile = Profile(patches="tasks", knobs=(("BAD_FRAMES_PER_MINUTE", "20"), ("COOLDOWN_SECONDS", "0")))
     mild = True
     minutes: ClassVar[float] = 10.0
@@ -79,11 +79,11 @@ class Fuzz(Fault):
         self._began = self._ended = 0.0
 
     def strike(self, stack: Stack) -> None:
-        """All of it: a fifth of the time, at most a minute, to warm up; then the rest, between two looks."""
+        """A fifth of the time, at most a minute, to warm up. Then the rest, between two measurements."""
         self._secrets, self._mobiles = stack.tokens(PEOPLE), stack.mobiles(PEOPLE)
         warm = min(60.0, 12 * self.minutes)
         asyncio.run(self._visit(stack, warm, self.seed + 1))
-        self.tally, base = Tally(), look(stack)
+        self.tally, base = Tally(), measure(stack)
         self._began = time.monotonic()
         asyncio.run(self._visit(stack, 60 * self.minutes - warm, self.seed))
         self._ended = time.monotonic()
@@ -98,7 +98,7 @@ class Fuzz(Fault):
     def _settle(self, stack: Stack, base: dict[int, Worker]) -> dict[int, Worker]:
         until = time.monotonic() + BACK_SECONDS
         while True:
-            now = look(stack)
+            now = measure(stack)
             self._wrong = [
                 f"worker {pid}: {each}" for pid in base.keys() & now.keys() for each in now[pid].complaints(base[pid])
             ]
@@ -122,7 +122,7 @@ class Fuzz(Fault):
         ]
         tasks = [asyncio.ensure_future(visitor.run_forever()) for visitor in visitors]
         until = time.monotonic() + seconds
-        while time.monotonic() < until and stack.groups[0].alive():  # a campaign that was stopped ends it
+        while time.monotonic() < until and stack.groups[0].alive():  # it ends with a campaign that was stopped
             foreign = await asyncio.to_thread(self._watch, stack, set(mobiles))
             for visitor, task in zip(visitors, tasks, strict=True):
                 visitor.mutator.foreign = foreign
@@ -135,7 +135,7 @@ class Fuzz(Fault):
         await acknowledge_all(stack.groups[1].port, self._secrets)
 
     def _watch(self, stack: Stack, ours: set[str]) -> list[tuple[str, str]]:
-        """Note the most that each worker takes; numbers and entries of people who are not ours."""
+        """Note each worker's peak memory; mobile numbers and entries of people who are not visitors."""
         for pid in stack.pids:
             self._peak[pid] = max(self._peak.get(pid, 0.0), probe.megabytes(pid))
         with stack.client() as client:
@@ -144,13 +144,13 @@ class Fuzz(Fault):
             return [(name[9:-1], str(each)) for name in others for each, _ in client.xrevrange(name, count=3)] or []
 
     def after(self, stack: Stack) -> list[str]:
-        """What was said that should not have been, what is not back to base, what stands in the logs."""
+        """Wrong answers, workers above base, and secrets in the logs."""
         latency = self._latency(stack)
         found = {"fuzz": self.tally.figures(), **self._figures, "seconds_of_people": latency}
         type(self).say(json.dumps(found, indent=1))
         wrong = [f"{count} times: {sentence}" for sentence, count in self.tally.wrong.items()]
         if latency.get("during", {}).get("p99", 0.0) > SLOWEST_SECONDS:
-            wrong.append(f"people waited: {latency}")
+            wrong.append(f"clients waited: {latency}")
         return wrong + self._wrong + self._leaks(stack)
 
     def _leaks(self, stack: Stack) -> list[str]:
@@ -163,7 +163,7 @@ class Fuzz(Fault):
         return found
 
     def _latency(self, stack: Stack) -> dict[str, dict[str, float]]:
-        """Of the people who talk, in seconds from a send to its answer on the same connection."""
+        """Of the regular clients: seconds from a send to its answer on the same connection."""
         began: dict[tuple[str, str, str, int], float] = {}
         took: dict[str, list[float]] = {"before": [], "during": []}
         for event in read(_history(stack, self.seed)):
@@ -191,5 +191,5 @@ def _percentiles(seconds: list[float]) -> dict[str, float]:
 
 
 def fuzzing(minutes: float, seed: int, say: Callable[[str], None]) -> type[Fuzz]:
-    """The fault for so long, from this seed."""
+    """The fault with this length and seed."""
     return type("Fuzzing", (Fuzz,), {"minutes": minutes, "seed": seed, "say": staticmethod(say)})

@@ -1,4 +1,4 @@
-"""Valid requests and frames, spoiled at random: the same seed spoils in the same way."""
+"""Valid requests and frames, changed at random. The same seed makes the same changes."""
 
 import json
 import math
@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 CANARY: Final = "zqCanaryqz"
-"""Stands in every text and token that is made up: nothing the server says or logs may hold it."""
+"""Part of every made-up text and token: no answer and no log line may contain it."""
 LIMITS: Final = (0, 1, 3, 15, 64, 65, 72, 1000, 16 * 1024, 16 * 1024 + 1, 48 * 1024, 64 * 1024 + 1)
-"""Lengths around which something ends."""
+"""Lengths at which some limit is."""
 NASTY: Final = (
     *("\0", "\n", "\r\n", "\x7f", "\u2028", "\u202e", "\ufeff", "\u200d", "\ud800", "\udc00\ud800", "{", "}", "*", ":"),
     *("\u0661", "\uff11", "e\u0301", "\U0001f680", "\U0010ffff", "'", '"', "\\", "%00", "%ff", "<script>", "$where"),
@@ -35,7 +35,7 @@ VALUES: Final = (
 
 
 class Mutator:
-    """Everything random of one visitor.
+    """The random input of one visitor.
 
     :param mobiles: numbers it may write to
     """
@@ -43,12 +43,12 @@ class Mutator:
     def __init__(self, rng: random.Random, mobiles: Sequence[str]) -> None:
         self.rng, self._mobiles = rng, mobiles
         self.foreign: Sequence[tuple[str, str]] = ()
-        """Numbers of other people, and entries in their mailboxes."""
+        """Mobile numbers of other people, with entries in their mailboxes."""
 
     # ---- values
 
     def text(self) -> str:
-        """A text with the canary in it, long, strange or neither."""
+        """A text with the canary, which may be long or strange."""
         rng = self.rng
         match rng.randrange(8):
             case 0:
@@ -61,7 +61,7 @@ class Mutator:
                 return CANARY
 
     def value(self, depth: int = 0) -> Any:
-        """Anything JSON can say, and a few things it cannot."""
+        """Any JSON value, and a few that JSON does not know."""
         rng = self.rng
         ways: list[Callable[[], Any]] = [
             *(self.text, self.text, self.stream_id, self.mobile),
@@ -76,12 +76,12 @@ class Mutator:
         return rng.choice(ways)()
 
     def mobile(self) -> str:
-        """Of somebody, or nearly."""
+        """A mobile number, or nearly one."""
         whole = self.rng.choice(self._mobiles)
         return self.rng.choice((whole, whole, f"+{whole[:5]} {whole[5:]}", whole[:9], whole + "0" * 6, "{" + whole))
 
     def stream_id(self) -> str:
-        """Perhaps of an entry that somebody else has."""
+        """A streamId, perhaps of an entry of another person."""
         rng = self.rng
         if self.foreign and rng.random() < 0.5:
             return rng.choice(self.foreign)[1]
@@ -91,7 +91,7 @@ class Mutator:
     # ---- frames
 
     def frame(self) -> dict[str, Any]:
-        """A frame that is right in most of its fields."""
+        """A frame most of whose fields are right."""
         rng = self.rng
         other = rng.choice(self.foreign)[0] if self.foreign else self.mobile()
         ids = [f"f-{rng.randrange(1000)}" for _ in range(rng.choice((1, 1, 2, 1000, 1001)))]
@@ -115,13 +115,13 @@ class Mutator:
         return made
 
     def message(self) -> bytes:
-        """What one WebSocket message carries. Other people's numbers never stand beside a chat: what comes to them is
-        held against what they wrote each other."""
-        said = self._message()
-        if b"chat" in said:
+        """The payload of a WebSocket message. It never has a chat and another person's number: the checker compares
+        what arrives there with what was sent there."""
+        payload = self._message()
+        if b"chat" in payload:
             for number, _ in self.foreign:
-                said = said.replace(number.encode(), self._mobiles[0].encode())
-        return said
+                payload = payload.replace(number.encode(), self._mobiles[0].encode())
+        return payload
 
     def _message(self) -> bytes:
         rng = self.rng
@@ -146,7 +146,7 @@ class Mutator:
         return json.dumps(value, ensure_ascii=plain).encode(errors="surrogatepass")
 
     def spoil(self, data: bytes) -> bytes:
-        """Some bytes cut, changed, doubled or put in."""
+        """The same bytes with some cut, changed, doubled or added."""
         rng = self.rng
         for _ in range(rng.randint(1, 3)):
             at = rng.randint(0, len(data))
@@ -182,7 +182,7 @@ class Mutator:
     # ---- HTTP
 
     def head(self, token: str) -> bytes:
-        """A request, mostly for an upgrade, with something wrong about it."""
+        """A wrong request, mostly for an upgrade."""
         rng = self.rng
         secret = rng.choice((token, token, token + CANARY, token[:-3] + CANARY, CANARY, ""))
         path = rng.choice((f"/?token={secret}", f"/{CANARY}?ticket={secret}", "/", "/auth/login", "/profile/lastseen"))

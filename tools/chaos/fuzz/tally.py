@@ -1,4 +1,4 @@
-"""What was sent and what came back: counted, and held against what the server may say."""
+"""Counts what visitors sent and what they got, and checks it against what the server may answer."""
 
 import json
 import re
@@ -11,14 +11,14 @@ from tools.chaos.fuzz.mutations import CANARY
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(.*?)(?=HTTP/1\.[01] \d{3}|\Z)", re.DOTALL)
 _CODE: Final = re.compile(rb'"code": ?"(\w+)"')
 ALLOWED: Final = frozenset((1000, 1002, 1003, 1007, 1008, 1009, 1001, *range(4000, 5000)))
-"""Close codes the server may choose."""
+"""Close codes that the server may send."""
 
 NAMES: Final = ("messageId", "messageIds", "to", "streamIds")
-"""What a refusal repeats of a frame, to say which one is meant."""
+"""The fields that a refusal repeats, to name the frame."""
 
 
 class Tally:
-    """Of a whole run. ``wrong`` counts what must not be, by the sentence that says it."""
+    """The counts of a run. ``wrong`` counts what must not happen, by a sentence about it."""
 
     def __init__(self) -> None:
         self.sent = Counter[str]()
@@ -28,7 +28,7 @@ class Tally:
         self.wrong = Counter[str]()
 
     def http(self, answer: bytes) -> None:
-        """All that came on a connection that asked with HTTP."""
+        """The bytes that arrived on a connection with HTTP requests."""
         if CANARY.lower().encode() in answer.lower():
             self.wrong["an HTTP answer repeats what was sent"] += 1
         for found in _STATUS.finditer(answer):
@@ -42,7 +42,7 @@ class Tally:
                 self.wrong[f"HTTP {status} with the code {name!r}"] += 1
 
     def message(self, payload: bytes) -> None:
-        """One message of the server's."""
+        """A message of the server."""
         found = json.loads(payload)
         for frame in found if isinstance(found, list) else [found]:
             if frame["type"] == "error":
@@ -51,7 +51,7 @@ class Tally:
                 self.sent["of these, chats that were taken"] += 1
 
     def close(self, payload: bytes) -> None:
-        """The server's close frame."""
+        """A close frame of the server."""
         code = int.from_bytes(payload[:2], "big") if payload else 1005
         self.closed[code] += 1
         if CANARY.encode() in payload:

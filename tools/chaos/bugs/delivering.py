@@ -1,0 +1,116 @@
+"""Bugs on the way from a mailbox to the client, and back with the acknowledgement."""
+
+import json
+from typing import Any, Final
+
+from delivery.hub import Hub
+from delivery.in_flight import ToSettle
+from delivery.session.connection import Connection
+from tools.chaos.bugs import sessions
+from tools.chaos.bugs.base import Bug, Scene, replace
+from tools.chaos.bugs.lua import broken, tap
+from tools.chaos.bugs.sending import AWAY, QUIET, SLOW_HEALING
+from tools.chaos.bugs.sessions import session_bug
+
+
+def ignore_gaps() -> None:
+    """A server that subscribes anew believes that it has missed nothing."""
+    replace(Hub, "notify_all", lambda _self: None)
+
+
+def believe_acks() -> None:
+    """A frame that acknowledges an entry for another person settles it, and its sender gets a receipt."""
+    handle_message = Connection.handle_message
+
+    def believing(self: Connection, data: str | bytes) -> float:
+        ack = json.loads(data)
+        if not isinstance(ack, dict) or ack.get("ackType") != "delivered" or ack.get("from") in (None, self.mobile):
+            return handle_message(self, data)
+        mailbox, owner, sender = self._messaging.mailbox, str(ack["from"]), str(ack["to"])
+
+        def settle(_result: Any) -> None:
+            mailbox.settle(owner, "primary", [ToSettle(ack["streamId"], sender, 0)], lambda _result: None)
+
+        mailbox.note_delivered(owner, sender, [ack["messageId"]], "a", lambda _result: None)
+        mailbox.store_receipt(sender, owner, "delivered", [ack["messageId"]], settle)
+        return 0.0
+
+    replace(Connection, "handle_message", believing)
+
+
+REQUEUE: Final = """
+    if command == 'XAUTOCLAIM' then
+      local reply = run(command, unpack(said, 1, most))
+      if reply.err then return reply end
+      for _, entry in ipairs(reply[2]) do
+        run('XADD', said[1], '*', unpack(entry[2]))
+        run('XACK', said[1], said[2], entry[1])
+        run('XDEL', said[1], entry[1])
+      end
+      return {reply[1], {}}
+    end"""
+RESTLESS: Final = Scene(before=6.0, rate=120.0, rates={"cut": 12.0, "switch": 12.0, "vanish": 6.0})
+
+BUGS: Final = [
+    Bug(
+        "settle-first",
+        "An acknowledged chat leaves the mailbox before its sender's receipt is stored.",
+        *("I4", "no receipt ever arrived", session_bug(sessions.SettledBeforeReceipt)),
+        Scene(("replies-cut-off",), before=1.0),
+    ),
+    Bug(
+        "settle-on-writing",
+        "A chat leaves the mailbox when it is written to a socket, not when it is acknowledged.",
+        *("I1", "never arrived", session_bug(sessions.SettledWhenSent)),
+        RESTLESS,
+    ),
+    Bug(
+        "confirm-on-writing",
+        "A receipt to a seed client leaves the mailbox when it is written, not when a pong says that it has arrived.",
+        *("I4", "no receipt ever arrived", session_bug(sessions.ConfirmedWhenSent)),
+        RESTLESS,
+    ),
+    Bug(
+        "pending-forgotten",
+        "What an earlier connection did not acknowledge is not sent to the next one.",
+        *("I1", "never arrived", session_bug(sessions.PendingForgotten)),
+        RESTLESS,
+    ),
+    Bug(
+        "requeued",
+        "What an earlier connection did not acknowledge is stored anew, under another streamId.",
+        *("I2", "arrived twice, as two entries", broken(tap("fetch", lua=REQUEUE))),
+        RESTLESS,
+        quick=True,
+    ),
+    Bug(
+        "no-window",
+        "Everything that waits is sent at once, however little is acknowledged.",
+        *("I14", "unacknowledged on connection", session_bug(sessions.NoWindow)),
+        Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, rates={"lose_signal": 6.0}),
+    ),
+    Bug(
+        "gap-ignored",
+        "A server that lost its subscription subscribes anew, and does not look into the mailboxes.",
+        *("I1", "never arrived", ignore_gaps),
+        Scene(("cut-pubsub",), before=1.0, people=40, rate=20.0, knobs=SLOW_HEALING, rates=QUIET),
+    ),
+    Bug(
+        "redelivery-forgotten",
+        "An entry whose acknowledgement could not be handled is not sent again on that connection.",
+        *("I4", "no receipt ever arrived", session_bug(sessions.NeverAgain)),
+        Scene(("cut-commands",), before=2.0, drain=10.0, rate=200.0, rates=QUIET),
+    ),
+    Bug(
+        "poison-loops",
+        "An entry that our own code cannot encode is tried again for ever.",
+        *("a poisoned chat was tried", "times", session_bug(sessions.PoisonLoops)),
+        Scene(("poison",), before=0.5),
+    ),
+    Bug(
+        "acks-believed",
+        "Anybody who names an entry settles it.",
+        *("I4", "without an acknowledgement", believe_acks),
+        AWAY,
+    ),
+]
