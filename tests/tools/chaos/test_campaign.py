@@ -106,9 +106,9 @@ def test_plans_share_stacks_that_have_what_they_need() -> None:
         Profile(fsync="everysec"): ["kill-redis-everysec"],
         FAULTS["expiry"].profile: ["expiry"],
     }
-    with pytest.raises(ValueError, match="one stack"):
+    with pytest.raises(ValueError, match="different stacks"):
         union([Profile(), Profile(fsync="everysec")])
-    with pytest.raises(ValueError, match="one stack"):
+    with pytest.raises(ValueError, match="different stacks"):
         union([Profile(), Profile(knobs=(("WINDOW", "8"),))])
 
 
