@@ -1,4 +1,4 @@
-"""One person's slot in an empty Redis, and links to a Redis that is one's own or not there at all."""
+"""One person's keys in an empty Redis, and links to a Redis that is one's own or not there at all."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,15 +7,15 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery.redis.client import RedisClient
-from tests.delivery.post import Post
+from tests.delivery.person_scripts import Scripts
 from tests.support.messaging import make_settings
 from tools.devstack.valkey import Valkey
 
 
 @pytest.fixture
-async def post(redis: "Redis") -> Post:
+async def person(redis: "Redis") -> Scripts:
     """A loaded person without blocks, never seen."""
-    made = Post(redis)
+    made = Scripts(redis)
     assert await made.load() == ["created", "epoch-1"]
     return made
 

@@ -14,7 +14,7 @@ from delivery.results import NotCached
 from delivery.send_limits import MAX_PAIRS, MAX_SENDERS, SendLimits
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
-from tests.delivery.post import NO_QUESTION, Post
+from tests.delivery.person_scripts import NO_QUESTION, Scripts
 from tests.support.links import link_to
 from tests.support.messaging import ASHA, EVE, RAVI, Row, make_settings
 
@@ -199,110 +199,114 @@ def _question(interval_us: int = HOUR_US, burst: int = 3, may_be_new: int = 1) -
     return [interval_us, burst, may_be_new, 1000]
 
 
-async def _sent(post: Post, name: str, question: list[Arg] | None = None, **how: Any) -> str:
-    verdict, _, _ = await post.send(name, question=question or _question(), **how)
+async def _sent(person: Scripts, name: str, question: list[Arg] | None = None, **how: Any) -> str:
+    verdict, _, _ = await person.store_chat(name, question=question or _question(), **how)
     return "wait" if verdict.isdigit() else str(verdict)
 
 
-async def test_after_a_burst_a_stranger_gets_the_time_to_wait(post: Post) -> None:
-    assert [await _sent(post, f"m{n}") for n in range(4)] == ["stored"] * 3 + ["wait"]
-    assert post.standing == "stranger"
-    verdict, _, _ = await post.send("m9", question=_question())
+async def test_after_a_burst_a_stranger_gets_the_time_to_wait(person: Scripts) -> None:
+    assert [await _sent(person, f"m{n}") for n in range(4)] == ["stored"] * 3 + ["wait"]
+    assert person.standing == "stranger"
+    verdict, _, _ = await person.store_chat("m9", question=_question())
     assert 0.99 * HOUR_US < int(verdict) <= HOUR_US
-    assert len(await post.waits()) == 3
-    assert await _sent(post, "m1") == "stored", "a repetition is no new chat"
-    assert await _sent(post, "x1", sender=EVE) == "stored", "and others have buckets of their own"
+    assert len(await person.waits()) == 3
+    assert await _sent(person, "m1") == "stored", "a repetition is no new chat"
+    assert await _sent(person, "x1", sender=EVE) == "stored", "and others have buckets of their own"
 
 
-async def test_the_bucket_of_a_stranger_fills_again(post: Post) -> None:
+async def test_the_bucket_of_a_stranger_fills_again(person: Scripts) -> None:
     quick = _question(interval_us=50_000, burst=1)
-    assert [await _sent(post, f"m{n}", quick) for n in range(2)] == ["stored", "wait"]
+    assert [await _sent(person, f"m{n}", quick) for n in range(2)] == ["stored", "wait"]
     await asyncio.sleep(0.06)
-    assert await _sent(post, "m2", quick) == "stored"
+    assert await _sent(person, "m2", quick) == "stored"
 
 
-async def test_a_sender_who_was_written_to_is_no_stranger(post: Post) -> None:
+async def test_a_sender_who_was_written_to_is_no_stranger(person: Scripts) -> None:
     for n in range(4):
-        await _sent(post, f"m{n}")
-    await post.answer(post_sender := "9200000001")
-    assert await _sent(post, "m4", sender=post_sender) == "stored"
-    assert post.standing == "answered"
-    assert await post.redis.hgetall(post.keys.strangers) == {}, "the bucket is gone"
+        await _sent(person, f"m{n}")
+    await person.note_answered(post_sender := "9200000001")
+    assert await _sent(person, "m4", sender=post_sender) == "stored"
+    assert person.standing == "answered"
+    assert await person.redis.hgetall(person.keys.strangers) == {}, "the bucket is gone"
 
 
-async def test_a_new_recipient_is_limited_without_a_token(post: Post) -> None:
-    assert await _sent(post, "m1", _question(may_be_new=0)) == "new"
-    assert (post.standing, await post.waits()) == ("new", [])
-    assert await _sent(post, "m1") == "stored"
-    assert await _sent(post, "m2", _question(may_be_new=0)) == "stored", "not new any more"
+async def test_a_new_recipient_is_limited_without_a_token(person: Scripts) -> None:
+    assert await _sent(person, "m1", _question(may_be_new=0)) == "new"
+    assert (person.standing, await person.waits()) == ("new", [])
+    assert await _sent(person, "m1") == "stored"
+    assert await _sent(person, "m2", _question(may_be_new=0)) == "stored", "not new any more"
 
 
-async def test_a_blocked_stranger_gets_the_same_answers(post: Post) -> None:
-    open_answers = [await _sent(post, f"m{n}") for n in range(5)]
-    await post.load(version=1, blocked=(EVE,))
-    assert [await _sent(post, f"m{n}", sender=EVE) for n in range(5)] == open_answers
+async def test_a_blocked_stranger_gets_the_same_answers(person: Scripts) -> None:
+    open_answers = [await _sent(person, f"m{n}") for n in range(5)]
+    await person.load(version=1, blocked=(EVE,))
+    assert [await _sent(person, f"m{n}", sender=EVE) for n in range(5)] == open_answers
 
 
-async def test_records_of_strangers_expire_and_are_bounded(post: Post) -> None:
-    await _sent(post, "m1")
-    assert 990 < await post.redis.ttl(post.keys.strangers) <= 1000
-    await post.redis.hset(post.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
-    await _sent(post, "m2", sender=EVE)
-    assert await post.redis.hlen(post.keys.strangers) == 1501, "one came, one went"
+async def test_records_of_strangers_expire_and_are_bounded(person: Scripts) -> None:
+    await _sent(person, "m1")
+    assert 990 < await person.redis.ttl(person.keys.strangers) <= 1000
+    await person.redis.hset(person.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
+    await _sent(person, "m2", sender=EVE)
+    assert await person.redis.hlen(person.keys.strangers) == 1501, "one came, one went"
     for n in range(5):
-        await post.answer(f"94{n:08}", most=3)
-    assert await post.redis.scard(post.keys.answered) == 3
-    assert 0 < await post.redis.ttl(post.keys.answered) <= 1000
+        await person.note_answered(f"94{n:08}", most=3)
+    assert await person.redis.scard(person.keys.answered) == 3
+    assert 0 < await person.redis.ttl(person.keys.answered) <= 1000
 
 
-async def test_strangers_are_remembered_from_the_last_of_their_chats_on(post: Post) -> None:
-    await _sent(post, "m1")
-    await post.redis.expire(post.keys.strangers, 5)
-    assert await _sent(post, "m2") == "stored"
-    assert 990 < await post.redis.ttl(post.keys.strangers) <= 1000
+async def test_strangers_are_remembered_from_the_last_of_their_chats_on(person: Scripts) -> None:
+    await _sent(person, "m1")
+    await person.redis.expire(person.keys.strangers, 5)
+    assert await _sent(person, "m2") == "stored"
+    assert 990 < await person.redis.ttl(person.keys.strangers) <= 1000
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-async def test_a_recipient_with_entries_of_the_sender_is_not_new(post: Post, blocked: bool) -> None:
+async def test_a_recipient_with_entries_of_the_sender_is_not_new(person: Scripts, blocked: bool) -> None:
     """As after the upgrade, when it is not known yet who wrote to whom."""
     if blocked:
-        await post.load(version=1, blocked=("9200000001",))
-    assert await _sent(post, "m1", NO_QUESTION) == "stored"
-    assert not await post.redis.exists(post.keys.strangers)
-    assert await _sent(post, "m2", _question(may_be_new=0)) == "stored"
-    assert post.standing == "stranger"
-    assert await post.redis.hlen(post.keys.strangers) == 1
-    assert await _sent(post, "m1", _question(may_be_new=0), sender=EVE) == "new"
+        await person.load(version=1, blocked=("9200000001",))
+    assert await _sent(person, "m1", NO_QUESTION) == "stored"
+    assert not await person.redis.exists(person.keys.strangers)
+    assert await _sent(person, "m2", _question(may_be_new=0)) == "stored"
+    assert person.standing == "stranger"
+    assert await person.redis.hlen(person.keys.strangers) == 1
+    assert await _sent(person, "m1", _question(may_be_new=0), sender=EVE) == "new"
 
 
-async def test_known_recipients_are_bounded_too(post: Post) -> None:
-    await _sent(post, "m1", NO_QUESTION)
-    await post.redis.hset(post.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
-    await _sent(post, "m2", _question(may_be_new=0))
-    assert await post.redis.hlen(post.keys.strangers) == 1500
+async def test_known_recipients_are_bounded_too(person: Scripts) -> None:
+    await _sent(person, "m1", NO_QUESTION)
+    await person.redis.hset(person.keys.strangers, mapping={f"93{n:08}": "1" for n in range(1500)})
+    await _sent(person, "m2", _question(may_be_new=0))
+    assert await person.redis.hlen(person.keys.strangers) == 1500
 
 
-async def test_one_sender_has_a_share_of_the_bytes(post: Post) -> None:
-    assert [(await post.send(f"m{n}", "x" * 40, most_bytes=100))[0] for n in range(3)] == ["stored", "stored", "full"]
-    assert (await post.send("m9", "x" * 40, EVE, most_bytes=100))[0] == "stored"
-    assert (await post.send("m4", "x" * 20, most_bytes=100))[0] == "stored"
-    first = (await post.waits())[0]
-    await post.claim()
-    await post.collect()
-    await post.settle(first)
-    assert (await post.send("m5", "x" * 40, most_bytes=100))[0] == "stored"
+async def test_one_sender_has_a_share_of_the_bytes(person: Scripts) -> None:
+    assert [(await person.store_chat(f"m{n}", "x" * 40, most_bytes=100))[0] for n in range(3)] == [
+        "stored",
+        "stored",
+        "full",
+    ]
+    assert (await person.store_chat("m9", "x" * 40, EVE, most_bytes=100))[0] == "stored"
+    assert (await person.store_chat("m4", "x" * 20, most_bytes=100))[0] == "stored"
+    first = (await person.waits())[0]
+    await person.claim()
+    await person.fetch()
+    await person.settle(first)
+    assert (await person.store_chat("m5", "x" * 40, most_bytes=100))[0] == "stored"
 
 
-async def test_uncounted_bytes_count_as_zero(post: Post) -> None:
+async def test_uncounted_bytes_count_as_zero(person: Scripts) -> None:
     for n in range(3):
-        await post.send(f"m{n}", "x" * 40)
-    await post.redis.hdel(post.keys.tally, "b:9200000001")  # as an older version leaves it
-    await post.claim()
-    await post.collect()
-    await post.settle((await post.waits())[0])
-    assert (await post.whole_tally())["b:9200000001"] == 0
-    await post.settle(*await post.waits())
-    assert await post.whole_tally() == {}
+        await person.store_chat(f"m{n}", "x" * 40)
+    await person.redis.hdel(person.keys.tally, "b:9200000001")  # as an older version leaves it
+    await person.claim()
+    await person.fetch()
+    await person.settle((await person.waits())[0])
+    assert (await person.whole_tally())["b:9200000001"] == 0
+    await person.settle(*await person.waits())
+    assert await person.whole_tally() == {}
 
 
 # ---- together

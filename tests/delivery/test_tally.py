@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.delivery.post import ASHA, RAVI, Post
+from tests.delivery.person_scripts import ASHA, RAVI, Scripts
 
 SENDERS = (ASHA, RAVI, "9200000003")
 STEPS = 250
@@ -15,8 +15,8 @@ LIMITS: list[str | bytes | int] = [12, 400, 8]
 class Story:
     """One person's mailbox under a seeded stream of verbs; ``waiting`` is what must be there."""
 
-    def __init__(self, post: Post, seed: int) -> None:
-        self.post = post
+    def __init__(self, person: Scripts, seed: int) -> None:
+        self.person = person
         self.dice = random.Random(seed)  # noqa: S311 - a story that can be told again
         self.version = 0
         self.turned = False
@@ -45,14 +45,14 @@ class Story:
         return self.dice.choice(["phone", "tablet"])
 
     async def some_ids(self) -> list[str]:
-        ids = [*await self.post.waits(), "1-1"]
+        ids = [*await self.person.waits(), "1-1"]
         return self.dice.sample(ids, self.dice.randint(1, min(4, len(ids))))
 
     async def send(self) -> None:
         sender, message_id = self.dice.choice(SENDERS), f"m{self.dice.randint(0, 40)}"
         known, first = (sender, message_id) in self.first_texts, self.first_texts.get((sender, message_id), "")
         message = first if known and self.dice.random() < 0.5 else "é" * self.dice.randint(1, 40)
-        verdict, stream_id, _ = await self.post.send(message_id, message, sender, LIMITS)
+        verdict, stream_id, _ = await self.person.store_chat(message_id, message, sender, LIMITS)
         if known:
             assert verdict == ("stored" if message == first else "reused")
         if verdict == "stored":
@@ -60,114 +60,114 @@ class Story:
             self.first_texts[sender, message_id] = message
 
     async def receipt(self) -> None:
-        await self.post.receipt("m1 m2", self.dice.choice(SENDERS))
+        await self.person.store_receipt("m1 m2", self.dice.choice(SENDERS))
 
     async def settle(self) -> None:
-        await self.post.settle(*await self.some_ids(), device=self.device())
+        await self.person.settle(*await self.some_ids(), device=self.device())
 
     async def expire(self) -> None:
-        await self.post.expire(*await self.some_ids())
+        await self.person.expire(*await self.some_ids())
 
     async def expire_phantoms(self) -> None:
-        ids = [stream_id.decode() for stream_id, _ in await self.post.redis.xrange(self.post.keys.shadows)]
-        await self.post.expire_phantoms(*ids[:3], "1-1")
+        ids = [stream_id.decode() for stream_id, _ in await self.person.redis.xrange(self.person.keys.shadows)]
+        await self.person.expire_shadows(*ids[:3], "1-1")
 
     async def read(self) -> None:
         ids = [f"m{self.dice.randint(0, 40)}" for _ in range(3)]
-        await self.post.mark_read(*ids, sender=self.dice.choice(SENDERS), device=self.device())
+        await self.person.mark_read(*ids, sender=self.dice.choice(SENDERS), device=self.device())
 
     async def block(self) -> None:
         self.version += 1
         blocked = tuple(sender for sender in SENDERS if self.dice.random() < 0.3)
-        await self.post.load(version=self.version, blocked=blocked)
+        await self.person.load(version=self.version, blocked=blocked)
 
     async def quarrel(self) -> None:
         """What waits of somebody meets his block."""
         device, sender = self.device(), self.dice.choice(SENDERS)
-        await self.post.send(f"q{self.version}", "é", sender, LIMITS)
+        await self.person.store_chat(f"q{self.version}", "é", sender, LIMITS)
         self.version += 1
-        await self.post.load(version=self.version, blocked=(sender,))
-        await self.post.claim(device)
+        await self.person.load(version=self.version, blocked=(sender,))
+        await self.person.claim(device)
         await self.take("new", device)
 
     async def connect(self) -> None:
-        await self.post.claim(self.device())
+        await self.person.claim(self.device())
 
     async def collect(self) -> None:
         mode, device = self.dice.choice(["new", "pending"]), self.device()
         if self.dice.random() < 0.5:
-            await self.post.claim(device)
+            await self.person.claim(device)
         await self.take(mode, device)
 
     async def take(self, mode: str, device: str) -> None:
-        before = await believed(self.post)
-        await self.post.collect(mode, device=device, count=self.dice.randint(1, 6))
-        gone = before - await believed(self.post)
-        states = {record[1:]: record[:1] for record in await records(self.post)}
+        before = await believed(self.person)
+        await self.person.fetch(mode, device=device, count=self.dice.randint(1, 6))
+        gone = before - await believed(self.person)
+        states = {record[1:]: record[:1] for record in await records(self.person)}
         assert all(states[stream_id] in "dr" for stream_id in gone)
 
     async def forget(self) -> None:
-        await self.post.sweep("s1")
-        await self.post.forget(self.device())
+        await self.person.sweep("s1")
+        await self.person.forget_device(self.device())
 
     async def tidy(self) -> None:
-        await self.post.tidy()
+        await self.person.delete_empty()
 
     async def turn(self) -> None:
         """Only once, or what left long ago would be new again."""
         if not self.turned:
-            await self.post.age_records()
-        self.turned = await self.post.turn(count=2) in ("more", "rotated") or self.turned
+            await self.person.age_records()
+        self.turned = await self.person.rotate_dedupe(count=2) in ("more", "rotated") or self.turned
 
 
-async def expected(post: Post) -> dict[str, int]:
+async def expected(person: Scripts) -> dict[str, int]:
     """The tally as a count of the streams would have it."""
     count: Counter[str] = Counter()
-    for _, entry in await post.redis.xrange(post.keys.mailbox):
+    for _, entry in await person.redis.xrange(person.keys.mailbox):
         if entry[b"k"] == b"c":
             sender, size = entry[b"f"].decode(), len(entry[b"m"])
             count.update({"n": 1, "b": size, f"n:{sender}": 1, f"b:{sender}": size})
-    for _, phantom in await post.redis.xrange(post.keys.shadows):
-        sender, size = phantom[b"f"].decode(), int(phantom[b"b"])
+    for _, shadow in await person.redis.xrange(person.keys.shadows):
+        sender, size = shadow[b"f"].decode(), int(shadow[b"b"])
         count.update({"pn": 1, "pb": size, f"pn:{sender}": 1, f"pb:{sender}": size})
     return dict(count)
 
 
-async def records(post: Post) -> list[str]:
+async def records(person: Scripts) -> list[str]:
     """Dedupe records as they count: a letter for the state, and the streamId."""
     both = {
-        **await post.redis.hgetall(post.keys.dedupe_before),
-        **await post.redis.hgetall(post.keys.dedupe),
+        **await person.redis.hgetall(person.keys.dedupe_before),
+        **await person.redis.hgetall(person.keys.dedupe),
     }
     return [record.decode().partition(" ")[0] for field, record in both.items() if field not in (b"since", b"walk")]
 
 
-async def believed(post: Post) -> set[str]:
+async def believed(person: Scripts) -> set[str]:
     """The streamIds of what senders must think waits, as no receipt has told them anything else."""
-    chats = {at.decode() for at, entry in await post.redis.xrange(post.keys.mailbox) if entry[b"k"] == b"c"}
-    phantoms = {phantom.get(b"t", at).decode() for at, phantom in await post.redis.xrange(post.keys.shadows)}
-    assert {record[1:] for record in await records(post)} >= chats | phantoms
-    return chats | phantoms
+    chats = {at.decode() for at, entry in await person.redis.xrange(person.keys.mailbox) if entry[b"k"] == b"c"}
+    shadows = {shadow.get(b"t", at).decode() for at, shadow in await person.redis.xrange(person.keys.shadows)}
+    assert {record[1:] for record in await records(person)} >= chats | shadows
+    return chats | shadows
 
 
-async def nothing_dangles(post: Post) -> None:
+async def nothing_dangles(person: Scripts) -> None:
     """No group holds an entry as pending that is not in the stream."""
-    waits = set(await post.waits())
-    for group in await post.redis.xinfo_groups(post.keys.mailbox) if waits else []:
-        pending = await post.redis.xpending_range(post.keys.mailbox, group["name"], "-", "+", 1000)
+    waits = set(await person.waits())
+    for group in await person.redis.xinfo_groups(person.keys.mailbox) if waits else []:
+        pending = await person.redis.xpending_range(person.keys.mailbox, group["name"], "-", "+", 1000)
         assert {each["message_id"].decode() for each in pending} <= waits
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_the_tally_is_what_is_there(post: Post, seed: int) -> None:
-    story, dropped = Story(post, seed), 0
+async def test_the_tally_is_what_is_there(person: Scripts, seed: int) -> None:
+    story, dropped = Story(person, seed), 0
     for _ in range(STEPS):
         await story.step()
-        counted = await expected(post)
-        assert await post.whole_tally() == counted
+        counted = await expected(person)
+        assert await person.whole_tally() == counted
         assert counted.get("n", 0) <= 12
         assert counted.get("b", 0) <= 400
-        await nothing_dangles(post)
-        dropped += sum(b"t" in phantom for _, phantom in await post.redis.xrange(post.keys.shadows))
+        await nothing_dangles(person)
+        dropped += sum(b"t" in shadow for _, shadow in await person.redis.xrange(person.keys.shadows))
     assert dropped > 0
     assert len(story.first_answers) > 20

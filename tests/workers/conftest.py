@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from tests.delivery.post import MOBILE, Post
+from tests.delivery.person_scripts import MOBILE, Scripts
 from tests.support.links import close_links
 from tests.workers.support import Modules, enrol
 
@@ -27,11 +27,11 @@ async def ctx(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 
 @pytest.fixture
-async def post(ctx: dict[str, Any], env: dict[str, str]) -> AsyncIterator[Post]:
+async def person(ctx: dict[str, Any], env: dict[str, str]) -> AsyncIterator[Scripts]:
     """Somebody who is in PostgreSQL and loaded."""
     user = await enrol(MOBILE)
     async with Redis.from_url(env["REDIS_URL"]) as redis:
-        made = Post(redis)
+        made = Scripts(redis)
         await made.load(str(user.id))
         yield made
         await close_links()

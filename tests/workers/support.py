@@ -9,7 +9,7 @@ from typing import Any
 
 from delivery import keys
 from models import Block, User
-from tests.delivery.post import MOBILE, Post
+from tests.delivery.person_scripts import MOBILE, Scripts
 
 Job = Callable[[dict[str, Any]], Awaitable[int]]
 
@@ -24,18 +24,18 @@ async def enrol(mobile: str, *blocked: User, version: int = 0) -> User:
     return user
 
 
-async def connected(post: Post, server: str = "s1", *, alive: bool = True, lease_ms: int = 60_000) -> None:
+async def connected(person: Scripts, server: str = "s1", *, alive: bool = True, lease_ms: int = 60_000) -> None:
     """Somebody holds a connection on a server."""
-    await post.redis.zadd(keys.SERVERS, {server: 1})
-    await post.redis.sadd(keys.people(server), MOBILE)
+    await person.redis.zadd(keys.SERVERS, {server: 1})
+    await person.redis.sadd(keys.people(server), MOBILE)
     if alive:
-        await post.redis.set(keys.server(server), "{}")
-    await post.claim(server=server, lease_ms=lease_ms, account=await account(post))
+        await person.redis.set(keys.server(server), "{}")
+    await person.claim(server=server, lease_ms=lease_ms, account=await account(person))
 
 
-async def account(post: Post) -> str:
+async def account(person: Scripts) -> str:
     """The account id Redis knows."""
-    found = await post.redis.hget(post.keys.user, "id")
+    found = await person.redis.hget(person.keys.user, "id")
     return found.decode() if found else ""
 
 

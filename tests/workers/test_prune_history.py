@@ -12,7 +12,7 @@ from accounts.directory import Directory
 from accounts.passwords import Passwords
 from delivery import keys
 from models import EventKind, Session, SessionEvent, User
-from tests.delivery.post import ASHA, MOBILE, Post
+from tests.delivery.person_scripts import ASHA, MOBILE, Scripts
 from tests.workers.support import Modules, enrol, with_settings
 
 NOW = datetime.now(UTC)
@@ -39,7 +39,7 @@ def ms(at: datetime) -> int:
 
 
 @pytest.fixture
-async def user(post: Post) -> User:
+async def user(person: Scripts) -> User:
     return await User.get(mobile_no=MOBILE)
 
 
@@ -92,7 +92,7 @@ async def test_events_of_nobody_go_too(ctx: dict[str, Any], user: User, modules:
 
 
 async def test_a_run_stops_in_time_and_the_next_goes_on(
-    ctx: dict[str, Any], user: User, post: Post, modules: Modules, monkeypatch: pytest.MonkeyPatch
+    ctx: dict[str, Any], user: User, person: Scripts, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modules.prune_history, "PAGE", 10)
     monkeypatch.setattr(modules.prune_history, "Budget", Over)
@@ -105,7 +105,7 @@ async def test_a_run_stops_in_time_and_the_next_goes_on(
         ]
     )
     assert [await prune(ctx, modules) for _ in range(5)] == [10, 10, 10, 5, 0]
-    assert await post.redis.get(keys.job_cursor("session events")) is None
+    assert await person.redis.get(keys.job_cursor("session events")) is None
     # A young one among the first, as after a clock that was set back, is found when its time has come.
     assert [await prune(ctx, modules, session_event_days=0.000001) for _ in range(4)] == [10, 10, 0, 0]
 

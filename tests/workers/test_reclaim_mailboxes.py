@@ -8,7 +8,7 @@ from redis.asyncio.client import PubSub
 from structlog.testing import capture_logs
 
 from delivery import keys
-from tests.delivery.post import MOBILE, Post
+from tests.delivery.person_scripts import MOBILE, Scripts
 from tests.workers.support import at_once, connected
 
 
@@ -19,9 +19,9 @@ async def reclaim(ctx: dict[str, Any]) -> int:
 
 
 @pytest.fixture
-async def bell(post: Post) -> AsyncIterator[PubSub]:
+async def bell(person: Scripts) -> AsyncIterator[PubSub]:
     """What server s1 hears."""
-    async with post.redis.pubsub() as pubsub:
+    async with person.redis.pubsub() as pubsub:
         await pubsub.subscribe(keys.channel("s1"))
         assert await pubsub.get_message(timeout=2) is not None
         yield pubsub
@@ -34,43 +34,45 @@ async def rings(bell: PubSub) -> list[bytes]:
     return heard
 
 
-async def test_what_lies_unread_is_rung_until_it_is_read(ctx: dict[str, Any], post: Post, bell: PubSub) -> None:
-    await connected(post)
+async def test_what_lies_unread_is_rung_until_it_is_read(ctx: dict[str, Any], person: Scripts, bell: PubSub) -> None:
+    await connected(person)
     assert await reclaim(ctx) == 0
-    _, stream_id, _ = await post.send("m1")
+    _, stream_id, _ = await person.store_chat("m1")
     assert [await reclaim(ctx), await reclaim(ctx)] == [1, 1]
     assert await at_once(reclaim, ctx) == [1, 1, 1, 1]
     assert await rings(bell) == [f"entry {MOBILE} ".encode()] * 6
-    await post.collect()
+    await person.fetch()
     assert await at_once(reclaim, ctx) == [0, 0, 0, 0]
-    await post.settle(stream_id)
+    await person.settle(stream_id)
     assert await reclaim(ctx) == 0
     assert await rings(bell) == []
 
 
-async def test_what_another_server_left_is_rung(ctx: dict[str, Any], post: Post, bell: PubSub) -> None:
-    await connected(post, "s2")
-    await post.send("m1")
-    await post.collect(server="s2")
-    await connected(post, "s1")
-    await post.redis.srem(keys.people("s2"), MOBILE)
+async def test_what_another_server_left_is_rung(ctx: dict[str, Any], person: Scripts, bell: PubSub) -> None:
+    await connected(person, "s2")
+    await person.store_chat("m1")
+    await person.fetch(server="s2")
+    await connected(person, "s1")
+    await person.redis.srem(keys.people("s2"), MOBILE)
     assert await reclaim(ctx) == 1
     assert await rings(bell) == [f"entry {MOBILE} ".encode()]
-    assert (await post.collect("pending"))[2] == 1
+    assert (await person.fetch("pending"))[2] == 1
     assert await reclaim(ctx) == 0
 
 
 @pytest.mark.parametrize("how", [{"alive": False}, {"lease_ms": -1}], ids=["the server is dead", "the lease is over"])
-async def test_who_is_gone_needs_no_ring(ctx: dict[str, Any], post: Post, bell: PubSub, how: dict[str, Any]) -> None:
-    await connected(post, **how)
-    await post.send("m1")
+async def test_who_is_gone_needs_no_ring(
+    ctx: dict[str, Any], person: Scripts, bell: PubSub, how: dict[str, Any]
+) -> None:
+    await connected(person, **how)
+    await person.store_chat("m1")
     assert await at_once(reclaim, ctx) == [0, 0, 0, 0]
     assert await rings(bell) == []
 
 
-async def test_what_our_own_code_failed_on_is_reported(ctx: dict[str, Any], post: Post) -> None:
-    await connected(post)
-    await post.redis.hset(post.keys.dead_letters, mapping={"7-1": 5, "8-1": 4})
+async def test_what_our_own_code_failed_on_is_reported(ctx: dict[str, Any], person: Scripts) -> None:
+    await connected(person)
+    await person.redis.hset(person.keys.dead_letters, mapping={"7-1": 5, "8-1": 4})
     with capture_logs() as logs:
         await reclaim(ctx)
     errors = [(each["stream_id"], each["failures"]) for each in logs if each["log_level"] == "error"]

@@ -12,7 +12,7 @@ from accounts.blocks import Blocks
 from delivery import keys
 from models import User
 from protocol.errors import ApiError
-from tests.delivery.post import ASHA, Post
+from tests.delivery.person_scripts import ASHA, Scripts
 from tests.workers.support import Modules, enrol
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,27 +28,27 @@ async def missed(blocker: str, blocked: str) -> None:
         await Blocks(ends, 100).block(blocker, blocked)
 
 
-async def loaded(post: Post, count: int, version: int = 0) -> list[Post]:
+async def loaded(person: Scripts, count: int, version: int = 0) -> list[Scripts]:
     """UserRecords whom Redis knows."""
     made = []
     for n in range(count):
-        other = Post(post.redis, f"93000{n:05}")
+        other = Scripts(person.redis, f"93000{n:05}")
         user = await enrol(other.keys.mobile, version=version)
         await other.load(str(user.id))
         made.append(other)
     return made
 
 
-async def behind(people: Sequence[Post]) -> list[str]:
+async def behind(people: Sequence[Scripts]) -> list[str]:
     return [each.keys.mobile for each in people if not await each.redis.exists(each.keys.blocks)]
 
 
 async def test_what_was_changed_is_mended_by_the_next_sweep_in_pages(
-    ctx: dict[str, Any], post: Post, modules: Modules, monkeypatch: pytest.MonkeyPatch
+    ctx: dict[str, Any], person: Scripts, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modules.repair_blocks, "PAGE", 2)
     await enrol(ASHA)
-    people = await loaded(post, 7)
+    people = await loaded(person, 7)
     for each in people[:5]:
         await missed(each.keys.mobile, ASHA)
     assert await modules.repair_blocks.repair_changed(ctx["services"], modules.jobs.Budget(60)) == 5
@@ -57,7 +57,7 @@ async def test_what_was_changed_is_mended_by_the_next_sweep_in_pages(
 
 
 async def test_a_look_costs_what_was_changed_and_not_what_there_is(
-    ctx: dict[str, Any], post: Post, modules: Modules, monkeypatch: pytest.MonkeyPatch
+    ctx: dict[str, Any], person: Scripts, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await User.bulk_create(
         [
@@ -79,19 +79,19 @@ async def test_a_look_costs_what_was_changed_and_not_what_there_is(
     assert sum(looked) == 501  # the one of the fixture is loaded, too
     looked.clear()
     await enrol(ASHA)
-    (person,) = await loaded(post, 1)
+    (person,) = await loaded(person, 1)
     await missed(person.keys.mobile, ASHA)
     await modules.repair_blocks.repair_changed(ctx["services"], budget)
     assert sum(looked) == 1
 
 
 async def test_a_redis_that_lost_its_last_seconds_has_the_changes_compared_again(
-    ctx: dict[str, Any], post: Post, modules: Modules
+    ctx: dict[str, Any], person: Scripts, modules: Modules
 ) -> None:
     await enrol(ASHA)
-    (person,) = await loaded(post, 1)
+    (person,) = await loaded(person, 1)
     place = keys.job_cursor("blocks changed")
-    before = await post.redis.get(place)
+    before = await person.redis.get(place)
     await missed(person.keys.mobile, ASHA)
     await User.all().update(blocks_changed_at=LONG_AGO)
     await modules.repair_blocks.repair_changed(ctx["services"], modules.jobs.Budget(60))
@@ -99,18 +99,18 @@ async def test_a_redis_that_lost_its_last_seconds_has_the_changes_compared_again
     await person.redis.delete(person.keys.blocks, place)
     await person.redis.hset(person.keys.user, "blocks", 0)
     if before:
-        await post.redis.set(place, before)
+        await person.redis.set(place, before)
     await modules.repair_blocks.repair_changed(ctx["services"], modules.jobs.Budget(60))
     assert await behind([person]) == []
 
 
 async def test_the_walk_over_all_finds_what_an_older_server_changed_and_is_resumed(
-    ctx: dict[str, Any], post: Post, modules: Modules, monkeypatch: pytest.MonkeyPatch
+    ctx: dict[str, Any], person: Scripts, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modules.repair_blocks, "WALK_PAGE", 3)
     monkeypatch.setattr(modules.repair_blocks, "Budget", Spent)
     await enrol(ASHA)
-    people = await loaded(post, 10)
+    people = await loaded(person, 10)
     for each in people:
         await missed(each.keys.mobile, ASHA)
     await User.all().update(blocks_changed_at=None)
@@ -122,7 +122,7 @@ async def test_the_walk_over_all_finds_what_an_older_server_changed_and_is_resum
     # Through: for an hour nobody is compared.
     await people[0].redis.hset(people[0].keys.user, "blocks", 0)
     assert await modules.repair_blocks.repair_blocks(ctx) == 0
-    await post.redis.delete(keys.job_cursor("blocks"))
+    await person.redis.delete(keys.job_cursor("blocks"))
     await asyncio.sleep(0)
     assert sum([await modules.repair_blocks.repair_blocks(ctx) for _ in range(8)]) == 1
 

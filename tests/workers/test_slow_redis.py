@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from delivery import keys
 from delivery.keys import Person
 from delivery.scripts import LOAD
-from tests.delivery.post import ASHA, Post
+from tests.delivery.person_scripts import ASHA, Scripts
 from tests.support.links import link_to
 from tests.workers.support import Modules, enrol
 from tools.chaos.proxy import Mode, Proxy
@@ -62,8 +62,8 @@ class Town:
     async def write(self, people: list[Person]) -> None:
         """A chat from Asha waits for each."""
         for some in _by(500, people):
-            posts = [Post(self.redis, each.mobile) for each in some]
-            await asyncio.gather(*[each.send("m1") for each in posts])
+            posts = [Scripts(self.redis, each.mobile) for each in some]
+            await asyncio.gather(*[each.store_chat("m1") for each in posts])
             for each in posts:
                 await each.link.close()
 

@@ -12,7 +12,7 @@ from delivery.keys import Person
 from models import SessionEvent, User
 from protocol.errors import ApiError
 from settings.database import tortoise_orm
-from tests.delivery.post import ASHA, MOBILE, Post
+from tests.delivery.person_scripts import ASHA, MOBILE, Scripts
 from tests.workers.support import account, at_once, connected, enrol
 from tools.devstack.postgres import Postgres
 
@@ -34,85 +34,85 @@ async def test_nobody_is_there_and_nothing_happens(ctx: dict[str, Any]) -> None:
     assert await sweep(ctx) == 0
 
 
-async def test_a_dead_servers_people_go_offline_once(ctx: dict[str, Any], post: Post) -> None:
-    await connected(post, alive=False)
-    assert await post.presence() == ["online", ""]
+async def test_a_dead_servers_people_go_offline_once(ctx: dict[str, Any], person: Scripts) -> None:
+    await connected(person, alive=False)
+    assert await person.read_presence() == ["online", ""]
     assert await at_once(sweep, ctx) in ([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1])
-    assert (await post.presence())[0] == "seen"
-    assert await post.redis.exists(keys.SERVERS, keys.people("s1")) == 0
+    assert (await person.read_presence())[0] == "seen"
+    assert await person.redis.exists(keys.SERVERS, keys.people("s1")) == 0
     assert await sweep(ctx) == 0
     assert await ends(ctx) == [(MOBILE, "s1", "server gone")]
 
 
-async def test_who_could_not_be_swept_stays_listed_until_they_can_be(ctx: dict[str, Any], post: Post) -> None:
-    await connected(post, alive=False)
+async def test_who_could_not_be_swept_stays_listed_until_they_can_be(ctx: dict[str, Any], person: Scripts) -> None:
+    await connected(person, alive=False)
     broken = Person(ASHA).leases
-    await post.redis.set(broken, "not what it should be")
-    await post.redis.sadd(keys.people("s1"), ASHA)
+    await person.redis.set(broken, "not what it should be")
+    await person.redis.sadd(keys.people("s1"), ASHA)
     for ended in (1, 0):
         assert await sweep(ctx) == ended
-        assert await post.redis.smembers(keys.people("s1")) == {ASHA.encode()}
-        assert await post.redis.zrange(keys.SERVERS, 0, -1) == [b"s1"]
-    await post.redis.delete(broken)
+        assert await person.redis.smembers(keys.people("s1")) == {ASHA.encode()}
+        assert await person.redis.zrange(keys.SERVERS, 0, -1) == [b"s1"]
+    await person.redis.delete(broken)
     assert await sweep(ctx) == 0
-    assert await post.redis.exists(keys.SERVERS, keys.people("s1")) == 0
+    assert await person.redis.exists(keys.SERVERS, keys.people("s1")) == 0
 
 
-async def test_a_live_servers_people_stay(ctx: dict[str, Any], post: Post) -> None:
-    await connected(post)
+async def test_a_live_servers_people_stay(ctx: dict[str, Any], person: Scripts) -> None:
+    await connected(person)
     for _ in range(2):
         assert await sweep(ctx) == 0
-    assert await post.presence() == ["online", ""]
-    assert await post.redis.smembers(keys.people("s1")) == {MOBILE.encode()}
+    assert await person.read_presence() == ["online", ""]
+    assert await person.redis.smembers(keys.people("s1")) == {MOBILE.encode()}
     assert await ends(ctx) == []
 
 
-async def test_a_lease_that_is_over_ends_on_a_live_server(ctx: dict[str, Any], post: Post) -> None:
-    await connected(post, lease_ms=20)
+async def test_a_lease_that_is_over_ends_on_a_live_server(ctx: dict[str, Any], person: Scripts) -> None:
+    await connected(person, lease_ms=20)
     await asyncio.sleep(0.04)
     assert sum(await at_once(sweep, ctx)) == 1
     assert await sweep(ctx) == 0
     assert await ends(ctx) == [(MOBILE, "s1", "lease over")]
 
 
-async def test_who_moved_on_is_not_taken_down_with_the_old_server(ctx: dict[str, Any], post: Post) -> None:
-    await connected(post, "s1", alive=False)
-    await connected(post, "s2")
+async def test_who_moved_on_is_not_taken_down_with_the_old_server(ctx: dict[str, Any], person: Scripts) -> None:
+    await connected(person, "s1", alive=False)
+    await connected(person, "s2")
     assert await at_once(sweep, ctx) == [0, 0, 0, 0]
-    assert await post.presence() == ["online", ""]
-    assert await post.redis.zrange(keys.SERVERS, 0, -1) == [b"s2"]
+    assert await person.read_presence() == ["online", ""]
+    assert await person.redis.zrange(keys.SERVERS, 0, -1) == [b"s2"]
 
 
-async def test_a_block_redis_never_heard_of_is_mended(ctx: dict[str, Any], post: Post) -> None:
+async def test_a_block_redis_never_heard_of_is_mended(ctx: dict[str, Any], person: Scripts) -> None:
     asha = await enrol(ASHA)
     user = await User.get(mobile_no=MOBILE)
     await _block(user, asha)
-    assert (await post.send("m1"))[0] == "stored"
+    assert (await person.store_chat("m1"))[0] == "stored"
     await sweep(ctx)
-    assert await post.redis.smembers(post.keys.blocks) == {ASHA.encode()}
-    before = await post.snapshot()
+    assert await person.redis.smembers(person.keys.blocks) == {ASHA.encode()}
+    before = await person.snapshot()
     await at_once(sweep, ctx)
-    assert await post.snapshot() == before
+    assert await person.snapshot() == before
 
 
-async def test_newer_blocks_in_redis_stay(ctx: dict[str, Any], post: Post) -> None:
+async def test_newer_blocks_in_redis_stay(ctx: dict[str, Any], person: Scripts) -> None:
     await _block(await User.get(mobile_no=MOBILE), await enrol(ASHA))
-    await post.load(await account(post), version=9, blocked=("9200000009",))
+    await person.load(await account(person), version=9, blocked=("9200000009",))
     await sweep(ctx)
-    assert await post.redis.smembers(post.keys.blocks) == {b"9200000009"}
+    assert await person.redis.smembers(person.keys.blocks) == {b"9200000009"}
 
 
-async def test_who_is_not_loaded_is_not_loaded_by_the_sweep(ctx: dict[str, Any], post: Post) -> None:
+async def test_who_is_not_loaded_is_not_loaded_by_the_sweep(ctx: dict[str, Any], person: Scripts) -> None:
     await enrol(ASHA, await User.get(mobile_no=MOBILE), version=1)
     await sweep(ctx)
-    assert await post.redis.exists(f"person:{{{ASHA}}}") == 0
+    assert await person.redis.exists(f"person:{{{ASHA}}}") == 0
 
 
 @pytest.mark.parametrize("fault", ["stop", "pause"])
 async def test_without_postgresql_presence_is_swept_and_blocks_wait(
-    own_postgres: Postgres, ctx: dict[str, Any], post: Post, fault: str
+    own_postgres: Postgres, ctx: dict[str, Any], person: Scripts, fault: str
 ) -> None:
-    await connected(post, alive=False)
+    await connected(person, alive=False)
     async with TortoiseContext() as context:
         await context.init(config=tortoise_orm(own_postgres.dsn(), 2))
         await User.filter(blocks_version__gt=0).count()
@@ -123,7 +123,7 @@ async def test_without_postgresql_presence_is_swept_and_blocks_wait(
         finally:
             if fault == "pause":
                 own_postgres.resume()
-    assert (await post.presence())[0] == "seen"
+    assert (await person.read_presence())[0] == "seen"
     assert await ends(ctx) == [(MOBILE, "s1", "server gone")]
 
 

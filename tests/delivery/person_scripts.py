@@ -1,4 +1,4 @@
-"""The scripts of the post, called by their keys against a real Redis: what the classes above them do, without them."""
+"""The scripts that work on one person's keys, called directly on a real Redis, without the classes above them."""
 
 import time
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ def text(reply: Any) -> Any:
     return reply.decode() if isinstance(reply, bytes) else reply
 
 
-class Post:
-    """One person's slot. Server and connection are ``s1``/``c1`` unless said otherwise."""
+class Scripts:
+    """One person's keys. Server and connection are ``s1``/``c1`` unless said otherwise."""
 
     def __init__(self, redis: "Redis", mobile: str = MOBILE) -> None:
         self.redis = redis
@@ -54,7 +54,7 @@ class Post:
     ) -> Any:
         return await self.call(scripts.LOAD, account, "epoch-1", version, seen, *blocked)
 
-    async def send(
+    async def store_chat(
         self,
         message_id: str,
         message: str = "hello",
@@ -71,11 +71,11 @@ class Post:
             return [answers[0], "", servers]
         return ["stored", answers[0], servers] if answers else [verdict, "", servers]
 
-    async def answer(self, to: str, life: int = 1000, most: int = 100) -> Any:
+    async def note_answered(self, to: str, life: int = 1000, most: int = 100) -> Any:
         """This person wrote to somebody."""
         return await self.call(scripts.NOTE_ANSWERED, to, life, most)
 
-    async def receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
+    async def store_receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
         words = [sender, kind, message_ids, "s1", self.keys.mobile]
         return await self.call(scripts.STORE_RECEIPT, *words)
 
@@ -112,10 +112,10 @@ class Post:
     async def release(self, connection: str = "c1", server: str = "s1", age_ms: int = 0) -> Any:
         return await self.call(scripts.RELEASE, "primary", server, connection, age_ms)
 
-    async def presence(self, asker: str = ASHA) -> Any:
+    async def read_presence(self, asker: str = ASHA) -> Any:
         return await self.call(scripts.READ_PRESENCE, asker)
 
-    async def collect(
+    async def fetch(
         self,
         mode: str = "new",
         device: str = "primary",
@@ -152,38 +152,38 @@ class Post:
         if await self.redis.exists(self.keys.dedupe):
             await self.redis.hset(self.keys.dedupe, "since", "1")
 
-    async def turn(self, kept_seconds: int = DAY, count: int = 100) -> Any:
+    async def rotate_dedupe(self, kept_seconds: int = DAY, count: int = 100) -> Any:
         return (await self.call(scripts.ROTATE_DEDUPE, kept_seconds, RECORDS_SECONDS, count))[0]
 
-    async def unread(self, *message_ids: str, sender: str = ASHA) -> Any:
+    async def find_unread(self, *message_ids: str, sender: str = ASHA) -> Any:
         return await self.call(scripts.FIND_UNREAD, sender, *message_ids)
 
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
         return await self.call(scripts.MARK_READ, device, sender, *message_ids)
 
-    async def acked(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
+    async def note_acknowledged(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
         return await self.call(scripts.NOTE_ACKNOWLEDGED, sender, state, *message_ids)
 
-    async def untold(self, *message_ids: str, sender: str = ASHA) -> Any:
+    async def find_unacknowledged(self, *message_ids: str, sender: str = ASHA) -> Any:
         return await self.call(scripts.FIND_UNACKNOWLEDGED, sender, *message_ids)
 
     async def expire(self, *ids: str, latest: str = "0-0") -> Any:
         return await self.call(scripts.EXPIRE, latest, *ids)
 
-    async def expire_phantoms(self, *ids: str) -> Any:
+    async def expire_shadows(self, *ids: str) -> Any:
         return await self.call(scripts.EXPIRE_SHADOWS, *ids)
 
     async def sweep(self, gone: str = "", lease_ms: int = 60_000) -> Any:
         return await self.call(scripts.SWEEP, lease_ms, gone)
 
-    async def stuck(self, too_long_ms: int = 30_000) -> Any:
+    async def find_stuck(self, too_long_ms: int = 30_000) -> Any:
         return await self.call(scripts.FIND_STUCK, too_long_ms)
 
-    async def forget(self, device: str, since_ms: int | None = None) -> Any:
+    async def forget_device(self, device: str, since_ms: int | None = None) -> Any:
         limit = int(time.time() * 1000) + 1000 if since_ms is None else since_ms
         return await self.call(scripts.FORGET_DEVICE, device, limit)
 
-    async def tidy(self) -> Any:
+    async def delete_empty(self) -> Any:
         return await self.call(scripts.DELETE_EMPTY)
 
     # ---- what is in Redis now
