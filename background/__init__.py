@@ -1,1 +1,1 @@
-"""Work that goes on by itself beside the requests: supervised, so that none of it ends unseen."""
+"""Work that repeats by itself beside the requests, and never ends unnoticed."""

@@ -1,8 +1,7 @@
-"""Background loops: one supervisor for all of them.
+"""Background loops that survive exceptions.
 
-A task that is only created ends at its first unforeseen exception, and nothing says so: the heartbeat of a server was
-lost for good that way. Here an exception is logged, and the work is done again after a pause, for as long as the
-process lives.
+A plain task ends silently at its first unforeseen exception: a server lost its heartbeat for good that way. Here an
+exception is logged and the work is done again after a pause, as long as the process lives.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ Work = Callable[[], Awaitable[object]]
 
 
 class Failures:
-    """Says when a failure is to be logged: the first one, and then one in :data:`REPORT_SECONDS` with a count."""
+    """Logs failures: the first one, and then one in :data:`REPORT_SECONDS` with a count."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -32,27 +31,27 @@ class Failures:
         self._reported: float | None = None
 
     def failed(self, error: BaseException, *, foreseen: bool) -> None:
-        """Log it, or count it. A foreseen one comes without its traceback."""
+        """Log it, or count it. A foreseen one is logged without its traceback."""
         self._unreported += 1
         now = time.monotonic()
         if self._reported is not None and now - self._reported < REPORT_SECONDS:
             return
-        said = {"loop": self._name, "error": type(error).__name__, "detail": str(error), "failures": self._unreported}
+        fields = {"loop": self._name, "error": type(error).__name__, "detail": str(error), "failures": self._unreported}
         self._unreported, self._reported = 0, now
         if foreseen:
-            logger.warning("a background loop failed and goes on", **said)
+            logger.warning("a background loop failed and goes on", **fields)
         else:
-            logger.error("a background loop failed and goes on", **said, exc_info=error)
+            logger.error("a background loop failed and goes on", **fields, exc_info=error)
 
     def succeeded(self) -> None:
-        """The work was done; if it had failed before, say that it works again."""
+        """The work was done. If it had failed before, log that it works again."""
         if self._reported is not None:
             self._reported, self._unreported = None, 0
             logger.info("a background loop works again", loop=self._name)
 
 
 class Loop:
-    """Work that is done again and again. Made by :func:`forever`."""
+    """Work that is repeated. Made by :func:`forever`."""
 
     def __init__(self, name: str, work: Work, every: float, foreseen: tuple[type[Exception], ...]) -> None:
         self._work = work
@@ -66,21 +65,21 @@ class Loop:
 
     @property
     def age(self) -> float | None:
-        """Seconds since the work was last done without an exception; None: not once yet. Costs nothing to ask."""
+        """Seconds since the work last succeeded; None: not yet."""
         return None if self._done is None else time.monotonic() - self._done
 
     def soon(self) -> None:
-        """Do the work once more now instead of when the pause is over."""
+        """Do the work now instead of after the pause."""
         self._wake.set()
 
     def cancel(self) -> None:
-        """End it wherever it is. For those who cannot wait; :meth:`stop` otherwise."""
+        """End it at once, without waiting. Otherwise: :meth:`stop`."""
         self._task.cancel()
 
     async def stop(self, patience: float = 0.0) -> None:
-        """End it. When this returns, the work is not under way any more.
+        """End it. When this returns, the work is not running any more.
 
-        :param patience: seconds that work under way may take to end by itself
+        :param patience: seconds that running work may take to finish
         """
         self._ending = True
         self._wake.set()
@@ -97,7 +96,7 @@ class Loop:
             except asyncio.CancelledError as error:
                 if self._cancelled():
                     raise
-                # Not ours: something that the work awaited was cancelled by somebody else.
+                # Not a cancellation of this loop: something that the work awaited was cancelled.
                 self._failures.failed(error, foreseen=False)
                 pause = max(pause, PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - logged, and the loop goes on
@@ -106,9 +105,9 @@ class Loop:
             else:
                 self._done = time.monotonic()
                 self._failures.succeeded()
-            await self._rest(pause)
+            await self._pause(pause)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _pause(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)  # work that never waits must not stop the event loop
             return
@@ -123,12 +122,12 @@ class Loop:
 
 
 def forever(name: str, work: Work, every: float = 0.0, foreseen: tuple[type[Exception], ...] = ()) -> Loop:
-    """Do ``work`` from now on, again and again, until the loop is stopped.
+    """Repeat ``work`` until the loop is stopped.
 
     :param name: for the log
-    :param work: one round; what it raises is logged (not each time) and does not end the loop
+    :param work: one round; its exceptions are logged, not each time, and do not end the loop
     :param every: seconds between the end of one round and the beginning of the next; after a failure at least
         :data:`PAUSE_SECONDS`
-    :param foreseen: exceptions that are logged without a traceback: what the work stands on is away
+    :param foreseen: exceptions that are logged without a traceback: what the work needs is away
     """
     return Loop(name, work, every, foreseen)

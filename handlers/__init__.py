@@ -1,14 +1,16 @@
-"""The HTTP side: thin. Decorator, typed body, one await, one return. Every route is in the table below.
+"""The HTTP side, kept thin: decorator, typed body, one await, one return. Every route is in the table below.
 
-A GET is answered to HEAD, too, and every path to OPTIONS (handlers.methods)."""
+HEAD works wherever GET does, and every path answers OPTIONS.
+"""
 
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from sanic import Sanic
+from sanic import Request, Sanic
+from sanic.response import HTTPResponse, empty
 
 from handlers import auth, blocks, health, profile, web_client
 from handlers.errors import register_errors
-from handlers.methods import options, served
 
 ROUTES: Final = (
     ("POST", "/auth/signin", auth.sign_up),
@@ -27,7 +29,7 @@ ROUTES: Final = (
 
 
 def register(app: "Sanic[Any, Any]") -> None:
-    """Add all routes and the one way errors are answered. ``app.ctx.services`` must exist when requests come."""
+    """Add all routes and the handlers of errors. ``app.ctx.services`` must exist when requests come."""
     register_errors(app)
     methods: dict[str, list[str]] = {}
     for method, path, handler in ROUTES:
@@ -35,3 +37,18 @@ def register(app: "Sanic[Any, Any]") -> None:
         app.add_route(handler, path, methods=served(method), name=handler.__name__)
     for number, path in enumerate(methods):
         app.add_route(options(methods[path]), path, methods=["OPTIONS"], name=f"options_{number}")
+
+
+def served(method: str) -> list[str]:
+    """The methods of one handler. For HEAD, Sanic leaves out the body (RFC 9110, 9.3.2)."""
+    return ["GET", "HEAD"] if method == "GET" else [method]
+
+
+def options(methods: Iterable[str]) -> Callable[..., Coroutine[Any, Any, HTTPResponse]]:
+    """A handler that lists the methods of a path: 204 with ``Allow``."""
+    allow = ", ".join(sorted({*methods, "OPTIONS"}))
+
+    async def handler(_request: Request, **_parts: str) -> HTTPResponse:
+        return empty(headers={"Allow": allow})
+
+    return handler

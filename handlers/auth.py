@@ -15,7 +15,7 @@ from accounts.tokens import Claims
 from delivery.login_attempts import Attempt, LoginAttempts
 from delivery.rate_limits import sign_ups
 from handlers.authentication import authenticated
-from handlers.requests import SHORTEST_PASSWORD, Login, SignUp, body, display_name, misfit
+from handlers.requests import MIN_PASSWORD_LENGTH, Login, SignUp, body, display_name, invalid_field
 from handlers.responses import rfc3339, success
 from handlers.services import services
 from protocol.errors import ApiError
@@ -33,11 +33,11 @@ async def sign_up(request: Request) -> HTTPResponse:
     mine, form = services(request), body(request, SignUp)
     mobile = new_mobile(form.mobile_no, mine.settings.default_region)
     name = display_name(form.name)
-    if not fits(form.password) or len(normalised(form.password)) < SHORTEST_PASSWORD:
-        raise misfit("password")
+    if not fits(form.password) or len(normalised(form.password)) < MIN_PASSWORD_LENGTH:
+        raise invalid_field("password")
     if is_forbidden(normalised(form.password), mobile):
-        raise misfit("password", _FORBIDDEN)
-    # Also when the number is taken: the answer tells that it is.
+        raise invalid_field("password", _FORBIDDEN)
+    # Counts also when the number has an account already: the response reveals that.
     taken = await mine.limits.take(sign_ups(mine.settings), network_of(request.client_ip))
     standing = Standing(known=False, used=taken.in_use)
     user = await mine.directory.enrol(name, mobile, form.password, standing)
@@ -50,9 +50,9 @@ async def login(request: Request) -> HTTPResponse:
     mobile = canonical_mobile(form.mobile_no, mine.settings.default_region)
     device = check_device(PRIMARY if form.device_id is None else form.device_id)
     if not fits(form.password):
-        raise misfit("password")
+        raise invalid_field("password")
     if not is_plain(form.device_name or ""):
-        raise misfit("deviceName")
+        raise invalid_field("deviceName")
     given = Credentials(mobile, form.password, device, form.device_name or "")
     attempt = await mine.logins.admit(mobile, device, network_of(request.client_ip))
     async with _counted(mine.logins, attempt) as standing:
@@ -86,13 +86,13 @@ async def ticket(request: Request, claims: Claims) -> HTTPResponse:
 
 @asynccontextmanager
 async def _counted(logins: LoginAttempts, attempt: Attempt) -> AsyncIterator[Standing]:
-    """Within this the log-in is made; how it ends is told to those who count."""
+    """The log-in happens within this; its outcome counts for the limits."""
     try:
         yield Standing(attempt.known, attempt.used)
-    except ApiError as refusal:
-        if refusal.code == "too_many_devices":  # the password was right
+    except ApiError as error:
+        if error.code == "too_many_devices":  # the password was right
             logins.succeeded(attempt)
-        elif refusal.code != "credentials_wrong":
+        elif error.code != "credentials_wrong":
             logins.undecided(attempt)
         raise
     logins.succeeded(attempt)

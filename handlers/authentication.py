@@ -9,7 +9,7 @@ from sanic.response import HTTPResponse
 
 from accounts.sessions import Allow
 from accounts.tokens import Claims
-from handlers.queries import read_query
+from handlers.requests import read_query
 from handlers.services import Services, services
 from protocol.errors import ApiError
 from server.upgrade_request import UpgradeRequest

@@ -1,4 +1,4 @@
-"""Every error of the HTTP side, whoever raised it, becomes the one error body. No submitted value is ever in it."""
+"""Turns every exception of the HTTP side into the one error body. It never contains a submitted value."""
 
 import contextlib
 import math
@@ -30,46 +30,46 @@ _CODES: Final = {
 
 
 def register_errors(app: "Sanic[Any, Any]") -> None:
-    """Answer for everything that can be raised, Sanic's refusals of broken HTTP included."""
-    app.error_handler.add(ApiError, _refused)
-    app.error_handler.add(SanicException, _sanic)
-    app.error_handler.add(Exception, _broken)
+    """Handle every exception, also Sanic's own for broken HTTP."""
+    app.error_handler.add(ApiError, _api_error)
+    app.error_handler.add(SanicException, _sanic_error)
+    app.error_handler.add(Exception, _internal_error)
 
 
-def refuse(refusal: ApiError, extra: dict[str, Any] | None = None) -> HTTPResponse:
-    """The answer to a refusal.
+def error_response(error: ApiError, extra: dict[str, Any] | None = None) -> HTTPResponse:
+    """The response for an error.
 
     :param extra: more fields for the body
     """
     headers: dict[str, str] = {}
     more = dict(extra or {})
-    if refusal.spec.status == 401:
+    if error.spec.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if refusal.spec.status == 426:
+    if error.spec.status == 426:
         headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION.decode()}
-    if refusal.spec.status in {429, 503} and refusal.retry_after is not None:
-        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
-        more["retryAfter"] = refusal.retry_after
-    return failure(refusal.body() | more, headers)
+    if error.spec.status in {429, 503} and error.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+        more["retryAfter"] = error.retry_after
+    return failure(error.body() | more, headers)
 
 
-async def _refused(_request: Request, error: ApiError) -> HTTPResponse:
-    return refuse(error)
+async def _api_error(_request: Request, error: ApiError) -> HTTPResponse:
+    return error_response(error)
 
 
-async def _sanic(request: Request, error: SanicException) -> HTTPResponse:
+async def _sanic_error(request: Request, error: SanicException) -> HTTPResponse:
     status = error.status_code or 500
     code = _CODES.get(status, "bad_request" if status < 500 else "internal")
     if code == "internal":
-        return await _broken(request, error)
-    answer = refuse(ApiError(code))
+        return await _internal_error(request, error)
+    answer = error_response(ApiError(code))
     if status == 405:
         answer.headers["Allow"] = error.headers.get("Allow") or _allowed(request)
     return answer
 
 
 def _allowed(request: Request) -> str:
-    """What this path takes. Sanic does not say it where a part of the path has a name."""
+    """The methods of this path. Sanic does not list them for a path with a parameter."""
     allowed = []
     for method in request.app.router.ALLOWED_METHODS:
         with contextlib.suppress(NotFound, MethodNotAllowed):
@@ -78,8 +78,8 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(allowed))
 
 
-async def _broken(request: Request, error: Exception) -> HTTPResponse:
-    """Our own fault. The log gets the traceback and the route, never the query or the body."""
+async def _internal_error(request: Request, error: Exception) -> HTTPResponse:
+    """A bug of ours. The log gets the traceback and the route, never the query or the body."""
     route = None if request.route is None else f"/{request.route.path}"
     logger.error("a request failed", method=request.method, route=route, exc_info=error)
-    return refuse(ApiError("internal"))
+    return error_response(ApiError("internal"))

@@ -5,7 +5,7 @@ from typing import Any
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from handlers.errors import refuse
+from handlers.errors import error_response
 from handlers.responses import success
 from handlers.services import services
 from protocol.errors import ApiError
@@ -26,5 +26,5 @@ async def ready(request: Request) -> HTTPResponse:
     if faults:
         report["detail"] = " ".join(faults)
     if any(check.fault and check.needed for check in checks.values()):
-        return refuse(ApiError("unavailable"), report)
+        return error_response(ApiError("unavailable"), report)
     return success(status="ok", **report)

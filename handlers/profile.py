@@ -1,4 +1,4 @@
-"""What people may know of each other."""
+"""What people may see of each other."""
 
 from sanic import Request
 from sanic.response import HTTPResponse
@@ -6,7 +6,7 @@ from sanic.response import HTTPResponse
 from accounts.tokens import Claims
 from delivery.rate_limits import lookups
 from handlers.authentication import authenticated
-from handlers.queries import query_mobile
+from handlers.requests import query_mobile
 from handlers.responses import rfc3339, success
 from handlers.services import services
 from protocol.errors import ApiError
@@ -16,7 +16,7 @@ from protocol.errors import ApiError
 async def last_seen(request: Request, claims: Claims) -> HTTPResponse:
     """``GET /profile/lastseen?mobileNo=``.
 
-    ``lastSeen`` is absent when the person was never online, hides it or blocked the asker: one answer for all three.
+    ``lastSeen`` is absent when the person was never online, hides it, or blocked the asker. The three look the same.
     """
     mine, mobile = services(request), query_mobile(request)
     await mine.limits.take(lookups(mine.settings), claims.mobile)

@@ -1,19 +1,22 @@
-"""Bodies of requests, as typed structs. What does not fit is refused with the name of the field, never its value."""
+"""What a request contains: its body as a typed struct, and its query. Errors name the field, never its value."""
 
 import codecs
 import json
 import re
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from sanic import Request
 
+from accounts.mobile_numbers import canonical_mobile
+from handlers.services import services
 from protocol.errors import ApiError
 from protocol.text import clean_name
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-SHORTEST_PASSWORD: Final = 6
+MIN_PASSWORD_LENGTH: Final = 6
 """Characters."""
 
 
@@ -22,7 +25,7 @@ class SignUp(msgspec.Struct, rename="camel"):
 
     name: Annotated[str, msgspec.Meta(max_length=256)]
     mobile_no: Annotated[str, msgspec.Meta(max_length=64)]
-    password: Annotated[str, msgspec.Meta(min_length=SHORTEST_PASSWORD)]
+    password: Annotated[str, msgspec.Meta(min_length=MIN_PASSWORD_LENGTH)]
 
 
 class Login(msgspec.Struct, rename="camel"):
@@ -34,13 +37,13 @@ class Login(msgspec.Struct, rename="camel"):
     device_name: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
-class BlockOrder(msgspec.Struct, rename="camel"):
+class BlockRequest(msgspec.Struct, rename="camel"):
     """``POST /block-action/block``."""
 
     blocked_user_mobile_no: Annotated[str, msgspec.Meta(max_length=64)]
 
 
-_SENTENCES: Final = {
+_MESSAGES: Final = {
     "name": "name takes 3 to 64 visible characters: no control characters, piles of accents or words in two alphabets",
     "mobileNo": "mobileNo is a string of 10 to 15 digits that begins with the country code",
     "password": "password is a string of at least 6 characters and at most 72 bytes in UTF-8",
@@ -52,50 +55,78 @@ _FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)`")
 
 
 def body(request: Request, kind: type[T]) -> T:
-    """The request's JSON object as ``kind``; fields it does not name are ignored.
+    """The request's JSON object as ``kind``; unknown fields are ignored.
 
     :raises ApiError: ``unsupported_media_type``, ``bad_json``, ``bad_request``
     """
-    # Sanic gives this header's value as it came, and a default where there is none.
+    # request.content_type would be a default where there is no such header.
     content_type = request.headers.getone("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise ApiError("unsupported_media_type")
     text = request.body.removeprefix(codecs.BOM_UTF8)  # RFC 8259, 8.1: a parser may ignore it, and some clients send it
     try:
         decoded = msgspec.json.decode(text, type=kind)
-        json.loads(text, object_pairs_hook=_once)
+        json.loads(text, object_pairs_hook=_unique)
     except msgspec.ValidationError as error:
-        raise _misfit(str(error)) from None
+        raise _from_msgspec(str(error)) from None
     except (ValueError, RecursionError):
         raise ApiError("bad_json") from None
     return decoded
 
 
+def read_query(text: str) -> dict[str, str]:
+    """The fields of a query. Each may come once, and without control characters.
+
+    :raises ApiError: ``bad_request``
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=32)
+    except ValueError:  # not UTF-8, or too many
+        raise ApiError("bad_request") from None
+    found = dict(pairs)
+    if len(found) < len(pairs) or any(not value.isprintable() for value in found.values()):
+        raise ApiError("bad_request")
+    return found
+
+
+def query_mobile(request: Request) -> str:
+    """The canonical ``mobileNo`` of the query.
+
+    :raises ApiError: ``bad_request``, ``bad_mobile``
+    """
+    raw = read_query(request.query_string).get("mobileNo")
+    if raw is None:
+        raise ApiError("bad_request", [{"field": "mobileNo", "message": "mobileNo is missing"}])
+    # A plus that was not encoded as %2B arrives as a space.
+    raw = "+" + raw[1:] if raw.startswith(" ") else raw
+    return canonical_mobile(raw, services(request).settings.default_region)
+
+
 def display_name(value: str) -> str:
-    """A person's name as :func:`protocol.text.clean_name` writes it.
+    """A person's name, normalised by :func:`protocol.text.clean_name`.
 
     :raises ApiError: ``bad_request``
     """
     name = clean_name(value)
     if name is None:
-        raise misfit("name")
+        raise invalid_field("name")
     return name
 
 
-def misfit(field: str, message: str = "") -> ApiError:
-    """What to raise for a field that does not fit.
+def invalid_field(field: str, message: str = "") -> ApiError:
+    """The error of a field that is not acceptable.
 
-    :param message: a sentence of its own; by default that of the field
+    :param message: by default that of the field
     """
-    return ApiError("bad_request", [{"field": field, "message": message or _SENTENCES[field]}])
+    return ApiError("bad_request", [{"field": field, "message": message or _MESSAGES[field]}])
 
 
-def _misfit(message: str) -> ApiError:
+def _from_msgspec(message: str) -> ApiError:
     match = _FIELD.search(message)
-    return misfit(match[1] or match[2]) if match else ApiError("bad_request")
+    return invalid_field(match[1] or match[2]) if match else ApiError("bad_request")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> None:
-    # Two parsers may disagree which of two equal keys counts.
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    # Parsers disagree which of two equal keys counts.
     if len({name for name, _ in pairs}) < len(pairs):
         raise ValueError

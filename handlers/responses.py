@@ -1,4 +1,4 @@
-"""How answers are written: JSON, not to be kept by anybody between here and the client."""
+"""JSON responses, which no cache may store."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ def success(message: str | None = None, **more: Any) -> HTTPResponse:
 
 
 def failure(body: dict[str, Any], headers: dict[str, str]) -> HTTPResponse:
-    """The error body, with the status it names."""
+    """An error body, with its own status."""
     return json(body, status=body["status"], headers=_HEADERS | headers)
 
 

@@ -1,4 +1,4 @@
-"""The small page at ``/``: files read once, at start, from a fixed list. No path of a client's ever opens a file."""
+"""The small page at ``/``: files from a fixed list, read once at start. A client's path never opens a file."""
 
 import hashlib
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _TYPES: Final = {
     "views.js": _SCRIPT,
 }
 _HEADERS: Final = {
-    "Cache-Control": "no-cache",  # kept, but asked about each time: modules of two versions must not meet
+    "Cache-Control": "no-cache",  # cached, but revalidated each time: modules of two versions must not meet
     # 'self' covers ws: and wss: of the same host (CSP Level 3).
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "

@@ -1,4 +1,7 @@
-"""What PostgreSQL keeps: people, whom they block, their sessions, and when they came and went. Never a chat."""
+"""What PostgreSQL stores: people, blocks, login sessions and session events. Never a chat.
+
+The docstring of a model is the comment of its table: to change one needs a migration.
+"""
 
 from models.block import Block
 from models.meta import Meta

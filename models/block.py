@@ -1,4 +1,4 @@
-"""Who does not want to hear from whom."""
+"""Who blocks whom."""
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -18,5 +18,5 @@ class Block(Model):
     class Meta:
         table = "blocks"
         unique_together = (("blocker", "blocked"),)
-        # For removing a person: the unique index only helps from the blocker's side.
+        # For deleting a person: the unique index helps only from the blocker's side.
         indexes = (Index(fields=("blocked_id",), name="blocks_blocked"),)

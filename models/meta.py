@@ -1,4 +1,4 @@
-"""What the database remembers about how it was set up."""
+"""How the database was set up."""
 
 from tortoise import fields
 from tortoise.models import Model

@@ -1,7 +1,7 @@
 """``python -m models.migrate``: bring the schema up to date. Safe to run again, and by two at once.
 
 Tortoise's migrations take no lock (two at once on an empty database kill each other), so an advisory lock of
-PostgreSQL is held around them. It belongs to a connection: whoever dies lets go of it.
+PostgreSQL is held around them. It belongs to a connection: a process that dies releases it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _AWAY: Final = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.Po
 
 
 async def migrate(database_url: str, default_region: str = "", wait_seconds: float = 30) -> int:
-    """Apply what is missing, then settle the region of the numbers. Returns how many of them begin with 0.
+    """Apply what is missing, then store the region of the numbers. Return how many of them begin with 0.
 
     :param wait_seconds: how long PostgreSQL may take to answer for the first time
     :raises OSError: PostgreSQL did not answer in that time (or one of its connection errors)
@@ -35,8 +35,8 @@ async def migrate(database_url: str, default_region: str = "", wait_seconds: flo
     config = tortoise_orm(database_url)
     # Two seconds suit a request; building an index on a large table takes as long as it takes.
     config["connections"]["default"]["credentials"]["command_timeout"] = None
-    async with _alone(config["connections"]["default"]["credentials"], wait_seconds), TortoiseContext() as context:
-        # Tortoise fills the configuration in while reading it, so each step gets its own.
+    async with _locked(config["connections"]["default"]["credentials"], wait_seconds), TortoiseContext() as context:
+        # Tortoise changes the configuration while reading it, so each step gets its own.
         await context.init(config=copy.deepcopy(config))
         await apply_migrations(config=copy.deepcopy(config))
         await settle_region(default_region)
@@ -44,7 +44,7 @@ async def migrate(database_url: str, default_region: str = "", wait_seconds: flo
 
 
 @asynccontextmanager
-async def _alone(credentials: dict[str, Any], wait_seconds: float) -> AsyncIterator[None]:
+async def _locked(credentials: dict[str, Any], wait_seconds: float) -> AsyncIterator[None]:
     """Hold the lock on a connection of its own for as long as the block runs."""
     connection = await _connect(credentials, monotonic() + wait_seconds)
     try:

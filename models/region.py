@@ -1,4 +1,4 @@
-"""Numbers are identities: the region that completes them must not change once people have them."""
+"""The default region. It is part of how numbers are read, so it must not change once people are enrolled."""
 
 from typing import Final
 
@@ -19,9 +19,9 @@ class RegionChanged(Exception):
 
 
 async def settle_region(wanted: str) -> None:
-    """Remember the region; a change is taken only while nobody is enrolled.
+    """Store the region; it may change only while nobody is enrolled.
 
-    :raises RegionChanged: it differs from the one remembered and there are people
+    :raises RegionChanged: it differs from the stored one, and there are people
     """
     row = await Meta.get_or_none(key=KEY)
     if row is None:
@@ -34,5 +34,5 @@ async def settle_region(wanted: str) -> None:
 
 
 async def numbers_with_zero() -> int:
-    """How many accounts have a number that begins with 0: earlier versions took it, and nobody can use it now."""
+    """How many accounts have a number that begins with 0. Earlier versions accepted these; they cannot log in now."""
     return await User.filter(mobile_no__startswith="0").count()

@@ -1,4 +1,4 @@
-"""What a token is bound to, so that it can be taken back."""
+"""What a token is bound to, so that it can be revoked."""
 
 from tortoise import fields
 from tortoise.indexes import Index

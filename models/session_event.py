@@ -1,4 +1,4 @@
-"""When people came and went: the account of logins and connections, and the durable side of "last seen"."""
+"""Log-ins and connections of people; "last seen" is rebuilt from these."""
 
 from enum import StrEnum
 

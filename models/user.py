@@ -12,9 +12,9 @@ class User(Model):
     mobile_no = fields.CharField(max_length=15, unique=True, description="10 to 15 ASCII digits, cleaned")
     name = fields.CharField(max_length=64)
     password_hash = fields.CharField(max_length=72, description="bcrypt")
-    # Raised in the same transaction as every change of this person's blocks: Redis takes only newer ones.
+    # Raised in the same transaction as every change of this person's blocks: Redis accepts only newer ones.
     blocks_version = fields.BigIntField(db_default=0)
-    # Null: never, or by a version that did not write it down.
+    # Null: never, or by a version that did not store it.
     blocks_changed_at = fields.DatetimeField(null=True)
     # The newest disconnect among the session events that were pruned; null: none was.
     last_seen_at = fields.DatetimeField(null=True)

@@ -1,6 +1,6 @@
-"""Every knob of the product: an environment variable, typed, with its default, unit and reason.
+"""Every setting of the product: an environment variable, typed, with its default, unit and reason.
 
-``settings.TORTOISE_ORM`` is what ``tortoise -c settings.TORTOISE_ORM`` reads; it is made when asked for, so that
+``settings.TORTOISE_ORM`` is what ``tortoise -c settings.TORTOISE_ORM`` reads. It is made when accessed, so that
 importing this package needs no environment.
 """
 
@@ -13,7 +13,7 @@ __all__ = ["Settings", "SettingsError", "load"]
 
 def __getattr__(name: str) -> Any:
     if name == "TORTOISE_ORM":
-        from settings.database import tortoise_orm  # noqa: PLC0415 - only for those who ask
+        from settings.database import tortoise_orm  # noqa: PLC0415 - only when accessed
 
         return tortoise_orm(load().database_url)
     raise AttributeError(name)

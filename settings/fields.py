@@ -1,4 +1,4 @@
-"""The knobs themselves. One field, one environment variable of the same name in capitals."""
+"""The settings. Each field is an environment variable of the same name in capitals."""
 
 import re
 from typing import Final, Literal
@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_BYTES: Final = 32
 _SAMPLE_SECRETS: Final = ("change", "secret", "example", "sample", "password")
-"""Long enough that no random secret begins with one: of three letters, one in 33,000 did."""
+"""Long enough that no random secret begins with one: with three letters, one in 33,000 did."""
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -17,7 +17,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """All knobs. Units are in the descriptions; reasons for the defaults are in docs/OPERATIONS.md."""
+    """All settings. Units are in the descriptions; reasons for the defaults are in docs/OPERATIONS.md."""
 
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, extra="ignore")
 
@@ -57,12 +57,12 @@ class Settings(BaseSettings):
     redeliver_seconds: float = Field(30, gt=0, description="Seconds without an ack after which an entry is sent again")
     redeliver_times: int = Field(3, ge=0, description="How often it is sent again on one connection")
     stuck_window_seconds: float = Field(60, gt=0, description="Seconds a full window may see no ack; then close 4001")
-    park_after: int = Field(5, ge=1, description="Failures of our own code on one entry before it is parked")
+    park_after: int = Field(5, ge=1, description="Failures of our own code on one entry before it is a dead letter")
     bad_frames_per_minute: int = Field(10, ge=1, description="Bad frames in a minute that end a connection (4503)")
 
     ping_seconds: float = Field(20, gt=0, description="Seconds between pings; two unanswered end a connection")
     lease_seconds: float = Field(60, gt=0, description="Seconds one sign of life keeps a person online")
-    bell_seconds: float = Field(5, gt=0, description="Seconds between a server's heartbeats to itself and the registry")
+    bell_seconds: float = Field(5, gt=0, description="Seconds between a server's heartbeats")
     bell_silence_seconds: float = Field(
         15, gt=0, description="Silence on its own channel after which it subscribes anew"
     )
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         15, gt=0, description="Seconds between looks at whether open sockets' sessions live"
     )
     drain_seconds: float = Field(
-        5, ge=0, le=600, description="Seconds a stopping worker may take to finish and say goodbye"
+        5, ge=0, le=600, description="Seconds a stopping worker may take to finish and close its sockets"
     )
     data_frames_per_second: float = Field(
         2_000, gt=0, description="Units of work a person may be to one server in a second; above it they are not read"
@@ -83,12 +83,12 @@ class Settings(BaseSettings):
     cooldown_seconds: float = Field(
         1,
         ge=0,
-        description="Seconds a person waits to connect who was closed for what he sent; doubled each time; 0: off",
+        description="Seconds a person waits after a connection was closed for what it sent; doubled each time; 0: off",
     )
     sockets_per_address: int = Field(
         0, ge=0, description="Sockets one IP address may have on one worker process; 0: no limit"
     )
-    proxies: int = Field(0, ge=0, le=8, description="Proxies in front whose X-Forwarded-For is believed")
+    proxies: int = Field(0, ge=0, le=8, description="Proxies in front whose X-Forwarded-For is trusted")
     keep_alive_seconds: float = Field(
         75,
         gt=0,
@@ -132,9 +132,9 @@ class Settings(BaseSettings):
         64, ge=0, description="TCP connections of one address that are no sockets, on one worker process; 0: no limit"
     )
     lookups_per_minute: float = Field(
-        12, gt=0, description="Numbers one person may ask about in a minute: last seen, and who is unknown to Redis"
+        12, gt=0, description="Numbers one person may look up in a minute: last seen, and recipients not in Redis"
     )
-    lookups_burst: int = Field(1_000, ge=1, description="Numbers one person may ask about at once")
+    lookups_burst: int = Field(1_000, ge=1, description="Numbers one person may look up at once")
     pair_chats_per_second: float = Field(20, gt=0, description="Chats a second of one sender to one recipient")
     pair_chats_burst: int = Field(60, ge=1, description="Chats at once of one sender to one recipient")
     stranger_chats_per_second: float = Field(
@@ -236,7 +236,7 @@ class Settings(BaseSettings):
 
     @property
     def origins(self) -> frozenset[str]:
-        """:attr:`cors_origins`, one by one."""
+        """:attr:`cors_origins` as a set."""
         return frozenset(origin for origin in self.cors_origins.split(",") if origin)
 
     @property

@@ -1,7 +1,7 @@
-"""Logs: every line one JSON object on standard error, in the main process, the workers and the jobs alike.
+"""Logs: each line is one JSON object on standard error, in the main process, the workers and the jobs.
 
-Secrets are taken out on the finished line, so it does not matter where one came from: an event, an argument, a
-URL inside an exception, the repr of an object. What is taken out: every query string, bearer tokens, anything that
+Secrets are removed from the finished line, so it does not matter where one came from: an event, an argument, a URL
+in an exception, the repr of an object. Removed are: every query string, bearer tokens, anything that
 looks like a JWT, passwords in URLs, values of keys that name a secret. Mobile numbers under their known keys keep
 their last two digits.
 """
@@ -43,14 +43,14 @@ _PATTERNS: Final = (
 
 
 def redact(line: str) -> str:
-    """The line without what must never be written down."""
+    """The line without secrets."""
     for pattern, instead in _PATTERNS:
         line = pattern.sub(instead, line)
     return line
 
 
 def mask(mobile: object) -> str:
-    """A mobile number of which the last two digits can be read."""
+    """A mobile number with all but its last two digits hidden."""
     return _MASKED.sub("*", str(mobile))
 
 
@@ -65,14 +65,14 @@ def _by_key(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 
 def _accessed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """What Sanic hangs on a record of its access log, whose message is empty. The query is left out."""
+    """The fields that Sanic adds to a record of its access log, whose message is empty. Without the query."""
     record = event.get("_record")
     if record is not None and record.name == "sanic.access":
-        told = vars(record)
+        fields = vars(record)
         event["event"] = "request"
-        event["request"] = str(told.get("request", "")).partition("?")[0]
-        event.update({name: told[name] for name in _ACCESS_FIELDS if name in told})
-        if isinstance(took := told.get("duration"), str):
+        event["request"] = str(fields.get("request", "")).partition("?")[0]
+        event.update({name: fields[name] for name in _ACCESS_FIELDS if name in fields})
+        if isinstance(took := fields.get("duration"), str):
             event["duration"] = took.strip()
     return event
 
@@ -82,7 +82,7 @@ def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _shared() -> list[Processor]:
-    """What structlog's own events and foreign log records both go through."""
+    """Processors of structlog's events and of the standard library's records."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -99,7 +99,7 @@ def log_config(level: str) -> dict[str, Any]:
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _shared(),
-        # The traceback goes in as text: the structured form would carry local variables.
+        # The traceback is text: the structured form would contain local variables.
         "processors": [
             _accessed,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -125,7 +125,7 @@ def log_config(level: str) -> dict[str, Any]:
 
 
 def configure(level: str) -> None:
-    """Make every logger of this process write such lines. For arq workers and scripts; Sanic is given the dict."""
+    """Make every logger of this process write such lines. For arq workers and scripts; Sanic gets the configuration."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -139,7 +139,7 @@ def configure(level: str) -> None:
     )
     config = log_config(level)
     logging.config.dictConfig(config)
-    # `arq` configures logging itself after it has imported its settings: it gets ours instead of its plain lines.
+    # `arq` configures logging itself after it has imported its settings: give it ours.
     command = sys.modules.get("arq.cli")
     if command is not None:
         command.default_log_config = lambda _verbose: config  # type: ignore[attr-defined]

@@ -18,13 +18,13 @@ OWNER, HOME, CAFE, THIEF = "919800000001", "203.0.113.7", "203.0.113.99", "198.5
 MANY = 1000
 
 
-def _attempts(link: RedisClient, **knobs: object) -> LoginAttempts:
+def _attempts(link: RedisClient, **options: object) -> LoginAttempts:
     few: dict[str, object] = {
         "rate_limits": "on",
         "logins_per_address_burst": MANY,
         "logins_per_address_per_minute": 60 * MANY,
     }
-    settings = make_settings(**few | knobs)
+    settings = make_settings(**few | options)
     return LoginAttempts(link, RateLimits(link, on=settings.rate_limits == "on"), settings)
 
 

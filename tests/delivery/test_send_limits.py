@@ -35,8 +35,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def _limits(clock: Clock, link: RedisClient | None = None, **knobs: Any) -> SendLimits:
-    settings = make_settings(**{"rate_limits": "on"} | knobs)
+def _limits(clock: Clock, link: RedisClient | None = None, **options: Any) -> SendLimits:
+    settings = make_settings(**{"rate_limits": "on"} | options)
     return SendLimits(settings, RateLimits(link, on=True), clock)  # type: ignore[arg-type]
 
 
@@ -165,7 +165,7 @@ def test_limited_recipients_leave_nothing_in_memory(clock: Clock) -> None:
     assert waits == [0.0] * 70 + [1.0] * 830
     assert len(limits._senders[ASHA].pairs) == 70
     clock.now += 0.5
-    assert _wait(limits, to="0") == 0.5, "the sender is held, whoever it is to"
+    assert _wait(limits, to="0") == 0.5, "the sender is held for all recipients"
     clock.now += 0.5
     assert _wait(limits, to="0") == 0
 
@@ -313,8 +313,8 @@ async def test_uncounted_bytes_count_as_zero(person: Scripts) -> None:
 
 
 class House:
-    def __init__(self, link: RedisClient, **knobs: Any) -> None:
-        self.settings = make_settings(**{"rate_limits": "on"} | knobs)
+    def __init__(self, link: RedisClient, **options: Any) -> None:
+        self.settings = make_settings(**{"rate_limits": "on"} | options)
         self.rows = {mobile: Row(f"account-{mobile}", 0, [], None, []) for mobile in (ASHA, RAVI, EVE)}
         self.people = UserRecords(link, self.find)
         limits = SendLimits(self.settings, RateLimits(link, on=True))

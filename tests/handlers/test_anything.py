@@ -66,7 +66,7 @@ def bearer(headers: dict[str, str], token: str) -> bytes:
 @pytest.mark.parametrize(("method", "path"), [route[:2] for route in ROUTES], ids=[route[1] for route in ROUTES])
 @given(BODIES, TYPES, QUERIES, TOKENS)
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-async def test_whatever_is_asked_the_answer_is_one_of_the_table(
+async def test_any_request_gets_a_response_of_the_table(
     api: Api,
     somebody: dict[str, str],
     method: str,

@@ -23,7 +23,7 @@ async def _events() -> list[SessionEvent]:
     return await SessionEvent.all().order_by("id")
 
 
-async def test_sign_up_answers_as_the_original_with_a_string_id(api: Api) -> None:
+async def test_sign_up_responds_like_the_original_with_a_string_id(api: Api) -> None:
     answer = await api.client.post(
         "/auth/signin", json={"name": " Asha ", "mobileNo": "+91 (98) 0000-0001", "password": PASSWORD}
     )
@@ -43,7 +43,7 @@ async def test_the_same_number_written_differently_exists_already(api: Api) -> N
     assert (again.status_code, again.json()["code"]) == (409, "already_exists")
 
 
-async def test_login_gives_a_token_that_opens_doors(api: Api) -> None:
+async def test_login_gives_a_token_that_works(api: Api) -> None:
     account = await api.sign_up(A, "Asha")
     answer = await api.client.post("/auth/login", json={"mobileNo": A, "password": PASSWORD})
     body = answer.json()
@@ -58,7 +58,7 @@ async def test_login_gives_a_token_that_opens_doors(api: Api) -> None:
     assert listing.json() == {"success": True, "data": []}
 
 
-async def test_login_is_remembered_with_its_session(api: Api) -> None:
+async def test_login_writes_an_event_with_its_session(api: Api) -> None:
     account = await api.sign_up(A)
     headers = await api.login(A, deviceId="phone")
     claims = api.services.tokens.verify(headers["Authorization"].removeprefix("Bearer "))
@@ -67,7 +67,7 @@ async def test_login_is_remembered_with_its_session(api: Api) -> None:
     assert (str(event.user_id), str(event.session_id)) == (account, claims.session_id)  # type: ignore[attr-defined]
 
 
-async def test_unknown_number_and_wrong_password_are_one_answer_to_the_byte(api: Api) -> None:
+async def test_unknown_number_and_wrong_password_get_identical_responses(api: Api) -> None:
     await api.sign_up(A)
     wrong = await api.client.post("/auth/login", json={"mobileNo": A, "password": "not this one"})
     unknown = await api.client.post("/auth/login", json={"mobileNo": "919800009999", "password": "not this one"})
@@ -81,7 +81,7 @@ async def test_unknown_number_and_wrong_password_are_one_answer_to_the_byte(api:
     ]
 
 
-async def test_the_sixth_device_is_refused_and_a_known_one_is_not(api: Api) -> None:
+async def test_the_sixth_device_is_an_error_and_a_known_one_is_not(api: Api) -> None:
     await api.sign_up(A)
     for number in range(5):
         await api.login(A, deviceId=f"device-{number}")
@@ -91,7 +91,7 @@ async def test_the_sixth_device_is_refused_and_a_known_one_is_not(api: Api) -> N
     assert (await _events())[-1].kind == EventKind.LOGIN_FAILED
 
 
-async def test_logout_ends_this_session_only_and_tells_the_servers(api: Api) -> None:
+async def test_logout_ends_this_session_only_and_announces_it(api: Api) -> None:
     await api.sign_up(A)
     first, second = await api.login(A), await api.login(A)
     answer = await api.client.post("/auth/logout", headers=first)
@@ -104,7 +104,7 @@ async def test_logout_ends_this_session_only_and_tells_the_servers(api: Api) -> 
     assert (await _events())[-1].kind == EventKind.LOGOUT
 
 
-async def test_a_ticket_stands_for_its_owner_once(api: Api) -> None:
+async def test_a_ticket_is_valid_once(api: Api) -> None:
     headers = await api.person(A)
     answer = await api.client.post("/v1/tickets", headers=headers)
     body = answer.json()
@@ -123,7 +123,7 @@ async def test_a_ticket_stands_for_its_owner_once(api: Api) -> None:
         ("Bearer eyJhbGciOiJub25lIn0.e30.", "token_invalid"),
     ],
 )
-async def test_every_personal_route_wants_a_good_token(api: Api, header: str | None, code: str) -> None:
+async def test_every_personal_route_needs_a_valid_token(api: Api, header: str | None, code: str) -> None:
     headers = {} if header is None else {"Authorization": header}
     for method, path in PERSONAL:
         answer = await api.client.request(method, path, headers=headers)
@@ -131,7 +131,7 @@ async def test_every_personal_route_wants_a_good_token(api: Api, header: str | N
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_nothing_is_stored_for_what_was_refused(api: Api) -> None:
+async def test_rejected_requests_store_nothing(api: Api) -> None:
     refused: list[dict[str, Any]] = [
         {"name": "ab", "mobileNo": A, "password": PASSWORD},
         {"name": "Asha", "mobileNo": "1", "password": PASSWORD},

@@ -16,7 +16,7 @@ async def asha(api: Api) -> dict[str, str]:
     return await api.person(A, "Asha")
 
 
-async def test_block_unblock_and_list_answer_as_the_original(api: Api, asha: dict[str, str]) -> None:
+async def test_block_unblock_and_list_respond_like_the_original(api: Api, asha: dict[str, str]) -> None:
     blocked = await api.client.post("/block-action/block", json={"blockedUserMobileNo": f"+{B}"}, headers=asha)
     assert (blocked.status_code, blocked.json()) == (200, {"success": True, "message": "User blocked successfully"})
     await api.client.post("/block-action/block", json={"blockedUserMobileNo": C}, headers=asha)
@@ -39,7 +39,7 @@ async def test_a_plus_may_be_written_either_way(api: Api, asha: dict[str, str], 
     assert api.notes.changes[-1][3] == []
 
 
-async def test_blocking_twice_and_unblocking_nobody_are_fine(api: Api, asha: dict[str, str]) -> None:
+async def test_blocking_twice_and_unblocking_somebody_not_blocked_succeed(api: Api, asha: dict[str, str]) -> None:
     for _ in range(2):
         answer = await api.client.post("/block-action/block", json={"blockedUserMobileNo": B}, headers=asha)
         assert answer.status_code == 200
@@ -51,7 +51,7 @@ async def test_blocking_twice_and_unblocking_nobody_are_fine(api: Api, asha: dic
     ("mobile", "status", "code"),
     [(A, 400, "self_block"), ("919800009999", 404, "no_such_person"), ("12", 400, "bad_mobile")],
 )
-async def test_who_cannot_be_blocked_cannot_be_unblocked(
+async def test_impossible_blocks_are_errors(
     api: Api, asha: dict[str, str], mobile: str, status: int, code: str
 ) -> None:
     block = await api.client.post("/block-action/block", json={"blockedUserMobileNo": mobile}, headers=asha)
@@ -61,7 +61,7 @@ async def test_who_cannot_be_blocked_cannot_be_unblocked(
     assert api.notes.changes == []
 
 
-async def test_a_block_redis_did_not_hear_of_is_not_confirmed_and_a_retry_repairs_it(
+async def test_a_block_that_redis_did_not_get_is_not_confirmed_and_a_retry_repairs_it(
     api: Api, asha: dict[str, str]
 ) -> None:
     api.notes.fail = ApiError("unavailable")

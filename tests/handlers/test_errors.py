@@ -1,4 +1,4 @@
-"""One error body, whoever refuses: a handler, Sanic's router, or its reading of broken HTTP."""
+"""One error body, whether a handler, the router of Sanic or its HTTP parser fails."""
 
 import asyncio
 import json
@@ -48,14 +48,14 @@ async def test_an_unknown_address_is_not_found(api: Api) -> None:
     ("method", "path", "allow"),
     [("GET", "/auth/login", "POST"), ("POST", "/block-action/unblock", "DELETE"), ("PUT", "/profile/lastseen", "GET")],
 )
-async def test_a_wrong_method_is_told_the_right_one(api: Api, method: str, path: str, allow: str) -> None:
+async def test_a_wrong_method_gets_the_allowed_ones(api: Api, method: str, path: str, allow: str) -> None:
     answer = await api.client.request(method, path)
     assert answer.status_code == 405
     _is_the_error_body(answer.json(), 405, "method_not_allowed")
     assert allow in re.split(", *", answer.headers["allow"])
 
 
-async def test_an_oversized_body_is_refused_before_it_is_read(api: Api) -> None:
+async def test_an_oversized_body_is_rejected_before_it_is_read(api: Api) -> None:
     head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n"
     status, _, body = await _raw(api, head)
     assert status == 413
@@ -109,7 +109,7 @@ def log_lines(api: Api) -> Iterator[list[str]]:
     logging.getLogger().removeHandler(handler)
 
 
-async def test_our_own_faults_are_logged_and_say_nothing(api: Api, log_lines: list[str]) -> None:
+async def test_our_own_bugs_are_logged_and_reveal_nothing(api: Api, log_lines: list[str]) -> None:
     async def explode(*_: object) -> HTTPResponse:
         raise KeyError("canary-in-an-exception")
 
@@ -124,7 +124,7 @@ async def test_our_own_faults_are_logged_and_say_nothing(api: Api, log_lines: li
     assert A not in line
 
 
-async def test_each_refusal_carries_the_headers_of_its_status(api: Api) -> None:
+async def test_each_error_has_the_headers_of_its_status(api: Api) -> None:
     codes = iter(ERRORS)
 
     async def refuse(_request: Request, *_: object) -> int:

@@ -1,4 +1,4 @@
-"""Live and ready."""
+"""``GET /health`` and ``GET /ready``."""
 
 from handlers.readiness import Check
 from tests.support.api import Api
@@ -9,7 +9,7 @@ async def test_health_needs_nothing(api: Api) -> None:
     assert (answer.status_code, answer.json()["success"]) == (200, True)
 
 
-async def test_ready_names_what_is_not_fit_and_says_why(api: Api) -> None:
+async def test_ready_names_what_does_not_work_and_why(api: Api) -> None:
     good = await api.client.get("/ready")
     assert good.status_code == 200
     assert good.json()["checks"] == {"redis": True, "postgresql": True, "memory": True}
@@ -22,7 +22,7 @@ async def test_ready_names_what_is_not_fit_and_says_why(api: Api) -> None:
     assert int(bad.headers["retry-after"]) > 0
 
 
-async def test_a_server_that_is_still_of_use_stays_ready_and_tells(api: Api) -> None:
+async def test_a_fault_in_what_is_not_needed_is_reported_with_200(api: Api) -> None:
     api.notes.readiness.checks["memory"] = Check("No room.", needed=False)
     answer = await api.client.get("/ready")
     assert (answer.status_code, answer.json()["checks"]["memory"]) == (200, False)

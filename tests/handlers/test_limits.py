@@ -53,7 +53,7 @@ def _limited(answer: httpx.Response) -> float:
     return float(body["retryAfter"])
 
 
-async def test_wrong_passwords_are_soon_not_looked_at_and_the_owner_at_home_is(api: Api) -> None:
+async def test_wrong_passwords_are_soon_limited_but_not_the_owner_at_a_known_address(api: Api) -> None:
     await _sign_up(api, A)
     assert (await _log_in(api, A, "10.0.0.1")).status_code == 200
     answers = [await _log_in(api, A, f"10.1.0.{n}", "wrong horse") for n in range(1, 9)]
@@ -65,7 +65,7 @@ async def test_wrong_passwords_are_soon_not_looked_at_and_the_owner_at_home_is(a
     assert (await _log_in(api, B, "10.1.0.1", "wrong horse")).status_code == 401, "another number"
 
 
-async def test_numbers_nobody_has_are_limited_just_the_same(api: Api) -> None:
+async def test_unknown_numbers_are_limited_in_the_same_way(api: Api) -> None:
     await _sign_up(api, A)
     seen = []
     for mobile in (A, B):
@@ -83,9 +83,11 @@ async def test_success_is_not_counted_as_failure(api: Api) -> None:
     assert (attempt.known, attempt.used <= 3) == (True, True)
 
 
-async def test_of_ipv6_a_64_is_one_address(redis: "Redis", valkey_url: str, database_url: str) -> None:
-    knobs = FEW | {"logins_per_address_burst": 2, "logins_per_address_per_minute": 1}
-    async with serve(make_settings(valkey_url, database_url, **knobs)) as api:
+async def test_an_ipv6_network_of_64_bits_counts_as_one_address(
+    redis: "Redis", valkey_url: str, database_url: str
+) -> None:
+    options = FEW | {"logins_per_address_burst": 2, "logins_per_address_per_minute": 1}
+    async with serve(make_settings(valkey_url, database_url, **options)) as api:
         codes = [
             (await _log_in(api, f"91980000001{n}", f"2001:db8:1:2::{n}", "wrong horse")).status_code for n in range(4)
         ]
@@ -93,21 +95,21 @@ async def test_of_ipv6_a_64_is_one_address(redis: "Redis", valkey_url: str, data
         assert (await _log_in(api, A, "2001:db8:1:3::1", "wrong horse")).status_code == 401
 
 
-async def test_sign_ups_of_an_address_are_few_whether_the_number_is_taken_or_not(api: Api) -> None:
+async def test_sign_ups_of_an_address_are_limited_also_for_existing_numbers(api: Api) -> None:
     assert (await _sign_up(api, A)).status_code == 200
     assert [(await _sign_up(api, A)).status_code for _ in range(3)] == [409, 409, 429]
     assert 1000 < _limited(await _sign_up(api, B)) <= 1200
     assert (await _sign_up(api, B, "10.9.9.8")).status_code == 200
 
 
-async def test_a_sign_up_that_is_wrong_costs_nothing(api: Api) -> None:
+async def test_an_invalid_sign_up_takes_no_token(api: Api) -> None:
     for _ in range(5):
         assert (await _sign_up(api, A, password="123456")).status_code == 400
     assert (await _sign_up(api, A)).status_code == 200
 
 
 @pytest.mark.parametrize("password", ["password", "PassWord", "777777", A, "9800000001"])
-async def test_common_passwords_are_refused_by_name_and_not_repeated(api: Api, password: str) -> None:
+async def test_common_passwords_are_an_error_that_does_not_repeat_them(api: Api, password: str) -> None:
     answer = await _sign_up(api, A, password=password)
     body = answer.json()
     assert (answer.status_code, body["code"]) == (400, "bad_request")
@@ -117,12 +119,12 @@ async def test_common_passwords_are_refused_by_name_and_not_repeated(api: Api, p
     assert A not in answer.text
 
 
-async def test_who_has_a_common_password_already_can_still_log_in(api: Api) -> None:
+async def test_an_existing_common_password_still_logs_in(api: Api) -> None:
     await api.services.directory.enrol("Asha", A, "123456", Standing())
     assert (await _log_in(api, A, "10.0.0.1", "123456")).status_code == 200
 
 
-async def test_questions_about_numbers_are_counted_together(api: Api) -> None:
+async def test_all_lookups_share_one_limit(api: Api) -> None:
     await _sign_up(api, A)
     headers = {"Authorization": f"Bearer {(await _log_in(api, A, '10.0.0.1')).json()['token']}"}
     get = api.client.get
@@ -143,7 +145,7 @@ async def test_questions_about_numbers_are_counted_together(api: Api) -> None:
     assert (await get("/block-action/list", headers=headers)).status_code == 200
 
 
-async def test_without_redis_logging_in_is_refused_and_asking_is_not(own_valkey: Valkey, database_url: str) -> None:
+async def test_without_redis_log_ins_fail_and_lookups_work(own_valkey: Valkey, database_url: str) -> None:
     async with serve(make_settings(own_valkey.url, database_url, **FEW, redis_connect_seconds=0.3)) as api:
         await _sign_up(api, A)
         headers = {"Authorization": f"Bearer {(await _log_in(api, A, '10.0.0.1')).json()['token']}"}

@@ -104,14 +104,14 @@ async def test_redis_away(on_mortal_valkey: Api, own_valkey: Valkey, away: str, 
     assert (await api.client.post("/v1/tickets", headers=await api.login(A))).status_code == 200
 
 
-async def test_both_away_nobody_is_let_in(on_mortal_valkey: Api, own_valkey: Valkey) -> None:
+async def test_with_both_away_every_token_fails(on_mortal_valkey: Api, own_valkey: Valkey) -> None:
     api = on_mortal_valkey
     headers = await api.person(A)
     await asyncio.to_thread(own_valkey.stop)
     await _refused(api, "POST", "/v1/tickets", headers=headers)
 
 
-async def test_everything_frozen_still_answers_in_time(own_valkey: Valkey, own_postgres: Postgres) -> None:
+async def test_with_everything_frozen_responses_come_in_time(own_valkey: Valkey, own_postgres: Postgres) -> None:
     async with serve(make_settings(own_valkey.url, own_postgres.dsn())) as api:
         headers = await api.person(A)
         assert (await api.client.post("/v1/tickets", headers=headers)).status_code == 200

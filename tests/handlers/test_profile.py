@@ -25,6 +25,6 @@ async def test_online_a_time_or_nothing(api: Api, asha: dict[str, str]) -> None:
     assert api.notes.presence.asked == [(B, A)] * 3
 
 
-async def test_an_unknown_number_is_told(api: Api, asha: dict[str, str]) -> None:
+async def test_an_unknown_number_is_an_error(api: Api, asha: dict[str, str]) -> None:
     answer = await api.client.get("/profile/lastseen?mobileNo=919800009999", headers=asha)
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_person")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import PASSWORD, Api
+from tests.support.api import PASSWORD, Api, make_settings, serve
 
 A = "919800000001"
 GOOD: dict[str, Any] = {"name": "Asha", "mobileNo": A, "password": PASSWORD}
@@ -77,7 +77,7 @@ def _but(**changes: Any) -> bytes:
         (_but(password=True), "bad_request"),
     ],
 )
-async def test_a_bad_sign_up_is_refused(api: Api, body: bytes, code: str) -> None:
+async def test_an_invalid_sign_up_is_an_error(api: Api, body: bytes, code: str) -> None:
     answer = await api.client.post("/auth/signin", content=body, headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert answer.json()["success"] is False
@@ -96,7 +96,7 @@ async def test_a_bad_sign_up_is_refused(api: Api, body: bytes, code: str) -> Non
         ({"mobileNo": A, "password": "y" * 73}, "password"),
     ],
 )
-async def test_the_field_is_named(api: Api, form: dict[str, Any], field: str) -> None:
+async def test_the_error_names_the_field(api: Api, form: dict[str, Any], field: str) -> None:
     answer = await api.client.post("/auth/login", json=form)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
     assert [error["field"] for error in answer.json()["errors"]] == [field]
@@ -113,7 +113,7 @@ async def test_a_device_has_a_plain_name(api: Api, device: str) -> None:
     "content_type",
     [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data"],
 )
-async def test_only_json_is_taken(api: Api, content_type: str | None) -> None:
+async def test_only_json_is_accepted(api: Api, content_type: str | None) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
     answer = await api.client.post("/auth/signin", content=_but(), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
@@ -141,21 +141,79 @@ async def test_json_may_name_its_charset(api: Api) -> None:
         "愛子さん",
     ],
 )
-async def test_names_of_any_script_and_emoji_are_taken(api: Api, name: str) -> None:
+async def test_names_of_any_script_and_emoji_are_accepted(api: Api, name: str) -> None:
     assert (await api.client.post("/auth/signin", content=_but(name=name), headers=JSON)).status_code == 200
     found = await api.services.directory.find(A)
     assert found is not None
     assert found.name == name
 
 
-async def test_unknown_fields_are_ignored_and_72_bytes_are_taken(api: Api) -> None:
+async def test_unknown_fields_are_ignored_and_72_bytes_are_accepted(api: Api) -> None:
     body = _but(password="éü" * 18, role="admin", id=1)
     assert (await api.client.post("/auth/signin", content=body, headers=JSON)).status_code == 200
 
 
 @pytest.mark.parametrize("field", ["name", "mobileNo", "password"])
-async def test_no_value_comes_back(api: Api, field: str) -> None:
+async def test_errors_of_a_body_do_not_repeat_its_values(api: Api, field: str) -> None:
     canary = "canary\u0007" * 40
     answer = await api.client.post("/auth/signin", content=_but(**{field: canary}), headers=JSON)
     assert answer.status_code == 400
     assert "canary" not in answer.text + str(answer.headers)
+
+
+# ---- queries
+
+
+@pytest.fixture
+async def asha(api: Api) -> dict[str, str]:
+    """A's headers."""
+    return await api.person(A, "Asha")
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "bad_request"),
+        ("mobileno=919800000002", "bad_request"),
+        ("mobileNo=", "bad_mobile"),
+        ("mobileNo=919800000002&mobileNo=919800000003", "bad_request"),
+        ("mobileNo=919800000002%00", "bad_request"),
+        ("mobileNo=9198%0D%0A00000002", "bad_request"),
+        ("mobileNo=%FF%FE", "bad_request"),
+        ("mobileNo=919800000002%7B%7D", "bad_mobile"),
+        ("mobileNo=91980000:0002", "bad_mobile"),
+        ("mobileNo=%2B%2B919800000002", "bad_mobile"),
+        ("mobileNo=%D9%A9%D9%A1%D9%A9%D9%A8%D9%A0%D9%A0%D9%A0%D9%A0%D9%A0%D9%A0%D9%A0%D9%A2", "bad_mobile"),
+        ("mobileNo=%EF%BC%99%EF%BC%91%EF%BC%99%EF%BC%98%EF%BC%90%EF%BC%90%EF%BC%90%EF%BC%90%EF%BC%91", "bad_mobile"),
+        ("mobileNo=" + "9" * 16, "bad_mobile"),
+        ("mobileNo=" + "9" * 3000, "bad_mobile"),
+        ("mobileNo=' OR 1=1--", "bad_mobile"),
+    ],
+)
+async def test_an_invalid_query_is_an_error(api: Api, asha: dict[str, str], query: str, code: str) -> None:
+    answer = await api.client.get(f"/profile/lastseen?{query}", headers=asha)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert api.notes.presence.asked == []
+
+
+async def test_too_many_query_fields_are_an_error(api: Api, asha: dict[str, str]) -> None:
+    query = "&".join(f"a{n}=1" for n in range(40))
+    answer = await api.client.get(f"/profile/lastseen?{query}", headers=asha)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+async def test_errors_of_a_query_do_not_repeat_its_value(api: Api, asha: dict[str, str]) -> None:
+    for junk in ("canary", "canary%00", "91980000000199canary"):
+        answer = await api.client.get(f"/profile/lastseen?mobileNo={junk}", headers=asha)
+        assert answer.status_code == 400
+        assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize("written", ["%2B491701234567", "+491701234567", "00491701234567", "%2B49%20170%201234567"])
+async def test_with_a_region_a_plus_in_either_spelling_means_another_country(
+    redis: object, valkey_url: str, database_url: str, written: str
+) -> None:
+    async with serve(make_settings(valkey_url, database_url, default_region="IN")) as api:
+        await api.sign_up("+49 170 1234567", "Greta")
+        answer = await api.client.get(f"/profile/lastseen?mobileNo={written}", headers=await api.person("98000 00001"))
+        assert answer.json() == {"success": True, "data": {"username": "Greta", "mobileNo": "491701234567"}}

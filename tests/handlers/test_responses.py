@@ -14,7 +14,7 @@ def test_times_are_utc_with_milliseconds() -> None:
     assert rfc3339(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"
 
 
-def test_nothing_is_to_be_kept_on_the_way() -> None:
+def test_no_cache_may_store_a_response() -> None:
     assert json.loads(success("done", more=1).body or b"") == {"success": True, "message": "done", "more": 1}
     assert "message" not in json.loads(success(data=[]).body or b"")
     refused = failure(ApiError("not_found").body(), {"X": "y"})

@@ -61,7 +61,7 @@ async def test_the_page_is_served_under_a_strict_policy(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_every_file_of_the_folder_is_served_as_what_it_is(api: Api, name: str) -> None:
+async def test_every_file_is_served_with_its_type(api: Api, name: str) -> None:
     answer = await api.client.get(f"/web/{name}")
     assert (answer.status_code, answer.content) == (200, (WEB / name).read_bytes())
     kind = {"html": "text/html", "css": "text/css", "js": "text/javascript"}[name.rsplit(".", 1)[1]]
@@ -75,7 +75,7 @@ async def test_nothing_else_is_served(api: Api, name: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_what_a_browser_has_already_is_not_sent_again(api: Api) -> None:
+async def test_a_cached_file_is_not_sent_again(api: Api) -> None:
     first = await api.client.get("/web/app.js")
     again = await api.client.get("/web/app.js", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
@@ -95,7 +95,7 @@ def test_the_page_keeps_its_own_policy_and_loads_only_its_own_files() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".js")])
-def test_scripts_make_no_markup_of_texts_and_call_nobody_else(name: str) -> None:
+def test_scripts_make_no_markup_from_texts_and_call_no_other_host(name: str) -> None:
     text = (WEB / name).read_text()
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|localStorage", text

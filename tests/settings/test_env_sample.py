@@ -1,4 +1,4 @@
-"""``.env.sample`` and the knobs cannot drift apart."""
+"""``.env.sample`` and the settings cannot drift apart."""
 
 import re
 from itertools import pairwise

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from handlers import ROUTES
-from handlers.methods import options, served
+from handlers import ROUTES, options, served
 from handlers.readiness import Check
 from tests.support.api import Api
 
@@ -28,7 +27,7 @@ async def raw(api: Api, said: str) -> tuple[int, dict[str, str], bytes]:
 @pytest.mark.parametrize("path", [*READ, "/web/nothing"])
 @pytest.mark.parametrize("query", ["", "?mobileNo=" + A])
 @pytest.mark.parametrize("known", [True, False])
-async def test_head_says_what_get_says_without_the_body(api: Api, path: str, query: str, known: bool) -> None:
+async def test_head_is_get_without_the_body(api: Api, path: str, query: str, known: bool) -> None:
     headers = await api.person(A) if known else {}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     rest = f" {path}{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n"
@@ -38,14 +37,14 @@ async def test_head_says_what_get_says_without_the_body(api: Api, path: str, que
     assert said["content-length"] == str(len(body))
 
 
-async def test_head_leaves_the_connection_for_the_next_request(api: Api) -> None:
+async def test_head_leaves_the_connection_usable(api: Api) -> None:
     one = "HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"
     status, _, rest = await raw(api, one + "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert status == 200
     assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-async def test_head_of_a_page_that_is_known_already_is_304(api: Api) -> None:
+async def test_head_of_a_cached_page_is_304(api: Api) -> None:
     etag = (await api.client.head("/")).headers["etag"]
     assert (await api.client.head("/", headers={"If-None-Match": etag})).status_code == 304
 
@@ -56,7 +55,7 @@ async def test_head_is_ready_only_when_get_is(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_options_says_what_a_path_takes(api: Api, path: str) -> None:
+async def test_options_lists_the_methods_of_a_path(api: Api, path: str) -> None:
     answer = await api.client.options(path)
     assert (answer.status_code, answer.content) == (204, b"")
     allowed = answer.headers["allow"].split(", ")
@@ -74,16 +73,16 @@ async def test_what_changes_something_has_no_head(api: Api, path: str) -> None:
     assert "HEAD" not in answer.headers["allow"]
 
 
-async def test_haproxys_own_check_is_well(api: Api) -> None:
+async def test_the_health_check_of_haproxy_works(api: Api) -> None:
     status, headers, _ = await raw(api, "OPTIONS / HTTP/1.0\r\n\r\n")
     assert (status, headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
 
 
-async def test_nothing_is_nowhere_for_options_either(api: Api) -> None:
+async def test_options_of_an_unknown_path_is_404(api: Api) -> None:
     answer = await api.client.options("/nowhere")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-def test_get_brings_head_and_nothing_else_does() -> None:
+def test_only_get_serves_head_too() -> None:
     assert [served(method) for method in ("GET", "POST")] == [["GET", "HEAD"], ["POST"]]
     assert callable(options(["GET"]))
