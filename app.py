@@ -82,9 +82,7 @@ class Container:
             hub=self.hub,
             record=partial(record_event, self.events),
         )
-        for redis in (client, replicated):
-            if redis is not None:
-                redis.before_flush = self.hub.deliver
+        self.redis.call_before_writes(self.hub.deliver)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
         self.services = Services(
             settings=settings,
