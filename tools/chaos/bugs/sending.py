@@ -65,16 +65,17 @@ def notify_first() -> None:
     replace(Mailbox, "store_chats", notifying)
 
 
-def give_sources_once() -> None:
-    """A Redis that does not know a script is given it, but each only once."""
-    handle_reply, given = RedisClient._handle_reply, set[str]()
+def send_sources_once() -> None:
+    """A process that has used a script does not send its source again when Redis has lost it."""
+    handle_reply, used = RedisClient._handle_reply, set[str]()
 
     def handling(self: RedisClient, reply: Any) -> None:
         pending = self._sent[0]
-        if isinstance(reply, hiredis.ReplyError) and pending.script is not None and str(reply).startswith("NOSCRIPT"):
-            if pending.script.sha in given:
+        if pending.script is not None:
+            if not isinstance(reply, hiredis.ReplyError):
+                used.add(pending.script.sha)
+            elif pending.script.sha in used:
                 self._sent[0] = pending._replace(script=None)
-            given.add(pending.script.sha)
         handle_reply(self, reply)
 
     replace(RedisClient, "_handle_reply", handling)
@@ -157,7 +158,7 @@ BUGS: Final = [
     Bug(
         "noscript",
         "A script that Redis lost is not sent to it a second time.",
-        *("I11", "was closed with 1011", give_sources_once),
-        Scene(("kill-redis",), before=1.0, drain=3.0),
+        *("I11", "failed: HTTP 500", send_sources_once),
+        Scene(("kill-redis",), before=1.0, after=2.0, drain=3.0, rates={"look_up": 30.0}),
     ),
 ]

@@ -20,7 +20,7 @@ from delivery.session.client_frames import Canonical
 from delivery.session.effects import Effect
 from delivery.session.send_queue import Admit
 from delivery.session.session import Session
-from protocol.dialects import Dialect, Hello
+from protocol.dialects import Dialect
 from protocol.entries import Chat
 from protocol.errors import ApiError
 from protocol.token_bucket import TokenBucket
@@ -42,7 +42,7 @@ class TamperedSession(Session):
 
     def __init__(
         self,
-        hello: Hello,
+        mobile: str,
         dialect: Dialect,
         settings: Settings,
         canonical: Canonical,
@@ -52,9 +52,9 @@ class TamperedSession(Session):
     ) -> None:
         self._emitted: list[Effect] = []
         self._own: list[Effect] = []
-        self.dialect, self.mobile = dialect, hello.mobile
+        self.dialect, self.mobile = dialect, mobile
         super().__init__(
-            hello, dialect, settings.model_copy(update=self.changed_settings), canonical, admit, bucket, now
+            mobile, dialect, settings.model_copy(update=self.changed_settings), canonical, admit, bucket, now
         )
 
     @property
