@@ -67,7 +67,7 @@ def test_lines_outside_of_tables_fit_a_screen(page: Path) -> None:
     assert [each for each in lines if len(each) > CHARACTERS_A_LINE and not each.startswith("|")] == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "RELIABILITY.md"], ids=name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_nobody_is_a_he(page: Path) -> None:
     assert PERSONAL.findall(prose(page.read_text(encoding="utf-8"))) == []
 
