@@ -146,7 +146,7 @@ async def _case(port: int, people: list[Person], *, one_address: bool, one_numbe
     return outcome
 
 
-def _told(name: str, outcome: Outcome) -> str:
+def _row(name: str, outcome: Outcome) -> str:
     def column(known: bool) -> str:
         waits, missed = outcome.waits[known], outcome.missed[known]
         if not waits:
@@ -166,7 +166,7 @@ async def main(port: int) -> None:
         outcome = await _case(port, people, one_address=one_address, one_number=one_number)
         where = "one address" if one_address else "200 addresses"
         whom = "one number" if one_number else "many numbers"
-        print(_told(f"{where}, {whom}", outcome), flush=True)
+        print(_row(f"{where}, {whom}", outcome), flush=True)
         await asyncio.sleep(3)
 
 

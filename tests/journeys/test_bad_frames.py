@@ -191,15 +191,15 @@ async def test_acks_for_what_is_not_ones_own_change_nothing(group: ServerGroup, 
         for stream_id in (got["streamId"], "5-0", f"{2**64 - 1}-{2**64 - 1}", "9007199254740993-0"):
             await e.socket.send(ack(streamId=stream_id, to=asha.mobile, **{"from": ravi.mobile}))
         await e.socket.send(ack(streamIds=[got["streamId"]] * 3))
-        await e.say(type="ack", ackType="read", to=asha.mobile, messageIds=["m-1", "m-1"], **{"from": ravi.mobile})
-        await e.say(type="ack", ackType="read", to="9999999999", messageId="m-1")
+        await e.send(type="ack", ackType="read", to=asha.mobile, messageIds=["m-1", "m-1"], **{"from": ravi.mobile})
+        await e.send(type="ack", ackType="read", to="9999999999", messageId="m-1")
         await still_talks(e, asha)
         await a.wait(lambda f: f["type"] == "chat")
         assert [await redis.dump(name) for name in names[::2]] == before[::2]
     assert not [f for f in e.frames if f["type"] == "error"]
     assert a.ticks("m-1") == []
     for _ in range(2):
-        await r.say(type="ack", ackType="delivered", streamId=got["streamId"])
+        await r.send(type="ack", ackType="delivered", streamId=got["streamId"])
     await a.wait(lambda f: f["type"] == "ack")
     await still_talks(r, asha)
     assert a.ticks("m-1") == ["delivered"]
@@ -251,7 +251,7 @@ async def test_who_is_cut_off_again_and_again_is_kept_at_the_door_and_then_refus
     assert (await r.chat(asha, "m-1"))["type"] == "sent"
 
 
-async def test_who_was_logged_out_while_he_waited_does_not_come_in(lasting_stack: Stack) -> None:
+async def test_a_person_logged_out_while_waiting_does_not_come_in(lasting_stack: Stack) -> None:
     group = lasting_stack.start(workers=1, JWT_SECRET=SECRET, COOLDOWN_SECONDS="2")
     asha = await sign_up(group.url)
     a = await asha.open(group.ws_url)

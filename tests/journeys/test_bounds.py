@@ -86,7 +86,7 @@ async def test_receipts_and_acks_at_full_speed_never_close_a_connection(group: S
     for round_ in range(40):
         for n, talk in enumerate(talks):
             for k in range(4):
-                await talk.say(**chat(people[n ^ 1], f"{n}-{round_}-{k}"))
+                await talk.send(**chat(people[n ^ 1], f"{n}-{round_}-{k}"))
     for talk in talks:
         await talk.wait_all(lambda f: f["type"] == "ack", 1, 30)
         async with asyncio.timeout(30):
@@ -97,7 +97,7 @@ async def test_receipts_and_acks_at_full_speed_never_close_a_connection(group: S
 
 
 @DIALECTS
-async def test_whoever_comes_back_to_a_full_mailbox_may_ack_it_one_by_one(
+async def test_a_client_that_comes_back_to_a_full_mailbox_may_ack_it_one_by_one(
     group: ServerGroup, ravi: Person, v1: bool
 ) -> None:
     senders = [await sign_up(group.url) for _ in range(6)]
@@ -227,7 +227,7 @@ async def test_an_ack_kept_from_before_a_cut_counts_on_the_new_connection(
 
 
 @DIALECTS
-async def test_reads_told_one_by_one_reach_the_sender_together(
+async def test_reads_sent_one_by_one_reach_the_sender_together(
     group: ServerGroup, asha: Person, ravi: Person, v1: bool
 ) -> None:
     sender = await asha.open(group.ws_url)
@@ -236,7 +236,7 @@ async def test_reads_told_one_by_one_reach_the_sender_together(
     await sender.socket.send(json.dumps([chat(ravi, name) for name in names]))
     await reader.wait_all(lambda f: f["type"] == "chat", 400, 30)
     for name in names:
-        await reader.say(type="ack", ackType="read", to=asha.mobile, messageId=name)
+        await reader.send(type="ack", ackType="read", to=asha.mobile, messageId=name)
     async with asyncio.timeout(30):
         while any("read" not in sender.ticks(name) for name in names):
             await asyncio.sleep(0.05)
@@ -258,12 +258,12 @@ async def test_with_two_devices_no_tick_goes_back(group: ServerGroup, asha: Pers
     copies = await on_laptop.wait_all(lambda f: f["type"] == "chat", 5)
     await on_phone.wait_all(lambda f: f["type"] == "chat", 5)
     for n in range(5):
-        await on_phone.say(type="ack", ackType="read", to=asha.mobile, messageId=f"d-{n}")
+        await on_phone.send(type="ack", ackType="read", to=asha.mobile, messageId=f"d-{n}")
     async with asyncio.timeout(10):
         while any(sender.ticks(f"d-{n}") != ["read"] for n in range(5)):
             await asyncio.sleep(0.02)
     for copy in copies:
-        await on_laptop.say(type="ack", ackType="delivered", to=asha.mobile, streamId=copy["streamId"])
+        await on_laptop.send(type="ack", ackType="delivered", to=asha.mobile, streamId=copy["streamId"])
     marker = await on_laptop.chat(asha, "after-the-acks")
     assert marker["type"] in ("sent", "system")
     await sender.wait(lambda f: f.get("messageId") == "after-the-acks")
@@ -287,7 +287,7 @@ async def test_a_broken_key_of_one_person_ends_nobody_elses_connection(
             {"ackType": "delivered", "streamId": came["streamId"]},
             {"ackType": "read", "messageId": "whole"},
         ):
-            await receiver.say(type="ack", to=asha.mobile, **named)
+            await receiver.send(type="ack", to=asha.mobile, **named)
         errors = await receiver.wait_all(lambda f: f["type"] == "error", 2)
         assert {(f["code"], f["component"], f["to"]) for f in errors} == {("internal", "ack", asha.mobile)}
         assert receiver.socket.close_code is None
@@ -377,7 +377,7 @@ async def test_a_full_outbox_is_taken_though_an_older_connection_lives(
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["nobody else is connected", "an older connection lives"])
-async def test_what_was_said_before_a_clean_goodbye_is_stored_however_early_it_came(
+async def test_what_was_sent_before_a_clean_close_is_stored_however_early_it_came(
     group: ServerGroup, asha: Person, ravi: Person, alone: bool
 ) -> None:
     older = None if alone else await asha.open(group.ws_url)

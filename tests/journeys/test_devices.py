@@ -33,10 +33,10 @@ async def inside(valkey_url: str) -> AsyncIterator["Redis"]:
         yield client
 
 
-async def until(told: Callable[[], Coroutine[Any, Any, Any]], wanted: Any, seconds: float = 10) -> None:
-    """What Redis tells becomes what is wanted."""
+async def until(read: Callable[[], Coroutine[Any, Any, Any]], wanted: Any, seconds: float = 10) -> None:
+    """What Redis holds becomes what is wanted."""
     for _ in range(int(seconds / 0.02)):
-        if (found := await told()) == wanted:
+        if (found := await read()) == wanted:
             return
         await asyncio.sleep(0.02)
     raise AssertionError(f"{found!r} instead of {wanted!r}")
@@ -45,39 +45,39 @@ async def until(told: Callable[[], Coroutine[Any, Any, Any]], wanted: Any, secon
 def waiting(inside: "Redis", person: Person) -> Callable[[], Coroutine[Any, Any, int]]:
     """How many entries are in a person's mailbox."""
 
-    async def told() -> int:
+    async def read() -> int:
         return int(await inside.xlen(f"mailbox:{{{person.mobile}}}"))
 
-    return told
+    return read
 
 
 def unsettled(inside: "Redis", person: Person) -> Callable[[], Coroutine[Any, Any, dict[str, int]]]:
     """What each device of a person was given and has not acked."""
 
-    async def told() -> dict[str, int]:
+    async def read() -> dict[str, int]:
         groups = await inside.xinfo_groups(f"mailbox:{{{person.mobile}}}")
         return {group["name"].decode(): group["pending"] for group in groups}
 
-    return told
+    return read
 
 
 def connected(inside: "Redis", person: Person) -> Callable[[], Coroutine[Any, Any, set[str]]]:
     """Which devices hold a lease."""
 
-    async def told() -> set[str]:
+    async def read() -> set[str]:
         return {name.decode() for name in await inside.hkeys(f"leases:{{{person.mobile}}}")}  # type: ignore[misc]
 
-    return told
+    return read
 
 
 def known(inside: "Redis", person: Person) -> Callable[[], Coroutine[Any, Any, set[str]]]:
     """Which devices are waited for."""
 
-    async def told() -> set[str]:
+    async def read() -> set[str]:
         fields = await inside.hkeys(f"person:{{{person.mobile}}}")  # type: ignore[misc]
         return {name.removeprefix(b"dev:").decode() for name in fields if name.startswith(b"dev:")}
 
-    return told
+    return read
 
 
 def said(talk: Talk) -> list[str]:
@@ -139,7 +139,7 @@ async def test_the_device_that_was_away_gets_all_in_order_when_it_comes_back(
     if v1:
         assert (await tablet.wait(lambda f: f["type"] == "synced"))["count"] == 20
     await until(waiting(inside, ravi), 0)
-    assert said(phone) == names, "the phone heard nothing twice"
+    assert said(phone) == names, "the phone got nothing twice"
     for talk in (a, phone, tablet):
         await talk.end()
 
@@ -156,15 +156,15 @@ async def test_an_entry_leaves_when_both_devices_have_acked_and_its_sender_is_to
         await all_chats(talk, 1)
     await until(unsettled(inside, ravi), {"phone": 1, "tablet": 1})
     stream_id = phone.chats()[0]["streamId"]
-    await phone.say(type="ack", to=asha.mobile, streamId=stream_id, ackType="delivered")
+    await phone.send(type="ack", to=asha.mobile, streamId=stream_id, ackType="delivered")
     await a.wait(lambda f: f["type"] == "ack")
     await until(unsettled(inside, ravi), {"phone": 0, "tablet": 1})
     assert (await waiting(inside, ravi)(), a.ticks("m-1")) == (1, ["delivered"])
-    await tablet.say(type="ack", to=asha.mobile, streamId=stream_id, ackType="delivered")
+    await tablet.send(type="ack", to=asha.mobile, streamId=stream_id, ackType="delivered")
     await until(waiting(inside, ravi), 0)
     assert await unsettled(inside, ravi)() == {"phone": 0, "tablet": 0}
     for talk in (phone, tablet):
-        await talk.say(type="ack", to=asha.mobile, streamId=stream_id, ackType="delivered")
+        await talk.send(type="ack", to=asha.mobile, streamId=stream_id, ackType="delivered")
     await phone.chat(asha, "after-1")  # frames of one connection are handled in order: the acks are through
     await tablet.chat(asha, "after-2")
     await a.wait(lambda f: f.get("messageId") == "after-2")
@@ -183,9 +183,9 @@ async def test_a_read_on_each_device_is_told_once_and_settles_on_both(
     await a.chat(ravi, "m-1")
     for talk in (phone, tablet):
         await all_chats(talk, 1)
-    await phone.say(type="ack", to=asha.mobile, messageId="m-1", ackType="read")
+    await phone.send(type="ack", to=asha.mobile, messageId="m-1", ackType="read")
     await until(unsettled(inside, ravi), {"phone": 0, "tablet": 1})
-    await tablet.say(type="ack", to=asha.mobile, messageId="m-1", ackType="read")
+    await tablet.send(type="ack", to=asha.mobile, messageId="m-1", ackType="read")
     await until(waiting(inside, ravi), 0)
     await tablet.chat(asha, "after-1")
     await a.wait(lambda f: f.get("messageId") == "after-1")
@@ -213,7 +213,7 @@ async def test_a_device_that_joins_late_gets_what_still_waits_and_nothing_of_wha
     late = await all_chats(tablet, 3)
     assert (said(tablet), {frame["mode"] for frame in late}) == (names, {"offline"})
     await until(unsettled(inside, ravi), {"phone": 3, "tablet": 0})
-    await phone.say(type="ack", to=asha.mobile, messageId=names[0], ackType="read")
+    await phone.send(type="ack", to=asha.mobile, messageId=names[0], ackType="read")
     await until(waiting(inside, ravi), 2)
     for talk in (a, phone, tablet):
         await talk.end()

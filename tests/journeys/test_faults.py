@@ -61,7 +61,7 @@ async def _send_all(sender: Person, to: Person, talks: list[Talk], count: int) -
         while True:
             with contextlib.suppress(IndexError, AssertionError, websockets.WebSocketException):
                 said = dict(type="chat", to=to.mobile, messageId=f"m-{n}", message=str(n))
-                await talks[-1].say(**said)
+                await talks[-1].send(**said)
                 mid = f"m-{n}"
                 answer = await talks[-1].wait(lambda f, mid=mid: f.get("messageId") == mid, 2)  # type: ignore[misc]
                 if answer["type"] == "sent":

@@ -136,15 +136,13 @@ async def test_a_flood(group: ServerGroup, asha: Person, watched: Watched, kind:
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def test_a_client_that_never_reads_what_others_send_him(
-    group: ServerGroup, asha: Person, watched: Watched
-) -> None:
+async def test_a_client_that_never_reads_what_others_send(group: ServerGroup, asha: Person, watched: Watched) -> None:
     ravi = await sign_up(group.url, "Ravi")
     client = await RawClient.connect(group.port, f"/?token={asha.token}", receive_buffer=4096)
     client.reader._transport.pause_reading()  # type: ignore[attr-defined]
     talk = await ravi.open(group.ws_url)
     for number in range(300):
-        await talk.say(type="chat", to=asha.mobile, messageId=f"m-{number}", message="x" * 15_000)
+        await talk.send(type="chat", to=asha.mobile, messageId=f"m-{number}", message="x" * 15_000)
         watched.look()
     await talk.wait_all(lambda f: f["type"] == "sent", 300)
     for _ in range(20):

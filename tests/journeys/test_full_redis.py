@@ -52,9 +52,9 @@ async def _until_memory(group: ServerGroup, wanted: bool, seconds: float = 10) -
         while True:
             answer = await client.get("/ready")
             assert answer.status_code == 200, answer.text
-            told: dict[str, Any] = answer.json()
-            if told["checks"]["memory"] is wanted:
-                return told
+            body: dict[str, Any] = answer.json()
+            if body["checks"]["memory"] is wanted:
+                return body
             await asyncio.sleep(0.1)
 
 
@@ -64,7 +64,7 @@ def _is_full(frame: Frame) -> bool:
 
 async def _fill(talk: Talk, to: Person) -> None:
     for n in range(WAITING):
-        await talk.say(type="chat", to=to.mobile, messageId=f"w-{n}", message=f"{n} " + "x" * SIZE)
+        await talk.send(type="chat", to=to.mobile, messageId=f"w-{n}", message=f"{n} " + "x" * SIZE)
     ticks = await talk.wait_all(lambda f: f["type"] in ("sent", "system", "error"), WAITING + (not talk.v1), 30)
     assert not [frame for frame in ticks if frame["type"] == "error"]
 
@@ -76,7 +76,7 @@ async def _last_seen(group: ServerGroup, asker: Person, whom: Person) -> Any:
 
 
 @BOTH
-async def test_whoever_comes_is_let_in_reads_and_makes_room(filled: Stack, admin: "Redis", v1: bool) -> None:
+async def test_a_client_is_let_in_reads_and_makes_room(filled: Stack, admin: "Redis", v1: bool) -> None:
     group = filled.start(workers=1, **QUICK, **FREE)
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url, v1)
@@ -96,7 +96,7 @@ async def test_whoever_comes_is_let_in_reads_and_makes_room(filled: Stack, admin
         await asyncio.sleep(0.05)
     assert set(a.delivered()) == {f"w-{n}" for n in range(WAITING)}
 
-    await a.say(type="chat", to=ravi.mobile, messageId="again", message="there is room")
+    await a.send(type="chat", to=ravi.mobile, messageId="again", message="there is room")
     await r.wait(lambda f: f["type"] == "chat" and f["messageId"] == "again")
     await a.end()
     await r.end()
@@ -146,7 +146,7 @@ async def test_chats_are_refused_while_redis_still_has_room_for_the_rest(
     group = filled.start(workers=1, **QUICK, **FREE)
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a, r = await asha.open(group.ws_url, v1), await ravi.open(group.ws_url, v1, ack=False)
-    await a.say(type="chat", to=ravi.mobile, messageId="before", message="in time")
+    await a.send(type="chat", to=ravi.mobile, messageId="before", message="in time")
     came = await r.wait(lambda f: f["type"] == "chat")
     await admin.config_set("maxmemory", int(await _used(admin) / 0.95))
     await _until_memory(group, wanted=False)
@@ -155,12 +155,12 @@ async def test_chats_are_refused_while_redis_still_has_room_for_the_rest(
     assert _is_full(await a.chat(ravi, "refused"))
     assert _is_full(await a.chat(ravi, "before", "in time")), "refused without asking Redis"
     for ack in ("delivered", "read"):
-        await r.say(type="ack", to=asha.mobile, streamId=came["streamId"], messageId="before", ackType=ack)
+        await r.send(type="ack", to=asha.mobile, streamId=came["streamId"], messageId="before", ackType=ack)
         await a.wait(lambda f, ack=ack: f["type"] == "ack" and f["ackType"] == ack)  # type: ignore[misc]
     await admin.config_set("maxmemory", 0)
     await _until_memory(group, wanted=True)
     a.frames.clear()
-    await a.say(type="chat", to=ravi.mobile, messageId="refused", message="now")
+    await a.send(type="chat", to=ravi.mobile, messageId="refused", message="now")
     await r.wait(lambda f: f["type"] == "chat" and f["messageId"] == "refused")
     await a.end()
     await r.end()

@@ -45,8 +45,8 @@ async def _come(url: str, written: str, mobile: str) -> Person:
 
 async def _reply(mine: Talk, chat: dict[str, Any], message_id: str) -> None:
     """Answer a chat, and say that it was read, by its own ``from``."""
-    await mine.say(type="chat", to=chat["from"], messageId=message_id, message="reply")
-    await mine.say(type="ack", ackType="read", to=chat["from"], messageId=chat["messageId"])
+    await mine.send(type="chat", to=chat["from"], messageId=message_id, message="reply")
+    await mine.send(type="ack", ackType="read", to=chat["from"], messageId=chat["messageId"])
 
 
 @DIALECTS
@@ -56,7 +56,7 @@ async def test_numbers_given_out_lead_back(server: ServerGroup, pair: tuple[str,
     asha, ravi = await _come(server.url, one_written, one), await _come(server.url, two_written, two)
     from_asha, from_ravi = await asha.open(server.ws_url, v1), await ravi.open(server.ws_url, v1)
 
-    await from_ravi.say(type="chat", to=one_written, messageId=f"first-{v1}", message="hello")
+    await from_ravi.send(type="chat", to=one_written, messageId=f"first-{v1}", message="hello")
     chat = await from_asha.wait(lambda f: f["type"] == "chat" and f["messageId"] == f"first-{v1}")
     assert chat["from"] == two
     await _reply(from_asha, chat, f"reply-{v1}")

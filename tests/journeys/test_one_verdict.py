@@ -28,9 +28,9 @@ def verdict(frame: Frame) -> str:
 
 async def verdicts(talk: Talk, count: int) -> list[tuple[str, Any]]:
     """What was said of the next chats, in order of their names."""
-    told = await talk.wait_all(lambda f: "messageId" in f and f["type"] in ("sent", "system", "error"), count)
-    assert len(told) == count
-    return sorted((str(frame["messageId"]), verdict(frame)) for frame in told)
+    replies = await talk.wait_all(lambda f: "messageId" in f and f["type"] in ("sent", "system", "error"), count)
+    assert len(replies) == count
+    return sorted((str(frame["messageId"]), verdict(frame)) for frame in replies)
 
 
 async def shown(talk: Talk, count: int) -> list[str]:
@@ -135,7 +135,7 @@ async def test_what_is_refused_is_named(group: ServerGroup, raw: str, code: str,
 async def test_an_ack_that_is_refused_is_named_by_its_ids(group: ServerGroup, v1: bool) -> None:
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url, v1)
-    await a.say(type="ack", ackType="delivered", to=ravi.mobile, messageId="m-1", streamIds=["5-0", "5"])
+    await a.send(type="ack", ackType="delivered", to=ravi.mobile, messageId="m-1", streamIds=["5-0", "5"])
     refused = await a.wait(lambda f: f["type"] == "error")
     assert (refused["code"], refused["component"]) == ("bad_stream_id", "ack")
     assert (refused["streamIds"], refused["messageIds"], refused["to"]) == (["5-0", "5"], ["m-1"], ravi.mobile)
@@ -153,7 +153,7 @@ async def test_any_plain_message_id_is_good(group: ServerGroup, v1: bool) -> Non
     assert [f["messageId"] for f in await r.wait_all(lambda f: f["type"] == "chat", len(names))] == names
     for name in names:
         await a.wait(lambda f, name=name: f["type"] == "ack" and name in (f.get("messageIds") or [f.get("messageId")]))
-    await r.say(type="ack", ackType="read", to=asha.mobile, messageIds=names)
+    await r.send(type="ack", ackType="read", to=asha.mobile, messageIds=names)
     for name in names:
         await a.wait(
             lambda f, name=name: f.get("ackType") == "read" and name in (f.get("messageIds") or [f["messageId"]])
@@ -169,8 +169,8 @@ async def test_a_delivered_ack_without_a_stream_id_is_a_tick(group: ServerGroup,
     for name in ("m-1", "m-2", "m-3"):
         await a.chat(ravi, name)
     await r.wait_all(lambda f: f["type"] == "chat", 3)
-    await r.say(type="ack", ackType="delivered", to=asha.mobile, messageId="m-1")
-    await r.say(type="ack", ackType="delivered", to=asha.mobile, messageIds=["m-3"])
+    await r.send(type="ack", ackType="delivered", to=asha.mobile, messageId="m-1")
+    await r.send(type="ack", ackType="delivered", to=asha.mobile, messageIds=["m-3"])
     for name in ("m-1", "m-3"):
         await a.wait(lambda f, name=name: f["type"] == "ack" and name in (f.get("messageIds") or [f["messageId"]]))
     assert sorted(a.delivered()) == ["m-1", "m-3"]
@@ -186,7 +186,7 @@ async def test_heartbeats_in_text_and_what_the_original_ignored_never_end_a_conn
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url, v1)
     for number in range(15):
-        await a.say(type="ping")
+        await a.send(type="ping")
         assert len(await a.wait_all(lambda f: f["type"] == "pong", number + 1)) == number + 1
     for said in ('{"type":"system","message":"x"}', '{"type":"error"}', "ping", "pong", "", "2"):
         for _ in range(5):

@@ -31,14 +31,14 @@ class Client:
     """One connection, and what came over it since the last step."""
 
     socket: ClientConnection
-    heard: list[Said] = field(default_factory=list)
+    received: list[Said] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):
             async for message in self.socket:
-                self.heard.append(json.loads(message))
-        self.heard.append({"closed": self.socket.close_code})
+                self.received.append(json.loads(message))
+        self.received.append({"closed": self.socket.close_code})
 
 
 class Replay:
@@ -47,7 +47,7 @@ class Replay:
     def __init__(self, group: ServerGroup, asha: Person, ravi: Person) -> None:
         self._group, self._people = group, {"asha": asha, "ravi": ravi}
         self._clients: dict[str, Client] = {}
-        self._heard: dict[str, list[Said]] = {}
+        self._received: dict[str, list[Said]] = {}
         self._streams: dict[str, str] = {}
         self._values = {"<asha>": asha.mobile, "<ravi>": ravi.mobile, "<nobody>": new_mobile()}
 
@@ -67,7 +67,7 @@ class Replay:
             await self._block(who, what == "blocks", self._people[action["whom"]])
 
     async def comes(self, expected: dict[str, list[Said]]) -> dict[str, list[Said]]:
-        """What everybody hears in a step, once it is as much as is expected and no more comes."""
+        """What everybody receives in a step, once it is as much as is expected and no more comes."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STEP_SECONDS):
                 while any(len(self._all(who)) < len(frames) for who, frames in expected.items()):
@@ -76,17 +76,17 @@ class Replay:
             if not client.task or not client.task.done():
                 await asyncio.wait_for(await client.socket.ping(), STEP_SECONDS)
         await asyncio.sleep(QUIET_SECONDS)
-        everybody = {**self._heard, **{who: client.heard for who, client in self._clients.items()}}
+        everybody = {**self._received, **{who: client.received for who, client in self._clients.items()}}
         found = {who: self._all(who) for who in everybody if self._all(who)}
         self.learn()
-        self._heard = {}
+        self._received = {}
         for client in self._clients.values():
-            client.heard = []
+            client.received = []
         return {who: [self._shown(frame) for frame in frames] for who, frames in found.items()}
 
     def learn(self) -> None:
         """Take note of the streamIds of the chats that have come."""
-        for who in {*self._heard, *self._clients}:
+        for who in {*self._received, *self._clients}:
             for frame in self._all(who):
                 if frame.get("type") == "chat":
                     self._streams[frame["streamId"]] = f"<{frame['messageId']}>"
@@ -97,7 +97,7 @@ class Replay:
             await self._leave(who)
 
     def _all(self, who: str) -> list[Said]:
-        return self._heard.get(who, []) + (self._clients[who].heard if who in self._clients else [])
+        return self._received.get(who, []) + (self._clients[who].received if who in self._clients else [])
 
     def _sock(self, who: str) -> ClientConnection:
         return self._clients[who].socket
@@ -108,7 +108,7 @@ class Replay:
         try:
             socket = await websockets.connect(f"{self._group.ws_url}{action.get('path', '/')}?token={token}")
         except websockets.InvalidStatus as refusal:
-            self._heard[who] = [{"refused": refusal.response.status_code}]
+            self._received[who] = [{"refused": refusal.response.status_code}]
             return
         client = self._clients[who] = Client(socket)
         client.task = asyncio.create_task(client.listen())
@@ -117,7 +117,7 @@ class Replay:
         client = self._clients[who]
         await asyncio.wait_for(await client.socket.ping(), STEP_SECONDS) if client.socket.close_code is None else None
         await asyncio.sleep(QUIET_SECONDS)  # what was said a moment ago has its answer
-        self._heard[who] = self._all(who)
+        self._received[who] = self._all(who)
         del self._clients[who]
         await client.socket.close()
         if client.task:
@@ -164,9 +164,9 @@ def wrong(expected: dict[str, list[Said]], found: dict[str, list[Said]]) -> list
     """What was expected of whom and did not come so, in words."""
     words = []
     for who in sorted({*expected, *found}):
-        wanted, heard = expected.get(who, []), found.get(who, [])
-        if len(wanted) != len(heard) or not all(map(same, wanted, heard)):
-            words.append(f"{who}: expected {wanted}, heard {heard}")
+        wanted, received = expected.get(who, []), found.get(who, [])
+        if len(wanted) != len(received) or not all(map(same, wanted, received)):
+            words.append(f"{who}: expected {wanted}, received {received}")
     return words
 
 

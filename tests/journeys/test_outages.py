@@ -98,14 +98,14 @@ async def test_a_server_that_goes_down_says_so_and_loses_nothing(stack: Stack) -
     a = await asha.open(going.ws_url)
     crowd = [await (await sign_up(going.url)).open(going.ws_url) for _ in range(20)]
     for n in range(50):
-        await a.say(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=str(n))
+        await a.send(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=str(n))
     began = time.monotonic()
     code = await asyncio.to_thread(going.terminate)
     assert code == 0
     assert time.monotonic() - began < 5
     assert {await talk.closed() for talk in [a, *crowd]} == {4012}
-    goodbye = await a.wait(lambda f: f.get("code") == "draining")
-    assert goodbye["retryAfter"] > 0
+    draining = await a.wait(lambda f: f.get("code") == "draining")
+    assert draining["retryAfter"] > 0
     sent = {f["messageId"] for f in a.frames if f["type"] == "sent"}
     query = {"mobileNo": asha.mobile}
     seen = (await request(staying.url, ravi, "GET", "/profile/lastseen", params=query)).json()["data"]["lastSeen"]

@@ -38,7 +38,7 @@ async def test_a_draft_stays_with_the_person_it_is_for(browser: "Browser", group
     await asha.has_typed("")
     await asha.ticks("✓✓ Delivered")
     await meera.choose(asha)
-    await meera.heard("half a draft for Meera")
+    await meera.shows("half a draft for Meera")
     await asha.choose(ravi)
     await asha.has_typed("half a draft for Ravi")
     await asha.page.click("#logout")

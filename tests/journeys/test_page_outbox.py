@@ -83,7 +83,7 @@ async def test_a_message_refused_without_its_name_is_given_up_alone(browser: "Br
     await asha.write("hello Meera")
     await asha.ticks("✓✓ Delivered")
     await ravi.choose(asha)
-    await ravi.heard("one", "two", "three", "four")
+    await ravi.shows("one", "two", "three", "four")
     assert len(refuser.came) <= 3
     await asha.page.reload()
     await asha.choose(ravi)
@@ -92,7 +92,7 @@ async def test_a_message_refused_without_its_name_is_given_up_alone(browser: "Br
     refuser.is_on = False
     await asha.page.click("text=Retry")
     await asha.ticks(*["✓✓ Read"] * 5)
-    await ravi.heard("one", "two", "three", "four", "poison")
+    await ravi.shows("one", "two", "three", "four", "poison")
     await asha.nothing_went_wrong()
 
 
@@ -109,7 +109,7 @@ async def test_a_message_that_ends_each_connection_is_given_up(browser: "Browser
     await asha.ticks("✕ Not sent: The server gave no answer to it.", "✓✓ Delivered")
     assert len(refuser.came) == 5
     await ravi.choose(asha)
-    await ravi.heard("healthy")
+    await ravi.shows("healthy")
     await asha.page.click("text=Take back")
     await asha.has_typed("poison")
     await asha.ticks("✓✓ Read")
@@ -122,7 +122,7 @@ async def test_a_message_that_is_never_answered_is_given_up(browser: "Browser", 
     asha, _, _ = await three(browser, group, refuser.judge)
     await asha.page.clock.install()
     await asha.page.reload()
-    await asha.in_the_house()
+    await asha.logged_in()
     await asha.write("poison")
     async with asyncio.timeout(60):
         while not await asha.page.locator(".tick.failed").count():
@@ -145,7 +145,7 @@ async def test_an_outage_gives_nothing_up(browser: "Browser", group: ServerGroup
     await asha.ticks("✓✓ Delivered")
     assert len({message_id for _, message_id in refuser.came}) == 1
     await ravi.choose(asha)
-    await ravi.heard("hello")
+    await ravi.shows("hello")
 
 
 @pytest.mark.parametrize("code", ["rate_limited", "mailbox_full", "storage_full"])
@@ -167,7 +167,7 @@ async def test_a_refusal_for_later_is_waited_for(browser: "Browser", group: Serv
     await asha.choose(ravi)
     await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
     await ravi.choose(asha)
-    await ravi.heard("first", "second")
+    await ravi.shows("first", "second")
 
 
 @pytest.mark.parametrize(("code", "same_id"), [("message_id_reused", False), ("message_too_large", True)])
@@ -189,7 +189,7 @@ async def test_what_is_refused_for_ever_is_shown_with_its_reason(
     await asha.page.click("text=Retry")
     await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
     await ravi.choose(asha)
-    await ravi.heard("other", "hello")
+    await ravi.shows("other", "hello")
 
 
 async def test_half_an_emoji_is_sent_as_what_can_be_sent(browser: "Browser", group: ServerGroup) -> None:
@@ -198,7 +198,7 @@ async def test_half_an_emoji_is_sent_as_what_can_be_sent(browser: "Browser", gro
     await asha.page.press("#text", "Enter")
     await asha.ticks("✓✓ Delivered")
     await ravi.choose(asha)
-    await ravi.heard("broken \ufffd emoji")
+    await ravi.shows("broken \ufffd emoji")
     await asha.page.evaluate("document.querySelector('#find-mobile').value = '\\ud83d'")
     await asha.page.click("#find button.main")
     await playwright.expect(asha.page.locator("#find-note")).not_to_be_empty()
@@ -212,4 +212,4 @@ async def test_ids_of_messages_are_new_after_a_reload(browser: "Browser", group:
     await asha.write("after")
     await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
     await ravi.choose(asha)
-    await ravi.heard("before", "after")
+    await ravi.shows("before", "after")

@@ -27,7 +27,7 @@ async def test_people_talk_under_a_path(browser: "Browser", group: ServerGroup, 
         await asha.sees("#chat-seen", "online")
         await asha.write("hello")
         await ravi.choose(asha)
-        await ravi.heard("hello")
+        await ravi.shows("hello")
         await asha.ticks("✓✓ Read")
         await ravi.page.click("#block")
         await ravi.is_hidden("#write")

@@ -24,11 +24,11 @@ def group(lasting_stack: Stack) -> ServerGroup:
 async def send(talk: Talk, reader: Tab, *message_ids: str) -> None:
     """Send these, and wait until the page has them."""
     for message_id in message_ids:
-        await talk.say(type="chat", to=reader.mobile, messageId=message_id, message=f"{message_id}\n" * 4)
-    await talk.wait(lambda frame: tells(frame, "delivered", message_ids[-1]))
+        await talk.send(type="chat", to=reader.mobile, messageId=message_id, message=f"{message_id}\n" * 4)
+    await talk.wait(lambda frame: is_receipt(frame, "delivered", message_ids[-1]))
 
 
-def tells(frame: Frame, ack_type: str, message_id: str) -> bool:
+def is_receipt(frame: Frame, ack_type: str, message_id: str) -> bool:
     return frame["type"] == "ack" and frame["ackType"] == ack_type and message_id in frame["messageIds"]
 
 
@@ -60,7 +60,7 @@ async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser"
     await asha.is_visible("#newer")
     seen = await in_view(asha)
     assert {"m0"} <= seen < set(ids), "the first new one is where the person begins"
-    await talk.wait(lambda frame: tells(frame, "read", max(seen, key=ids.index)))
+    await talk.wait(lambda frame: is_receipt(frame, "read", max(seen, key=ids.index)))
     await asyncio.sleep(0.3)
     assert read(talk) == seen
     await asha.sees("#newer", f"{20 - len(seen)} new")
@@ -77,7 +77,7 @@ async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser"
     await asyncio.sleep(0.3)
     assert "later" not in read(talk)
     await asha.page.click("#newer")
-    await talk.wait(lambda frame: tells(frame, "read", "later"))
+    await talk.wait(lambda frame: is_receipt(frame, "read", "later"))
     await asha.is_hidden("#newer")
     await asha.nothing_went_wrong()
     await talk.end()
@@ -87,7 +87,7 @@ async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser"
     _, talk, asha = await start(browser, group)
     await send(talk, asha, "first")
     await asha.page.click("#list button")
-    await talk.wait(lambda frame: tells(frame, "read", "first"))
+    await talk.wait(lambda frame: is_receipt(frame, "read", "first"))
     await asha.page.evaluate(AWAY)
     ids = [f"m{number}" for number in range(20)]
     await send(talk, asha, *ids)
@@ -96,7 +96,7 @@ async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser"
     assert read(talk) == {"first"}
     await asha.page.evaluate(BACK)
     await asha.look_again()
-    await talk.wait(lambda frame: tells(frame, "read", "m0"))
+    await talk.wait(lambda frame: is_receipt(frame, "read", "m0"))
     await asyncio.sleep(0.3)
     assert read(talk) == await in_view(asha) < {"first", *ids}, "what came meanwhile did not scroll by unseen"
     await asha.nothing_went_wrong()
@@ -109,7 +109,7 @@ async def test_at_the_end_of_a_chat_what_comes_is_seen_and_read(browser: "Browse
     await asha.page.click("#list button")
     for number in range(1, 10):
         await send(talk, asha, f"m{number}")
-        await talk.wait(lambda frame, m=f"m{number}": tells(frame, "read", m))  # type: ignore[misc]
+        await talk.wait(lambda frame, m=f"m{number}": is_receipt(frame, "read", m))  # type: ignore[misc]
     await asha.is_hidden("#newer")
     await asha.nothing_went_wrong()
     await talk.end()

@@ -59,7 +59,7 @@ async def test_a_flood_to_one_person_is_refused_by_name_and_comes_in_order(stack
     from_asha, from_ravi, ravi = await _acquainted(group, v1)
     names = [f"m{number}" for number in range(200)]
     for name in names:
-        await from_asha.say(type="chat", to=ravi.mobile, messageId=name, message=name)
+        await from_asha.send(type="chat", to=ravi.mobile, messageId=name, message=name)
     answers = await _all_answered(from_asha, 201)
     limited = _limited(answers)
     assert 135 <= len(limited) <= 145
@@ -81,7 +81,7 @@ async def test_a_stranger_may_write_little_until_there_is_an_answer(stack: Stack
     eve, ravi = await sign_up(group.url, "Eve"), await sign_up(group.url, "Ravi")
     theirs, from_ravi = await eve.open(group.ws_url, v1), await ravi.open(group.ws_url, v1)
     for number in range(40):
-        await theirs.say(type="chat", to=ravi.mobile, messageId=f"m{number}", message="hi")
+        await theirs.send(type="chat", to=ravi.mobile, messageId=f"m{number}", message="hi")
     answers = await _all_answered(theirs, 40)
     limited = _limited(answers)
     assert 15 <= len(limited) <= 20
@@ -90,7 +90,7 @@ async def test_a_stranger_may_write_little_until_there_is_an_answer(stack: Stack
     await theirs.wait(lambda f: f["type"] == "chat")
     await asyncio.sleep(0.1)
     for number in range(30):
-        await theirs.say(type="chat", to=ravi.mobile, messageId=f"n{number}", message="hi")
+        await theirs.send(type="chat", to=ravi.mobile, messageId=f"n{number}", message="hi")
     answers = await _all_answered(theirs, 70)
     assert not [name for name in _limited(answers) if name.startswith("n")]
     await theirs.end()
@@ -117,7 +117,7 @@ async def test_a_client_of_the_original_that_empties_its_outbox_is_never_cut_off
     talk = await asha.open(group.ws_url, v1=False)
     for number in range(6400):
         friend = friends[number % 8]
-        await talk.say(type="chat", to=friend.mobile, messageId=f"m{number}", message="from the outbox")
+        await talk.send(type="chat", to=friend.mobile, messageId=f"m{number}", message="from the outbox")
     answers = await _all_answered(talk, 6400)
     assert talk.socket.close_code is None
     assert {frame.get("code", "sent") for frame in answers.values()} == {"sent", "rate_limited"}
@@ -131,7 +131,7 @@ async def test_numbers_cannot_be_tried_by_sending(stack: Stack) -> None:
     talk = await eve.open(group.ws_url)
     codes = []
     for number in range(15):
-        await talk.say(type="chat", to=f"91987654{number:04}", messageId=f"m{number}", message="anybody?")
+        await talk.send(type="chat", to=f"91987654{number:04}", messageId=f"m{number}", message="anybody?")
         codes.append((await talk.wait(lambda f, n=number: f.get("messageId") == f"m{n}"))["code"])  # type: ignore[misc]
     assert codes == ["no_such_person"] * 10 + ["rate_limited"] * 5
     headers = eve.headers

@@ -20,7 +20,7 @@ async def test_two_people_talk_with_all_ticks(stack: Stack, groups: int, v1: boo
     assert got["mode"] == "online"
     assert got["timestamp"] == sent["timestamp"]
     await a.wait(lambda f: f["type"] == "ack" and f["ackType"] == "delivered")
-    await r.say(type="ack", to=asha.mobile, messageId="m-1", ackType="read")
+    await r.send(type="ack", to=asha.mobile, messageId="m-1", ackType="read")
     await a.wait(lambda f: f["type"] == "ack" and f["ackType"] == "read")
     assert a.ticks("m-1") == ["delivered", "read"]
     assert (await a.chat(ravi, "m-1", "hello Ravi"))["timestamp"] == sent["timestamp"]
@@ -36,7 +36,7 @@ async def test_2000_messages_wait_for_who_is_offline_and_their_receipts_for_the_
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url)
     for n in range(2000):
-        await a.say(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=f"number {n}")
+        await a.send(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=f"number {n}")
     await a.wait_all(lambda f: f["type"] == "sent", 2000, 60)
     await a.end()
     r = await ravi.open(group.ws_url)

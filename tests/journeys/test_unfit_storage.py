@@ -54,8 +54,8 @@ async def _ready(group: ServerGroup, status: int, seconds: float = 20) -> dict[s
                 await asyncio.sleep(0.2)
                 continue
             if answer.status_code == status:
-                told: dict[str, Any] = answer.json()
-                return told
+                body: dict[str, Any] = answer.json()
+                return body
             await asyncio.sleep(0.1)
 
 
@@ -65,9 +65,9 @@ async def test_a_redis_that_became_a_replica_is_not_ready_and_says_so(fragile: S
     a = await asha.open(group.ws_url)
     with Redis.from_url(own_valkey.url) as admin:
         admin.replicaof("127.0.0.1", str(free_port()))
-        told = await _ready(group, 503)
-        assert (told["code"], told["checks"]["redis"], told["checks"]["postgresql"]) == ("unavailable", False, True)
-        assert "read-only replica" in told["detail"]
+        body = await _ready(group, 503)
+        assert (body["code"], body["checks"]["redis"], body["checks"]["postgresql"]) == ("unavailable", False, True)
+        assert "read-only replica" in body["detail"]
         assert (await a.chat(ravi, "refused"))["code"] == "unavailable"
         assert wait_until(lambda: "read-only replica" in group.log_text(), 5)
         admin.replicaof("NO", "ONE")
@@ -97,10 +97,10 @@ async def test_a_redis_that_came_back_as_a_cluster_is_not_ready_and_says_so(
     other.socket = own_valkey.socket
     other.start()
     try:
-        told = await _ready(group, 503)
-        while "cluster mode" not in told.get("detail", ""):
-            told = await _ready(group, 503)
-        assert told["checks"]["redis"] is False
+        body = await _ready(group, 503)
+        while "cluster mode" not in body.get("detail", ""):
+            body = await _ready(group, 503)
+        assert body["checks"]["redis"] is False
         assert wait_until(lambda: "cluster mode" in group.log_text(), 5)
     finally:
         other.stop()
@@ -109,11 +109,11 @@ async def test_a_redis_that_came_back_as_a_cluster_is_not_ready_and_says_so(
 async def test_a_database_without_the_schema_is_not_ready(fragile: Stack, own_postgres: Postgres) -> None:
     await asyncio.to_thread(own_postgres.fetch, "CREATE DATABASE empty")
     group = fragile.launch(workers=1, DATABASE_URL=own_postgres.dsn("empty"), **QUICK)
-    told = await _ready(group, 503)
-    while told["checks"]["doorbell"] is False:
-        told = await _ready(group, 503)
-    assert told["checks"] == {"redis": True, "postgresql": False, "doorbell": True, "memory": True}
-    assert "models.migrate" in told["detail"]
+    body = await _ready(group, 503)
+    while body["checks"]["doorbell"] is False:
+        body = await _ready(group, 503)
+    assert body["checks"] == {"redis": True, "postgresql": False, "doorbell": True, "memory": True}
+    assert "models.migrate" in body["detail"]
 
 
 async def test_a_read_only_postgresql_is_not_ready(fragile: Stack, own_postgres: Postgres) -> None:
@@ -121,6 +121,6 @@ async def test_a_read_only_postgresql_is_not_ready(fragile: Stack, own_postgres:
     for value, status in (("on", 503), ("off", 200)):
         await asyncio.to_thread(own_postgres.fetch, f"ALTER SYSTEM SET default_transaction_read_only = {value}")
         await asyncio.to_thread(own_postgres.fetch, "SELECT pg_reload_conf()")
-        told = await _ready(group, status)
-        assert told["checks"]["postgresql"] is (status == 200)
-        assert ("read-only" in told.get("detail", "")) is (status == 503)
+        body = await _ready(group, status)
+        assert body["checks"]["postgresql"] is (status == 200)
+        assert ("read-only" in body.get("detail", "")) is (status == 503)

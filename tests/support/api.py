@@ -1,4 +1,4 @@
-"""The HTTP side alone, on a real port, with real PostgreSQL and Redis; what the post would do is written down."""
+"""The HTTP side alone, on a real port, with real PostgreSQL and Redis; what would be asked of delivery is recorded."""
 
 import secrets
 import socket
@@ -63,7 +63,7 @@ class FakeReadiness:
 
 @dataclass
 class Notes:
-    """What the server told the post, and what the post answers."""
+    """What was asked of delivery, and what delivery answers."""
 
     presence: NotedPresence = field(default_factory=NotedPresence)
     readiness: FakeReadiness = field(default_factory=FakeReadiness)

@@ -78,7 +78,7 @@ class Tab:
         self.name = name
         await self.page.click("#to-signup")
         await self.fill_sign_up(name, f"+{self.mobile}", PASSWORD)
-        await self.in_the_house()
+        await self.logged_in()
         return self
 
     async def fill_sign_up(self, name: str, mobile: str, password: str) -> None:
@@ -90,9 +90,9 @@ class Tab:
         await self.page.fill("#login-mobile", self.mobile)
         await self.page.fill("#login-password", PASSWORD)
         await self.page.click("#login button.main")
-        await self.in_the_house()
+        await self.logged_in()
 
-    async def in_the_house(self) -> None:
+    async def logged_in(self) -> None:
         await self.sees("#my-name", self.name)
         await self.sees("#my-mobile", self.mobile)
         await self.is_hidden("#banner")
@@ -131,7 +131,7 @@ class Tab:
         """What became of one's own messages, in their order."""
         await playwright.expect(self.page.locator("#log .me .tick")).to_have_text(words)
 
-    async def heard(self, *texts: str) -> None:
+    async def shows(self, *texts: str) -> None:
         """The others' messages, in their order, as written."""
         lines = self.page.locator("#log .m:not(.me) p")
         await playwright.expect(lines).to_have_text([f"They: {text}" for text in texts])

@@ -25,16 +25,16 @@ class Launched:
         )
 
     def wait_ready(self) -> dict[str, Any]:
-        """Until it has told that people can come; what runs."""
-        self.child.await_ready(lambda: "stop       Ctrl-C" in self.said(), READY_SECONDS)
+        """Until it has said that people can come; what runs."""
+        self.child.await_ready(lambda: "stop       Ctrl-C" in self.output(), READY_SECONDS)
         return self.run()
 
     def run(self) -> dict[str, Any]:
-        """What the run file tells. Read once: it may be written anew at any moment."""
+        """What the run file says. Read once: it may be written anew at any moment."""
         run = read_run(self.run_file)
         assert run is not None
         return run
 
-    def said(self) -> str:
-        """Everything it told its terminal in this run."""
+    def output(self) -> str:
+        """Everything it printed in this run."""
         return self.child.last_words(1000)

@@ -43,14 +43,14 @@ class Talk:
 
     async def _answer(self, frame: Frame) -> None:
         if "streamId" in frame and (frame["type"] == "chat" or self.v1):
-            await self.say(type="ack", to=frame["from"], streamId=frame["streamId"], ackType="delivered")
+            await self.send(type="ack", to=frame["from"], streamId=frame["streamId"], ackType="delivered")
 
-    async def say(self, **frame: Any) -> None:
+    async def send(self, **frame: Any) -> None:
         await self.socket.send(json.dumps(frame))
 
     async def chat(self, to: "Person", message_id: str, message: str = "hello") -> Frame:
         """Send, and wait for the single tick (or the refusal)."""
-        await self.say(type="chat", to=to.mobile, messageId=message_id, message=message)
+        await self.send(type="chat", to=to.mobile, messageId=message_id, message=message)
         return await self.wait(lambda f: f["type"] in ("sent", "system", "error") and f.get("messageId") == message_id)
 
     async def wait(self, wanted: Callable[[Frame], bool], seconds: float = 10) -> Frame:
@@ -74,7 +74,7 @@ class Talk:
         return [frame for frame in self.frames if frame["type"] == "chat"]
 
     def ticks(self, message_id: str) -> list[str]:
-        """What became of a chat, in the order it was told."""
+        """What became of a chat, in the order it came."""
         return [f["ackType"] for f in self.frames if f["type"] == "ack" and message_id in _named(f)]
 
     def delivered(self) -> list[str]:

@@ -32,7 +32,7 @@ def cores() -> int:
 
 
 def keep_bytecode(environment: MutableMapping[str, str], environment_folder: Path) -> None:
-    """Let Python keep what it compiles, also where it is told not to: beside nobody's sources, but in the environment.
+    """Let Python keep what it compiles, also where it is set not to; not beside the sources, but in the environment.
 
     Hundreds of processes would each compile the same modules again, and pytest rewrite the same tests.
     """

@@ -117,7 +117,7 @@ def _install_with_pip(python: Path, layers: tuple[str, ...]) -> None:
     _make_environment(python, with_pip=pip is None)
     command = [*(pip or [str(python), "-m", "pip"]), "install", "--require-hashes", "--no-input"]
     # Compiling every module in advance takes a quarter of the time, and most are never imported. Python compiles those
-    # that are, and keeps the result, unless told not to.
+    # that are, and keeps the result, unless it is set not to.
     compiling = [] if sys.dont_write_bytecode else ["--no-compile"]
     code, output = _run([*command, "--disable-pip-version-check", *compiling], layers)
     if code != 0:
@@ -138,7 +138,7 @@ def _run(command: list[str], layers: tuple[str, ...]) -> tuple[int, str]:
 
 
 def _pip() -> list[str] | None:
-    """Our own pip, told to work for the environment: quicker than a pip in it, and some systems lack ensurepip."""
+    """Our own pip, working for the environment: quicker than a pip in it, and some systems lack ensurepip."""
     if importlib.util.find_spec("pip") is None:
         return None
     return [sys.executable, "-m", "pip", "--python", str(VENV / "bin" / "python")]

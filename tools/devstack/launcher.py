@@ -30,7 +30,7 @@ ONE_ADDRESS = {
 
 
 def main(options: Options) -> int:
-    """Run until told to stop; the exit code."""
+    """Run until stopped; the exit code."""
     try:
         with stop_on_signals():
             require_address(options.host)

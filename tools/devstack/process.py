@@ -19,7 +19,7 @@ class ChildError(Exception):
 
 
 def wait_until(done: Callable[[], bool], seconds: float) -> bool:
-    """Poll until ``done()`` or the time is over; tells which."""
+    """Poll until ``done()`` or the time is over; returns which."""
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:
@@ -97,7 +97,7 @@ class Child:
     def stop(self, seconds: float) -> int:
         """Ask once, wait, sweep up; the exit code."""
         self.signal()
-        self.signal(signal.SIGCONT)  # a frozen process would not hear the other
+        self.signal(signal.SIGCONT)  # a frozen process would not get the other
         return self.wait(seconds)
 
     def wait(self, seconds: float) -> int:

@@ -72,7 +72,7 @@ def _lock_file(data: Path) -> TextIO:
 
 
 class RunFile:
-    """Written when what it tells has changed; removed at the end."""
+    """Written when what it says has changed; removed at the end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -124,22 +124,22 @@ class ChildRegistry:
 def end_leftovers(data: Path) -> int:
     """End what an earlier launcher, killed, left running on this data directory; how many there were.
 
-    On Linux the kernel has told them already, and Sanic must be told only once.
+    On Linux the kernel has signalled them already, and Sanic must be signalled only once.
     """
-    told = sys.platform == "linux"
+    signalled = sys.platform == "linux"
     count = 0
     for record in data.glob("children*.json"):
         for facts in json.loads(record.read_text(encoding="utf-8")):
-            count += _end(int(facts["pid"]), facts["born"], facts["signal"], told=told)
+            count += _end(int(facts["pid"]), facts["born"], facts["signal"], signalled=signalled)
         record.unlink()
     return count
 
 
-def _end(pid: int, born: str, number: int, *, told: bool) -> bool:
+def _end(pid: int, born: str, number: int, *, signalled: bool) -> bool:
     now = birth(pid)
     if now not in (None, born):
         return False  # another process, long since
-    if now and not told:
+    if now and not signalled:
         os.kill(pid, number)
     wait_until(lambda: birth(pid) != born, LEFTOVER_SECONDS)
     return signal_group(pid, signal.SIGKILL) or now is not None

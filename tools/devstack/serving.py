@@ -54,7 +54,7 @@ class Supervisor:
     """Keeps the run file true until something ends."""
 
     def __init__(self, run: dict[str, Any], file: RunFile, sanic: Child, background: Background | None) -> None:
-        """``run`` is what the run file tells, but for ``servers`` and ``worker``."""
+        """``run`` is what the run file says, but for ``servers`` and ``worker``."""
         self._run, self._file, self._sanic, self._background = run, file, sanic, background
         self._servers: list[ServerProcess] = []
 
@@ -74,7 +74,7 @@ class Supervisor:
             time.sleep(LOOK_SECONDS)
 
     def report(self) -> int:
-        """Bring the run file up to date; how many servers live. With Redis away it tells the last known that live."""
+        """Bring the run file up to date; how many servers live. With Redis away it names the last known that live."""
         try:
             self._servers = living_servers(self._run["redis_url"], self._sanic.pid)
         except redis.RedisError:

@@ -41,7 +41,7 @@ def test_without_wheels_the_path_is_searched(monkeypatch: pytest.MonkeyPatch, tm
     assert postgres_folder() == postgres.parent
 
 
-def test_with_nothing_at_all_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_with_nothing_at_all_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tools.devstack.binaries._package", lambda _name: None)
     monkeypatch.setattr("tools.devstack.binaries.glob.glob", lambda _pattern: [])
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -53,7 +53,7 @@ def test_everything_that_stays_is_watched_and_comes_back(compose: dict[str, Any]
         assert waits == {"migrate": "service_completed_successfully", "redis": "service_healthy"}
 
 
-def test_every_knob_can_be_turned(compose: dict[str, Any]) -> None:
+def test_every_setting_can_be_set(compose: dict[str, Any]) -> None:
     variables = {name.upper() for name in Settings.model_fields}
     for name in ("app", "worker", "migrate"):
         assert set(compose["services"][name]["environment"]) == variables
@@ -69,7 +69,7 @@ def _seconds(duration: str, drain: str | None = None) -> float:
 
 
 @pytest.mark.parametrize("drain", ["0", "5", "0.5", "600"])
-def test_stopping_waits_for_the_goodbyes_however_long_they_may_take(compose: dict[str, Any], drain: str) -> None:
+def test_stopping_waits_for_the_close_frames_however_long_they_may_take(compose: dict[str, Any], drain: str) -> None:
     assert _seconds(compose["services"]["app"]["stop_grace_period"], drain) >= float(drain) + 10
 
 
@@ -80,7 +80,7 @@ def test_stopping_waits_for_a_job_to_end(compose: dict[str, Any]) -> None:
     assert _seconds(compose["services"]["worker"]["stop_grace_period"]) > int(job[1])
 
 
-def test_whoever_restarts_what_does_not_live_leaves_alone_what_is_not_ready(compose: dict[str, Any]) -> None:
+def test_a_restart_of_what_does_not_live_leaves_alone_what_is_not_ready(compose: dict[str, Any]) -> None:
     (command,) = [word for word in compose["services"]["app"]["healthcheck"]["test"] if "5000" in word]
     assert "/health'" in command
     assert "/ready" not in command

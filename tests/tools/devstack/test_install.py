@@ -32,7 +32,7 @@ def python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def calls(python: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], list[str]]:
-    """Nothing is installed, but the command lines of pip are told."""
+    """Nothing is installed, but the command lines of pip are recorded."""
     asked = tmp_path / "asked"
     script = f"import sys; open({str(asked)!r}, 'a').write(' '.join(sys.argv) + chr(10)); print('Collecting a')"
     monkeypatch.setattr(install, "_pip", lambda: [sys.executable, "-c", script])

@@ -1,4 +1,4 @@
-"""The whole launcher, on real servers: it starts, tells the truth, ends everything, and loses nothing."""
+"""The whole launcher, on real servers: it starts, says what runs, ends everything, and loses nothing."""
 
 import json
 import os
@@ -65,14 +65,14 @@ def child_of(launcher: Launched, name: str) -> int:
     return next(int(each["pid"]) for each in children if each["name"] == name)
 
 
-def test_it_tells_what_runs_and_ends_it_all_on_one_signal(start: Launchers) -> None:
+def test_it_says_what_runs_and_ends_it_all_on_one_signal(start: Launchers) -> None:
     launcher = start()
     run = launcher.wait_ready()
     processes = descendants(launcher.child.pid)
 
     assert run["pid"] == launcher.child.pid
     assert http_status(f"{run['url']}/ready") == 200
-    assert run["url"] in launcher.said()
+    assert run["url"] in launcher.output()
     assert stat.S_IMODE(launcher.run_file.stat().st_mode) == 0o600
     assert stat.S_IMODE((start.data / "jwt_secret").stat().st_mode) == 0o600
     assert len(run["servers"]) == 2
@@ -109,7 +109,7 @@ def test_a_start_right_after_a_kill_takes_over(start: Launchers) -> None:
     launcher = start("--workers", "1")
     launcher.wait_ready()
     processes = descendants(launcher.child.pid)
-    os.kill(child_of(launcher, "Valkey"), signal.SIGSTOP)  # it cannot hear that it should end
+    os.kill(child_of(launcher, "Valkey"), signal.SIGSTOP)  # it does not get the signal to end
     launcher.child.kill()
     again = start("--workers", "1")
     run = again.wait_ready()
@@ -117,7 +117,7 @@ def test_a_start_right_after_a_kill_takes_over(start: Launchers) -> None:
     assert http_status(f"{run['url']}/ready") == 200
 
 
-def test_a_killed_worker_is_replaced_and_told_of(running: Launched) -> None:
+def test_a_killed_worker_is_replaced_and_the_run_file_says_so(running: Launched) -> None:
     victim = running.run()["servers"][0]["pid"]
     began = time.monotonic()
     os.kill(victim, signal.SIGKILL)
@@ -127,7 +127,7 @@ def test_a_killed_worker_is_replaced_and_told_of(running: Launched) -> None:
         return len(servers) == 2 and victim not in {server["pid"] for server in servers}
 
     assert wait_until(replaced, patient(10))
-    assert time.monotonic() - began < patient(4), "2 s for a new worker, 2 s until it is told"
+    assert time.monotonic() - began < patient(4), "2 s for a new worker, 2 s until the run file says so"
     pids = [server["pid"] for server in running.run()["servers"]]
     assert sorted(living(pids)) == sorted(pids)
     ready = f"{running.run()['url']}/ready"
@@ -138,8 +138,8 @@ def test_a_second_instance_on_the_same_data_is_refused(running: Launched, start:
     url = running.run()["url"]
     second = start(data=running.run_file.parent)
     assert second.child.wait(20) == 1
-    assert url in second.said()
-    assert f"--join '{running.run_file.parent}'" in second.said(), "the path has a space in it"
+    assert url in second.output()
+    assert f"--join '{running.run_file.parent}'" in second.output(), "the path has a space in it"
     assert http_status(f"{url}/ready") == 200, "the first does not mind"
 
 
@@ -153,7 +153,7 @@ def test_servers_can_join(running: Launched, start: Launchers) -> None:
     assert joined["redis_url"] == run["redis_url"]
     assert joined["worker"] is None
     assert joined["servers"][0] not in run["servers"]
-    assert running.run()["servers"] == run["servers"], "each tells of its own"
+    assert running.run()["servers"] == run["servers"], "each file has its own"
 
     assert second.child.stop(20) == 0
     assert not second.run_file.exists()
@@ -168,22 +168,22 @@ def test_joined_servers_end_with_the_instance(start: Launchers) -> None:
     processes = descendants(second.child.pid)
     first.child.stop(20)
     assert second.child.wait(20) == 1
-    assert "has ended" in second.said()
+    assert "has ended" in second.output()
     assert living(processes) == []
 
 
 def test_nothing_can_be_joined_where_nothing_runs(start: Launchers) -> None:
     launcher = start(join=start.directory / "nowhere")
     assert launcher.child.wait(20) == 1
-    assert "Nothing runs on" in launcher.said()
+    assert "Nothing runs on" in launcher.output()
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no-such-host.invalid", "x" * 70])
 def test_an_address_of_another_machine_is_refused_in_a_sentence(start: Launchers, host: str) -> None:
     launcher = start("--host", host)
     assert launcher.child.wait(20) == 1
-    assert f"Cannot listen on {host}: " in launcher.said()
-    assert "Traceback" not in launcher.said()
+    assert f"Cannot listen on {host}: " in launcher.output()
+    assert "Traceback" not in launcher.output()
     assert not start.data.exists(), "nothing was begun"
 
 
@@ -195,23 +195,23 @@ def test_a_place_that_cannot_be_used_is_refused_in_a_sentence(start: Launchers, 
     path, run_file = start.directory / place, start.directory / "run.json"
     launcher = Launched(start.directory / "log", f"--{way}", path, run_file=run_file)
     assert launcher.child.wait(20) == 1
-    assert str(path) in launcher.said()
-    assert "Traceback" not in launcher.said()
-    assert len(launcher.said().strip().splitlines()) == 1
+    assert str(path) in launcher.output()
+    assert "Traceback" not in launcher.output()
+    assert len(launcher.output().strip().splitlines()) == 1
 
 
 def test_an_instance_that_cannot_be_read_is_not_joined(start: Launchers) -> None:
     (start.directory / "run.json").mkdir()
     launcher = start(join=start.directory)
     assert launcher.child.wait(20) == 1
-    assert launcher.said().strip() == f"Cannot read what runs on {start.directory}: Is a directory"
+    assert launcher.output().strip() == f"Cannot read what runs on {start.directory}: Is a directory"
 
 
 def test_a_taken_port_is_passed_over(running: Launched, start: Launchers) -> None:
     taken = running.run()["port"]
     other = start("--workers", "1", port=str(taken))
     assert other.wait_ready()["port"] > taken
-    assert f"{taken} is taken" in other.said()
+    assert f"{taken} is taken" in other.output()
 
 
 @pytest.mark.parametrize("name", ["Valkey", "PostgreSQL", "Sanic"])
@@ -221,7 +221,7 @@ def test_when_one_that_must_live_dies_all_end_and_say_so(start: Launchers, name:
     processes = descendants(launcher.child.pid)
     os.kill(child_of(launcher, name), signal.SIGKILL)
     assert launcher.child.wait(20) == 1
-    assert f"{name} ended" in launcher.said()
+    assert f"{name} ended" in launcher.output()
     assert living(processes) == []
 
 
@@ -242,19 +242,19 @@ def test_servers_of_ones_own_are_used(env: dict[str, str], start: Launchers) -> 
 
     stranger = start("--workers", "1", join=start.data)
     assert stranger.child.wait(20) == 1
-    assert "JWT_SECRET" in stranger.said()
+    assert "JWT_SECRET" in stranger.output()
 
 
 def test_what_the_product_refuses_is_passed_on(start: Launchers) -> None:
     launcher = start(JWT_SECRET="short")
     assert launcher.child.wait(30) == 1
-    assert "JWT_SECRET: must have at least 32 bytes" in launcher.said()
-    assert "short" not in launcher.said()
+    assert "JWT_SECRET: must have at least 32 bytes" in launcher.output()
+    assert "short" not in launcher.output()
 
 
 def test_interrupted_while_it_starts_it_ends_at_once(start: Launchers) -> None:
     launcher = start()
-    assert wait_until(lambda: "PostgreSQL" in launcher.said(), 20)
+    assert wait_until(lambda: "PostgreSQL" in launcher.output(), 20)
     processes = descendants(launcher.child.pid)
     launcher.child.signal(signal.SIGINT)
     assert launcher.child.wait(10) == 0

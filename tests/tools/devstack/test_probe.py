@@ -29,7 +29,7 @@ def teapot() -> Iterator[int]:
         server.shutdown()
 
 
-def test_the_status_is_told(teapot: int) -> None:
+def test_the_status_is_returned(teapot: int) -> None:
     assert http_status(f"http://127.0.0.1:{teapot}/any") == 418
 
 

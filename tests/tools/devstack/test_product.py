@@ -28,7 +28,7 @@ def test_migrating_is_repeatable(env: dict[str, str], tmp_path: Path) -> None:
     Product(env, tmp_path).migrate()
 
 
-def test_a_database_that_is_not_there_is_told(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_is_named(env: dict[str, str], tmp_path: Path) -> None:
     nowhere = {**env, "DATABASE_URL": env["DATABASE_URL"].replace("/test_", "/none_")}
     with pytest.raises(ChildError, match="could not be brought up to date"):
         Product(nowhere, tmp_path).migrate()
@@ -39,7 +39,7 @@ def register(client: Redis, name: str, pid: int, parent: int) -> None:
     client.set(f"server:{name}", json.dumps({"pid": pid, "parent": parent}))
 
 
-def test_only_the_living_of_our_group_are_told(valkey_url: str) -> None:
+def test_only_the_living_of_our_group_are_listed(valkey_url: str) -> None:
     with subprocess.Popen(["true"]) as gone:
         pass
     with Redis.from_url(valkey_url) as client:

@@ -55,7 +55,7 @@ def test_one_line_that_changes_on_a_terminal(
     assert output.split("\r")[-2].strip() == "", "nothing is left of it"
 
 
-def test_a_failure_is_told_with_all_that_was_printed(quick: None, tmp_path: Path) -> None:
+def test_a_failure_is_returned_with_all_that_was_printed(quick: None, tmp_path: Path) -> None:
     code, output = run(tmp_path, 3)
     assert code == 3
     assert output.splitlines()[0] == "Collecting one"

@@ -47,7 +47,7 @@ def test_an_unchanged_run_is_not_written_again(tmp_path: Path) -> None:
     assert read_run(file.path) is None
 
 
-def test_the_file_of_a_dead_launcher_tells_nothing(tmp_path: Path) -> None:
+def test_the_file_of_a_dead_launcher_says_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as gone:
         pass
     write_private(tmp_path / "run.json", f'{{"pid": {gone.pid}}}')
@@ -78,7 +78,7 @@ def test_one_at_a_time_and_the_lock_dies_with_its_holder(tmp_path: Path) -> None
 
 @pytest.fixture
 def orphan(monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process with a session of its own that nobody has told to end."""
+    """A process with a session of its own that nobody has asked to end."""
     monkeypatch.setattr(runfile, "LEFTOVER_SECONDS", 0.3)
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
         yield process

@@ -75,7 +75,7 @@ def test_a_worker_that_keeps_ending_is_started_ever_later(tmp_path: Path, monkey
     assert gaps == pytest.approx([1, 2, 4, 8, 8, 8, 8], abs=0.35)
 
 
-def test_whoever_must_live_is_quoted_when_it_does_not(tmp_path: Path) -> None:
+def test_a_process_that_must_live_is_quoted_when_it_ends(tmp_path: Path) -> None:
     lives = Child("Valkey", ["sleep", "60"], log=tmp_path / "valkey")
     must_live(lives)
     dead = Child("Sanic", ["sh", "-c", "echo out of luck; exit 4"], log=tmp_path / "sanic")
@@ -85,7 +85,7 @@ def test_whoever_must_live_is_quoted_when_it_does_not(tmp_path: Path) -> None:
     lives.kill()
 
 
-def test_with_redis_away_the_last_known_servers_that_live_are_told(valkey_url: str, tmp_path: Path) -> None:
+def test_with_redis_away_the_last_known_servers_that_live_are_written(valkey_url: str, tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as other, Redis.from_url(valkey_url) as client:
         client.flushall()
         for name, pid in (("one", os.getpid()), ("two", other.pid)):
@@ -100,8 +100,8 @@ def test_with_redis_away_the_last_known_servers_that_live_are_told(valkey_url: s
         assert watching.report() == 2
         other.kill()
     assert wait_until(lambda: watching.report() == 1, 2)
-    told = json.loads((tmp_path / "run.json").read_text())
-    assert told["servers"] == [{"serverId": "one", "pid": os.getpid()}]
-    assert told["worker"] is None
+    written = json.loads((tmp_path / "run.json").read_text())
+    assert written["servers"] == [{"serverId": "one", "pid": os.getpid()}]
+    assert written["worker"] is None
     sanic.process.kill()
     sanic.process.wait()
