@@ -49,14 +49,15 @@ class _Sent:
 class InFlightWindow:
     """Times are monotonic seconds."""
 
-    __slots__ = ("_settling", "_to_settle", "early_acks", "sent", "settle_due", "shared", "size")
+    __slots__ = ("_to_settle", "early_acks", "sent", "settle_due", "settling", "shared", "size")
 
     def __init__(self, size: int) -> None:
         """:param size: how many entries may be in flight"""
         self.size = size
         self.sent: dict[str, _Sent] = {}
         """The entries in flight, by streamId."""
-        self._settling: dict[str, None] = {}  # smaller than an empty set
+        self.settling: dict[str, None] = {}  # smaller than an empty set
+        """Entries that are acknowledged and not settled yet."""
         self._to_settle: list[ToSettle] = []
         self.settle_due = NEVER
         """When what may leave the mailbox is settled, if no fetch takes it along before."""
@@ -71,7 +72,7 @@ class InFlightWindow:
 
     def __contains__(self, stream_id: str) -> bool:
         """Whether the entry is in flight, or acknowledged and not settled yet: then it is not sent as a pending one."""
-        return stream_id in self.sent or stream_id in self._settling
+        return stream_id in self.sent or stream_id in self.settling
 
     @property
     def room(self) -> int:
@@ -131,7 +132,7 @@ class InFlightWindow:
         are settled (:meth:`forget`)."""
         for stream_id in ids:
             if (sent := self.sent.pop(stream_id, None)) is not None:
-                self._settling[stream_id] = None
+                self.settling[stream_id] = None
                 self._to_settle.append(ToSettle(stream_id, sent.sender, sent.size))
         if self._to_settle:
             self.settle_due = min(self.settle_due, now + SETTLE_SECONDS)
@@ -157,7 +158,7 @@ class InFlightWindow:
         """These entries are settled, or gone from the mailbox."""
         for stream_id in ids:
             self.sent.pop(stream_id, None)
-            self._settling.pop(stream_id, None)
+            self.settling.pop(stream_id, None)
 
     def overdue(self, sent_before: float, times: int) -> list[str]:
         """Entries sent before this moment, at most so many times, and not acknowledged."""

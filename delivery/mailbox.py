@@ -199,7 +199,7 @@ class Mailbox:
             then(reply if isinstance(reply, Exception) else _fetched(reply))
 
         whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
-        args = [*whose, mode, count, cursor, len(ids), len(settled), *ids, *_sums(settled)]
+        args = [*whose, mode, count, cursor, len(ids), len(settled), *ids, *(_sums(settled) if settled else ())]
         self._durable.request(FETCH, self._users.keys(holder.mobile).of(FETCH), args, on_reply)
 
     def settle(self, mobile: str, device: str, settled: Sequence[ToSettle], then: Then[None]) -> None:

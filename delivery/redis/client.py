@@ -23,6 +23,7 @@ from protocol.errors import ApiError
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
+CALLBACK_FAILED: Final = "the callback of a Redis reply failed"
 CHECK_SECONDS: Final = 0.25
 MAX_PENDING: Final = 20_000
 """Commands without a reply; more are refused."""
@@ -88,7 +89,14 @@ class RedisClient:
 
         ``on_reply`` is called with the reply or the exception as soon as it is read, and never before this returns.
         """
-        self._send(on_reply, pack_command("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        packed: bytes = hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))  # type: ignore[arg-type]
+        connection = self._connection
+        # Nearly always: what follows costs every chat several times.
+        if connection is not None and self._check_timer is not None and len(self._sent) < MAX_PENDING:
+            self._sent.append(_Pending(on_reply, connection.time(), packed, script))
+            connection.write(packed)
+        else:
+            self._send(on_reply, packed, script)
 
     def request_command(self, on_reply: OnReply, *words: Arg) -> None:
         """Send one plain command, like :meth:`command`, without a future."""
@@ -155,7 +163,10 @@ class RedisClient:
     def _handle_reply(self, reply: Any) -> None:
         pending = self._sent.popleft()
         if not isinstance(reply, hiredis.ReplyError):
-            run_callback(pending.on_reply, reply)
+            try:
+                pending.on_reply(reply)
+            except Exception:
+                logger.exception(CALLBACK_FAILED)  # callbacks of later replies still run
         elif pending.script is not None and str(reply).startswith("NOSCRIPT"):
             self.send("SCRIPT", "LOAD", pending.script.text)
             self._send(pending.on_reply, pending.packed)
@@ -229,7 +240,7 @@ def run_callback(on_reply: OnReply, reply: Any) -> None:
     try:
         on_reply(reply)
     except Exception:
-        logger.exception("the callback of a Redis reply failed")
+        logger.exception(CALLBACK_FAILED)
 
 
 def _reject(commands: Iterable[_Pending]) -> None:

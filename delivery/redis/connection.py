@@ -77,6 +77,7 @@ class RedisConnection(asyncio.Protocol):
         self.before_flush: Callable[[], None] = do_nothing
         self._reader = hiredis.Reader()
         self._loop = asyncio.get_running_loop()
+        self.time = self._loop.time
         self._unwritten: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 

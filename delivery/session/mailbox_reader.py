@@ -133,12 +133,12 @@ class MailboxReader:
             if now < self.retry_at:
                 return None
             self.state, self.retry_at = State.SCANNING, NEVER
-        fetch = self._choose(min(BATCH, window.size - len(window.sent)), window)
-        self.under_way = fetch is not None
-        self.awake = self.under_way
+        fetch = self._choose(window)
+        self.awake = self.under_way = fetch is not None
         return fetch
 
-    def _choose(self, room: int, window: InFlightWindow) -> FetchEntries | None:
+    def _choose(self, window: InFlightWindow) -> FetchEntries | None:
+        room = min(BATCH, window.size - len(window.sent))
         if self._overdue:
             ids = [stream_id for stream_id in self._overdue[:BATCH] if window.is_unacknowledged(stream_id)]
             del self._overdue[:BATCH]
@@ -213,7 +213,11 @@ class MailboxReader:
         confirms = not self._dialect.acks_receipts
         for entry in entries:
             stream_id = entry.stream_id
-            if not self._is_due(stream_id, window, again=again):
+            # What is fetched again may have been acknowledged meanwhile; what is pending may be in flight already.
+            if again:
+                if not window.is_unacknowledged(stream_id):
+                    continue
+            elif stream_id in window.sent or stream_id in window.settling or stream_id in self._dead:
                 continue
             ms, _, number = stream_id.partition("-")
             place = int(ms), int(number)
@@ -232,12 +236,6 @@ class MailboxReader:
             window.add(entry, now)
             latest = max(latest, place)
         return Encoded(frames, receipts, acknowledged, failed), latest
-
-    def _is_due(self, stream_id: str, window: InFlightWindow, *, again: bool) -> bool:
-        """What is fetched again may have been acknowledged meanwhile; what is pending may be in flight already."""
-        if again:
-            return window.is_unacknowledged(stream_id)
-        return stream_id not in window and stream_id not in self._dead
 
     def _encode_one(self, entry: Entry, place: tuple[int, int]) -> list[bytes] | None:
         try:

@@ -623,7 +623,8 @@ class Session:
         reader, window = self._reader, self._window
         fetch = reader.next(window, now)
         if fetch is not None:
-            fetch.settled = window.take_to_settle()
+            if window.settle_due < NEVER:
+                fetch.settled = window.take_to_settle()
             self.effects.append(fetch)
         elif not reader.synced and reader.take_synced(window) and (frames := self._dialect.synced(reader.waited)):
             self.effects.append(do.SendEntries(frames))

@@ -7,6 +7,11 @@ from protocol.websocket.reader import CLOSE, CONTROL_BYTES, FIN, NO_STATUS, PING
 
 def text(payload: bytes) -> bytes:
     """A text message; ``payload`` is UTF-8."""
+    size = len(payload)
+    if size < CONTROL_BYTES:
+        return _SHORT_TEXT[size] + payload
+    if size < 2**16:
+        return _TEXT_HEAD + size.to_bytes(2, "big") + payload
     return _frame(TEXT, payload)
 
 
@@ -46,3 +51,5 @@ _SHORT: Final = {
     opcode: [bytes((FIN | opcode, size)) for size in range(CONTROL_BYTES + 1)] for opcode in (TEXT, CLOSE, PING, PONG)
 }
 """Heads of short frames, by opcode and size."""
+_SHORT_TEXT: Final = _SHORT[TEXT]
+_TEXT_HEAD: Final = bytes((FIN | TEXT, 126))

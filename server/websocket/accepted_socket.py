@@ -144,8 +144,14 @@ class AcceptedSocket(asyncio.Protocol):
         """Queue one text message."""
         if self._state is not OPEN:
             return
-        self._queue(writer.text(text))
-        if self._sending.unsent_bytes > UNSENT_BYTES:
+        sending = self._sending
+        sending.put(writer.text(text))
+        if sending.unsent_bytes >= PIECE_BYTES and self._write_timer is None:
+            self._flush()
+        elif not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+        if sending.unsent_bytes > UNSENT_BYTES:
             self.close_now(SLOW_CONSUMER, self._open_connections.settings.write_seconds)
 
     def ping(self) -> int:
