@@ -1,8 +1,8 @@
-// Everything that is asked over HTTP. The token travels in a header only.
+// All HTTP requests. The token is sent in a header only.
 
 const PATIENCE_MS = 15_000;
 
-// Where the server is: the folder above this file's. So the page works under any path of a proxy's, too.
+// Where the server is: the folder above this file's. So the page also works under a proxy's path.
 export const BASE = new URL("../", import.meta.url);
 
 export class ApiError extends Error {
@@ -10,7 +10,7 @@ export class ApiError extends Error {
     super(message);
     this.status = status;
     this.code = code;
-    this.errors = errors; // [{field, message}], of the fields that were refused
+    this.errors = errors; // [{field, message}], of the fields that were not acceptable
     this.retryAfter = retryAfter; // seconds, or undefined
   }
 }
@@ -34,7 +34,7 @@ async function call(method, path, token, body) {
   throw new ApiError(answer.status, data, retryAfter);
 }
 
-// toWellFormed: half an emoji cannot be written in an address, and encodeURIComponent would throw.
+// toWellFormed: for half an emoji encodeURIComponent would throw.
 const of = (mobile) => `mobileNo=${encodeURIComponent(mobile.toWellFormed())}`;
 
 export const signUp = (form) => call("POST", "auth/signin", null, form);

@@ -1,4 +1,4 @@
-// Begins the page: at the door, or in the house when this tab is logged in already.
+// Starts the page: with the log-in forms, or with the chats when this tab is logged in.
 
 import * as api from "./api.js";
 import { session } from "./memory.js";
@@ -6,7 +6,7 @@ import { Talk } from "./talk.js";
 import { $ } from "./view.js";
 
 const WORDS = { name: "The name", mobileNo: "The mobile number", password: "The password" };
-const FIELDS = { bad_mobile: "mobileNo", already_exists: "mobileNo" }; // codes that are about one field and may not name it
+const FIELDS = { bad_mobile: "mobileNo", already_exists: "mobileNo" }; // codes about one field, whose error may not name it
 const fields = (form) => Object.fromEntries(new FormData(form));
 const visibleForm = () => ["login", "signup"].map($).find((form) => !form.hidden);
 
@@ -15,7 +15,7 @@ function clearNotes() {
   for (const input of document.querySelectorAll("#door input")) input.removeAttribute("aria-invalid");
 }
 
-// What the server refused, beside the field it refused, in the words of the form.
+// Shows each error beside its field, in the words of the form.
 function say(error) {
   const form = visibleForm();
   const one = FIELDS[error.code];
@@ -63,7 +63,7 @@ async function logIn({ mobileNo, password }) {
 
 async function signUp(form) {
   await api.signUp(form);
-  show("login"); // the account is there now, whatever becomes of the log-in
+  show("login"); // the account exists now, even if the log-in fails
   $("login-mobile").value = form.mobileNo;
   await logIn(form);
 }

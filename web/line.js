@@ -1,17 +1,17 @@
-// The WebSocket: opens it with a ticket, opens it again when it breaks, and says in words how it stands.
+// The WebSocket: opens it with a ticket, reconnects when it breaks, and reports its state.
 
 import * as api from "./api.js";
 
 const FIRST_MS = 1_000;
 const LONGEST_MS = 30_000;
-const STEADY_MS = 10_000; // a connection that lived this long was a good one
+const STEADY_MS = 10_000; // a connection that lived this long resets the backoff
 const HELLO_MS = 10_000;
 
-// Ends that say nothing about what was sent last: somebody meant to end it, or a part of the service was away.
+// Close codes that say nothing about what was sent last: the close was intended, or a part of the service was away.
 const HARMLESS = new Set([1000, 1001, 1008, 1012, 1013]);
 const blames = (code) => (code < 4000 ? !HARMLESS.has(code) : code === 4503);
 
-// Full jitter, so that thousands of clients of one dead server do not come back together.
+// Full jitter, so that thousands of clients of one dead server do not reconnect at once.
 function delay(attempt, retryAfter) {
   const limit = Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt);
   if (retryAfter === undefined) return Math.random() * limit;
@@ -20,12 +20,12 @@ function delay(attempt, retryAfter) {
 
 export class Line {
   // on.state({phase: "connecting"|"open"|"pausing"|"stopped", until?, why?, code?, blame?}), on.frames([frame, …])
-  // blame: what was sent and not answered may be the reason for the end
+  // blame: unanswered messages may be the reason for the close
   constructor(token, on) {
     this.token = token;
     this.on = on;
     this.attempt = 0;
-    this.round = 0; // whatever an older round still has to say is not listened to
+    this.round = 0; // events of an older round are ignored
     this.ready = false;
   }
 
@@ -45,7 +45,7 @@ export class Line {
     if (round === this.round) this._open(ticket, round);
   }
 
-  // Ends it from our side; connect() begins again.
+  // Closes it; connect() opens it again.
   stop() {
     this.round += 1;
     this.ready = false;
@@ -54,7 +54,7 @@ export class Line {
     this.socket = null;
   }
 
-  // The connection does not answer: do not wait for the network to find out.
+  // The connection does not answer: reconnect without waiting for the network's timeout.
   giveUp(why, blame = false) {
     this.stop();
     this._pause({ why, blame });

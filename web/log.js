@@ -1,4 +1,4 @@
-// The messages of the open chat: draws them, follows the newest, and tells which of them can be seen.
+// The messages of the open chat: draws them, scrolls to the newest, and reports which are visible.
 
 import { $, clock, element } from "./view.js";
 
@@ -13,7 +13,7 @@ const TICKS = {
   expired: ["✕", "Expired, never delivered"],
 };
 
-const bubbles = new WeakMap(); // message: its element, whose data-look says what its last line shows
+const bubbles = new WeakMap(); // message -> its element; data-look says what its last line shows
 const looks = ({ state, why = "", time }) => `${state} ${time} ${why}`;
 const isNew = (message) => !message.mine && message.state === "new";
 let shown = "";
@@ -55,7 +55,7 @@ function bubble(message, actions) {
   return made;
 }
 
-// Adds what is new and changes ticks in place: a screen reader then reads out only what is new.
+// Adds new messages and changes ticks in place, so that a screen reader reads only new messages.
 // actions: {retry(message), takeBack(message)}
 export function drawChat(mobile, messages, actions) {
   const log = $("log");
@@ -82,7 +82,7 @@ export function drawChat(mobile, messages, actions) {
   else if (fresh || (added && near)) follow(messages);
 }
 
-// To the newest, but no further than to the first one nobody has seen, so that what is told as read was on the screen.
+// To the newest, but not beyond the first unseen one: what is reported as read must have been on the screen.
 export function follow(messages) {
   const log = $("log");
   log.scrollTop = log.scrollHeight;
@@ -92,7 +92,7 @@ export function follow(messages) {
   if (hidden > 0) log.scrollTop -= hidden + 2 * SLACK_PX;
 }
 
-// Those of the new messages whose end the view has come to.
+// The new messages whose end is in view.
 export function inView(messages) {
   const end = $("log").getBoundingClientRect().bottom + SLACK_PX;
   return messages.filter((message) => {

@@ -1,11 +1,11 @@
-// What this tab knows, in sessionStorage: so a reload loses nothing, and two tabs can be two people.
+// What this tab knows, in sessionStorage: a reload loses nothing, and two tabs can be two people.
 // A chat: {name, messages, draft?, opened?}; opened: when somebody opened it to write, in ms.
 // A message: {id, mine, text, time, state, why?, code?, tries?, streamId?}. States of mine are below; theirs are "new" or
-// "read"; why and code are those of the refusal; tries: how often it was sent and not answered.
+// "read"; why and code are those of the error; tries: how often it was sent without an answer.
 
 import { BASE } from "./api.js";
 
-const KEEP = 1_000; // messages of one conversation; those still waiting and those not read yet are always kept
+const KEEP = 1_000; // messages of one conversation; unsent and unread ones are always kept
 const OPEN = new Set(["waiting", "new"]);
 const RANK = { waiting: 0, failed: 0, sent: 1, expired: 2, delivered: 3, read: 4 };
 const KEY = `wm:${BASE.pathname}`; // another path of the same host may be another server
@@ -66,7 +66,7 @@ export class Memory {
     return null;
   }
 
-  // The outbox: what was written and has no answer yet, in the order it was written.
+  // The outbox: messages without an answer, in the order of writing.
   waiting() {
     return Object.entries(this.chats).flatMap(([to, chat]) =>
       chat.messages.filter((m) => m.mine && m.state === "waiting").map((message) => ({ to, message })),
@@ -89,7 +89,7 @@ export class Memory {
     try {
       sessionStorage.setItem(this.key, JSON.stringify(this.chats));
     } catch {
-      this.onFull(); // still on the screen, but a reload would lose it: the person must know
+      this.onFull(); // it is on the screen, but a reload would lose it: tell the person
     }
   }
 

@@ -1,11 +1,11 @@
-// Sends what waits, and sends it again, under the same messageId, until the server has answered. What the server can
-// neither take nor refuse by its messageId is given up after some tries: the person decides then.
+// Sends messages, and sends them again under the same messageId until the server answers. A message that the server
+// answers neither with `sent` nor with an error is given up after some tries: then the person decides.
 
 const IN_FLIGHT = 32;
 const ANSWER_MS = 10_000;
 const LONGEST_MS = 60_000;
-const LAST_ANSWERS_MS = 2_000; // after a refusal that names nothing: for the answers still on their way
-const ALONE = 2; // unanswered so often, a message is sent with no other in flight: what happens then is about it
+const LAST_ANSWERS_MS = 2_000; // after an error without a messageId: time for the answers still on their way
+const ALONE = 2; // after so many tries a message is sent with no other in flight: what happens then is about it
 const GIVE_UP = 5;
 const NO_ANSWER = "The server gave no answer to it.";
 
@@ -14,18 +14,18 @@ export class Outbox {
     this.memory = memory;
     this.line = line;
     this.inFlight = new Map(); // messageId: {to, at}
-    this.held = new Map(); // mobile: {until, times}; a refusal for later holds the whole conversation, to keep its order
+    this.held = new Map(); // mobile: {until, times}; a retryable error holds the whole conversation, to keep its order
     this.pausedUntil = 0;
-    this.doubtUntil = 0; // until then, which of those in flight was refused is not known, and nothing more is sent
+    this.doubtUntil = 0; // until then it is not known which message in flight failed, and nothing more is sent
   }
 
-  // A new connection: nothing that was sent on the old one can be answered any more.
+  // A new connection: answers for the old one will not come any more.
   again() {
     this._forgetFlights();
     this.pump();
   }
 
-  // The connection ended. With blame, what it owed an answer to may be the reason.
+  // The connection closed. With blame, an unanswered message may be the reason.
   ended(blame) {
     if (blame) for (const id of this.inFlight.keys()) this._failed(id, 1, NO_ANSWER);
     this._forgetFlights();
@@ -47,7 +47,7 @@ export class Outbox {
     }
   }
 
-  // After the memory has noted it.
+  // After the memory has stored it.
   answered(to, ids) {
     for (const id of ids) this._landed(id);
     if (!this.held.has(to)) return;
@@ -76,14 +76,14 @@ export class Outbox {
     const ids = [...this.inFlight.keys()];
     if (ids.length === 1) {
       this._landed(ids[0]);
-      this._failed(ids[0], GIVE_UP - ALONE, message); // a clear answer: it counts for more than silence
+      this._failed(ids[0], GIVE_UP - ALONE, message); // a clear answer counts more than no answer
     } else if (ids.length) {
       for (const id of ids) this._suspect(id);
       this.doubtUntil = Date.now() + LAST_ANSWERS_MS;
     }
   }
 
-  // Whether the server owes an answer for too long.
+  // Whether an answer is overdue.
   stuck() {
     const oldest = Math.min(...[...this.inFlight.values()].map(({ at }) => at));
     return Date.now() - oldest > ANSWER_MS;
@@ -99,7 +99,7 @@ export class Outbox {
     if (this.inFlight.delete(id)) this.isAlone = false;
   }
 
-  // One at a time after a refusal for later: of several, a later one could be taken where an earlier one was not.
+  // One at a time after a retryable error: of several, a later one could succeed where an earlier one did not.
   _mayGo(to, now) {
     const held = this.held.get(to);
     return !held || (held.until <= now && ![...this.inFlight.values()].some((flight) => flight.to === to));
@@ -117,10 +117,10 @@ export class Outbox {
     if (message?.state === "waiting") message.tries = Math.max(message.tries ?? 0, ALONE);
   }
 
-  // Never shorter than the server said; longer each time, so that who waits for the same does not come back together.
+  // Never shorter than the server said, and longer each time, so that clients do not retry at once.
   _hold(to, seconds) {
     const { times, until } = this.held.get(to) ?? { times: 0, until: 0 };
-    if (until > Date.now()) return; // all that was in flight is refused at once: that counts as one time
+    if (until > Date.now()) return; // all messages in flight fail together: that counts once
     const least = seconds * 1000;
     const more = Math.max(250, Math.min(LONGEST_MS, least * 2 ** times) - least);
     this.held.set(to, { until: Date.now() + least + Math.random() * more, times: times + 1 });

@@ -1,4 +1,4 @@
-// The others: their names, when they were last seen, and whom this person blocked.
+// Other people: their names, last seen, and whom this person blocked.
 
 import * as api from "./api.js";
 import { $, sayLastSeen } from "./view.js";
@@ -13,7 +13,7 @@ export class People {
     this.onChange = onChange;
     this.onRefused = onRefused; // gets the ApiError
     this.blocked = new Set();
-    this.asked = new Set(); // whose name was asked for
+    this.asked = new Set(); // people whose name was requested
     this.watched = "";
     this.connected = false;
     this.focused = () => this.see();
@@ -24,7 +24,7 @@ export class People {
     this.seeing = setInterval(() => this.see(), SEEN_MS);
   }
 
-  // Without a connection nothing is said of others: what was true before need not be true now.
+  // Without a connection nothing is shown about others: it may be out of date.
   async lineIs(connected) {
     if (connected === this.connected) return;
     this.connected = connected;
@@ -43,7 +43,7 @@ export class People {
     clearInterval(this.seeing);
   }
 
-  // The number as the server writes it, or nothing when there is nobody to talk to.
+  // The number as the server writes it, or nothing when nobody has it.
   async find(written) {
     const note = $("find-note");
     const isMine = (mobile) => mobile === this.mine && ((note.textContent = "This is your own number."), true);
@@ -77,7 +77,7 @@ export class People {
     const person = await this._try(() => api.lastSeen(this.token, mobile));
     if (mobile !== this.watched || !this.connected) return;
     if (person) sayLastSeen(person.lastSeen);
-    else $("chat-seen").textContent = ""; // rather nothing than something old
+    else $("chat-seen").textContent = ""; // show nothing rather than something old
   }
 
   async toggleBlock(mobile) {
@@ -90,7 +90,7 @@ export class People {
     this.onChange();
   }
 
-  // The answer, or null after a refusal, which is shown in `note` when there is one.
+  // The response, or null after an error, which is shown in `note` if given.
   async _try(ask, note) {
     try {
       return await ask();

@@ -1,4 +1,4 @@
-// One person, logged in: joins the line, the memory, the outbox and the screen.
+// One person, logged in: connects the WebSocket, the memory, the outbox and the screen.
 
 import * as api from "./api.js";
 import { Line } from "./line.js";
@@ -28,7 +28,7 @@ export class Talk {
     this.people = new People(me, this.memory, () => this.draw(), (error) => this.refused(error));
     this.views = new Views(me.mobile);
     this.open = "";
-    this.maxBytes = 16 * 1024; // until hello tells
+    this.maxBytes = 16 * 1024; // until hello says
     this.ended = new AbortController();
   }
 
@@ -86,7 +86,7 @@ export class Talk {
     this.sayState();
   }
 
-  // -- what the server says
+  // -- from the server
 
   take(frames) {
     const streamIds = [];
@@ -95,7 +95,7 @@ export class Talk {
       if (frame.streamId) streamIds.push(frame.streamId);
     }
     if (streamIds.length) {
-      this.memory.save(); // before the ack: what is acked is gone from the server
+      this.memory.save(); // before the ack: acknowledged entries leave the server
       this.line.send({ type: "ack", ackType: "delivered", streamIds });
     }
     this.outbox.pump();
@@ -136,7 +136,7 @@ export class Talk {
     else if (frame.code !== "draining") $("write-note").textContent = frame.message;
   }
 
-  // -- what the person does
+  // -- from the person
 
   async find() {
     $("find-note").textContent = "";
@@ -153,7 +153,7 @@ export class Talk {
     this.show(mobile);
   }
 
-  // As the browser's history says: after Back, Forward and a reload.
+  // Follows the browser's history: after Back, Forward and a reload.
   showCurrent() {
     const mobile = this.views.current();
     this.show(mobile in this.memory.chats ? mobile : "");
@@ -181,7 +181,7 @@ export class Talk {
   }
 
   write() {
-    // Half an emoji, as a cut text may end with, could not be sent: what is shown here is what the other will see.
+    // Half an emoji, with which a cut text may end, cannot be sent: show what the other person will see.
     const text = $("text").value.toWellFormed();
     if (!this.open || this.people.blocked.has(this.open) || !text.trim()) return;
     const size = encoder.encode(text).length;
@@ -200,11 +200,11 @@ export class Talk {
     this.draw();
   }
 
-  // A message that was not sent goes to the end: those after it may have been sent.
+  // A retried message goes to the end: later ones may have been sent.
   retry(message) {
     if (this.people.blocked.has(this.open)) return;
     this.memory.remove(this.open, message);
-    // The same id wherever it may be stored already, so that it is not sent twice.
+    // The same id if it may be stored already, so that it is not delivered twice.
     this.post({ id: message.code === "message_id_reused" ? newId() : message.id, text: message.text });
     $("text").focus();
   }
@@ -218,7 +218,7 @@ export class Talk {
     $("text").focus();
   }
 
-  // Read is what somebody can see: in view, in the open chat, of a page that is in front.
+  // Read means visible: in view, in the open chat, on a page in front.
   look() {
     if (!this.open) return;
     const unread = this.memory.unread(this.open);
@@ -245,16 +245,16 @@ export class Talk {
     } catch (error) {
       this.leave(error.status === 401 ? "" : `Logged out here, but the server was not told: ${error.message}`);
     }
-    this.memory.erase(); // last: until it left, this object may save
+    this.memory.erase(); // last: this object may save until it has left
   }
 
   refused(error) {
     if (error.status === 401) this.leave(error.message);
   }
 
-  // -- what is shown
+  // -- drawing
 
-  // Soon: a thousand frames in a second need not be painted, or saved, a thousand times.
+  // Soon: a thousand frames a second need not be drawn, or saved, a thousand times.
   draw() {
     this.drawing ??= setTimeout(() => this.paint(), SOON_MS);
   }
@@ -276,7 +276,7 @@ export class Talk {
   paintChat() {
     const chat = this.memory.chat(this.open);
     const blocked = this.people.blocked.has(this.open);
-    $("chat").hidden = false; // before the messages: what has no size cannot be scrolled
+    $("chat").hidden = false; // before the messages: an element without a size cannot be scrolled
     $("chat-name").textContent = chat.name ? `${chat.name} (${this.open})` : this.open;
     $("block").textContent = blocked ? "Unblock" : "Block";
     $("write").hidden = blocked;

@@ -1,4 +1,4 @@
-// What is on the screen besides the messages. Whatever anybody wrote becomes a text node, never markup.
+// The screen besides the messages. Text that people wrote becomes a text node, never markup.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -22,7 +22,7 @@ export function sayLastSeen(lastSeen) {
   $("chat-seen").classList.toggle("on", online);
 }
 
-const rows = new Map(); // mobile: the list's row; changed in place, so that no click falls between two of them
+const rows = new Map(); // mobile -> row of the list; changed in place, so that no click is lost between two rows
 const latest = (chat) => Math.max(chat.messages.at(-1)?.time ?? 0, chat.opened ?? 0);
 
 function row(mobile) {

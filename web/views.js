@@ -1,9 +1,9 @@
 // Which chat is open, in the browser's history: Back leads from a chat to the list, and a reload back into the chat.
-// It is kept in the state of the entry, not in its address: a number does not belong into the list of pages visited.
+// It is in the state of the history entry, not in its address: a number must not be in the list of visited pages.
 
 export class Views {
   constructor(mobile) {
-    this.mine = mobile; // this tab's history may hold chats of somebody who was logged in before
+    this.mine = mobile; // this tab's history may contain chats of a person logged in before
   }
 
   // The mobile number of the chat, or "" for the list.
@@ -18,7 +18,7 @@ export class Views {
     else history.pushState(state, "");
   }
 
-  // Shows later, by an event: popstate.
+  // Takes effect later, by an event: popstate.
   back() {
     history.back();
   }
