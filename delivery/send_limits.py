@@ -2,8 +2,8 @@
 
 None of it costs a trip to Redis. In this process are the buckets of a pair (sender and recipient) and of a sender over
 all recipients, shared by all connections of the sender to this process. In Redis, with the recipient, are the buckets
-of strangers: senders to whom the recipient never wrote. ``send.lua`` checks those, and returns whether the sender is a
-stranger, so that the answer can be cached here.
+of strangers: senders to whom the recipient never wrote. ``store_chats.lua`` checks those, and returns whether the
+sender is a stranger, so that the answer can be cached here.
 """
 
 import time
@@ -122,8 +122,8 @@ class SendLimits:
         one.bytes_full_at = max(one.bytes_full_at, now) + size * self._byte
 
     def script_args(self, sender: str, to: str) -> list[Arg]:
-        """Arguments of ``send.lua``: interval and burst of a stranger, or ''; whether this may be a new recipient; how
-        long a stranger is remembered."""
+        """Arguments of ``store_chats.lua``: interval and burst of a stranger, or ''; whether this may be a new
+        recipient; how long a stranger is remembered."""
         if not self.on:
             return ["", 0, 0, 0]
         now = self._clock()
@@ -136,7 +136,7 @@ class SendLimits:
         return [*self._stranger, int(pair.reserved), STRANGER_SECONDS]
 
     def handle_result(self, sender: str, to: str, standing: bytes, answers: Sequence[bytes]) -> list[float]:
-        """Take what ``send.lua`` returned.
+        """Take what ``store_chats.lua`` returned.
 
         :param standing: what the sender is to the recipient: ``new``, ``stranger`` or ``answered``
         :param answers: one for each chat; some say that it must wait

@@ -5,8 +5,8 @@ import pytest
 from tests.delivery.person_scripts import ASHA, DAY, RAVI, RECORDS_SECONDS, Scripts
 
 
-async def turn_through(person: Scripts, count: int = 100) -> list[str]:
-    """Age the records and turn them; every verdict on the way."""
+async def rotate_through(person: Scripts, count: int = 100) -> list[str]:
+    """Age the records and rotate them; every verdict on the way."""
     await person.age_records()
     verdicts = [await person.rotate_dedupe(count=count)]
     while verdicts[-1] == "more":
@@ -14,7 +14,7 @@ async def turn_through(person: Scripts, count: int = 100) -> list[str]:
     return verdicts
 
 
-async def test_there_is_nothing_to_turn_before_the_time(person: Scripts) -> None:
+async def test_there_is_nothing_to_rotate_before_the_time(person: Scripts) -> None:
     assert await person.rotate_dedupe() == "none"
     await person.store_chat("m1")
     before = await person.snapshot()
@@ -23,26 +23,26 @@ async def test_there_is_nothing_to_turn_before_the_time(person: Scripts) -> None
     assert await person.snapshot() == before
 
 
-async def test_what_has_left_is_known_for_a_turn_and_forgotten_after_the_next(person: Scripts) -> None:
+async def test_what_has_left_is_known_for_a_rotation_and_forgotten_after_the_next(person: Scripts) -> None:
     _, first, _ = await person.store_chat("m1")
     await person.settle(first)
-    assert (await turn_through(person))[-1] == "rotated"
+    assert (await rotate_through(person))[-1] == "rotated"
     assert 0 < await person.redis.ttl(person.keys.dedupe_before) <= DAY
     assert await person.store_chat("m1") == ["stored", first, []]
     await person.store_chat("m2")
     assert await person.rotate_dedupe() == "kept", "the time begins anew"
-    assert (await turn_through(person))[-1] == "rotated"
+    assert (await rotate_through(person))[-1] == "rotated"
     assert (await person.store_chat("m1"))[1] != first, "it is a new chat by now"
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])
-async def test_what_waits_is_known_however_often_the_records_turn(person: Scripts, count: int) -> None:
+async def test_what_waits_is_known_however_often_the_records_rotate(person: Scripts, count: int) -> None:
     sent = {f"m{n}": (await person.store_chat(f"m{n}"))[1] for n in range(5)}
     await person.store_receipt("x1")
     await person.load(version=1, blocked=(RAVI,))
     shadows = {f"p{n}": (await person.store_chat(f"p{n}", sender=RAVI))[1] for n in range(3)}
     for _ in range(3):
-        assert (await turn_through(person, count))[-1] == "rotated"
+        assert (await rotate_through(person, count))[-1] == "rotated"
     for message_id, stream_id in sent.items():
         assert await person.store_chat(message_id) == ["stored", stream_id, []]
     for message_id, stream_id in shadows.items():
@@ -51,17 +51,17 @@ async def test_what_waits_is_known_however_often_the_records_turn(person: Script
     assert (await person.tally())["n"] == 5
 
 
-async def test_a_dropped_chat_is_known_under_its_own_id_after_a_turn(person: Scripts) -> None:
+async def test_a_dropped_chat_is_known_under_its_own_id_after_a_rotation(person: Scripts) -> None:
     await person.claim()
     _, sent, _ = await person.store_chat("m1")
     await person.load(version=1, blocked=(ASHA,))
     await person.fetch()
     for _ in range(2):
-        await turn_through(person)
+        await rotate_through(person)
     assert await person.store_chat("m1") == ["stored", sent, []]
 
 
-async def test_until_a_turn_is_through_the_old_records_do_not_end(person: Scripts) -> None:
+async def test_until_a_rotation_is_through_the_old_records_do_not_end(person: Scripts) -> None:
     sent = [(await person.store_chat(f"m{n}"))[1] for n in range(4)]
     await person.age_records()
     assert await person.rotate_dedupe(count=2) == "more"
@@ -69,14 +69,14 @@ async def test_until_a_turn_is_through_the_old_records_do_not_end(person: Script
     for n, stream_id in enumerate(sent):
         assert await person.store_chat(f"m{n}") == ["stored", stream_id, []]
     await person.age_records()
-    assert await person.rotate_dedupe(count=2) == "more", "the same turn goes on, whatever the time"
+    assert await person.rotate_dedupe(count=2) == "more", "the same rotation goes on, whatever the time"
     assert await person.states(person.keys.dedupe) == ["s"] * 4
     while await person.rotate_dedupe(count=2) != "rotated":
         pass
     assert await person.rotate_dedupe() == "kept", "what left meanwhile is kept as long as the rest"
 
 
-async def test_what_happens_to_a_chat_while_the_records_turn_is_not_undone(person: Scripts) -> None:
+async def test_what_happens_to_a_chat_while_the_records_rotate_is_not_undone(person: Scripts) -> None:
     await person.claim("phone", "s1", "c1")
     await person.claim("tablet", "s2", "c2")
     for n in range(4):
@@ -90,7 +90,7 @@ async def test_what_happens_to_a_chat_while_the_records_turn_is_not_undone(perso
     assert await person.find_unread("m0", "m1", "m2", "m3") == ["m1", "m2"]
 
 
-async def test_records_nobody_turns_end_by_themselves_but_not_while_they_may_be_needed(person: Scripts) -> None:
+async def test_records_nobody_rotates_end_by_themselves_but_not_while_they_may_be_needed(person: Scripts) -> None:
     await person.store_chat("m1")
     assert await person.redis.ttl(person.keys.dedupe) >= RECORDS_SECONDS
     await person.redis.expire(person.keys.dedupe, RECORDS_SECONDS - 1)

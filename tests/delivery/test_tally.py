@@ -29,7 +29,7 @@ class Story:
             self.settle: 5,
             self.collect: 5,
             self.expire: 2,
-            self.expire_phantoms: 1,
+            self.expire_shadows: 1,
             self.read: 2,
             self.block: 1,
             self.quarrel: 1,
@@ -68,7 +68,7 @@ class Story:
     async def expire(self) -> None:
         await self.person.expire(*await self.some_ids())
 
-    async def expire_phantoms(self) -> None:
+    async def expire_shadows(self) -> None:
         ids = [stream_id.decode() for stream_id, _ in await self.person.redis.xrange(self.person.keys.shadows)]
         await self.person.expire_shadows(*ids[:3], "1-1")
 
