@@ -1,4 +1,4 @@
-"""Redis that dies, loses data, is full, or is replaced by its replica."""
+"""Redis and PostgreSQL that die, do not answer, lose data, are full, or are replaced by a replica."""
 
 import time
 from typing import Any
@@ -12,6 +12,7 @@ from tools.devstack.process import wait_until
 JOB_SECONDS = 10.0
 REDIS = frozenset({"redis", "background"})
 """arq ends whenever Redis does."""
+POSTGRES = frozenset({"postgres"})
 
 
 class KillRedis(Fault):
@@ -272,6 +273,43 @@ def _milliseconds(client: "redis.Redis") -> int:
     return int(now[0]) * 1000 + int(now[1]) // 1000
 
 
+class StopPostgres(Fault):
+    """People in Redis go on chatting."""
+
+    servers_answer = True
+    name, what, touches, seconds = "postgres-down", "PostgreSQL stopped for 5 s", POSTGRES, 5.0
+    outage_limit = 6.0
+
+    def strike(self, stack: Stack) -> None:
+        stack.postgres.stop()
+
+    def heal(self, stack: Stack) -> None:
+        stack.postgres.start()
+
+
+class KillPostgres(StopPostgres):
+    """PostgreSQL recovers, and every pooled connection fails once."""
+
+    name, what, seconds = "postgres-restart", "kill -9 of PostgreSQL, started again at once", 0.0
+
+    def strike(self, stack: Stack) -> None:
+        stack.postgres.kill()
+
+
+class FreezePostgres(Fault):
+    """Connections stand, and no query is answered."""
+
+    servers_answer = True
+    name, what, touches, seconds = "postgres-frozen", "SIGSTOP of PostgreSQL and its sessions for 6 s", POSTGRES, 6.0
+    outage_limit = 6.0
+
+    def strike(self, stack: Stack) -> None:
+        stack.postgres.pause()
+
+    def heal(self, stack: Stack) -> None:
+        stack.postgres.resume()
+
+
 FAULTS: list[type[Fault]] = [
     KillRedis,
     KillRedisForLong,
@@ -292,4 +330,7 @@ FAULTS: list[type[Fault]] = [
     ClockOfRedisBack,
     ClockOfProduct,
     ClockOfProductBack,
+    StopPostgres,
+    KillPostgres,
+    FreezePostgres,
 ]
