@@ -100,14 +100,6 @@ def test_only_the_keys_file_spells_redis_keys_with_a_hash_tag(path: Path) -> Non
     assert not spelled or name(path) == "delivery/keys.py"
 
 
-BEING_REPLACED = (
-    "tests/delivery/connection/",
-    "tests/delivery/test_acknowledge_soon.py",
-    "tests/delivery/test_devices.py",
-)
-"""They go with ``delivery/connection``."""
-
-
 def imported_tests(source: str) -> list[str]:
     """The test files among what a source imports."""
     found = []
@@ -126,12 +118,7 @@ def test_an_imported_test_file_is_noticed() -> None:
     assert imported_tests("from tests.support.people import sign_up\nimport pytest") == []
 
 
-def importers() -> list[Path]:
-    found = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
-    return sorted(path for path in found if not name(path).startswith(BEING_REPLACED))
-
-
-@pytest.mark.parametrize("path", importers(), ids=name)
+@pytest.mark.parametrize("path", sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]), ids=name)
 def test_no_test_file_is_imported(path: Path) -> None:
     """What tests share is in ``tests/support`` or beside them, in a file that is no test."""
     assert imported_tests(path.read_text(encoding="utf-8")) == []
