@@ -8,7 +8,7 @@ from protocol.websocket.reader import CLOSE, CONTROL_BYTES, FIN, NO_STATUS, PING
 def text(payload: bytes) -> bytes:
     """A text message; ``payload`` is UTF-8."""
     size = len(payload)
-    if size < CONTROL_BYTES:
+    if size <= CONTROL_BYTES:
         return _SHORT_TEXT[size] + payload
     if size < 2**16:
         return _TEXT_HEAD + size.to_bytes(2, "big") + payload

@@ -22,6 +22,12 @@ def test_texts_of_every_form_of_length(size: int) -> None:
     assert (frame.opcode, frame.fin, bytes(frame.data)) == (Opcode.TEXT, True, b"x" * size)
 
 
+@pytest.mark.parametrize(("size", "head"), [(0, 2), (124, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
+def test_a_length_takes_as_few_bytes_as_it_can(size: int, head: int) -> None:
+    """RFC 6455, 5.2. Chrome ends a connection that wastes some; the package above does not mind."""
+    assert len(writer.text(b"x" * size)) == head + size
+
+
 def test_pings_and_pongs() -> None:
     ping, pong = understood(writer.ping(b"p" * 125) + writer.pong(b""))
     assert (ping.opcode, bytes(ping.data)) == (Opcode.PING, b"p" * 125)
