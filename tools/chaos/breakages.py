@@ -13,7 +13,7 @@ class Breakage:
     """A change of one or more scripts.
 
     :param scripts: the names of the scripts
-    :param tap: Lua that sees each ``command`` with its arguments ``said`` and may answer in Redis' place
+    :param tap: Lua that sees each ``command`` with its arguments ``args`` and may answer in Redis' place
     :param replace: (before, after) in the text instead
     """
 
@@ -24,9 +24,9 @@ class Breakage:
 
 REMOVAL: Final = ("settle", "fetch", "mark_read", "expire", "forget_device")
 NO_COUNTING_DOWN: Final = """
-  if (command == 'HSET' or command == 'HDEL') and string.sub(said[1], 1, 6) == 'tally:' then return 0 end"""
+  if (command == 'HSET' or command == 'HDEL') and string.sub(args[1], 1, 6) == 'tally:' then return 0 end"""
 NO_BLOCKS: Final = "if command == 'SISMEMBER' then return 0 end"
-NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(said[1], 1, 5) == 'seen:' then return 1 end"
+NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(args[1], 1, 5) == 'seen:' then return 1 end"
 
 ALIVE_AT: Final = "return now - math.max(late, 0) - tonumber(age), now"
 SETTLED: Final = "local function settled_by_others(mailbox, groups, own, id)"
@@ -46,34 +46,32 @@ OF_MAILBOXES: Final = {
         "settle", "if compare_ids(id, group.read) > 0 then return false end", ""
     ),
     "a lease that is over outlives its device": _tap(
-        "forget_device", lua="if command == 'HDEL' and string.sub(said[1], 1, 7) == 'leases:' then return 0 end"
+        "forget_device", lua="if command == 'HDEL' and string.sub(args[1], 1, 7) == 'leases:' then return 0 end"
     ),
     "a forgotten device settles for the one that is left": _instead(
         "settle", SETTLED, f"{SETTLED} if #groups == 1 then return true end"
     ),
-    "settling counts for devices that have not acked": _tap(
+    "settling counts for devices that have not acknowledged": _tap(
         "settle", lua="if command == 'XPENDING' then return {} end"
     ),
     "counters are not lowered": _tap(*REMOVAL, lua=NO_COUNTING_DOWN),
-    "phantoms are not counted down": _tap("expire_shadows", lua=NO_COUNTING_DOWN),
+    "shadow entries are not counted down": _tap("expire_shadows", lua=NO_COUNTING_DOWN),
     "a send does not look at blocks": _tap("store_chats", lua=NO_BLOCKS),
-    "a collection does not look at blocks": _tap("fetch", lua=NO_BLOCKS),
+    "a fetch does not look at blocks": _tap("fetch", lua=NO_BLOCKS),
     "a blocked sender's chats are read": _tap("find_unread", "mark_read", lua=NO_BLOCKS),
     "a send does not look for a record": _tap(
-        "store_chats", lua="if command == 'HMGET' and string.sub(said[1], 1, 5) == 'seen:' then return {} end"
+        "store_chats", lua="if command == 'HMGET' and string.sub(args[1], 1, 5) == 'seen:' then return {} end"
     ),
     "a send leaves no record": _tap("store_chats", lua=NO_WRITING_RECORDS),
-    "another text under a known messageId is told sent": _instead(
-        "store_chats", "not has_text(record, digest)", "false"
-    ),
-    "a text is forgotten when its chat becomes a phantom": _instead(
+    "another text under a known messageId gets sent": _instead("store_chats", "not has_text(record, digest)", "false"),
+    "a text is forgotten when its chat becomes a shadow entry": _instead(
         "expire", "SHADOWED .. string.sub(found[field], 2)", "SHADOWED .. id"
     ),
     "a text is forgotten when its chat is read": _instead(
         "mark_read", "return state .. string.sub(record, 2)", "return state .. stream_id_in(record)"
     ),
     "a settled chat takes the records along": _tap(
-        "settle", lua="if command == 'XDEL' then run('DEL', 'seen:' .. string.sub(said[1], 9)) end"
+        "settle", lua="if command == 'XDEL' then run('DEL', 'seen:' .. string.sub(args[1], 9)) end"
     ),
     "a read chat is not marked": _tap("mark_read", lua=NO_WRITING_RECORDS),
     "the number of chats has no limit": _instead("store_chats", "chats < most_chats", "true"),
@@ -85,62 +83,68 @@ OF_MAILBOXES: Final = {
     "a cap drops what is oldest": _tap(
         "store_chats",
         lua="""
-    if command == 'XADD' and string.sub(said[1], 1, 8) == 'mailbox:' then
-      local id = run(command, unpack(said, 1, most))
-      run('XTRIM', said[1], 'MAXLEN', 3)
+    if command == 'XADD' and string.sub(args[1], 1, 8) == 'mailbox:' then
+      local id = run(command, unpack(args, 1, most))
+      run('XTRIM', args[1], 'MAXLEN', 3)
       return id
     end""",
     ),
-    "phantoms are stored as chats": _instead(
+    "shadow entries are stored as chats": _instead(
         "store_chats", "if blocked then\n    return SHADOWED", "if false then\n    return SHADOWED"
     ),
-    "a chat expires and nobody is told": _tap(
+    "a chat expires without a receipt": _tap(
         "store_receipt", lua="if command == 'XADD' and ARGV[2] == 'expired' then return '1-0' end"
     ),
-    "nobody notes an ack": _tap("note_acknowledged", lua=NO_WRITING_RECORDS),
-    "an acked chat that becomes a phantom is forgotten": _instead(
+    "an acknowledgement is not noted": _tap("note_acknowledged", lua=NO_WRITING_RECORDS),
+    "an acknowledged chat that becomes a shadow entry is forgotten": _instead(
         "expire", ">= RANK[DELIVERED]", ">= RANK[ACKNOWLEDGED]"
     ),
-    "what is in flight expires": _instead("expire", "or not in_flight(id) then", "or true then"),
-    "what expires leaves before its sender is told": _instead(
+    "an entry in flight expires": _instead("expire", "or not in_flight(id) then", "or true then"),
+    "an expired chat leaves before its receipt is stored": _instead(
         "expire", "if make_shadow(keys, shadows, id, values)", "if false"
     ),
-    "anybody collects": _instead("fetch", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end", ""),
-    "a lease that is over collects": _instead("fetch", "lease.ends_at <= now_ms()", "false"),
-    "a new device gets no place": _tap("claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then return 0 end"),
+    "a connection without the lease fetches": _instead(
+        "fetch", "if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end", ""
+    ),
+    "a connection whose lease is over fetches": _instead("fetch", "lease.ends_at <= now_ms()", "false"),
+    "a new device gets no group": _tap("claim", lua="if command == 'XGROUP' and args[1] == 'CREATE' then return 0 end"),
     "a new device does not get what waits": _tap(
-        "claim", lua="if command == 'XGROUP' and said[1] == 'CREATE' then said[4] = '$' end"
+        "claim", lua="if command == 'XGROUP' and args[1] == 'CREATE' then args[4] = '$' end"
     ),
     "old blocks undo newer ones": _instead(
         "load", "tonumber(blocks_version) > tonumber(redis.call('HGET', user, BLOCKS_VERSION) or '-1')", "true"
     ),
-    "a new owner finds the former one's": _instead(
+    "the new owner of a number finds the former one's data": _instead(
         "load", "redis.call('DEL', user, blocks,", "table.concat({user, blocks,"
     ),
-    "a mailbox is tidied away from those connected": _instead("delete_empty", "#live_servers(leases) > 0", "false"),
-    "the last device takes what waits with it": _tap(
-        "forget_device", lua="if command == 'XGROUP' and said[1] == 'CREATE' then said[4] = '$' end"
+    "the empty mailbox of a connected person is deleted": _instead(
+        "delete_empty", "#live_servers(leases) > 0", "false"
     ),
-    "nobody is rung for what is stuck": _instead("find_stuck", "if stuck then", "if false then"),
+    "the last device takes the waiting entries with it": _tap(
+        "forget_device", lua="if command == 'XGROUP' and args[1] == 'CREATE' then args[4] = '$' end"
+    ),
+    "stuck entries are not notified": _instead("find_stuck", "if stuck then", "if false then"),
 }
-"""Name -> what the machine of mailboxes must find."""
+"""By name. The model of mailboxes must find each."""
 
 OF_PRESENCE: Final = {
-    "anybody releases": _instead("release", "if verdict ~= 'ok'", "if verdict == 'gone'"),
+    "a connection without the lease releases it": _instead("release", "if verdict ~= 'ok'", "if verdict == 'gone'"),
     "a renewal takes a replaced lease back": _instead("renew", "if verdict ~= 'ok'", "if verdict == 'gone'"),
     "a renewal counts from now": _instead("renew", ALIVE_AT, "return now, now"),
     "a claim counts from now": _instead("claim", ALIVE_AT, "return now, now"),
-    "who is silent claims": _instead("claim", "ends_at <= now then", "false then"),
+    "a silent client claims": _instead("claim", "ends_at <= now then", "false then"),
     "a lost lease is claimed from a newer connection": _instead(
         "claim", "mode == 'again' and held_by_another", "false and held_by_another"
     ),
-    "a claim does not tell whom it replaces": _instead(
+    "a claim does not name the connection it replaces": _instead(
         "claim", "if held == 'replaced' then server_before", "if false then server_before"
     ),
     "a lease that is over is shown": _instead("read_presence", "if lease.ends_at > now then", "if true then"),
-    "the blocked see presence": _tap("read_presence", lua=NO_BLOCKS),
-    "a sweep leaves ghosts": _instead("sweep", "elseif lease.ends_at - now > lease_ms then", "elseif false then"),
+    "a blocked person sees presence": _tap("read_presence", lua=NO_BLOCKS),
+    "a sweep leaves overlong leases": _instead(
+        "sweep", "elseif lease.ends_at - now > lease_ms then", "elseif false then"
+    ),
     "a sweep ends everyone's lease": _instead("sweep", "lease.ends_at <= now or", "true or"),
-    "a release is not written down": _tap("release", lua="if command == 'SET' then return 'OK' end"),
+    "a release is not recorded": _tap("release", lua="if command == 'SET' then return 'OK' end"),
 }
-"""Name -> what the machine of presence must find."""
+"""By name. The model of presence must find each."""

@@ -32,17 +32,17 @@ end
 
 local function at_model_time(run)
   return function(command, ...)
-    local said, most = {...}, select('#', ...)
+    local args, most = {...}, select('#', ...)
     if command == 'TIME' then
       local ms = tonumber(model_ms())
       return {string.format('%.0f', math.floor(ms / 1000)), string.format('%.0f', ms % 1000 * 1000)}
     end
     if command == 'XADD' then
-      local at = said[2] == 'NOMKSTREAM' and 3 or 2
-      if said[at] == '*' then said[at] = next_id(said[1]) end
+      local at = args[2] == 'NOMKSTREAM' and 3 or 2
+      if args[at] == '*' then args[at] = next_id(args[1]) end
     end
     --TAPS
-    return run(command, unpack(said, 1, most))
+    return run(command, unpack(args, 1, most))
   end
 end
 

@@ -40,12 +40,12 @@ def believe_acks() -> None:
 
 REQUEUE: Final = """
     if command == 'XAUTOCLAIM' then
-      local reply = run(command, unpack(said, 1, most))
+      local reply = run(command, unpack(args, 1, most))
       if reply.err then return reply end
       for _, entry in ipairs(reply[2]) do
-        run('XADD', said[1], '*', unpack(entry[2]))
-        run('XACK', said[1], said[2], entry[1])
-        run('XDEL', said[1], entry[1])
+        run('XADD', args[1], '*', unpack(entry[2]))
+        run('XACK', args[1], args[2], entry[1])
+        run('XDEL', args[1], entry[1])
       end
       return {reply[1], {}}
     end"""

@@ -12,9 +12,9 @@ PRELUDE: Final = """
 local plain = redis
 local function tapped(run)
   return function(command, ...)
-    local said, most = {...}, select('#', ...)
+    local args, most = {...}, select('#', ...)
     --TAPS
-    return run(command, unpack(said, 1, most))
+    return run(command, unpack(args, 1, most))
   end
 end
 local redis = setmetatable({call = tapped(plain.call), pcall = tapped(plain.pcall)}, {__index = plain})
@@ -42,7 +42,7 @@ def broken(*breakages: Breakage) -> Callable[[], None]:
 
 
 def tap(*names: str, lua: str) -> Breakage:
-    """Lua that sees each ``command`` with its arguments ``said``, and may answer in Redis' place."""
+    """Lua that sees each ``command`` with its arguments ``args``, and may answer in Redis' place."""
     return Breakage(names, tap=lua)
 
 

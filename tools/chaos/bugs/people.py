@@ -80,7 +80,7 @@ BUGS: Final = [
     Bug(
         "release-unfenced",
         "A connection that ends releases its device's lease without looking whether a newer one holds it.",
-        *("I6", "not shown online", broken(OF_PRESENCE["anybody releases"])),
+        *("I6", "not shown online", broken(OF_PRESENCE["a connection without the lease releases it"])),
         Scene(("delay-pubsub",), before=3.0, rates={"switch": 12.0, "look_up": 80.0}),
         quick=True,
     ),
@@ -118,7 +118,7 @@ BUGS: Final = [
         "expiry-untold",
         "A chat that waited for too long leaves, and its sender gets no receipt.",
         *("the sender of chats that waited for too long", "[]"),
-        broken(OF_MAILBOXES["a chat expires and nobody is told"]),
+        broken(OF_MAILBOXES["a chat expires without a receipt"]),
         Scene(("expiry",), before=1.0),
     ),
 ]

@@ -83,9 +83,9 @@ def send_sources_once() -> None:
 
 def _trimming(most: int) -> str:
     return f"""
-    if command == 'XADD' and string.sub(said[1], 1, 8) == 'mailbox:' then
-      local id = run(command, unpack(said, 1, most))
-      if id then run('XTRIM', said[1], 'MAXLEN', {most}) end
+    if command == 'XADD' and string.sub(args[1], 1, 8) == 'mailbox:' then
+      local id = run(command, unpack(args, 1, most))
+      if id then run('XTRIM', args[1], 'MAXLEN', {most}) end
       return id
     end"""
 
