@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Coroutine
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -19,6 +19,7 @@ LOOK_AGAIN: Final = ""
 """Instead of a streamId: look into the mailbox whatever was read."""
 PREFETCH: Final = None
 """Instead of a streamId: an entry is being stored."""
+T = TypeVar("T")
 
 
 class HubConnection(Protocol):
@@ -116,20 +117,21 @@ class Hub:
         """This connection's device has a newer one."""
         connection = self._connections.get(mobile, {}).get(connection_id)
         if connection is not None:
-            connection.close(REPLACED)
+            _safely(connection.close, REPLACED)
 
     def close_session(self, session_id: str, close: Close = LOGGED_OUT) -> None:
         """End the sockets of a login session."""
         for connection in self.connections():
             if connection.session_id == session_id:
-                connection.close(close)
+                _safely(connection.close, close)
 
     async def drain(self) -> None:
         """Tell every client to connect elsewhere, and wait until all have left."""
         everybody = self.connections()
         spread = max(1.0, len(everybody) / 500)
         for connection in everybody:
-            connection.drain(round(random.uniform(0.2, spread), 2))  # noqa: S311 - a spread, not a secret
+            seconds = round(random.uniform(0.2, spread), 2)  # noqa: S311 - a spread, not a secret
+            _safely(connection.drain, seconds)
         while self._connections:
             self._emptied = asyncio.get_running_loop().create_future()
             await self._emptied
@@ -165,3 +167,11 @@ class Hub:
                 self._failures.failed(error, foreseen=False)
         if frozen:
             logger.error("this process stood still for longer than a lease")
+
+
+def _safely(call: Callable[[T], None], argument: T) -> None:
+    """A connection that fails must not keep the others of a closed session, or of a stopping server, from their end."""
+    try:
+        call(argument)
+    except Exception:
+        logger.exception("a connection could not be ended")

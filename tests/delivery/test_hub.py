@@ -119,6 +119,26 @@ def test_a_session_ends_wherever_it_is() -> None:
     assert (one.closes, two.closes) == ([], [LOGGED_OUT])
 
 
+async def test_a_connection_that_cannot_be_ended_keeps_no_other_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(60)
+    broken, other = entered(hub), entered(hub, connection_id="c2")
+
+    def fail(_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(broken, "close", fail)
+    monkeypatch.setattr(broken, "drain", fail)
+    with capture_logs() as logs:
+        hub.close_session("session-1")
+        hub.replaced(RAVI, "c1")
+        draining = asyncio.create_task(hub.drain())
+        await asyncio.sleep(0)
+    assert (other.closes, len(other.drains)) == ([LOGGED_OUT], 1)
+    assert [line["event"] for line in logs] == 3 * ["a connection could not be ended"]
+    hub.leave(broken)
+    await asyncio.wait_for(draining, 2)
+
+
 async def test_draining_waits_until_all_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub(60)
     hub.start()
