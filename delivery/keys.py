@@ -5,6 +5,7 @@ and the same code runs on a Redis Cluster. Keys of servers stand alone: no scrip
 """
 
 import re
+from collections.abc import Callable
 from typing import Final, Protocol
 
 SERVERS: Final = "servers"
@@ -102,22 +103,29 @@ class TakesKeys(Protocol):
     def keys(self) -> tuple[str, ...]: ...
 
 
+class _KeysOfScripts(dict[TakesKeys, list[str]]):
+    """A dict, so that finding a list that was made before costs no call of a Python function."""
+
+    def __init__(self, mobile: str) -> None:
+        super().__init__()
+        self._mobile = mobile
+
+    def __missing__(self, script: TakesKeys) -> list[str]:
+        person = Person(self._mobile)
+        self[script] = found = [getattr(person, name) for name in script.keys]
+        return found
+
+
 class Person:
     """All keys of one person, in one slot. ``mobile``: 10 to 15 ASCII digits, checked before."""
 
     def __init__(self, mobile: str) -> None:
         self.mobile = mobile
-        self._of_scripts: dict[str, list[str]] = {}
-
-    def of(self, script: TakesKeys) -> list[str]:
+        self.of: Callable[[TakesKeys], list[str]] = _KeysOfScripts(mobile).__getitem__
         """The keys that a script takes, in its order. They are spelled once and kept.
 
-        :raises AttributeError: the script names a key that a person does not have
+        Raises AttributeError when the script names a key that a person does not have.
         """
-        found = self._of_scripts.get(script.name)
-        if found is None:
-            found = self._of_scripts[script.name] = [getattr(self, name) for name in script.keys]
-        return found
 
     @property
     def user(self) -> str:

@@ -86,7 +86,8 @@ class Mailbox:
         limits: SendLimits | None = None,
     ) -> None:
         self._redis = redis
-        self._durable: ScriptRunner = durable or redis
+        self.durable: ScriptRunner = durable or redis
+        """Runs the scripts whose results somebody is told of."""
         self._users = users
         self._server_id = server_id
         self._storage = storage
@@ -97,11 +98,6 @@ class Mailbox:
         self._most_bytes_of_one = str(settings.mailbox_bytes_per_sender)
         sizes = settings.mailbox_limit, settings.mailbox_bytes, settings.mailbox_per_sender, settings.records_seconds
         self._limits: list[Arg] = [str(size) for size in sizes]
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether Redis answers and has little to do: a fetch that may be in vain does no harm."""
-        return self._durable.is_healthy
 
     # ---- what is stored
 
@@ -127,7 +123,7 @@ class Mailbox:
             else:
                 then(self._stored(to, sender, reply) if reply[0] == b"done" else NotCached())
 
-        self._durable.request(STORE_CHATS, self._users.keys(to).of(STORE_CHATS), args, on_reply)
+        self.durable.request(STORE_CHATS, self._users.keys(to).of(STORE_CHATS), args, on_reply)
 
     def _stored(self, to: str, sender: str, reply: list[Any]) -> Stored:
         _, newest, servers, answers, standing = reply
@@ -179,7 +175,7 @@ class Mailbox:
             then(Stored(newest, [server.decode() for server in servers], [newest]))
 
         args: list[Arg] = [reader, kind, " ".join(message_ids), self._server_id, to]
-        self._durable.request(STORE_RECEIPT, self._users.keys(to).of(STORE_RECEIPT), args, on_reply)
+        self.durable.request(STORE_RECEIPT, self._users.keys(to).of(STORE_RECEIPT), args, on_reply)
 
     # ---- what is fetched, and settled
 
@@ -200,7 +196,7 @@ class Mailbox:
 
         whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
         args = [*whose, mode, count, cursor, len(ids), len(settled), *ids, *(_sums(settled) if settled else ())]
-        self._durable.request(FETCH, self._users.keys(holder.mobile).of(FETCH), args, on_reply)
+        self.durable.request(FETCH, self._users.keys(holder.mobile).of(FETCH), args, on_reply)
 
     def settle(self, mobile: str, device: str, settled: Sequence[ToSettle], then: Then[None]) -> None:
         """This device has these entries. To settle twice is as good as once."""
@@ -221,7 +217,7 @@ class Mailbox:
         """
         args: list[Arg] = [sender, state, *message_ids]
         keys = self._users.keys(mobile).of(NOTE_ACKNOWLEDGED)
-        self._durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_decoded, then))
+        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_decoded, then))
 
     def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]) -> None:
         """Those of this sender's chats that are known here and not marked read."""

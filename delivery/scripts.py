@@ -24,7 +24,7 @@ _FUNCTION: Final = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 _COMMENT: Final = re.compile(r"--[^\n]*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Script:
     """A script as Redis knows it.
 

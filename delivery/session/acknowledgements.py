@@ -105,6 +105,14 @@ class Acknowledgements:
         self._end(now)
         return []
 
+    def forget(self, ids: Sequence[str]) -> None:
+        """These entries were read meanwhile: their senders know more than that they are delivered."""
+        if self._chats and ids:
+            read = set(ids)
+            left = [chat for chat in self._chats if chat.stream_id not in read]
+            self.pending -= len(self._chats) - len(left)
+            self._chats = left
+
     def drop(self) -> None:
         """Our own code failed, and the connection ends: it must not wait for replies that do not come."""
         self._chats, self._reads, self._round_reads = [], {}, {}

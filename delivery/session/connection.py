@@ -138,7 +138,7 @@ class Connection:
     def handle_sign_of_life(self) -> None:
         """Bytes arrived."""
         session = self._session
-        session.sign_of_life(time.monotonic())
+        session.last_sign_of_life = time.monotonic()
         if session.is_proving:
             # Not before these bytes are read: a close frame is no sign that somebody stays.
             self._loop.call_soon(self._prove)
@@ -256,9 +256,13 @@ class Connection:
 
     # ---- chats and receipts
 
+    # Prefetches are queued in the hub before the command is written, so that they leave in the same write. Not while
+    # Redis is away or has too much to do: fetches in vain would make that worse.
+
     def _store_chats(self, store: do.StoreChats) -> None:
-        self._prefetch(store.to)
-        mailbox = self._messaging.mailbox
+        messaging, mailbox = self._messaging, self._messaging.mailbox
+        if mailbox.durable.is_healthy:
+            messaging.hub.prefetch(store.to)
         mailbox.store_chats(store.to, self.mobile, store.chats, partial(self._stored, store))
 
     def _stored(self, store: do.StoreChats, result: Stored | Exception) -> None:
@@ -276,7 +280,8 @@ class Connection:
     def _send_receipt(self, receipt: do.SendReceipt) -> None:
         """Both commands are written before this returns, in this order: a sender who was told must not be told of an
         expiry, whatever ends before the chats are settled."""
-        self._prefetch(receipt.sender)
+        if self._messaging.mailbox.durable.is_healthy:
+            self._messaging.hub.prefetch(receipt.sender)
         mailbox, names, results = self._messaging.mailbox, receipt.message_ids, list[object]()
 
         def on_result(result: object) -> None:
@@ -302,11 +307,6 @@ class Connection:
             self._await(load, self._messaging.mailbox.load_recipient(load.mobile, self.mobile))
         else:
             self._await(load, self._messaging.users.load(load.mobile))
-
-    def _prefetch(self, mobile: str) -> None:
-        """Not while Redis is away or has too much to do: fetches in vain would make that worse."""
-        if self._messaging.mailbox.is_healthy:
-            self._messaging.hub.prefetch(mobile)
 
     def _notify(self, mobile: str, stored: Stored) -> None:
         """The script notified the other servers."""
@@ -464,7 +464,10 @@ class Connection:
         self._timer, self._timer_at = None, NEVER
         session, now = self._session, time.monotonic()
         if session.deadline <= now + TIMER_SECONDS:
-            session.timer(max(now, session.deadline))
+            try:
+                session.timer(max(now, session.deadline))
+            except Exception as error:  # noqa: BLE001 - the connection ends by it
+                session.fail(error, now)
         self._run()
 
 

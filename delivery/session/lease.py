@@ -21,13 +21,11 @@ class LeaseState(Enum):
 class Lease:
     """Times are monotonic seconds. Redis judges leases by its own clock."""
 
-    __slots__ = ("_renewal_seconds", "_renewed", "epoch", "evidence", "proof_until", "renewing", "state")
+    __slots__ = ("_renewal_seconds", "_renewed", "epoch", "proof_until", "renewing", "state")
 
     def __init__(self, ping_seconds: float, now: float) -> None:
         self._renewal_seconds = ping_seconds * RENEWAL_PART
         self._renewed = now
-        self.evidence = now
-        """The client's last sign of life."""
         self.state = LeaseState.CLAIMING
         self.renewing: float | None = None
         """The sign of life with which a renewal, or a new claim, is under way; None: there is none."""
@@ -35,13 +33,11 @@ class Lease:
         """Of the mailbox, once claimed. Another one means that storage lost something."""
         self.proof_until = float("inf")
 
-    def age_ms(self, now: float) -> int:
-        """Since the last sign of life."""
-        return int((now - self.evidence) * 1000)
-
-    def is_due(self, now: float) -> bool:
+    def is_due(self, last_sign_of_life: float, now: float) -> bool:
         """Whether there is news of life that is worth a renewal."""
-        return self.evidence > self._renewed and now - self._renewed >= self._renewal_seconds and self.renewing is None
+        if self.renewing is not None or last_sign_of_life <= self._renewed:
+            return False
+        return now - self._renewed >= self._renewal_seconds
 
     def begin_proof(self, now: float) -> None:
         """The client is asked for a sign of life."""
@@ -53,9 +49,9 @@ class Lease:
         self.state = state
         self.proof_until = float("inf")
 
-    def begin_renewal(self) -> None:
-        """A renewal is under way."""
-        self.renewing = self.evidence
+    def begin_renewal(self, last_sign_of_life: float) -> None:
+        """A renewal is under way, with this sign of life."""
+        self.renewing = last_sign_of_life
 
     def end_renewal(self, *, answered: bool) -> None:
         """:param answered: whether Redis said something. If not, the next sign of life tries again."""

@@ -115,7 +115,8 @@ class MailboxReader:
     def check_overdue(self, window: InFlightWindow, now: float) -> None:
         """Once a second: what stayed unacknowledged for too long is to be sent again."""
         seconds, times = self._settings_of_redelivery
-        if window.sent and (overdue := window.overdue(now - seconds, times)):
+        # While a fetch is under way that brings them again, they are still as old as before.
+        if window.sent and not self.under_way and (overdue := window.overdue(now - seconds, times)):
             self._overdue = overdue
             self.awake = True
 

@@ -71,9 +71,9 @@ class Session:
 
     __slots__ = (
         "_acknowledgements", "_bucket", "_charged", "_dead_letter_after", "_dialect", "_drain_after", "_early",
-        "_frames", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile", "_output_paused",
+        "_frames", "_has_failed", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile", "_output_paused",
         "_over_since", "_reader", "_reason", "_releases", "_sends", "_stuck_seconds",
-        "_wasted", "_window", "deadline", "effects", "ended", "is_proving", "left",
+        "_wasted", "_window", "deadline", "effects", "ended", "is_proving", "last_sign_of_life", "left",
     )  # fmt: skip
 
     def __init__(
@@ -108,7 +108,7 @@ class Session:
         self._lease = Lease(settings.ping_seconds, now)
         self._early: list[str | bytes] | None = []
         """Messages that came before the lease was claimed; None since. Only a socket that ends hands over any."""
-        self._is_muted = self._is_penalized = self._output_paused = False
+        self._is_muted = self._is_penalized = self._output_paused = self._has_failed = False
         self._drain_after: float | None = None
         self._over_since: float | None = None
         """Since when the client has sent more than it may; None while it does not."""
@@ -127,6 +127,8 @@ class Session:
         """Whether the end has begun."""
         self.is_proving = False
         """Whether a sign of life of the client is waited for (:meth:`prove`)."""
+        self.last_sign_of_life = now
+        """When bytes of the client arrived; the shell writes it down."""
         self.left = False
         """Whether it is over: nothing is under way any more, and the lease is released."""
 
@@ -324,8 +326,11 @@ class Session:
         for stream_id in encoded.failed:
             self.effects.append(do.CountFailure(stream_id))
 
-    def _failure_counted(self, failure: do.CountFailure, result: Any, _now: float) -> None:
-        if isinstance(result, int) and result >= self._dead_letter_after:
+    def _failure_counted(self, failure: do.CountFailure, result: Any, now: float) -> None:
+        if isinstance(result, Exception):
+            if not isinstance(result, ApiError):  # else it is not counted this time
+                self._fail(result, now)
+        elif result >= self._dead_letter_after:
             logger.error("an entry is a dead letter", stream_id=failure.stream_id, failures=result)
 
     def _acknowledge(self, ids: Sequence[str], now: float) -> int:
@@ -361,8 +366,10 @@ class Session:
 
     def _noted(self, note: do.NoteDelivered, result: Any, now: float) -> None:
         receipt = note.receipt
-        if note.state == "d":
-            return  # the receipt's own reply goes on
+        if note.state == "d":  # the receipt's own reply goes on
+            if isinstance(result, Exception) and _error_of(result) is None:
+                self._fail(result, now)
+            return
         if isinstance(result, Exception):
             self._receipt_sent(receipt, result, now)
             return
@@ -393,6 +400,7 @@ class Session:
         else:
             if isinstance(result, CommandFailed):
                 self._window.forget(receipt.ids)  # they come again on the next connection, and take no room until then
+                self._reader.note_progress(self._window, now)
             else:
                 self._window.reopen(receipt.ids)
             self._send_error(error, "ack", ack_names(receipt.sender, (), receipt.ids))
@@ -417,6 +425,7 @@ class Session:
             self._read_failed(marked.sender, marked.message_ids, result, now)
             return
         self._window.forget(result)
+        self._acknowledgements.forget(result)
         self._reader.note_progress(self._window, now)
         self._continue_round(now)
 
@@ -469,14 +478,9 @@ class Session:
 
     # ---- the lease
 
-    def sign_of_life(self, now: float) -> None:
-        """Bytes of the client arrived."""
-        if not self.ended:
-            self._lease.evidence = now
-
     def age_ms(self, now: float) -> int:
         """Since the client's last sign of life."""
-        return self._lease.age_ms(now)
+        return int((now - self.last_sign_of_life) * 1000)
 
     def prove(self) -> None:
         """The client gave a sign of life, and does not leave: the connection may replace one that lives."""
@@ -528,7 +532,7 @@ class Session:
 
     def _renew_lease(self) -> None:
         if not self.ended and self._lease.renewing is None:
-            self._lease.begin_renewal()
+            self._lease.begin_renewal(self.last_sign_of_life)
             self.effects.append(do.RenewLease())
 
     def _renewed(self, _renew: do.RenewLease, result: Any, now: float) -> None:
@@ -582,7 +586,7 @@ class Session:
         """Once a second."""
         if self.ended or self._early is not None:
             return
-        if self._lease.is_due(now):
+        if self._lease.is_due(self.last_sign_of_life, now):
             self._renew_lease()
         self._reader.check_overdue(self._window, now)
         if self._reader.stuck_seconds(self._window, now) >= self._stuck_seconds:
@@ -675,7 +679,8 @@ class Session:
         self._advance(now)
 
     def fail(self, error: BaseException, now: float) -> None:
-        """The shell failed."""
+        """An input or a reply could not be handled. What waits for it may never be done: the end waits for nothing."""
+        self._has_failed = True
         self._fail(error, now)
         self._advance(now)
 
@@ -687,13 +692,16 @@ class Session:
 
     def _advance_end(self) -> None:
         """Finish what is under way, then settle what may be settled, then release the lease, then leave."""
-        if self._leaving or self._lease.state is LeaseState.CLAIMING or self._sends.pending:
+        if self._leaving or self._lease.state is LeaseState.CLAIMING:
             return
-        acknowledgements = self._acknowledgements
-        if acknowledgements.due < NEVER:
-            self.effects += acknowledgements.begin(acknowledgements.due, shared=self._window.shared)
-        if acknowledgements.pending:
-            return
+        if not self._has_failed:
+            if self._sends.pending:
+                return
+            acknowledgements = self._acknowledgements
+            if acknowledgements.due < NEVER:
+                self.effects += acknowledgements.begin(acknowledgements.due, shared=self._window.shared)
+            if acknowledgements.pending:
+                return
         if self._window.settle_due < NEVER:
             self.effects.append(do.Settle(self._window.take_to_settle()))
             return
@@ -704,7 +712,9 @@ class Session:
         self._releases += 1
         self.effects.append(do.ReleaseLease())
 
-    def _released(self, _release: do.ReleaseLease, _result: Any, _now: float) -> None:
+    def _released(self, _release: do.ReleaseLease, result: Any, now: float) -> None:
+        if isinstance(result, Exception):
+            self._fail(result, now)
         self._releases -= 1
         if self._releases or self.left:
             return
@@ -726,8 +736,8 @@ class Session:
         self.effects.append(do.SendFrames(self._dialect.error(error, component, names)))
 
     def _penalize(self) -> None:
-        """A connection that is closed for what its client sent counts once."""
-        if not self._is_penalized:
+        """A connection that is closed for what its client sent counts once; one that ends for another cause does not."""
+        if not (self._is_penalized or self.ended):
             self._is_penalized = True
             self.effects.append(do.Penalize("violation"))
 

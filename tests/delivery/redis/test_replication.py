@@ -177,11 +177,11 @@ async def test_without_its_replica_chats_fail_in_time_and_succeed_when_it_is_bac
     await server.send(ASHA, RAVI, "before")
     pair.cut()
     await fails_in_time(server.send(ASHA, RAVI, "meanwhile"))
-    assert not server.mailbox.is_healthy
+    assert not server.mailbox.durable.is_healthy
     await fails_in_time(asyncio.gather(*(server.send(ASHA, RAVI, f"m{number}") for number in range(50))))
     pair.join()
     await server.send(ASHA, RAVI, "meanwhile")
-    assert server.mailbox.is_healthy
+    assert server.mailbox.durable.is_healthy
     assert waiting(pair, pair.replica) == waiting(pair, pair.master)
 
 

@@ -246,7 +246,7 @@ async def test_without_redis_nothing_is_prefetched(
     asha = await ashas_connection(one)
     fetches = Held(monkeypatch, "fetch")
     await asyncio.to_thread(own_valkey.kill)
-    await until(lambda: not one.server.mailbox.is_healthy)
+    await until(lambda: not one.server.mailbox.durable.is_healthy)
     asha.say("m-1", to=RAVI)
     await until(lambda: asha.socket.of("error"))
     assert fetches.calls == []

@@ -264,3 +264,19 @@ def test_an_entry_that_cannot_be_encoded_is_tried_once_on_a_connection() -> None
         assert reading.fetch(chat_entry(1, "poison")) == Encoded([], [], [], [])
     assert [line["event"] for line in logs] == ["an entry could not be encoded"]
     assert "hello" not in str(logs)
+
+
+def test_an_entry_that_is_being_fetched_again_is_not_overdue_once_more() -> None:
+    reading = Reading().follow()
+    reading.reader.notify("5-1")
+    reading.fetch(chat_entry(1))
+    assert reading.mode() is None
+    reading.now += 30
+    reading.reader.check_overdue(reading.window, reading.now)
+    fetch = reading.next()
+    assert fetch is not None
+    assert fetch.mode == "again"
+    reading.now += 1
+    reading.reader.check_overdue(reading.window, reading.now)  # the tick comes while Redis is asked
+    assert len(reading.reply(fetch, chat_entry(1)).frames) == 1
+    assert reading.mode() is None

@@ -384,7 +384,7 @@ def test_without_a_proof_the_connection_ends_and_what_it_said_is_stored(gone: st
 
 def renew(driven: DrivenSession) -> do.RenewLease:
     driven.now += 20
-    driven.session.sign_of_life(driven.now)
+    driven.session.last_sign_of_life = driven.now
     driven.session.tick(driven.now)
     return driven.one(do.RenewLease)
 
@@ -438,7 +438,7 @@ def test_what_a_renewal_finds_out(result: Any, code: int | None) -> None:
     assert [each.close.code for each in driven.take(do.CloseSocket)] == ([] if code is None else [code])
     if code is None:
         driven.now += 20
-        driven.session.sign_of_life(driven.now)
+        driven.session.last_sign_of_life = driven.now
         driven.session.tick(driven.now)
         assert len(driven.take(do.RenewLease)) == 1, "the next sign of life tries again"
 
@@ -578,3 +578,95 @@ def test_every_effect_that_promises_a_reply_has_its_handler() -> None:
     effects = [kind for kind in vars(do).values() if isinstance(kind, type) and issubclass(kind, do.Effect)]
     promised = {kind for kind in effects if "Reply:" in (kind.__doc__ or "")}
     assert promised == set(Session._replies)
+
+
+# ---- failures of our own, and rarer meetings
+
+
+def shell_reply(driven: DrivenSession, effect: do.Effect, result: Any) -> None:
+    """As the shell does it."""
+    try:
+        driven.reply(effect, result)
+    except Exception as error:  # noqa: BLE001 - the session is told
+        driven.session.fail(error, driven.now)
+
+
+def test_a_reply_that_our_own_code_fails_on_does_not_hold_up_the_end() -> None:
+    class Broken(V1):
+        def sent(self, *_: Any) -> list[bytes]:
+            raise ValueError("a bug")
+
+    driven = DrivenSession(Broken()).follow()
+    driven.message(chat_frame())
+    driven.message(chat_frame("m-2"))
+    store = driven.one(do.StoreChats)
+    with capture_logs():
+        shell_reply(driven, store, ["5-1"])
+    assert driven.one(do.CloseSocket).close.code == 1011
+    driven.reply(driven.one(do.ReleaseLease), None)
+    assert driven.session.left
+
+
+def test_an_acknowledgement_that_our_own_code_fails_on_does_not_hold_up_the_end() -> None:
+    class Broken(V1):
+        def error(self, *_: Any) -> list[bytes]:
+            raise ValueError("a bug")
+
+    driven = DrivenSession(Broken()).follow()
+    driven.ack(*driven.deliver(chat_entry(1)))
+    with capture_logs():
+        shell_reply(driven, driven.one(do.SendReceipt), AWAY)
+    assert driven.one(do.CloseSocket).close.code == 1011
+    driven.reply(driven.one(do.ReleaseLease), None)
+    assert driven.session.left
+
+
+@pytest.mark.parametrize("kind", ["release", "count", "note"])
+def test_no_failure_of_our_own_is_swallowed(kind: str) -> None:
+    driven = DrivenSession().follow(devices=2)
+    effect: do.Effect
+    if kind == "release":
+        driven.session.lost(1006, "", driven.now)
+        effect = driven.one(do.ReleaseLease)
+    elif kind == "count":
+        effect = do.CountFailure("5-1")
+    else:
+        driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
+        driven.reply(driven.one(do.FindUnread), ["m-1"])
+        effect = driven.one(do.NoteDelivered)
+    with capture_logs() as logs:
+        driven.reply(effect, ValueError("a bug"))
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["a connection failed"]
+
+
+def test_a_chat_that_is_read_is_not_told_to_be_delivered_afterwards() -> None:
+    driven = DrivenSession().follow()
+    ids = driven.deliver(chat_entry(1))
+    driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m-1"]})
+    driven.reply(driven.one(do.FindUnread), ["m-1"])
+    driven.ack(*ids)
+    driven.reply(driven.one(do.SendReceipt), None)
+    driven.reply(driven.one(do.MarkRead), ids)
+    driven.wait(1)
+    assert driven.take(do.SendReceipt) == []
+    assert driven.session.in_hand == 0
+
+
+def test_bad_frames_of_a_client_that_was_closed_for_another_reason_are_no_violation() -> None:
+    driven = DrivenSession(bad_frames_per_minute=2)
+    for _ in range(3):
+        driven.message("{")
+    claim = driven.one(do.ClaimLease)
+    driven.session.lost(1006, "", driven.now)
+    driven.reply(claim, Claimed("epoch-1", None, "", 1))
+    assert driven.take(do.Penalize) == []
+
+
+def test_room_that_a_broken_key_left_is_used() -> None:
+    driven = DrivenSession(window=2).follow()
+    ids = driven.deliver(chat_entry(1), chat_entry(2))
+    driven.session.notify("5-3", driven.now)
+    assert driven.take(do.FetchEntries) == []
+    driven.ack(*ids)
+    driven.reply(driven.one(do.SendReceipt), CommandFailed("WRONGTYPE"))
+    assert len(driven.take(do.FetchEntries)) == 1

@@ -50,3 +50,9 @@ def test_a_close_frame_without_a_code_is_empty() -> None:
 def test_a_long_reason_is_cut_between_two_characters() -> None:
     (frame,) = understood(writer.close_frame(1002, "ü" * 100))
     assert Close.parse(bytes(frame.data)).reason == "ü" * 61
+
+
+@pytest.mark.parametrize("size", [0, 1, 124, 125, 126, 2**16 - 1, 2**16])
+def test_the_length_of_a_text_takes_as_few_bytes_as_it_can(size: int) -> None:
+    head = len(writer.text(b"x" * size)) - size
+    assert head == (2 if size <= 125 else 4 if size < 2**16 else 10), "RFC 6455, 5.2"
