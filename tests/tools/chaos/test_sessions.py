@@ -138,7 +138,7 @@ def test_settings_are_changed() -> None:
 
 def test_an_epoch_stays_as_it_was() -> None:
     session = make(sessions.EpochUntold)
-    session.sign_of_life(NOW + 100)
+    session.last_sign_of_life = NOW + 100
     session.tick(NOW + 100)
     (renew,) = take(session)
     session.reply(renew, ("gone", ""), NOW + 100)

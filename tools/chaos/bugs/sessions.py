@@ -275,7 +275,7 @@ class TcpIsLife(TamperedSession):
 
     def tick(self, now: float) -> None:
         """Believe that the client lives."""
-        self.sign_of_life(now)
+        self.last_sign_of_life = now
         super().tick(now)
 
 
