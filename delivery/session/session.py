@@ -736,7 +736,7 @@ class Session:
         self.effects.append(do.SendFrames(self._dialect.error(error, component, names)))
 
     def _penalize(self) -> None:
-        """A connection that is closed for what its client sent counts once; one that ends for another cause does not."""
+        """A connection closed for what its client sent counts once; one that ends for another cause does not."""
         if not (self._is_penalized or self.ended):
             self._is_penalized = True
             self.effects.append(do.Penalize("violation"))
