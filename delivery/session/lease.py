@@ -21,7 +21,7 @@ class LeaseState(Enum):
 class Lease:
     """Times are monotonic seconds. Redis judges leases by its own clock."""
 
-    __slots__ = ("_renewal_seconds", "_renewed", "epoch", "proof_until", "renewing", "state")
+    __slots__ = ("_renewal_seconds", "_renewed", "epoch", "in_doubt", "proof_until", "renewing", "state")
 
     def __init__(self, ping_seconds: float, now: float) -> None:
         self._renewal_seconds = ping_seconds * RENEWAL_PART
@@ -31,6 +31,8 @@ class Lease:
         """The sign of life with which a renewal, or a new claim, is under way; None: there is none."""
         self.epoch = ""
         """Of the mailbox, once claimed. Another one means that storage lost something."""
+        self.in_doubt = False
+        """Whether a claim was made of which it is not known whether Redis executed it."""
         self.proof_until = float("inf")
 
     def is_due(self, last_sign_of_life: float, now: float) -> bool:

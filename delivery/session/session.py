@@ -533,7 +533,9 @@ class Session:
     def _renew_lease(self) -> None:
         if not self.ended and self._lease.renewing is None:
             self._lease.begin_renewal(self.last_sign_of_life)
-            self.effects.append(do.RenewLease())
+            # A claim whose reply was lost may have been executed: a renewal would then find the lease ours, and nobody
+            # would ever hear of another epoch, nor look at what is pending.
+            self.effects.append(do.ClaimLease("again") if self._lease.in_doubt else do.RenewLease())
 
     def _renewed(self, _renew: do.RenewLease, result: Any, now: float) -> None:
         lease = self._lease
@@ -560,6 +562,7 @@ class Session:
         lease = self._lease
         lease.end_renewal(answered=isinstance(result, (Claimed, Silent)))
         if isinstance(result, Claimed):
+            lease.in_doubt = False
             before, lease.epoch = lease.epoch, result.epoch
             if self.ended:
                 if self._leaving:
@@ -570,6 +573,7 @@ class Session:
                 self.effects.append(do.SendEntries(self._dialect.resync(result.epoch, words)))
             self._reader.begin(result.newest)
         elif not isinstance(result, Silent):
+            lease.in_doubt = True
             self._lease_failed(result, now)
 
     def _lease_failed(self, error: Exception, now: float) -> None:
