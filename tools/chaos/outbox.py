@@ -43,7 +43,7 @@ class Outbox:
 
     def ready(self, now: float) -> list[PendingChat]:
         """The chats to be sent now, in the order of each conversation."""
-        return [chat for chat in self._first() if not chat.begun and chat.not_before <= now]
+        return [chat for chat in self.current() if not chat.begun and chat.not_before <= now]
 
     def begin(self, chat: PendingChat, now: float) -> None:
         """The chat is being written to a socket."""
@@ -53,11 +53,11 @@ class Outbox:
     @property
     def trying(self) -> bool:
         """Whether a chat was begun at least once and is not answered yet."""
-        return any(chat.attempts for chat in self._first())
+        return any(chat.attempts for chat in self.current())
 
     def overdue(self, begun_before: float) -> list[PendingChat]:
         """The chats whose attempt has been under way since before this time."""
-        return [chat for chat in self._first() if 0 < chat.begun <= begun_before]
+        return [chat for chat in self.current() if 0 < chat.begun <= begun_before]
 
     def find(self, message_id: str) -> PendingChat | None:
         """The chat, if it is not answered yet."""
@@ -83,7 +83,8 @@ class Outbox:
         for chat in self._by_id.values():
             chat.begun = 0.0
 
-    def _first(self) -> Iterator[PendingChat]:
+    def current(self) -> Iterator[PendingChat]:
+        """The chats that may be under way."""
         for queue in self._queues.values():
             for index, chat in enumerate(queue):
                 if index >= self.pipelined:

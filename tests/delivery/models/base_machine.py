@@ -11,12 +11,12 @@ from delivery.keys import mobile_of
 from delivery.presence import Holder
 from tests.delivery.models.clocks import START_MS, Clocks
 from tests.delivery.models.faulty_client import NONE, Fault, Ran
-from tests.delivery.models.mailbox_model import Limits, MailboxModel
 from tests.delivery.models.product import Product
 from tests.delivery.models.redis_state import RedisState
 from tests.delivery.models.steps import EVENTS, FARTHEST_MS, HOUR_MS, LEASE_MS, OFF, SEEDS, Step, step
 from tests.support.messaging import everybody
 from tools.chaos.breakages import Breakage
+from tools.simulate.redis_model.mailbox_model import Limits, MailboxModel
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from protocol.errors import ApiError
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.faulty_client import NONE, Fault, Ran
 from tests.delivery.models.lease_machine import LeaseMachine
-from tests.delivery.models.mailbox_model import MailboxModel, StoredEntry
 from tests.delivery.models.steps import FAULTS, PICK, step
-from tests.delivery.models.stream_ids import Id, format_id, parse_id
 from tests.support.messaging import ASHA, EVE, RAVI
 from tools.chaos.breakages import Breakage
+from tools.simulate.redis_model.mailbox_model import MailboxModel, StoredEntry
+from tools.simulate.redis_model.stream_ids import Id, format_id, parse_id
 
 PAIRS = [(ASHA, RAVI), (EVE, RAVI), (ASHA, RAVI), (RAVI, ASHA), (EVE, ASHA)]
 """Who says something to whom."""

@@ -5,7 +5,7 @@ from delivery.results import ClaimMode
 from tests.delivery.models.base_machine import BaseMachine
 from tests.delivery.models.faulty_client import Fault, Ran
 from tests.delivery.models.steps import AGES, FAULTS, PICK, step
-from tests.delivery.models.stream_ids import format_id
+from tools.simulate.redis_model.stream_ids import format_id
 
 
 def late(ran: Ran) -> str:

@@ -2,11 +2,11 @@
 
 from tests.delivery.models.chat_machine import TO, ChatMachine
 from tests.delivery.models.faulty_client import NONE, Fault
-from tests.delivery.models.mailbox_model import MailboxModel, count
 from tests.delivery.models.redis_state import RedisState
 from tests.delivery.models.steps import FAULTS, HOUR_MS, PICK, step
-from tests.delivery.models.stream_ids import Id, format_id
 from tests.support.messaging import ASHA, EVE, RAVI
+from tools.simulate.redis_model.mailbox_model import MailboxModel, count
+from tools.simulate.redis_model.stream_ids import Id, format_id
 
 WHEN = ["gone", "gone", "at any time", "logged out"]
 

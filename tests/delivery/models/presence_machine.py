@@ -5,11 +5,11 @@ from hypothesis.stateful import invariant
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.faulty_client import NONE, Fault
 from tests.delivery.models.lease_machine import LeaseMachine
-from tests.delivery.models.mailbox_model import MailboxModel
 from tests.delivery.models.redis_state import RedisState
 from tests.delivery.models.steps import FAULTS, step
 from tests.support.messaging import ASHA, EVE, RAVI
 from tools.chaos.breakages import Breakage
+from tools.simulate.redis_model.mailbox_model import MailboxModel
 
 
 class PresenceMachine(LeaseMachine):

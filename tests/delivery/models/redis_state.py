@@ -7,7 +7,7 @@ from typing import Any
 from delivery.redis.client import RedisClient
 from protocol.entries import Chat
 from protocol.stored_entries import decode_entry, decode_shadow
-from tests.delivery.models.stream_ids import Group, Id, parse_id
+from tools.simulate.redis_model.stream_ids import Group, Id, parse_id
 
 DIGEST = 20
 """Letters of the digest that a dedupe record is found by."""

@@ -1,6 +1,6 @@
 """The leases of one person in plain Python: what docs/decisions/0004 says, and nothing of how the scripts do it.
 
-No I/O, no pytest, no hypothesis: a simulation may use it, too.
+No I/O, no pytest, no hypothesis.
 """
 
 from dataclasses import dataclass, field

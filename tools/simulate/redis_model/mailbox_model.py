@@ -1,7 +1,6 @@
 """One person's keys in Redis, in plain Python: one method a script; what they promise, and nothing of how they do it.
 
-No I/O, no pytest, no hypothesis: a simulation may use it, too. The machines of this folder compare it with a real Redis
-after every step.
+No I/O, no pytest, no hypothesis. The machines in tests/delivery/models compare it with a real Redis after every step.
 """
 
 from collections import Counter
@@ -12,8 +11,8 @@ from typing import Final, NamedTuple
 from delivery.presence import Holder
 from delivery.results import ClaimMode
 from protocol.errors import ApiError
-from tests.delivery.models.lease_model import Clocks, LeaseModel
-from tests.delivery.models.stream_ids import FIRST, Group, Id
+from tools.simulate.redis_model.lease_model import Clocks, LeaseModel
+from tools.simulate.redis_model.stream_ids import FIRST, Group, Id
 
 EVER: Final = 2**53
 FULL: Final = ApiError("mailbox_full")

@@ -1,0 +1,80 @@
+"""Fresh seeds, old seeds, and what makes both worth something: they replay, and they find bugs."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import replace
+from time import monotonic
+
+import pytest
+
+from delivery.session.session import Session
+from tools.simulate.__main__ import OLD_SEEDS, command, main
+from tools.simulate.bugs import BUGS
+from tools.simulate.judge import Verdict, judge
+from tools.simulate.shrink import shrink
+from tools.simulate.world import Scenario, World
+
+FRESH_SECONDS = 10.0
+HOURS = 0.1
+
+
+def simulate(scenario: Scenario, session: type[Session] = Session) -> Verdict:
+    return judge(World(scenario, session).run())
+
+
+def check(scenario: Scenario) -> None:
+    verdict = simulate(scenario)
+    assert verdict.is_good, "\n".join([*verdict.wrong[:5], command(scenario)])
+
+
+def test_fresh_seeds_are_good() -> None:
+    end = monotonic() + FRESH_SECONDS
+    while monotonic() < end:
+        check(Scenario(secrets.randbelow(2**32), HOURS))
+
+
+@pytest.mark.parametrize("old", json.loads(OLD_SEEDS.read_bytes()), ids=lambda old: str(old["seed"]))
+def test_old_seeds_are_good(old: dict[str, int]) -> None:
+    check(Scenario(old["seed"], 0.2))
+
+
+def test_a_seed_replays_byte_for_byte() -> None:
+    words = [sys.executable, "-m", "tools.simulate", "--seed", "4", "--hours", "0.1", "--trace"]
+    runs = [
+        subprocess.run(words, env=os.environ | {"PYTHONHASHSEED": dice}, capture_output=True, check=True).stdout
+        for dice in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    assert b"digest" in runs[0]
+
+
+@pytest.mark.parametrize("bug", [name for name in BUGS if name not in ("no window", "never redeliver")])
+def test_a_bug_on_purpose_is_found(bug: str) -> None:
+    assert any(not simulate(Scenario(seed, HOURS), BUGS[bug]).is_good for seed in range(1, 10))
+
+
+def test_a_red_run_is_made_smaller_and_stays_red() -> None:
+    bug = BUGS["forget pending"]
+    red = Scenario(1, HOURS)
+    smaller = shrink(red, lambda scenario: not simulate(scenario, bug).is_good, 10.0)
+    assert not simulate(smaller, bug).is_good
+    assert smaller.hours < red.hours
+    assert simulate(replace(smaller)).is_good
+
+
+def test_a_red_run_is_printed_with_what_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--seed", "1", "--hours", "0.02", "--people", "8", "--no-shrink"]
+    assert main([*words, "--bug", "fetch before ClaimLease"]) == 1
+    said = capsys.readouterr().out
+    assert "FetchEntries before the lease was claimed" in said
+    assert "--seed 1 --hours 0.02 --people 8 --bug 'fetch before ClaimLease'" in said
+    assert main(words) == 0
+    assert "0 lost" in capsys.readouterr().out.replace("lost 0", "0 lost")
+
+
+def test_fresh_seeds_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seconds", "0", "--hours", "0.02", "--people", "8"]) == 0
+    assert "1 runs, 0.0 h of talk" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""Deterministic simulation: the real sessions of fifty people, and a world of plain Python around them."""

@@ -1,0 +1,101 @@
+"""Whether a run was good: the invariants of the campaign's checker, and what only a simulation can see."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tools.chaos.checker.check import check
+from tools.chaos.checker.facts import chats_of, excuses_of
+from tools.chaos.checker.report import Limits, Report
+from tools.chaos.history import Event
+from tools.simulate.world import Run
+
+LEASE_GRACE: Final = 25.0
+"""Two sweeps, which clamp leases after a clock jumped back, and what a client may be late."""
+HEAL_SECONDS: Final = 50.0
+"""Two pings: a lease that Redis lost is found to be lost by the next renewal."""
+IN_FLIGHT_SECONDS: Final = 45.0
+"""What was fetched before a block may still arrive: clients look away for up to 20 s, and connections are slow."""
+OF_THE_CAMPAIGN: Final = "I14"
+"""Judged here instead: people of a simulation may read before they acknowledge."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``wrong``: one sentence each."""
+
+    run: Run
+    report: Report
+    wrong: list[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.wrong
+
+
+def judge(run: Run) -> Verdict:
+    """All that can be said of a run."""
+    settings = run.settings
+    limits = Limits(
+        lease=settings.lease_seconds,
+        lease_grace=LEASE_GRACE,
+        heal=HEAL_SECONDS,
+        in_flight=IN_FLIGHT_SECONDS,
+        window=settings.window,
+    )
+    report = check(run.history, limits=limits)
+    wrong = [str(each) for each in report.violations if each.invariant != OF_THE_CAMPAIGN]
+    wrong += [] if report.drained else ["not drained: something is stuck"]
+    return Verdict(run, report, [*run.complaints, *wrong, *_beyond_window(run), *_missing_on_a_device(run)])
+
+
+def _beyond_window(run: Run) -> Iterator[str]:
+    """I14. What was read, is of a sender who may be blocked by now, or was lost, is not in flight any more."""
+    flying: defaultdict[int, dict[str, Event]] = defaultdict(dict)
+    connections: defaultdict[str, list[int]] = defaultdict(list)
+    for event in run.history:
+        here = flying[event.connection]
+        if event.kind == "delivery":
+            here[event.stream_id] = event
+            if len(here) == run.settings.window + 1:
+                yield f"I14: {len(here)} chats unacknowledged on connection {event.connection} of {event.mobile}"
+        elif event.kind == "connecting":
+            connections[event.mobile].append(event.connection)
+        elif event.kind == "block request":
+            for connection in connections[event.mobile]:
+                _drop(flying[connection], event.peer, ())
+        else:
+            _land(here, event)
+
+
+def _land(here: dict[str, Event], event: Event) -> None:
+    if event.kind == "ack":
+        for stream_id in event.stream_ids:
+            here.pop(stream_id, None)
+    elif event.kind == "read":
+        _drop(here, event.peer, event.message_ids)
+    elif event.kind in ("disconnected", "resync"):
+        here.clear()
+
+
+def _drop(here: dict[str, Event], sender: str, names: Sequence[str]) -> None:
+    """Chats of this sender; no names: all of them."""
+    theirs = [at for at, chat in here.items() if chat.peer == sender and (not names or chat.message_id in names)]
+    for stream_id in theirs:
+        del here[stream_id]
+
+
+def _missing_on_a_device(run: Run) -> Iterator[str]:
+    """I1, for each device: a chat that was begun when the device had its place in the mailbox comes to it, too. It has
+    one since it was connected first, or anew after storage was lost."""
+    excused, losses = excuses_of(run.history), [e.t for e in run.history if e.kind == "fault start" and e.loses_storage]
+    for key, fate in chats_of(run.history).items():
+        if not fate.sends or fate.sent is None or not fate.deliveries or excused.reason(key, fate):
+            continue
+        lost = max([at for at in losses if at <= fate.began], default=0.0)
+        for (mobile, device), told in run.told.items():
+            has_place = mobile == key.recipient and any(lost <= at < fate.began for at in told)
+            if has_place and (key.sender, key.message_id) not in run.seen[mobile, device]:
+                yield f"I1: {key} never came to {device}"
