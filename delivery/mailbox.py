@@ -33,6 +33,7 @@ from delivery.scripts import (
 from delivery.send_limits import ANSWERED_SECONDS, MAX_ANSWERED, SendLimits
 from delivery.storage import Storage
 from delivery.user_records import UserRecords
+from protocol.entries import Entry
 from protocol.errors import ApiError
 from protocol.stored_entries import decode_entry
 from settings import Settings
@@ -118,10 +119,12 @@ class Mailbox:
             args += (message_id, text, _digest(text))
 
         def on_reply(reply: Any) -> None:
-            if isinstance(reply, Exception):
-                then(reply)
-            else:
-                then(self._stored(to, sender, reply) if reply[0] == b"done" else NotCached())
+            if not isinstance(reply, Exception):
+                try:
+                    reply = self._stored(to, sender, reply) if reply[0] == b"done" else NotCached()
+                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
+                    reply = error
+            then(reply)
 
         self.durable.request(STORE_CHATS, self._users.keys(to).of(STORE_CHATS), args, on_reply)
 
@@ -192,7 +195,12 @@ class Mailbox:
         """At most ``count`` entries for this connection, if it holds the lease; then ``settled`` are settled before."""
 
         def on_reply(reply: Any) -> None:
-            then(reply if isinstance(reply, Exception) else _fetched(reply))
+            if not isinstance(reply, Exception):
+                try:
+                    reply = _fetched(reply)
+                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
+                    reply = error
+            then(reply)
 
         whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
         args = [*whose, mode, count, cursor, len(ids), len(settled), *ids, *(_sums(settled) if settled else ())]
@@ -298,5 +306,23 @@ def _decoded(then: Then[list[str]], reply: Any) -> None:
 
 
 def _fetched(reply: list[Any]) -> Fetched:
-    verdict, cursor, read, entries, devices = reply
-    return Fetched(verdict.decode(), cursor.decode(), read, [decode_entry(*entry) for entry in entries], devices > 1)
+    verdict, cursor, read, found, devices = reply
+    try:
+        entries: list[Entry] = [decode_entry(*entry) for entry in found]
+        undecoded: list[str] = []
+    except Exception:  # noqa: BLE001 - logged for each of them
+        entries, undecoded = _decode_each(found)
+    return Fetched(verdict.decode(), cursor.decode(), read, entries, devices > 1, undecoded)
+
+
+def _decode_each(found: list[Any]) -> tuple[list[Entry], list[str]]:
+    """The entries, and the streamIds of those that our own code fails on: the ones behind them must be sent all the
+    same."""
+    entries, undecoded = list[Entry](), list[str]()
+    for stream_id, values in found:
+        try:
+            entries.append(decode_entry(stream_id, values))
+        except Exception:
+            undecoded.append(stream_id.decode())
+            logger.exception("an entry could not be decoded", stream_id=undecoded[-1])
+    return entries, undecoded

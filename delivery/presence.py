@@ -47,15 +47,15 @@ class Presence:
     """Claims, renews and releases leases; tells who was last seen when."""
 
     def __init__(
-        self, link: RedisClient, people: UserRecords, settings: Settings, steady: Callable[[], float] = time.monotonic
+        self, redis: RedisClient, users: UserRecords, settings: Settings, steady: Callable[[], float] = time.monotonic
     ) -> None:
-        self._link = link
-        self._people = people
-        self.devices = Devices(link, people)
+        self._redis = redis
+        self._users = users
+        self.devices = Devices(redis, users)
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._max_devices = settings.max_devices
         self._clock = RedisClock(steady)
-        self._patience_ms = int((settings.redis_connect_seconds + settings.redis_command_seconds) * 1000)
+        self._timeout_ms = int((settings.redis_connect_seconds + settings.redis_command_seconds) * 1000)
 
     async def claim(
         self, holder: LeaseHolder, account_id: str, *, age: Callable[[], int] = just_now, mode: ClaimMode = "first"
@@ -68,11 +68,11 @@ class Presence:
         :raises Silent: ``again``, and the last sign of life was longer ago than a lease lasts
         :raises ApiError: ``too_many_devices``, ``session_revoked`` (the number has another owner), ``unavailable``
         """
-        keys = self._people.keys(holder.mobile)
+        keys = self._users.keys(holder.mobile)
         limits: list[Arg] = [self._lease_ms, self._max_devices]
         args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode]
         for _ in range(3):
-            verdict, *words = await self._in_time(CLAIM, keys.of(CLAIM), args, age)
+            verdict, *words = await self._call_in_time(CLAIM, keys.of(CLAIM), args, age)
             match verdict:
                 case b"claimed":
                     epoch, server, connection, newest, devices = (word.decode() for word in words)
@@ -87,26 +87,28 @@ class Presence:
                     if not await self.devices.make_room(holder.mobile):
                         raise ApiError("too_many_devices")
                 case _:
-                    await self._people.load(holder.mobile)
+                    await self._users.load(holder.mobile)
         raise ApiError("too_many_devices" if verdict == b"too_many_devices" else "session_revoked")
 
     async def renew(self, holder: LeaseHolder, age_ms: int) -> tuple[LeaseVerdict, str]:
         """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
-        keys = self._people.keys(holder.mobile)
+        keys = self._users.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms]
         began = self._clock.steady()
 
         def age() -> int:
             return age_ms + int((self._clock.steady() - began) * 1000)
 
-        verdict, newest = await self._in_time(RENEW, keys.of(RENEW), args, age)
+        verdict, newest = await self._call_in_time(RENEW, keys.of(RENEW), args, age)
         return verdict.decode(), newest.decode()
 
-    async def _in_time(self, script: Script, keys: Sequence[str], args: list[Arg], age: Callable[[], int]) -> list[Any]:
-        """Its answer, if it was executed before we would have given it up; a clock that jumped is asked once more."""
+    async def _call_in_time(
+        self, script: Script, keys: Sequence[str], args: list[Arg], age: Callable[[], int]
+    ) -> list[Any]:
+        """The reply, if Redis executed it before we gave it up. After a jump of a clock it is sent once more."""
         for _ in range(2):
             asked = self._clock.steady()
-            reply: list[Any] = await self._link.call(script, keys, [*args, age(), self._clock.now, self._patience_ms])
+            reply: list[Any] = await self._redis.call(script, keys, [*args, age(), self._clock.now, self._timeout_ms])
             self._clock.observe(int(reply.pop()), asked)
             if reply[0] != b"late":
                 return reply
@@ -114,9 +116,9 @@ class Presence:
 
     async def release(self, holder: LeaseHolder, age_ms: int) -> LeaseVerdict:
         """The connection ended; its last sign of life was ``age_ms`` ago. A newer connection's lease stays."""
-        keys = self._people.keys(holder.mobile)
+        keys = self._users.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, age_ms]
-        reply = await self._link.call(RELEASE, keys.of(RELEASE), args)
+        reply = await self._redis.call(RELEASE, keys.of(RELEASE), args)
         verdict: LeaseVerdict = reply[0].decode()
         return verdict
 
@@ -125,10 +127,10 @@ class Presence:
 
         :raises ApiError: ``no_such_person``, ``unavailable``
         """
-        keys = self._people.keys(mobile)
+        keys = self._users.keys(mobile)
         for _ in range(2):
-            verdict, seen = await self._link.call(READ_PRESENCE, keys.of(READ_PRESENCE), [asker])
+            verdict, seen = await self._redis.call(READ_PRESENCE, keys.of(READ_PRESENCE), [asker])
             if verdict != b"not_cached":
                 return "online" if verdict == b"online" else int(seen) if seen else None
-            await self._people.load(mobile)
+            await self._users.load(mobile)
         raise ApiError("unavailable")

@@ -24,6 +24,7 @@ class Fetched(msgspec.Struct, gc=False):
     :param cursor: where a scan goes on; ``FIRST_ENTRY``: it has ended
     :param read: how many entries were read, with those that became shadow entries because their sender is blocked
     :param shared: whether other devices of the user have copies, as far as is known
+    :param undecoded: streamIds of entries that our own code could not decode
     """
 
     verdict: LeaseVerdict
@@ -31,6 +32,7 @@ class Fetched(msgspec.Struct, gc=False):
     read: int
     entries: list[Entry]
     shared: bool = False
+    undecoded: list[str] = []
 
 
 class Claimed(msgspec.Struct, frozen=True):

@@ -32,8 +32,7 @@ class Lease:
         self.epoch = ""
         """Of the mailbox, once claimed. Another one means that storage lost something."""
         self.in_doubt = False
-        """Whether a claim was not answered, and may have been executed: the lease would seem to have been ours all the
-        time, and nobody would learn that storage lost something. It is claimed once more."""
+        """Whether a claim was made of which it is not known whether Redis executed it."""
         self.proof_until = float("inf")
 
     def is_due(self, last_sign_of_life: float, now: float) -> bool:

@@ -39,7 +39,7 @@ class Encoded(NamedTuple):
     :param frames: to be sent
     :param receipts: streamIds of receipts among them that the client does not acknowledge
     :param acknowledged: streamIds that the client had acknowledged before: they are in flight, and were not sent again
-    :param failed: streamIds that our own code could not encode
+    :param failed: streamIds that our own code could not decode or encode, for the first time on this connection
     """
 
     frames: list[bytes]
@@ -161,6 +161,10 @@ class MailboxReader:
         had_room = len(window.sent) < window.size
         encoded, latest = self._encode(result.entries, window, now, again=fetch.mode == "again")
         self._newest_read = max(self._newest_read, latest)
+        for stream_id in result.undecoded:
+            if stream_id not in self._dead:
+                self._dead[stream_id] = None
+                encoded.failed.append(stream_id)
         if fetch.mode == "again":
             # Settled by another connection, or dropped since their sender is blocked: in flight no more.
             window.forget(set(fetch.ids) - {entry.stream_id for entry in result.entries})

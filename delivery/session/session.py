@@ -533,6 +533,8 @@ class Session:
     def _renew_lease(self) -> None:
         if not self.ended and self._lease.renewing is None:
             self._lease.begin_renewal(self.last_sign_of_life)
+            # A claim whose reply was lost may have been executed: a renewal would then find the lease ours, and nobody
+            # would ever hear of another epoch, nor look at what is pending.
             self.effects.append(do.ClaimLease("again") if self._lease.in_doubt else do.RenewLease())
 
     def _renewed(self, _renew: do.RenewLease, result: Any, now: float) -> None:
@@ -548,7 +550,6 @@ class Session:
             if self.ended:
                 lease.end_renewal(answered=True)
             else:
-                lease.in_doubt = True
                 self.effects.append(do.ClaimLease("again"))
             return
         lease.end_renewal(answered=True)
@@ -560,8 +561,8 @@ class Session:
     def _reclaimed(self, result: Any, now: float) -> None:
         lease = self._lease
         lease.end_renewal(answered=isinstance(result, (Claimed, Silent)))
-        lease.in_doubt = isinstance(result, ApiError)
         if isinstance(result, Claimed):
+            lease.in_doubt = False
             before, lease.epoch = lease.epoch, result.epoch
             if self.ended:
                 if self._leaving:
@@ -572,6 +573,7 @@ class Session:
                 self.effects.append(do.SendEntries(self._dialect.resync(result.epoch, words)))
             self._reader.begin(result.newest)
         elif not isinstance(result, Silent):
+            lease.in_doubt = True
             self._lease_failed(result, now)
 
     def _lease_failed(self, error: Exception, now: float) -> None:
@@ -612,11 +614,9 @@ class Session:
                 if acknowledgements.ping_due <= now:
                     acknowledgements.begin_ping(now)
                     self.effects.append(do.Ping())
-                deadline = min(deadline, acknowledgements.ping_due)
-                if not self._lease.in_doubt:  # else entries could overtake the news that storage lost something
-                    if reader.awake and not reader.under_way:
-                        self._fetch(now)
-                    deadline = min(deadline, reader.retry_at)
+                if reader.awake and not reader.under_way:
+                    self._fetch(now)
+                deadline = min(deadline, acknowledgements.ping_due, reader.retry_at)
             if window.settle_due <= now:
                 self.effects.append(do.Settle(window.take_to_settle()))
             if self._drain_after is not None and not self.in_hand:

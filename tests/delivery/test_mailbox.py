@@ -1,8 +1,12 @@
 """Store, fetch and settle as connections do it, and what happens when Redis holds nobody yet."""
 
+import asyncio
+
 import pytest
 from redis.asyncio import Redis
 
+from delivery import mailbox as module
+from delivery.keys import Person
 from delivery.mailbox import FULL, REUSED
 from delivery.presence import Holder
 from delivery.results import NotCached
@@ -75,6 +79,29 @@ async def test_entries_come_as_they_were_deposited(server: OneServer) -> None:
     for _ in range(2):
         await server.mail.settle(RAVI, "primary", to_settle(found.entries[1]))
     assert (await server.mail.fetch(HOLDER, "pending", 10)).entries == []
+
+
+async def test_an_entry_that_cannot_be_decoded_holds_up_none_behind_it(server: OneServer, redis: "Redis") -> None:
+    await server.presence.claim(HOLDER, ACCOUNT)
+    strange = await redis.xadd(Person(RAVI).mailbox, {"k": "of a later version"})
+    chat = await server.mail.store(RAVI, ASHA, [("m1", "x")])
+    for mode in ("new", "pending"):
+        found = await server.mail.fetch(HOLDER, mode, 10)
+        assert ([entry.stream_id for entry in found.entries], found.undecoded) == ([chat.newest], [strange.decode()])
+
+
+@pytest.mark.parametrize("operation", ["fetch", "store"])
+async def test_a_reply_that_our_own_code_fails_on_is_a_result(
+    server: OneServer, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    await server.presence.claim(HOLDER, ACCOUNT)
+    monkeypatch.setattr(module, "Fetched", None)
+    monkeypatch.setattr(module, "Stored", None)
+    call = (
+        server.mail.fetch(HOLDER, "new", 10) if operation == "fetch" else server.mail.store(RAVI, ASHA, [("m1", "x")])
+    )
+    with pytest.raises(TypeError):
+        await asyncio.wait_for(call, 5)
 
 
 async def test_our_own_failures_on_an_entry_are_counted(server: OneServer) -> None:

@@ -5,12 +5,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LONG = ("tests/tools/chaos", "tests/delivery/models", "tests/tools/devstack", "tests/tools/bench", "tests/journeys")
+LONG = (
+    "tests/tools/chaos",
+    "tests/conformance",
+    "tests/delivery/models",
+    "tests/tools/devstack",
+    "tests/tools/bench",
+    "tests/journeys",
+)
 """What takes longest begins first, so that the processes are done at about the same time."""
 NOT_QUICK = (
     "tests/tools",
     "tests/journeys",
+    "tests/conformance",
     "tests/delivery/models",
+    "tests/delivery/test_tally.py",
     "tests/accounts/test_database.py",
     "tests/accounts/test_mobile_numbers.py",
     "tests/models/test_migrate.py",

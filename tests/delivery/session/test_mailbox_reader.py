@@ -280,3 +280,16 @@ def test_an_entry_that_is_being_fetched_again_is_not_overdue_once_more() -> None
     reading.reader.check_overdue(reading.window, reading.now)  # the tick comes while Redis is asked
     assert len(reading.reply(fetch, chat_entry(1)).frames) == 1
     assert reading.mode() is None
+
+
+def test_an_entry_that_cannot_be_decoded_is_counted_once_on_a_connection() -> None:
+    reading = Reading().follow()
+    reading.reader.notify("5-2")
+    failed = []
+    for _ in range(2):
+        fetch = reading.next()
+        assert fetch is not None
+        result = Fetched("ok", FIRST_ENTRY, 2, [chat_entry(2)], undecoded=["5-1"])
+        failed.append(reading.reader.fetched(fetch, result, reading.window, reading.now).failed)
+        reading.reader.notify("")
+    assert failed == [["5-1"], []]

@@ -407,6 +407,22 @@ def test_a_lease_that_is_gone_is_claimed_again_and_pending_entries_are_scanned()
     assert driven.one(do.FetchEntries).mode == "pending"
 
 
+def test_a_claim_whose_reply_was_lost_is_made_again_for_it_may_have_been_executed() -> None:
+    driven = DrivenSession().follow()
+    driven.reply(renew(driven), ("gone", ""))
+    driven.reply(driven.one(do.ClaimLease), AWAY)
+    driven.now += 20
+    driven.session.last_sign_of_life = driven.now
+    driven.session.tick(driven.now)
+    assert driven.take(do.RenewLease) == []
+    claim = driven.one(do.ClaimLease)
+    assert claim.mode == "again"
+    driven.reply(claim, Claimed("epoch-2", None, "", 1))
+    assert [frame["type"] for frame in driven.sent()] == ["resync"]
+    assert driven.one(do.FetchEntries).mode == "pending"
+    renew(driven)
+
+
 def test_another_epoch_is_told_to_the_client() -> None:
     driven = DrivenSession().follow()
     driven.reply(renew(driven), ("gone", ""))
