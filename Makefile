@@ -1,5 +1,5 @@
 # Shorthands; run.py does the work and needs no make.
-.PHONY: help run test quick check bench chaos lock
+.PHONY: help run test quick check bench chaos simulate lock
 PYTHON ?= python3
 
 help: ## this list
@@ -22,6 +22,9 @@ bench: ## measure it
 
 chaos: ## break it while people talk, and check that nothing is lost
 	$(PYTHON) run.py chaos
+
+simulate: ## the core in a simulated world, for a minute: fresh seeds
+	$(PYTHON) run.py simulate
 
 # Each lock keeps to the pins of those above it. Everybody installs with plain pip, or with uv where it is.
 LOCK = uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11

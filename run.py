@@ -63,6 +63,8 @@ def main(arguments: list[str]) -> None:
         become(ready_python("dev", "bench"), "-m", "tools.bench", *rest)
     elif command == "chaos":
         become(ready_python("dev"), "-m", "tools.chaos", *rest)
+    elif command == "simulate":
+        become(ready_python("dev"), "-m", "tools.simulate", *rest)
     else:
         refuse(f"{' '.join(arguments)!r} is not a command; see: python3 run.py --help")
 

@@ -46,6 +46,7 @@ CHECKS = {
     "types": ["mypy"],
     "layers": ["lint-imports"],
     "tests": ["pytest", *parallel()],
+    "simulate": ["python", "-m", "tools.simulate", "--seconds", "60"],
 }
 
 
