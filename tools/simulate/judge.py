@@ -65,13 +65,16 @@ def _is_across_a_loss(violation: Violation, losses: Sequence[float]) -> bool:
 
 
 def _beyond_window(run: Run) -> Iterator[str]:
-    """I14. What was read, is of a sender who may be blocked by now, or was lost, is not in flight any more."""
+    """I14. What was read, is of a sender who may be blocked by now, or was lost, is not in flight any more. A copy that
+    crossed its acknowledgement is not in flight again."""
+    done: defaultdict[int, set[str]] = defaultdict(set)
     flying: defaultdict[int, dict[str, Event]] = defaultdict(dict)
     connections: defaultdict[str, list[int]] = defaultdict(list)
     for event in run.history:
         here = flying[event.connection]
         if event.kind == "delivery":
-            here[event.stream_id] = event
+            if event.stream_id not in done[event.connection]:
+                here[event.stream_id] = event
             if len(here) == run.settings.window + 1:
                 yield f"I14: {len(here)} chats unacknowledged on connection {event.connection} of {event.mobile}"
         elif event.kind == "connecting":
@@ -79,18 +82,20 @@ def _beyond_window(run: Run) -> Iterator[str]:
         elif event.kind == "block request":
             for connection in connections[event.mobile]:
                 _drop(flying[connection], event.peer, ())
-        else:
+        elif event.kind in ("ack", "read"):
+            before = set(here)
             _land(here, event)
+            done[event.connection] |= before - here.keys()
+        elif event.kind in ("disconnected", "resync"):
+            here.clear()
 
 
 def _land(here: dict[str, Event], event: Event) -> None:
     if event.kind == "ack":
         for stream_id in event.stream_ids:
             here.pop(stream_id, None)
-    elif event.kind == "read":
+    else:
         _drop(here, event.peer, event.message_ids)
-    elif event.kind in ("disconnected", "resync"):
-        here.clear()
 
 
 def _drop(here: dict[str, Event], sender: str, names: Sequence[str]) -> None:
