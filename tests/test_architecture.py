@@ -16,8 +16,6 @@ EVERYTHING = [*PRODUCT, *DEVSTACK, *BENCH, ROOT / "app.py", ROOT / "run.py"]
 ELSEWHERE = {
     # means something only with sockets at both ends: tests/journeys, with real servers
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
-    # tested with the mailbox it is claimed for
-    "delivery/presence.py": "tests/delivery/test_mailbox.py",
     # what every job does first
     "workers/jobs.py": "tests/workers/test_sweep_presence.py",
     # declarations: no test starts without them

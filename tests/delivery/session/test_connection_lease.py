@@ -6,9 +6,10 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from delivery.presence import Holder
+from delivery.keys import channel, people
+from delivery.presence import Holder, Presence
 from protocol.dialects import V1, Seed
-from tests.support.messaging import ASHA, RAVI, HandConnection, Who, until
+from tests.support.messaging import ASHA, RAVI, HandConnection, Who, locked, until
 
 LEASES, DEAD_LETTERS = f"leases:{{{RAVI}}}", f"parked:{{{RAVI}}}"
 DIALECTS = pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
@@ -57,6 +58,59 @@ async def test_a_newer_connection_on_this_server_closes_the_older_one_at_once(re
     await one.over()
     assert one.socket.codes() == [4508]
     assert await one.server.presence.last_seen(RAVI, ASHA) == "online"
+
+
+async def test_a_newer_connection_tells_the_server_of_the_older_one(redis: "Redis") -> None:
+    one = HandConnection(redis)
+    await one.server.presence.claim(Holder(RAVI, "primary", "s2", "c2"), Who.account_id)
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(channel("s2"))
+        await until(pubsub.get_message)
+        one.connection.start()
+        await until(lambda: one.socket.pings)
+        one.connection.handle_sign_of_life()
+        async with asyncio.timeout(5):
+            message = await anext(pubsub.listen())
+    assert message["data"] == f"replaced {RAVI} c2".encode()
+
+
+async def test_the_list_of_a_server_is_written_before_the_claim(
+    redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that no server's list leads to would never be swept."""
+    claims = []
+    monkeypatch.setattr(Presence, "claim", lambda *given, **_: claims.append(given))
+    async with locked(redis, f"~*{{{RAVI}}}*"):
+        one = HandConnection(redis)
+        one.connection.start()
+        await one.over()
+    assert (one.socket.codes(), claims) == ([4004], [])
+
+
+async def test_the_list_of_a_server_names_a_user_until_their_last_connection_has_left(redis: "Redis") -> None:
+    phone = await HandConnection(redis, who=Who("phone")).begin()
+    tablet = await HandConnection(phone.server, who=Who("tablet")).begin()
+    phone.connection.handle_lost(1006, "")
+    await phone.over()
+    await asyncio.sleep(0.05)
+    assert await redis.smembers(people("s1")) == {RAVI.encode()}  # type: ignore[misc]
+    tablet.connection.handle_lost(1006, "")
+
+    async def is_gone() -> bool:
+        return not await redis.exists(people("s1"))
+
+    await until(is_gone)
+
+
+async def test_last_seen_is_the_last_sign_of_life_and_not_the_end(redis: "Redis") -> None:
+    one = await HandConnection(redis).begin()
+    one.connection._session.last_sign_of_life -= 5
+    ended = time.time()
+    one.connection.handle_lost(1006, "")
+    await one.over()
+    seen = await one.server.presence.last_seen(RAVI, ASHA)
+    assert isinstance(seen, int)
+    assert 3 < ended - seen / 1000 < 7
 
 
 async def test_a_lease_that_ended_is_claimed_again_without_a_word(redis: "Redis") -> None:
