@@ -17,7 +17,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """All settings. Units are in the descriptions; reasons for the defaults are in docs/OPERATIONS.md."""
+    """All settings. Units are in the descriptions; reasons for the defaults are in .env.sample."""
 
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, extra="ignore")
 
@@ -174,8 +174,8 @@ class Settings(BaseSettings):
     reclaim_seconds: int = Field(
         15, ge=1, le=60, description="Seconds between looks for stuck mailboxes (a divisor of 60)"
     )
-    cap_minutes: int = Field(5, ge=1, le=60, description="Minutes between runs of the mailbox cap (a divisor of 60)")
-    cap_batch: int = Field(10_000, ge=1, description="People looked at by one run of the mailbox cap")
+    cap_minutes: int = Field(5, ge=1, le=60, description="Minutes between runs of the expiry job (a divisor of 60)")
+    cap_batch: int = Field(10_000, ge=1, description="People looked at by one run of the expiry job")
     prune_minutes: int = Field(
         10, ge=1, le=60, description="Minutes between runs that prune old history (a divisor of 60)"
     )

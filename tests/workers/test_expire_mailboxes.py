@@ -37,7 +37,7 @@ def old(ctx: dict[str, Any], person: Scripts, monkeypatch: pytest.MonkeyPatch) -
 
 async def next_ms(person: Scripts) -> int:
     """Wait until Redis' clock has moved: of what is stored in the same millisecond, half as entries and half as
-    phantoms, nobody knows the order any more."""
+    shadow entries, nobody knows the order any more."""
     before = await now_ms(person)
     while (now := await now_ms(person)) == before:
         await asyncio.sleep(0)

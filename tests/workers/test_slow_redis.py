@@ -78,7 +78,7 @@ class Town:
         async with self.redis.pipeline(transaction=False) as pipe:
             for each in self.people:
                 pipe.xlen(each.mailbox)
-                pipe.xlen(each.phantoms)
+                pipe.xlen(each.shadows)
             return sum(await pipe.execute())
 
 
@@ -133,7 +133,7 @@ async def test_every_job_makes_progress_with_a_distant_redis(
     assert await town.online() == half
     assert await redis.zrange(keys.SERVERS, 0, -1) == [b"here"]
 
-    # Nobody is stuck but those to whom somebody wrote: they have no group, so nobody is rung.
+    # Nobody is stuck but those to whom somebody wrote: they have no group, so nobody is notified.
     for _ in range(3):
         await timed(modules.reclaim_mailboxes.reclaim_mailboxes, ctx)
         if not await redis.exists(keys.job_cursor("reclaim")):
@@ -230,7 +230,7 @@ async def test_a_sweep_that_is_always_cut_off_comes_to_its_end(
     assert await redis.zrange(keys.SERVERS, 0, -1) == [b"here"]
 
 
-async def test_whoever_walks_all_who_are_connected_goes_on_where_the_last_run_stopped(
+async def test_a_walk_through_all_who_are_connected_goes_on_where_the_last_run_stopped(
     ctx: dict[str, Any], redis: "Redis", modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     town = Town(redis, 1_800)  # more than 512 of each: a smaller set is told as a whole
@@ -243,7 +243,7 @@ async def test_whoever_walks_all_who_are_connected_goes_on_where_the_last_run_st
         seen.append(mobile)
         return 0
 
-    monkeypatch.setattr(modules.reclaim_mailboxes, "_ring_if_stuck", look)
+    monkeypatch.setattr(modules.reclaim_mailboxes, "_notify_if_stuck", look)
     await modules.reclaim_mailboxes.reclaim_mailboxes(ctx)
     assert 0 < len(seen) < 600
     runs = 1

@@ -46,7 +46,7 @@ def expire_mailbox() -> Callable[[Any, str], Awaitable[int]]:
 
 @dataclass
 class JobServices:
-    """What ``cap`` uses of ``workers.jobs.JobServices``."""
+    """What the expiry job uses of ``workers.jobs.JobServices``."""
 
     settings: Settings
     redis: RedisClient

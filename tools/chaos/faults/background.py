@@ -87,7 +87,7 @@ class Expiry(Fault):
     other client is away for so long.)"""
 
     servers_answer = True
-    name, what = "expiry", "chats may wait for 5 s, and the cap runs every half second; three are for nobody"
+    name, what = "expiry", "chats may wait for 5 s, and the expiry job runs every half second; three are for nobody"
     touches, seconds = BACKGROUND, 0.0
     profile = Profile(knobs=(("MAILBOX_DAYS", f"{5 / 86_400:.8f}"),))
     outage_limit = 5.0
