@@ -1,14 +1,15 @@
 """Why a frame is broken is said in our own words, and which one is meant by what can be read of it."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol.bad_frames import NO_NAMES, BadFrame, ack_names, chat_names, explain
-from protocol.frames import decode
+from protocol.frames import FrameIn, decode
 
 CHAT = {"type": "chat", "to": "9100000001", "messageId": "m-1", "message": "hello"}
 FIELDS = st.sampled_from(["type", "to", "messageId", "message", "ackType", "streamId", "streamIds", "messageIds"])
@@ -50,6 +51,18 @@ def test_an_error_names_the_wrong_fields_in_plain_words(changes: dict[str, Any],
     assert broken is not None
     assert [error["message"] for error in broken.error.errors or []] == messages
     assert broken.error.body()["message"] == "; ".join(messages)
+
+
+@pytest.mark.parametrize("frame", get_args(FrameIn), ids=lambda frame: frame.__name__)
+def test_each_field_of_each_frame_is_named_when_it_is_wrong_or_missing(frame: type[msgspec.Struct]) -> None:
+    fields, tag = msgspec.structs.fields(frame), frame.__struct_config__.tag
+    wrong = {field.encode_name: {} for field in fields}
+    required = {field.encode_name for field in fields if field.required}
+    for values, named in ((wrong, wrong.keys()), ({}, required)):
+        broken = bad(dumps({"type": tag} | values))
+        assert (broken is None) is (not named)
+        if broken is not None:
+            assert (broken.kind, {each["field"] for each in broken.error.errors or ()}) == (tag, set(named))
 
 
 def test_an_absent_field_is_reported_as_missing() -> None:
