@@ -52,7 +52,7 @@ class Stored(NamedTuple):
     """What became of chats, or of a receipt.
 
     :param newest: streamId of the newest entry that waits, or "": there is nothing to notify anybody of
-    :param servers: they hold live connections of the recipient, and were notified, but for our own
+    :param servers: those with live connections of the recipient; the script notified all of them but this one
     :param results: the streamId of each, or the error that refuses it
     """
 

@@ -56,7 +56,10 @@ class BadFrame(Exception):
     def __init__(
         self, code: str, kind: str = "frame", names: FrameNames = NO_NAMES, *complaints: tuple[str, str]
     ) -> None:
-        """:param complaints: (field, message) each; without any, the code's own message is used"""
+        """
+        :param kind: what is refused; the ``component`` of the error frame
+        :param complaints: (field, message) each; without any, the code's own message is used
+        """
         errors = [{"field": field, "message": message} for field, message in complaints]
         super().__init__(code)
         self.error = ApiError(code, errors or None)

@@ -191,7 +191,7 @@ class V1:
         return [frames.encode(frames.ResyncOut(epoch=epoch, reason=reason))]
 
     def error(self, error: ApiError, component: str, names: FrameNames = NO_NAMES) -> list[bytes]:
-        """A error."""
+        """An error."""
         return _error(error, component, names)
 
     def pong(self) -> list[bytes]:

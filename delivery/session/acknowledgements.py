@@ -12,12 +12,12 @@ from delivery.in_flight import NEVER, Acknowledged
 from delivery.session.effects import Effect, FindUnread, NoteDelivered, SendReceipt
 
 PAUSE_FACTOR: Final = 4
-"""After a round we pause for so many times as long as it took: the busier all are, the more goes together. A tick comes
-that much later, and each receipt is three scripts less for Redis."""
+"""After a round the next one waits for so many times as long as the round took: the busier Redis is, the more goes
+together. A tick comes later by as much, and each receipt that is saved is three scripts less for Redis."""
 LONGEST_PAUSE: Final = 0.02
 """Seconds."""
 ENOUGH_CHATS: Final = 4
-"""So many end the pause: a client that waits for ticks before it sends on would wait longer than is saved."""
+"""So many chats end the pause: a client that waits for ticks before it sends more would lose more than is saved."""
 MOST_NAMES: Final = 400
 """messageIds in one script: everybody else waits for Redis meanwhile. Of the longest, they are 51 KiB of a receipt."""
 CONFIRM_SECONDS: Final = 0.05

@@ -22,7 +22,7 @@ MOST_HARMLESS: Final = 10
 """Bad frames in one message that are not counted: what does not count must not be without end."""
 BYTE_ORDER_MARK: Final = "\ufeff"
 ARRAY_BYTES: Final = 64 * 1024
-"""Of an array of frames: all that a message holds is worked on in one go."""
+"""Most bytes of an array of frames: all frames of a message are handled before anything else is."""
 Canonical: TypeAlias = Callable[[str], str]
 """Cleans a mobile number; raises ``ApiError("bad_mobile")``."""
 

@@ -76,8 +76,8 @@ class SendReceipt(Effect):
 
     Reply: None; NotCached; ApiError; CommandFailed.
 
-    :param ids: what follows it: for ``delivered`` the streamIds of the entries to settle, for ``read`` the messageIds
-        of the chats to mark read
+    :param ids: of what is done afterwards: for ``delivered`` the streamIds of the entries to settle, for ``read`` the
+        messageIds of the chats to mark read
     :param retried: whether the sender was loaded for it
     """
 

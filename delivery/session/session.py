@@ -1,4 +1,4 @@
-"""The journey of a message, on one page: inputs become effects.
+"""What a connection does with a message, from its arrival to its answer: inputs become effects.
 
 A session is one client connection as a state machine. It does no I/O, knows neither asyncio nor Redis, and takes the
 time (monotonic seconds) as an argument. The shell (connection.py) gives it what happens, and takes :attr:`effects`.
@@ -107,7 +107,8 @@ class Session:
         self._reader = MailboxReader(mobile, dialect, redeliver, now)
         self._lease = Lease(settings.ping_seconds, now)
         self._early: list[str | bytes] | None = []
-        """Messages that came before the lease was claimed; None since. Only a socket that ends hands over any."""
+        """Messages that came before the lease was claimed; None since. Until then the session is full, so that only a
+        socket that ends hands over any."""
         self._is_muted = self._is_penalized = self._output_paused = self._has_failed = False
         self._drain_after: float | None = None
         self._over_since: float | None = None
