@@ -615,9 +615,12 @@ class Session:
                 if acknowledgements.ping_due <= now:
                     acknowledgements.begin_ping(now)
                     self.effects.append(do.Ping())
-                if reader.awake and not reader.under_way:
-                    self._fetch(now)
-                deadline = min(deadline, acknowledgements.ping_due, reader.retry_at)
+                deadline = min(deadline, acknowledgements.ping_due)
+                # In doubt, entries might come of a mailbox that began anew, before the client is told so.
+                if not self._lease.in_doubt:
+                    if reader.awake and not reader.under_way:
+                        self._fetch(now)
+                    deadline = min(deadline, reader.retry_at)
             if window.settle_due <= now:
                 self.effects.append(do.Settle(window.take_to_settle()))
             if self._drain_after is not None and not self.in_hand:

@@ -7,7 +7,7 @@ from typing import Final
 
 from tools.chaos.checker.check import check
 from tools.chaos.checker.facts import chats_of, excuses_of
-from tools.chaos.checker.report import Limits, Report, Violation
+from tools.chaos.checker.report import Limits, Report
 from tools.chaos.history import Event
 from tools.simulate.world import Run
 
@@ -46,22 +46,9 @@ def judge(run: Run) -> Verdict:
         window=settings.window,
     )
     report = check(run.history, limits=limits)
-    losses = [event.t for event in run.history if event.kind == "fault start" and event.loses_storage]
-    wrong = [
-        str(each)
-        for each in report.violations
-        if each.invariant != OF_THE_CAMPAIGN and not _is_across_a_loss(each, losses)
-    ]
+    wrong = [str(each) for each in report.violations if each.invariant != OF_THE_CAMPAIGN]
     wrong += [] if report.drained else ["not drained: something is stuck"]
     return Verdict(run, report, [*run.complaints, *wrong, *_beyond_window(run), *_missing_on_a_device(run)])
-
-
-def _is_across_a_loss(violation: Violation, losses: Sequence[float]) -> bool:
-    """StreamIds of one connection that fall because storage was lost in between and its clock set back: entries of the
-    new mailbox may come before the news of the loss (that it comes is I12's business)."""
-    before, after = violation.excerpt[0], violation.excerpt[-1]
-    is_of_one_connection = violation.invariant == "I3" and before.connection == after.connection != 0
-    return is_of_one_connection and len(violation.excerpt) == 2 and any(before.t <= at <= after.t for at in losses)
 
 
 def _beyond_window(run: Run) -> Iterator[str]:

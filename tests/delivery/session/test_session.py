@@ -411,6 +411,8 @@ def test_a_claim_whose_reply_was_lost_is_made_again_for_it_may_have_been_execute
     driven = DrivenSession().follow()
     driven.reply(renew(driven), ("gone", ""))
     driven.reply(driven.one(do.ClaimLease), AWAY)
+    driven.session.notify("5-1", driven.now)
+    assert driven.take(do.FetchEntries) == [], "it might be of a mailbox that began anew"
     driven.now += 20
     driven.session.last_sign_of_life = driven.now
     driven.session.tick(driven.now)
