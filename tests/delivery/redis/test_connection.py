@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -73,8 +73,13 @@ async def test_a_login_that_is_cut_or_not_answered_ends_in_time() -> None:
     async with answering() as address:
         with pytest.raises(AuthenticationError, match="closed"):
             await open_connection(address, ignore, ignore, 1)
-    sleeping: Callable[..., Awaitable[None]] = lambda *_: asyncio.sleep(5)  # noqa: E731
-    async with await asyncio.start_server(sleeping, "127.0.0.1", 0) as server:
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()  # since Python 3.12 a server waits for its connections to end
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         address = Address.of(f"redis://:x@127.0.0.1:{server.sockets[0].getsockname()[1]}")
         with pytest.raises(TimeoutError):
             await open_connection(address, ignore, ignore, 0.1)
