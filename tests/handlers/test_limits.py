@@ -18,6 +18,7 @@ FEW: dict[str, Any] = {
     "logins_burst": 4,
     "logins_per_address_burst": 1000,
     "logins_per_address_per_minute": 60_000,
+    "logins_per_minute": 1,  # so that none comes back while a test runs
     "sign_ups_per_hour": 3,
     "lookups_burst": 4,
     "proxies": 1,  # so that people come from addresses of their own
