@@ -115,7 +115,7 @@ OF_MAILBOXES: Final = {
         "load", "tonumber(blocks_version) > tonumber(redis.call('HGET', user, BLOCKS_VERSION) or '-1')", "true"
     ),
     "the new owner of a number finds the former one's data": _instead(
-        "load", "redis.call('DEL', user, blocks,", "table.concat({user, blocks,"
+        "load", "redis.call('DEL', user, blocks,", "tostring(user, blocks,"
     ),
     "the empty mailbox of a connected person is deleted": _instead(
         "delete_empty", "#live_servers(leases) > 0", "false"

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, ClassVar, TypeVar
 
-from hypothesis import note
+from hypothesis import currently_in_test_context, note
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from delivery.keys import mobile_of
@@ -66,8 +66,22 @@ class BaseMachine(RuleBasedStateMachine):
         names = [name for name, step in self.possible.items() if step.possible(self) for _ in range(step.weight)]
         name = dice.choice(names)
         arguments = {word: dice.choice(values) for word, values in self.possible[name].arguments.items()}
-        note(f"    {name}({', '.join(f'{word}={value!r}' for word, value in arguments.items())})")
+        if currently_in_test_context():
+            note(f"    {name}({', '.join(f'{word}={value!r}' for word, value in arguments.items())})")
         getattr(self, name)(**arguments)
+
+    def play(self, dice: Random, steps: int) -> None:
+        """Without hypothesis: the beginning and so many steps, with what must hold after each."""
+        self.begin(dice.getrandbits(64))
+        self.check_all()
+        for _ in range(steps):
+            self.something(dice.getrandbits(64))
+            self.check_all()
+
+    def check_all(self) -> None:
+        """Every invariant."""
+        for each in self.invariants:
+            each.function(self)
 
     def teardown(self) -> None:
         self.product.close()

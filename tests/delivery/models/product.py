@@ -63,7 +63,9 @@ class Product:
         # Smaller than anybody could configure, so that the limits are reached.
         self.settings = make_settings(redis_url=url).model_copy(update=knobs)
         self._runner = asyncio.Runner()
-        self._runner.run(self._open(breakage))
+        # Not the runner's own ``run``, which sets a handler of Ctrl-C each time: that takes longer than a script.
+        self._run = self._runner.get_loop().run_until_complete
+        self._run(self._open(breakage))
 
     async def _open(self, breakage: Breakage | None) -> None:
         self.link, self._plain = FaultyClient(self.settings, self.clocks, breakage), RedisClient(self.settings)
@@ -77,7 +79,7 @@ class Product:
 
     def close(self) -> None:
         """End the connections."""
-        self._runner.run(self._close())
+        self._run(self._close())
         self._runner.close()
 
     async def _close(self) -> None:
@@ -96,7 +98,7 @@ class Product:
                     raise
                 return None
 
-        return self._runner.run(once()), list(self.link.log)
+        return self._run(once()), list(self.link.log)
 
     def admin(self, *words: str) -> None:
         """A command from aside."""
@@ -105,11 +107,11 @@ class Product:
             await self._plain.command(*words)
 
         self.link.told = -1
-        self._runner.run(said())
+        self._run(said())
 
     def look(self, mobiles: Sequence[str]) -> tuple[dict[str, RedisState], set[str]]:
         """What Redis really holds."""
-        found, strange = self._runner.run(look(self._plain, mobiles))
+        found, strange = self._run(look(self._plain, mobiles))
         return found, strange - {KEY}
 
     # ---- what the product does

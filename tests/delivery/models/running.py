@@ -3,13 +3,15 @@
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from random import Random
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from delivery.results import CommandFailed
 from tests.delivery.models.base_machine import BaseMachine
 from tests.delivery.models.clocks import Clocks
 from tools.chaos.breakages import Breakage
@@ -44,16 +46,27 @@ def run(make: Make, url: str, patch: pytest.MonkeyPatch, examples: int) -> None:
     run_state_machine_as_test(seed(number)(factory), settings=settings(max_examples=LONG, **COMMON))
 
 
-def break_and_run(make: Make, breakage: Breakage, url: str, patch: pytest.MonkeyPatch, examples: int) -> None:
-    """With a script broken; ends at the first failure, and looks for no shorter one."""
+def find(
+    make: Make, breakage: Breakage | None, url: str, patch: pytest.MonkeyPatch, numbers: Iterable[int]
+) -> int | None:
+    """Plays with a script broken; the number of the first play in which that shows, or None.
+
+    Without hypothesis, which is there to shorten what it finds: any way will do here, and its number leads there again.
+
+    :raises CommandFailed: a script was broken so badly that Redis cannot load it, so nothing follows
+    """
     clocks = Clocks()
     patch.setattr(time, "time", clocks.time)
-    quick = settings(
-        max_examples=examples,
-        derandomize=True,
-        phases=[Phase.generate],
-        verbosity=Verbosity.quiet,
-        report_multiple_bugs=False,
-        **COMMON,
-    )
-    run_state_machine_as_test(lambda: make(url, clocks, breakage), settings=quick)
+    for number in numbers:
+        machine = make(url, clocks, breakage)
+        try:
+            machine.play(Random(number), STEPS)  # noqa: S311 - a throw of dice, not a secret
+        except AssertionError:
+            return number
+        except CommandFailed as refusal:
+            if "NOSCRIPT" in str(refusal):
+                raise
+            return number
+        finally:
+            machine.teardown()
+    return None

@@ -8,4 +8,4 @@ from tests.delivery.models.running import run
 
 @pytest.mark.timeout(0)
 def test_a_mailbox_is_as_the_model_whatever_happens(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(MailboxMachine, valkey_url, monkeypatch, examples=120)
+    run(MailboxMachine, valkey_url, monkeypatch, examples=90)
