@@ -3,16 +3,20 @@
 import json
 import os
 import signal
+import socket
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
 from tests.support.launched import Launched
 from tests.support.processes import descendants, living, patient
+from tools.devstack.launcher import main
+from tools.devstack.options import parse
 from tools.devstack.probe import free_port, http_status
 from tools.devstack.process import wait_until
 
@@ -50,10 +54,17 @@ def start(tmp_path: Path) -> Iterator[Launchers]:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
-    """One instance with two workers for all tests that leave it running."""
+def taken() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        yield held.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, taken: int) -> Iterator[Launched]:
+    """One instance with two workers for all tests that leave it running, and for the last, which ends it."""
     launchers = Launchers(tmp_path_factory.mktemp("running"))
-    launched = launchers()
+    launched = launchers(port=str(taken))
     launched.wait_ready()
     yield launched
     launchers.close()
@@ -65,56 +76,61 @@ def child_of(launcher: Launched, name: str) -> int:
     return next(int(each["pid"]) for each in children if each["name"] == name)
 
 
-def test_it_says_what_runs_and_ends_it_all_on_one_signal(start: Launchers) -> None:
-    launcher = start()
-    run = launcher.wait_ready()
+def named(run: dict[str, Any]) -> set[str]:
+    """The servers of a run file, which are in no order."""
+    return {server["serverId"] for server in run["servers"]}
+
+
+def kill_child(launcher: Launched, name: str) -> None:
+    """Kill one that must live: all end, and the launcher says whose end it was."""
     processes = descendants(launcher.child.pid)
-
-    assert run["pid"] == launcher.child.pid
-    assert http_status(f"{run['url']}/ready") == 200
-    assert run["url"] in launcher.output()
-    assert stat.S_IMODE(launcher.run_file.stat().st_mode) == 0o600
-    assert stat.S_IMODE((start.data / "jwt_secret").stat().st_mode) == 0o600
-    assert len(run["servers"]) == 2
-    assert {run["worker"]["pid"], *(server["pid"] for server in run["servers"])} <= set(processes)
-
-    began = time.monotonic()
-    assert launcher.child.stop(20) == 0
-    assert time.monotonic() - began < patient(2)
+    os.kill(child_of(launcher, name), signal.SIGKILL)
+    assert launcher.child.wait(20) == 1
+    assert f"{name} ended" in launcher.output()
     assert living(processes) == []
-    assert not launcher.run_file.exists()
 
 
-def test_killed_it_leaves_nothing_running_and_the_next_start_has_all_the_data(start: Launchers) -> None:
+def test_it_says_what_runs(running: Launched) -> None:
+    run = running.run()
+    assert run["pid"] == running.child.pid
+    assert http_status(f"{run['url']}/ready") == 200
+    assert run["url"] in running.output()
+    assert stat.S_IMODE(running.run_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((running.run_file.parent / "jwt_secret").stat().st_mode) == 0o600
+    assert len(run["servers"]) == 2
+    pids = {run["worker"]["pid"], *(server["pid"] for server in run["servers"])}
+    assert pids <= set(descendants(running.child.pid))
+
+
+def test_a_taken_port_is_passed_over(running: Launched, taken: int) -> None:
+    assert running.run()["port"] > taken
+    assert f"{taken} is taken" in running.output()
+
+
+def test_a_start_right_after_a_kill_takes_over_with_all_the_data(start: Launchers) -> None:
     launcher = start("--workers", "1")
     run = launcher.wait_ready()
     processes = descendants(launcher.child.pid)
     with Redis.from_url(run["redis_url"]) as redis:
         redis.set("kept", "yes")
     secret = Path(run["secret_file"]).read_text(encoding="ascii")
-
-    launcher.child.kill()
-    assert wait_until(lambda: living(processes) == [], patient(10)), living(processes)
-
     stale = start.data / "run.9999.json"  # of servers that had joined
     stale.write_text("{}")
-    again = start("--workers", "1").wait_ready()
-    assert not stale.exists()
-    with Redis.from_url(again["redis_url"], decode_responses=True) as redis:
-        assert redis.get("kept") == "yes"
-    assert Path(again["secret_file"]).read_text(encoding="ascii") == secret
 
-
-def test_a_start_right_after_a_kill_takes_over(start: Launchers) -> None:
-    launcher = start("--workers", "1")
-    launcher.wait_ready()
-    processes = descendants(launcher.child.pid)
     os.kill(child_of(launcher, "Valkey"), signal.SIGSTOP)  # it does not get the signal to end
     launcher.child.kill()
     again = start("--workers", "1")
     run = again.wait_ready()
     assert living(processes) == []
     assert http_status(f"{run['url']}/ready") == 200
+    assert not stale.exists()
+    with Redis.from_url(run["redis_url"], decode_responses=True) as redis:
+        assert redis.get("kept") == "yes"
+    assert Path(run["secret_file"]).read_text(encoding="ascii") == secret
+
+    processes = descendants(again.child.pid)
+    again.child.kill()
+    assert wait_until(lambda: living(processes) == [], patient(10)), "killed it leaves nothing running"
 
 
 def test_a_killed_worker_is_replaced_and_the_run_file_says_so(running: Launched) -> None:
@@ -153,20 +169,20 @@ def test_servers_can_join(running: Launched, start: Launchers) -> None:
     assert joined["redis_url"] == run["redis_url"]
     assert joined["worker"] is None
     assert joined["servers"][0] not in run["servers"]
-    assert running.run()["servers"] == run["servers"], "each file has its own"
+    assert named(running.run()) == named(run), "each file has its own"
 
     assert second.child.stop(20) == 0
     assert not second.run_file.exists()
     assert http_status(f"{run['url']}/ready") == 200
 
 
-def test_joined_servers_end_with_the_instance(start: Launchers) -> None:
+def test_when_postgresql_dies_all_end_and_say_so_and_so_do_servers_that_joined(start: Launchers) -> None:
     first = start("--workers", "1")
     first.wait_ready()
     second = start("--workers", "1", join=start.data)
     second.wait_ready()
     processes = descendants(second.child.pid)
-    first.child.stop(20)
+    kill_child(first, "PostgreSQL")
     assert second.child.wait(20) == 1
     assert "has ended" in second.output()
     assert living(processes) == []
@@ -179,25 +195,25 @@ def test_nothing_can_be_joined_where_nothing_runs(start: Launchers) -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no-such-host.invalid", "x" * 70])
-def test_an_address_of_another_machine_is_refused_in_a_sentence(start: Launchers, host: str) -> None:
-    launcher = start("--host", host)
-    assert launcher.child.wait(20) == 1
-    assert f"Cannot listen on {host}: " in launcher.output()
-    assert "Traceback" not in launcher.output()
-    assert not start.data.exists(), "nothing was begun"
+def test_an_address_of_another_machine_is_refused_in_a_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], host: str
+) -> None:
+    assert main(parse(["--data", str(tmp_path / "data"), "--host", host])) == 1
+    assert f"Cannot listen on {host}: " in capfd.readouterr().err
+    assert not (tmp_path / "data").exists(), "nothing was begun"
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/x", "locked"])
 @pytest.mark.parametrize("way", ["data", "join"])
-def test_a_place_that_cannot_be_used_is_refused_in_a_sentence(start: Launchers, place: str, way: str) -> None:
-    (start.directory / "file").touch()
-    (start.directory / "locked" / "lock").mkdir(parents=True)  # root may write everywhere, but not into a directory
-    path, run_file = start.directory / place, start.directory / "run.json"
-    launcher = Launched(start.directory / "log", f"--{way}", path, run_file=run_file)
-    assert launcher.child.wait(20) == 1
-    assert str(path) in launcher.output()
-    assert "Traceback" not in launcher.output()
-    assert len(launcher.output().strip().splitlines()) == 1
+def test_a_place_that_cannot_be_used_is_refused_in_a_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], place: str, way: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "locked" / "lock").mkdir(parents=True)  # root may write everywhere, but not into a directory
+    assert main(parse([f"--{way}", str(tmp_path / place)])) == 1
+    output = capfd.readouterr()
+    assert str(tmp_path / place) in output.err
+    assert len((output.out + output.err).strip().splitlines()) == 1
 
 
 def test_an_instance_that_cannot_be_read_is_not_joined(start: Launchers) -> None:
@@ -207,22 +223,10 @@ def test_an_instance_that_cannot_be_read_is_not_joined(start: Launchers) -> None
     assert launcher.output().strip() == f"Cannot read what runs on {start.directory}: Is a directory"
 
 
-def test_a_taken_port_is_passed_over(running: Launched, start: Launchers) -> None:
-    taken = running.run()["port"]
-    other = start("--workers", "1", port=str(taken))
-    assert other.wait_ready()["port"] > taken
-    assert f"{taken} is taken" in other.output()
-
-
-@pytest.mark.parametrize("name", ["Valkey", "PostgreSQL", "Sanic"])
-def test_when_one_that_must_live_dies_all_end_and_say_so(start: Launchers, name: str) -> None:
-    launcher = start("--workers", "1")
+def test_when_valkey_dies_all_end_and_say_so(env: dict[str, str], start: Launchers) -> None:
+    launcher = start("--workers", "1", DATABASE_URL=env["DATABASE_URL"])
     launcher.wait_ready()
-    processes = descendants(launcher.child.pid)
-    os.kill(child_of(launcher, name), signal.SIGKILL)
-    assert launcher.child.wait(20) == 1
-    assert f"{name} ended" in launcher.output()
-    assert living(processes) == []
+    kill_child(launcher, "Valkey")
 
 
 def test_a_dead_background_worker_comes_back(running: Launched) -> None:
@@ -233,7 +237,9 @@ def test_a_dead_background_worker_comes_back(running: Launched) -> None:
     assert running.child.alive()
 
 
-def test_servers_of_ones_own_are_used(env: dict[str, str], start: Launchers) -> None:
+def test_servers_of_ones_own_are_used_and_when_sanic_dies_all_end_and_say_so(
+    env: dict[str, str], start: Launchers
+) -> None:
     mine = {name: env[name] for name in ("REDIS_URL", "DATABASE_URL", "JWT_SECRET")}
     launcher = start("--workers", "1", **mine)
     run = launcher.wait_ready()
@@ -244,9 +250,11 @@ def test_servers_of_ones_own_are_used(env: dict[str, str], start: Launchers) -> 
     assert stranger.child.wait(20) == 1
     assert "JWT_SECRET" in stranger.output()
 
+    kill_child(launcher, "Sanic")
 
-def test_what_the_product_refuses_is_passed_on(start: Launchers) -> None:
-    launcher = start(JWT_SECRET="short")
+
+def test_what_the_product_refuses_is_passed_on(env: dict[str, str], start: Launchers) -> None:
+    launcher = start(REDIS_URL=env["REDIS_URL"], DATABASE_URL=env["DATABASE_URL"], JWT_SECRET="short")
     assert launcher.child.wait(30) == 1
     assert "JWT_SECRET: must have at least 32 bytes" in launcher.output()
     assert "short" not in launcher.output()
@@ -259,3 +267,13 @@ def test_interrupted_while_it_starts_it_ends_at_once(start: Launchers) -> None:
     launcher.child.signal(signal.SIGINT)
     assert launcher.child.wait(10) == 0
     assert living(processes) == []
+
+
+def test_it_ends_all_on_one_signal(running: Launched) -> None:
+    """The last of those that share the instance."""
+    processes = descendants(running.child.pid)
+    began = time.monotonic()
+    assert running.child.stop(20) == 0
+    assert time.monotonic() - began < patient(2)
+    assert living(processes) == []
+    assert not running.run_file.exists()
