@@ -5,6 +5,7 @@ import gc
 import re
 import secrets
 import socket
+import sys
 from typing import Any, Final
 
 import msgspec
@@ -66,6 +67,9 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     sanic-ext is not switched on (AUTO_EXTEND): it would cost a fifth of the request rate for things not used here.
     """
     tracerite.unload()  # the `sanic` command loads it, and its drawn tracebacks are not one line of JSON
+    if sys.platform == "linux":
+        # Sanic's default, "spawn", makes each worker import everything anew. Elsewhere forking is not safe.
+        Sanic.start_method = "fork"
     configure(settings.log_level)
     app = MiniSanic(
         name,
@@ -82,6 +86,7 @@ def make_app(name: str, settings: Settings) -> MiniSanic:
     app.ctx.open_files_watch = OpenFilesWatch(app.ctx.idle_connections)
     app.ctx.authenticate = None
     app.ctx.upgrade_limiter = ConcurrencyLimiter(CONCURRENT_UPGRADES)
+    app.main_process_ready(_prepare_fork)
     app.before_server_start(_begin)
     app.after_server_start(_settle_memory_soon)
     app.after_server_stop(_finish)
@@ -114,6 +119,12 @@ async def _begin(app: MiniSanic) -> None:
     app.ctx.server_id = make_server_id(worker)
     app.ctx.heartbeat.start()
     app.ctx.open_files_watch.start()
+
+
+def _prepare_fork(_app: MiniSanic) -> None:
+    """Workers are forked from here on, anew also when one died: they share the memory of what was imported."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _settle_memory_soon(_app: MiniSanic) -> None:

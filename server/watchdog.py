@@ -7,16 +7,20 @@ does not.
 import contextlib
 import multiprocessing
 import os
+import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, NoReturn
 
 import structlog
+from sanic.exceptions import ServerKilled
 from sanic.worker.constants import ProcessState
 from sanic.worker.manager import WorkerManager
 from sanic.worker.process import WorkerProcess
@@ -32,6 +36,7 @@ STEADY_SECONDS: Final = 10.0
 """A worker that lived this long is replaced at once; one that died sooner waits, longer each time."""
 ORPHAN_SECONDS: Final = 1.0
 """How long a worker without a manager may close the sockets of its clients."""
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 STATE_PID: Final = "MINI_STATE_PROCESS"
 """Environment variable by which workers learn the pid of Sanic's state process."""
 
@@ -40,6 +45,7 @@ def install(app: Any) -> None:
     """Give a Sanic application both watches."""
     app.main_process_start(_name_state_process)
     app.main_process_start(_end_when_told)
+    app.main_process_ready(_handle_signals)
     app.main_process_ready(_watch_workers)
     app.before_server_start(_watch_manager)
 
@@ -54,19 +60,57 @@ def _name_state_process(_app: Any) -> None:
 
 
 def _end_when_told(_app: Any) -> None:
-    # Sanic's manager takes signals only later; until then SIGTERM would kill us and leave the state process behind.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    # Sanic's manager takes signals only later. Until then SIGTERM would kill us and leave the state process behind, and
+    # so would a second Ctrl-C that comes while the first one is obeyed.
+    def end(_number: int, _frame: FrameType | None) -> None:
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(0)
+
+    for number in _STOPS:
+        signal.signal(number, end)
+
+
+def _handle_signals(app: Any) -> None:
+    # Sanic's own handler stops the workers inside of the signal, with calls to the state process. When the signal came
+    # in the middle of such a call, the answers got mixed up and the manager ended with an exception.
+    manager, told = app.manager, list[int]()
+    manager.kill = partial(_kill_workers, manager)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if told:
+            with contextlib.suppress(ServerKilled):
+                manager.kill()
+        else:
+            told.append(number)
+            manager.monitor_publisher.send("__TERMINATE__")  # handled between two looks at the workers
+
+    # A stop that comes before all workers are up would leave Sanic waiting for their acks, in a busy loop and for ever.
+    acked = manager._all_workers_ack
+    manager._all_workers_ack = lambda: bool(told) or manager._shutting_down or acked()
+    for number in _STOPS:
+        signal.signal(number, stop)
+    # A forked worker inherits the handlers. Until it sets its own, a signal is to end it, not to stop the manager.
+    os.register_at_fork(after_in_child=_end_by_signals)
+
+
+def _kill_workers(manager: WorkerManager) -> NoReturn:
+    """Sanic's own kills the whole process group, with all that else is in it.
+
+    :raises ServerKilled: always, as Sanic's
+    """
+    for process in manager.processes:
+        _quietly(os.kill, process.pid)
+    raise ServerKilled
+
+
+def _end_by_signals() -> None:
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _watch_workers(app: Any) -> None:
-    _let_go_of_acks(app.manager)
     threading.Thread(target=Watchdog(app.manager).run, name="watchdog", daemon=True).start()
-
-
-def _let_go_of_acks(manager: WorkerManager) -> None:
-    # A stop that comes before all workers are up leaves Sanic waiting for their acks, in a busy loop and for ever.
-    acked = manager._all_workers_ack
-    manager._all_workers_ack = lambda: manager._shutting_down or acked()  # type: ignore[method-assign, no-untyped-call]
 
 
 @dataclass
@@ -102,10 +146,19 @@ class Watchdog:
                 self._failures.succeeded()
 
     def end_latecomers(self) -> None:
-        """Stop workers that were started while the manager was told to stop, or it would wait for them for ever."""
+        """Stop workers that were started while the manager was told to stop, or it would wait for them for ever; and
+        those that were told to stop while they started, missed it, and have reported ready since."""
         for process in list(self._manager.processes):
+            if process.state is ProcessState.TERMINATED and self._is_ready(process):
+                process.state = ProcessState.ACKED
             if ProcessState.STARTED <= process.state <= ProcessState.JOINED:
                 process.terminate()
+
+    def _is_ready(self, process: WorkerProcess) -> bool:
+        """By what the worker itself has told the state process, which may have ended by now."""
+        with contextlib.suppress(OSError, EOFError, KeyError):
+            return bool(self._manager.worker_state[process.name].get("state") == ProcessState.ACKED.name)
+        return False
 
     def look(self) -> None:
         """Ask for each worker that the manager has found dead, once per death."""
@@ -156,13 +209,29 @@ def _killer(pid: int) -> Callable[[], None]:
     return lambda: _quietly(signal.pidfd_send_signal, handle)
 
 
+def _wait_for_end(manager: BaseProcess) -> None:
+    """However it ends. Not by the pipe that ``join`` waits on, where there is a pidfd: forked workers inherit the ends
+    of each other's pipes, so that they would notice only one after another."""
+    pid = manager.pid
+    try:
+        handle = os.pidfd_open(pid) if pid and hasattr(os, "pidfd_open") else -1
+    except ProcessLookupError:
+        return
+    if handle < 0:
+        manager.join()
+    elif os.getppid() == pid:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll()
+
+
 def _quietly(kill: Callable[[int, int], None], target: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         kill(target, signal.SIGKILL)
 
 
 def _outlive(manager: BaseProcess, end_state_process: Callable[[], None]) -> None:
-    manager.join()  # waits on a pipe that the kernel closes when the manager is gone, however it went
+    _wait_for_end(manager)
     logger.error("the manager is gone, so this worker ends")
     # First, because a worker that ends by itself takes this thread along.
     end_state_process()

@@ -76,6 +76,10 @@ add_websockets(app, authenticate)
 """
 
 
+OTHERS = 1 if sys.platform == "linux" else 2
+"""Processes beside the workers: Sanic's state process and, where workers are not forked, multiprocessing's tracker."""
+
+
 class Command:
     """The running command and all that it started."""
 

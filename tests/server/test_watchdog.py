@@ -1,6 +1,7 @@
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from server.watchdog import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Watchdog
-from tests.server.cli import running
+from tests.server.cli import OTHERS, running
 from tests.server.support import scaled_to_load
 
 
@@ -38,7 +39,7 @@ def test_when_all_workers_are_killed_all_come_back(tmp_path: Path) -> None:
 async def test_a_killed_manager_leaves_nothing_and_clients_get_a_close_frame(tmp_path: Path) -> None:
     with running(tmp_path) as command:
         command.workers()
-        assert len(command.seen) >= 4  # manager, state process, two workers
+        assert len(command.seen) == 1 + OTHERS + 2
         async with connect(command.url()) as client:
             command.main.kill()
             took = await command.wait_in_thread(lambda: not command.alive(), 10)
@@ -59,7 +60,7 @@ async def test_orphans_that_cannot_close_their_sockets_in_time_end_all_the_same(
 
 def test_a_stop_while_the_workers_still_start_ends_everything(tmp_path: Path) -> None:
     with running(tmp_path, up=False, WORKER_START="30") as command:
-        command.wait(lambda: command.children() == 4, 10)  # state process, its tracker, two workers
+        command.wait(lambda: command.children() == OTHERS + 2, 10)
         command.wait(command.catches_sigterm, 10)
         assert command.stop() == 0
         assert command.wait(lambda: not command.alive(), 5) <= scaled_to_load(2)
@@ -67,9 +68,20 @@ def test_a_stop_while_the_workers_still_start_ends_everything(tmp_path: Path) ->
 
 def test_a_stop_before_there_are_workers_ends_the_state_process_too(tmp_path: Path) -> None:
     with running(tmp_path, up=False, MAIN_START="30") as command:
-        command.wait(lambda: command.children() == 2, 10)
+        command.wait(lambda: command.children() == OTHERS, 10)
         command.wait(command.catches_sigterm, 10)
         assert command.stop() == 0
+        assert command.wait(lambda: not command.alive(), 5) <= scaled_to_load(2)
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_at_any_moment_of_the_start_ends_everything(tmp_path: Path, moment: float, number: int) -> None:
+    with running(tmp_path, up=False) as command:
+        command.wait(lambda: command.children() >= OTHERS and command.catches_sigterm(), 10)
+        time.sleep(moment)
+        command.process.send_signal(number)
+        assert command.process.wait(10) == 0
         assert command.wait(lambda: not command.alive(), 5) <= scaled_to_load(2)
 
 
@@ -83,6 +95,7 @@ class Manager(SimpleNamespace):
         super().__init__(
             transient_processes=[self.worker],
             processes=[self.worker],
+            worker_state={"w": {"state": "STARTED"}},
             monitor_publisher=SimpleNamespace(send=self.sent.append),
             _shutting_down=False,
         )
@@ -151,6 +164,19 @@ def test_a_worker_started_during_the_shutdown_is_ended_once() -> None:
     manager.worker.state = ProcessState.STARTED
     for _ in range(3):
         watchdog.end_latecomers()
+    assert manager.sent == ["terminate"]
+
+
+def test_a_worker_that_missed_its_signal_while_it_started_gets_another_one() -> None:
+    manager, watchdog, _ = make_watchdog()
+    manager.worker.state = ProcessState.TERMINATED
+    watchdog.end_latecomers()
+    assert manager.sent == []
+    manager.worker_state["w"]["state"] = "ACKED"
+    watchdog.end_latecomers()
+    assert manager.sent == ["terminate"]
+    manager.worker_state = {}  # what held it has ended
+    watchdog.end_latecomers()
     assert manager.sent == ["terminate"]
 
 
