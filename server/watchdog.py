@@ -110,7 +110,18 @@ def _end_by_signals() -> None:
 
 
 def _watch_workers(app: Any) -> None:
-    threading.Thread(target=Watchdog(app.manager).run, name="watchdog", daemon=True).start()
+    watchdog = Watchdog(app.manager)
+    fork_between(watchdog.looking)
+    threading.Thread(target=watchdog.run, name="watchdog", daemon=True).start()
+
+
+def fork_between(lock: threading.Lock) -> None:
+    """From now on this process forks only while nobody holds the lock.
+
+    A fork in the middle of a look would copy a lock as it is, that of the standard output say, and no thread of the
+    worker would ever release it.
+    """
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 @dataclass
@@ -130,20 +141,26 @@ class Watchdog:
         self._clock = clock
         self._records: dict[str, _Record] = {}
         self._failures = Failures("watchdog")
+        self.looking = threading.Lock()
+        """Held during each look."""
 
     def run(self) -> None:
         """Look for ever: the thread ends with its process."""
         while True:
             time.sleep(LOOK_SECONDS)
-            try:
-                if self._manager._shutting_down:
-                    self.end_latecomers()
-                else:
-                    self.look()
-            except Exception as error:  # noqa: BLE001 - logged; a watch that has ended replaces nobody
-                self._failures.failed(error, foreseen=False)
+            with self.looking:
+                self._look_once()
+
+    def _look_once(self) -> None:
+        try:
+            if self._manager._shutting_down:
+                self.end_latecomers()
             else:
-                self._failures.succeeded()
+                self.look()
+        except Exception as error:  # noqa: BLE001 - logged; a watch that has ended replaces nobody
+            self._failures.failed(error, foreseen=False)
+        else:
+            self._failures.succeeded()
 
     def end_latecomers(self) -> None:
         """Stop workers that were started while the manager was told to stop, or it would wait for them for ever; and

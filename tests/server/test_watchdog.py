@@ -1,6 +1,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from server.watchdog import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Watchdog
 from tests.server.cli import OTHERS, running
 from tests.server.support import scaled_to_load
+from tests.support.stack import ROOT
 
 
 def test_a_killed_worker_is_replaced_within_two_seconds_with_a_new_server_id(tmp_path: Path) -> None:
@@ -178,6 +181,31 @@ def test_a_worker_that_missed_its_signal_while_it_started_gets_another_one() -> 
     manager.worker_state = {}  # what held it has ended
     watchdog.end_latecomers()
     assert manager.sent == ["terminate"]
+
+
+FORK_DURING_A_LOOK = """
+import os, threading, time
+from server.watchdog import fork_between
+
+lock, began, done = threading.Lock(), threading.Event(), []
+
+def look():
+    with lock:
+        began.set()
+        time.sleep(0.2)
+        done.append(True)
+
+fork_between(lock)
+threading.Thread(target=look).start()
+began.wait()
+if os.fork() == 0:
+    os._exit(0 if done and not lock.locked() else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_no_worker_is_forked_in_the_middle_of_a_look() -> None:
+    subprocess.run([sys.executable, "-c", FORK_DURING_A_LOOK], cwd=ROOT, check=True)
 
 
 def test_a_look_that_fails_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
