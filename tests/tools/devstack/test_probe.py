@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tools.devstack import probe
 from tools.devstack.probe import free_port, http_status, port_is_free
 
 
@@ -51,3 +52,9 @@ def test_what_is_not_http_is_nought() -> None:
 def test_a_port_in_use_is_not_free(teapot: int) -> None:
     assert not port_is_free("127.0.0.1", teapot)
     assert port_is_free("127.0.0.1", free_port())
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PORTS", (22_700, 22_760))
+    ports = [free_port() for _ in range(25)]
+    assert len(set(ports)) == len(ports)
