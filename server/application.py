@@ -6,7 +6,7 @@ import re
 import secrets
 import socket
 import sys
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 import tracerite
@@ -34,6 +34,8 @@ GC_THRESHOLDS: Final = (10_000, 10, 20)
 class MiniSanic(Sanic[Config, Any]):
     """Sanic with our protocol class, backlog and event loop, however it is started."""
 
+    _rewritten_for: ClassVar[set[str]] = set()
+
     def prepare(self, *args: Any, **kwargs: Any) -> None:
         """As Sanic's; the ``sanic`` command has no options for what is set here."""
         kwargs["motd"] = False  # it is not a line of JSON
@@ -41,8 +43,12 @@ class MiniSanic(Sanic[Config, Any]):
 
     async def create_server(self, *args: Any, **kwargs: Any) -> AsyncioServer | None:
         """As Sanic's: for tests, inside a loop that runs already."""
-        # At start Sanic rewrites its own methods from their source, which works once per process except in this mode.
+        # At start Sanic rewrites its own methods from their source for the signals there are, which works once per
+        # process except in this mode, and takes longer than all else at a start.
         Sanic.test_mode = True
+        signals = {str(signal.name) for signal in self.signal_router.routes}
+        self.config.TOUCHUP = signals != MiniSanic._rewritten_for
+        MiniSanic._rewritten_for = signals
         return await super().create_server(*args, **self._ours(kwargs))
 
     def setup_loop(self) -> None:
