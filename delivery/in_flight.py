@@ -119,11 +119,19 @@ class InFlightWindow:
             stream_id for stream_id, sent in self.sent.items() if sent.sender == sender and sent.message_id in wanted
         ]
 
-    def reopen(self, ids: Iterable[str]) -> None:
+    def reopen(self, ids: Sequence[str]) -> None:
         """The senders of these chats could not be told: an acknowledgement counts again."""
         for stream_id in ids:
             if (sent := self.sent.get(stream_id)) is not None:
                 sent.acknowledged = False
+        self.count_anew(ids)
+
+    def count_anew(self, ids: Iterable[str]) -> None:
+        """What the client said of these entries could not be passed on, which is not the client's fault: they may be
+        sent again as often as if they had been sent once."""
+        for stream_id in ids:
+            if (sent := self.sent.get(stream_id)) is not None:
+                sent.times = 1
 
     # ---- entries that may leave the mailbox
 

@@ -436,6 +436,7 @@ class Session:
             self._acknowledgements.drop()
             self._fail(result, now)
             return
+        self._window.count_anew(self._window.find(sender, message_ids))
         self._send_error(error, "ack", ack_names(sender, message_ids, ()))
         self._continue_round(now)
 

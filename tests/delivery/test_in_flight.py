@@ -1,5 +1,7 @@
 """What is in flight: a window of entries, each acknowledged once, sent again while it is not."""
 
+import pytest
+
 from delivery import in_flight as module
 from delivery.in_flight import MOST_EARLY_ACKS, NEVER, Acknowledged, InFlightWindow, ToSettle
 from protocol.entries import Chat, Entry, Receipt
@@ -94,6 +96,23 @@ def test_an_entry_sent_often_enough_is_not_overdue_any_more() -> None:
         assert len(window) == 1
     assert window.overdue(1_000.0, 2) == []
     assert window.acknowledge(["1-0"]) == ([acknowledged(1)], [])
+
+
+@pytest.mark.parametrize("what", ["an acknowledgement", "a read"])
+def test_what_the_client_said_in_vain_begins_the_count_anew(what: str) -> None:
+    window = window_of(1)
+    for now in (200.0, 300.0):
+        window.add(chat(1), now)
+    assert window.overdue(1_000.0, 2) == []
+    if what == "an acknowledgement":
+        window.acknowledge(["1-0"])
+        window.reopen(["1-0"])
+    else:
+        window.count_anew(["1-0", "9-0"])
+    for now in (400.0, 500.0):
+        assert window.overdue(now, 2) == ["1-0"]
+        window.add(chat(1), now)
+    assert window.overdue(1_000.0, 2) == []
 
 
 def test_chats_in_flight_are_found_by_their_sender_and_message_ids() -> None:

@@ -12,7 +12,7 @@ from delivery.session.lease import PROOF_SECONDS
 from delivery.session.session import CHARACTERS_IN_HAND, IN_HAND, Session
 from protocol.dialects import V1, Seed
 from protocol.errors import LOGGED_OUT, REPLACED, ApiError
-from tests.support.messaging import ASHA, EVE
+from tests.support.messaging import ASHA, EVE, RAVI
 from tests.support.sessions import DrivenSession, chat_entry, chat_frame, receipt_entry
 
 AWAY = ApiError("unavailable")
@@ -144,6 +144,21 @@ def test_a_receipt_that_fails_is_refused_and_settles_nothing(error: Exception, c
     driven.ack(*ids)
     # With a broken key it comes again on the next connection, and takes no room until then.
     assert len(driven.take(do.SendReceipt)) == (1 if code == "unavailable" else 0)
+
+
+@pytest.mark.parametrize("dialect", [V1(), Seed()], ids=["wm.v1", "seed"])
+@pytest.mark.parametrize("kind", ["delivered", "read"])
+def test_a_chat_comes_again_for_as_long_as_its_sender_cannot_be_told(dialect: V1 | Seed, kind: str) -> None:
+    driven = DrivenSession(dialect, redeliver_seconds=30, redeliver_times=2).follow()
+    (stream_id,) = driven.deliver(chat_entry(1))
+    for _ in range(6):
+        driven.message({"type": "ack", "ackType": kind, "to": ASHA, "from": RAVI, "messageId": "m-1"})
+        driven.reply(driven.one(do.SendReceipt if kind == "delivered" else do.FindUnread), AWAY)
+        driven.now += 31
+        driven.session.tick(driven.now)
+        assert driven.effects[-1].ids == [stream_id]
+        driven.fetched(chat_entry(1))
+        assert driven.sent()[-1]["type"] == "chat"
 
 
 def test_a_sender_whose_account_is_gone_needs_no_receipt() -> None:

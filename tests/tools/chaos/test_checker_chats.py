@@ -249,6 +249,16 @@ def test_i3_lets_a_chat_overtake_one_that_was_refused_or_tried_elsewhere_or_agai
     assert not i3_order(together(builder, **excuse))
 
 
+def test_i3_gives_no_place_to_an_entry_stored_anew_after_storage_lost_the_one_in_sent(builder: HistoryBuilder) -> None:
+    builder.send("a", "b", "m1")
+    builder.sent("a", "b", "m1", timestamp=7)
+    builder.send("a", "b", "m2")
+    builder.sent("a", "b", "m2", timestamp=8)
+    builder.delivered("a", "b", "m2", stream_id="8-0")
+    builder.delivered("a", "b", "m1", stream_id="9-0")
+    assert not i3_order(builder.drained())
+
+
 def test_i3_compares_the_first_sight_and_not_a_redelivery(builder: HistoryBuilder) -> None:
     builder.chat("a", "b", "m1", "m2")
     builder.delivered("a", "b", "m1", duplicate=True)

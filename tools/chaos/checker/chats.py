@@ -82,7 +82,8 @@ def _other_answers(key: ChatKey, chat: ChatEvents, sent: Event) -> Iterator[Viol
 def i3_order(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
     """A chat that was sent after an earlier one of its conversation had got ``sent`` does not arrive before it. This
     holds, too, if both were sent on one connection, where the earlier one got ``sent`` and was not sent again. On one
-    connection the streamIds of entries that are new to the client rise."""
+    connection the streamIds of entries that are new to the client rise. When storage has lost a chat that had got
+    ``sent``, and a frozen server stores an earlier attempt of it afterwards, that entry has no place in the order."""
     conversations: defaultdict[tuple[str, str], list[ChatEvents]] = defaultdict(list)
     for key, chat in chats_of(history).items():
         if chat.sends:
@@ -94,7 +95,7 @@ def i3_order(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list
 def _overtaken(chats: Sequence[ChatEvents]) -> Iterator[Violation]:
     """``latest``: of the chats that had got ``sent`` when this one was sent, the one that arrived last."""
     in_order = sorted(chats, key=lambda chat: chat.sends[0].n)
-    acknowledged = [(chat.sent.n, chat) for chat in in_order if chat.sent is not None and chat.deliveries]
+    acknowledged = [(chat.sent.n, chat) for chat in in_order if chat.sent is not None and _came_as(chat, chat.sent)]
     acknowledged.sort(key=lambda item: item[0])
     place, latest = 0, None
     for chat in in_order:
@@ -105,6 +106,11 @@ def _overtaken(chats: Sequence[ChatEvents]) -> Iterator[Violation]:
             place += 1
         if latest is not None and chat.deliveries and chat.deliveries[0].n < latest.deliveries[0].n:
             yield _order_broken(latest, chat)
+
+
+def _came_as(chat: ChatEvents, sent: Event) -> bool:
+    """Whether the first entry that arrived is the one that this answer speaks of."""
+    return bool(chat.deliveries) and _as_numbers(chat.deliveries[0].stream_id)[0] == sent.timestamp
 
 
 def _raced(chats: Sequence[ChatEvents]) -> Iterator[Violation]:
