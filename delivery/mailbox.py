@@ -5,7 +5,7 @@ has answered; never before the call returns. :func:`awaited` makes a future of t
 """
 
 import asyncio
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
@@ -116,7 +116,8 @@ class Mailbox:
         args: list[Arg] = [sender, *self._limits, self._server_id, to, self._most_bytes_of_one, *question]
         for message_id, message in chats:
             text = message.encode()
-            args += (message_id, text, _digest(text))
+            # Six characters of a checksum tell another text from a retry: enough against accidents.
+            args += (message_id, text, b2a_base64(crc32(text).to_bytes(4))[:6])
 
         def on_reply(reply: Any) -> None:
             if not isinstance(reply, Exception):
@@ -274,11 +275,6 @@ async def loading(users: UserRecords, mobile: str, work: Callable[[], Awaitable[
         return await work()
     except NotCached:
         raise ApiError("unavailable") from None
-
-
-def _digest(text: bytes) -> bytes:
-    """By which another text is told from a retry: six characters, which is enough against accidents."""
-    return b64encode(crc32(text).to_bytes(4))[:6]
 
 
 def _sums(settled: Sequence[ToSettle]) -> list[Arg]:

@@ -52,7 +52,7 @@ class SendQueue:
     def take_ready(self) -> list[StoreChats]:
         """What can be stored now."""
         ready, self.ready = self.ready, []
-        return [store for to in ready if (store := self._next(to)) is not None]
+        return [*filter(None, map(self._next, ready))]
 
     def answered(self, store: StoreChats, result: list[str | ApiError] | ApiError) -> tuple[Answers, StoreChats | None]:
         """The reply to ``store``; :returns: what to answer the client, and what can be stored next."""
