@@ -1,14 +1,7 @@
-"""Real servers for every test that wants one: one Valkey and one PostgreSQL per pytest process."""
+"""Real servers for every test that wants one: one Valkey, one PostgreSQL and one running product per pytest process."""
 
 import importlib
-import os
-import secrets
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,51 +14,28 @@ from tests.support.scheduling import (  # noqa: F401 - hooks of pytest
     pytest_collection_modifyitems,
     pytest_ignore_collect,
 )
-from tests.support.stack import ROOT, Stack
-from tools.devstack.paths import socket_directory
-from tools.devstack.postgres import FAST, Postgres
+from tests.support.servers import cluster, database, directory, environment, postgres, valkey
+from tests.support.stack import ServerGroup, Stack
+from tools.devstack.postgres import Postgres
 from tools.devstack.valkey import Valkey
-
-TEMPLATE = "migrated"
 
 # Its plugin imports it at the very end otherwise, deep in the stack, where CPython 3.11 has failed to parse it
 # ("AST constructor recursion depth mismatch").
 importlib.import_module("hypothesis")
 
 
-def _roomy() -> Path:
-    """Memory, where the system has a file system for it; the usual temporary directory elsewhere."""
-    shm = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the name
-    return shm if shm.is_dir() and os.access(shm, os.W_OK) else Path(tempfile.gettempdir())
-
-
-@contextmanager
-def _directory() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="wm-", dir=_roomy()))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
-
-
 @pytest.fixture(scope="session")
 def server_directory() -> Iterator[Path]:
     """Where this test run's servers keep what they keep."""
-    with _directory() as path:
+    with directory() as path:
         yield path
-
-
-def _valkey(path: Path, *, appendonly: bool) -> Valkey:
-    return Valkey(path / "valkey", socket_directory(path), appendonly=appendonly)
 
 
 @pytest.fixture(scope="session")
 def valkey_url(server_directory: Path) -> Iterator[str]:
     """One Valkey for the whole run. Not for tests that stop it: those take ``own_valkey``."""
-    server = _valkey(server_directory, appendonly=False)
-    server.start()
-    yield server.url
-    server.stop()
+    with valkey(server_directory, appendonly=False) as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -81,42 +51,22 @@ async def redis(valkey_url: str) -> AsyncIterator["Redis"]:
 @pytest.fixture
 def own_valkey() -> Iterator[Valkey]:
     """A Valkey of one's own, with the append-only file, to kill, freeze and start again."""
-    with _directory() as path:
-        server = _valkey(path, appendonly=True)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
-
-
-def _environment(redis_url: str, database_url: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "REDIS_URL": redis_url,
-        "DATABASE_URL": database_url,
-        "JWT_SECRET": secrets.token_urlsafe(48),
-        "BCRYPT_ROUNDS": "4",
-        "RATE_LIMITS": "off",  # everybody comes from 127.0.0.1; tests of the limits switch them on
-    }
-
-
-def _migrate(dsn: str) -> None:
-    env = _environment("unix:///not-used-by-migrations", dsn)
-    subprocess.run([sys.executable, "-m", "models.migrate"], cwd=ROOT, env=env, check=True)
+    with directory() as path, valkey(path, appendonly=True) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_server(server_directory: Path) -> Iterator[Postgres]:
+def postgres_cluster() -> Iterator[Path]:
+    """A stopped PostgreSQL with a migrated database, to be copied."""
+    with directory() as path, cluster(path) as data:
+        yield data
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_cluster: Path, server_directory: Path) -> Iterator[Postgres]:
     """One PostgreSQL for the whole run, with a migrated template."""
-    server = Postgres(server_directory, options=FAST)
-    try:
-        server.start()
-        server.fetch(f"CREATE DATABASE {TEMPLATE}")
-        _migrate(server.dsn(TEMPLATE))
+    with postgres(postgres_cluster, server_directory) as server:
         yield server
-    finally:
-        server.destroy()
 
 
 @pytest.fixture(scope="session")
@@ -125,34 +75,18 @@ def postgres_dsn(postgres_server: Postgres) -> str:
     return postgres_server.dsn("postgres")
 
 
-@contextmanager
-def _database(server: Postgres) -> Iterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    server.fetch(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
-    try:
-        yield server.dsn(name)
-    finally:
-        server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
 def database_url(postgres_server: Postgres) -> Iterator[str]:
     """A migrated, empty database for one test."""
-    with _database(postgres_server) as url:
+    with database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres(postgres_cluster: Path) -> Iterator[Postgres]:
     """A migrated PostgreSQL of one's own, to kill, freeze and start again."""
-    with _directory() as path:
-        server = Postgres(path, options=FAST)
-        try:
-            server.start()
-            _migrate(server.dsn())
-            yield server
-        finally:
-            server.destroy()
+    with directory() as path, postgres(postgres_cluster, path) as server:
+        yield server
 
 
 @pytest.fixture
@@ -160,27 +94,61 @@ def env(valkey_url: str, database_url: str) -> dict[str, str]:
     """What the product needs to start, on an empty Redis and an empty, migrated database."""
     with BlockingRedis.from_url(valkey_url) as client:
         client.flushall()
-    return _environment(valkey_url, database_url)
-
-
-@pytest.fixture(scope="module")
-def lasting_stack(
-    valkey_url: str, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
-    """The same for all tests of a module, on one database: for those whose people do not get in each other's way."""
-    with BlockingRedis.from_url(valkey_url) as client:
-        client.flushall()
-    with _database(postgres_server) as url:
-        made = Stack(_environment(valkey_url, url), tmp_path_factory.mktemp("logs"))
-        try:
-            yield made
-        finally:
-            made.close()
+    return environment(valkey_url, database_url)
 
 
 @pytest.fixture
 def stack(env: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
     """Starts the product for real: ``stack.start(workers=2)`` is one server group; call it again for another."""
-    made = Stack(env, tmp_path / "logs")
-    yield made
-    made.close()
+    with Stack(env, tmp_path / "logs") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared_stack(
+    server_directory: Path, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """For the whole run, on a Redis and a database that no test empties."""
+    with (
+        valkey(server_directory / "shared", appendonly=False) as redis,
+        database(postgres_server) as url,
+        Stack(environment(redis.url, url), tmp_path_factory.mktemp("logs")) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="session")
+def _product(shared_stack: Stack) -> ServerGroup:
+    return shared_stack.start(workers=2, MAILBOX_PER_SENDER="2000")
+
+
+@pytest.fixture(scope="session")
+def _single_server(shared_stack: Stack) -> ServerGroup:
+    return shared_stack.start(workers=1)
+
+
+@pytest.fixture
+def product(_product: ServerGroup) -> Iterator[ServerGroup]:
+    """A running server of two worker processes, shared by all tests that neither break nor configure it.
+
+    A test brings people of its own.
+    """
+    with _product.harmless_log():
+        yield _product
+
+
+@pytest.fixture
+def single_server(_single_server: ServerGroup) -> Iterator[ServerGroup]:
+    """A second server beside ``product``, of one worker process: what a process remembers is known wherever one comes.
+
+    They have Redis and PostgreSQL in common, and nothing else.
+    """
+    with _single_server.harmless_log():
+        yield _single_server
+
+
+@pytest.fixture(scope="module")
+def lasting_stack(shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """For all tests of a module that need other settings than ``product`` has, on the same Redis and database."""
+    with Stack(shared_stack.env, tmp_path_factory.mktemp("logs")) as made:
+        yield made

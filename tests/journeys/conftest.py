@@ -18,16 +18,16 @@ def chromium_path() -> str:
     return chromium_or_skip()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running_chromium(chromium_path: str) -> AsyncIterator["Browser"]:
-    """One for a module: to start it costs more than most of the tests."""
+    """One for the whole run: to start it costs more than most of the tests."""
     async with playwright.async_playwright() as api:
         running = await api.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield running
         await running.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser(running_chromium: "Browser") -> AsyncIterator["Browser"]:
     """Chromium, without what the test before had open."""
     yield running_chromium

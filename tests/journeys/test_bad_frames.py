@@ -14,17 +14,10 @@ from redis.asyncio import Redis
 
 from tests.support.people import Frame, Person, Talk, request, sign_up
 from tests.support.processes import patient
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import ServerGroup
 
-SECRET = secrets.token_urlsafe(48)
 ARABIC = "".join(chr(0x0660 + int(digit)) for digit in "9100000001")
 FULL_WIDTH = "".join(chr(0xFF10 + int(digit)) for digit in "9100000001")
-
-
-@pytest.fixture(scope="module")
-def group(lasting_stack: Stack) -> ServerGroup:
-    """One server for all of these: what is wrong with one connection must not matter to the next."""
-    return lasting_stack.start(workers=1, JWT_SECRET=SECRET)
 
 
 async def still_talks(talk: Talk, to: Person) -> None:
@@ -121,10 +114,10 @@ SLICES = [list(CASES.items())[n : n + 8] for n in range(0, len(CASES), 8)]
 @pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
 @pytest.mark.parametrize("cases", SLICES, ids=lambda cases: cases[0][0])
 async def test_bad_frames_are_named_and_the_socket_stays(
-    group: ServerGroup, cases: list[tuple[str, tuple[str | bytes, str]]], v1: bool
+    single_server: ServerGroup, cases: list[tuple[str, tuple[str | bytes, str]]], v1: bool
 ) -> None:
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    a = await asha.open(group.ws_url, v1)
+    asha, ravi = await sign_up(single_server.url), await sign_up(single_server.url, "Ravi")
+    a = await asha.open(single_server.ws_url, v1)
     for name, (raw, code) in cases:
         print(name)
         answer = await refused(a, raw, code)
@@ -136,9 +129,9 @@ async def test_bad_frames_are_named_and_the_socket_stays(
     await a.end()
 
 
-async def test_brackets_and_arrays_mean_what_the_dialect_says(group: ServerGroup) -> None:
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    a, seed = await asha.open(group.ws_url), await ravi.open(group.ws_url, v1=False)
+async def test_brackets_and_arrays_mean_what_the_dialect_says(single_server: ServerGroup) -> None:
+    asha, ravi = await sign_up(single_server.url), await sign_up(single_server.url, "Ravi")
+    a, seed = await asha.open(single_server.ws_url), await ravi.open(single_server.ws_url, v1=False)
     await refused(a, "[", "bad_json")
     await refused(a, "[" * 60_000, "bad_json")
     await refused(a, f"[{chat(to=ravi.mobile)},7]", "bad_frame")
@@ -151,9 +144,9 @@ async def test_brackets_and_arrays_mean_what_the_dialect_says(group: ServerGroup
 
 
 @pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
-async def test_an_error_names_the_chat_and_its_component(group: ServerGroup, v1: bool) -> None:
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    a = await asha.open(group.ws_url, v1)
+async def test_an_error_names_the_chat_and_its_component(single_server: ServerGroup, v1: bool) -> None:
+    asha, ravi = await sign_up(single_server.url), await sign_up(single_server.url, "Ravi")
+    a = await asha.open(single_server.ws_url, v1)
     unknown = await refused(a, chat(to="9999999999", messageId="u-1"), "no_such_person")
     assert (unknown["component"], unknown["messageId"]) == ("chat" if v1 else "user does not exists", "u-1")
     itself = await refused(a, chat(to=asha.mobile, messageId="s-1"), "self_message")
@@ -166,9 +159,9 @@ async def test_an_error_names_the_chat_and_its_component(group: ServerGroup, v1:
     await a.end()
 
 
-async def test_no_sender_but_the_tokens(group: ServerGroup) -> None:
-    asha, ravi, eve = [await sign_up(group.url, name) for name in ("Asha", "Ravi", "Eve")]
-    e, r = await eve.open(group.ws_url), await ravi.open(group.ws_url)
+async def test_no_sender_but_the_tokens(single_server: ServerGroup) -> None:
+    asha, ravi, eve = [await sign_up(single_server.url, name) for name in ("Asha", "Ravi", "Eve")]
+    e, r = await eve.open(single_server.ws_url), await ravi.open(single_server.ws_url)
     forged = {"from": asha.mobile, "sender": asha.mobile, "timestamp": 1, "mode": "offline", "streamId": "1-1"}
     await e.socket.send(chat(to=ravi.mobile, **forged))
     got = await r.wait(lambda f: f["type"] == "chat")
@@ -179,14 +172,14 @@ async def test_no_sender_but_the_tokens(group: ServerGroup) -> None:
     await r.end()
 
 
-async def test_acks_for_what_is_not_ones_own_change_nothing(group: ServerGroup, valkey_url: str) -> None:
-    asha, ravi, eve = [await sign_up(group.url, name) for name in ("Asha", "Ravi", "Eve")]
-    a = await asha.open(group.ws_url)
-    r, e = await ravi.open(group.ws_url, ack=False), await eve.open(group.ws_url)
+async def test_acks_for_what_is_not_ones_own_change_nothing(single_server: ServerGroup) -> None:
+    asha, ravi, eve = [await sign_up(single_server.url, name) for name in ("Asha", "Ravi", "Eve")]
+    a = await asha.open(single_server.ws_url)
+    r, e = await ravi.open(single_server.ws_url, ack=False), await eve.open(single_server.ws_url)
     await a.chat(ravi, "m-1")
     got = await r.wait(lambda f: f["type"] == "chat")
     names = [f"{kind}:{{{mobile}}}" for kind in ("mailbox", "tally", "seen") for mobile in (ravi.mobile, asha.mobile)]
-    async with Redis.from_url(valkey_url) as redis:
+    async with Redis.from_url(single_server.env["REDIS_URL"]) as redis:
         before = [await redis.dump(name) for name in names]
         assert before[0] is not None
         for stream_id in (got["streamId"], "5-0", f"{2**64 - 1}-{2**64 - 1}", "9007199254740993-0"):
@@ -209,16 +202,16 @@ async def test_acks_for_what_is_not_ones_own_change_nothing(group: ServerGroup, 
 
 
 @pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
-async def test_a_frame_over_256_kib_ends_the_connection_with_1009(group: ServerGroup, v1: bool) -> None:
-    asha = await sign_up(group.url)
-    a = await asha.open(group.ws_url, v1)
+async def test_a_frame_over_256_kib_ends_the_connection_with_1009(single_server: ServerGroup, v1: bool) -> None:
+    asha = await sign_up(single_server.url)
+    a = await asha.open(single_server.ws_url, v1)
     await a.socket.send("[" * 300_000)
     assert await a.closed() == 1009
 
 
-async def test_ten_bad_frames_in_a_minute_end_the_connection(group: ServerGroup) -> None:
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    a = await asha.open(group.ws_url)
+async def test_ten_bad_frames_in_a_minute_end_the_connection(single_server: ServerGroup) -> None:
+    asha, ravi = await sign_up(single_server.url), await sign_up(single_server.url, "Ravi")
+    a = await asha.open(single_server.ws_url)
     for _ in range(9):
         await refused(a, "{x", "bad_json")
     await still_talks(a, ravi)
@@ -226,7 +219,7 @@ async def test_ten_bad_frames_in_a_minute_end_the_connection(group: ServerGroup)
     assert await a.closed() == 4503
     assert sum(f["type"] == "error" for f in a.frames) == 10
     closed = time.monotonic()
-    a = await asha.open(group.ws_url)
+    a = await asha.open(single_server.ws_url)
     assert 0.9 < time.monotonic() - closed < patient(3), "who was cut off waits a second"
     await still_talks(a, ravi)
     await a.socket.send("[" + ",".join(["7"] * 500) + "]")
@@ -234,60 +227,42 @@ async def test_ten_bad_frames_in_a_minute_end_the_connection(group: ServerGroup)
     assert sum(f["type"] == "error" for f in a.frames) == 10
 
 
-async def test_who_is_cut_off_again_and_again_is_kept_at_the_door_and_then_refused(lasting_stack: Stack) -> None:
-    group = lasting_stack.start(workers=1, JWT_SECRET=SECRET, COOLDOWN_SECONDS="20")
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    a = await asha.open(group.ws_url)
-    await a.socket.send("[" * 300_000)
-    assert await a.closed() == 1009
-    came = time.monotonic()
-    with pytest.raises(websockets.InvalidStatus) as caught:
-        await asha.open(group.ws_url, open_timeout=20)
-    assert 3.9 < time.monotonic() - came < patient(6)
-    answer = caught.value.response
-    assert answer.status_code == 429
-    assert json.loads(answer.body or b"")["code"] == "too_many_requests"
-    assert 10 <= int(answer.headers["Retry-After"]) <= 16
-    r = await ravi.open(group.ws_url)
-    assert (await r.chat(asha, "m-1"))["type"] == "sent"
-
-
-async def test_a_person_logged_out_while_waiting_does_not_come_in(lasting_stack: Stack) -> None:
-    group = lasting_stack.start(workers=1, JWT_SECRET=SECRET, COOLDOWN_SECONDS="2")
-    asha = await sign_up(group.url)
-    a = await asha.open(group.ws_url)
-    await a.socket.send("[" * 300_000)
-    assert await a.closed() == 1009
-    waiting = asyncio.ensure_future(asha.open(group.ws_url))
+async def test_a_person_logged_out_while_waiting_does_not_come_in(single_server: ServerGroup) -> None:
+    asha = await sign_up(single_server.url)
+    for _ in range(2):  # the second time they wait for two seconds
+        a = await asha.open(single_server.ws_url)
+        await a.socket.send("[" * 300_000)
+        assert await a.closed() == 1009
+    waiting = asyncio.ensure_future(asha.open(single_server.ws_url))
     await asyncio.sleep(0.5)
     assert not waiting.done()
-    assert (await request(group.url, asha, "POST", "/auth/logout")).status_code == 200
+    assert (await request(single_server.url, asha, "POST", "/auth/logout")).status_code == 200
     with pytest.raises(websockets.InvalidStatus) as caught:
         await waiting
     assert caught.value.response.status_code == 401
     assert json.loads(caught.value.response.body or b"")["code"] == "session_revoked"
 
 
-async def test_an_unknown_person_is_no_bad_frame(group: ServerGroup) -> None:
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    a = await asha.open(group.ws_url)
+async def test_an_unknown_person_is_no_bad_frame(single_server: ServerGroup) -> None:
+    asha, ravi = await sign_up(single_server.url), await sign_up(single_server.url, "Ravi")
+    a = await asha.open(single_server.ws_url)
     for n in range(15):
         await refused(a, chat(to="9999999999", messageId=f"u-{n}"), "no_such_person")
     await still_talks(a, ravi)
     await a.end()
 
 
-def forged(token: str, how: str) -> str:
+def forged(token: str, how: str, secret: str) -> str:
     """A token that is nearly as good as the real one."""
     header, payload, signature = token.split(".")
     claims = jwt.decode(token, options={"verify_signature": False})
     kid = jwt.get_unverified_header(token)["kid"]
     none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT", "kid": kid}).encode()).decode().rstrip("=")
     ways = {
-        "expired": jwt.encode(claims | {"exp": int(time.time()) - 1}, SECRET, "HS256", {"kid": kid}),
+        "expired": jwt.encode(claims | {"exp": int(time.time()) - 1}, secret, "HS256", {"kid": kid}),
         "foreign": jwt.encode(claims, "another secret that is long enough", "HS256", {"kid": kid}),
-        "no session": jwt.encode(claims | {"sid": claims["sub"]}, SECRET, "HS256", {"kid": kid}),
-        "another algorithm": jwt.encode(claims, SECRET, "HS384", {"kid": kid}),
+        "no session": jwt.encode(claims | {"sid": claims["sub"]}, secret, "HS256", {"kid": kid}),
+        "another algorithm": jwt.encode(claims, secret, "HS384", {"kid": kid}),
         "alg none": f"{none}.{payload}.",
         "alg none with the old signature": f"{none}.{payload}.{signature}",
         "cut": f"{header}.{payload}.{signature[:-4]}",
@@ -309,21 +284,15 @@ CODES = {
 
 
 @pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
-async def test_a_bad_token_is_refused_before_the_upgrade(group: ServerGroup, v1: bool) -> None:
-    asha = await sign_up(group.url)
+async def test_a_bad_token_is_refused_before_the_upgrade(single_server: ServerGroup, v1: bool) -> None:
+    asha = await sign_up(single_server.url)
     subprotocols = [websockets.Subprotocol("wm.v1")] if v1 else None
-    queries = {f"/?token={forged(asha.token, how)}": code for how, code in CODES.items()}
+    secret = single_server.env["JWT_SECRET"]
+    queries = {f"/?token={forged(asha.token, how, secret)}": code for how, code in CODES.items()}
     for query, code in {**queries, "/": "token_missing", "/?ticket=x": "ticket_invalid"}.items():
         with pytest.raises(websockets.InvalidStatus) as caught:
-            await websockets.connect(group.ws_url + query, subprotocols=subprotocols)
+            await websockets.connect(single_server.ws_url + query, subprotocols=subprotocols)
         response = caught.value.response
         assert (response.status_code, json.loads(response.body)["code"]) == (401, code), query
-    a = await asha.open(group.ws_url, v1)
+    a = await asha.open(single_server.ws_url, v1)
     await a.end()
-
-
-def test_nothing_of_this_was_an_error_of_ours_or_is_in_the_log(group: ServerGroup) -> None:
-    log = group.log_text()
-    assert "Traceback" not in log
-    assert "hello" not in log
-    assert SECRET not in log

@@ -16,29 +16,24 @@ from redis.asyncio import Redis
 from tests.server.support import CLOSE, TEXT, RawClient, frame
 from tests.support.people import Frame, Person, Talk, on_device, sign_up
 from tests.support.processes import patient
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import ServerGroup
 
 DIALECTS = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
 
 
-@pytest.fixture(scope="module")
-def group(lasting_stack: Stack) -> ServerGroup:
-    return lasting_stack.start(workers=1)
+@pytest.fixture
+async def asha(single_server: ServerGroup) -> Person:
+    return await sign_up(single_server.url)
 
 
 @pytest.fixture
-async def asha(group: ServerGroup) -> Person:
-    return await sign_up(group.url)
+async def ravi(single_server: ServerGroup) -> Person:
+    return await sign_up(single_server.url, "Ravi")
 
 
 @pytest.fixture
-async def ravi(group: ServerGroup) -> Person:
-    return await sign_up(group.url, "Ravi")
-
-
-@pytest.fixture
-async def inside(valkey_url: str) -> AsyncIterator["Redis"]:
-    async with Redis.from_url(valkey_url) as client:
+async def inside(single_server: ServerGroup) -> AsyncIterator["Redis"]:
+    async with Redis.from_url(single_server.env["REDIS_URL"]) as client:
         yield client
 
 
@@ -50,10 +45,10 @@ def is_answer(frame_: Frame) -> bool:
     return frame_["type"] in ("sent", "error") or frame_.get("status") == "sent"
 
 
-async def connect(group: ServerGroup, person: Person, v1: bool, **how: Any) -> Talk:
+async def connect(single_server: ServerGroup, person: Person, v1: bool, **how: Any) -> Talk:
     """As soon as the upgrade is done: nothing is awaited from the server."""
     offers = [websockets.Subprotocol("wm.v1")] if v1 else None
-    url = f"{group.ws_url}/?token={person.token}"
+    url = f"{single_server.ws_url}/?token={person.token}"
     talk = Talk(await websockets.connect(url, subprotocols=offers, max_queue=4096, **how), v1)
     talk.begin()
     return talk
@@ -64,10 +59,10 @@ async def connect(group: ServerGroup, person: Person, v1: bool, **how: Any) -> T
 
 @DIALECTS
 async def test_a_full_outbox_sent_right_after_the_upgrade_is_answered_to_its_end(
-    group: ServerGroup, asha: Person, ravi: Person, v1: bool
+    single_server: ServerGroup, asha: Person, ravi: Person, v1: bool
 ) -> None:
     for _ in range(4):
-        talk = await connect(group, asha, v1)
+        talk = await connect(single_server, asha, v1)
         run = secrets.token_hex(4)
         chats = [chat(ravi, f"{run}-{n}", "x" * 16_384) for n in range(300 if v1 else 150)]
         messages = [chats[n : n + 3] for n in range(0, len(chats), 3)] if v1 else chats
@@ -81,9 +76,9 @@ async def test_a_full_outbox_sent_right_after_the_upgrade_is_answered_to_its_end
 
 
 @DIALECTS
-async def test_receipts_and_acks_at_full_speed_never_close_a_connection(group: ServerGroup, v1: bool) -> None:
-    people = [await sign_up(group.url) for _ in range(8)]
-    talks = [await person.open(group.ws_url, v1=v1) for person in people]
+async def test_receipts_and_acks_at_full_speed_never_close_a_connection(single_server: ServerGroup, v1: bool) -> None:
+    people = [await sign_up(single_server.url) for _ in range(8)]
+    talks = [await person.open(single_server.ws_url, v1=v1) for person in people]
     for round_ in range(40):
         for n, talk in enumerate(talks):
             for k in range(4):
@@ -99,16 +94,16 @@ async def test_receipts_and_acks_at_full_speed_never_close_a_connection(group: S
 
 @DIALECTS
 async def test_a_client_that_comes_back_to_a_full_mailbox_may_ack_it_one_by_one(
-    group: ServerGroup, ravi: Person, v1: bool
+    single_server: ServerGroup, ravi: Person, v1: bool
 ) -> None:
-    senders = [await sign_up(group.url) for _ in range(6)]
+    senders = [await sign_up(single_server.url) for _ in range(6)]
     for sender in senders:
-        talk = await sender.open(group.ws_url)
+        talk = await sender.open(single_server.ws_url)
         await talk.socket.send(json.dumps([chat(ravi, f"m-{n}") for n in range(400)]))
         await talk.socket.send(json.dumps([chat(ravi, f"n-{n}") for n in range(400)]))
         await talk.wait_all(is_answer, 800, 30)
         await talk.end()
-    talk = await ravi.open(group.ws_url, v1=v1)
+    talk = await ravi.open(single_server.ws_url, v1=v1)
     await talk.wait_all(lambda f: f["type"] == "chat", 4_800, 60)
     assert talk.socket.close_code is None
     assert len({f["streamId"] for f in talk.chats()}) == len(talk.chats()) == 4_800
@@ -117,12 +112,12 @@ async def test_a_client_that_comes_back_to_a_full_mailbox_may_ack_it_one_by_one(
 
 @DIALECTS
 async def test_a_client_that_empties_its_outbox_is_slowed_and_not_cut(
-    group: ServerGroup, asha: Person, v1: bool
+    single_server: ServerGroup, asha: Person, v1: bool
 ) -> None:
-    others = [await sign_up(group.url) for _ in range(8)]
+    others = [await sign_up(single_server.url) for _ in range(8)]
     chats = [chat(others[n % 8], f"m-{n}") for n in range(6_400)]
     messages = [chats[n : n + 100] for n in range(0, len(chats), 100)] if v1 else chats
-    talk = await connect(group, asha, v1)
+    talk = await connect(single_server, asha, v1)
     for message in messages:
         await talk.socket.send(json.dumps(message))
     answers = await talk.wait_all(is_answer, len(chats), 60)
@@ -140,10 +135,10 @@ NOTHING = {
 }
 
 
-async def longest_answer(group: ServerGroup, seconds: float) -> float:
+async def longest_answer(single_server: ServerGroup, seconds: float) -> float:
     """How long the server kept one who asks for its health waiting, at worst."""
     worst, until = 0.0, time.monotonic() + seconds
-    async with httpx.AsyncClient(base_url=group.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=single_server.url, timeout=30) as client:
         while time.monotonic() < until:
             began = time.monotonic()
             assert (await client.get("/health")).status_code == 200
@@ -154,10 +149,10 @@ async def longest_answer(group: ServerGroup, seconds: float) -> float:
 
 @pytest.mark.parametrize("kind", NOTHING)
 async def test_work_that_comes_to_nothing_takes_no_time_of_others(
-    group: ServerGroup, asha: Person, ravi: Person, kind: str
+    single_server: ServerGroup, asha: Person, ravi: Person, kind: str
 ) -> None:
     message = frame(TEXT, json.dumps(NOTHING[kind], separators=(",", ":")).encode())
-    client = await RawClient.connect(group.port, f"/?token={asha.token}", offer="wm.v1", send_buffer=2**16)
+    client = await RawClient.connect(single_server.port, f"/?token={asha.token}", offer="wm.v1", send_buffer=2**16)
     reading = asyncio.ensure_future(client.reader.read(-1))
     piece = message * max(1, 2**14 // len(message))
     taken = 0
@@ -173,8 +168,8 @@ async def test_work_that_comes_to_nothing_takes_no_time_of_others(
     flooding = asyncio.ensure_future(flood())
     try:
         await asyncio.sleep(0.3)
-        talk = await ravi.open(group.ws_url)
-        worst = await longest_answer(group, 2.0)
+        talk = await ravi.open(single_server.ws_url)
+        worst = await longest_answer(single_server, 2.0)
         assert (await talk.chat(asha, secrets.token_hex(4)))["type"] == "sent"
         await talk.end()
     finally:
@@ -202,10 +197,10 @@ async def received(client: RawClient, kind: str) -> list[Frame]:
 
 @DIALECTS
 async def test_an_ack_kept_from_before_a_cut_counts_on_the_new_connection(
-    group: ServerGroup, asha: Person, ravi: Person, inside: "Redis", v1: bool
+    single_server: ServerGroup, asha: Person, ravi: Person, inside: "Redis", v1: bool
 ) -> None:
-    sender = await asha.open(group.ws_url)
-    first = await ravi.open(group.ws_url, v1=v1, ack=False)
+    sender = await asha.open(single_server.ws_url)
+    first = await ravi.open(single_server.ws_url, v1=v1, ack=False)
     for n in range(3):
         await sender.chat(ravi, f"kept-{n}")
     came = await first.wait_all(lambda f: f["type"] == "chat", 3)
@@ -214,7 +209,9 @@ async def test_an_ack_kept_from_before_a_cut_counts_on_the_new_connection(
     acks = [{"type": "ack", "to": asha.mobile, "ackType": "delivered", "streamId": f["streamId"]} for f in came[:2]]
     # In the same segment as the handshake: what comes later may find the chat sent again already.
     early = b"".join(frame(TEXT, json.dumps(ack).encode()) for ack in acks)
-    again = await RawClient.connect(group.port, f"/?token={ravi.token}", offer="wm.v1" if v1 else "", early=early)
+    again = await RawClient.connect(
+        single_server.port, f"/?token={ravi.token}", offer="wm.v1" if v1 else "", early=early
+    )
     redelivered = await received(again, "chat")
     assert [f["messageId"] for f in redelivered] == ["kept-2"]
     await sender.wait_all(lambda f: f["type"] == "ack", 1)
@@ -229,10 +226,10 @@ async def test_an_ack_kept_from_before_a_cut_counts_on_the_new_connection(
 
 @DIALECTS
 async def test_reads_sent_one_by_one_reach_the_sender_together(
-    group: ServerGroup, asha: Person, ravi: Person, v1: bool
+    single_server: ServerGroup, asha: Person, ravi: Person, v1: bool
 ) -> None:
-    sender = await asha.open(group.ws_url)
-    reader = await ravi.open(group.ws_url, v1=v1)
+    sender = await asha.open(single_server.ws_url)
+    reader = await ravi.open(single_server.ws_url, v1=v1)
     names = [f"r-{n}" for n in range(400)]
     await sender.socket.send(json.dumps([chat(ravi, name) for name in names]))
     await reader.wait_all(lambda f: f["type"] == "chat", 400, 30)
@@ -249,11 +246,16 @@ async def test_reads_sent_one_by_one_reach_the_sender_together(
 
 
 @DIALECTS
-async def test_with_two_devices_no_tick_goes_back(group: ServerGroup, asha: Person, ravi: Person, v1: bool) -> None:
-    phone, laptop = await on_device(group.url, ravi, "phone"), await on_device(group.url, ravi, "laptop")
-    sender = await asha.open(group.ws_url, v1=v1)
-    on_phone = await phone.open(group.ws_url, v1=v1, ack=False)
-    on_laptop = await laptop.open(group.ws_url, v1=v1, ack=False)
+async def test_with_two_devices_no_tick_goes_back(
+    single_server: ServerGroup, asha: Person, ravi: Person, v1: bool
+) -> None:
+    phone, laptop = (
+        await on_device(single_server.url, ravi, "phone"),
+        await on_device(single_server.url, ravi, "laptop"),
+    )
+    sender = await asha.open(single_server.ws_url, v1=v1)
+    on_phone = await phone.open(single_server.ws_url, v1=v1, ack=False)
+    on_laptop = await laptop.open(single_server.ws_url, v1=v1, ack=False)
     for n in range(5):
         await sender.chat(ravi, f"d-{n}")
     copies = await on_laptop.wait_all(lambda f: f["type"] == "chat", 5)
@@ -276,9 +278,12 @@ async def test_with_two_devices_no_tick_goes_back(group: ServerGroup, asha: Pers
 
 @DIALECTS
 async def test_a_broken_key_of_one_person_ends_nobody_elses_connection(
-    group: ServerGroup, asha: Person, ravi: Person, inside: "Redis", v1: bool
+    single_server: ServerGroup, asha: Person, ravi: Person, inside: "Redis", v1: bool
 ) -> None:
-    sender, receiver = await asha.open(group.ws_url, v1=v1), await ravi.open(group.ws_url, v1=v1, ack=False)
+    sender, receiver = (
+        await asha.open(single_server.ws_url, v1=v1),
+        await ravi.open(single_server.ws_url, v1=v1, ack=False),
+    )
     await sender.chat(ravi, "whole")
     came = await receiver.wait(lambda f: f["type"] == "chat")
     await inside.delete(f"mailbox:{{{asha.mobile}}}")
@@ -295,7 +300,7 @@ async def test_a_broken_key_of_one_person_ends_nobody_elses_connection(
         # It is theirs: they may come back, and will be well when it is mended.
         code = None
         with contextlib.suppress(websockets.WebSocketException, AssertionError):
-            again = await connect(group, asha, v1)
+            again = await connect(single_server, asha, v1)
             code = await again.closed()
         assert code in (None, 4004)
     finally:
@@ -309,7 +314,7 @@ async def test_a_broken_key_of_one_person_ends_nobody_elses_connection(
 
 @DIALECTS
 async def test_two_tabs_that_reconnect_at_once_are_let_in_ever_more_slowly(
-    group: ServerGroup, asha: Person, v1: bool
+    single_server: ServerGroup, asha: Person, v1: bool
 ) -> None:
     counts = [0, 0]
     until = time.monotonic() + 6
@@ -317,7 +322,7 @@ async def test_two_tabs_that_reconnect_at_once_are_let_in_ever_more_slowly(
     async def tab(n: int) -> None:
         while time.monotonic() < until:
             with contextlib.suppress(websockets.WebSocketException, AssertionError, TimeoutError, OSError):
-                talk = await asyncio.wait_for(asha.open(group.ws_url, v1=v1), 5)
+                talk = await asyncio.wait_for(asha.open(single_server.ws_url, v1=v1), 5)
                 counts[n] += 1
                 await talk.closed(max(0.1, until - time.monotonic()))
                 await talk.end()
@@ -329,13 +334,13 @@ async def test_two_tabs_that_reconnect_at_once_are_let_in_ever_more_slowly(
 
 
 async def test_an_attempt_its_client_gave_up_does_not_end_the_connection_that_lives(
-    group: ServerGroup, asha: Person, ravi: Person
+    single_server: ServerGroup, asha: Person, ravi: Person
 ) -> None:
     head = f"GET /?token={asha.token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     for delay in (0.0, 0.01, 0.05):
-        _, stuck = await asyncio.open_connection("127.0.0.1", group.port)
-        live = await asha.open(group.ws_url)
+        _, stuck = await asyncio.open_connection("127.0.0.1", single_server.port)
+        live = await asha.open(single_server.ws_url)
         stuck.write(head.encode())
         await asyncio.sleep(delay)
         stuck.close()
@@ -347,11 +352,11 @@ async def test_an_attempt_its_client_gave_up_does_not_end_the_connection_that_li
 
 @DIALECTS
 async def test_a_newer_connection_whose_client_lives_replaces_the_older_at_once(
-    group: ServerGroup, asha: Person, v1: bool
+    single_server: ServerGroup, asha: Person, v1: bool
 ) -> None:
-    older = await asha.open(group.ws_url, v1=v1)
+    older = await asha.open(single_server.ws_url, v1=v1)
     began = time.monotonic()
-    newer = await asha.open(group.ws_url, v1=v1)
+    newer = await asha.open(single_server.ws_url, v1=v1)
     assert time.monotonic() - began < patient(5)
     assert await older.closed() == 4508
     assert newer.socket.close_code is None
@@ -361,16 +366,18 @@ async def test_a_newer_connection_whose_client_lives_replaces_the_older_at_once(
 @DIALECTS
 @pytest.mark.parametrize("early", [True, False], ids=["with the handshake", "after it"])
 async def test_a_full_outbox_is_taken_though_an_older_connection_lives(
-    group: ServerGroup, asha: Person, ravi: Person, v1: bool, early: bool
+    single_server: ServerGroup, asha: Person, ravi: Person, v1: bool, early: bool
 ) -> None:
-    older = await asha.open(group.ws_url, v1=v1)
+    older = await asha.open(single_server.ws_url, v1=v1)
     outbox = b"".join(frame(TEXT, json.dumps(chat(ravi, f"o-{n}")).encode()) for n in range(100))
     offer = "wm.v1" if v1 else ""
-    newer = await RawClient.connect(group.port, f"/?token={asha.token}", offer=offer, early=outbox if early else b"")
+    newer = await RawClient.connect(
+        single_server.port, f"/?token={asha.token}", offer=offer, early=outbox if early else b""
+    )
     if not early:
         newer.writer.write(outbox)
     assert await older.closed() == 4508
-    talk = await ravi.open(group.ws_url)
+    talk = await ravi.open(single_server.ws_url)
     came = await talk.wait_all(lambda f: f["type"] == "chat", 100)
     assert [f["messageId"] for f in came] == [f"o-{n}" for n in range(100)]
     newer.vanish()
@@ -379,16 +386,16 @@ async def test_a_full_outbox_is_taken_though_an_older_connection_lives(
 
 @pytest.mark.parametrize("alone", [True, False], ids=["nobody else is connected", "an older connection lives"])
 async def test_what_was_sent_before_a_clean_close_is_stored_however_early_it_came(
-    group: ServerGroup, asha: Person, ravi: Person, alone: bool
+    single_server: ServerGroup, asha: Person, ravi: Person, alone: bool
 ) -> None:
-    older = None if alone else await asha.open(group.ws_url)
-    client = await RawClient.connect(group.port, f"/?token={asha.token}")
+    older = None if alone else await asha.open(single_server.ws_url)
+    client = await RawClient.connect(single_server.port, f"/?token={asha.token}")
     said = [frame(TEXT, json.dumps(chat(ravi, f"early-{n}")).encode()) for n in range(3)]
     client.writer.write(b"".join(said) + frame(CLOSE, (1000).to_bytes(2, "big")))
     with contextlib.suppress(ConnectionError):
         await client.close_code()
     client.vanish()
-    talk = await ravi.open(group.ws_url)
+    talk = await ravi.open(single_server.ws_url)
     came = await talk.wait_all(lambda f: f["type"] == "chat", 3)
     assert [f["messageId"] for f in came] == [f"early-{n}" for n in range(3)]
     await talk.end()

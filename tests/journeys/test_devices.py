@@ -11,25 +11,22 @@ import websockets
 from redis.asyncio import Redis
 
 from tests.support.people import PASSWORD, Frame, Person, Talk, on_device, request, sign_up
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import ServerGroup
 from tools.devstack.postgres import Postgres
 
 DIALECTS = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
 
 
-@pytest.fixture(scope="module")
-def servers(lasting_stack: Stack) -> tuple[ServerGroup, ServerGroup]:
+@pytest.fixture
+def servers(product: ServerGroup, single_server: ServerGroup) -> tuple[ServerGroup, ServerGroup]:
     """Two servers with nothing in common but Redis and PostgreSQL."""
-    one, two = lasting_stack.launch(workers=1), lasting_stack.launch(workers=1)
-    one.wait_ready()
-    two.wait_ready()
-    return one, two
+    return product, single_server
 
 
 @pytest.fixture
-async def inside(valkey_url: str) -> AsyncIterator["Redis"]:
+async def inside(product: ServerGroup) -> AsyncIterator["Redis"]:
     """A look into the servers' Redis."""
-    async with Redis.from_url(valkey_url) as client:
+    async with Redis.from_url(product.env["REDIS_URL"]) as client:
         yield client
 
 

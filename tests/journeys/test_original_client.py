@@ -16,7 +16,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from tests.support.people import Person, new_mobile, request, sign_up
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import ServerGroup
 
 Said = dict[str, Any]
 GOLDEN = json.loads(Path(__file__).with_name("original_client.json").read_text(encoding="utf-8"))
@@ -170,10 +170,9 @@ def wrong(expected: dict[str, list[Said]], found: dict[str, list[Said]]) -> list
     return words
 
 
-async def test_a_conversation_of_the_originals_clients_differs_only_where_it_is_said_to(stack: Stack) -> None:
-    group = stack.start(workers=2)
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    replay, differences = Replay(group, asha, ravi), []
+async def test_a_conversation_of_the_originals_clients_differs_only_where_it_is_said_to(product: ServerGroup) -> None:
+    asha, ravi = await sign_up(product.url), await sign_up(product.url, "Ravi")
+    replay, differences = Replay(product, asha, ravi), []
     try:
         for number, step in enumerate(GOLDEN["steps"], start=1):
             expected = step.get("ours", step["original"])

@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import Tab, open_tab, playwright
-from tests.support.people import PASSWORD
-from tests.support.stack import ServerGroup, Stack
+from tests.support.browser import Tab, come, open_tab, playwright
+from tests.support.people import PASSWORD, sign_up
+from tests.support.stack import ServerGroup
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest.fixture(scope="module")
-def group(lasting_stack: Stack) -> ServerGroup:
-    return lasting_stack.start(workers=2)
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def away(watcher: Tab) -> None:
@@ -28,9 +23,9 @@ async def away(watcher: Tab) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_two_people_talk_and_see_ticks_and_last_seen(browser: "Browser", group: ServerGroup) -> None:
-    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
-    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+async def test_two_people_talk_and_see_ticks_and_last_seen(browser: "Browser", product: ServerGroup) -> None:
+    asha = await (await open_tab(browser, product.url)).sign_up("Asha")
+    ravi = await (await open_tab(browser, product.url)).sign_up("Ravi")
     await asha.open(ravi)
     await asha.sees("#chat-seen", "online")
     await asha.write("hello <b>Ravi</b> & all")
@@ -63,9 +58,9 @@ async def test_two_people_talk_and_see_ticks_and_last_seen(browser: "Browser", g
         await each.nothing_went_wrong()
 
 
-async def test_a_block_is_absolute_and_silent_on_the_page_too(browser: "Browser", group: ServerGroup) -> None:
-    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
-    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+async def test_a_block_is_absolute_and_silent_on_the_page_too(browser: "Browser", product: ServerGroup) -> None:
+    asha = await come(browser, product.url, "Asha")
+    ravi = await come(browser, product.url, "Ravi")
     await ravi.open(asha)
     await ravi.page.click("#block")
     await ravi.sees("#block", "Unblock")
@@ -82,9 +77,9 @@ async def test_a_block_is_absolute_and_silent_on_the_page_too(browser: "Browser"
         await each.nothing_went_wrong()
 
 
-async def test_a_refusal_of_a_field_stands_beside_the_field(browser: "Browser", group: ServerGroup) -> None:
-    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
-    ravi = await open_tab(browser, group.url)
+async def test_a_refusal_of_a_field_stands_beside_the_field(browser: "Browser", product: ServerGroup) -> None:
+    asha = await sign_up(product.url, "Asha")
+    ravi = await open_tab(browser, product.url)
     await ravi.page.click("#to-signup")
     await ravi.fill_sign_up("\u2800\u2800\u2800", f"+{ravi.mobile}", PASSWORD)
     await playwright.expect(ravi.page.locator("#signup-name-note")).to_contain_text("The name takes 3 to 64")
@@ -102,9 +97,9 @@ async def test_a_refusal_of_a_field_stands_beside_the_field(browser: "Browser", 
     await ravi.sees("#door-note", "The mobile number or the password is wrong.")
 
 
-async def test_whatever_goes_wrong_is_noticed_here(browser: "Browser", group: ServerGroup) -> None:
+async def test_whatever_goes_wrong_is_noticed_here(browser: "Browser", product: ServerGroup) -> None:
     """What the tests above say did not happen would have been seen."""
-    one = await open_tab(browser, group.url)
+    one = await open_tab(browser, product.url)
     await one.nothing_went_wrong()
     await one.page.evaluate("document.head.append(Object.assign(document.createElement('script'), {text: 'x'}))")
     await one.page.evaluate("fetch('/auth/login')")
@@ -113,7 +108,7 @@ async def test_whatever_goes_wrong_is_noticed_here(browser: "Browser", group: Se
     assert await one.page.evaluate("window.violations") == ["script-src-elem inline"]
     for complaint in ("Content Security Policy", "405", "a bug"):
         assert [said for said in one.complaints if complaint in said], complaint
-    elsewhere = f"http://127.0.0.2:{group.port}/"
+    elsewhere = f"http://127.0.0.2:{product.port}/"
     with pytest.raises(playwright.Error):
         await one.page.goto(elsewhere)
     assert one.strangers == [elsewhere]

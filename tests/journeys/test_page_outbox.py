@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import Judge, Tab, open_tab, playwright
+from tests.support.browser import Friend, Judge, Tab, come, friend, playwright
 from tests.support.people import Frame
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import ServerGroup
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, WebSocketRoute
-pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest.fixture(scope="module")
-def group(lasting_stack: Stack) -> ServerGroup:
-    return lasting_stack.start(workers=1)
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="session")]
 
 
 def refusal(**more: Any) -> Frame:
@@ -49,11 +45,10 @@ class Refuser:
         return True
 
 
-async def three(browser: "Browser", group: ServerGroup, judge: Judge) -> tuple[Tab, Tab, Tab]:
+async def three(browser: "Browser", product: ServerGroup, judge: Judge) -> tuple[Tab, Friend, Friend]:
     """Asha, behind the judge, and two she may write to; Ravi's chat is open."""
-    asha = await (await open_tab(browser, group.url, judge)).sign_up("Asha")
-    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
-    meera = await (await open_tab(browser, group.url)).sign_up("Meera")
+    ravi, meera = await friend(product, "Ravi"), await friend(product, "Meera")
+    asha = await come(browser, product.url, "Asha", judge)
     await asha.open(meera)
     await asha.open(ravi)
     return asha, ravi, meera
@@ -65,9 +60,9 @@ async def try_now(person: Tab) -> None:
     await asyncio.sleep(0.05)
 
 
-async def test_a_message_refused_without_its_name_is_given_up_alone(browser: "Browser", group: ServerGroup) -> None:
+async def test_a_message_refused_without_its_name_is_given_up_alone(browser: "Browser", product: ServerGroup) -> None:
     refuser = Refuser("poison", refusal())
-    asha, ravi, meera = await three(browser, group, refuser.judge)
+    asha, ravi, meera = await three(browser, product, refuser.judge)
     await asha.page.evaluate(
         """(texts) => {
             const box = document.querySelector("#text");
@@ -82,7 +77,6 @@ async def test_a_message_refused_without_its_name_is_given_up_alone(browser: "Br
     await asha.choose(meera)
     await asha.write("hello Meera")
     await asha.ticks("✓✓ Delivered")
-    await ravi.choose(asha)
     await ravi.shows("one", "two", "three", "four")
     assert len(refuser.came) <= 3
     await asha.page.reload()
@@ -91,15 +85,16 @@ async def test_a_message_refused_without_its_name_is_given_up_alone(browser: "Br
     assert len(refuser.came) <= 3, "given up for good"
     refuser.is_on = False
     await asha.page.click("text=Retry")
-    await asha.ticks(*["✓✓ Read"] * 5)
     await ravi.shows("one", "two", "three", "four", "poison")
+    await ravi.reads()
+    await asha.ticks(*["✓✓ Read"] * 5)
     await asha.nothing_went_wrong()
 
 
-async def test_a_message_that_ends_each_connection_is_given_up(browser: "Browser", group: ServerGroup) -> None:
+async def test_a_message_that_ends_each_connection_is_given_up(browser: "Browser", product: ServerGroup) -> None:
     """As a message over 64 KiB does."""
     refuser = Refuser("poison", 1009)
-    asha, ravi, _ = await three(browser, group, refuser.judge)
+    asha, ravi, _ = await three(browser, product, refuser.judge)
     await asha.write("poison")
     await asha.write("healthy")
     async with asyncio.timeout(40):
@@ -108,8 +103,8 @@ async def test_a_message_that_ends_each_connection_is_given_up(browser: "Browser
     await try_now(asha)
     await asha.ticks("✕ Not sent: The server gave no answer to it.", "✓✓ Delivered")
     assert len(refuser.came) == 5
-    await ravi.choose(asha)
     await ravi.shows("healthy")
+    await ravi.reads()
     await asha.page.click("text=Take back")
     await asha.has_typed("poison")
     await asha.ticks("✓✓ Read")
@@ -117,9 +112,9 @@ async def test_a_message_that_ends_each_connection_is_given_up(browser: "Browser
     await asha.has_typed("poison")
 
 
-async def test_a_message_that_is_never_answered_is_given_up(browser: "Browser", group: ServerGroup) -> None:
+async def test_a_message_that_is_never_answered_is_given_up(browser: "Browser", product: ServerGroup) -> None:
     refuser = Refuser("poison", None)
-    asha, _, _ = await three(browser, group, refuser.judge)
+    asha, _, _ = await three(browser, product, refuser.judge)
     await asha.page.clock.install()
     await asha.page.reload()
     await asha.logged_in()
@@ -132,10 +127,10 @@ async def test_a_message_that_is_never_answered_is_given_up(browser: "Browser", 
     await asha.sees(".tick.failed", "✕ Not sent: The server gave no answer to it.")
 
 
-async def test_an_outage_gives_nothing_up(browser: "Browser", group: ServerGroup) -> None:
+async def test_an_outage_gives_nothing_up(browser: "Browser", product: ServerGroup) -> None:
     """A server that says itself that it goes, or that a part of it is away, says nothing about the message."""
     refuser = Refuser("hello", *[4004, 4012, 1012, 4001] * 3, refusal(retryable=True, retryAfter=0.1))
-    asha, ravi, _ = await three(browser, group, refuser.judge)
+    asha, ravi, _ = await three(browser, product, refuser.judge)
     await asha.write("hello")
     async with asyncio.timeout(60):
         while len(refuser.came) < 14:
@@ -144,38 +139,35 @@ async def test_an_outage_gives_nothing_up(browser: "Browser", group: ServerGroup
     refuser.is_on = False
     await asha.ticks("✓✓ Delivered")
     assert len({message_id for _, message_id in refuser.came}) == 1
-    await ravi.choose(asha)
     await ravi.shows("hello")
 
 
 @pytest.mark.parametrize("code", ["rate_limited", "mailbox_full", "storage_full"])
-async def test_a_refusal_for_later_is_waited_for(browser: "Browser", group: ServerGroup, code: str) -> None:
+async def test_a_refusal_for_later_is_waited_for(browser: "Browser", product: ServerGroup, code: str) -> None:
     later = refusal(code=code, component="chat", retryable=True, retryAfter=0.6, message="Later.", messageId=True)
     refuser = Refuser("first", later, later)
-    asha, ravi, meera = await three(browser, group, refuser.judge)
+    asha, ravi, meera = await three(browser, product, refuser.judge)
     await asha.write("first")
     await asha.ticks("◷ Waiting: Later.")
     await asha.write("second")
     await asha.choose(meera)
     await asha.write("hello Meera")
     await asha.ticks("✓✓ Delivered")
-    await asyncio.sleep(2)
+    await until(lambda: len(refuser.came) >= 2)
     times = [at for at, _ in refuser.came]
-    assert len(times) >= 2
     assert all(later - earlier >= 0.6 for earlier, later in itertools.pairwise(times)), "as the server said"
     refuser.is_on = False
     await asha.choose(ravi)
     await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
-    await ravi.choose(asha)
     await ravi.shows("first", "second")
 
 
 @pytest.mark.parametrize(("code", "same_id"), [("message_id_reused", False), ("message_too_large", True)])
 async def test_what_is_refused_for_ever_is_shown_with_its_reason(
-    browser: "Browser", group: ServerGroup, code: str, same_id: bool
+    browser: "Browser", product: ServerGroup, code: str, same_id: bool
 ) -> None:
     refuser = Refuser("hello", refusal(code=code, component="chat", message="Never.", messageId=True))
-    asha, ravi, _ = await three(browser, group, refuser.judge)
+    asha, ravi, _ = await three(browser, product, refuser.judge)
     await asha.write("hello")
     await asha.ticks("✕ Not sent: Never.")
     await asha.write("other")
@@ -188,28 +180,25 @@ async def test_what_is_refused_for_ever_is_shown_with_its_reason(
     refuser.is_on = False
     await asha.page.click("text=Retry")
     await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
-    await ravi.choose(asha)
     await ravi.shows("other", "hello")
 
 
-async def test_half_an_emoji_is_sent_as_what_can_be_sent(browser: "Browser", group: ServerGroup) -> None:
-    asha, ravi, _ = await three(browser, group, lambda _socket, _frame: False)
+async def test_half_an_emoji_is_sent_as_what_can_be_sent(browser: "Browser", product: ServerGroup) -> None:
+    asha, ravi, _ = await three(browser, product, lambda _socket, _frame: False)
     await asha.page.evaluate("document.querySelector('#text').value = 'broken \\ud83d emoji'")
     await asha.page.press("#text", "Enter")
     await asha.ticks("✓✓ Delivered")
-    await ravi.choose(asha)
     await ravi.shows("broken \ufffd emoji")
     await asha.page.evaluate("document.querySelector('#find-mobile').value = '\\ud83d'")
     await asha.page.click("#find button.main")
     await playwright.expect(asha.page.locator("#find-note")).not_to_be_empty()
 
 
-async def test_ids_of_messages_are_new_after_a_reload(browser: "Browser", group: ServerGroup) -> None:
-    asha, ravi, _ = await three(browser, group, lambda _socket, _frame: False)
+async def test_ids_of_messages_are_new_after_a_reload(browser: "Browser", product: ServerGroup) -> None:
+    asha, ravi, _ = await three(browser, product, lambda _socket, _frame: False)
     await asha.write("before")
     await asha.ticks("✓✓ Delivered")
     await asha.page.reload()
     await asha.write("after")
     await asha.ticks("✓✓ Delivered", "✓✓ Delivered")
-    await ravi.choose(asha)
     await ravi.shows("before", "after")

@@ -4,25 +4,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import open_tab
+from tests.support.browser import come, open_tab
 from tests.support.prefix_proxy import prefix_proxy
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import ServerGroup
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest.fixture(scope="module")
-def group(lasting_stack: Stack) -> ServerGroup:
-    return lasting_stack.start(workers=1)
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize("prefix", ["/chat/", "/tools/chat/"])
-async def test_people_talk_under_a_path(browser: "Browser", group: ServerGroup, prefix: str) -> None:
-    async with prefix_proxy(prefix, group.port) as proxy:
+async def test_people_talk_under_a_path(browser: "Browser", product: ServerGroup, prefix: str) -> None:
+    async with prefix_proxy(prefix, product.port) as proxy:
         asha = await (await open_tab(browser, proxy.url)).sign_up("Asha")
-        ravi = await (await open_tab(browser, proxy.url)).sign_up("Ravi")
+        ravi = await come(browser, proxy.url, "Ravi")
         await asha.open(ravi)
         await asha.sees("#chat-seen", "online")
         await asha.write("hello")
@@ -40,9 +35,9 @@ async def test_people_talk_under_a_path(browser: "Browser", group: ServerGroup, 
         assert proxy.outside == []
 
 
-async def test_two_servers_of_one_host_do_not_share_a_log_in(browser: "Browser", group: ServerGroup) -> None:
-    async with prefix_proxy("/chat/", group.port) as proxy:
-        asha = await (await open_tab(browser, proxy.url)).sign_up("Asha")
+async def test_two_servers_of_one_host_do_not_share_a_log_in(browser: "Browser", product: ServerGroup) -> None:
+    async with prefix_proxy("/chat/", product.port) as proxy:
+        asha = await come(browser, proxy.url, "Asha")
         proxy.prefix = "/other/"
         await asha.page.goto(proxy.url)
         await asha.is_visible("#login")

@@ -5,20 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import Tab, open_tab, playwright
+from tests.support.browser import Tab, come, playwright
 from tests.support.people import Frame, Person, Talk, sign_up
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import ServerGroup
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="session")]
 AWAY = "document.hasFocus = () => false"
 BACK = "delete document.hasFocus"
-
-
-@pytest.fixture(scope="module")
-def group(lasting_stack: Stack) -> ServerGroup:
-    return lasting_stack.start(workers=1)
 
 
 async def send(talk: Talk, reader: Tab, *message_ids: str) -> None:
@@ -45,13 +40,13 @@ async def in_view(reader: Tab) -> set[str]:
     return {text.replace("They:", "").split()[0] for text in texts}
 
 
-async def start(browser: "Browser", group: ServerGroup) -> tuple[Person, Talk, Tab]:
-    ravi = await sign_up(group.url, "Ravi")
-    return ravi, await ravi.open(group.ws_url), await (await open_tab(browser, group.url)).sign_up("Asha")
+async def start(browser: "Browser", product: ServerGroup) -> tuple[Person, Talk, Tab]:
+    ravi = await sign_up(product.url, "Ravi")
+    return ravi, await ravi.open(product.ws_url), await come(browser, product.url, "Asha")
 
 
-async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser", group: ServerGroup) -> None:
-    _, talk, asha = await start(browser, group)
+async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser", product: ServerGroup) -> None:
+    _, talk, asha = await start(browser, product)
     ids = [f"m{number}" for number in range(20)]
     await send(talk, asha, *ids)
     await asha.sees("#list .badge", "20 new")
@@ -83,8 +78,8 @@ async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser"
     await talk.end()
 
 
-async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser", group: ServerGroup) -> None:
-    _, talk, asha = await start(browser, group)
+async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser", product: ServerGroup) -> None:
+    _, talk, asha = await start(browser, product)
     await send(talk, asha, "first")
     await asha.page.click("#list button")
     await talk.wait(lambda frame: is_receipt(frame, "read", "first"))
@@ -103,8 +98,8 @@ async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser"
     await talk.end()
 
 
-async def test_at_the_end_of_a_chat_what_comes_is_seen_and_read(browser: "Browser", group: ServerGroup) -> None:
-    _, talk, asha = await start(browser, group)
+async def test_at_the_end_of_a_chat_what_comes_is_seen_and_read(browser: "Browser", product: ServerGroup) -> None:
+    _, talk, asha = await start(browser, product)
     await send(talk, asha, "m0")
     await asha.page.click("#list button")
     for number in range(1, 10):

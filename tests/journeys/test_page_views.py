@@ -4,28 +4,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import PHONE, open_tab, playwright
-from tests.support.stack import ServerGroup, Stack
+from tests.support.browser import PHONE, come, friend, playwright
+from tests.support.people import sign_up
+from tests.support.stack import ServerGroup
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest.fixture(scope="module")
-def group(lasting_stack: Stack) -> ServerGroup:
-    return lasting_stack.start(workers=1)
-
-
-async def test_back_leads_from_a_chat_to_the_list(browser: "Browser", group: ServerGroup) -> None:
-    asha = await (await open_tab(browser, group.url, **PHONE)).sign_up("Asha")
-    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+async def test_back_leads_from_a_chat_to_the_list(browser: "Browser", product: ServerGroup) -> None:
+    asha = await come(browser, product.url, "Asha", **PHONE)
+    ravi = await sign_up(product.url, "Ravi")
     await asha.open(ravi)
     await asha.is_hidden("#list")
     await asha.page.go_back()
     await asha.is_visible("#list")
     await asha.is_hidden("#chat")
-    assert asha.page.url == f"{group.url}/"
+    assert asha.page.url == f"{product.url}/"
     await asha.page.go_forward()
     await asha.is_visible("#chat")
     await asha.is_hidden("#list")
@@ -37,11 +33,11 @@ async def test_back_leads_from_a_chat_to_the_list(browser: "Browser", group: Ser
     await asha.nothing_went_wrong()
 
 
-async def test_back_leads_to_the_list_after_several_chats_too(browser: "Browser", group: ServerGroup) -> None:
+async def test_back_leads_to_the_list_after_several_chats_too(browser: "Browser", product: ServerGroup) -> None:
     """As on a wide screen, where the list stays beside the chat."""
-    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
-    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
-    meera = await (await open_tab(browser, group.url)).sign_up("Meera")
+    asha = await come(browser, product.url, "Asha")
+    ravi = await sign_up(product.url, "Ravi")
+    meera = await sign_up(product.url, "Meera")
     await asha.open(ravi)
     await asha.open(meera)
     await asha.choose(ravi)
@@ -51,9 +47,9 @@ async def test_back_leads_to_the_list_after_several_chats_too(browser: "Browser"
     await asha.nothing_went_wrong()
 
 
-async def test_a_chat_in_the_history_is_not_shown_to_the_next_person(browser: "Browser", group: ServerGroup) -> None:
-    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
-    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
+async def test_a_chat_in_the_history_is_not_shown_to_the_next_person(browser: "Browser", product: ServerGroup) -> None:
+    asha = await come(browser, product.url, "Asha")
+    ravi = await sign_up(product.url, "Ravi")
     await asha.open(ravi)
     await asha.page.go_back()
     await asha.is_hidden("#chat")
@@ -66,16 +62,15 @@ async def test_a_chat_in_the_history_is_not_shown_to_the_next_person(browser: "B
     await asha.is_hidden("#chat")
 
 
-async def test_the_latest_chat_is_the_first_of_the_list(browser: "Browser", group: ServerGroup) -> None:
-    asha = await (await open_tab(browser, group.url)).sign_up("Asha")
-    ravi = await (await open_tab(browser, group.url)).sign_up("Ravi")
-    meera = await (await open_tab(browser, group.url)).sign_up("Meera")
+async def test_the_latest_chat_is_the_first_of_the_list(browser: "Browser", product: ServerGroup) -> None:
+    asha = await come(browser, product.url, "Asha")
+    ravi = await friend(product, "Ravi")
+    meera = await sign_up(product.url, "Meera")
     await asha.open(ravi)
     await asha.open(meera)
     names = playwright.expect(asha.page.locator("#list .name"))
     await names.to_have_text(["Meera", "Ravi"])
-    await ravi.open(asha)
-    await ravi.write("hello")
+    await ravi.talk.send(type="chat", to=asha.mobile, messageId="m-1", message="hello")
     await names.to_have_text(["Ravi", "Meera"])
     await asha.sees("#list .badge:visible", "1 new")
     await asha.nothing_went_wrong()

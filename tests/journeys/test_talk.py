@@ -3,15 +3,17 @@
 import pytest
 
 from tests.support.people import request, sign_up
-from tests.support.stack import Stack
+from tests.support.stack import ServerGroup
 
 
 @pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
-@pytest.mark.parametrize("groups", [1, 2], ids=["one server", "two servers"])
-async def test_two_people_talk_with_all_ticks(stack: Stack, groups: int, v1: bool) -> None:
-    urls = [stack.start(workers=1 if groups == 2 else 2) for _ in range(groups)]
-    asha, ravi = await sign_up(urls[0].url), await sign_up(urls[-1].url, "Ravi")
-    a, r = await asha.open(urls[0].ws_url, v1), await ravi.open(urls[-1].ws_url, v1)
+@pytest.mark.parametrize("servers", [1, 2], ids=["one server", "two servers"])
+async def test_two_people_talk_with_all_ticks(
+    product: ServerGroup, single_server: ServerGroup, servers: int, v1: bool
+) -> None:
+    theirs = single_server if servers == 2 else product
+    asha, ravi = await sign_up(product.url), await sign_up(theirs.url, "Ravi")
+    a, r = await asha.open(product.ws_url, v1), await ravi.open(theirs.ws_url, v1)
     sent = await a.chat(ravi, "m-1", "hello Ravi")
     got = await r.wait(lambda f: f["type"] == "chat")
     assert got["from"] == asha.mobile
@@ -24,49 +26,47 @@ async def test_two_people_talk_with_all_ticks(stack: Stack, groups: int, v1: boo
     await a.wait(lambda f: f["type"] == "ack" and f["ackType"] == "read")
     assert a.ticks("m-1") == ["delivered", "read"]
     assert (await a.chat(ravi, "m-1", "hello Ravi"))["timestamp"] == sent["timestamp"]
-    seen = await request(urls[0].url, asha, "GET", "/profile/lastseen", params={"mobileNo": ravi.mobile})
+    seen = await request(product.url, asha, "GET", "/profile/lastseen", params={"mobileNo": ravi.mobile})
     assert seen.json()["data"]["lastSeen"] == "online"
     assert len(r.chats()) == 1
     await a.end()
     await r.end()
 
 
-async def test_2000_messages_wait_for_who_is_offline_and_their_receipts_for_the_sender(stack: Stack) -> None:
-    group = stack.start(workers=2, MAILBOX_PER_SENDER="2000")
-    asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
-    a = await asha.open(group.ws_url)
+async def test_2000_messages_wait_for_who_is_offline_and_their_receipts_for_the_sender(product: ServerGroup) -> None:
+    asha, ravi = await sign_up(product.url), await sign_up(product.url, "Ravi")
+    a = await asha.open(product.ws_url)
     for n in range(2000):
         await a.send(type="chat", to=ravi.mobile, messageId=f"m-{n}", message=f"number {n}")
     await a.wait_all(lambda f: f["type"] == "sent", 2000, 60)
     await a.end()
-    r = await ravi.open(group.ws_url)
+    r = await ravi.open(product.ws_url)
     await r.wait_all(lambda f: f["type"] == "chat", 2000, 60)
     synced = await r.wait(lambda f: f["type"] == "synced")
     assert [f["messageId"] for f in r.chats()] == [f"m-{n}" for n in range(2000)]
     assert {f["mode"] for f in r.chats()} == {"offline"}
     assert synced["count"] == 2000
     await r.end()
-    a = await asha.open(group.ws_url)
+    a = await asha.open(product.ws_url)
     await a.wait(lambda _: len(a.delivered()) >= 2000, 60)
     delivered = a.delivered()
     assert sorted(delivered) == sorted(f"m-{n}" for n in range(2000))
     await a.end()
 
 
-async def test_a_block_is_absolute_and_silent(stack: Stack) -> None:
-    group = stack.start(workers=2)
-    asha, ravi, nobody = [await sign_up(group.url, name) for name in ("Asha", "Ravi", "Nobody")]
-    a, r = await asha.open(group.ws_url), await ravi.open(group.ws_url)
+async def test_a_block_is_absolute_and_silent(product: ServerGroup) -> None:
+    asha, ravi, nobody = [await sign_up(product.url, name) for name in ("Asha", "Ravi", "Nobody")]
+    a, r = await asha.open(product.ws_url), await ravi.open(product.ws_url)
     body = {"blockedUserMobileNo": asha.mobile}
-    assert (await request(group.url, ravi, "POST", "/block-action/block", json=body)).status_code == 200
+    assert (await request(product.url, ravi, "POST", "/block-action/block", json=body)).status_code == 200
     to_blocker, to_offline = await a.chat(ravi, "b-1"), await a.chat(nobody, "b-2")
     assert set(to_blocker) == set(to_offline)
     assert to_blocker["type"] == "sent"
     path = "/profile/lastseen"
-    hidden = await request(group.url, asha, "GET", path, params={"mobileNo": ravi.mobile})
+    hidden = await request(product.url, asha, "GET", path, params={"mobileNo": ravi.mobile})
     assert "lastSeen" not in hidden.json()["data"]
     query = {"mobileNo": asha.mobile}
-    assert (await request(group.url, ravi, "DELETE", "/block-action/unblock", params=query)).status_code == 200
+    assert (await request(product.url, ravi, "DELETE", "/block-action/unblock", params=query)).status_code == 200
     await a.chat(ravi, "b-3")
     await r.wait(lambda f: f["type"] == "chat")
     assert [f["messageId"] for f in r.chats()] == ["b-3"]
@@ -74,22 +74,24 @@ async def test_a_block_is_absolute_and_silent(stack: Stack) -> None:
     await r.end()
 
 
-async def test_logging_out_closes_the_socket_and_ends_the_token(stack: Stack) -> None:
-    group = stack.start(workers=2)
-    asha = await sign_up(group.url)
-    a = await asha.open(group.ws_url)
-    assert (await request(group.url, asha, "POST", "/auth/logout")).status_code == 200
+async def test_logging_out_closes_the_socket_and_ends_the_token(product: ServerGroup) -> None:
+    asha = await sign_up(product.url)
+    a = await asha.open(product.ws_url)
+    assert (await request(product.url, asha, "POST", "/auth/logout")).status_code == 200
     assert await a.closed(1.0) == 4509
-    refused = await request(group.url, asha, "GET", "/block-action/list")
+    refused = await request(product.url, asha, "GET", "/block-action/list")
     assert (refused.status_code, refused.json()["code"]) == (401, "session_revoked")
 
 
-async def test_a_newer_connection_of_the_same_device_replaces_the_older(stack: Stack) -> None:
-    one, two = stack.start(workers=1), stack.start(workers=1)
-    asha = await sign_up(one.url)
-    older = await asha.open(one.ws_url)
-    newer = await asha.open(two.ws_url)
+async def test_a_newer_connection_of_the_same_device_replaces_the_older(
+    product: ServerGroup, single_server: ServerGroup
+) -> None:
+    asha = await sign_up(product.url)
+    older = await asha.open(product.ws_url)
+    newer = await asha.open(single_server.ws_url)
     assert await older.closed() == 4508
-    seen = await request(one.url, await sign_up(one.url), "GET", "/profile/lastseen", params={"mobileNo": asha.mobile})
+    seen = await request(
+        product.url, await sign_up(product.url), "GET", "/profile/lastseen", params={"mobileNo": asha.mobile}
+    )
     assert seen.json()["data"]["lastSeen"] == "online"
     await newer.end()

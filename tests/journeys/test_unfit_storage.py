@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.support.people import sign_up
-from tests.support.stack import ServerGroup, Stack
+from tests.support.stack import READY_SECONDS, ServerGroup, Stack
 from tools.devstack.paths import socket_directory
 from tools.devstack.postgres import Postgres
 from tools.devstack.probe import free_port
@@ -109,7 +109,7 @@ async def test_a_redis_that_came_back_as_a_cluster_is_not_ready_and_says_so(
 async def test_a_database_without_the_schema_is_not_ready(fragile: Stack, own_postgres: Postgres) -> None:
     await asyncio.to_thread(own_postgres.fetch, "CREATE DATABASE empty")
     group = fragile.launch(workers=1, DATABASE_URL=own_postgres.dsn("empty"), **QUICK)
-    body = await _ready(group, 503)
+    body = await _ready(group, 503, READY_SECONDS)
     while body["checks"]["doorbell"] is False:
         body = await _ready(group, 503)
     assert body["checks"] == {"redis": True, "postgresql": False, "doorbell": True, "memory": True}

@@ -29,6 +29,7 @@ from server.application import MiniSanic, make_app
 from server.cors import add_cors
 from settings import Settings
 from settings.database import tortoise_orm
+from tests.support.people import NO_TLS
 
 PASSWORD = "correct horse"
 
@@ -148,7 +149,7 @@ async def serve(settings: Settings, more: Mapping[str, RouteHandler] | None = No
     await server.startup()
     await server.before_start()
     await server.start_serving()
-    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15)
+    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15, verify=NO_TLS)
     try:
         yield Api(app, app.ctx.services, client, port, notes)
     finally:

@@ -8,18 +8,21 @@ import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.people import PASSWORD, Frame, new_mobile
+from tests.support.people import PASSWORD, Frame, Person, Talk, new_mobile, sign_up
+from tests.support.stack import ServerGroup
 from tools.devstack.checks import browser_is_required, chromium
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, WebSocketRoute
 
 playwright: Any = importlib.import_module("playwright.async_api") if importlib.util.find_spec("playwright") else None
+if playwright is not None:
+    playwright.expect.set_options(timeout=15_000)
 
 # Chromium's sandbox does not start for root or in most containers; the pages are our own. The rest keeps it from
 # talking to its maker.
@@ -37,6 +40,13 @@ addEventListener("securitypolicyviolation", (e) => violations.push(`${e.violated
 """
 Judge = Callable[["WebSocketRoute", Frame], bool]
 """Whether a frame of the page's is taken care of; else it goes on to the server."""
+
+
+class Known(Protocol):
+    """Somebody who can be written to."""
+
+    mobile: str
+    name: str
 
 
 def chromium_or_skip() -> str:
@@ -97,7 +107,7 @@ class Tab:
         await self.sees("#my-mobile", self.mobile)
         await self.is_hidden("#banner")
 
-    async def open(self, other: "Tab") -> None:
+    async def open(self, other: Known) -> None:
         await self.find(other.mobile)
         await self.sees("#chat-name", f"{other.name} ({other.mobile})")
 
@@ -105,7 +115,7 @@ class Tab:
         await self.page.fill("#find-mobile", written)
         await self.page.click("#find button.main")
 
-    async def choose(self, other: "Tab") -> None:
+    async def choose(self, other: Known) -> None:
         """From the list."""
         await self.page.click(f'#list button[data-mobile="{other.mobile}"]')
 
@@ -114,7 +124,7 @@ class Tab:
         await self.page.press("#text", "Enter")
 
     async def sees(self, where: str, text: str) -> None:
-        """This very text; a page's own five seconds long."""
+        """This very text, now or soon."""
         await playwright.expect(self.page.locator(where)).to_have_text(text)
 
     async def is_hidden(self, where: str) -> None:
@@ -149,10 +159,13 @@ class Tab:
         assert await self.page.evaluate("window.violations") == []
 
 
-async def open_tab(browser: "Browser", url: str, judge: Judge | None = None, **how: Any) -> Tab:
+async def open_tab(
+    browser: "Browser", url: str, judge: Judge | None = None, person: Person | None = None, **how: Any
+) -> Tab:
     """A browser profile of its own, where one logs in.
 
     :param judge: stands between the page and the server, for what a real server does only in bad times
+    :param person: whom the page knows already, as after a reload
     """
     context = await browser.new_context(**how)
     await context.add_init_script(VIOLATIONS)
@@ -160,8 +173,54 @@ async def open_tab(browser: "Browser", url: str, judge: Judge | None = None, **h
     made.watch()
     if judge is not None:
         await made.page.route_web_socket("**", lambda socket: _stand_between(socket, judge))
+    if person is not None:
+        made.mobile, made.name = person.mobile, person.name
+        await made.page.add_init_script(_logged_in(person, urlsplit(url).path or "/"))
     await made.page.goto(url)
     return made
+
+
+async def come(browser: "Browser", url: str, name: str, judge: Judge | None = None, **how: Any) -> Tab:
+    """Somebody new on a page that knows them already: to sign up on it takes as long as most tests."""
+    made = await open_tab(browser, url, judge, await sign_up(url, name), **how)
+    await made.logged_in()
+    return made
+
+
+def _logged_in(person: Person, path: str) -> str:
+    """Puts into a new tab, once, what the page keeps of who has logged in."""
+    session = json.dumps({"token": person.token, "name": person.name, "mobile": person.mobile})
+    return f"""
+    if (location.host && !sessionStorage.getItem("come")) {{
+        sessionStorage.setItem("come", "1");
+        sessionStorage.setItem({json.dumps(f"wm:{path}session")}, {json.dumps(session)});
+    }}
+    """
+
+
+@dataclass
+class Friend:
+    """Somebody with whom a person on a page talks, and who has none: acks what comes, and reads when told to."""
+
+    mobile: str
+    name: str
+    talk: Talk
+
+    async def shows(self, *texts: str) -> None:
+        """What came, in its order."""
+        came = await self.talk.wait_all(lambda frame: frame["type"] == "chat", len(texts))
+        assert [frame["message"] for frame in came] == list(texts)
+
+    async def reads(self) -> None:
+        """Everything that came."""
+        for frame in self.talk.chats():
+            await self.talk.send(type="ack", ackType="read", to=frame["from"], messageId=frame["messageId"])
+
+
+async def friend(group: ServerGroup, name: str) -> Friend:
+    """Somebody new, connected."""
+    person = await sign_up(group.url, name)
+    return Friend(person.mobile, name, await person.open(group.ws_url))
 
 
 def _stand_between(socket: "WebSocketRoute", judge: Judge) -> None:

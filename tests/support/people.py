@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 PASSWORD = "correct horse"
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Every HTTP client would read the certificates of the world: longer than what most of them are made for takes."""
 _numbers = itertools.count(9_100_000_000)
 Frame = dict[str, Any]
 
@@ -127,10 +130,10 @@ def new_mobile() -> str:
 async def sign_up(url: str, name: str = "Asha", device: str | None = None) -> Person:
     """A new person."""
     mobile = new_mobile()
-    async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+    async with _client(url) as client:
         form = {"name": name, "mobileNo": mobile, "password": PASSWORD}
         (await client.post("/auth/signin", json=form)).raise_for_status()
-        return Person(mobile, await login(url, mobile, device), name)
+        return Person(mobile, await _login(client, mobile, device), name)
 
 
 async def on_device(url: str, person: Person, device: str) -> Person:
@@ -140,13 +143,20 @@ async def on_device(url: str, person: Person, device: str) -> Person:
 
 async def login(url: str, mobile: str, device: str | None = None) -> str:
     """A token."""
-    async with httpx.AsyncClient(base_url=url, timeout=15) as client:
-        form = {"mobileNo": mobile, "password": PASSWORD} | ({"deviceId": device} if device else {})
-        answer = (await client.post("/auth/login", json=form)).raise_for_status().json()
-    return str(answer["token"])
+    async with _client(url) as client:
+        return await _login(client, mobile, device)
+
+
+async def _login(client: httpx.AsyncClient, mobile: str, device: str | None) -> str:
+    form = {"mobileNo": mobile, "password": PASSWORD} | ({"deviceId": device} if device else {})
+    return str((await client.post("/auth/login", json=form)).raise_for_status().json()["token"])
 
 
 async def request(url: str, person: Person, method: str, path: str, **how: Any) -> httpx.Response:
     """One HTTP request of a person's."""
-    async with httpx.AsyncClient(base_url=url, timeout=15, headers=person.headers) as client:
+    async with _client(url, headers=person.headers) as client:
         return await client.request(method, path, **how)
+
+
+def _client(url: str, **how: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, verify=NO_TLS, timeout=15, **how)
