@@ -45,8 +45,8 @@ def test_each_number_of_a_region_is_reversible_and_found_as_people_write_it(regi
 @pytest.mark.parametrize("region", REGIONS)
 def test_each_mobile_of_the_world_is_reversible_in_each_region(region: str) -> None:
     assert len(MOBILES) > 200
-    # A quarter of them where it takes too long otherwise; another quarter in the next region.
-    some = MOBILES if region in CAREFUL else MOBILES[REGIONS.index(region) % 4 :: 4]
+    # A twelfth of them where it takes too long otherwise; another twelfth in the next region.
+    some = MOBILES if region in CAREFUL else MOBILES[REGIONS.index(region) % 12 :: 12]
     assert [mobile for mobile in some if canonical_mobile(mobile, region) != mobile] == []
 
 
@@ -58,7 +58,8 @@ def test_each_mobile_of_the_world_is_valid_with_a_plus(region: str) -> None:
 @pytest.mark.parametrize("region", CAREFUL)
 def test_any_other_number_is_reversible_or_an_error(region: str) -> None:
     refused = 0
-    for mobile in OTHERS:
+    some = OTHERS[CAREFUL.index(region) % 2 :: 2]  # the other half in the next region
+    for mobile in some:
         try:
             canonical = canonical_mobile(f"+{mobile}", region)
         except ApiError:
@@ -66,13 +67,13 @@ def test_any_other_number_is_reversible_or_an_error(region: str) -> None:
             continue
         assert (canonical, canonical_mobile(canonical, region)) == (mobile, mobile)
         assert canonical_mobile(f"00{mobile}", region) == mobile
-    assert refused < len(OTHERS) / 10
+    assert refused < len(some) / 10
 
 
-@pytest.mark.parametrize("region", ["", "IN", "US", "DE"])
-def test_every_result_is_reversible_even_of_impossible_numbers(region: str) -> None:
+@pytest.mark.parametrize(("part", "region"), list(enumerate(["", "IN", "US", "DE"])))
+def test_every_result_is_reversible_even_of_impossible_numbers(part: int, region: str) -> None:
     taken = 0
-    for mobile in [*MOBILES, *OTHERS]:
+    for mobile in [*MOBILES, *OTHERS][part % 2 :: 2]:
         for raw in (
             mobile[:-1],
             mobile + "7",

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.server.support import NO_TLS
 from tools.devstack.probe import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +111,7 @@ class Command:
 
     def who(self) -> dict[str, Any]:
         """Which worker answers, on a fresh connection."""
-        answer: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/", timeout=1).json()
+        answer: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/", timeout=1, verify=NO_TLS).json()
         return answer
 
     def workers(self) -> dict[int, str]:

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import time
 import uuid
@@ -25,6 +26,8 @@ from server.websocket.accepted_socket import AcceptedSocket
 from settings import Settings
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Every HTTP client reads the certificates of the world otherwise: longer than a server here takes to start."""
 
 
 def make_settings(**knobs: Any) -> Settings:

@@ -15,7 +15,7 @@ from server.application import BACKLOG, make_server_id
 from server.fast_upgrade import FastUpgradeProtocol
 from server.sanic_upgrade import SanicUpgradeProtocol
 from tests.server.cli import running
-from tests.server.support import LocalServer, serving
+from tests.server.support import NO_TLS, LocalServer, serving
 
 
 def backlog_of(port: int) -> int:
@@ -50,7 +50,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
     async with (
         serving(prepare=prepare) as local,
-        httpx.AsyncClient(base_url=local.url().replace("ws", "http")) as opened,
+        httpx.AsyncClient(base_url=local.url().replace("ws", "http"), verify=NO_TLS) as opened,
     ):
         yield opened
 
@@ -78,7 +78,7 @@ async def test_it_has_a_server_id_and_a_beating_heart() -> None:
 
 async def test_two_applications_can_follow_each_other_in_a_process() -> None:
     for _ in range(2):
-        async with serving() as local, httpx.AsyncClient() as client:
+        async with serving() as local, httpx.AsyncClient(verify=NO_TLS) as client:
             answer = await client.get(f"http://127.0.0.1:{local.port}/")
             assert answer.json()["pid"] == os.getpid()
 

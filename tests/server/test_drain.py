@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server.drain import Drain, add_drain
 from tests.server.cli import running
-from tests.server.support import TEXT, LocalServer, RawClient, make_settings, scaled_to_load, serving
+from tests.server.support import NO_TLS, TEXT, LocalServer, RawClient, make_settings, scaled_to_load, serving
 
 
 async def test_sigterm_says_4012_to_all_and_ends_by_itself(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_the_drain_runs_once_and_requests_are_refused_meanwhile() -> None:
 
     async with serving(prepare=prepare) as local:
         drain: Drain = local.app.ctx.drain
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}", verify=NO_TLS) as client:
             assert (await client.get("/")).status_code == 200
             first = asyncio.ensure_future(drain.run(local.app))
             second = asyncio.ensure_future(drain.run(local.app))

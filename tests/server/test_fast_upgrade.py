@@ -13,7 +13,7 @@ from server import fast_upgrade
 from server.fast_upgrade import CONCURRENT_UPGRADES, ConcurrencyLimiter, FastUpgradeProtocol
 from server.upgrade_request import UpgradeRequest
 from server.websocket.accepted_socket import AcceptedSocket
-from tests.server.support import TEXT, UPGRADE_HEAD, Attach, LocalServer, RawClient, frame, serving, until
+from tests.server.support import NO_TLS, TEXT, UPGRADE_HEAD, Attach, LocalServer, RawClient, frame, serving, until
 
 
 def _not_accepted_yet(local: LocalServer) -> list[FastUpgradeProtocol]:
@@ -212,7 +212,10 @@ async def test_a_stopping_server_ends_connections_that_are_not_accepted_yet() ->
 
 
 async def test_pages_are_served_as_ever() -> None:
-    async with serving() as local, httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}") as client:
+    async with (
+        serving() as local,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}", verify=NO_TLS) as client,
+    ):
         assert (await client.get("/")).status_code == 200
         assert (await client.get("/")).status_code == 200
         assert local.asked == []
@@ -293,7 +296,7 @@ async def test_a_refused_upgrade_and_a_request_give_their_places_back() -> None:
         async with connect(local.url()):
             with pytest.raises(InvalidStatus):
                 await connect(local.url())
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=NO_TLS) as client:
             await client.get(f"http://127.0.0.1:{local.port}/nowhere", headers={"Connection": "close"})
         await until(lambda: local.app.ctx.open_connections._pending_of == {})
 

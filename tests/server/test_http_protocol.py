@@ -11,7 +11,7 @@ from sanic.response import HTTPResponse, text
 from websockets.asyncio.client import connect
 
 from server.http_head import MAX_HEAD_BYTES
-from tests.server.support import LocalServer, RawClient, read_to_the_end, serving
+from tests.server.support import NO_TLS, LocalServer, RawClient, read_to_the_end, serving
 
 UPGRADE = (
     b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -66,7 +66,7 @@ async def test_a_body_dripped_byte_by_byte_is_cut(local: LocalServer) -> None:
 
 
 async def test_a_connection_kept_alive_has_the_whole_time_for_each_request(local: LocalServer) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}", verify=NO_TLS) as client:
         for _ in range(4):
             assert (await client.post("/take", content=b"x" * 10_000)).text == "10000"
             await asyncio.sleep(0.5)

@@ -17,7 +17,7 @@ from sanic.response import HTTPResponse, text
 from server import idle_connections
 from server.idle_connections import FEWEST, SHARE, IdleConnections, OpenFilesWatch
 from tests.server.cli import running
-from tests.server.support import LocalServer, RawClient, read_to_the_end, serving, until
+from tests.server.support import NO_TLS, LocalServer, RawClient, read_to_the_end, serving, until
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -197,7 +197,7 @@ async def test_a_full_worker_serves_again_while_the_connections_that_filled_it_a
         for _, writer in ends:
             writer.write(ASK)
         served = 0
-        async with asyncio.timeout(20), httpx.AsyncClient() as client:
+        async with asyncio.timeout(20), httpx.AsyncClient(verify=NO_TLS) as client:
             while served < 3:
                 with contextlib.suppress(httpx.TransportError):
                     answer = await client.get(f"http://127.0.0.1:{command.port}/", timeout=1)

@@ -16,7 +16,7 @@ from protocol.errors import ApiError
 from server.sanic_upgrade import SOCKET_PATH, SanicUpgradeProtocol, UpgradedSocket
 from server.upgrade_request import UpgradeRequest
 from server.websocket.accepted_socket import AcceptedSocket
-from tests.server.support import TEXT, UPGRADE_HEAD, Attach, Echo, LocalServer, RawClient, frame, serving, until
+from tests.server.support import NO_TLS, TEXT, UPGRADE_HEAD, Attach, Echo, LocalServer, RawClient, frame, serving, until
 
 
 async def test_frames_that_come_with_the_request_are_not_lost() -> None:
@@ -122,7 +122,7 @@ async def test_an_address_with_its_full_number_is_refused_before_the_upgrade_and
                 await connect(local.url())
             assert caught.value.response.status_code == 429
             assert b'"too_many_connections"' in caught.value.response.body
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(verify=NO_TLS) as client:
                 assert (await client.get(f"http://127.0.0.1:{local.port}/")).status_code == 200
         await until(lambda: all(echo.ends for echo in local.echoes))
         async with connect(local.url()):
@@ -213,7 +213,7 @@ async def test_the_authenticator_refuses_before_the_upgrade(
 
 @pytest.mark.parametrize("path", [SOCKET_PATH, SOCKET_PATH + "/", "/%5Fsocket", SOCKET_PATH + "?token=" + TOKEN])
 async def test_the_internal_path_is_nothing_without_an_upgrade(led: LocalServer, path: str) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{led.port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{led.port}", verify=NO_TLS) as client:
         assert (await client.get(path)).status_code == 404
         assert (await client.get("/")).status_code == 200
 
@@ -226,7 +226,7 @@ async def test_the_internal_path_is_nothing_without_an_upgrade(led: LocalServer,
     ],
 )
 async def test_only_a_get_for_a_websocket_is_led_to_it(led: LocalServer, method: str, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{led.port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{led.port}", verify=NO_TLS) as client:
         assert (await client.request(method, "/nowhere", headers=headers)).status_code == 404
 
 
@@ -249,7 +249,7 @@ async def test_a_broken_handshake_is_a_client_error(
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }
     spoil(headers)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
         answer = await client.get(f"http://127.0.0.1:{led.port}/?token={TOKEN}", headers=headers)
     assert 400 <= answer.status_code < 500
     assert answer.status_code in http.client.responses

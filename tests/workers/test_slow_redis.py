@@ -20,7 +20,7 @@ from tests.workers.support import Modules, enrol
 from tools.chaos.proxy import Mode, Proxy
 
 Job = Callable[[dict[str, Any]], Awaitable[int]]
-PEOPLE: Final = 6_000
+PEOPLE: Final = 3_000
 ROUND_TRIP: Final = 0.005
 JOB_SECONDS: Final = 20
 """After this arq cancels a job."""

@@ -96,11 +96,21 @@ def test_the_table_shows_calm_beside_flooded() -> None:
     assert "| 2.0 | 3 → 90 | left alone |" in line
 
 
-async def hostile_accounts(stack: Stack, count: int) -> list[Hostile]:
-    accounts = await DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"]).first(2 * count)
+@pytest.fixture(scope="module")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=2, COOLDOWN_SECONDS="0")
+
+
+@pytest.fixture(scope="module")
+def accounts(lasting_stack: Stack) -> DatabaseAccounts:
+    return DatabaseAccounts(lasting_stack.env["DATABASE_URL"], lasting_stack.env["JWT_SECRET"])
+
+
+async def hostile_accounts(accounts: DatabaseAccounts, count: int) -> list[Hostile]:
+    made = await accounts.first(2 * count)
     return [
         Hostile(each.secret, f"127.66.0.{number + 1}", sybil.address, sybil.secret)
-        for number, (each, sybil) in enumerate(zip(accounts[::2], accounts[1::2], strict=True))
+        for number, (each, sybil) in enumerate(zip(made[::2], made[1::2], strict=True))
     ]
 
 
@@ -120,9 +130,10 @@ async def flood_until(
     raise AssertionError(f"never seen of {kind}: {reports}")
 
 
-async def test_hostile_clients_connect_and_report_how_much_they_sent(stack: Stack) -> None:
-    group = stack.start(workers=1, RATE_LIMITS="off", COOLDOWN_SECONDS="0")
-    first, second, third, fourth = await hostile_accounts(stack, 4)
+async def test_hostile_clients_connect_and_report_how_much_they_sent(
+    group: ServerGroup, accounts: DatabaseAccounts
+) -> None:
+    first, second, third, fourth = await hostile_accounts(accounts, 4)
     # The code is lost when the connection ends with bytes unread.
     await flood_until(lambda report: bool(set(report.closes) & {"4503", "cut"}), group, "binary", [first], "seed")
     await flood_until(lambda report: bool(report.closes.get("4508")), group, "replaced", [second])
@@ -134,18 +145,17 @@ async def test_hostile_clients_connect_and_report_how_much_they_sent(stack: Stac
     await flood_until(lambda report: bool(report.refused.get("401")) and report.connections == 0, group, "acks", forged)
 
 
-async def test_chats_to_a_listening_sybil_are_acked(stack: Stack) -> None:
-    group = stack.start(workers=1, RATE_LIMITS="off")
-    (hostile,) = await hostile_accounts(stack, 1)
+async def test_chats_to_a_listening_sybil_are_acked(group: ServerGroup, accounts: DatabaseAccounts) -> None:
+    (hostile,) = await hostile_accounts(accounts, 1)
     await flood(group, "chats", [hostile])
     async with connect(f"{group.ws_url}/?token={hostile.token}") as socket, asyncio.timeout(10):
         while json.loads(await socket.recv())["type"] != "ack":
             pass  # a receipt: the sybil had it, and acked
 
 
-async def test_the_probe_finds_every_process_and_notices_one_that_is_stopped(stack: Stack) -> None:
-    group = stack.start(workers=2)
-    accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
+async def test_the_probe_finds_every_process_and_notices_one_that_is_stopped(
+    group: ServerGroup, accounts: DatabaseAccounts
+) -> None:
     tokens = [each.secret for each in await accounts.first(probe.PEOPLE)]
     servers = {server.server_id: server.pid for server in group.servers}
     order = probe.Order(group.url, tokens, list(servers), "127.67.0.1")

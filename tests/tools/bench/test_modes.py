@@ -2,23 +2,27 @@
 
 import pytest
 
-from tests.support.stack import Stack
+from tests.support.stack import ServerGroup, Stack
 from tools.bench.accounting import Ledger
-from tools.bench.client import Client, SeedClient, open_connection
+from tools.bench.client import Client, SeedClient
 from tools.bench.connecting import offline, storm
 from tools.bench.contenders import PACKAGED, Contenders
-from tools.bench.environment import Account, ConnectError, Environment, NotInstalled, Recorder
+from tools.bench.environment import ConnectError, Environment, NotInstalled
 from tools.bench.modes import Mode, rounds
-from tools.bench.people import DatabaseAccounts
 from tools.bench.relay import Relay
 from tools.bench.result import Result
 from tools.bench.stack import RemoteProduct
 from tools.bench.talking import closed, open_loop
 
 
+@pytest.fixture(scope="module")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=2)
+
+
 @pytest.mark.parametrize("kind", [Client, SeedClient])
-async def test_every_mode_finishes_without_defects(stack: Stack, kind: type[Client]) -> None:
-    environment = RemoteProduct(stack.start(workers=2).url, kind=kind)
+async def test_every_mode_finishes_without_defects(group: ServerGroup, kind: type[Client]) -> None:
+    environment = RemoteProduct(group.url, kind=kind)
     run = await closed(environment, pairs=2, in_flight=4, warm_up=0.2, seconds=1)
     assert run.ledger.per_pair() == []
     assert run.figures["messages"] > 0
@@ -38,20 +42,6 @@ async def test_every_mode_finishes_without_defects(stack: Stack, kind: type[Clie
     run = await storm(environment, connections=5)
     assert not run.void
     assert run.figures["reconnects_per_second"] > 0
-
-
-async def test_accounts_from_the_database_can_connect_and_forged_tokens_cannot(stack: Stack) -> None:
-    group = stack.start(workers=1)
-    accounts = DatabaseAccounts(stack.env["DATABASE_URL"], stack.env["JWT_SECRET"])
-    asha, ravi = await accounts.first(2)
-    assert await accounts.first(1) == [asha]
-    ledger = Ledger(1)
-    connections = [await open_connection(group.ws_url, each, Recorder(ledger)) for each in (asha, ravi)]
-    for connection in connections:
-        connection.end()
-    with pytest.raises(ConnectError, match="401"):
-        await open_connection(group.ws_url, Account(asha.address, asha.secret[:-6] + "forged"), Recorder(ledger))
-    assert not ledger.defects().any()
 
 
 def absent() -> Environment:
