@@ -26,6 +26,11 @@ class Fault:
     server: int
     strength: float
 
+    @property
+    def sets_clock_back(self) -> bool:
+        """Whether Redis' clock jumps back by it."""
+        return self.kind == "clock jump" and self.strength < 1 / 2
+
     def __str__(self) -> str:
         return (
             f"{self.at:9.3f} {self.kind} for {self.seconds:.3f} s (server {self.server}, strength {self.strength:.3f})"

@@ -9,6 +9,7 @@ from tools.chaos.checker.check import check
 from tools.chaos.checker.facts import chats_of, excuses_of
 from tools.chaos.checker.report import Limits, Report
 from tools.chaos.history import Event
+from tools.simulate.timeline import START
 from tools.simulate.world import Run
 
 LEASE_GRACE: Final = 25.0
@@ -43,6 +44,7 @@ def judge(run: Run) -> Verdict:
         lease_grace=LEASE_GRACE,
         heal=HEAL_SECONDS,
         in_flight=IN_FLIGHT_SECONDS,
+        clock_set_back=[START + fault.at for fault in run.faults if fault.sets_clock_back],
         window=settings.window,
     )
     report = check(run.history, limits=limits)

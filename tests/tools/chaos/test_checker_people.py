@@ -1,5 +1,7 @@
 """I5, I6, I9: each check catches a bad history, and accepts the nearest good one."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.histories import HistoryBuilder
@@ -124,6 +126,13 @@ def test_i6_gives_a_lease_its_time_and_an_attempt_to_connect_the_benefit_of_the_
     trying = HistoryBuilder().connect("a")
     trying.record("connecting", mobile="b", connection=77, session=1, dialect="seed")
     assert not i6_presence(look(trying.wait(60), "online"), FAST)
+
+
+def test_i6_lets_a_lease_last_anew_each_time_that_the_clock_is_set_back(builder: HistoryBuilder) -> None:
+    gone = builder.leave("b").events[-1].t
+    history = look(builder.wait(11), "online")
+    for set_back, wrong in (([gone + 4, gone + 8], 0), ([gone + 8], 1), ([gone + 4], 1), ([gone + 3, gone + 7], 0)):
+        assert len(i6_presence(history, replace(FAST, clock_set_back=set_back))) == wrong, set_back
 
 
 def test_i6_catches_somebody_who_was_never_there(builder: HistoryBuilder) -> None:

@@ -72,13 +72,21 @@ def i6_presence(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> li
             continue
         begun, peer = asked[event.request], event.peer
         if event.presence == "online":
-            since = begun.t - limits.lease - limits.lease_grace
-            if not any_overlaps(possible[peer], since, event.t):
+            if not any_overlaps(possible[peer], _earliest_lease(begun.t, limits), event.t):
                 sentence = f"{peer} was shown online, without a connection for {limits.lease:g} s"
                 found.append(Violation("I6", sentence, [*_last_of(history, peer, begun), begun, event]))
         elif not any_overlaps([*faults, *blocks.possible_between(peer, event.mobile)], begun.t, event.t):
             found += _overlooked(certain[peer], begun, event)
     return found
+
+
+def _earliest_lease(at: float, limits: Limits) -> float:
+    """When a connection must have stood, at least, whose lease may still last at that time."""
+    since = at - limits.lease - limits.lease_grace
+    for jump in sorted(limits.clock_set_back, reverse=True):
+        if since <= jump <= at:
+            since = jump - limits.lease - limits.lease_grace
+    return since
 
 
 def _overlooked(connections: Sequence[tuple[Span, Event]], begun: Event, answered: Event) -> Iterator[Violation]:

@@ -23,6 +23,7 @@ class Limits:
     :param in_flight: chats that were fetched before a block may still arrive within
     :param logout: the sockets of a session that logged out are closed within
     :param logout_cut: the same when a fault may have cut the channel between servers
+    :param clock_set_back: when Redis' clock was: a lease that lasted then may last as long again
     :param window: WINDOW: unacknowledged entries in flight on one connection
     """
 
@@ -34,6 +35,7 @@ class Limits:
     in_flight: float = 1.0
     logout: float = 1.0
     logout_cut: float = 30.0
+    clock_set_back: Sequence[float] = ()
     window: int = 256
 
 
