@@ -126,7 +126,7 @@ def command(scenario: Scenario, bug: str | None = None) -> str:
     words = f"python3 -m tools.simulate --seed {scenario.seed} --hours {scenario.hours} --people {scenario.people}"
     if scenario.faults is not None:
         words += f" --faults '{json.dumps([vars(fault) for fault in scenario.faults])}'"
-    return f"{words} --bug '{bug}'" if bug else words
+    return f"{words} --bug {bug}" if bug else words
 
 
 def _find_bugs(runs: int, hours: float) -> int:
@@ -139,7 +139,7 @@ def _find_bugs(runs: int, hours: float) -> int:
                 break
         missed += verdict.is_good
         found = "NOT FOUND" if verdict.is_good else verdict.wrong[0].partition("\n")[0]
-        print(f"{name:36} {process_time() - began:6.1f} s {seed * hours:5.1f} h  {found}", flush=True)
+        print(f"{name:22} {process_time() - began:6.1f} s {seed * hours:5.1f} h  {found}", flush=True)
     return 1 if missed else 0
 
 

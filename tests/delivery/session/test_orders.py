@@ -338,13 +338,7 @@ def test_the_orders_hold_whatever_comes() -> None:
 
 @pytest.mark.parametrize(
     "bug",
-    [
-        "settle before SendReceipt",
-        "fetch before ClaimLease",
-        "LeaveHub before ReleaseLease",
-        "answer before StoreChats replied",
-        "no window",
-    ],
+    ["settle-first", "fetch-first", "leave-first", "sent-early", "no-window"],
 )
 def test_a_broken_order_is_found(bug: str) -> None:
     with pytest.raises(AssertionError):

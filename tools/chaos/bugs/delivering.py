@@ -1,41 +1,18 @@
 """Bugs on the way from a mailbox to the client, and back with the acknowledgement."""
 
-import json
-from typing import Any, Final
+from typing import Final
 
 from delivery.hub import Hub
-from delivery.in_flight import ToSettle
-from delivery.session.connection import Connection
-from tools.chaos.bugs import sessions
+from tools import session_bugs
 from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, tap
 from tools.chaos.bugs.sending import AWAY, QUIET, SLOW_HEALING
-from tools.chaos.bugs.sessions import session_bug
+from tools.chaos.bugs.sessions import PoisonLoops, session_bug
 
 
 def ignore_gaps() -> None:
     """A server that subscribes anew believes that it has missed nothing."""
     replace(Hub, "notify_all", lambda _self: None)
-
-
-def believe_acks() -> None:
-    """A frame that acknowledges an entry for another person settles it, and its sender gets a receipt."""
-    handle_message = Connection.handle_message
-
-    def believing(self: Connection, data: str | bytes) -> float:
-        ack = json.loads(data)
-        if not isinstance(ack, dict) or ack.get("ackType") != "delivered" or ack.get("from") in (None, self.mobile):
-            return handle_message(self, data)
-        mailbox, owner, sender = self._messaging.mailbox, str(ack["from"]), str(ack["to"])
-
-        def settle(_result: Any) -> None:
-            mailbox.settle(owner, "primary", [ToSettle(ack["streamId"], sender, 0)], lambda _result: None)
-
-        mailbox.note_delivered(owner, sender, [ack["messageId"]], "a", lambda _result: None)
-        mailbox.store_receipt(sender, owner, "delivered", [ack["messageId"]], settle)
-        return 0.0
-
-    replace(Connection, "handle_message", believing)
 
 
 REQUEUE: Final = """
@@ -55,25 +32,25 @@ BUGS: Final = [
     Bug(
         "settle-first",
         "An acknowledged chat leaves the mailbox before its sender's receipt is stored.",
-        *("I4", "no receipt ever arrived", session_bug(sessions.SettledBeforeReceipt)),
+        *("I4", "no receipt ever arrived", session_bug(session_bugs.SettledBeforeReceipt)),
         Scene(("replies-cut-off",), before=1.0),
     ),
     Bug(
         "settle-on-writing",
         "A chat leaves the mailbox when it is written to a socket, not when it is acknowledged.",
-        *("I1", "never arrived", session_bug(sessions.SettledWhenSent)),
+        *("I1", "never arrived", session_bug(session_bugs.SettledWhenSent)),
         RESTLESS,
     ),
     Bug(
         "confirm-on-writing",
         "A receipt to a seed client leaves the mailbox when it is written, not when a pong says that it has arrived.",
-        *("I4", "no receipt ever arrived", session_bug(sessions.ConfirmedWhenSent)),
+        *("I4", "no receipt ever arrived", session_bug(session_bugs.ConfirmedWhenSent)),
         RESTLESS,
     ),
     Bug(
         "pending-forgotten",
         "What an earlier connection did not acknowledge is not sent to the next one.",
-        *("I1", "never arrived", session_bug(sessions.PendingForgotten)),
+        *("I1", "never arrived", session_bug(session_bugs.PendingForgotten)),
         RESTLESS,
     ),
     Bug(
@@ -86,7 +63,7 @@ BUGS: Final = [
     Bug(
         "no-window",
         "Everything that waits is sent at once, however little is acknowledged.",
-        *("I14", "unacknowledged on connection", session_bug(sessions.NoWindow)),
+        *("I14", "unacknowledged on connection", session_bug(session_bugs.NoWindow)),
         Scene(before=8.0, rate=120.0, knobs={"WINDOW": "8"}, window=8, rates={"lose_signal": 6.0}),
     ),
     Bug(
@@ -98,19 +75,19 @@ BUGS: Final = [
     Bug(
         "redelivery-forgotten",
         "An entry whose acknowledgement could not be handled is not sent again on that connection.",
-        *("I4", "no receipt ever arrived", session_bug(sessions.NeverAgain)),
+        *("I4", "no receipt ever arrived", session_bug(session_bugs.NeverAgain)),
         Scene(("cut-commands",), before=2.0, drain=10.0, rate=200.0, rates=QUIET),
     ),
     Bug(
         "poison-loops",
         "An entry that our own code cannot encode is tried again for ever.",
-        *("a poisoned chat was tried", "times", session_bug(sessions.PoisonLoops)),
+        *("a poisoned chat was tried", "times", session_bug(PoisonLoops)),
         Scene(("poison",), before=0.5),
     ),
     Bug(
         "acks-believed",
-        "Anybody who names an entry settles it.",
-        *("I4", "without an acknowledgement", believe_acks),
+        "A client that names a chat is believed to have it: a receipt goes to the person whom it names.",
+        *("I4", "without an acknowledgement", session_bug(session_bugs.AcksBelieved)),
         AWAY,
     ),
 ]

@@ -9,8 +9,8 @@ from delivery.hub import Hub
 from delivery.mailbox import Mailbox, Stored
 from delivery.user_records import UserRecords
 from server.websocket.accepted_socket import AcceptedSocket
+from tools import session_bugs
 from tools.chaos.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
-from tools.chaos.bugs import sessions
 from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, tap
 from tools.chaos.bugs.sessions import session_bug
@@ -21,7 +21,7 @@ STALE_SECONDS: Final = 5.0
 def tcp_is_life() -> None:
     """A socket that stands is alive: the heartbeat is content, and the lease is carried on."""
     replace(AcceptedSocket, "take_activity", lambda _self: True)
-    session_bug(sessions.TcpIsLife)()
+    session_bug(session_bugs.TcpIsLife)()
 
 
 def keep_sockets() -> None:
@@ -99,7 +99,7 @@ BUGS: Final = [
     Bug(
         "epoch-untold",
         "A connection that finds the storage emptied does not notify its client.",
-        *("I12", "was never notified", session_bug(sessions.EpochUntold)),
+        *("I12", "was never notified", session_bug(session_bugs.EpochUntold)),
         Scene(("flushall",), before=1.0, drain=12.0),
     ),
     Bug(

@@ -10,8 +10,8 @@ import hiredis
 from delivery.mailbox import Mailbox, Stored
 from delivery.notifications import notify_command
 from delivery.redis.client import RedisClient
+from tools import session_bugs
 from tools.chaos.breakages import OF_MAILBOXES
-from tools.chaos.bugs import sessions
 from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, instead, tap
 from tools.chaos.bugs.sessions import SenderFromFrame, session_bug
@@ -109,13 +109,13 @@ BUGS: Final = [
     Bug(
         "sent-early",
         "`sent` is sent before the chat is stored.",
-        *("I1", "never arrived", session_bug(sessions.SentBeforeStored)),
+        *("I1", "never arrived", session_bug(session_bugs.SentBeforeStored)),
         Scene(("kill-redis",), before=1.0),
     ),
     Bug(
         "order-raced",
         "Chats of one connection to one person are stored at once, not one after the other.",
-        *("I3", "on one connection", session_bug(sessions.StoredAtOnce)),
+        *("I3", "on one connection", session_bug(session_bugs.StoredAtOnce)),
         Scene(before=4.0, rate=30.0, rates={"burst": 16.0}),
     ),
     Bug(

@@ -12,14 +12,14 @@ from protocol.entries import Chat, Entry, Receipt
 from protocol.errors import ApiError
 from protocol.token_bucket import TokenBucket
 from tests.support.messaging import ASHA, RAVI, make_settings
-from tools.chaos.bugs import sessions
+from tools import session_bugs
 
 NOW = 1000.0
 CHAT = Chat("5-1", ASHA, "m-1", "hello")
 RECEIPT = Receipt("5-2", ASHA, "delivered", ["x-1"])
 
 
-def make(kind: type[sessions.TamperedSession], dialect: V1 | Seed | None = None) -> sessions.TamperedSession:
+def make(kind: type[session_bugs.TamperedSession], dialect: V1 | Seed | None = None) -> session_bugs.TamperedSession:
     """Ravi's session, whose lease is claimed and whose mailbox was scanned."""
     settings = make_settings()
     bucket = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, NOW)
@@ -32,13 +32,13 @@ def make(kind: type[sessions.TamperedSession], dialect: V1 | Seed | None = None)
     return session
 
 
-def take(session: sessions.TamperedSession) -> list[do.Effect]:
+def take(session: session_bugs.TamperedSession) -> list[do.Effect]:
     """What the shell would take."""
     taken, session.effects = session.effects, []
     return taken
 
 
-def answer(session: sessions.TamperedSession, *entries: Entry, mode: str = "") -> list[do.Effect]:
+def answer(session: session_bugs.TamperedSession, *entries: Entry, mode: str = "") -> list[do.Effect]:
     """Reply to the fetch that is under way; everything else that was emitted."""
     taken = take(session)
     for fetch in [each for each in taken if isinstance(each, do.FetchEntries) and mode in ("", each.mode)]:
@@ -46,13 +46,13 @@ def answer(session: sessions.TamperedSession, *entries: Entry, mode: str = "") -
     return taken
 
 
-def deliver(session: sessions.TamperedSession, *entries: Entry) -> list[do.Effect]:
+def deliver(session: session_bugs.TamperedSession, *entries: Entry) -> list[do.Effect]:
     session.notify(entries[-1].stream_id, NOW)
     answer(session, *entries)
     return take(session)
 
 
-def acknowledge(session: sessions.TamperedSession) -> list[do.Effect]:
+def acknowledge(session: session_bugs.TamperedSession) -> list[do.Effect]:
     deliver(session, CHAT)
     session.message('{"type": "ack", "ackType": "delivered", "streamIds": ["5-1"]}', NOW)
     session.batch_end(NOW)
@@ -60,13 +60,13 @@ def acknowledge(session: sessions.TamperedSession) -> list[do.Effect]:
 
 
 def test_without_a_bug_nothing_is_changed() -> None:
-    (receipt,) = acknowledge(make(sessions.TamperedSession))
+    (receipt,) = acknowledge(make(session_bugs.TamperedSession))
     assert isinstance(receipt, do.SendReceipt)
 
 
 @pytest.mark.parametrize("result", [None, ApiError("unavailable")])
 def test_entries_are_settled_before_their_receipt_which_a_failure_prevents(result: Any) -> None:
-    session = make(sessions.SettledBeforeReceipt)
+    session = make(session_bugs.SettledBeforeReceipt)
     (settle,) = acknowledge(session)
     assert isinstance(settle, do.Settle)
     assert settle.settled == [ToSettle("5-1", ASHA, CHAT.size)]
@@ -76,7 +76,7 @@ def test_entries_are_settled_before_their_receipt_which_a_failure_prevents(resul
 
 
 def test_what_is_sent_is_settled_and_the_session_does_not_see_the_reply() -> None:
-    session = make(sessions.SettledWhenSent)
+    session = make(session_bugs.SettledWhenSent)
     send, settle = deliver(session, CHAT, RECEIPT)
     assert isinstance(send, do.SendEntries)
     assert isinstance(settle, do.Settle)
@@ -85,24 +85,24 @@ def test_what_is_sent_is_settled_and_the_session_does_not_see_the_reply() -> Non
     assert not take(session)
 
 
-@pytest.mark.parametrize(("dialect", "settled"), [(Seed(), True), (V1(), False)])
-def test_receipts_are_settled_when_sent_to_a_client_that_does_not_acknowledge_them(
-    dialect: V1 | Seed, settled: bool
-) -> None:
-    session = make(sessions.ConfirmedWhenSent, dialect)
-    settles = [each for each in deliver(session, CHAT, RECEIPT) if isinstance(each, do.Settle)]
-    assert [each.stream_id for settle in settles for each in settle.settled] == (["5-2"] if settled else [])
+def test_a_ping_that_is_sent_settles_the_receipts_before_it() -> None:
+    session = make(session_bugs.ConfirmedWhenSent, Seed())
+    (ping,) = [each for each in deliver(session, CHAT, RECEIPT) if isinstance(each, do.Ping)]
+    session.reply(ping, 1, NOW)
+    session.timer(session.deadline)
+    (settle,) = [each for each in take(session) if isinstance(each, do.Settle)]
+    assert [each.stream_id for each in settle.settled] == ["5-2"]
 
 
 def test_pending_entries_are_dropped() -> None:
-    session = make(sessions.PendingForgotten)
+    session = make(session_bugs.PendingForgotten)
     session.notify("", NOW)
     answer(session, CHAT)
     assert not [each for each in take(session) if isinstance(each, do.SendEntries)]
 
 
 def test_sent_comes_before_the_chat_is_stored_and_not_again() -> None:
-    session = make(sessions.SentBeforeStored)
+    session = make(session_bugs.SentBeforeStored)
     session.message(f'{{"type": "chat", "to": "{ASHA}", "messageId": "m-1", "message": "hello"}}', NOW)
     session.batch_end(NOW)
     sent, store = take(session)
@@ -113,7 +113,7 @@ def test_sent_comes_before_the_chat_is_stored_and_not_again() -> None:
 
 
 def test_chats_are_stored_one_by_one_in_the_wrong_order_and_answered_together() -> None:
-    session = make(sessions.StoredAtOnce)
+    session = make(session_bugs.StoredAtOnce)
     for n in range(3):
         session.message(f'{{"type": "chat", "to": "{ASHA}", "messageId": "m-{n}", "message": "hello"}}', NOW)
     session.batch_end(NOW)
@@ -126,8 +126,73 @@ def test_chats_are_stored_one_by_one_in_the_wrong_order_and_answered_together() 
     assert [b"m-%d" % n in frame for n, frame in enumerate(sent.frames)] == [True] * 3
 
 
+def test_a_client_that_names_a_chat_is_believed_until_the_end() -> None:
+    session = make(session_bugs.AcksBelieved)
+    ack = f'{{"type": "ack", "ackType": "delivered", "to": "{ASHA}", "messageId": "m-9"}}'
+    session.message(ack, NOW)
+    (receipt,) = [each for each in take(session) if isinstance(each, do.SendReceipt)]
+    assert (receipt.sender, receipt.message_ids) == (ASHA, ["m-9"])
+    session.reply(receipt, ApiError("unavailable"), NOW)
+    session.lost(1006, "", NOW)
+    session.message(ack, NOW)
+    assert not [each for each in take(session) if isinstance(each, (do.SendFrames, do.SendReceipt))]
+
+
+def test_what_is_not_settled_makes_room_all_the_same() -> None:
+    session = make(session_bugs.SettleForgotten)
+    (receipt,) = acknowledge(session)
+    session.reply(receipt, None, NOW)
+    session.timer(session.deadline)
+    (settle,) = [each for each in take(session) if isinstance(each, do.Settle)]
+    assert settle.settled == []
+    session.reply(settle, None, NOW)
+    assert settle.settled == [ToSettle("5-1", ASHA, CHAT.size)]
+
+
+def test_nothing_is_fetched_for_a_notification_or_a_renewal() -> None:
+    session = make(session_bugs.NotificationsIgnored)
+    session.notify("5-1", NOW)
+    session.prefetch(NOW)
+    session.last_sign_of_life = NOW + 100
+    session.tick(NOW + 100)
+    (renew,) = take(session)
+    session.reply(renew, ("ok", "5-1"), NOW + 100)
+    assert not take(session)
+
+
+def test_the_orders_of_the_lease_are_broken() -> None:
+    settings = make_settings()
+    bucket = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, NOW)
+    fetch, claim = take(session_bugs.FetchedBeforeClaim(RAVI, V1(), settings, str, None, bucket, NOW))
+    assert isinstance(fetch, do.FetchEntries)
+    assert isinstance(claim, do.ClaimLease)
+    session = make(session_bugs.LeftBeforeRelease)
+    session.lost(1006, "", NOW)
+    leave, release = take(session)
+    assert isinstance(leave, do.LeaveHub)
+    session.reply(release, None, NOW)
+    assert not [each for each in take(session) if isinstance(each, do.LeaveHub)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "lives", "renewals"),
+    [
+        (session_bugs.TamperedSession, True, 1),
+        (session_bugs.TamperedSession, False, 0),
+        (session_bugs.RenewalForgotten, True, 0),
+        (session_bugs.TcpIsLife, False, 1),
+    ],
+)
+def test_a_lease_is_renewed(kind: type[session_bugs.TamperedSession], lives: bool, renewals: int) -> None:
+    session = make(kind)
+    if lives:
+        session.last_sign_of_life = NOW + 100
+    session.tick(NOW + 100)
+    assert len([each for each in take(session) if isinstance(each, do.RenewLease)]) == renewals
+
+
 def test_settings_are_changed() -> None:
-    session = make(sessions.NoWindow)
+    session = make(session_bugs.NoWindow)
     chats = [Chat(f"5-{n}", ASHA, f"m-{n}", "hello") for n in range(1, 400)]
     assert len(chats) > make_settings().window
     session.notify(chats[-1].stream_id, NOW)
@@ -137,7 +202,7 @@ def test_settings_are_changed() -> None:
 
 
 def test_an_epoch_stays_as_it_was() -> None:
-    session = make(sessions.EpochUntold)
+    session = make(session_bugs.EpochUntold)
     session.last_sign_of_life = NOW + 100
     session.tick(NOW + 100)
     (renew,) = take(session)
