@@ -301,7 +301,7 @@ class Orders(RuleBasedStateMachine):
         assert not self.under_way
         assert session.left, "every reply came, and it did not leave"
         assert self.has_left
-        assert session.in_hand == 0
+        assert self.has_failed or session.in_hand == 0
         assert not session._sends._queues
         assert session.deadline == float("inf")
 
