@@ -56,7 +56,8 @@ def test_a_seed_replays_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_bug_on_purpose_is_found(bug: str) -> None:
-    assert any(not simulate(Scenario(seed, SHORT), BUGS[bug]).is_good for seed in range(1, 30))
+    scenarios = [Scenario(seed, hours) for hours in (SHORT, HOURS) for seed in range(1, 10)]
+    assert any(not simulate(scenario, BUGS[bug]).is_good for scenario in scenarios)
 
 
 def test_what_bugs_are_made_of_is_none_itself() -> None:
