@@ -1,5 +1,6 @@
 """A short campaign: it breaks things, finds nothing lost, and would report it if something were."""
 
+import json
 import re
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from tools.chaos.campaign import Campaign, Plan, grouped, pairs, row, union
 from tools.chaos.checker import Report, Violation
 from tools.chaos.faults import FAULTS, Fault
 from tools.chaos.probe import Probe, complaints
-from tools.chaos.scenario import Outcome, Times
+from tools.chaos.scenario import EXPECTED_ERRORS, Outcome, Times, errors
 from tools.chaos.stack import Profile
 
 SMALL = Times(before=0.5, after=1.0, people=20, rate=80)
@@ -35,6 +36,17 @@ def test_nothing_is_lost_while_a_worker_dies_replies_are_cut_off_and_redis_loses
     assert campaign.outcomes[1].report.outage_in_faults > 0.01, "nothing was broken"
     campaign.write(7)
     assert (tmp_path / "result.json").exists()
+
+
+def test_errors_in_the_logs_are_counted_unless_a_fault_causes_them(tmp_path: Path) -> None:
+    log = tmp_path / "arq.log"
+    before = '{"level": "error", "event": "before"}\n'
+    events = ["1.00s ! cron:sweep failed, TimeoutError: ", "1.00s ! cron:sweep failed, ApiError: unavailable", "odd"]
+    lines = [json.dumps({"level": "error", "event": event}) for event in [*events, "odd"]]
+    log.write_text(before + "\n".join([*lines, '{"level": "info", "event": "fine"}', "no JSON", '{"cut']))
+    since = {log: len(before)}
+    assert errors(tmp_path, since, [*EXPECTED_ERRORS, *FAULTS["freeze-arq"].logs]) == ["logged 2 times: odd"]
+    assert len(errors(tmp_path, since, EXPECTED_ERRORS)) == 2
 
 
 def outcome(report: Report, **more: object) -> Outcome:

@@ -36,6 +36,7 @@ class FreezeBackground(Fault):
     name, what = "freeze-arq", "SIGSTOP of the arq worker for 2 x T (long: 35 s), a second one beside it"
     touches, seconds = BACKGROUND, TWICE_T
     long_seconds = 35.0  # beyond job_timeout + 10 s: the job runs twice
+    logs = frozenset({"failed, TimeoutError"})  # of the job in the middle of which it was frozen
     outage_limit = 5.0
 
     def strike(self, stack: Stack) -> None:

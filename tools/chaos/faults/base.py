@@ -28,6 +28,8 @@ class Fault:
     """The parts of the stack that it changes. Two faults with a common part are not paired."""
     excuses: ClassVar[frozenset[str]] = frozenset()
     """Invariants that it may break, for a reason that docs/RELIABILITY.md gives."""
+    logs: ClassVar[frozenset[str]] = frozenset()
+    """Parts of the lines of level error that it causes in the product's logs, and no other fault."""
     mild: ClassVar[bool] = False
     """Everything must be as if there were no fault: the history does not mention it."""
     loses_storage: ClassVar[bool] = False
