@@ -2,15 +2,15 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("settings", "background", "protocol", "models", "accounts", "delivery", "server", "handlers", "workers")
 PRODUCT = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 DEVSTACK, BENCH = (sorted((ROOT / "tools" / package).rglob("*.py")) for package in ("devstack", "bench"))
+TOOLS, TESTS = (sorted((ROOT / folder).rglob("*.py")) for folder in ("tools", "tests"))
 EVERYTHING = [*PRODUCT, *DEVSTACK, *BENCH, ROOT / "app.py", ROOT / "run.py"]
 
 ELSEWHERE = {
@@ -36,9 +36,20 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def nodes(source: str) -> list[ast.AST]:
+    """Of the whole tree, kept for the next test."""
+    return list(ast.walk(ast.parse(source)))
+
+
+def offenders(paths: Iterable[Path], offends: Callable[[str], object]) -> list[str]:
+    """The files whose source does what it must not do."""
+    return [name(path) for path in paths if offends(path.read_text(encoding="utf-8"))]
+
+
 def imports(source: str) -> Iterator[str]:
     """Every module a source imports, also inside functions and by name."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -57,51 +68,55 @@ def test_imports_are_found_wherever_they_hide() -> None:
     assert list(imports("from . import x")) == ["."]
 
 
-@pytest.mark.parametrize("path", EVERYTHING, ids=name)
-def test_nobody_imports_app(path: Path) -> None:
-    assert not roots(path.read_text()) & {"app", "run"} or path.name == "app.py"
+def test_an_offender_is_named() -> None:
+    assert offenders([ROOT / "run.py"], lambda source: roots(source) & {"tools"}) == ["run.py"]
 
 
-@pytest.mark.parametrize("path", [*PRODUCT, ROOT / "app.py"], ids=name)
-def test_the_product_never_imports_what_only_starts_or_tests_it(path: Path) -> None:
-    assert not roots(path.read_text()) & {"tools", "tests", "run", "pytest", "hypothesis"}
+def test_nobody_imports_app() -> None:
+    assert offenders(EVERYTHING, lambda source: roots(source) & {"app", "run"}) == []
 
 
-@pytest.mark.parametrize("path", DEVSTACK, ids=name)
-def test_what_starts_the_product_does_not_know_what_measures_it(path: Path) -> None:
-    assert not [each for each in imports(path.read_text()) if each.startswith(("tools.bench", "tools.chaos"))]
+def test_the_product_never_imports_what_only_starts_or_tests_it() -> None:
+    forbidden = {"tools", "tests", "run", "pytest", "hypothesis"}
+    assert offenders([*PRODUCT, ROOT / "app.py"], lambda source: roots(source) & forbidden) == []
 
 
-@pytest.mark.parametrize("path", BENCH, ids=name)
-def test_the_benchmark_sees_the_product_from_outside(path: Path) -> None:
-    assert not roots(path.read_text()) & {"handlers", "workers", "delivery", "server", "tests", "pytest"}
+def test_what_starts_the_product_does_not_know_what_measures_it() -> None:
+    def offends(source: str) -> bool:
+        return any(each.startswith(("tools.bench", "tools.chaos")) for each in imports(source))
+
+    assert offenders(DEVSTACK, offends) == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tools").rglob("*.py")), ids=name)
-def test_tools_never_import_tests(path: Path) -> None:
-    assert not roots(path.read_text()) & {"tests"}
+def test_the_benchmark_sees_the_product_from_outside() -> None:
+    forbidden = {"handlers", "workers", "delivery", "server", "tests", "pytest"}
+    assert offenders(BENCH, lambda source: roots(source) & forbidden) == []
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=name)
-def test_imports_are_absolute_and_plain(path: Path) -> None:
-    assert not [each for each in imports(path.read_text()) if each.startswith((".", "?"))]
+def test_tools_never_import_tests() -> None:
+    assert offenders(TOOLS, lambda source: roots(source) & {"tests"}) == []
+
+
+def test_imports_are_absolute_and_plain() -> None:
+    assert offenders(PRODUCT, lambda source: any(each.startswith((".", "?")) for each in imports(source))) == []
 
 
 def test_run_needs_nothing_but_the_standard_library() -> None:
     assert roots((ROOT / "run.py").read_text()) <= set(sys.stdlib_module_names) | {"tools"}
 
 
-@pytest.mark.parametrize("path", [path for path in PRODUCT if path.parts[-2] != "lua"], ids=name)
-def test_only_the_keys_file_spells_redis_keys_with_a_hash_tag(path: Path) -> None:
-    strings = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
-    spelled = [each for each in strings if isinstance(each, str) and each.endswith(":{")]
-    assert not spelled or name(path) == "delivery/keys.py"
+def test_only_the_keys_file_spells_redis_keys_with_a_hash_tag() -> None:
+    def spells(source: str) -> bool:
+        strings = [node.value for node in nodes(source) if isinstance(node, ast.Constant)]
+        return any(isinstance(each, str) and each.endswith(":{") for each in strings)
+
+    assert offenders(PRODUCT, spells) == ["delivery/keys.py"]
 
 
 def imported_tests(source: str) -> list[str]:
     """The test files among what a source imports."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         parts = (getattr(node, "module", None) or "").split(".") + [part for each in names for part in each.split(".")]
         if names and "tests" in parts[:1] + [each.split(".")[0] for each in names]:
@@ -116,10 +131,9 @@ def test_an_imported_test_file_is_noticed() -> None:
     assert imported_tests("from tests.support.people import sign_up\nimport pytest") == []
 
 
-@pytest.mark.parametrize("path", sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]), ids=name)
-def test_no_test_file_is_imported(path: Path) -> None:
+def test_no_test_file_is_imported() -> None:
     """What tests share is in ``tests/support`` or beside them, in a file that is no test."""
-    assert imported_tests(path.read_text(encoding="utf-8")) == []
+    assert offenders([*TESTS, *TOOLS], imported_tests) == []
 
 
 def modules() -> list[str]:
@@ -132,12 +146,12 @@ def mirror(module: str) -> Path:
     return ROOT / "tests" / path.parent / f"test_{path.name}"
 
 
-@pytest.mark.parametrize("module", modules())
-def test_every_module_has_its_test_file_or_is_said_to_be_tested_elsewhere(module: str) -> None:
-    assert mirror(module).is_file() or (ROOT / ELSEWHERE[module]).is_file()
+def test_every_module_has_its_test_file_or_is_said_to_be_tested_elsewhere() -> None:
+    untested = [each for each in modules() if not mirror(each).is_file()]
+    assert [each for each in untested if each not in ELSEWHERE] == []
+    assert [each for each in ELSEWHERE if not (ROOT / ELSEWHERE[each]).is_file()] == []
 
 
-@pytest.mark.parametrize("module", sorted(ELSEWHERE))
-def test_nothing_is_said_to_be_elsewhere_that_has_its_own_test_or_is_gone(module: str) -> None:
-    assert module in modules()
-    assert not mirror(module).is_file(), "tested by now: take it out of ELSEWHERE"
+def test_nothing_is_said_to_be_elsewhere_that_has_its_own_test_or_is_gone() -> None:
+    assert [each for each in ELSEWHERE if each not in modules()] == []
+    assert [each for each in ELSEWHERE if mirror(each).is_file()] == [], "tested by now: take it out of ELSEWHERE"
