@@ -11,7 +11,7 @@ from sanic.response import HTTPResponse, text
 from websockets.asyncio.client import connect
 
 from server.http_head import MAX_HEAD_BYTES
-from tests.server.support import NO_TLS, LocalServer, RawClient, read_to_the_end, serving
+from tests.server.support import NO_TLS, LocalServer, RawClient, read_to_the_end, scaled_to_load, serving
 
 UPGRADE = (
     b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -54,14 +54,14 @@ async def drip(port: int, whole: bytes, slow: bytes) -> tuple[float, bytes]:
 
 async def test_a_head_dripped_byte_by_byte_is_cut(local: LocalServer) -> None:
     seconds, answer = await drip(local.port, b"GET / HTTP/1.1\r\n", b"X-Slow: " + b"x" * 100)
-    assert 0.9 < seconds < 2.5
+    assert 0.9 < seconds < scaled_to_load(2.5)
     assert answer.startswith(b"HTTP/1.1 408")
 
 
 async def test_a_body_dripped_byte_by_byte_is_cut(local: LocalServer) -> None:
     head = b"POST /take HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
     seconds, answer = await drip(local.port, head, b"x" * 100)
-    assert 0.9 < seconds < 3.5  # checked every half second, and a second for the last word
+    assert 0.9 < seconds < scaled_to_load(3.5)  # checked every half second, and a second for the last word
     assert answer.startswith(b"HTTP/1.1 503")
 
 
@@ -130,7 +130,7 @@ async def test_a_post_that_asks_for_an_upgrade_is_an_ordinary_one(local: LocalSe
 async def test_its_body_is_under_the_deadline_too(local: LocalServer) -> None:
     head = b"POST /take HTTP/1.1\r\nContent-Length: 100\r\n" + UPGRADE + b"\r\n"
     seconds, answer = await drip(local.port, head, b"x" * 100)
-    assert 0.9 < seconds < 3.5
+    assert 0.9 < seconds < scaled_to_load(3.5)
     assert answer.startswith(b"HTTP/1.1 503")
 
 

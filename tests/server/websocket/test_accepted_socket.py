@@ -14,7 +14,7 @@ from server.websocket.heartbeat import Heartbeat
 from server.websocket.open_connections import OpenConnections
 from server.websocket.receive_buffer import WAITING_MESSAGES
 from server.websocket.send_buffer import PIECE_BYTES
-from tests.server.support import BINARY, CLOSE, CLOSED, PING, PONG, TEXT, frame, make_settings
+from tests.server.support import BINARY, CLOSE, CLOSED, PING, PONG, TEXT, frame, make_settings, until
 
 BROKEN = frame(3, b"no such opcode")
 CLOSE_1000 = (1000).to_bytes(2, "big")
@@ -329,15 +329,15 @@ async def test_above_a_mebibyte_or_after_a_blocked_write_a_client_is_too_slow() 
     socket.send(b"x")
     assert (socket.is_closing, socket.unsent_bytes) == (True, 0)
     assert transport.done == [writer.close_frame(SLOW_CONSUMER.code, SLOW_CONSUMER.reason)]
-    other, blocked = make(handler := Handler(), write_seconds=0.03)
-    for _ in range(4):  # each block has the time anew
+    other, blocked = make(handler := Handler(), write_seconds=0.4)
+    for _ in range(5):  # each block has the time anew
         other.pause_writing()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         other.resume_writing()
     assert blocked.done == []
     other.pause_writing()
     other.pause_writing()
-    await asyncio.sleep(0.1)
+    await until(lambda: bool(blocked.done))
     assert blocked.done == ["abort"]
     other.connection_lost(None)
     assert handler.heard[-1:] == [(SLOW_CONSUMER.code, SLOW_CONSUMER.reason)]
