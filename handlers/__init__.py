@@ -4,6 +4,7 @@ HEAD works wherever GET does, and every path answers OPTIONS.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, Final
 
 from sanic import Request, Sanic
@@ -32,11 +33,13 @@ def register(app: "Sanic[Any, Any]") -> None:
     """Add all routes and the handlers of errors. ``app.ctx.services`` must exist when requests come."""
     register_errors(app)
     methods: dict[str, list[str]] = {}
+    # Not told the format of errors, Sanic parses the source of each handler to guess it.
+    add = partial(app.add_route, error_format="json")
     for method, path, handler in ROUTES:
         methods.setdefault(path, []).extend(served(method))
-        app.add_route(handler, path, methods=served(method), name=handler.__name__)
+        add(handler, path, methods=served(method), name=handler.__name__)
     for number, path in enumerate(methods):
-        app.add_route(options(methods[path]), path, methods=["OPTIONS"], name=f"options_{number}")
+        add(options(methods[path]), path, methods=["OPTIONS"], name=f"options_{number}")
 
 
 def served(method: str) -> list[str]:

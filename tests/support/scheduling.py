@@ -19,13 +19,17 @@ NOT_QUICK = (
     "tests/journeys",
     "tests/conformance",
     "tests/delivery/models",
+    "tests/delivery/redis/test_replication.py",
     "tests/delivery/test_tally.py",
     "tests/accounts/test_database.py",
     "tests/accounts/test_mobile_numbers.py",
+    "tests/handlers/test_anything.py",
+    "tests/handlers/test_outages.py",
     "tests/models/test_migrate.py",
     "tests/server/test_application.py",
     "tests/server/test_drain.py",
     "tests/server/test_watchdog.py",
+    "tests/workers/test_half_open.py",
     "tests/workers/test_slow_redis.py",
 )
 """They start whole servers, or search for long."""
