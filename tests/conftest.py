@@ -13,8 +13,9 @@ from tests.support.scheduling import (  # noqa: F401 - hooks of pytest
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_ignore_collect,
+    pytest_xdist_make_scheduler,
 )
-from tests.support.servers import cluster, database, directory, environment, postgres, valkey
+from tests.support.servers import cluster, database, directory, environment, fresh_stack, postgres, valkey
 from tests.support.stack import ServerGroup, Stack
 from tools.devstack.postgres import Postgres
 from tools.devstack.valkey import Valkey
@@ -109,11 +110,7 @@ def shared_stack(
     server_directory: Path, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """For the whole run, on a Redis and a database that no test empties."""
-    with (
-        valkey(server_directory / "shared", appendonly=False) as redis,
-        database(postgres_server) as url,
-        Stack(environment(redis.url, url), tmp_path_factory.mktemp("logs")) as made,
-    ):
+    with fresh_stack(server_directory / "shared", postgres_server, tmp_path_factory.mktemp("logs")) as made:
         yield made
 
 
@@ -148,7 +145,9 @@ def single_server(_single_server: ServerGroup) -> Iterator[ServerGroup]:
 
 
 @pytest.fixture(scope="module")
-def lasting_stack(shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """For all tests of a module that need other settings than ``product`` has, on the same Redis and database."""
-    with Stack(shared_stack.env, tmp_path_factory.mktemp("logs")) as made:
+def lasting_stack(
+    server_directory: Path, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """For all tests of a module that need other settings than ``product`` has."""
+    with fresh_stack(server_directory / "lasting", postgres_server, tmp_path_factory.mktemp("logs")) as made:
         yield made

@@ -1,12 +1,15 @@
-"""What the tests of the page share: the browser."""
+"""What the journeys share: a browser, and a product to be broken."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from tests.support.browser import FLAGS, chromium_or_skip, playwright
+from tests.support.fragile import Fragile, fragile_product
+from tests.support.stack import Stack
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -33,3 +36,23 @@ async def browser(running_chromium: "Browser") -> AsyncIterator["Browser"]:
     yield running_chromium
     for context in running_chromium.contexts:
         await context.close()
+
+
+@pytest.fixture(scope="session")
+def _fragile(postgres_cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
+    with fragile_product(postgres_cluster, tmp_path_factory.mktemp("logs")) as running:
+        yield running
+
+
+@pytest.fixture
+def fragile(_fragile: Fragile) -> Fragile:
+    """A server whose Redis and PostgreSQL may be broken, shared by all tests that do; everything works again."""
+    _fragile.mend()
+    return _fragile
+
+
+@pytest.fixture
+def beside(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
+    """For further servers and workers on the same Redis and PostgreSQL."""
+    with Stack(fragile.stack.env, tmp_path / "logs") as made:
+        yield made

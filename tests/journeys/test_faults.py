@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import Counter
 
+import pytest
 import websockets
 
 from tests.support.people import Person, Talk, request, sign_up
@@ -20,9 +21,13 @@ FAST = {
 }
 
 
-async def test_a_killed_client_turns_from_online_to_last_seen(stack: Stack) -> None:
-    group = stack.start(workers=2, **FAST)
-    stack.worker(**FAST)
+@pytest.fixture(scope="module")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=2, **FAST)
+
+
+async def test_a_killed_client_turns_from_online_to_last_seen(group: ServerGroup, lasting_stack: Stack) -> None:
+    lasting_stack.worker(**FAST)
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     ravis = await ravi.open(group.ws_url)
     query = {"mobileNo": ravi.mobile}
@@ -71,8 +76,8 @@ async def _send_all(sender: Person, to: Person, talks: list[Talk], count: int) -
         await asyncio.sleep(0.01)
 
 
-async def test_kill_9_of_a_worker_while_pairs_talk_loses_nothing(stack: Stack) -> None:
-    group = stack.start(workers=2, BELL_SECONDS="0.5", BELL_SILENCE_SECONDS="2")
+async def test_kill_9_of_a_worker_while_pairs_talk_loses_nothing(group: ServerGroup) -> None:
+    await asyncio.to_thread(group.wait_ready)  # the test before has killed its workers
     pairs = [(await sign_up(group.url), await sign_up(group.url)) for _ in range(10)]
     stop, count = asyncio.Event(), 100
     talks: dict[str, list[Talk]] = {person.mobile: [] for pair in pairs for person in pair}

@@ -2,16 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import psutil
 import pytest
-from redis import Redis as BlockingRedis
 
 from tests.server.support import PING, TEXT, RawClient, frame, until
 from tests.support.people import Person, sign_up
 from tests.support.stack import ServerGroup, Stack
-from tools.devstack.postgres import Postgres
 
 FLAT_BYTES = 5 * 2**20
 SECONDS = 1.0
@@ -20,33 +18,17 @@ DRIPPING = 300
 
 
 @pytest.fixture(scope="module")
-def group(
-    valkey_url: str, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerGroup]:
+def group(lasting_stack: Stack) -> ServerGroup:
     """One worker process whose rates are no protection, so that the floods get as far as they can."""
-    with BlockingRedis.from_url(valkey_url) as client:
-        client.flushall()
-    name = f"test_{secrets.token_hex(6)}"
-    postgres_server.fetch(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
-    env = {
-        "REDIS_URL": valkey_url,
-        "DATABASE_URL": postgres_server.dsn(name),
-        "JWT_SECRET": secrets.token_urlsafe(48),
-        "BCRYPT_ROUNDS": "4",
-        "RATE_LIMITS": "off",
-        "BAD_FRAMES_PER_MINUTE": "100000000",
-        "MAILBOX_BYTES_PER_SENDER": str(2**24),
-        "DATA_FRAMES_BURST": "100000000",
-        "CONTROL_FRAMES_BURST": "100000000",
-        "WRITE_SECONDS": "1",
-        "SANIC_REQUEST_TIMEOUT": "1",
-    }
-    stack = Stack(env, tmp_path_factory.mktemp("logs"))
-    try:
-        yield stack.start(workers=1)
-    finally:
-        stack.close()
-        postgres_server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+    return lasting_stack.start(
+        workers=1,
+        BAD_FRAMES_PER_MINUTE="100000000",
+        MAILBOX_BYTES_PER_SENDER=str(2**24),
+        DATA_FRAMES_BURST="100000000",
+        CONTROL_FRAMES_BURST="100000000",
+        WRITE_SECONDS="1",
+        SANIC_REQUEST_TIMEOUT="1",
+    )
 
 
 class Watched:

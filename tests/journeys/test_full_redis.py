@@ -1,38 +1,26 @@
 """A Redis whose memory is full is a way out: only chats are refused, and reading what waits makes room again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.fragile import QUICK, Fragile
 from tests.support.people import PASSWORD, Frame, Person, Talk, login, request, sign_up
 from tests.support.stack import ServerGroup, Stack
-from tools.devstack.valkey import Valkey
 
-QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2", "PING_SECONDS": "1", "LEASE_SECONDS": "5"}
-FREE = {"RATE_LIMITS": "off", "SESSION_CHECK_SECONDS": "1", "MAILBOX_BYTES_PER_SENDER": str(2**24)}
-"""These tests send as much as they can; how fast somebody may is tested elsewhere."""
 BOTH = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
 WAITING, SIZE = 160, 16_000
 
 
 @pytest.fixture
-def filled(env: dict[str, str], own_valkey: Valkey, tmp_path: Path) -> Iterator[Stack]:
-    """A stack on a Redis of its own, to be filled."""
-    stack = Stack({**env, "REDIS_URL": own_valkey.url}, tmp_path / "logs")
-    yield stack
-    stack.close()
-
-
-@pytest.fixture
-async def admin(own_valkey: Valkey) -> AsyncIterator["Redis"]:
+async def admin(fragile: Fragile) -> AsyncIterator["Redis"]:
     """Redis itself."""
-    async with Redis.from_url(own_valkey.url) as client:
+    async with Redis.from_url(fragile.valkey.url) as client:
         yield client
 
 
@@ -76,8 +64,8 @@ async def _last_seen(group: ServerGroup, asker: Person, whom: Person) -> Any:
 
 
 @BOTH
-async def test_a_client_is_let_in_reads_and_makes_room(filled: Stack, admin: "Redis", v1: bool) -> None:
-    group = filled.start(workers=1, **QUICK, **FREE)
+async def test_a_client_is_let_in_reads_and_makes_room(fragile: Fragile, admin: "Redis", v1: bool) -> None:
+    group = fragile.server
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url, v1)
     await _fill(a, ravi)
@@ -102,8 +90,8 @@ async def test_a_client_is_let_in_reads_and_makes_room(filled: Stack, admin: "Re
     await r.end()
 
 
-async def test_everything_but_a_chat_goes_on_and_a_logout_is_one(filled: Stack, admin: "Redis") -> None:
-    group = filled.start(workers=1, **QUICK, **FREE)
+async def test_everything_but_a_chat_goes_on_and_a_logout_is_one(fragile: Fragile, admin: "Redis") -> None:
+    group = fragile.server
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     stranger = await sign_up(group.url)  # whom Redis does not know yet
     await admin.config_set("maxmemory", 1)
@@ -141,9 +129,9 @@ async def test_everything_but_a_chat_goes_on_and_a_logout_is_one(filled: Stack, 
 
 @BOTH
 async def test_chats_are_refused_while_redis_still_has_room_for_the_rest(
-    filled: Stack, admin: "Redis", v1: bool
+    fragile: Fragile, admin: "Redis", v1: bool
 ) -> None:
-    group = filled.start(workers=1, **QUICK, **FREE)
+    group = fragile.server
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a, r = await asha.open(group.ws_url, v1), await ravi.open(group.ws_url, v1, ack=False)
     await a.send(type="chat", to=ravi.mobile, messageId="before", message="in time")
@@ -167,9 +155,9 @@ async def test_chats_are_refused_while_redis_still_has_room_for_the_rest(
 
 
 async def test_the_percentage_is_a_setting_and_the_script_that_stores_is_refused_by_redis_itself(
-    filled: Stack, admin: "Redis"
+    beside: Stack, admin: "Redis"
 ) -> None:
-    group = filled.start(workers=1, **QUICK, **FREE, STORAGE_REFUSE_PERCENT="100")
+    group = beside.start(workers=1, **QUICK, STORAGE_REFUSE_PERCENT="100")
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url)
     assert (await a.chat(ravi, "one"))["type"] == "sent"
@@ -184,10 +172,9 @@ async def test_the_percentage_is_a_setting_and_the_script_that_stores_is_refused
     await a.end()
 
 
-async def test_the_jobs_go_on(filled: Stack, admin: "Redis") -> None:
-    filled.start(workers=1, **QUICK)
+async def test_the_jobs_go_on(beside: Stack, admin: "Redis") -> None:
     await admin.config_set("maxmemory", 1)
-    worker = filled.worker(SWEEP_SECONDS="1", RECLAIM_SECONDS="1")
+    worker = beside.worker(SWEEP_SECONDS="1", RECLAIM_SECONDS="1")
 
     def done() -> int:
         log = worker.log.read_text() if worker.log.exists() else ""
@@ -200,9 +187,9 @@ async def test_the_jobs_go_on(filled: Stack, admin: "Redis") -> None:
     assert await admin.keys("arq:*health*"), "it does not say that it is well"
 
 
-async def test_a_password_is_still_checked(filled: Stack, admin: "Redis") -> None:
+async def test_a_password_is_still_checked(fragile: Fragile, admin: "Redis") -> None:
     """What is allowed without memory is no more than before."""
-    group = filled.start(workers=1, **QUICK, **FREE)
+    group = fragile.server
     asha = await sign_up(group.url)
     await admin.config_set("maxmemory", 1)
     async with _watched(group) as client:

@@ -2,27 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
-import pytest
 
+from tests.support.fragile import QUICK, Fragile
 from tests.support.people import request, sign_up
 from tests.support.processes import patient
 from tests.support.stack import Stack
-from tools.devstack.postgres import Postgres
-from tools.devstack.valkey import Valkey
-
-QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2", "PING_SECONDS": "1", "LEASE_SECONDS": "5"}
-
-
-@pytest.fixture
-def fragile(env: dict[str, str], own_valkey: Valkey, own_postgres: Postgres, tmp_path: Path) -> Iterator[Stack]:
-    """A stack on servers of its own, to be stopped and started."""
-    stack = Stack({**env, "REDIS_URL": own_valkey.url, "DATABASE_URL": own_postgres.dsn()}, tmp_path / "logs")
-    yield stack
-    stack.close()
 
 
 async def _ready(url: str, seconds: float = 15) -> None:
@@ -31,21 +17,19 @@ async def _ready(url: str, seconds: float = 15) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_redis_away_refuses_clearly_and_all_that_was_acknowledged_is_there_after(
-    fragile: Stack, own_valkey: Valkey
-) -> None:
-    group = fragile.start(workers=1, **QUICK)
+async def test_redis_away_refuses_clearly_and_all_that_was_acknowledged_is_there_after(fragile: Fragile) -> None:
+    group = fragile.server
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url)
     assert (await a.chat(ravi, "kept"))["type"] == "sent"
-    own_valkey.kill()
+    fragile.valkey.kill()
     began = time.monotonic()
     refused = await a.chat(ravi, "refused")
     assert (refused["code"], refused["retryable"]) == ("unavailable", True)
     answer = await request(group.url, asha, "GET", "/ready")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert time.monotonic() - began < patient(6)
-    own_valkey.start()
+    fragile.valkey.start()
     await _ready(group.url)
     a = await asha.open(group.ws_url)
     assert (await a.chat(ravi, "after"))["type"] == "sent"
@@ -56,12 +40,12 @@ async def test_redis_away_refuses_clearly_and_all_that_was_acknowledged_is_there
     await r.end()
 
 
-async def test_redis_that_restarts_does_not_end_a_talk(fragile: Stack, own_valkey: Valkey) -> None:
-    group = fragile.start(workers=1, **QUICK)
+async def test_redis_that_restarts_does_not_end_a_talk(fragile: Fragile) -> None:
+    group = fragile.server
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a, r = await asha.open(group.ws_url), await ravi.open(group.ws_url)
-    own_valkey.kill()
-    own_valkey.start()
+    fragile.valkey.kill()
+    fragile.valkey.start()
     await _ready(group.url)
     while (await a.chat(ravi, "again"))["type"] != "sent":
         a.frames.clear()
@@ -72,11 +56,11 @@ async def test_redis_that_restarts_does_not_end_a_talk(fragile: Stack, own_valke
     await r.end()
 
 
-async def test_postgresql_away_leaves_who_is_connected_talking(fragile: Stack, own_postgres: Postgres) -> None:
-    group = fragile.start(workers=1, **QUICK, SESSION_CHECK_SECONDS="0.5")
+async def test_postgresql_away_leaves_who_is_connected_talking(fragile: Fragile) -> None:
+    group = fragile.server
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a, r = await asha.open(group.ws_url), await ravi.open(group.ws_url)
-    await asyncio.to_thread(own_postgres.stop)
+    await asyncio.to_thread(fragile.postgres.stop)
     began = time.monotonic()
     answer = await request(group.url, asha, "GET", "/block-action/list")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
@@ -86,15 +70,15 @@ async def test_postgresql_away_leaves_who_is_connected_talking(fragile: Stack, o
         assert (await a.chat(ravi, f"m-{n}"))["type"] == "sent"
         await asyncio.sleep(0.1)
     await r.wait_all(lambda f: f["type"] == "chat", 20)
-    await asyncio.to_thread(own_postgres.start)
+    await asyncio.to_thread(fragile.postgres.start)
     await _ready(group.url)
     assert (await request(group.url, asha, "GET", "/block-action/list")).status_code == 200
     await a.end()
     await r.end()
 
 
-async def test_a_server_that_goes_down_says_so_and_loses_nothing(stack: Stack) -> None:
-    going, staying = stack.start(workers=1), stack.start(workers=1)
+async def test_a_server_that_goes_down_says_so_and_loses_nothing(fragile: Fragile, beside: Stack) -> None:
+    going, staying = beside.start(workers=1, **QUICK), fragile.server
     asha, ravi = await sign_up(going.url), await sign_up(going.url, "Ravi")
     a = await asha.open(going.ws_url)
     crowd = [await (await sign_up(going.url)).open(going.ws_url) for _ in range(20)]
@@ -117,18 +101,18 @@ async def test_a_server_that_goes_down_says_so_and_loses_nothing(stack: Stack) -
     await r.end()
 
 
-async def test_a_flush_of_redis_is_told_and_blocks_hold(fragile: Stack, own_valkey: Valkey) -> None:
-    group = fragile.start(workers=1, **QUICK)
+async def test_a_flush_of_redis_is_told_and_blocks_hold(fragile: Fragile) -> None:
+    group = fragile.server
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     body = {"blockedUserMobileNo": asha.mobile}
     assert (await request(group.url, ravi, "POST", "/block-action/block", json=body)).status_code == 200
     a, r = await asha.open(group.ws_url), await ravi.open(group.ws_url)
-    own_valkey.stop()
-    for path in own_valkey.data.rglob("*.aof"):
+    fragile.valkey.stop()
+    for path in fragile.valkey.data.rglob("*.aof"):
         path.unlink()
-    for path in own_valkey.data.rglob("*.manifest"):
+    for path in fragile.valkey.data.rglob("*.manifest"):
         path.unlink()
-    own_valkey.start()
+    fragile.valkey.start()
     await _ready(group.url)
     assert (await r.wait(lambda f: f["type"] == "resync"))["epoch"]
     while (await a.chat(ravi, "blocked"))["type"] != "sent":

@@ -2,32 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from redis import Redis as BlockingRedis
 
 from delivery import keys
+from tests.support.fragile import QUICK, Fragile
 from tests.support.people import sign_up
 from tests.support.stack import ServerGroup, Stack
-from tools.devstack.postgres import Postgres
 from tools.devstack.probe import http_status
-from tools.devstack.valkey import Valkey
 
-QUICK = {
-    **{"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2", "SESSION_CHECK_SECONDS": "0.5"},
-    **{"SWEEP_SECONDS": "1", "RECLAIM_SECONDS": "1"},
-}
+SELDOM = {"PING_SECONDS": "25", "LEASE_SECONDS": "60"}
+"""A connection whose presence cannot be written is closed, and here one is to last."""
 DENIED = ("zadd", "sadd", "set", "publish", "mget", "subscribe", "evalsha")
-
-
-@pytest.fixture
-def fragile(env: dict[str, str], own_valkey: Valkey, own_postgres: Postgres, tmp_path: Path) -> Iterator[Stack]:
-    """A stack on servers of its own."""
-    stack = Stack({**env, "REDIS_URL": own_valkey.url, "DATABASE_URL": own_postgres.dsn()}, tmp_path / "logs")
-    yield stack
-    stack.close()
 
 
 async def until_ready(group: ServerGroup, seconds: float = 15) -> None:
@@ -36,21 +22,21 @@ async def until_ready(group: ServerGroup, seconds: float = 15) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_heartbeat_goes_on_when_redis_permits_its_commands_again(fragile: Stack, own_valkey: Valkey) -> None:
-    group = fragile.start(workers=1, **QUICK)
+async def test_a_heartbeat_goes_on_when_redis_permits_its_commands_again(fragile: Fragile, beside: Stack) -> None:
+    group = beside.start(workers=1, **QUICK | SELDOM)
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     talk = await asha.open(group.ws_url)
-    with BlockingRedis.from_url(own_valkey.url) as redis:
+    with BlockingRedis.from_url(fragile.valkey.url) as redis:
         name = keys.server(group.servers[0].server_id)
         for command in DENIED:
             redis.execute_command("ACL", "SETUSER", "default", f"-{command}")
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1)
             redis.execute_command("ACL", "SETUSER", "default", f"+{command}")
         await until_ready(group)
         await asyncio.sleep(1.5)  # a loop that has failed rests for a second, and EVALSHA writes the heartbeat, too
         # Longer than a server stays registered without a heartbeat, twice.
         began, gaps = time.monotonic(), 0
-        while time.monotonic() - began < 6:
+        while time.monotonic() - began < 4.5:
             gaps += not redis.exists(name)
             await asyncio.sleep(0.02)
     assert gaps == 0

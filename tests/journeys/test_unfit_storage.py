@@ -9,23 +9,13 @@ import httpx
 import pytest
 from redis import Redis
 
+from tests.support.fragile import Fragile
 from tests.support.people import sign_up
 from tests.support.stack import READY_SECONDS, ServerGroup, Stack
 from tools.devstack.paths import socket_directory
-from tools.devstack.postgres import Postgres
 from tools.devstack.probe import free_port
 from tools.devstack.process import wait_until
 from tools.devstack.valkey import Valkey
-
-QUICK = {"BELL_SECONDS": "0.5", "BELL_SILENCE_SECONDS": "2"}
-
-
-@pytest.fixture
-def fragile(env: dict[str, str], own_valkey: Valkey, own_postgres: Postgres, tmp_path: Path) -> Iterator[Stack]:
-    """A stack on servers of its own, to be changed."""
-    stack = Stack({**env, "REDIS_URL": own_valkey.url, "DATABASE_URL": own_postgres.dsn()}, tmp_path / "logs")
-    yield stack
-    stack.close()
 
 
 def _cluster(path: Path) -> Valkey:
@@ -59,27 +49,27 @@ async def _ready(group: ServerGroup, status: int, seconds: float = 20) -> dict[s
             await asyncio.sleep(0.1)
 
 
-async def test_a_redis_that_became_a_replica_is_not_ready_and_says_so(fragile: Stack, own_valkey: Valkey) -> None:
-    group = fragile.start(workers=1, **QUICK)
+async def test_a_redis_that_became_a_replica_is_not_ready_and_says_so(fragile: Fragile) -> None:
+    group, logged = fragile.server, len(fragile.server.log_text())
     asha, ravi = await sign_up(group.url), await sign_up(group.url, "Ravi")
     a = await asha.open(group.ws_url)
-    with Redis.from_url(own_valkey.url) as admin:
+    with Redis.from_url(fragile.valkey.url) as admin:
         admin.replicaof("127.0.0.1", str(free_port()))
         body = await _ready(group, 503)
         assert (body["code"], body["checks"]["redis"], body["checks"]["postgresql"]) == ("unavailable", False, True)
         assert "read-only replica" in body["detail"]
         assert (await a.chat(ravi, "refused"))["code"] == "unavailable"
-        assert wait_until(lambda: "read-only replica" in group.log_text(), 5)
+        assert wait_until(lambda: "read-only replica" in group.log_text()[logged:], 5)
         admin.replicaof("NO", "ONE")
     assert (await _ready(group, 200))["checks"]["redis"] is True
     assert (await a.chat(ravi, "again"))["type"] == "sent"
     await a.end()
 
 
-async def test_a_cluster_is_refused_at_the_start_in_one_sentence(fragile: Stack, cluster: Valkey) -> None:
-    group = fragile.launch(workers=1, REDIS_URL=cluster.url)
-    worker = fragile.worker(REDIS_URL=cluster.url)
-    jobs = fragile.worker(ARQ_REDIS_URL=cluster.url)
+async def test_a_cluster_is_refused_at_the_start_in_one_sentence(stack: Stack, cluster: Valkey) -> None:
+    group = stack.launch(workers=1, REDIS_URL=cluster.url)
+    worker = stack.worker(REDIS_URL=cluster.url)
+    jobs = stack.worker(ARQ_REDIS_URL=cluster.url)
     for child in (group.child, worker, jobs):
         assert wait_until(lambda child=child: not child.alive(), 20), "it runs"  # type: ignore[misc]
         words = child.log.read_text()
@@ -87,28 +77,25 @@ async def test_a_cluster_is_refused_at_the_start_in_one_sentence(fragile: Stack,
         assert "Traceback" not in words
 
 
-async def test_a_redis_that_came_back_as_a_cluster_is_not_ready_and_says_so(
-    fragile: Stack, own_valkey: Valkey, tmp_path: Path
-) -> None:
-    group = fragile.start(workers=1, **QUICK)
-    await asyncio.to_thread(own_valkey.stop)
+async def test_a_redis_that_came_back_as_a_cluster_is_not_ready_and_says_so(fragile: Fragile, tmp_path: Path) -> None:
+    group, logged = fragile.server, len(fragile.server.log_text())
+    await asyncio.to_thread(fragile.valkey.stop)
     other = _cluster(tmp_path / "other")
-    other._options["unixsocket"] = str(own_valkey.socket)
-    other.socket = own_valkey.socket
+    other._options["unixsocket"] = str(fragile.valkey.socket)
+    other.socket = fragile.valkey.socket
     other.start()
     try:
         body = await _ready(group, 503)
         while "cluster mode" not in body.get("detail", ""):
             body = await _ready(group, 503)
         assert body["checks"]["redis"] is False
-        assert wait_until(lambda: "cluster mode" in group.log_text(), 5)
+        assert wait_until(lambda: "cluster mode" in group.log_text()[logged:], 5)
     finally:
         other.stop()
 
 
-async def test_a_database_without_the_schema_is_not_ready(fragile: Stack, own_postgres: Postgres) -> None:
-    await asyncio.to_thread(own_postgres.fetch, "CREATE DATABASE empty")
-    group = fragile.launch(workers=1, DATABASE_URL=own_postgres.dsn("empty"), **QUICK)
+async def test_a_database_without_the_schema_is_not_ready(stack: Stack, postgres_dsn: str) -> None:
+    group = stack.launch(workers=1, DATABASE_URL=postgres_dsn)
     body = await _ready(group, 503, READY_SECONDS)
     while body["checks"]["doorbell"] is False:
         body = await _ready(group, 503)
@@ -116,11 +103,11 @@ async def test_a_database_without_the_schema_is_not_ready(fragile: Stack, own_po
     assert "models.migrate" in body["detail"]
 
 
-async def test_a_read_only_postgresql_is_not_ready(fragile: Stack, own_postgres: Postgres) -> None:
-    group = fragile.start(workers=1, **QUICK)
+async def test_a_read_only_postgresql_is_not_ready(fragile: Fragile) -> None:
+    group = fragile.server
     for value, status in (("on", 503), ("off", 200)):
-        await asyncio.to_thread(own_postgres.fetch, f"ALTER SYSTEM SET default_transaction_read_only = {value}")
-        await asyncio.to_thread(own_postgres.fetch, "SELECT pg_reload_conf()")
+        await asyncio.to_thread(fragile.postgres.fetch, f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        await asyncio.to_thread(fragile.postgres.fetch, "SELECT pg_reload_conf()")
         body = await _ready(group, status)
         assert body["checks"]["postgresql"] is (status == 200)
         assert ("read-only" in body.get("detail", "")) is (status == 503)

@@ -2,18 +2,14 @@
 
 import asyncio
 import json
-import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from redis import Redis as BlockingRedis
 
 from tests.server.support import RawClient, frame
 from tests.support.people import Person, request, sign_up
 from tests.support.stack import ServerGroup, Stack
-from tools.devstack.postgres import Postgres
 
 UPGRADE = {
     "Host": "x",
@@ -27,35 +23,14 @@ WAYS = ("", "http://x")
 
 
 @pytest.fixture(scope="module")
-def stack(valkey_url: str, postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with BlockingRedis.from_url(valkey_url) as client:
-        client.flushall()
-    name = f"test_{secrets.token_hex(6)}"
-    postgres_server.fetch(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
-    env = {
-        "REDIS_URL": valkey_url,
-        "DATABASE_URL": postgres_server.dsn(name),
-        "JWT_SECRET": secrets.token_urlsafe(48),
-        "BCRYPT_ROUNDS": "4",
-        "RATE_LIMITS": "off",  # everybody comes from 127.0.0.1
-    }
-    lasting = Stack(env, tmp_path_factory.mktemp("logs"))
-    try:
-        yield lasting
-    finally:
-        lasting.close()
-        postgres_server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+def group(lasting_stack: Stack) -> ServerGroup:
+    return lasting_stack.start(workers=1, COOLDOWN_SECONDS="8")
 
 
 @pytest.fixture(scope="module")
-def group(stack: Stack) -> ServerGroup:
-    return stack.start(workers=1, COOLDOWN_SECONDS="8")
-
-
-@pytest.fixture(scope="module")
-def narrow(stack: Stack) -> ServerGroup:
+def narrow(lasting_stack: Stack) -> ServerGroup:
     """Two sockets from one address, and no more."""
-    return stack.start(workers=1, SOCKETS_PER_ADDRESS="2")
+    return lasting_stack.start(workers=1, SOCKETS_PER_ADDRESS="2")
 
 
 @dataclass

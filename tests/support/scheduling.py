@@ -1,8 +1,10 @@
 """The order of the tests, which of them share a process when pytest-xdist spreads them, what ``--quick`` leaves out."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[2]
 LONG = (
@@ -35,8 +37,22 @@ NOT_QUICK = (
 """They start whole servers, or search for long."""
 NOT_QUICK_FIXTURES = {"own_postgres", "stack"}
 """To start what these hand out takes seconds."""
-MODULE_FIXTURES = {"lasting_stack", "running", "running_chromium"}
-"""Whole stacks that the tests of a module share: they run in one process, or each process would start one."""
+TOGETHER = {
+    "tests/journeys/test_page": "pages",
+    "tests/journeys/test_full_redis.py": "fragile",
+    "tests/journeys/test_outages.py": "fragile",
+    "tests/journeys/test_permissions.py": "fragile",
+    "tests/journeys/test_unfit_storage.py": "fragile",
+    "tests/journeys/test_faults.py": "faults",
+    "tests/journeys/test_floods.py": "floods",
+    "tests/journeys/test_numbers.py": "numbers",
+    "tests/journeys/test_rate_limits.py": "rate limits",
+    "tests/journeys/test_upgrades.py": "upgrades",
+    "tests/tools/devstack/test_launcher.py": "launcher",
+}
+"""By the beginning of their ids: tests that share what is expensive to start, and so run in one process."""
+SHARED = {"_fragile", "lasting_stack", "running", "running_chromium"}
+"""The fixtures that hand such things out."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,16 +68,40 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, sort, and group the tests of a module that share a stack."""
+    """Leave out, and sort.
+
+    :raises pytest.UsageError: tests share something and are not in :data:`TOGETHER`: each process would start it
+    """
     if config.getoption("quick"):
         left_out = [item for item in items if NOT_QUICK_FIXTURES & _fixtures(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    places = {item: str(item.path.relative_to(ROOT)) for item in items}
-    items.sort(key=lambda item: next((i for i, long in enumerate(LONG) if places[item].startswith(long)), len(LONG)))
+    items.sort(key=lambda item: next((i for i, long in enumerate(LONG) if item.nodeid.startswith(long)), len(LONG)))
     for item in items:
-        if MODULE_FIXTURES & _fixtures(item):
-            item.add_marker(pytest.mark.xdist_group(places[item]))
+        if SHARED & _fixtures(item) and scope_of(item.nodeid) == item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} uses one of {sorted(SHARED)}: name its module in {__file__}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "Together | None":
+    """Ours in place of ``--dist loadgroup``: of its marks nothing arrives with pytest 9.2 and pytest-xdist 3.8."""
+    return Together(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+class Together(LoadScopeScheduling):
+    """Each test to the process that has time, and what is in :data:`TOGETHER` to one, in the order collected."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
+
+
+def scope_of(nodeid: str) -> str:
+    """What runs in one process with the test: the name of its group, or itself."""
+    return next((name for beginning, name in TOGETHER.items() if nodeid.startswith(beginning)), nodeid)
 
 
 def _fixtures(item: pytest.Item) -> set[str]:

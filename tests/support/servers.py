@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.stack import ROOT
+from tests.support.stack import ROOT, Stack
 from tools.devstack.paths import socket_directory
 from tools.devstack.postgres import FAST, USER, Postgres, postgres_home
 from tools.devstack.valkey import Valkey
@@ -93,3 +93,14 @@ def database(server: Postgres) -> Iterator[str]:
         yield server.dsn(name)
     finally:
         server.fetch(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def fresh_stack(path: Path, server: Postgres, logs: Path) -> Iterator[Stack]:
+    """One on a Valkey and a database of its own."""
+    with (
+        valkey(path, appendonly=False) as redis,
+        database(server) as url,
+        Stack(environment(redis.url, url), logs) as it,
+    ):
+        yield it
