@@ -239,7 +239,7 @@ class HandSocket:
 
 
 class Who:
-    """Ravi, from his token."""
+    """Ravi, by their token."""
 
     account_id = f"account of {RAVI}"
     mobile = RAVI
