@@ -62,30 +62,29 @@ async def test_an_oversized_body_is_rejected_before_it_is_read(api: Api) -> None
     _is_the_error_body(body, 413, "body_too_large")
 
 
-@pytest.mark.parametrize(
-    ("request_", "status", "code"),
-    [
-        (b"nonsense\r\n\r\n", 400, "bad_request"),
-        (b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400, "bad_request"),
-        (b"GET /h\xe9alth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
-        (b"GET /health\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
-        (b"GET /he\talth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
-        (b"GET health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
-        (b"GET http://[x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n", 400, "bad_request"),
-        (b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431, "head_too_large"),
-        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri_too_long"),
-        (b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: tea\r\n\r\n", 400, "bad_request"),
-    ],
-)
-async def test_broken_http_gets_the_same_body(
-    api: Api, log_lines: list[str], request_: bytes, status: int, code: str
-) -> None:
-    seen, headers, body = await _raw(api, request_)
-    assert seen == status
-    assert headers["content-type"] == "application/json"
-    _is_the_error_body(body, status, code)
-    assert log_lines == []
+BROKEN = [
+    (b"nonsense\r\n\r\n", 400, "bad_request"),
+    (b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400, "bad_request"),
+    (b"GET /h\xe9alth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    (b"GET /health\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    (b"GET /he\talth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    (b"GET health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    (b"GET http://[x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n", 400, "bad_request"),
+    (b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431, "head_too_large"),
+    (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri_too_long"),
+    (b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: tea\r\n\r\n", 400, "bad_request"),
+]
+
+
+async def test_broken_http_gets_the_same_body(api: Api, log_lines: list[str]) -> None:
+    for request_, status, code in BROKEN:
+        print(request_, status, code)
+        seen, headers, body = await _raw(api, request_)
+        assert seen == status
+        assert headers["content-type"] == "application/json"
+        _is_the_error_body(body, status, code)
+        assert log_lines == []
 
 
 class _Lines(logging.Handler):

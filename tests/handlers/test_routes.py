@@ -24,17 +24,18 @@ async def raw(api: Api, said: str) -> tuple[int, dict[str, str], bytes]:
     return int(first.split(" ")[1]), dict(line.split(": ", 1) for line in lines), body
 
 
-@pytest.mark.parametrize("path", [*READ, "/web/nothing"])
-@pytest.mark.parametrize("query", ["", "?mobileNo=" + A])
 @pytest.mark.parametrize("known", [True, False])
-async def test_head_is_get_without_the_body(api: Api, path: str, query: str, known: bool) -> None:
+async def test_head_is_get_without_the_body(api: Api, known: bool) -> None:
     headers = await api.person(A) if known else {}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    rest = f" {path}{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n"
-    status, said, body = await raw(api, "GET" + rest)
-    assert body
-    assert await raw(api, "HEAD" + rest) == (status, said, b"")
-    assert said["content-length"] == str(len(body))
+    for path in (*READ, "/web/nothing"):
+        for query in ("", "?mobileNo=" + A):
+            print(path, query)
+            rest = f" {path}{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n"
+            status, said, body = await raw(api, "GET" + rest)
+            assert body
+            assert await raw(api, "HEAD" + rest) == (status, said, b"")
+            assert said["content-length"] == str(len(body))
 
 
 async def test_head_leaves_the_connection_usable(api: Api) -> None:
@@ -54,23 +55,25 @@ async def test_head_is_ready_only_when_get_is(api: Api) -> None:
     assert (await api.client.head("/ready")).status_code == 503
 
 
-@pytest.mark.parametrize("path", PATHS)
-async def test_options_lists_the_methods_of_a_path(api: Api, path: str) -> None:
-    answer = await api.client.options(path)
-    assert (answer.status_code, answer.content) == (204, b"")
-    allowed = answer.headers["allow"].split(", ")
-    assert "OPTIONS" in allowed
-    assert ("HEAD" in allowed) == ("GET" in allowed) == (path in READ)
-    refused = await api.client.request("PATCH", path)
-    assert (refused.status_code, refused.json()["code"]) == (405, "method_not_allowed")
-    assert sorted(refused.headers["allow"].split(", ")) == sorted(allowed)
+async def test_options_lists_the_methods_of_a_path(api: Api) -> None:
+    for path in PATHS:
+        print(path)
+        answer = await api.client.options(path)
+        assert (answer.status_code, answer.content) == (204, b"")
+        allowed = answer.headers["allow"].split(", ")
+        assert "OPTIONS" in allowed
+        assert ("HEAD" in allowed) == ("GET" in allowed) == (path in READ)
+        refused = await api.client.request("PATCH", path)
+        assert (refused.status_code, refused.json()["code"]) == (405, "method_not_allowed")
+        assert sorted(refused.headers["allow"].split(", ")) == sorted(allowed)
 
 
-@pytest.mark.parametrize("path", CHANGED)
-async def test_what_changes_something_has_no_head(api: Api, path: str) -> None:
-    answer = await api.client.head(path)
-    assert answer.status_code == 405
-    assert "HEAD" not in answer.headers["allow"]
+async def test_what_changes_something_has_no_head(api: Api) -> None:
+    for path in CHANGED:
+        print(path)
+        answer = await api.client.head(path)
+        assert answer.status_code == 405
+        assert "HEAD" not in answer.headers["allow"]
 
 
 async def test_the_health_check_of_haproxy_works(api: Api) -> None:

@@ -60,19 +60,24 @@ async def test_the_page_is_served_under_a_strict_policy(api: Api) -> None:
     assert answer.content == (WEB / "index.html").read_bytes()
 
 
-@pytest.mark.parametrize("name", FILES)
-async def test_every_file_is_served_with_its_type(api: Api, name: str) -> None:
-    answer = await api.client.get(f"/web/{name}")
-    assert (answer.status_code, answer.content) == (200, (WEB / name).read_bytes())
-    kind = {"html": "text/html", "css": "text/css", "js": "text/javascript"}[name.rsplit(".", 1)[1]]
-    assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
-    assert answer.headers["x-content-type-options"] == "nosniff"
+async def test_every_file_is_served_with_its_type(api: Api) -> None:
+    for name in FILES:
+        print(name)
+        answer = await api.client.get(f"/web/{name}")
+        assert (answer.status_code, answer.content) == (200, (WEB / name).read_bytes())
+        kind = {"html": "text/html", "css": "text/css", "js": "text/javascript"}[name.rsplit(".", 1)[1]]
+        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("name", ["none.js", "..%2Fapp.py", "%2e%2e%2fapp.py", "../app.py", "app.js%00", "", "APP.JS"])
-async def test_nothing_else_is_served(api: Api, name: str) -> None:
-    answer = await api.client.get(f"/web/{name}")
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+NOTHING = ["none.js", "..%2Fapp.py", "%2e%2e%2fapp.py", "../app.py", "app.js%00", "", "APP.JS"]
+
+
+async def test_nothing_else_is_served(api: Api) -> None:
+    for name in NOTHING:
+        print(name)
+        answer = await api.client.get(f"/web/{name}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def test_a_cached_file_is_not_sent_again(api: Api) -> None:
