@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from delivery import keys, rate_limits
 from delivery.rate_limits import FAILURE_SECONDS, Limit, LocalLimit, RateLimits, Taken, Upgrades, lookups, sign_ups
 from delivery.redis.client import RedisClient
+from delivery.scripts import FORGIVE_FAILURES
 from protocol.errors import ApiError
 from tests.support.links import link_to
 from tests.support.messaging import make_settings
@@ -19,6 +20,12 @@ SLOW = Limit("slow", rate=1 / 60, burst=3)
 QUICK = Limit("quick", rate=20, burst=2)
 DOUBLING = Limit("doubling", rate=1, burst=2, max_wait=10)
 CLOSED = Limit("closed", rate=1, burst=1, closed=True)
+
+
+@pytest.fixture(autouse=True)
+async def _known_script(redis: "Redis") -> None:
+    """Else Redis would be sent the script first, and run it behind what a test sends next."""
+    await redis.script_load(FORGIVE_FAILURES.text)
 
 
 @pytest.fixture
