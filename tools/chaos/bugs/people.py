@@ -13,6 +13,7 @@ from tools import session_bugs
 from tools.chaos.breakages import NO_BLOCKS, OF_MAILBOXES, OF_PRESENCE
 from tools.chaos.bugs.base import Bug, Scene, replace
 from tools.chaos.bugs.lua import broken, tap
+from tools.chaos.bugs.sending import SLOW_HEALING
 from tools.chaos.bugs.sessions import session_bug
 
 STALE_SECONDS: Final = 5.0
@@ -81,7 +82,7 @@ BUGS: Final = [
         "release-unfenced",
         "A connection that ends releases its device's lease without looking whether a newer one holds it.",
         *("I6", "not shown online", broken(OF_PRESENCE["a connection without the lease releases it"])),
-        Scene(("delay-pubsub",), before=3.0, rates={"switch": 12.0, "look_up": 80.0}),
+        Scene(("delay-pubsub",), before=1.0, rate=5.0, knobs=SLOW_HEALING, rates={"switch": 20.0, "look_up": 80.0}),
         quick=True,
     ),
     Bug(

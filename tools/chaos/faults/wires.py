@@ -35,7 +35,14 @@ CUTS = [
 ]
 DELAYS = [
     _fault("delay-commands", "200 ms on the way to Redis and back", Mode.DELAY, "commands", outage_limit=5.0),
-    _fault("delay-pubsub", "pub/sub from Redis late by 100 ms: nothing is excused", Mode.DELAY, "pubsub", mild=True),
+    _fault(
+        "delay-pubsub",
+        "pub/sub from Redis late by 100 ms: nothing is excused",
+        Mode.DELAY,
+        "pubsub",
+        seconds=8.0,
+        mild=True,
+    ),
 ]
 HOLES = [
     _fault("hole-commands", "commands to Redis vanish (black hole)", Mode.BLACK_HOLE, "commands", seconds=5.0),
