@@ -36,20 +36,19 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@cache
-def nodes(source: str) -> list[ast.AST]:
-    """Of the whole tree, kept for the next test."""
-    return list(ast.walk(ast.parse(source)))
-
-
 def offenders(paths: Iterable[Path], offends: Callable[[str], object]) -> list[str]:
     """The files whose source does what it must not do."""
     return [name(path) for path in paths if offends(path.read_text(encoding="utf-8"))]
 
 
-def imports(source: str) -> Iterator[str]:
+@cache
+def imports(source: str) -> tuple[str, ...]:
     """Every module a source imports, also inside functions and by name."""
-    for node in nodes(source):
+    return tuple(_imports(ast.parse(source)))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -65,7 +64,7 @@ def roots(source: str) -> set[str]:
 def test_imports_are_found_wherever_they_hide() -> None:
     source = "import a.b, c\ndef f():\n    from d.e import g\n    importlib.import_module('h.i')\n    __import__('j')\n"
     assert roots(source) == {"a", "c", "d", "h", "j"}
-    assert list(imports("from . import x")) == ["."]
+    assert imports("from . import x") == (".",)
 
 
 def test_an_offender_is_named() -> None:
@@ -107,7 +106,7 @@ def test_run_needs_nothing_but_the_standard_library() -> None:
 
 def test_only_the_keys_file_spells_redis_keys_with_a_hash_tag() -> None:
     def spells(source: str) -> bool:
-        strings = [node.value for node in nodes(source) if isinstance(node, ast.Constant)]
+        strings = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
         return any(isinstance(each, str) and each.endswith(":{") for each in strings)
 
     assert offenders(PRODUCT, spells) == ["delivery/keys.py"]
@@ -116,7 +115,7 @@ def test_only_the_keys_file_spells_redis_keys_with_a_hash_tag() -> None:
 def imported_tests(source: str) -> list[str]:
     """The test files among what a source imports."""
     found = []
-    for node in nodes(source):
+    for node in ast.walk(ast.parse(source)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         parts = (getattr(node, "module", None) or "").split(".") + [part for each in names for part in each.split(".")]
         if names and "tests" in parts[:1] + [each.split(".")[0] for each in names]:
