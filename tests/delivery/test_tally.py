@@ -82,7 +82,7 @@ class Story:
         await self.person.load(version=self.version, blocked=blocked)
 
     async def quarrel(self) -> None:
-        """What waits of somebody meets his block."""
+        """What waits of somebody meets their block."""
         device, sender = self.device(), self.dice.choice(SENDERS)
         await self.person.store_chat(f"q{self.version}", "é", sender, LIMITS)
         self.version += 1
