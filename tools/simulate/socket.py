@@ -76,8 +76,8 @@ class Socket:
 
     @property
     def unsent_bytes(self) -> int:
-        """What the transport has not taken."""
-        return max(0, self._bytes_to_client - KERNEL_BYTES)
+        """What the transport has not taken; nothing any more when it is gone."""
+        return 0 if self._is_over else max(0, self._bytes_to_client - KERNEL_BYTES)
 
     @property
     def has_unread_messages(self) -> bool:
@@ -177,7 +177,7 @@ class Socket:
 
     def _check_drained(self) -> None:
         callback = self._when_drained
-        if callback is not None and (self.unsent_bytes <= LITTLE_UNSENT or self._is_over):
+        if callback is not None and self.unsent_bytes <= LITTLE_UNSENT:
             self._when_drained = None
             callback()
 

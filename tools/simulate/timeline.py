@@ -6,6 +6,12 @@ from typing import Any, Final
 
 START: Final = 1000.0
 """Seconds. Not 0, which some take for "never"."""
+MOST_AT_ONCE: Final = 100_000
+"""Events at one time, behind which there is no end to them: 50 people make a few hundred."""
+
+
+class EndlessError(Exception):
+    """Each event at one time causes another one at the same time."""
 
 
 class Timer:
@@ -49,10 +55,17 @@ class Timeline:
         return self.at(self.now + seconds, run, *args)
 
     def run_until(self, end: float) -> None:
-        """Run all that is due before ``end``, which then is the time."""
-        heap = self._heap
+        """Run all that is due before ``end``, which then is the time.
+
+        :raises EndlessError: time stands still
+        """
+        heap, at_once = self._heap, 0
         while heap and heap[0][0] <= end:
-            self.now, _, timer = heapq.heappop(heap)
+            when, _, timer = heapq.heappop(heap)
+            at_once = at_once + 1 if when == self.now else 0
+            if at_once > MOST_AT_ONCE:
+                raise EndlessError(f"work without end at one time: {timer.run}")
+            self.now = when
             if timer.run is not None:
                 timer.run(*timer.args)
         self.now = end

@@ -19,7 +19,7 @@ from tools.simulate.faults import Fault, Schedule, plan
 from tools.simulate.people import Population
 from tools.simulate.server import Server
 from tools.simulate.storage import Storage
-from tools.simulate.timeline import Timeline
+from tools.simulate.timeline import EndlessError, Timeline
 
 SERVERS: Final = 3
 SWEEP_SECONDS: Final = 10.0
@@ -158,7 +158,11 @@ class World:
     def run(self) -> Run:
         """All of it."""
         with _captured_log(self.report):
-            self._run()
+            try:
+                self._run()
+            except EndlessError as error:
+                self.report(str(error))
+                self.note("drained", ok=False, waiting=self.population.unanswered + self.population.unreceipted)
         self._hash.update("\n".join(self._unhashed).encode())
         devices = self.population.devices
         return Run(

@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+from math import inf
 from time import monotonic
 
 import pytest
@@ -15,6 +16,7 @@ from tools.simulate.__main__ import OLD_SEEDS, command, main
 from tools.simulate.bugs import BUGS
 from tools.simulate.judge import Verdict, judge
 from tools.simulate.shrink import shrink
+from tools.simulate.timeline import MOST_AT_ONCE, START
 from tools.simulate.world import Scenario, World
 
 FRESH_SECONDS = 3.0
@@ -73,6 +75,21 @@ def test_a_red_run_is_made_smaller_and_stays_red() -> None:
     assert smaller.hours < red.hours
     assert smaller.people < red.people
     assert simulate(smaller).is_good
+
+
+def test_work_without_end_at_one_time_is_told() -> None:
+    world = World(Scenario(1, SHORT, people=8), Session)
+    timeline = world.timeline
+
+    def again(left: float) -> None:
+        if left:
+            timeline.at(timeline.now, again, left - 1)
+
+    timeline.at(START + 1, again, MOST_AT_ONCE / 10)
+    timeline.at(START + 2, again, inf)
+    verdict = judge(world.run())
+    assert verdict.wrong[0].startswith("1002.000 work without end at one time: ")
+    assert verdict.wrong[-1] == "not drained: something is stuck"
 
 
 def test_a_red_run_is_printed_with_what_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
