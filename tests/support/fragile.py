@@ -41,9 +41,8 @@ class Fragile:
 
         :raises AssertionError: the product does not recover from it
         """
+        self._start_what_ended()
         for server in (self.valkey, self.postgres):
-            if not server.running().alive():
-                server.start()
             server.resume()
         with Redis.from_url(self.valkey.url) as admin:
             admin.config_set("maxmemory", 0)
@@ -53,8 +52,15 @@ class Fragile:
 
     def is_whole(self) -> bool:
         """Whether nothing is wrong with anything."""
+        self._start_what_ended()
         answer = httpx.get(f"{self.server.url}/ready", verify=NO_TLS, timeout=10)
         return answer.status_code == 200 and all(answer.json()["checks"].values())
+
+    def _start_what_ended(self) -> None:
+        """A server that a test started in a thread of its own ends with that thread, a moment after the test."""
+        for server in (self.valkey, self.postgres):
+            if not server.running().alive():
+                server.start()
 
 
 @contextmanager
