@@ -103,6 +103,9 @@ def test_faults_that_touch_the_same_part_are_no_pair() -> None:
     assert ("kill-worker", "kill-redis") in names
     assert ("kill-worker", "freeze-worker") not in names
     assert ("kill-redis", "kill-redis-everysec") not in names
+    both_ways = names | {(other, one) for one, other in names}
+    assert ("poison", "product-clock-ahead") in both_ways
+    assert ("poison", "aof-deleted") not in both_ways
 
 
 def test_plans_share_stacks_that_have_what_they_need() -> None:

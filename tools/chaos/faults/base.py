@@ -34,6 +34,8 @@ class Fault:
     """Everything must be as if there were no fault: the history does not mention it."""
     loses_storage: ClassVar[bool] = False
     """Redis loses data: every client must be notified (``resync``)."""
+    needs_storage: ClassVar[bool] = False
+    """What it prepares is in Redis, and it looks for it: not paired with a fault that loses storage."""
     outage_limit: ClassVar[float | None] = None
     """Seconds a send may take during the fault; None: any."""
     servers_answer: ClassVar[bool] = False

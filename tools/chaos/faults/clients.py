@@ -214,6 +214,7 @@ class PoisonedChat(Fault):
     name, what, touches, seconds = "poison", "a chat our own code raises on, in front of others", CLIENTS, 0.0
     outage_limit = 5.0
     profile = Profile(patches="block,poison")
+    needs_storage = True
     connects: ClassVar[int] = 7
     most_tries: ClassVar[int] = 20
 
