@@ -73,7 +73,7 @@ def pairs() -> list[Kinds]:
         if not one.touches & other.touches
         and one.profile.must == other.profile.must
         and not (one.profile.missing or other.profile.missing)
-        and not (one.needs_storage and other.loses_storage or other.needs_storage and one.loses_storage)
+        and not ((one.needs_storage and other.loses_storage) or (other.needs_storage and one.loses_storage))
     ]
 
 

@@ -85,6 +85,7 @@ class NeverRead(Fault):
     servers_answer = True
     name, what, touches, seconds = "never-read", "a client with 3 MB waiting that never reads", CLIENTS, 6.0
     outage_limit = 5.0
+    needs_storage = True
     chats: ClassVar[int] = 400
 
     def prepare(self, stack: Stack) -> None:
