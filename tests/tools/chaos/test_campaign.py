@@ -106,6 +106,7 @@ def test_faults_that_touch_the_same_part_are_no_pair() -> None:
     both_ways = names | {(other, one) for one, other in names}
     assert ("poison", "product-clock-ahead") in both_ways
     assert ("poison", "aof-deleted") not in both_ways
+    assert ("herd", "postgres-down") not in both_ways
 
 
 def test_plans_share_stacks_that_have_what_they_need() -> None:
