@@ -7,6 +7,7 @@ It takes the protocol's place at the transport, and no task lives for it: frames
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any, Final
 
@@ -516,7 +517,9 @@ class AcceptedSocket(asyncio.Protocol):
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            # The client may have cut the connection: then asyncio's own transport raises, and uvloop's does not.
+            with suppress(OSError):
+                self.transport.write_eof()
         else:
             self.transport.close()
 

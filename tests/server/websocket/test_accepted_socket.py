@@ -1,11 +1,13 @@
 """Between a transport and a handler made by hand. (Over TCP: test_accepted_socket_over_tcp.)"""
 
 import asyncio
+import errno
 import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from protocol.errors import SLOW_CONSUMER, TOO_MANY_FRAMES, Close
 from protocol.websocket import writer
@@ -447,6 +449,19 @@ def test_its_time_runs_out_also_when_the_end_came_while_the_loop_stood_still() -
         socket.close_now(CLOSED, 0.01)
         runner.run(asyncio.sleep(0.05))
     assert transport.done[1:] == ["abort"]
+
+
+async def test_a_client_that_cut_the_connection_is_no_failure_of_ours() -> None:
+    socket, transport = make(handler := Handler())
+
+    def write_eof() -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    transport.write_eof = write_eof  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        socket.data_received(frame(CLOSE, CLOSE_1000))
+    socket.connection_lost(None)
+    assert (logs, handler.heard[-1]) == ([], (1000, ""))
 
 
 async def test_to_a_transport_that_closes_nothing_is_written() -> None:
