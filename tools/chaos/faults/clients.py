@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+import httpx
 import websockets
 
 from tools.chaos.faults.base import TWICE_T, Fault
@@ -53,6 +54,20 @@ async def _connect(user: ScriptedUser, ws_url: str) -> ScriptedConnection:
                 return await user.connect(ws_url)
             except (OSError, websockets.WebSocketException, AssertionError):  # the last: no first frame
                 await asyncio.sleep(0.5)
+
+
+async def _block(user: ScriptedUser, url: str, mobile: str) -> None:
+    """Block somebody, and try again while another fault lasts.
+
+    :raises TimeoutError: no attempt succeeded within 30 s
+    """
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await user.request(url, "POST", "/block-action/block", json={"blockedUserMobileNo": mobile})
+                if answer.is_success:
+                    return
+            await asyncio.sleep(0.5)
 
 
 def upgrade(url: str, user: ScriptedUser, receive_bytes: int) -> socket.socket:
@@ -247,7 +262,7 @@ class PoisonedChat(Fault):
         is_dead_letter = "an entry is a dead letter" in stack.groups[1].text() + stack.groups[0].text()
         if not is_dead_letter:
             self._complaints.append("a poisoned chat did not become a dead letter")
-        await ravi.request(url, "POST", "/block-action/block", json={"blockedUserMobileNo": asha.mobile})
+        await _block(ravi, url, asha.mobile)
         await self._connect(ravi, ws_url, 0.5)  # which drops the chats of the blocked sender
         await self._connect(asha, ws_url, 0.5)  # for the receipts of the chats behind it
 
