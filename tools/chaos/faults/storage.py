@@ -124,12 +124,13 @@ class DiskFullEverysec(DiskFull):
 
 
 class FailOver(Fault):
-    """The replica copies after the sender is answered. What it does not have is lost, without a notification."""
+    """The replica copies after the sender is answered. What it does not have is lost, without a notification: chats and
+    the records of repeated ones, receipts, blocks, logouts (docs/RELIABILITY.md)."""
 
     servers_answer = True
     name, what, touches, seconds = "failover", "kill -9 of the master, its replica leads (no WAIT)", REDIS, 1.0
     profile = Profile(replica=True)
-    excuses = frozenset({"I1", "I2", "I4"})
+    excuses = frozenset({"I1", "I2", "I3", "I4", "I5", "I9"})
 
     def strike(self, stack: Stack) -> None:
         self.before_kill(stack)
