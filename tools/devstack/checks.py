@@ -10,7 +10,7 @@ from typing import Final
 
 from tools.devstack.options import ROOT
 
-PROCESSES_PER_CORE = 2
+PROCESSES_PER_CORE = 3
 """Most tests wait for a server or a clock half of the time."""
 
 
