@@ -11,7 +11,7 @@ from typing import Final
 from tools.devstack.options import ROOT
 
 PROCESSES_PER_CORE = 3
-"""Most tests wait for a server or a clock half of the time."""
+"""Most tests wait for a server or a clock most of the time."""
 
 
 def pytest_arguments(arguments: list[str]) -> list[str]:

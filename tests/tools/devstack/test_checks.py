@@ -39,7 +39,7 @@ def test_files_that_are_named_run_in_one_process(named: str) -> None:
 def test_the_rest_runs_in_parallel(given: list[str]) -> None:
     arguments = checks.pytest_arguments(given)
     processes = int(arguments[arguments.index("-n") + 1])
-    assert processes == 2 * checks.cores()
+    assert processes == checks.PROCESSES_PER_CORE * checks.cores()
     assert arguments[len(arguments) - len(given) :] == given
 
 
