@@ -99,8 +99,9 @@ def _kill_workers(manager: WorkerManager) -> NoReturn:
 
     :raises ServerKilled: always, as Sanic's
     """
-    for process in manager.processes:
-        _quietly(os.kill, process.pid)
+    for pid in [process.pid for process in manager.processes]:
+        if pid:  # else it was not started yet
+            _quietly(os.kill, pid)
     raise ServerKilled
 
 

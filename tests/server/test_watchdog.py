@@ -9,11 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sanic.exceptions import ServerKilled
 from sanic.worker.constants import ProcessState
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from server.watchdog import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Watchdog
+from server.watchdog import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Watchdog, _kill_workers
 from tests.server.cli import OTHERS, running
 from tests.server.support import scaled_to_load
 from tests.support.stack import ROOT
@@ -181,6 +182,15 @@ def test_a_worker_that_missed_its_signal_while_it_started_gets_another_one() -> 
     manager.worker_state = {}  # what held it has ended
     watchdog.end_latecomers()
     assert manager.sent == ["terminate"]
+
+
+def test_a_second_signal_kills_the_workers_that_were_started() -> None:
+    manager, _, _ = make_watchdog()
+    child = subprocess.Popen(["sleep", "60"])
+    manager.processes = [SimpleNamespace(pid=None), SimpleNamespace(pid=child.pid)]
+    with pytest.raises(ServerKilled):
+        _kill_workers(manager)
+    assert child.wait(10) == -signal.SIGKILL
 
 
 FORK_DURING_A_LOOK = """

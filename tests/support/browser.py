@@ -165,7 +165,7 @@ async def open_tab(
     """A browser profile of its own, where one logs in.
 
     :param judge: stands between the page and the server, for what a real server does only in bad times
-    :param person: whom the page knows already, as after a reload
+    :param person: who is logged in on the page already, as after a reload
     """
     context = await browser.new_context(**how)
     await context.add_init_script(VIOLATIONS)
@@ -200,7 +200,7 @@ def _logged_in(person: Person, path: str) -> str:
 
 @dataclass
 class Friend:
-    """Somebody with whom a person on a page talks, and who has none: acks what comes, and reads when told to."""
+    """A person without a page, for somebody on one to talk with: acks what comes, and reads when told to."""
 
     mobile: str
     name: str

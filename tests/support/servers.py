@@ -74,7 +74,7 @@ def cluster(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def postgres(original: Path, path: Path) -> Iterator[Postgres]:
-    """One that runs on a copy of those data until the end: a tenth of the work of making it anew."""
+    """One that runs on a copy of those data until the end, which is less work than to make it anew."""
     subprocess.run(["cp", "-a", original, postgres_home(path).data], check=True)
     server = Postgres(path, options=FAST)
     try:

@@ -7,7 +7,7 @@ from typing import Any, Final
 START: Final = 1000.0
 """Seconds. Not 0, which some take for "never"."""
 MOST_AT_ONCE: Final = 100_000
-"""Events at one time, behind which there is no end to them: 50 people make a few hundred."""
+"""With more events at one time there is no end to them."""
 
 
 class EndlessError(Exception):

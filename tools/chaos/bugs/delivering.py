@@ -86,7 +86,7 @@ BUGS: Final = [
     ),
     Bug(
         "acks-believed",
-        "A client that names a chat is believed to have it: a receipt goes to the person whom it names.",
+        "A client that names a chat is believed to have it: the person named in it gets a receipt.",
         *("I4", "without an acknowledgement", session_bug(session_bugs.AcksBelieved)),
         AWAY,
     ),

@@ -17,6 +17,7 @@ import httpx
 import websockets
 
 from tools.chaos.faults.base import TWICE_T, Fault
+from tools.chaos.faults.storage import POSTGRES
 from tools.chaos.scripted_client import ScriptedConnection, ScriptedUser, sign_up
 from tools.chaos.servers import ROOT
 from tools.chaos.stack import POISON, Profile, Stack
@@ -197,7 +198,7 @@ class MassReconnect(Fault):
     keeps: ClassVar[Mapping[str, int]] = {"descriptors": 30}
     """The connection pools of three workers grow to DATABASE_POOL (10), and do not shrink."""
     name, what, seconds = "herd", "1,000 (long: 5,000) people reconnect at once", 0.0
-    touches = CLIENTS | {"postgres"}  # which knows them, and Redis does not
+    touches = CLIENTS | POSTGRES  # which knows them, and Redis does not
     people: ClassVar[int] = 1_000
     long_people: ClassVar[int] = 5_000
     most_seconds: ClassVar[float] = 15.0
