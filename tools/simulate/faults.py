@@ -12,6 +12,8 @@ from tools.simulate.timeline import Timeline
 RESTART: Final = 2.0
 """Seconds after which a server that ended is there again, at least."""
 JUMP_MS: Final = 3_600_000
+HEAL_SECONDS: Final = 50.0
+"""Two pings: a lease that Redis lost is found to be lost by the next renewal."""
 HEARTBEAT_SILENCE: Final = 15.0
 """Seconds after which a server notices that it hears nothing, and subscribes anew."""
 
@@ -200,13 +202,14 @@ class Schedule:
         self._world = world
         self._broken: set[int] = set()  # servers that are not to be broken again before they are healed
         self._lasting = 0
+        self._told_by = 0.0
         for fault in faults:
             world.timeline.at(begin + fault.at, self._strike, fault)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether everything is healed."""
-        return self._lasting == 0
+        """Whether everything is healed, and a loss of storage has had the time to be told."""
+        return self._lasting == 0 and self._world.timeline.now >= self._told_by
 
     def _strike(self, fault: Fault) -> None:
         strike, *_ = KINDS[fault.kind]
@@ -216,6 +219,8 @@ class Schedule:
         if is_of_server:
             self._broken.add(fault.server)
         self._lasting += 1
+        if strike is _flush:
+            self._told_by = self._world.timeline.now + HEAL_SECONDS
         self._world.note("fault start", fault=fault.kind, loses_storage=strike is _flush)
         heal = strike(self._world, fault)
         self._world.timeline.after(fault.seconds, self._heal, fault, heal, is_of_server)

@@ -9,13 +9,12 @@ from tools.chaos.checker.check import check
 from tools.chaos.checker.facts import chats_of, excuses_of
 from tools.chaos.checker.report import Limits, Report
 from tools.chaos.history import Event
+from tools.simulate.faults import HEAL_SECONDS
 from tools.simulate.timeline import START
 from tools.simulate.world import Run
 
 LEASE_GRACE: Final = 25.0
 """Two sweeps, which clamp leases after a clock jumped back, and what a client may be late."""
-HEAL_SECONDS: Final = 50.0
-"""Two pings: a lease that Redis lost is found to be lost by the next renewal."""
 IN_FLIGHT_SECONDS: Final = 45.0
 """What was fetched before a block may still arrive: clients look away for up to 20 s, and connections are slow."""
 OF_THE_CAMPAIGN: Final = "I14"

@@ -14,6 +14,7 @@ from delivery.session.session import Session
 from tools.session_bugs import TamperedSession
 from tools.simulate.__main__ import OLD_SEEDS, command, main
 from tools.simulate.bugs import BUGS
+from tools.simulate.faults import Fault
 from tools.simulate.judge import Verdict, judge
 from tools.simulate.shrink import shrink
 from tools.simulate.timeline import MOST_AT_ONCE, START
@@ -100,6 +101,10 @@ def test_a_red_run_is_printed_with_what_repeats_it(capsys: pytest.CaptureFixture
     assert "--seed 1 --hours 0.02 --people 8 --bug fetch-first" in said
     assert main(words) == 0
     assert "0 lost" in capsys.readouterr().out.replace("lost 0", "0 lost")
+
+
+def test_a_loss_of_storage_near_the_end_has_the_time_to_be_told() -> None:
+    check(Scenario(1, SHORT, people=8, faults=(Fault(SHORT * 3600 - 1, "flush", 0.0, 0, 0.0),)))
 
 
 def test_fresh_seeds_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
