@@ -1,5 +1,6 @@
 """The contenders: environments by name, started when they are needed, stopped at the end."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,13 @@ LIMITS: dict[str, dict[str, str]] = {
 """Rate limits of a stack: none; all of them checked, but so high that none is hit; the defaults."""
 
 
+def processes_of(name: str) -> tuple[str, int | None]:
+    """A contender's name without the number of server processes that it may end in, and that number (None: as many as
+    all have): ``mini-everysec-1``. It stands before the dialect."""
+    found = re.fullmatch(r"(mini-everysec|mini-always)-([1-9])", name)
+    return (found[1], int(found[2])) if found else (name, None)
+
+
 def dialect_of(name: str) -> tuple[str, type[Client]]:
     """The servers and the client class that a contender's name stands for."""
     return (name.removesuffix(SEED), SeedClient) if name.endswith(SEED) else (name, Client)
@@ -76,7 +84,7 @@ class Contenders:
     before: Path | None = None
     limits: str = "off"
     _environments: dict[str, Environment] = field(default_factory=dict)
-    _running: dict[Path | None, RunningStack] = field(default_factory=dict)
+    _running: dict[tuple[Path | None, int], RunningStack] = field(default_factory=dict)
     _stacks: list[Stack] = field(default_factory=list)
 
     def get(self, name: str) -> Environment:
@@ -93,6 +101,7 @@ class Contenders:
         if start := PACKAGED.get(name):
             return start()
         servers, kind = dialect_of(name)
+        servers, processes = processes_of(servers)
         if servers == BEFORE:
             running = self._shared(self.before)
             return Product(running, "everysec", name=name, ack_each=self.ack_each, kind=kind)
@@ -102,25 +111,32 @@ class Contenders:
             return ReplicatedProduct(
                 self.stack({"REPLICAS_ACKED": ACKED[servers]}), name, ack_each=self.ack_each, kind=kind
             )
-        return Product(self._shared(None), FSYNC.get(servers), name=name, ack_each=self.ack_each, kind=kind)
+        running = self._shared(None, processes)
+        return Product(running, FSYNC.get(servers), name=name, ack_each=self.ack_each, kind=kind)
 
-    def _shared(self, checkout: Path | None) -> RunningStack:
-        """The stack that contenders of one checkout share."""
-        if checkout not in self._running:
+    def _shared(self, checkout: Path | None, processes: int | None = None) -> RunningStack:
+        """The stack that contenders of one checkout with as many server processes share."""
+        key = checkout, processes or self.workers
+        if key not in self._running:
             there = self.data if checkout is None else None
-            self._running[checkout] = RunningStack(there) if there else self.stack(checkout=checkout)
-        return self._running[checkout]
+            self._running[key] = RunningStack(there) if there else self.stack(checkout=checkout, workers=processes)
+        return self._running[key]
 
     def stack(
-        self, env: Mapping[str, str] | None = None, checkout: Path | None = None, limits: str | None = None
+        self,
+        env: Mapping[str, str] | None = None,
+        checkout: Path | None = None,
+        limits: str | None = None,
+        workers: int | None = None,
     ) -> RunningStack:
         """Another stack of this product, with these settings.
 
         :param checkout: the directory whose code it runs; None is this one
         :param limits: instead of those of all stacks
+        :param workers: server processes, instead of as many as all stacks have
         :raises ChildError: when it does not come up
         """
-        stack = Stack(self.workers, {**LIMITS[limits or self.limits], **(env or {})}, checkout or ROOT)
+        stack = Stack(workers or self.workers, {**LIMITS[limits or self.limits], **(env or {})}, checkout or ROOT)
         self._stacks.append(stack)
         return stack.start()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tools.bench.accounting import Ledger
+from tools.bench.activity import WatchedRedis
 from tools.bench.cpu import Processes
 
 TEXT = ("The quick brown fox jumps over the lazy dog. " * 5)[:200]
@@ -109,6 +110,10 @@ class Environment(Protocol):
 
     def processes(self) -> Processes:
         """The processes that do the work, by role."""
+
+    @property
+    def watched_redis(self) -> WatchedRedis | None:
+        """The Redis whose commands are counted, where there is one."""
 
     async def facts(self) -> dict[str, str]:
         """Versions and settings for the record."""

@@ -4,7 +4,8 @@ Each contender runs once, then each runs once more, so that other load on the ma
 """
 
 import argparse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from tools.bench.accounting import Ledger
 from tools.bench.connecting import idle, offline, storm
@@ -13,7 +14,6 @@ from tools.bench.environment import ConnectError, Environment, NotInstalled
 from tools.bench.floods import Case, Floods, cases
 from tools.bench.people import populate
 from tools.bench.relay import Relay
-from tools.bench.report import summary
 from tools.bench.result import Result
 from tools.bench.stack import Product
 from tools.bench.talking import closed, open_loop
@@ -33,12 +33,14 @@ async def rounds(
     print_line: Print,
     *,
     fresh: bool = False,
+    setting: Mapping[str, Any] | None = None,
 ) -> None:
     """``count`` alternating rounds of one mode.
 
     :param results: gets each run as it ends, so that a later failure does not lose it
     :param label: what the mode is called in the record
     :param fresh: stop and start servers before each run
+    :param setting: recorded of a run that gave no figures
     """
     absent: set[str] = set()
     for number in range(count):
@@ -56,7 +58,7 @@ async def rounds(
                 result = await mode(environment)
             except ConnectError as trouble:
                 print_line(f"{'':<10}{name:<20} no figures: {trouble}")
-                result = _failed(label, name, str(trouble))
+                result = _failed(label, name, str(trouble), setting or {})
             if isinstance(environment, EjabberdArchive):
                 await environment.check_archive(result)
             result.round, result.facts = number + 1, {**result.facts, **await environment.facts()}
@@ -64,11 +66,11 @@ async def rounds(
             print_line(result.line())
 
 
-def _failed(label: str, name: str, trouble: str) -> Result:
+def _failed(label: str, name: str, trouble: str, setting: Mapping[str, Any]) -> Result:
     """A run that gave no figures is void like one that lost something."""
     ledger = Ledger(0)
     ledger.close(trouble)
-    return Result(label, name, {}, {}, ledger, 0.0, {}, per=0, facts={"trouble": trouble})
+    return Result(label, name, setting, {}, ledger, 0.0, {}, per=0, facts={"trouble": trouble})
 
 
 async def growth_environments(contenders: Contenders, sizes: Sequence[int], print_line: Print) -> list[str]:
@@ -111,11 +113,14 @@ class Bench:
         *,
         fresh: bool = False,
         count: int | None = None,
+        setting: Mapping[str, Any] | None = None,
     ) -> None:
         options = self._options
         names = options.contenders if names is None else names
         count = 1 if fresh else count or options.rounds
-        await rounds(self.results, self._contenders, label, names, mode, count, self._print_line, fresh=fresh)
+        await rounds(
+            self.results, self._contenders, label, names, mode, count, self._print_line, fresh=fresh, setting=setting
+        )
 
     def _closed_mode(self, name: str = "closed") -> Mode:
         options = self._options
@@ -151,29 +156,16 @@ class Bench:
     async def _open(self) -> None:
         options = self._options
         for rate in options.rate:
-            if rate == "half":
-                if not any(result.mode == "closed" for result in self.results):
-                    await self._rounds("closed", self._closed_mode())
-                await self._rounds("open-half", self._open_mode(self._half, "open-half"))
-            else:
-                await self._rounds("open", self._open_mode(_always(rate), "open"))
+            await self._rounds("open", self._open_mode(rate), setting={"rate": rate})
 
-    def _open_mode(self, rate: Callable[[Environment], float], name: str) -> Mode:
+    def _open_mode(self, rate: float) -> Mode:
         options = self._options
 
         async def run(environment: Environment) -> Result:
             how = {"warm_up": options.warm_up, "seconds": options.seconds}
-            return await open_loop(environment, pairs=options.pairs, rate=rate(environment), name=name, **how)
+            return await open_loop(environment, pairs=options.pairs, rate=rate, **how)
 
         return run
-
-    def _half(self, environment: Environment) -> float:
-        """Half of what this contender reached in the closed loop."""
-        closed_runs = [
-            each.record() for each in self.results if (each.mode, each.contender) == ("closed", environment.name)
-        ]
-        reached: float = summary(closed_runs)[0]["figures"]["messages_per_second"]["median"]
-        return round(reached / 2, 1)
 
     async def _offline(self) -> None:
         await self._rounds("offline", lambda environment: offline(environment, waiting=self._options.waiting))
@@ -220,7 +212,3 @@ class Bench:
 
         names = [case.name + suffix for case in every_case for suffix in stacks]
         await self._rounds("floods", run, names, count=options.flood_rounds)
-
-
-def _always(rate: float) -> Callable[[Environment], float]:
-    return lambda _environment: rate

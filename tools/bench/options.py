@@ -1,12 +1,14 @@
 """What ``run.py bench`` takes on its command line."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
-from tools.bench.contenders import BEFORE, LIMITS, NAMES, ON_REQUEST, SEED
+from tools.bench.contenders import BEFORE, LIMITS, NAMES, ON_REQUEST, SEED, processes_of
 from tools.bench.flooder import KINDS
 from tools.bench.stack import devstack_of
 
+RATES = (500.0, 2_000.0, 4_000.0)
 MODES = ("closed", "open", "offline", "idle", "storm", "growth", "floods")
 DESCRIPTION = """\
 Measure WhatsApp Mini from outside, on a stack of its own that is started for it and removed afterwards, beside ejabberd
@@ -15,7 +17,7 @@ and Prosody where Debian's packages of them are installed. See tools/bench/READM
 EPILOGUE = """\
 modes:
   closed    pairs with so many chats in flight each: messages a second
-  open      a fixed rate (--rate; "half": half of what closed reached): time to arrival and to receipt
+  open      fixed rates (--rate), the same for all: time to arrival and to receipt
   offline   a backlog, then connect: time to the last
   idle      memory of a connection
   storm     all clients reconnect at once
@@ -58,7 +60,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--in-flight", type=int, default=8, help="closed: chats in flight per pair (default 8)")
     add("--seconds", type=float, help="measured part of a run (default 8; floods: 2)")
     add("--warm-up", type=float, default=2.0, help="seconds before it (default 2)")
-    add("--rate", type=_rate, default=[500.0, "half"], metavar="A,B", help="open: chats a second (default 500,half)")
+    add(
+        "--rate",
+        type=_rates,
+        default=list(RATES),
+        metavar="A,B",
+        help=f"open: chats a second (default {_words(RATES)})",
+    )
     add("--waiting", type=int, default=2_000, help="offline: chats that wait (default 2000)")
     add("--connections", type=int, help="idle: default 10000; storm: default 5000")
     add("--existing", type=_sizes, default=[100, 10_000, 1_000_000], metavar="A,B", help="growth: people who exist")
@@ -72,6 +80,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     alone = {"all", "idle", "growth", "floods", "profile", "trace"} & set(found.mode)
     if (found.data or found.url) and alone:
         parser.error(f"{min(alone)} needs stacks of its own: without --data and --url")
+    if (found.data or found.url) and any(processes_of(name)[1] for name in found.contenders):
+        parser.error("the number of server processes is that of what runs: without --data and --url")
     if "trace" in found.mode:
         found.workers = 1
     if "all" in found.mode:
@@ -123,13 +133,17 @@ def _mode(text: str) -> str:
 def _names(text: str) -> list[str]:
     names = text.split(",")
     every = (*NAMES, *ON_REQUEST)
-    if unknown := [name for name in names if name not in every]:
+    if unknown := [name for name in names if processes_of(name)[0] not in every]:
         raise argparse.ArgumentTypeError(f"no contender is called {unknown[0]!r}; there are {', '.join(every)}")
     return names
 
 
-def _rate(text: str) -> list[float | str]:
-    return [each if each == "half" else float(each) for each in text.split(",")]
+def _rates(text: str) -> list[float]:
+    return [float(each) for each in text.split(",")]
+
+
+def _words(numbers: Iterable[float]) -> str:
+    return ",".join(f"{number:g}" for number in numbers)
 
 
 def _sizes(text: str) -> list[int]:

@@ -94,6 +94,7 @@ class Relay:
     """The relay as an environment."""
 
     name = "relay"
+    watched_redis = None
 
     def __init__(self) -> None:
         port = free_port()

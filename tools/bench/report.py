@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from tools.bench.activity import roles_text
 from tools.bench.result import median
 from tools.devstack.options import ROOT
 
@@ -23,7 +24,6 @@ HEADLINE = {
     "closed": "messages_per_second",
     "growth": "messages_per_second",
     "open": "received_p99_ms",
-    "open-half": "received_p99_ms",
     "offline": "connect_to_last_ms",
     "idle": "server_kb_each",
     "storm": "reconnects_per_second",
@@ -98,26 +98,52 @@ def write(path: Path, contents: Mapping[str, Any]) -> None:
 
 
 def summary(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For each mode and contender: median, lowest and highest of each figure over the rounds.
+    """For each mode, rate of the open loop, and contender: median, lowest and highest of each figure over the rounds.
 
     Void rounds are counted, and their figures left out, unless there are no others: then all of it is void.
     """
     rows = []
-    for mode, contender in dict.fromkeys((each["mode"], each["contender"]) for each in records):
-        of_it = [each for each in records if (each["mode"], each["contender"]) == (mode, contender)]
+    for key in dict.fromkeys(map(_row_of, records)):
+        (mode, rate, contender), of_it = key, [each for each in records if _row_of(each) == key]
         good = [each for each in of_it if not each["void"]]
         rows.append(
             {
                 "mode": mode,
                 "contender": contender,
+                **({"rate": rate} if mode == "open" else {}),
                 "rounds": len(of_it),
                 "void": len(of_it) - len(good),
                 **({"hostile": [each["facts"].get("hostile", "") for each in of_it]} if mode == "floods" else {}),
                 "figures": _spread(each["figures"] for each in good or of_it),
                 "cpu_microseconds_each": _spread(each["cpu_microseconds_each"] for each in good or of_it),
+                "activity_each": _activity([each["activity_each"] for each in good or of_it]),
             }
         )
     return rows
+
+
+def _row_of(record: Record) -> tuple[str, float, str]:
+    return record["mode"], record["setting"]["rate"] if record["mode"] == "open" else 0.0, record["contender"]
+
+
+def _activity(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Medians over the rounds: of each role, of Redis' commands and scripts, and of the chats that go together."""
+    measured = [each for each in rounds if each]
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(name for each in measured for name in each):
+        values = [each[name] for each in measured if each.get(name) is not None]
+        if name == "roles":
+            roles = dict.fromkeys(role for each in values for role in each)
+            found[name] = {role: _medians([each[role] for each in values if role in each]) for role in roles}
+        elif name in ("redis_commands", "script_calls"):
+            found[name] = _medians(values)
+        elif name == "chats_together" and values:
+            found[name] = median(values)
+    return found
+
+
+def _medians(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: spread["median"] for name, spread in _spread(figures).items()}
 
 
 def _spread(figures: Iterable[Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -134,9 +160,9 @@ def _spread(figures: Iterable[Mapping[str, float]]) -> dict[str, dict[str, float
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: a table for each mode; each figure as median (lowest–highest)."""
     parts = []
-    for mode in dict.fromkeys(row["mode"] for row in rows):
-        of_mode = [row for row in rows if row["mode"] == mode]
-        if mode == "floods":
+    for heading in dict.fromkeys(map(_heading, rows)):
+        of_mode = [row for row in rows if _heading(row) == heading]
+        if heading == "floods":
             parts.append(flood_table(of_mode))
             continue
         names = list(dict.fromkeys(name for row in of_mode for name in row["figures"]))
@@ -149,8 +175,45 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
                 *(_relation(row, of_mode, RELATIONS[t](row)) for t in others),
             ]
             lines.append(_cells(row, names, relations))
-        parts.append(f"### {mode}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
+        parts.append(f"### {heading}\n\n" + _lines(lines))
+        if active := [row for row in of_mode if row["activity_each"]]:
+            parts.append(_activity_table(active))
     return "\n\n".join(parts)
+
+
+def _heading(row: Mapping[str, Any]) -> str:
+    return f"open, {row['rate']:g}/s" if row["mode"] == "open" else row["mode"]
+
+
+def _lines(cells: Iterable[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+ACTIVITY_TITLES: Final = {
+    "switches": ("switches",),
+    "µs running": ("ran_us",),
+    "µs waiting for a processor": ("waited_us",),
+    "reads/writes": ("reads", "writes"),
+}
+"""Columns, and what they show of each role."""
+LEAST_CALLS: Final = 0.01
+"""Scripts that are called less often for a message are not listed."""
+
+
+def _activity_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What each role did for one message, and what Redis was asked."""
+    titles = ["contender, a message", *ACTIVITY_TITLES, "scripts of commands", "which scripts", "chats together"]
+    lines = [titles, ["---"] * len(titles)]
+    for row in rows:
+        each = row["activity_each"]
+        roles = [roles_text(each, names) for names in ACTIVITY_TITLES.values()]
+        commands, calls = each.get("redis_commands", {}), each.get("script_calls", {})
+        scripts = commands.get("evalsha", 0)
+        shares = ", ".join(f"{name} {count:.3g}" for name, count in calls.items() if count >= LEAST_CALLS)
+        together = each.get("chats_together")
+        counts = [f"{scripts:.3g} of {sum(commands.values()):.3g}" if commands else "", shares]
+        lines.append([row["contender"], *roles, *counts, f"{together:g}" if together else ""])
+    return _lines(lines)
 
 
 def _relation(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], contender: str) -> str:
@@ -198,7 +261,7 @@ FLOOD_TITLES: Final = (
 def flood_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown. ``rows`` are of the summary; figures are medians over the rounds."""
     lines = [list(FLOOD_TITLES), ["---"] * len(FLOOD_TITLES), *map(_flood_cells, rows)]
-    return "### floods\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "### floods\n\n" + _lines(lines)
 
 
 def _flood_cells(row: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tools.bench.accounting import Ledger
+from tools.bench.activity import roles_text
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -56,6 +57,8 @@ class Result:
     per: int
     round: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
+    activity: Mapping[str, Any] = field(default_factory=dict)
+    """For one message: switches, waits and system calls of each role, and Redis' commands; see activity.py."""
 
     @property
     def void(self) -> bool:
@@ -83,6 +86,7 @@ class Result:
             "cpu_window_seconds": round(self.seconds, 3),
             "cpu_seconds": dict(self.used),
             "cpu_microseconds_each": self.microseconds(),
+            "activity_each": dict(self.activity),
             "client_busy_percent": round(100 * self.used.get("client", 0.0) / self.seconds, 1) if self.seconds else 0,
             "facts": dict(self.facts),
         }
@@ -92,7 +96,9 @@ class Result:
         figures = "  ".join(f"{name}={value:g}" for name, value in self.figures.items())
         each = "  ".join(f"{role} {used:g}" for role, used in self.microseconds().items())
         verdict = f"VOID: {self._defects()}" if self.void else "lost 0, doubled 0, reordered 0"
-        return f"{self.mode:<10}{self.contender:<20} {figures}   {verdict}\n{'':<31}CPU µs each: {each}"
+        text = f"{self.mode:<10}{self.contender:<20} {figures}   {verdict}\n{'':<31}CPU µs each: {each}"
+        switches = roles_text(self.activity, ("switches",))
+        return text + (f"\n{'':<31}switches each: {switches}" if switches else "")
 
     def _defects(self) -> str:
         reasons = {**self.ledger.refusals, **self.ledger.closes}

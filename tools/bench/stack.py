@@ -6,6 +6,7 @@ One environment has a replica of Redis, for which a chat waits, or not.
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Final
 import redis
 from redis.asyncio import Redis
 
+from tools.bench.activity import WatchedRedis
 from tools.bench.client import Client, open_connection
 from tools.bench.cpu import Processes, tree
 from tools.bench.environment import Account, Recorder
@@ -28,6 +30,13 @@ from tools.devstack.valkey import Valkey
 
 READY_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
+SCRIPTS: Final = """
+import json
+from delivery import scripts
+every = vars(scripts).values()
+print(json.dumps({each.sha: each.name for each in every if isinstance(each, scripts.Script)}))
+"""
+"""Run by a Python of the checkout: the benchmark itself imports nothing of the servers."""
 
 
 def devstack_of(checkout: Path) -> str:
@@ -61,7 +70,14 @@ class Stack:
         log = self.data.with_suffix(".log")
         self._child = Child("stack", command, log=log, env=self._env, cwd=self._checkout)
         self._child.await_ready(lambda: self._servers() >= self._workers, READY_SECONDS)
-        return RunningStack(self.data)
+        return RunningStack(self.data, self._scripts())
+
+    def _scripts(self) -> dict[str, str]:
+        """Names of the checkout's Lua scripts, by their SHA, as its own code knows them."""
+        command = [self._command[0], "-c", SCRIPTS]
+        done = subprocess.run(command, cwd=self._checkout, capture_output=True, text=True, check=True)
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
 
     def _servers(self) -> int:
         """Server processes in the run file, which is written before all of them have started."""
@@ -76,9 +92,12 @@ class Stack:
 
 
 class RunningStack:
-    """A running instance, described by the run file of its data directory."""
+    """A running instance, described by the run file of its data directory.
 
-    def __init__(self, data: Path) -> None:
+    :param scripts: names of its Lua scripts, by their SHA, where they are known
+    """
+
+    def __init__(self, data: Path, scripts: Mapping[str, str] | None = None) -> None:
         self.data = data
         self.run: dict[str, Any] = read_run(data / NAME) or {}
         if not self.run:
@@ -87,6 +106,7 @@ class RunningStack:
         given = Path(secret).read_text(encoding="ascii").strip() if secret else os.environ["JWT_SECRET"]
         self.accounts = DatabaseAccounts(self.run["database_url"], given)
         self.redis: Redis = Redis.from_url(self.run["redis_url"], decode_responses=True)
+        self.watched_redis = WatchedRedis(self.run["redis_url"], scripts or {})
 
     def processes(self) -> Processes:
         """Server workers, Redis, PostgreSQL and the background worker."""
@@ -121,6 +141,7 @@ class Product:
         :param scattered: each client connects from an address of its own
         """
         self.name = name or (f"mini-{fsync}" if fsync else "mini")
+        self.watched_redis: WatchedRedis | None = running.watched_redis
         self.running, self._fsync, self._ack_each, self._kind = running, fsync, ack_each, kind
         self.url: str = running.run["url"]
         self._ws_url = self.url.replace("http", "ws", 1)
@@ -175,6 +196,8 @@ def _own_address(account: Account) -> str:
 
 class RemoteProduct:
     """Servers known only by their address: people sign up, and only the client's CPU is counted."""
+
+    watched_redis = None
 
     def __init__(self, url: str, *, name: str = "mini", ack_each: bool = False, kind: type[Client] = Client) -> None:
         """:param url: ``http://host:port``"""

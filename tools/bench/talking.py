@@ -11,10 +11,11 @@ large, the client would have waited for a slow server, and the times would hide 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 
 from tools.bench.accounting import Ledger
+from tools.bench.activity import ActivityMeter, watch
 from tools.bench.cpu import CpuTimer
 from tools.bench.environment import Account, ConnectError, Connection, Environment, Recorder
 from tools.bench.result import Result, milliseconds, percentile
@@ -24,6 +25,8 @@ SETTLE_SECONDS: Final = 45.0
 CUT_SECONDS: Final = 3.0
 """How long to wait when a connection has ended by itself."""
 GRACE_SECONDS: Final = 0.5
+WATCH_SECONDS: Final = 0.5
+"""After the measured part, for looking at each of Redis' commands, which makes it slower."""
 TRIES: Final = 6
 PAUSE_SECONDS: Final = 0.25
 """Before the second try; doubled before each further one."""
@@ -149,7 +152,7 @@ async def closed(environment: Environment, *, pairs: int, in_flight: int, warm_u
 
     :raises ConnectError: when somebody cannot connect
     """
-    talk, counter = Pairs(environment, pairs), Counter()
+    talk, counter, meter = Pairs(environment, pairs), Counter(), ActivityMeter(environment)
     going = True
 
     def on_receipt(pair: int, _number: int) -> None:
@@ -163,10 +166,13 @@ async def closed(environment: Environment, *, pairs: int, in_flight: int, warm_u
             for _ in range(in_flight):
                 talk.send(pair)
         await asyncio.sleep(warm_up)
+        await meter.begin()
         cpu_timer, counter.open = CpuTimer(environment.processes), True
         await asyncio.sleep(seconds)
         counter.open = False
         cpu_timer.stop()
+        await meter.end()
+        scripts = await _watch(talk, lambda: asyncio.sleep(WATCH_SECONDS))
         going = False
         await talk.settle()
         await talk.reconnect()
@@ -174,12 +180,28 @@ async def closed(environment: Environment, *, pairs: int, in_flight: int, warm_u
         talk.disconnect()
     figures = {"messages_per_second": round(counter.cycles / cpu_timer.seconds, 1), "messages": counter.cycles}
     setting = {"pairs": pairs, "in_flight": in_flight, "seconds": seconds}
-    return Result(
+    result = Result(
         "closed", environment.name, setting, figures, talk.ledger, cpu_timer.seconds, cpu_timer.used, per=counter.cycles
     )
+    result.activity = {**meter.each(counter.cycles), **scripts}
+    return result
+
+
+async def _watch(talk: Pairs, work: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    """Which scripts Redis runs during ``work``, for each chat sent in it; nothing where there is no Redis."""
+    redis = talk.environment.watched_redis
+    if redis is None:
+        return {}
+    before = talk.ledger.sent
+    scripts = await watch(redis, work())
+    return scripts.each(talk.ledger.sent - before)
 
 
 STEP_SECONDS: Final = 0.001
+HELD_SHARE: Final = 0.97
+"""A rate is held if at least so much of it comes back as receipts in the measured part,"""
+LATE_MS: Final = 50.0
+"""and if 99 of 100 chats leave at most so much later than planned."""
 
 
 class Stopwatch:
@@ -187,27 +209,30 @@ class Stopwatch:
 
     def __init__(self, pairs: int) -> None:
         self._sent: list[list[float]] = [[] for _ in range(pairs)]
-        self.counts_from = float("inf")
+        self.counts_from = self.counts_until = float("inf")
         self.arrivals: list[float] = []
         self.receipts: list[float] = []
         self.ticks: list[float] = []
         self.late: list[float] = []
+        self.completed = 0
+        """Receipts that came in the measured part, also of what was sent before it."""
 
     def begin(self) -> None:
         """What is sent from now on counts, and nothing that was sent before."""
-        self.counts_from = time.perf_counter()
+        self.counts_from, self.counts_until = time.perf_counter(), float("inf")
+        self.completed = 0
         for times in (self.arrivals, self.receipts, self.ticks, self.late):
             times.clear()
 
     def rest(self) -> None:
-        """What is sent from now on does not count."""
-        self.counts_from = float("inf")
+        """What is sent from now on does not count; what is under way does."""
+        self.counts_until = time.perf_counter()
 
     def sent(self, pair: int, planned: float) -> None:
         """Now."""
         now = time.perf_counter()
         self._sent[pair].append(now)
-        if planned >= self.counts_from:
+        if self.counts_from <= planned < self.counts_until:
             self.late.append(now - planned)
 
     def arrived(self, pair: int, number: int) -> None:
@@ -220,10 +245,11 @@ class Stopwatch:
 
     def receipt(self, pair: int, number: int) -> None:
         """Now."""
+        self.completed += 1
         self._note(self.receipts, self._sent[pair][number])
 
     def _note(self, times: list[float], sent: float) -> None:
-        if sent >= self.counts_from:
+        if self.counts_from <= sent < self.counts_until:
             times.append(time.perf_counter() - sent)
 
     def figures(self) -> dict[str, float]:
@@ -239,34 +265,50 @@ class Stopwatch:
         }
 
 
-async def open_loop(
-    environment: Environment, *, pairs: int, rate: float, warm_up: float, seconds: float, name: str
-) -> Result:
-    """Latencies at ``rate`` chats a second in all, spread evenly over the pairs.
+def only_if_held(figures: Mapping[str, float], rate: float, reached: float) -> dict[str, float]:
+    """Figures of the open loop. The latencies of a rate that was not held are left out: they would tell for how long it
+    was tried.
 
-    :param name: what the mode is called in the record
+    :param reached: receipts a second
+    """
+    late = figures.get("late_p99_ms", float("inf"))
+    held = reached >= HELD_SHARE * rate and late <= LATE_MS
+    kept = figures if held else {name: value for name, value in figures.items() if name == "late_p99_ms"}
+    return {**kept, "reached_per_second": round(reached, 1)}
+
+
+async def open_loop(environment: Environment, *, pairs: int, rate: float, warm_up: float, seconds: float) -> Result:
+    """Latencies at ``rate`` chats a second in all, spread evenly over the pairs. A rate that was not held has none:
+    they would say how long it was tried.
+
     :raises ConnectError: when somebody cannot connect
     """
-    talk, watch = Pairs(environment, pairs), Stopwatch(pairs)
-    await talk.connect(watch.arrived, watch.receipt, watch.stored)
+    talk, stopwatch, meter = Pairs(environment, pairs), Stopwatch(pairs), ActivityMeter(environment)
+    await talk.connect(stopwatch.arrived, stopwatch.receipt, stopwatch.stored)
     try:
-        await send_at_rate(talk, watch, rate, warm_up)
+        await send_at_rate(talk, stopwatch, rate, warm_up)
+        await meter.begin()
         cpu_timer = CpuTimer(environment.processes)
-        watch.begin()
-        await send_at_rate(talk, watch, rate, seconds)
+        stopwatch.begin()
+        await send_at_rate(talk, stopwatch, rate, seconds)
+        reached = stopwatch.completed
         cpu_timer.stop()
+        await meter.end()
+        stopwatch.rest()
+        scripts = await _watch(talk, lambda: send_at_rate(talk, stopwatch, rate, WATCH_SECONDS))
         await talk.settle()
         await talk.reconnect()
     finally:
         talk.disconnect()
     setting = {"pairs": pairs, "rate": rate, "seconds": seconds}
-    figures = watch.figures()
-    return Result(
-        name, environment.name, setting, figures, talk.ledger, cpu_timer.seconds, cpu_timer.used, per=len(watch.late)
-    )
+    figures = only_if_held(stopwatch.figures(), rate, reached / cpu_timer.seconds)
+    per = len(stopwatch.late)
+    result = Result("open", environment.name, setting, figures, talk.ledger, cpu_timer.seconds, cpu_timer.used, per=per)
+    result.activity = {**meter.each(per), **scripts}
+    return result
 
 
-async def send_at_rate(talk: Pairs, watch: Stopwatch, rate: float, seconds: float) -> None:
+async def send_at_rate(talk: Pairs, stopwatch: Stopwatch, rate: float, seconds: float) -> None:
     """``rate`` chats a second in all, evenly over the pairs."""
     began, pairs, number, last = time.perf_counter(), len(talk.ledger.pairs), 0, int(rate * seconds)
     while number < last:
@@ -275,6 +317,6 @@ async def send_at_rate(talk: Pairs, watch: Stopwatch, rate: float, seconds: floa
         await asyncio.sleep(max(STEP_SECONDS, began + number / rate - time.perf_counter()))
         due = min(last, int((time.perf_counter() - began) * rate) + 1, number + pairs)
         while number < due:
-            watch.sent(number % pairs, began + number / rate)
+            stopwatch.sent(number % pairs, began + number / rate)
             talk.send(number % pairs)
             number += 1

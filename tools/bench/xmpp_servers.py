@@ -140,6 +140,7 @@ class Ejabberd:
     """
 
     name = "ejabberd"
+    watched_redis = None
     database = ""
     modules = ""
 
@@ -336,6 +337,7 @@ class Prosody:
     """A running Prosody."""
 
     name = "prosody"
+    watched_redis = None
 
     def __init__(self) -> None:
         """Start it and wait until it serves.

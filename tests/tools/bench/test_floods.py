@@ -89,6 +89,7 @@ def test_the_table_shows_calm_beside_flooded() -> None:
         "void": False,
         "figures": {**figures, "calm_stood_still_ms": 3.0, "stood_still_ms": 90.0},
         "cpu_microseconds_each": {},
+        "activity_each": {},
         "facts": {"hostile": "left alone"},
     }
     line = flood_table(summary([record])).splitlines()[-1]

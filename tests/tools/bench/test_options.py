@@ -13,7 +13,7 @@ def test_everything_has_a_default() -> None:
     assert (found.pairs, found.in_flight, found.rounds) == (50, 8, 3)
     assert found.mode == ["closed", "open", "offline", "idle", "storm", "growth", "floods"]
     assert found.contenders == ["mini-everysec", "mini-always", "ejabberd", "ejabberd-archive", "prosody"]
-    assert found.rate == [500.0, "half"]
+    assert found.rate == [500, 2000, 4000]
     assert found.existing == [100, 10_000, 1_000_000]
 
 
@@ -22,8 +22,15 @@ def test_several_modes_run_in_the_order_given() -> None:
 
 
 def test_lists_are_separated_by_commas() -> None:
-    found = parse(["open", "--rate", "half,250", "--contenders", "prosody,mini-always", "--existing", "10,1e3"])
-    assert (found.rate, found.contenders, found.existing) == (["half", 250.0], ["prosody", "mini-always"], [10, 1000])
+    found = parse(["open", "--rate", "8e3,250", "--contenders", "prosody,mini-always", "--existing", "10,1e3"])
+    assert (found.rate, found.contenders, found.existing) == ([8000, 250], ["prosody", "mini-always"], [10, 1000])
+
+
+def test_a_contender_may_name_its_number_of_server_processes() -> None:
+    assert parse(["open", "--contenders", "mini-everysec-1,mini-always-4", "--dialect", "seed"]).contenders == [
+        "mini-everysec-1-seed",
+        "mini-always-4-seed",
+    ]
 
 
 def test_a_replica_takes_part_when_it_is_named() -> None:
@@ -80,6 +87,9 @@ def test_limits_are_settings_of_the_product() -> None:
         ["--url", "http://x"],
         ["closed", "--contenders", "nobody"],
         ["idle", "--url", "http://x"],
+        ["closed", "--contenders", "mini-replica-1"],
+        ["closed", "--contenders", "mini-everysec-1", "--data", "x"],
+        ["open", "--rate", "half"],
         ["growth", "--data", "x"],
         ["closed", "--before", "/nowhere"],
         ["closed", "--dialect", "xmpp"],

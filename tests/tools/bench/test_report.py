@@ -14,6 +14,8 @@ def run(rate: float, *, contender: str = "mini", void: bool = False, mode: str =
         "void": void,
         "figures": {"messages_per_second": rate},
         "cpu_microseconds_each": {"server": rate / 10},
+        "activity_each": {},
+        "setting": {"rate": rate},
     }
 
 
@@ -51,6 +53,27 @@ def test_the_table_shows_median_and_range() -> None:
         "| mini | 20 (10–30) |  | server 2 | 0 of 3 |",
         "| other | 5 |  | server 0.5 | 0 of 1 |",
     ]
+
+
+def test_the_rates_of_the_open_loop_are_kept_apart() -> None:
+    rows = summary([run(500, mode="open"), run(2000, mode="open"), run(500, mode="open")])
+    assert [(row["rate"], row["rounds"]) for row in rows] == [(500, 2), (2000, 1)]
+    assert [line for line in table(rows).splitlines() if line.startswith("#")] == [
+        "### open, 500/s",
+        "### open, 2000/s",
+    ]
+
+
+def test_what_processes_did_is_a_table_of_medians() -> None:
+    figures = dict.fromkeys(("slices", "switches", "ran_us", "waited_us", "reads", "writes"), 2.0)
+    runs = [run(10) for _ in range(3)]
+    for times, each in enumerate(runs, start=1):
+        roles = {"server": {name: value * times for name, value in figures.items()}, "worker": {**figures, "slices": 0}}
+        each["activity_each"] = {"roles": roles, "redis_commands": {"evalsha": times, "hget": 1.5}}
+    runs[1]["activity_each"] |= {"script_calls": {"fetch": 1.5, "settle": 0.5}, "chats_together": 1.2}
+    assert "| mini | server 4 | server 4 | server 4 | server 4/4 | 2 of 3.5 | fetch 1.5, settle 0.5 | 1.2 |" in table(
+        summary(runs)
+    )
 
 
 def test_the_table_relates_the_headline_figure_to_ejabberds() -> None:
