@@ -60,7 +60,7 @@ async def test_switches_and_writes_are_counted_for_the_process_that_does_them(
     assert NAPS <= server.voluntary < 3 * NAPS
     assert NAPS < server.writes < 2 * NAPS
     assert client.voluntary < NAPS
-    assert server.slices >= server.voluntary
+    assert server.slices >= NAPS
     assert server.ran > 0
     assert meter.by_role["gone"] == []
     each = meter.each(NAPS)
