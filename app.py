@@ -22,6 +22,7 @@ from delivery.presence import Presence
 from delivery.rate_limits import RateLimits, Upgrades
 from delivery.redis.access import RedisAccess
 from delivery.redis.client import RedisClient
+from delivery.redis.configuration import check_configuration
 from delivery.send_limits import SendLimits
 from delivery.servers import Servers
 from delivery.session.connection import Identity, Messaging
@@ -149,6 +150,7 @@ def create_app(settings: Settings | None = None) -> MiniSanic:
             sys.exit(str(error))
         finally:
             await redis.close()
+        await check_configuration(settings)
 
     async def start(app: MiniSanic) -> None:
         app.ctx.container = Container(settings, app.ctx.server_id)

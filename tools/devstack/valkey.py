@@ -11,6 +11,17 @@ from tools.devstack.paths import private_directory
 from tools.devstack.process import Child, EmbeddedServer
 
 START_SECONDS = 20.0  # a big append-only file takes its time to load
+DIRECTIVES = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "auto-aof-rewrite-min-size": "256mb",
+    "maxmemory-policy": "noeviction",
+    "save": "",
+    "hash-max-listpack-entries": "128",
+    "stream-node-max-bytes": "1024",
+    "stream-node-max-entries": "8",
+}
+"""As docs/OPERATIONS.md explains them ("Directives"). The server warns of others: delivery/redis/configuration.py."""
 
 
 class Valkey(EmbeddedServer):
@@ -30,10 +41,8 @@ class Valkey(EmbeddedServer):
             "unixsocket": str(self.socket),
             "unixsocketperm": "700",
             "dir": str(data),
+            **DIRECTIVES,
             "appendonly": "yes" if appendonly else "no",
-            "appendfsync": "always",
-            "maxmemory-policy": "noeviction",
-            "stream-node-max-bytes": "1024",  # the first chat that waits for somebody takes 3 KB less
             "set-proc-title": "no",
             "daemonize": "no",
             **(options or {}),
@@ -49,10 +58,9 @@ class Valkey(EmbeddedServer):
         self.child.await_ready(self.answers, START_SECONDS)
 
     def _command(self) -> list[str | Path]:
-        # One argument per value: a path with spaces would otherwise fall apart. "save" with no value turns off
-        # snapshots, which the append-only file makes pointless.
+        # One argument per value: a path with spaces would otherwise fall apart.
         directives = [part for name, value in self._options.items() for part in (f"--{name}", value)]
-        return [valkey_server(), *directives, "--save", ""]
+        return [valkey_server(), *directives]
 
     def answers(self) -> bool:
         """Whether it takes commands (while it loads its file it answers, but not with PONG)."""

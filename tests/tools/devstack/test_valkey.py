@@ -29,20 +29,6 @@ def test_what_it_acknowledged_survives_kill_9(own_valkey: Valkey) -> None:
     assert client(own_valkey).xlen("stream") == 200
 
 
-def test_it_refuses_rather_than_forgets(own_valkey: Valkey) -> None:
-    settings = client(own_valkey).config_get(
-        "maxmemory-policy", "stream-node-max-bytes", "appendonly", "appendfsync", "save", "port"
-    )
-    assert settings == {
-        "maxmemory-policy": "noeviction",
-        "stream-node-max-bytes": "1024",
-        "appendonly": "yes",
-        "appendfsync": "always",
-        "save": "",
-        "port": "0",
-    }
-
-
 def test_frozen_it_can_still_be_stopped(own_valkey: Valkey) -> None:
     own_valkey.pause()
     began = time.monotonic()
