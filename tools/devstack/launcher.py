@@ -67,6 +67,8 @@ def run(options: Options) -> None:
 def _run(options: Options, data: Path, registry: ChildRegistry, storage: Storage) -> None:
     storage.start(registry)
     say(f"  Redis      {'Valkey, ' + str(data / 'valkey') if storage.valkey else 'yours (REDIS_URL)'}")
+    if storage.valkey:
+        say(f"  allocator  {storage.valkey.allocator.told}")
     say(f"  PostgreSQL {storage.postgres.home.data if storage.postgres else 'yours (DATABASE_URL)'}")
     given = "JWT_SECRET" in storage.env
     if not given:

@@ -1,12 +1,14 @@
 """A real Valkey (or Redis) of our own, on a unix socket."""
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.devstack.binaries import valkey_server
+from tools.devstack.allocator import Allocator, best_allocator, libc
+from tools.devstack.binaries import is_of_wheel, valkey_server
 from tools.devstack.paths import private_directory
 from tools.devstack.process import Child, EmbeddedServer
 
@@ -36,6 +38,8 @@ class Valkey(EmbeddedServer):
         self.data, self.socket = data, sockets / "valkey.sock"
         self.log = data.parent / "logs" / "valkey.log"
         self.url = f"unix://{self.socket}?db=0"
+        self.allocator = Allocator("its own")
+        """As of the last start."""
         self._options = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -54,7 +58,18 @@ class Valkey(EmbeddedServer):
         :raises ChildError: when it does not come up
         """
         private_directory(self.data)
-        self.child = Child(self.name, self._command(), log=self.log)
+        program = valkey_server()
+        if not is_of_wheel(program):
+            self._start(Allocator("its own"))
+            return
+        with best_allocator(program, self.socket.parent) as allocator:
+            self._start(allocator)
+        if allocator.library and not allocator.is_used_by(self.pid):
+            self.allocator = libc(f"{allocator.library} was not loaded")
+
+    def _start(self, allocator: Allocator) -> None:
+        self.allocator = allocator
+        self.child = Child(self.name, self._command(), log=self.log, env={**os.environ, **allocator.env})
         self.child.await_ready(self.answers, START_SECONDS)
 
     def _command(self) -> list[str | Path]:

@@ -15,6 +15,7 @@ from redis import Redis
 
 from tests.support.launched import Launched
 from tests.support.processes import descendants, living, patient
+from tools.devstack.binaries import is_of_wheel, valkey_server
 from tools.devstack.launcher import main
 from tools.devstack.options import parse
 from tools.devstack.probe import free_port, http_status
@@ -100,6 +101,13 @@ def test_it_says_what_runs(running: Launched) -> None:
     assert len(run["servers"]) == 2
     pids = {run["worker"]["pid"], *(server["pid"] for server in run["servers"])}
     assert pids <= set(descendants(running.child.pid))
+
+
+@pytest.mark.skipif(not is_of_wheel(valkey_server()), reason="VALKEY_BIN names another server")
+def test_only_valkey_has_the_allocator(running: Launched) -> None:
+    assert "  allocator  mimalloc\n" in running.output()
+    maps = {pid: Path(f"/proc/{pid}/maps").read_text() for pid in descendants(running.child.pid)}
+    assert [pid for pid, text in maps.items() if "libmimalloc" in text] == [child_of(running, "Valkey")]
 
 
 def test_a_taken_port_is_passed_over(running: Launched, taken: int) -> None:
