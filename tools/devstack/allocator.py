@@ -85,6 +85,7 @@ def _preloading(library: Path, links: Path) -> dict[str, str]:
     What the person who starts us has set goes first: they may have chosen an allocator.
     """
     link = links / library.name
+    link.unlink(missing_ok=True)  # of a library of the same name that could not be loaded
     link.symlink_to(library)
     env = {"LD_PRELOAD": _joined("LD_PRELOAD", link)}
     if library.match(PACKAGED):

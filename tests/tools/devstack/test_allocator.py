@@ -75,8 +75,12 @@ def test_a_checkout_with_spaces_and_colons_in_its_path_has_it_too(
 
 
 @pytest.mark.skipif(SYSTEM_JEMALLOC is None, reason="the system has no jemalloc")
-def test_without_the_package_the_systems_jemalloc_is_taken(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    only(monkeypatch, [], SYSTEM_JEMALLOC)
+def test_without_the_package_a_jemalloc_of_the_system_is_taken_that_loads(
+    valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_machines = tmp_path / "libjemalloc.so.2"
+    other_machines.write_bytes(b"no library")
+    only(monkeypatch, [], other_machines, SYSTEM_JEMALLOC)
     valkey.start()
     try:
         assert libraries_of(valkey.pid) == {"libjemalloc.so.2"}
