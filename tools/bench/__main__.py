@@ -11,7 +11,7 @@ from typing import Any
 
 import uvloop
 
-from tools.bench import report
+from tools.bench import drawing, report
 from tools.bench.contenders import Contenders
 from tools.bench.environment import ConnectError
 from tools.bench.modes import Bench
@@ -96,8 +96,12 @@ def _report(options: argparse.Namespace, bench: Bench, start: Mapping[str, Any])
     if options.out:
         report.write(options.out.with_suffix(".json"), contents)
         options.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-        report.draw(options.out.with_suffix(".png"), contents)
+        drawing.draw(options.out.with_suffix(".png"), contents)
         print_line(f"\nwritten: {options.out}.json, .md, .png")
+        if len(drawing.rates(contents["summary"])) > 1:
+            path = options.out.with_name(f"{options.out.name}-rates.png")
+            drawing.draw_rates(path, contents)
+            print_line(f"written: {path}")
 
 
 if __name__ == "__main__":

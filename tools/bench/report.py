@@ -1,8 +1,6 @@
 """From results to what people read: a table, and a file others can compute with.
 
 What the floods did, as a table: a line each, calm and flooded side by side.
-
-The same as a picture: bars are medians, whiskers the range over the rounds.
 """
 
 import json
@@ -29,6 +27,8 @@ HEADLINE = {
     "storm": "reconnects_per_second",
 }
 """The figure of each mode that is drawn, and set in relation to the reference's."""
+HELD: Final = "received_p50_ms"
+"""A run of the open loop has this figure when its rate was held."""
 REFERENCE = "ejabberd"
 _SEED, _BEFORE = "-seed", "mini-before"
 
@@ -110,7 +110,7 @@ def summary(records: Sequence[Record]) -> list[dict[str, Any]]:
             {
                 "mode": mode,
                 "contender": contender,
-                **({"rate": rate} if mode == "open" else {}),
+                **({"rate": rate, "held": sum(HELD in each["figures"] for each in of_it)} if mode == "open" else {}),
                 "rounds": len(of_it),
                 "void": len(of_it) - len(good),
                 **({"hostile": [each["facts"].get("hostile", "") for each in of_it]} if mode == "floods" else {}),
@@ -165,7 +165,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         if heading == "floods":
             parts.append(flood_table(of_mode))
             continue
-        names = list(dict.fromkeys(name for row in of_mode for name in row["figures"]))
+        names = _figure_names(of_mode)
         others = [title for title, of in RELATIONS.items() if any(_other(of(row), of_mode) for row in of_mode)]
         titles = [f"× {REFERENCE}", *others]
         lines = [["contender", *names, *titles, "CPU µs each", "void"], ["---"] * (len(names) + len(titles) + 3)]
@@ -181,6 +181,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
+def _figure_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns. For the open loop they stand as well when a rate was not held."""
+    wanted = OPEN_FIGURES if rows[0]["mode"] == "open" else ()
+    return list(dict.fromkeys([*wanted, *(name for row in rows for name in row["figures"] if "_p95_" not in name)]))
+
+
 def _heading(row: Mapping[str, Any]) -> str:
     return f"open, {row['rate']:g}/s" if row["mode"] == "open" else row["mode"]
 
@@ -189,6 +195,10 @@ def _lines(cells: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
 
+OPEN_FIGURES: Final = tuple(
+    f"{what}_p{percent}_ms" for what in ("stored", "received", "receipt") for percent in (50, 99)
+)
+NOT_HELD: Final = "not held"
 ACTIVITY_TITLES: Final = {
     "switches": ("switches",),
     "µs running": ("ran_us",),
@@ -230,7 +240,7 @@ def _other(contender: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, An
 
 
 def _cells(row: Mapping[str, Any], names: Sequence[str], relations: Sequence[str]) -> list[str]:
-    figures = [_cell(row["figures"].get(name)) for name in names]
+    figures = [_cell(row["figures"].get(name)) or (NOT_HELD if name in OPEN_FIGURES else "") for name in names]
     each = ", ".join(f"{role} {spread['median']:g}" for role, spread in row["cpu_microseconds_each"].items())
     return [row["contender"], *figures, *relations, each, f"{row['void']} of {row['rounds']}"]
 
@@ -295,54 +305,3 @@ def _number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-PLOT_COLUMNS = 2
-LOG_SCALE_FROM = 30
-"""So many times the smallest bar, and a linear scale would hide it."""
-_OURS, _THEIRS, _VOID = "#128c7e", "#8a97a0", "#d9534f"
-
-
-def draw(path: Path, contents: Mapping[str, Any]) -> None:
-    """A PNG with one field for each mode's headline figure."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only `run.py bench` installs it
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    modes = [mode for mode in HEADLINE if _rows(contents["summary"], mode)]
-    lines = -(-len(modes) // PLOT_COLUMNS)
-    figure = Figure(figsize=(6.4 * min(PLOT_COLUMNS, len(modes)), 3.2 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
-    for locate, mode in enumerate(modes, start=1):
-        _panel(figure.add_subplot(lines, min(PLOT_COLUMNS, len(modes)), locate), mode, _rows(contents["summary"], mode))
-    machine = contents["machine"]
-    figure.suptitle(
-        f"{contents['commit']} · {machine['cpu']}, {machine['cores']} cores · medians and ranges", fontsize=9
-    )
-    figure.savefig(path, dpi=110)
-
-
-def _rows(summary: Sequence[Mapping[str, Any]], mode: str) -> list[Mapping[str, Any]]:
-    return [row for row in summary if row["mode"] == mode and HEADLINE[mode] in row["figures"]]
-
-
-def _panel(axes: Any, mode: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    spreads = [row["figures"][HEADLINE[mode]] for row in rows]
-    middles = [spread["median"] for spread in spreads]
-    below = [spread["median"] - spread["lowest"] for spread in spreads]
-    above = [spread["highest"] - spread["median"] for spread in spreads]
-    names = [row["contender"] + (" (void)" if row["void"] == row["rounds"] else "") for row in rows]
-    colours = [_colour(row) for row in rows]
-    bars = axes.barh(names, middles, xerr=[below, above], color=colours, error_kw={"ecolor": "#333", "capsize": 3})
-    axes.bar_label(bars, labels=[f"{middle:,.5g}" for middle in middles], padding=4, fontsize=8)
-    if min(middles) > 0 and max(middles) / min(middles) > LOG_SCALE_FROM:
-        axes.set_xscale("log")
-    axes.set_title(f"{mode}: {HEADLINE[mode].replace('_', ' ')}", fontsize=10, loc="left")
-    axes.invert_yaxis()
-    axes.margins(x=0.15)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _colour(row: Mapping[str, Any]) -> str:
-    if row["void"] == row["rounds"]:
-        return _VOID
-    return _OURS if row["contender"].startswith("mini") else _THEIRS

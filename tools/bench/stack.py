@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 import redis
 from redis.asyncio import Redis
 
+from tools.bench import cpu
 from tools.bench.activity import WatchedRedis
 from tools.bench.client import Client, open_connection
 from tools.bench.cpu import Processes, tree
@@ -30,6 +32,10 @@ from tools.devstack.valkey import Valkey
 
 READY_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
+REST_SECONDS: Final = 10.0
+"""How long to wait at most for a stack to come to rest."""
+REST_STEP_SECONDS, REST_SHARE = 0.5, 0.05
+"""A stack is at rest when it used less than this share of a core for so long."""
 SCRIPTS: Final = """
 import json
 from delivery import scripts
@@ -70,7 +76,9 @@ class Stack:
         log = self.data.with_suffix(".log")
         self._child = Child("stack", command, log=log, env=self._env, cwd=self._checkout)
         self._child.await_ready(lambda: self._servers() >= self._workers, READY_SECONDS)
-        return RunningStack(self.data, self._scripts())
+        running = RunningStack(self.data, self._scripts())
+        _await_rest(running)
+        return running
 
     def _scripts(self) -> dict[str, str]:
         """Names of the checkout's Lua scripts, by their SHA, as its own code knows them."""
@@ -89,6 +97,18 @@ class Stack:
             self._child.stop(STOP_SECONDS)
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.with_suffix(".log").unlink(missing_ok=True)
+
+
+def _await_rest(running: "RunningStack") -> None:
+    """Wait until all processes of a stack are at rest. The background worker is still loading its code when the servers
+    serve, and would take a processor from what is measured first."""
+    deadline = time.monotonic() + REST_SECONDS
+    while time.monotonic() < deadline:
+        before, began = cpu.spent(running.processes()), time.monotonic()
+        time.sleep(REST_STEP_SECONDS)
+        used = cpu.difference(before, cpu.spent(running.processes()))
+        if sum(used.values()) - used["client"] < REST_SHARE * (time.monotonic() - began):
+            return
 
 
 class RunningStack:

@@ -64,6 +64,16 @@ def test_the_rates_of_the_open_loop_are_kept_apart() -> None:
     ]
 
 
+def test_a_rate_that_was_not_held_says_so_instead_of_latencies() -> None:
+    held = {"received_p50_ms": 1.5, "received_p95_ms": 2.0, "reached_per_second": 500}
+    runs = [run(500, mode="open") | {"figures": held}, run(500, mode="open", contender="other")]
+    first, second = table(summary(runs)).splitlines()[4:6]
+    assert first.count("not held") == 5, "the five latencies that this record lacks"
+    assert "1.5" in first
+    assert "2.0" not in first, "p95 is in the JSON only"
+    assert second.count("not held") == 6
+
+
 def test_what_processes_did_is_a_table_of_medians() -> None:
     figures = dict.fromkeys(("slices", "switches", "ran_us", "waited_us", "reads", "writes"), 2.0)
     runs = [run(10) for _ in range(3)]
