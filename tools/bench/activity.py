@@ -18,6 +18,9 @@ from tools.bench.cpu import Processes
 
 _COMMAND: Final = re.compile(rb'^\+?\S+ \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?')
 """A line of MONITOR: when, by whom (``lua``: a script), the command, its first argument (of EVALSHA: the script)."""
+END: Final = b"the end of what is watched"
+MONITOR_SECONDS: Final = 30.0
+"""How long Redis may take to begin, and to say the rest."""
 MONITOR_BYTES: Final = 64 * 1024 * 1024
 """Of MONITOR's output; what comes after it is not looked at."""
 
@@ -174,11 +177,18 @@ class ActivityMeter:
 
 
 class _Lines(asyncio.Protocol):
-    """Keeps what MONITOR says."""
+    """Keeps what MONITOR says.
+
+    :ivar began: done when it has begun
+    :ivar ended: done when it has said :data:`END`
+    """
 
     def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.began: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
         self.parts: list[bytes] = []
-        self._size = 0
+        self._size, self._last = 0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for it."""
@@ -186,28 +196,40 @@ class _Lines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some lines."""
+        if not self.began.done():
+            self.began.set_result(None)
         if self._size < MONITOR_BYTES:
             self._size += len(data)
             self.parts.append(data)
+        self._last = self._last[-len(END) :] + data
+        if END in self._last and not self.ended.done():
+            self.ended.set_result(None)
+
+
+async def _open(url: str) -> tuple[asyncio.BaseTransport, _Lines]:
+    address, loop = urlsplit(url), asyncio.get_running_loop()
+    if address.scheme == "unix":
+        return await loop.create_unix_connection(_Lines, address.path)
+    return await loop.create_connection(_Lines, address.hostname or "127.0.0.1", address.port or 6379)
 
 
 async def watch(redis: WatchedRedis, work: Awaitable[Any]) -> "Scripts":
     """The commands that Redis runs during ``work``, with its command MONITOR, which makes it slower.
 
     :raises OSError: when Redis cannot be reached
+    :raises TimeoutError: when it does not say what it does
     """
-    address, loop, lines = urlsplit(redis.url), asyncio.get_running_loop(), _Lines()
-    if address.scheme == "unix":
-        transport, _ = await loop.create_unix_connection(lambda: lines, address.path)
-    else:
-        transport, _ = await loop.create_connection(
-            lambda: lines, address.hostname or "127.0.0.1", address.port or 6379
-        )
-    try:
-        await work
-    finally:
-        transport.close()
-    return Scripts.of(b"".join(lines.parts).split(b"\r\n"), redis.scripts)
+    async with Redis.from_url(redis.url) as other:
+        await other.ping()  # it has said who it is before anything is watched
+        transport, lines = await _open(redis.url)
+        try:
+            await asyncio.wait_for(lines.began, MONITOR_SECONDS)
+            await work
+            await other.echo(END)
+            await asyncio.wait_for(lines.ended, MONITOR_SECONDS)
+        finally:
+            transport.close()
+    return Scripts.of(b"".join(lines.parts).partition(END)[0].split(b"\r\n")[:-1], redis.scripts)
 
 
 class Scripts(NamedTuple):

@@ -1,6 +1,5 @@
 """What processes and Redis did: counted for those that did it, and only between begin and end."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -108,7 +107,6 @@ async def test_scripts_are_told_apart_with_the_commands_in_them(redis: Redis, va
             await redis.evalsha(known, 1, "lua")
         await redis.evalsha(other, 0)
         await redis.get("plain")
-        await asyncio.sleep(0.05)
 
     scripts = await watch(WatchedRedis(valkey_url, {known: "store"}), work())
     assert scripts.calls == {"store": 3, other[:8]: 1, "get": 1}
