@@ -1,7 +1,9 @@
 """The Lua scripts: one verb a file, in ``lua/``. A file that begins with ``_`` is a fragment, which scripts share.
 
 Redis has no ``require``: ``--@use _name`` stands for the text of a fragment, or for definitions generated here, so that
-Lua and Python read the same names. A fragment names what it uses itself, and is put into a script once.
+Lua and Python read the same names. A fragment names what it uses itself, and is put into a script once. Where it is
+indented, it is for that block alone: each run of a script makes every function anew that stands outside of the blocks
+that it does not enter, so what is rarely needed belongs into a block.
 
 A script binds each of its keys at its top, as ``local mailbox = KEYS[1] -- stream``. The names are those of
 :class:`delivery.keys.Person`, which spells the keys in the order the script wants.
@@ -9,6 +11,7 @@ A script binds each of its keys at its top, as ``local mailbox = KEYS[1] -- stre
 
 import hashlib
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from delivery import keys
 from protocol.stored_entries import CHAT, LAYOUTS, RECEIPT, Layout
 
 FOLDER: Final = Path(__file__).with_name("lua")
-_USE: Final = re.compile(r"^--@use (_\w+)\n", re.MULTILINE)
+_USE: Final = re.compile(r"^( *)--@use (_\w+)\n", re.MULTILINE)
 _KEY: Final = re.compile(r"^local (\w+) = KEYS\[\d+\]", re.MULTILINE)
 _FUNCTION: Final = re.compile(r"(?:^--[^@\n][^\n]*\n)*^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _COMMENT: Final = re.compile(r"--[^\n]*")
@@ -102,13 +105,14 @@ def _words(text: str) -> Counter[str]:
 
 def _with_fragments(source: str, included: set[str]) -> str:
     def insert(match: re.Match[str]) -> str:
-        name = match[1]
+        indent, name = match.groups()
         if name in included:
             return ""
-        included.add(name)
+        known = set(included) if indent else included
+        known.add(name)
         if name in GENERATED:
             return match[0]  # until the whole text is known
-        return _with_fragments((FOLDER / f"{name}.lua").read_text(), included)
+        return textwrap.indent(_with_fragments((FOLDER / f"{name}.lua").read_text(), known), indent)
 
     return _USE.sub(insert, source)
 
@@ -129,7 +133,7 @@ def read(name: str) -> Script:
     """Put a script together from its file and what it uses."""
     source = (FOLDER / f"{name}.lua").read_text()
     whole = _without_unused(_with_fragments(source, set()))
-    text = _USE.sub(lambda match: _mentioned(GENERATED[match[1]], whole), whole)
+    text = _USE.sub(lambda match: textwrap.indent(_mentioned(GENERATED[match[2]], whole), match[1]), whole)
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha, tuple(_KEY.findall(source)))
 

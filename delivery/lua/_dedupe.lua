@@ -20,13 +20,40 @@ local function record_fields(sender, message_ids)
   return fields
 end
 
--- Write {field, record, ...}. The hash knows when it was begun. If nobody ever rotates it, it ends by itself, but not
--- before `least` seconds.
-local function write_records(dedupe, fresh, least)
+-- Write {field, record, ...}. The hash knows since when it is, which look_up tells. If nobody ever rotates it, it ends
+-- by itself, but not before `least` seconds: it was begun with half as much again, so that it is looked at only later.
+local function write_records(dedupe, fresh, least, since)
   redis.call('HSET', dedupe, unpack(fresh))
-  local left = redis.call('TTL', dedupe)
-  if left < 0 then redis.call('HSET', dedupe, SINCE, digits(now_ms())) end
-  if left < tonumber(least) then redis.call('EXPIRE', dedupe, math.floor(least * 1.5)) end
+  if since and (now_ms() - tonumber(since)) * 2 < least * 1000 then return end
+  if not since then redis.call('HSET', dedupe, SINCE, digits(now_ms())) end
+  if redis.call('TTL', dedupe) < tonumber(least) then redis.call('EXPIRE', dedupe, math.floor(least * 1.5)) end
+end
+
+-- The record of each of these fields by its place, or false; and since when the hash is, or false. `is_before`: whether
+-- there are records of before the last rotation. Asking for many fields of nothing costs more than knowing that.
+local function look_up(dedupe, dedupe_before, is_before, fields)
+  local count, missing = #fields, nil
+  fields[count + 1] = SINCE
+  local found = redis.call('HMGET', dedupe, unpack(fields))
+  fields[count + 1] = nil
+  if is_before then
+    for i = 1, count do
+      if not found[i] then
+        missing = missing or {}
+        missing[#missing + 1] = fields[i]
+      end
+    end
+  end
+  if missing then
+    local older, n = redis.call('HMGET', dedupe_before, unpack(missing)), 0
+    for i = 1, count do
+      if not found[i] then
+        n = n + 1
+        found[i] = older[n]
+      end
+    end
+  end
+  return found, found[count + 1]
 end
 
 -- By field: the record, and the key it is in; nothing for a field without a record.

@@ -32,8 +32,8 @@ local function live_servers(leases)
   local all = redis.call('HGETALL', leases)
   for i = 2, #all, 2 do
     now = now or now_ms()
-    local lease = parse_lease(all[i])
-    if lease.ends_at > now then servers[#servers + 1] = lease.server_id end
+    local server_id, ends_at = string.match(all[i], '^(%S+) %S+ %d+ (%d+)$')
+    if tonumber(ends_at) > now then servers[#servers + 1] = server_id end
   end
   return servers
 end
@@ -56,6 +56,16 @@ local function check_holder(leases, device, server_id, connection_id)
   local lease = parse_lease(value)
   if lease.server_id == server_id and lease.connection_id == connection_id then return 'ok', lease end
   return 'replaced', lease
+end
+
+-- The same without the lease, and one that is over is 'gone'. Each message needs this twice.
+local function check_live_holder(leases, device, server_id, connection_id)
+  local value = redis.call('HGET', leases, device)
+  if not value then return 'gone' end
+  local holder = server_id .. ' ' .. connection_id .. ' '
+  if string.sub(value, 1, #holder) ~= holder then return 'replaced' end
+  local space = string.find(value, ' ', #holder + 1, true)
+  return tonumber(string.sub(value, space + 1)) > now_ms() and 'ok' or 'gone'
 end
 
 -- The last lease of a device ended: that is when the person was last seen, unless they were seen later.

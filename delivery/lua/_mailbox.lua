@@ -1,11 +1,11 @@
---@use _user
---@use _user_fields
 -- Add an entry. A new mailbox begins with a group for each known device, which has read nothing; the group `primary`
 -- stands in for a person who has no device yet. A mailbox that was deleted while it was empty goes on where its ids
 -- ended, so that ids never go back.
 local function append(user, mailbox, ...)
   local id = redis.call('XADD', mailbox, 'NOMKSTREAM', '*', ...)
   if id then return id end
+  --@use _user
+  --@use _user_fields
   local last, devices = false, {}
   local fields = redis.call('HGETALL', user)
   for i = 1, #fields, 2 do

@@ -23,12 +23,68 @@ local cursor = ARGV[6] -- of the mode pending
 local again_count = tonumber(ARGV[7]) -- number of ids wanted again
 local settled_count = tonumber(ARGV[8]) -- number of streamIds to settle
 -- ARGV[9..]: ids wanted again, streamIds to settle, then sender, chats, bytes of each sender of those to settle
---@use _clock
---@use _stored_entries
 --@use _leases
+--@use _stored_entries
+local verdict = check_live_holder(leases, device, server_id, connection_id)
+if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end
+
+local last_again = 8 + again_count
+local last_settled = last_again + settled_count
+local devices = 0
+if settled_count > 0 then
+  --@use _settle_alone
+  devices = 1
+  if not settle_alone(mailbox, tally, dead_letters, device, ARGV, last_again + 1, last_settled) then
+    --@use _mailbox
+    --@use _settle
+    local keys = {
+      mailbox = mailbox,
+      tally = tally,
+      dead_letters = dead_letters,
+      dedupe = dedupe,
+      dedupe_before = dedupe_before,
+    }
+    local groups = groups_of(mailbox)
+    devices = #groups
+    settle_each(keys, groups, device, {unpack(ARGV, last_again + 1, last_settled)})
+  end
+end
+
+local next_cursor, found = '0-0', {}
+for attempt = 1, 2 do
+  local reply
+  if mode == 'new' then
+    reply = redis.pcall('XREADGROUP', 'GROUP', device, server_id, 'COUNT', count, 'STREAMS', mailbox, '>')
+    if reply and not reply.err then found = reply[1][2] end
+  elseif mode == 'pending' then
+    reply = redis.pcall('XAUTOCLAIM', mailbox, device, server_id, 0, cursor, 'COUNT', count)
+    if not reply.err then next_cursor, found = reply[1], reply[2] end
+  else
+    for i = 9, last_again do found[#found + 1] = redis.call('XRANGE', mailbox, ARGV[i], ARGV[i])[1] end
+  end
+  if not (reply and reply.err) then break end
+  -- No mailbox: nothing waits. No group: the group of this device was lost, or never made.
+  if attempt == 2 then return redis.error_reply(reply.err) end
+  if redis.call('EXISTS', mailbox) == 0 then return {'ok', '0-0', 0, {}, devices} end
+  redis.call('XGROUP', 'CREATE', mailbox, device, '0')
+end
+
+-- By sender: whether they are blocked by now.
+local blocked, any_blocked = {}, false
+for i = 1, #found do
+  local values = found[i][2]
+  if values[ENTRY_KIND] == CHAT then
+    local sender = values[CHAT_SENDER]
+    if blocked[sender] == nil then
+      blocked[sender] = redis.call('SISMEMBER', blocks, sender) == 1
+      any_blocked = any_blocked or blocked[sender]
+    end
+  end
+end
+if not any_blocked then return {'ok', next_cursor, #found, found, devices} end
+
 --@use _mailbox
 --@use _remove
---@use _settle
 --@use _shadow
 local keys = {
   mailbox = mailbox,
@@ -37,66 +93,15 @@ local keys = {
   dedupe = dedupe,
   dedupe_before = dedupe_before,
 }
-local verdict, lease = check_holder(leases, device, server_id, connection_id)
-if verdict == 'ok' and lease.ends_at <= now_ms() then verdict = 'gone' end
-if verdict ~= 'ok' then return {verdict, '0-0', 0, {}, 0} end
-
-local last_again = 8 + again_count
-local last_settled = last_again + settled_count
-local _, devices = settle(keys, device, {unpack(ARGV, last_again + 1, last_settled)}, {unpack(ARGV, last_settled + 1)})
-
-local function read()
-  if mode == 'pending' then
-    return redis.pcall('XAUTOCLAIM', mailbox, device, server_id, 0, cursor, 'COUNT', count)
-  end
-  if mode == 'new' then
-    return redis.pcall('XREADGROUP', 'GROUP', device, server_id, 'COUNT', count, 'STREAMS', mailbox, '>')
-  end
-  local entries = {}
-  for _, id in ipairs({unpack(ARGV, 9, last_again)}) do
-    entries[#entries + 1] = redis.call('XRANGE', mailbox, id, id)[1]
-  end
-  return {'0-0', entries}
-end
-
-local reply = read()
-if reply and reply.err then
-  -- No mailbox: nothing waits. No group: the group of this device was lost, or never made.
-  if redis.call('EXISTS', mailbox) == 0 then return {'ok', '0-0', 0, {}, devices} end
-  redis.call('XGROUP', 'CREATE', mailbox, device, '0')
-  reply = read()
-  if reply and reply.err then return redis.error_reply(reply.err) end
-end
-local next_cursor, found = '0-0', {}
-if mode == 'new' then
-  found = reply and reply[1] and reply[1][2] or {}
-else
-  next_cursor, found = reply[1], reply[2]
-end
-
-local entries, shadowed, blocked = {}, {}, {}
+local entries, leaving, taken = {}, {}, {}
 for _, entry in ipairs(found) do
-  local values = entry[2]
-  local drop = false
-  if values[ENTRY_KIND] == CHAT then
-    local sender = values[CHAT_SENDER]
-    if blocked[sender] == nil then blocked[sender] = redis.call('SISMEMBER', blocks, sender) == 1 end
-    drop = blocked[sender]
-  end
-  if drop then
-    shadowed[#shadowed + 1] = entry
-  else
-    entries[#entries + 1] = entry
-  end
-end
-
-local leaving, taken = {}, {}
-for _, entry in ipairs(shadowed) do
   local id, values = entry[1], entry[2]
-  if not taken[id] then
+  if values[ENTRY_KIND] ~= CHAT or not blocked[values[CHAT_SENDER]] then
+    entries[#entries + 1] = entry
+  elseif not taken[id] then
     taken[id], leaving[#leaving + 1] = true, id
     make_shadow(keys, shadows, id, values)
   end
 end
-if #leaving > 0 then remove(keys, groups_of(mailbox), leaving) end
+remove(keys, groups_of(mailbox), leaving)
 return {'ok', next_cursor, #found, entries, devices}

@@ -45,7 +45,7 @@ if #fields > 0 then
     if where[field] == dedupe_before then fresh[#fresh + 1], fresh[#fresh + 2] = field, record end
   end
 end
-if #fresh > 0 then write_records(dedupe, fresh, least) end
+if #fresh > 0 then write_records(dedupe, fresh, least, redis.call('HGET', dedupe, SINCE)) end
 
 if #entries == count then
   redis.call('HSET', dedupe_before, WALK, stream .. '(' .. entries[count][1])

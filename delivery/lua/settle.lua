@@ -9,6 +9,11 @@ local dedupe_before = KEYS[5] -- hash
 local device = ARGV[1]
 local settled_count = tonumber(ARGV[2]) -- number of streamIds
 -- ARGV[3..]: streamIds, then sender, chats, bytes of each sender of them
+--@use _settle_alone
+if settled_count == 0 then return 0 end
+local last = 2 + settled_count
+if settle_alone(mailbox, tally, dead_letters, device, ARGV, 3, last) then return settled_count end
+--@use _mailbox
 --@use _settle
 local keys = {
   mailbox = mailbox,
@@ -17,6 +22,4 @@ local keys = {
   dedupe = dedupe,
   dedupe_before = dedupe_before,
 }
-local last_settled = 2 + settled_count
-local left = settle(keys, device, {unpack(ARGV, 3, last_settled)}, {unpack(ARGV, last_settled + 1)})
-return left
+return settle_each(keys, groups_of(mailbox), device, {unpack(ARGV, 3, last)})

@@ -149,7 +149,7 @@ def complaints(source: str, name: str) -> list[str]:
 
 
 def _about_the_rest(header: Header) -> list[str]:
-    loops = re.findall(r"for i = (\d+), #ARGV|unpack\(ARGV, (\d+)", header.body)
+    loops = re.findall(r"for i = (\d+), [#\w]+|unpack\(ARGV, (\d+)", header.body)
     begins = {int(number) for pair in loops for number in pair if number} | (
         {1} if "ipairs(ARGV)" in header.body else set()
     )

@@ -29,7 +29,7 @@ def code_of(source: str) -> str:
 
 
 def uses(source: str) -> set[str]:
-    return set(re.findall(r"^--@use (_\w+)$", source, re.MULTILINE))
+    return set(re.findall(r"^ *--@use (_\w+)$", source, re.MULTILINE))
 
 
 def defined(path: Path) -> set[str]:

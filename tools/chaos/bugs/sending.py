@@ -90,7 +90,7 @@ def _trimming(most: int) -> str:
     end"""
 
 
-LOOK: Final = "local record = records[field]\n"
+LOOK: Final = "local record, answer = records[n] or known and known[field], 'full'\n"
 MAKE_ROOM: Final = """
   while not record and chats >= most_chats do
     chats = chats - 1
