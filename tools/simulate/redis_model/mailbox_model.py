@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from delivery.keys import ENTRY_ACKNOWLEDGED
 from delivery.presence import Holder
 from delivery.results import ClaimMode
 from protocol.errors import ApiError
@@ -99,7 +100,7 @@ class MailboxModel:
     shadows: dict[Id, ShadowEntry] = field(default_factory=dict)
     last_shadow_id: Id = FIRST
     records: dict[ChatKey, Record] = field(default_factory=dict)
-    dead_letters: dict[Id, int] = field(default_factory=dict)
+    entry_states: dict[Id, int] = field(default_factory=dict)
     leases: LeaseModel = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,7 +157,7 @@ class MailboxModel:
         if self.groups.keys() - {device}:
             self.groups.pop(device, None)
             for at in [at for at in self.entries if self._is_settled(at)]:
-                self._remove(at, "d")
+                self._remove(at)
         elif self.groups and device != "primary":
             self.groups = {"primary": Group()}
         return "forgotten"
@@ -179,10 +180,11 @@ class MailboxModel:
         return answers
 
     def newest_to_notify(self, sender: str, chats: Sequence[tuple[str, str]]) -> Id:
-        """The newest of these chats that waits and no device has, or (0, 0): servers must be notified of it."""
+        """The newest of these chats of which it is not recorded that a device has them, or (0, 0): servers are notified
+        of it."""
         known = [(self.records[sender, name], text) for name, text in chats if (sender, name) in self.records]
         return max(
-            (record.at for record, text in known if record.waits and record.state == "s" and record.text == text),
+            (record.at for record, text in known if record.state == "s" and record.text == text),
             default=FIRST,
         )
 
@@ -217,7 +219,10 @@ class MailboxModel:
             group.pending |= dict.fromkeys(found, holder.server_id)
         return "ok", following, len(found), self._without_blocked(found)
 
-    def note_acknowledged(self, sender: str, message_ids: Sequence[str], state: str = "a") -> list[str]:
+    def note_acknowledged(self, ids: Sequence[Id]) -> None:
+        self.entry_states |= dict.fromkeys(ids, ENTRY_ACKNOWLEDGED)
+
+    def note_delivered(self, sender: str, message_ids: Sequence[str], state: str = "a") -> list[str]:
         """Those whose sender knew as much already."""
         known = []
         for message_id in message_ids:
@@ -227,16 +232,21 @@ class MailboxModel:
                     known.append(message_id)
         return known
 
-    def settle(self, device: str, ids: Sequence[Id], state: str = "d") -> None:
+    def noted_state(self, at: Id, key: ChatKey) -> str:
+        """What the record of a chat says, or would say if its entry, or shadow entry, left now."""
+        state = self.records[key].state
+        is_noted = self.entry_states.get(at, 0) >= ENTRY_ACKNOWLEDGED
+        return "a" if is_noted and _RANKS.find(state) < _RANKS.find("a") else state
+
+    def settle(self, device: str, ids: Sequence[Id]) -> None:
+        """What leaves keeps its record as it is."""
         for at in ids:
             if device in self.groups:
                 self.groups[device].pending.pop(at, None)
-            if at not in self.entries:
-                continue
             if self._is_settled(at, but=device):
-                self._remove(at, state)
-            elif not self.entries[at].ack_type:
-                self._advance_state(self.entries[at].key, state)
+                self._remove(at)
+            elif at in self.entries and not self.entries[at].ack_type:
+                self._advance_state(self.entries[at].key, "d")
 
     def must_remember(self, sender: str, message_id: str) -> bool:
         """Whether the chat waits, or left not long ago."""
@@ -254,7 +264,7 @@ class MailboxModel:
             record = self.records.get((sender, message_id))
             if record is not None and record.state != "p":
                 record.state = "r"
-                self.settle(device, [record.at], "r")
+                self.settle(device, [record.at])
                 marked.append(record.at)
         return marked
 
@@ -273,7 +283,7 @@ class MailboxModel:
     def expire(self, ids: Sequence[Id]) -> None:
         for at in ids:
             if at in self.entries and self.entries[at].ack_type:
-                self._remove(at, "")
+                self._remove(at)
             elif at in self.entries and not self.is_in_flight(at):
                 self._make_shadow(at)
 
@@ -300,7 +310,7 @@ class MailboxModel:
             return "none"
         if self.entries or self.leases.live_servers() or any(group.pending for group in self.groups.values()):
             return "busy"
-        self.exists, self.groups = False, {}
+        self.exists, self.groups, self.entry_states = False, {}, {}
         return "deleted"
 
     # ---- what must be in Redis
@@ -316,7 +326,7 @@ class MailboxModel:
             "mailbox": self.exists,
             "blockedUser": self.blocked,
             "phantoms": self.shadows,
-            "parked": self.dead_letters,
+            "parked": self.entry_states,
             "leases": self.leases.by_device,
             "lastseen": self.leases.last_seen,
             "tally": self.tally(),
@@ -363,9 +373,11 @@ class MailboxModel:
     def _make_shadow(self, at: Id) -> None:
         """The chat leaves; if its sender was surely told what became of it, no shadow entry is left."""
         entry = self.entries[at]
+        self._advance_state(entry.key, self.noted_state(at, entry.key))
         was_told = self.records[entry.key].state in KNOWN_DELIVERED
-        self._remove(at, "" if was_told else "p")
+        self._remove(at)
         if not was_told:
+            self._advance_state(entry.key, "p")
             self._add_shadow(entry.sender, entry.message_ids[0], entry.size, at)
             self.records[entry.key].waits = True
 
@@ -385,14 +397,13 @@ class MailboxModel:
         others = [group for name, group in self.groups.items() if name != but]
         return all(at <= group.read and at not in group.pending for group in others)
 
-    def _remove(self, at: Id, state: str) -> None:
-        """It leaves, for any cause."""
-        entry = self.entries.pop(at)
+    def _remove(self, at: Id) -> None:
+        """It leaves, for any cause, or had left."""
+        entry = self.entries.pop(at, None)
         for group in self.groups.values():
             group.pending.pop(at, None)
-        self.dead_letters.pop(at, None)
-        if not entry.ack_type:
-            self._advance_state(entry.key, state)
+        self.entry_states.pop(at, None)
+        if entry is not None and not entry.ack_type:
             self.records[entry.key].waits = False
 
     def _advance_state(self, key: ChatKey, state: str) -> None:
