@@ -20,9 +20,9 @@ ENOUGH_CHATS: Final = 4
 """So many chats end the pause: a client that waits for ticks before it sends more would lose more than is saved."""
 MOST_NAMES: Final = 400
 """messageIds in one script: everybody else waits for Redis meanwhile. Of the longest, they are 51 KiB of a receipt."""
-CONFIRM_SECONDS: Final = 0.05
-"""Pings that confirm receipts are at least so far apart: to settle a receipt later costs nothing, and each ping wakes
-the client."""
+CONFIRM_SECONDS: Final = 1 / 2
+"""Pings that confirm receipts are sent at multiples of so many seconds, those of all connections together: to settle a
+receipt later costs nothing, while a ping is a write, wakes the client, and is a read when its pong comes."""
 MANY_RECEIPTS: Final = 64
 """So many end that wait: unsettled they take room in the window, which chats need."""
 
@@ -32,7 +32,7 @@ class Acknowledgements:
     that was sent after receipts says that they have arrived. Times are monotonic seconds."""
 
     __slots__ = (
-        "_began", "_chats", "_left", "_no_ping_before", "_paused_until", "_pinged", "_pinging", "_read_count",
+        "_began", "_chats", "_left", "_paused_until", "_pinged", "_pinging", "_read_count",
         "_reads", "_round_reads", "_size", "_unpinged", "due", "pending", "ping_due",
     )  # fmt: skip
 
@@ -54,7 +54,6 @@ class Acknowledgements:
         self._unpinged: list[str] = []
         self._pinging: list[str] | None = None
         self._pinged: tuple[int, list[str]] | None = None
-        self._no_ping_before = 0.0
         self.ping_due = NEVER
         """When a ping is to be sent that confirms receipts."""
 
@@ -149,10 +148,10 @@ class Acknowledgements:
         self._unpinged += receipts
         self._schedule_ping(now)
 
-    def begin_ping(self, now: float) -> None:
+    def begin_ping(self) -> None:
         """A ping is being sent; to be called when :attr:`ping_due`. :meth:`pinged` follows."""
         self._pinging, self._unpinged = self._unpinged, []
-        self._no_ping_before, self.ping_due = now + CONFIRM_SECONDS, NEVER
+        self.ping_due = NEVER
 
     def pinged(self, mark: int) -> None:
         """It was sent under this mark."""
@@ -169,4 +168,5 @@ class Acknowledgements:
 
     def _schedule_ping(self, now: float) -> None:
         if self._unpinged and self._pinged is None and self._pinging is None:
-            self.ping_due = now if len(self._unpinged) >= MANY_RECEIPTS else max(now, self._no_ping_before)
+            beat = (now // CONFIRM_SECONDS + 1) * CONFIRM_SECONDS
+            self.ping_due = now if len(self._unpinged) >= MANY_RECEIPTS else min(beat, self.ping_due)

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from delivery.redis.client import RedisClient
+from delivery.session.acknowledgements import CONFIRM_SECONDS
 from protocol.dialects import V1, Seed
 from protocol.entries import Chat
 from tests.support.messaging import ASHA, EVE, RAVI, HandConnection, Held, ashas_connection, until
@@ -65,7 +66,8 @@ async def test_a_ping_that_confirms_receipts_waits_behind_them(redis: "Redis") -
     await asyncio.sleep(0.1)
     assert (one.socket.of("ack"), one.socket.pings) == ([], 0)
     one.socket.read_on()
-    assert (len(one.socket.of("ack")), one.socket.pings) == (1, 1)
+    assert len(one.socket.of("ack")) == 1
+    await until(lambda: one.socket.pings == 1)
     one.connection.handle_pong(1)
     await until(lambda: one.has_waiting(0))
 
@@ -76,13 +78,15 @@ async def test_receipts_of_a_seed_client_leave_when_a_pong_answers_a_later_ping(
     for n in range(2):
         ids.append(await one.server.send_receipt(RAVI, ASHA, [f"x-{n}"]))
         await until(lambda n=n: len(one.socket.of("ack")) == n + 1)  # type: ignore[misc]
+        await until(lambda: one.socket.pings == 1)
+    await asyncio.sleep(CONFIRM_SECONDS * 1.5)
     assert one.socket.pings == 1, "one such ping at a time"
     one.connection.handle_pong(0)
     await asyncio.sleep(0.1)
     assert await one.has_waiting(2), "that pong answers an earlier ping"
     one.connection.handle_pong(1)
-    await until(lambda: one.socket.pings == 2)
     await until(lambda: one.has_waiting(1))
+    await until(lambda: one.socket.pings == 2)
     assert [entry.stream_id for entry in await one.server.entries(RAVI)] == ids[1:]
     one.connection.handle_pong(2)
     await until(lambda: one.has_waiting(0))
