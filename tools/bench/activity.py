@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
+from tools.bench import cpu
 from tools.bench.cpu import Processes
 
 _COMMAND: Final = re.compile(rb'^\+?\S+ \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?')
@@ -32,6 +33,7 @@ class Activity(NamedTuple):
     :param involuntary: context switches because another process wanted the processor
     :param slices: how often it got a processor
     :param ran: seconds on a processor
+    :param system: seconds of them in the kernel, in steps of 10 ms
     :param waited: seconds for which it was ready and had none
     :param reads: system calls that read from files, pipes or sockets; ``recv`` is not among them
     :param writes: system calls that write; ``send`` is not among them
@@ -41,6 +43,7 @@ class Activity(NamedTuple):
     involuntary: float = 0
     slices: float = 0
     ran: float = 0.0
+    system: float = 0.0
     waited: float = 0.0
     reads: float = 0
     writes: float = 0
@@ -57,6 +60,7 @@ class Activity(NamedTuple):
             "involuntary": round(self.involuntary / count, 3),
             "slices": round(self.slices / count, 3),
             "ran_us": round(self.ran * micro, 1),
+            "system_us": round(self.system * micro, 1),
             "waited_us": round(self.waited * micro, 1),
             "reads": round(self.reads / count, 3),
             "writes": round(self.writes / count, 3),
@@ -76,9 +80,9 @@ def activity(pid: int) -> Activity:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
         switches = status["voluntary_ctxt_switches"], status["nonvoluntary_ctxt_switches"]
-        total = _sum(total, Activity(*switches, slices, ran / 1e9, waited / 1e9))
+        total = _sum(total, Activity(*switches, slices, ran / 1e9, 0.0, waited / 1e9))
     io = _numbers(Path(f"/proc/{pid}/io"))
-    return total._replace(reads=io["syscr"], writes=io["syscw"])
+    return total._replace(system=cpu.system_seconds(pid), reads=io["syscr"], writes=io["syscw"])
 
 
 def _numbers(path: Path) -> dict[str, int]:

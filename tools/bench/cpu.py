@@ -39,6 +39,14 @@ def seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICK
 
 
+def system_seconds(pid: int) -> float:
+    """CPU seconds that a process has spent in the kernel.
+
+    :raises FileNotFoundError: when there is no such process
+    """
+    return int(_stat(pid)[12]) / _TICK
+
+
 def spent(processes: Processes) -> dict[str, float]:
     """CPU seconds used so far by each role, and by ourselves as ``client``.
 

@@ -25,7 +25,7 @@ modes:
   floods    open, while a hostile client does its worst, in 24 ways (--floods, --accounts)
   all       all of these, in this order (the default)
   ceiling   the client alone, against a server that does nothing
-  profile   a closed run, and where its time goes (py-spy, Redis' command statistics)
+  profile   a closed run, where its time goes (py-spy, Redis' command statistics), and what it would cost at least
   trace     one server worker counts: Python calls of a chat's cycle, objects and reference circles of a connection
 
 examples:
@@ -56,6 +56,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--floods", type=_floods, default=list(KINDS), metavar="A,B", help="floods: which (default all, see README)")
     add("--accounts", type=_sizes, default=[1, 4], metavar="A,B", help="floods: from so many accounts (default 1,4)")
     add("--out", type=Path, metavar="PATH", help="write PATH.json, PATH.md and PATH.png")
+    add(
+        "--page",
+        type=Path,
+        metavar="PATH",
+        help="profile: write the table of the floor into this page (docs/limits.md)",
+    )
     add("--pairs", type=int, default=50, help="pairs of people who talk (default 50)")
     add("--in-flight", type=int, default=8, help="closed: chats in flight per pair (default 8)")
     add("--seconds", type=float, help="measured part of a run (default 8; floods: 2)")

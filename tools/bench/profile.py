@@ -1,4 +1,5 @@
-"""Where a message's time goes: py-spy on one server worker, and what Redis counts by command, during a closed run."""
+"""Where a message's time goes: py-spy on one server worker, and what Redis counts by command, during a closed run; and
+what it would cost at least."""
 
 import argparse
 import asyncio
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from tools.bench import limits
 from tools.bench.contenders import Contenders
 from tools.bench.modes import Print
 from tools.bench.stack import Product
@@ -49,6 +51,13 @@ async def profile(contenders: Contenders, options: argparse.Namespace, print_lin
     print_line(
         f"\nRedis, by command, for each of {result.ledger.sent} messages:\n{by_command(commands, result.ledger.sent)}"
     )
+    fresh = Product(contenders.stack(), "everysec", name="mini-fresh")
+    contenders.add(fresh)
+    text = await limits.measure(environment, fresh, options)
+    print_line(f"\nWhat it costs at least, and what is used:\n\n{text}")
+    if options.page:
+        limits.write_page(options.page, text)
+        print_line(f"\nwritten: {options.page}")
 
 
 async def _spy(command: list[str], after: float) -> None:

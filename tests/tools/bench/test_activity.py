@@ -79,6 +79,7 @@ def test_several_processes_of_a_role_are_summed_and_shown_apart() -> None:
         "involuntary": 0.5,
         "slices": 0,
         "ran_us": 500,
+        "system_us": 0,
         "waited_us": 0,
         "reads": 2,
         "writes": 0,
