@@ -82,6 +82,7 @@ class Container:
             servers=self.servers,
             hub=self.hub,
             record=partial(record_event, self.events),
+            hand_over=client.hand_over,
         )
         self.redis.call_before_writes(self.hub.deliver)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()

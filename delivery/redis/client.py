@@ -84,6 +84,12 @@ class RedisClient:
         """Whether it is connected and has little pending: there is time for what is not strictly needed."""
         return self._connection is not None and len(self._sent) < MAX_PENDING // 4
 
+    def hand_over(self) -> None:
+        """To be called often within a tick that works off much: what waits to be sent leaves before the end of the
+        tick, if it is worth a write. Not from within anything that ``before_flush`` calls."""
+        if self._connection is not None:
+            self._connection.hand_over()
+
     def request(self, script: Script, keys: Sequence[str], args: Sequence[Arg], on_reply: OnReply) -> None:
         """Run a script by its SHA, like :meth:`call`, without a future.
 

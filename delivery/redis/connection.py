@@ -14,8 +14,12 @@ import hiredis
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.exceptions import AuthenticationError
 
+from protocol.direct_write import NO_FD, plain_fd, write_now
+
 Word: TypeAlias = str | bytes | int | float
 """One word of a command."""
+WORTH_A_WRITE: Final = 4
+"""Commands. A lone chat makes one or two."""
 MAX_UNSENT_BYTES: Final = 16 * 1024 * 1024
 """When more than this waits to be written, Redis does not read any more."""
 
@@ -79,13 +83,22 @@ class RedisConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time
         self._unwritten: list[bytes] = []
+        self._flush_scheduled = False
         self._transport: asyncio.Transport | None = None
+        self._fd = NO_FD
 
     def write(self, packed: bytes) -> None:
         """Send it together with everything else that is written in this tick."""
-        if not self._unwritten:
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
             self._loop.call_soon(self._flush)
         self._unwritten.append(packed)
+
+    def hand_over(self) -> None:
+        """Under load Redis begins with what is there, while the rest of the tick is worked off: send it, if it is worth
+        a write. What is written later in the tick leaves at its end."""
+        if len(self._unwritten) >= WORTH_A_WRITE:
+            self._write_out()
 
     def abort(self) -> None:
         """End it now."""
@@ -98,6 +111,7 @@ class RedisConnection(asyncio.Protocol):
         """As asyncio's."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)
+        self._fd = plain_fd(transport)
 
     def data_received(self, data: bytes) -> None:
         """As asyncio's."""
@@ -120,11 +134,15 @@ class RedisConnection(asyncio.Protocol):
     # ----
 
     def _flush(self) -> None:
+        self._flush_scheduled = False
+        self._write_out()
+
+    def _write_out(self) -> None:
         if self._transport is not None:
             self.before_flush()
         packed, self._unwritten = self._unwritten, []
-        if self._transport is not None:
-            self._transport.write(packed[0] if len(packed) == 1 else b"".join(packed))
+        if self._transport is not None and packed:
+            write_now(self._transport, self._fd, packed[0] if len(packed) == 1 else b"".join(packed))
 
 
 async def open_connection(

@@ -75,6 +75,8 @@ class Messaging:
     servers: Servers
     hub: Hub
     record: Record
+    hand_over: Callable[[], None]
+    """:meth:`delivery.redis.client.RedisClient.hand_over`."""
 
 
 class Connection:
@@ -134,6 +136,7 @@ class Connection:
         session.batch_end(time.monotonic())
         if session.effects or session.deadline < self._timer_at:
             self._run()
+        self._messaging.hand_over()
 
     def handle_sign_of_life(self) -> None:
         """Bytes arrived."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from protocol.direct_write import plain_fd, write_now
 from protocol.errors import DRAINING, INTERNAL, SLOW_CONSUMER, TOO_MANY_FRAMES, Close
 from protocol.websocket import writer
 from protocol.websocket.interface import Socket, SocketHandler
@@ -62,7 +63,7 @@ class AcceptedSocket(asyncio.Protocol):
     """Fits :class:`protocol.websocket.interface.Socket`. The transport must be open."""
 
     __slots__ = (
-        "_answered_ping", "_close", "_close_frame_sent", "_close_timer", "_drained", "_end", "_flush_scheduled",
+        "_answered_ping", "_close", "_close_frame_sent", "_close_timer", "_drained", "_end", "_fd", "_flush_scheduled",
         "_frames", "_handler", "_is_handling", "_late_bytes", "_limiter", "_loop", "_lost", "_open_connections",
         "_paused_until", "_peer_close", "_reads_transport", "_sanic_connections", "_sending", "_stalled", "_state",
         "_turn", "_unfinished", "_waiting", "_was_active", "_write_timer", "address", "transport",
@@ -103,6 +104,7 @@ class AcceptedSocket(asyncio.Protocol):
         """Whether it makes a difference that the handler has room, as of the end of the last :meth:`_read`."""
         self._reads_transport = True
         # writing
+        self._fd = plain_fd(transport)
         self._sending = SendBuffer()
         self._flush_scheduled = False
         self._answered_ping = 0
@@ -452,10 +454,13 @@ class AcceptedSocket(asyncio.Protocol):
     # ---- writing
 
     def _queue(self, frame: bytes) -> None:
-        """Queue a frame. It leaves at the end of this turn of the loop, or at once when much is queued."""
+        """Queue a frame. It leaves at once, so that the client has it while the rest of this turn of the loop is worked
+        off. An answer to what the client just sent leaves at the end of the turn, together with further ones, or when
+        much is queued."""
         sending = self._sending
         sending.put(frame)
-        if sending.unsent_bytes >= PIECE_BYTES and self._write_timer is None:
+        may_leave = not (self._is_handling or self._flush_scheduled) or sending.unsent_bytes >= PIECE_BYTES
+        if may_leave and self._write_timer is None:
             self._flush()
         elif not self._flush_scheduled:
             self._flush_soon()
@@ -474,7 +479,7 @@ class AcceptedSocket(asyncio.Protocol):
             return
         sending = self._sending
         while sending.unsent_bytes and self._write_timer is None:
-            self.transport.write(sending.take())
+            write_now(self.transport, self._fd, sending.take())
         if self._drained is not None:
             self._call_back_if_drained()
         if self._close is not None and not sending.unsent_bytes:

@@ -147,6 +147,7 @@ class OneServer:
             servers=Servers(self.link, server_id, self.settings),
             hub=self.hub,
             record=lambda kind, _who, reason: self.events.append((kind, reason)),
+            hand_over=self.link.hand_over,
         )
 
     async def send(self, sender: str, to: str, message_id: str) -> str:

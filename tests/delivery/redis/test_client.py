@@ -17,6 +17,7 @@ from delivery.redis import client as module
 from delivery.redis.client import RedisClient
 from delivery.results import CommandFailed
 from delivery.scripts import READ_PRESENCE
+from protocol.direct_write import NO_FD
 from protocol.errors import ApiError
 from settings import Settings
 from tests.support.links import link_to
@@ -73,6 +74,7 @@ async def test_what_is_requested_before_a_flush_leaves_in_the_same_write(own: Re
     transport = connection._transport
     replies: list[Any] = []
     connection._transport = cast("asyncio.Transport", SimpleNamespace(write=writes.append, abort=transport.abort))
+    connection._fd = NO_FD
     own.before_flush = lambda: own.request_command(replies.append, "ECHO", "later")
     first = own.command("ECHO", "first")
     await asyncio.sleep(0)

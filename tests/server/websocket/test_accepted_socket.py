@@ -35,6 +35,9 @@ class Transport:
     def is_closing(self) -> bool:
         return self.is_gone
 
+    def get_extra_info(self, _name: str) -> None:
+        """There is no socket behind it."""
+
     def can_write_eof(self) -> bool:
         return self.half
 
