@@ -3,6 +3,7 @@
 Both are measured in one run of ``bench profile``, and the page that has the table is written by it.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -137,7 +138,9 @@ async def measure(environment: Product, fresh: Product, options: Any) -> str:
     machine, facts = start["machine"], await environment.facts()
     where = f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}"
     servers = f"{facts['redis']}, appendfsync {facts['appendfsync']}, {facts['workers']} server processes"
-    head = f"Measured {start['when'][:10]} at {start['commit']}: {where}; {servers}; contender `{environment.name}`."
+    head = textwrap.fill(
+        f"Measured {start['when'][:10]} at {start['commit']}: {where}; {servers}; contender `{environment.name}`.", 118
+    )
     return "\n\n".join([head, *map(as_markdown, tables)])
 
 

@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
-from tools.devstack.options import ROOT
+from tools.devstack.options import ROOT, cores
 
 PROCESSES_PER_CORE = 3
 """Most tests wait for a server or a clock most of the time."""
@@ -24,11 +24,6 @@ def pytest_arguments(arguments: list[str]) -> list[str]:
 def parallel() -> list[str]:
     """pytest-xdist, each process with servers of its own; tests that share a group share a process."""
     return ["-q", "-n", str(PROCESSES_PER_CORE * cores()), "--dist", "loadgroup"]
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_bytecode(environment: MutableMapping[str, str], environment_folder: Path) -> None:

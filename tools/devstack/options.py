@@ -1,12 +1,14 @@
 """What ``run.py`` takes on its command line. Standard library only: it is read before anything is installed."""
 
 import argparse
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 5000
+MOST_WORKERS = 4
 
 DESCRIPTION = """\
 Start WhatsApp Mini, with everything it needs: Valkey for REDIS_URL and PostgreSQL for DATABASE_URL, unless these
@@ -36,6 +38,20 @@ class Options:
         """The same as a command line that means the same in any directory."""
         place = ["--join", str(self.join)] if self.join else ["--data", str(self.data)]
         return ["--host", self.host, "--port", str(self.port), "--workers", str(self.workers), *place]
+
+
+def default_workers() -> int:
+    """Server processes: one for each core but one, which Redis needs; no more than a trial has use for.
+
+    On two cores one process is faster than two, and its messages arrive earlier (docs/OPERATIONS.md, "How many
+    processes").
+    """
+    return max(1, min(MOST_WORKERS, cores() - 1))
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _whole(lowest: int, highest: int) -> type[int]:
@@ -76,7 +92,13 @@ def parse(arguments: list[str]) -> Options:
     add("--version", action="version", version=f"WhatsApp Mini {version()}")
     add("--port", type=_whole(1, 65535), default=DEFAULT_PORT, help="default 5000; the next free one when it is taken")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    add("--workers", type=_whole(1, 64), default=2, help="server processes (default 2)")
+    workers = default_workers()
+    add(
+        "--workers",
+        type=_whole(1, 64),
+        default=workers,
+        help=f"server processes (cores - 1: {workers})",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--data", type=_directory, metavar="DIR", help="where to keep everything (default .data)")
     where.add_argument("--join", type=_directory, metavar="DIR", help="add servers to the instance running on DIR")

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from delivery.redis import client as module
 from delivery.redis.client import RedisClient
+from delivery.redis.connection import WORTH_A_WRITE
 from delivery.results import CommandFailed
 from delivery.scripts import READ_PRESENCE
 from protocol.direct_write import NO_FD
@@ -85,6 +86,26 @@ async def test_what_is_requested_before_a_flush_leaves_in_the_same_write(own: Re
     assert await first == b"first"
     await own.command("PING")
     assert replies == [b"later"]
+
+
+@pytest.mark.parametrize(("waiting", "writes_out"), [(WORTH_A_WRITE - 1, False), (WORTH_A_WRITE, True)])
+async def test_what_is_worth_a_write_leaves_before_the_tick_ends(
+    own: RedisClient, waiting: int, *, writes_out: bool
+) -> None:
+    await own.command("PING")
+    connection = own._connection
+    assert connection is not None
+    requested: list[int] = []
+    own.before_flush = lambda: requested.append(1)
+    answers = [own.command("ECHO", str(n)) for n in range(waiting)]
+    own.hand_over()
+    assert (not connection._unwritten, bool(requested)) == (writes_out, writes_out)
+    answers.append(own.command("ECHO", "later"))
+    assert await asyncio.gather(*answers) == [*(str(n).encode() for n in range(waiting)), b"later"]
+
+
+async def test_nothing_is_handed_over_without_a_connection() -> None:
+    linked("redis://127.0.0.1:1").hand_over()
 
 
 async def test_a_failing_callback_before_a_flush_does_not_hold_up_the_commands(own: RedisClient) -> None:

@@ -65,7 +65,7 @@ def taken() -> Iterator[int]:
 def running(tmp_path_factory: pytest.TempPathFactory, taken: int) -> Iterator[Launched]:
     """One instance with two workers for all tests that leave it running, and for the last, which ends it."""
     launchers = Launchers(tmp_path_factory.mktemp("running"))
-    launched = launchers(port=str(taken))
+    launched = launchers("--workers", "2", port=str(taken))
     launched.wait_ready()
     yield launched
     launchers.close()

@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tools.devstack.options import ROOT, Options, parse
+from tools.devstack import options
+from tools.devstack.options import ROOT, Options, default_workers, parse
 
 
 def test_the_defaults_are_the_originals() -> None:
-    assert parse([]) == Options("127.0.0.1", 5000, 2, ROOT / ".data", None)
+    assert parse([]) == Options("127.0.0.1", 5000, default_workers(), ROOT / ".data", None)
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (3, 2), (5, 4), (64, 4)])
+def test_one_core_is_left_to_redis(monkeypatch: pytest.MonkeyPatch, cores: int, workers: int) -> None:
+    monkeypatch.setattr(options, "cores", lambda: cores)
+    assert default_workers() == workers
 
 
 def test_arguments_mean_the_same_in_another_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
