@@ -138,7 +138,8 @@ async def measure(environment: Product, fresh: Product, options: Any) -> str:
     machine, facts = start["machine"], await environment.facts()
     where = f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}"
     servers = f"{facts['redis']}, appendfsync {facts['appendfsync']}, {facts['workers']} server processes"
-    head = textwrap.fill(
+    who = f"{servers}; contender `{environment.name}`"
+    head = textwrap.fill(f"Measured {start['when'][:10]} at {start['commit']}: {where}; {who}.", 118)
         f"Measured {start['when'][:10]} at {start['commit']}: {where}; {servers}; contender `{environment.name}`.", 118
     )
     return "\n\n".join([head, *map(as_markdown, tables)])
