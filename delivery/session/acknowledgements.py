@@ -20,9 +20,10 @@ ENOUGH_CHATS: Final = 4
 """So many chats end the pause: a client that waits for ticks before it sends more would lose more than is saved."""
 MOST_NAMES: Final = 400
 """messageIds in one script: everybody else waits for Redis meanwhile. Of the longest, they are 51 KiB of a receipt."""
-CONFIRM_SECONDS: Final = 1 / 2
-"""Pings that confirm receipts are sent at multiples of so many seconds, those of all connections together: to settle a
-receipt later costs nothing, while a ping is a write, wakes the client, and is a read when its pong comes."""
+CONFIRM_SECONDS: Final = 1 / 8
+"""The first ping that confirms receipts is sent at once: a client that leaves soon must not get them again. Further
+ones are sent at multiples of so many seconds, those of all connections together: each is a write, wakes the client, and
+is a read when its pong comes."""
 MANY_RECEIPTS: Final = 64
 """So many end that wait: unsettled they take room in the window, which chats need."""
 
@@ -32,7 +33,7 @@ class Acknowledgements:
     that was sent after receipts says that they have arrived. Times are monotonic seconds."""
 
     __slots__ = (
-        "_began", "_chats", "_left", "_paused_until", "_pinged", "_pinging", "_read_count",
+        "_began", "_chats", "_left", "_no_ping_before", "_paused_until", "_pinged", "_pinging", "_read_count",
         "_reads", "_round_reads", "_size", "_unpinged", "due", "pending", "ping_due",
     )  # fmt: skip
 
@@ -54,6 +55,7 @@ class Acknowledgements:
         self._unpinged: list[str] = []
         self._pinging: list[str] | None = None
         self._pinged: tuple[int, list[str]] | None = None
+        self._no_ping_before = 0.0
         self.ping_due = NEVER
         """When a ping is to be sent that confirms receipts."""
 
@@ -148,10 +150,10 @@ class Acknowledgements:
         self._unpinged += receipts
         self._schedule_ping(now)
 
-    def begin_ping(self) -> None:
+    def begin_ping(self, now: float) -> None:
         """A ping is being sent; to be called when :attr:`ping_due`. :meth:`pinged` follows."""
         self._pinging, self._unpinged = self._unpinged, []
-        self.ping_due = NEVER
+        self._no_ping_before, self.ping_due = now + CONFIRM_SECONDS, NEVER
 
     def pinged(self, mark: int) -> None:
         """It was sent under this mark."""
@@ -168,5 +170,6 @@ class Acknowledgements:
 
     def _schedule_ping(self, now: float) -> None:
         if self._unpinged and self._pinged is None and self._pinging is None:
+            is_now = now >= self._no_ping_before or len(self._unpinged) >= MANY_RECEIPTS
             beat = (now // CONFIRM_SECONDS + 1) * CONFIRM_SECONDS
-            self.ping_due = now if len(self._unpinged) >= MANY_RECEIPTS else min(beat, self.ping_due)
+            self.ping_due = now if is_now else min(beat, self.ping_due)

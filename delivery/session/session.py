@@ -614,7 +614,7 @@ class Session:
                 self.effects += acknowledgements.begin(now, shared=window.shared)
             if not self._output_paused:
                 if acknowledgements.ping_due <= now:
-                    acknowledgements.begin_ping()
+                    acknowledgements.begin_ping(now)
                     self.effects.append(do.Ping())
                 deadline = min(deadline, acknowledgements.ping_due)
                 # In doubt, entries might come of a mailbox that began anew, before the client is told so.

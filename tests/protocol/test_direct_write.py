@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-import uvloop
-
 from protocol.direct_write import NO_FD, plain_fd, write_now
 
 
@@ -25,11 +23,6 @@ class Ends:
             return self.other.recv(2**22)
         except BlockingIOError:
             return b""
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    return asyncio.DefaultEventLoopPolicy() if request.param == "asyncio" else uvloop.EventLoopPolicy()
 
 
 @pytest.fixture

@@ -140,8 +140,6 @@ async def measure(environment: Product, fresh: Product, options: Any) -> str:
     servers = f"{facts['redis']}, appendfsync {facts['appendfsync']}, {facts['workers']} server processes"
     who = f"{servers}; contender `{environment.name}`"
     head = textwrap.fill(f"Measured {start['when'][:10]} at {start['commit']}: {where}; {who}.", 118)
-        f"Measured {start['when'][:10]} at {start['commit']}: {where}; {servers}; contender `{environment.name}`.", 118
-    )
     return "\n\n".join([head, *map(as_markdown, tables)])
 
 

@@ -117,8 +117,8 @@ def test_after_a_drop_nothing_is_pending_whatever_is_answered_later() -> None:
 def test_receipts_are_confirmed_by_the_pong_of_a_later_ping() -> None:
     confirmations = Acknowledgements()
     confirmations.add_unconfirmed(["5-1", "5-2"], 10.0)
-    assert confirmations.ping_due == 10.0 + module.CONFIRM_SECONDS
-    confirmations.begin_ping()
+    assert confirmations.ping_due == 10.0
+    confirmations.begin_ping(10.0)
     confirmations.add_unconfirmed(["5-3"], 10.0)
     assert confirmations.ping_due == NEVER, "one ping at a time"
     confirmations.pinged(7)
@@ -126,7 +126,7 @@ def test_receipts_are_confirmed_by_the_pong_of_a_later_ping() -> None:
     assert confirmations.ponged(7, 10.01) == ["5-1", "5-2"]
     assert confirmations.ping_due == 10.0 + module.CONFIRM_SECONDS
     assert confirmations.ponged(8, 10.01) == []
-    confirmations.begin_ping()
+    confirmations.begin_ping(confirmations.ping_due)
     confirmations.pinged(8)
     assert confirmations.ponged(9, 10.2) == ["5-3"]
     assert confirmations.ping_due == NEVER
@@ -134,6 +134,11 @@ def test_receipts_are_confirmed_by_the_pong_of_a_later_ping() -> None:
 
 def test_pings_for_receipts_of_all_connections_leave_together_unless_there_are_many() -> None:
     confirmations, others = Acknowledgements(), Acknowledgements()
+    for each in (confirmations, others):
+        each.add_unconfirmed(["5-0"], 10.0)
+        each.begin_ping(10.0)
+        each.pinged(1)
+        each.ponged(1, 10.0)
     confirmations.add_unconfirmed([f"6-{n}" for n in range(module.MANY_RECEIPTS - 1)], 10.0)
     others.add_unconfirmed(["5-0"], 10.0 + module.CONFIRM_SECONDS / 2)
     assert confirmations.ping_due == others.ping_due == 10.0 + module.CONFIRM_SECONDS

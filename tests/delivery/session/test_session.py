@@ -8,7 +8,6 @@ from structlog.testing import capture_logs
 from delivery.in_flight import NEVER, SETTLE_SECONDS
 from delivery.results import Claimed, CommandFailed, NotCached, Silent, Superseded, Unproven
 from delivery.session import effects as do
-from delivery.session.acknowledgements import CONFIRM_SECONDS
 from delivery.session.lease import PROOF_SECONDS
 from delivery.session.session import CHARACTERS_IN_HAND, IN_HAND, Session
 from protocol.dialects import V1, Seed
@@ -269,7 +268,6 @@ def test_with_several_devices_a_read_is_noted_behind_its_receipt_and_before_its_
 def test_entries_wait_while_the_client_does_not_read() -> None:
     driven = DrivenSession(Seed()).follow()
     driven.deliver(receipt_entry(1))
-    driven.wait(CONFIRM_SECONDS)
     driven.reply(driven.one(do.Ping), 1)
     driven.session.pause_output()
     driven.session.notify("5-2", driven.now)
@@ -282,7 +280,6 @@ def test_entries_wait_while_the_client_does_not_read() -> None:
 def test_a_timer_that_waits_for_the_client_to_read_does_not_spin() -> None:
     driven = DrivenSession(Seed()).follow()
     driven.deliver(receipt_entry(1))
-    driven.wait(CONFIRM_SECONDS)
     driven.reply(driven.one(do.Ping), 1)
     driven.session.notify("5-2", driven.now)
     driven.fetched(receipt_entry(2))
