@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
+import uvloop
+
 from protocol.direct_write import NO_FD, plain_fd, write_now
 
 
@@ -95,3 +97,20 @@ def test_what_is_to_be_encrypted_is_left_to_the_transport() -> None:
     assert fd == NO_FD
     write_now(cast("asyncio.Transport", transport), fd, b"plain")
     assert transport.written == b"plain"
+
+
+def test_uvloops_transports_have_a_descriptor_and_bytes_leave_at_once() -> None:
+    async def write() -> bytes:
+        mine, other = socket.socketpair()
+        other.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=mine)
+        ends = Ends(transport, other)
+        assert ends.fd == mine.fileno()
+        write_now(ends.transport, ends.fd, b"one")
+        received = ends.received()
+        transport.abort()
+        other.close()
+        return received
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(write()) == b"one"
