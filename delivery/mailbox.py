@@ -14,14 +14,12 @@ from zlib import crc32
 import structlog
 
 from delivery.in_flight import ToSettle
-from delivery.keys import ENTRY_ACKNOWLEDGED
 from delivery.presence import LeaseHolder
 from delivery.rate_limits import rate_limited
 from delivery.redis.client import Arg, RedisClient, resolve
 from delivery.redis.replication import ScriptRunner
 from delivery.results import Fetched, FetchMode, NotCached
 from delivery.scripts import (
-    ADVANCE_RECORDS,
     FETCH,
     FIND_UNACKNOWLEDGED,
     FIND_UNREAD,
@@ -218,28 +216,17 @@ class Mailbox:
         args: list[Arg] = [device, len(settled), *_sums(settled)]
         self._redis.request(SETTLE, self._users.keys(mobile).of(SETTLE), args, on_reply)
 
-    def note_acknowledged(self, mobile: str, stream_ids: Sequence[str], then: Then[None]) -> None:
-        """Note that the only device of this user has these chats, and that their senders are about to be told.
-
-        The request is written before this returns: a receipt that is stored next comes after it.
-        """
-
-        def on_reply(reply: Any) -> None:
-            then(reply if isinstance(reply, Exception) else None)
-
-        self.durable.request(NOTE_ACKNOWLEDGED, self._users.keys(mobile).of(NOTE_ACKNOWLEDGED), stream_ids, on_reply)
-
     def note_delivered(
         self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"], then: Then[list[str]]
     ) -> None:
-        """The same where there are several devices, and of chats that are read.
+        """Note that a device of this user has these chats, and that their sender is about to be told.
 
         Results in those of which the sender knows as much already, or more. The request is written before this returns:
         a receipt that is stored next comes after it.
         """
         args: list[Arg] = [sender, state, *message_ids]
-        keys = self._users.keys(mobile).of(ADVANCE_RECORDS)
-        self.durable.request(ADVANCE_RECORDS, keys, args, partial(_decoded, then))
+        keys = self._users.keys(mobile).of(NOTE_ACKNOWLEDGED)
+        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_decoded, then))
 
     def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]) -> None:
         """Those of this sender's chats that are known here and not marked read."""
@@ -271,8 +258,8 @@ class Mailbox:
 
     async def count_failure(self, mobile: str, stream_id: str) -> int:
         """Our own code failed on this entry; :returns: how often by now."""
-        state: int = await self._redis.write("HINCRBY", self._users.keys(mobile).entry_states, stream_id, 1)
-        return state % ENTRY_ACKNOWLEDGED
+        count: int = await self._redis.write("HINCRBY", self._users.keys(mobile).dead_letters, stream_id, 1)
+        return count
 
 
 async def loading(users: UserRecords, mobile: str, work: Callable[[], Awaitable[T]]) -> T:

@@ -79,7 +79,6 @@ def _constants(*names: str) -> dict[str, str]:
 GENERATED: Final = {
     "_stored_entries": dict(_stored_entries()),
     "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS"),
-    "_entry_states": _constants("ENTRY_ACKNOWLEDGED"),
     "_user_fields": _constants("ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "LAST_ID", "DEVICE_PREFIX"),
 }
 """What ``--@use`` gives beside the fragments: name -> its definition. A script gets those that it mentions."""
@@ -151,7 +150,6 @@ STORE_CHATS = read("store_chats")
 STORE_RECEIPT = read("store_receipt")
 FETCH = read("fetch")
 NOTE_ACKNOWLEDGED = read("note_acknowledged")
-ADVANCE_RECORDS = read("advance_records")
 SETTLE = read("settle")
 FIND_UNREAD = read("find_unread")
 MARK_READ = read("mark_read")

@@ -33,7 +33,7 @@ local function remove(keys, groups, ids)
     end
   end
   for _, group in ipairs(groups) do redis.call('XACK', keys.mailbox, group.name, unpack(ids)) end
-  redis.call('HDEL', keys.entry_states, unpack(ids))
+  redis.call('HDEL', keys.dead_letters, unpack(ids))
   if #gone == 0 then return 0 end
   redis.call('XDEL', keys.mailbox, unpack(gone))
   for sender, sum in pairs(sums) do count_down(keys.tally, CHAT_TALLY, sender, sum.chats, sum.bytes) end

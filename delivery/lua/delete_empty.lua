@@ -4,7 +4,6 @@
 local user = KEYS[1] -- hash
 local mailbox = KEYS[2] -- stream
 local leases = KEYS[3] -- hash
-local entry_states = KEYS[4] -- hash
 --@use _leases
 --@use _mailbox
 --@use _user_fields
@@ -19,5 +18,5 @@ for i = 1, #info, 2 do
     redis.call('HSET', user, LAST_ID, info[i + 1])
   end
 end
-redis.call('DEL', mailbox, entry_states)
+redis.call('DEL', mailbox)
 return {'deleted'}

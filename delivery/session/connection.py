@@ -294,10 +294,7 @@ class Connection:
             if len(results) == 2:
                 self._reply(receipt, _first_error(results))
 
-        if receipt.kind == "delivered":
-            mailbox.note_acknowledged(self.mobile, receipt.ids, on_result)
-        else:
-            mailbox.note_delivered(self.mobile, receipt.sender, names, "a", on_result)
+        mailbox.note_delivered(self.mobile, receipt.sender, names, "a", on_result)
         mailbox.store_receipt(receipt.sender, self.mobile, receipt.kind, names, on_result)
 
     def _find_unread(self, unread: do.FindUnread) -> None:

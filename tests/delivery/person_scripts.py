@@ -161,11 +161,8 @@ class Scripts:
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
         return await self.call(scripts.MARK_READ, device, sender, *message_ids)
 
-    async def note_acknowledged(self, *stream_ids: str) -> Any:
-        return await self.call(scripts.NOTE_ACKNOWLEDGED, *stream_ids)
-
-    async def advance_records(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
-        return await self.call(scripts.ADVANCE_RECORDS, sender, state, *message_ids)
+    async def note_acknowledged(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
+        return await self.call(scripts.NOTE_ACKNOWLEDGED, sender, state, *message_ids)
 
     async def find_unacknowledged(self, *message_ids: str, sender: str = ASHA) -> Any:
         return await self.call(scripts.FIND_UNACKNOWLEDGED, sender, *message_ids)

@@ -203,11 +203,7 @@ class Connection:
                 self._reply(receipt, _first_error(results))
 
         storage = server.storage
-        ids = list(receipt.ids)
-        if receipt.kind == "delivered":
-            server.link.send(lambda: storage.note_acknowledged(mobile, ids), reply)
-        else:
-            server.link.send(lambda: storage.note_delivered(mobile, receipt.sender, names, "a"), reply)
+        server.link.send(lambda: storage.note_delivered(mobile, receipt.sender, names, "a"), reply)
         server.link.send(lambda: storage.store_receipt(server.id, receipt.sender, mobile, receipt.kind, names), reply)
 
     def _find_unread(self, unread: do.FindUnread) -> None:

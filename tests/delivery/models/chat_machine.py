@@ -229,9 +229,8 @@ class ChatMachine(LeaseMachine):
         """Noted, then receipts. After a crash in between the client acks once more."""
         flying = self.flying[holder]
         for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
-            theirs = [e for e in entries if isinstance(e, Chat) and e.sender == sender]
-            names = [e.message_id for e in theirs]
-            self.note_acked(holder, theirs, fault)
+            names = [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender]
+            self.note_acked(holder, sender, names, fault)
             if then != "crash at once":
                 self.tell(holder, sender, names, fault)
         if not then.startswith("crash"):
@@ -259,29 +258,14 @@ class ChatMachine(LeaseMachine):
         holders = [holder for holder in self.holders if self.flying.get(holder)]
         return holders[-1 - number % len(holders)]
 
-    def note_acked(self, holder: Holder, chats: Sequence[Chat], fault: Fault) -> None:
-        """Of one sender. Where there are several devices, in the records as well."""
+    def note_acked(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
         model = self.models[holder.mobile]
-        if len(model.groups) > 1:
-            self.note_delivered(holder, chats[0].sender, [chat.message_id for chat in chats], fault)
-        ids = [chat.stream_id for chat in chats]
 
         async def note() -> str:
-            await self.product.mail.note_acknowledged(holder.mobile, ids)
+            await self.product.mail.note_delivered(holder.mobile, sender, names)
             return "noted"
 
-        places = [parse_id(stream_id) for stream_id in ids]
-        self.perform("note_acknowledged", note, lambda _: model.note_acknowledged(places), fault)
-
-    def note_delivered(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
-        model = self.models[holder.mobile]
-        known, modelled = self.perform(
-            "advance_records",
-            lambda: self.product.mail.note_delivered(holder.mobile, sender, names),
-            lambda _: model.note_delivered(sender, names),
-            fault,
-        )
-        assert known == modelled
+        self.perform("note_acknowledged", note, lambda _: model.note_acknowledged(sender, names), fault)
 
     def tell(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
         model = self.models[sender]

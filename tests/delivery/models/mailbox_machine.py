@@ -1,6 +1,5 @@
 """UserRecords send, collect, acknowledge, block and leave in any order, while replies are lost and clocks jump."""
 
-from delivery.keys import ENTRY_ACKNOWLEDGED
 from tests.delivery.models.chat_machine import TO, ChatMachine
 from tests.delivery.models.faulty_client import NONE, Fault
 from tests.delivery.models.redis_state import RedisState
@@ -99,8 +98,8 @@ class MailboxMachine(ChatMachine):
             count, _ = self.perform(
                 "", lambda: self.product.mailbox.count_failure(mobile, format_id(at)), lambda _: None
             )
-            model.entry_states[at] = model.entry_states.get(at, 0) + 1
-            assert count == model.entry_states[at] % ENTRY_ACKNOWLEDGED
+            model.dead_letters[at] = model.dead_letters.get(at, 0) + 1
+            assert count == model.dead_letters[at]
 
     @step(2, mobile=TO, number=PICK, extra=range(0, 2), at=range(1, 6), fault=FAULTS)
     def expires(self, mobile: str, number: int, extra: int, at: int, fault: Fault) -> None:
@@ -110,7 +109,7 @@ class MailboxMachine(ChatMachine):
         limit = waiting[number % len(waiting)][0][0] + extra if waiting else 1_000
         days, self.before_ms = self.product.before(limit)
         due = model.due(self.before_ms)
-        known = {said: model.noted_state(place, said) for place, said in due if said is not None}
+        known = {said: model.records[said].state for _, said in due if said is not None}
         before = set(self.expired)
         self.perform("", lambda: self.product.expire(mobile, days), lambda _: None, fault._replace(at=at))
         for place, said in due:
@@ -152,7 +151,7 @@ class MailboxMachine(ChatMachine):
         assert state.groups == model.groups
         assert state.shadows == list(model.shadows)
         assert state.tally == model.tally()
-        assert state.entry_states == model.entry_states
+        assert state.dead_letters == model.dead_letters
 
     def check_by_itself(self, model: MailboxModel, state: RedisState) -> None:
         """What the contract says of Redis, whatever the model does."""

@@ -13,9 +13,6 @@ from tools.chaos.breakages import OF_MAILBOXES, OF_PRESENCE, Breakage
 MOST = 1000
 """Plays before a breakage counts as missed."""
 MAILBOXES = {
-    "an acknowledgement is not noted for the other devices": 372,
-    "the note of an acknowledgement is lost with its entry": 299,
-    "the note of an acknowledgement stays when its entry leaves": 1,
     "an entry leaves and stays in pending lists": 9,
     "settling counts for devices that have not read": 14,
     "a lease that is over outlives its device": 104,

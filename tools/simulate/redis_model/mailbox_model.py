@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from delivery.keys import ENTRY_ACKNOWLEDGED
 from delivery.presence import Holder
 from delivery.results import ClaimMode
 from protocol.errors import ApiError
@@ -100,7 +99,7 @@ class MailboxModel:
     shadows: dict[Id, ShadowEntry] = field(default_factory=dict)
     last_shadow_id: Id = FIRST
     records: dict[ChatKey, Record] = field(default_factory=dict)
-    entry_states: dict[Id, int] = field(default_factory=dict)
+    dead_letters: dict[Id, int] = field(default_factory=dict)
     leases: LeaseModel = field(init=False)
 
     def __post_init__(self) -> None:
@@ -157,7 +156,7 @@ class MailboxModel:
         if self.groups.keys() - {device}:
             self.groups.pop(device, None)
             for at in [at for at in self.entries if self._is_settled(at)]:
-                self._remove(at)
+                self._remove(at, "d")
         elif self.groups and device != "primary":
             self.groups = {"primary": Group()}
         return "forgotten"
@@ -180,11 +179,10 @@ class MailboxModel:
         return answers
 
     def newest_to_notify(self, sender: str, chats: Sequence[tuple[str, str]]) -> Id:
-        """The newest of these chats of which it is not recorded that a device has them, or (0, 0): servers are notified
-        of it."""
+        """The newest of these chats that waits and no device has, or (0, 0): servers must be notified of it."""
         known = [(self.records[sender, name], text) for name, text in chats if (sender, name) in self.records]
         return max(
-            (record.at for record, text in known if record.state == "s" and record.text == text),
+            (record.at for record, text in known if record.waits and record.state == "s" and record.text == text),
             default=FIRST,
         )
 
@@ -219,10 +217,7 @@ class MailboxModel:
             group.pending |= dict.fromkeys(found, holder.server_id)
         return "ok", following, len(found), self._without_blocked(found)
 
-    def note_acknowledged(self, ids: Sequence[Id]) -> None:
-        self.entry_states |= dict.fromkeys(ids, ENTRY_ACKNOWLEDGED)
-
-    def note_delivered(self, sender: str, message_ids: Sequence[str], state: str = "a") -> list[str]:
+    def note_acknowledged(self, sender: str, message_ids: Sequence[str], state: str = "a") -> list[str]:
         """Those whose sender knew as much already."""
         known = []
         for message_id in message_ids:
@@ -232,21 +227,16 @@ class MailboxModel:
                     known.append(message_id)
         return known
 
-    def noted_state(self, at: Id, key: ChatKey) -> str:
-        """What the record of a chat says, or would say if its entry, or shadow entry, left now."""
-        state = self.records[key].state
-        is_noted = self.entry_states.get(at, 0) >= ENTRY_ACKNOWLEDGED
-        return "a" if is_noted and _RANKS.find(state) < _RANKS.find("a") else state
-
-    def settle(self, device: str, ids: Sequence[Id]) -> None:
-        """What leaves keeps its record as it is."""
+    def settle(self, device: str, ids: Sequence[Id], state: str = "d") -> None:
         for at in ids:
             if device in self.groups:
                 self.groups[device].pending.pop(at, None)
+            if at not in self.entries:
+                continue
             if self._is_settled(at, but=device):
-                self._remove(at)
-            elif at in self.entries and not self.entries[at].ack_type:
-                self._advance_state(self.entries[at].key, "d")
+                self._remove(at, state)
+            elif not self.entries[at].ack_type:
+                self._advance_state(self.entries[at].key, state)
 
     def must_remember(self, sender: str, message_id: str) -> bool:
         """Whether the chat waits, or left not long ago."""
@@ -264,7 +254,7 @@ class MailboxModel:
             record = self.records.get((sender, message_id))
             if record is not None and record.state != "p":
                 record.state = "r"
-                self.settle(device, [record.at])
+                self.settle(device, [record.at], "r")
                 marked.append(record.at)
         return marked
 
@@ -283,7 +273,7 @@ class MailboxModel:
     def expire(self, ids: Sequence[Id]) -> None:
         for at in ids:
             if at in self.entries and self.entries[at].ack_type:
-                self._remove(at)
+                self._remove(at, "")
             elif at in self.entries and not self.is_in_flight(at):
                 self._make_shadow(at)
 
@@ -310,7 +300,7 @@ class MailboxModel:
             return "none"
         if self.entries or self.leases.live_servers() or any(group.pending for group in self.groups.values()):
             return "busy"
-        self.exists, self.groups, self.entry_states = False, {}, {}
+        self.exists, self.groups = False, {}
         return "deleted"
 
     # ---- what must be in Redis
@@ -326,7 +316,7 @@ class MailboxModel:
             "mailbox": self.exists,
             "blockedUser": self.blocked,
             "phantoms": self.shadows,
-            "parked": self.entry_states,
+            "parked": self.dead_letters,
             "leases": self.leases.by_device,
             "lastseen": self.leases.last_seen,
             "tally": self.tally(),
@@ -373,11 +363,9 @@ class MailboxModel:
     def _make_shadow(self, at: Id) -> None:
         """The chat leaves; if its sender was surely told what became of it, no shadow entry is left."""
         entry = self.entries[at]
-        self._advance_state(entry.key, self.noted_state(at, entry.key))
         was_told = self.records[entry.key].state in KNOWN_DELIVERED
-        self._remove(at)
+        self._remove(at, "" if was_told else "p")
         if not was_told:
-            self._advance_state(entry.key, "p")
             self._add_shadow(entry.sender, entry.message_ids[0], entry.size, at)
             self.records[entry.key].waits = True
 
@@ -397,13 +385,14 @@ class MailboxModel:
         others = [group for name, group in self.groups.items() if name != but]
         return all(at <= group.read and at not in group.pending for group in others)
 
-    def _remove(self, at: Id) -> None:
-        """It leaves, for any cause, or had left."""
-        entry = self.entries.pop(at, None)
+    def _remove(self, at: Id, state: str) -> None:
+        """It leaves, for any cause."""
+        entry = self.entries.pop(at)
         for group in self.groups.values():
             group.pending.pop(at, None)
-        self.entry_states.pop(at, None)
-        if entry is not None and not entry.ack_type:
+        self.dead_letters.pop(at, None)
+        if not entry.ack_type:
+            self._advance_state(entry.key, state)
             self.records[entry.key].waits = False
 
     def _advance_state(self, key: ChatKey, state: str) -> None:
