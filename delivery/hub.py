@@ -97,8 +97,9 @@ class Hub:
             self.notify(mobile, LOOK_AGAIN)
 
     def deliver(self) -> None:
-        """Pass on what was queued. A connection's code never runs on the stack of another one: it is called from the
-        loop, or before what this tick wrote leaves for Redis, so that the fetches go along."""
+        """Pass on what was queued. It is called from the loop, or before what was written leaves for Redis, so that the
+        fetches go along: at the end of a tick, or when one connection has handled all that its client sent. So a
+        connection's code never runs in the middle of another one's."""
         while self._queue:
             queue, self._queue = self._queue, []
             for mobile, stream_id in queue:

@@ -7,14 +7,21 @@ from protocol.entries import Chat, Entry
 
 MOST_EARLY_ACKS: Final = 4_096
 """As many as a few windows."""
-SETTLE_SECONDS: Final = 1 / 8
-"""Settling waits for a fetch to go along with, but only until the next multiple of so many seconds: all connections of
-a process then settle in one write, which wakes Redis and the process once, and not once for each connection. A crash
-meanwhile shows an acknowledged chat again, under the same streamId."""
+BEAT_SECONDS: Final = 1 / 64
+"""What nobody waits for leaves at multiples of it, for all connections of a process in one write: it wakes the process
+and Redis once, and not once for each connection. Longer beats would make bursts of it, which others wait for."""
+SETTLE_SECONDS: Final = 1 / 16
+"""Settling waits so long, and until the next beat, for a fetch to go along with. A crash meanwhile shows an
+acknowledged chat again, under the same streamId."""
 RETRY_SECONDS: Final = 0.5
 MOST_SETTLED: Final = 500
 """Entries in one script: everybody else waits for Redis meanwhile."""
 NEVER: Final = float("inf")
+
+
+def on_beat(when: float) -> float:
+    """The first beat that is not before ``when`` (monotonic seconds)."""
+    return -(-when // BEAT_SECONDS) * BEAT_SECONDS
 
 
 class Acknowledged(NamedTuple):
@@ -144,7 +151,7 @@ class InFlightWindow:
                 self.settling[stream_id] = None
                 self._to_settle.append(ToSettle(stream_id, sent.sender, sent.size))
         if self._to_settle:
-            self.settle_due = min(self.settle_due, (now // SETTLE_SECONDS + 1) * SETTLE_SECONDS)
+            self.settle_due = min(self.settle_due, on_beat(now + SETTLE_SECONDS))
 
     def take_to_settle(self) -> list[ToSettle]:
         """Entries for one script. They are forgotten when they are settled, or put back."""

@@ -24,7 +24,8 @@ end
 -- by itself, but not before `least` seconds: it was begun with half as much again, so that it is looked at only later.
 local function write_records(dedupe, fresh, least, since)
   redis.call('HSET', dedupe, unpack(fresh))
-  if since and (now_ms() - tonumber(since)) * 2 < least * 1000 then return end
+  local age = since and now_ms() - tonumber(since) or -1
+  if age >= 0 and age * 2 < least * 1000 then return end
   if not since then redis.call('HSET', dedupe, SINCE, digits(now_ms())) end
   if redis.call('TTL', dedupe) < tonumber(least) then redis.call('EXPIRE', dedupe, math.floor(least * 1.5)) end
 end

@@ -86,7 +86,7 @@ class RedisClient:
 
     def hand_over(self) -> None:
         """To be called often within a tick that works off much: what waits to be sent leaves before the end of the
-        tick, if it is worth a write. Not from within anything that ``before_flush`` calls."""
+        tick, if it is worth a write. From within ``before_flush`` it does nothing."""
         if self._connection is not None:
             self._connection.hand_over()
 

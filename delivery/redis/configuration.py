@@ -41,10 +41,10 @@ async def check_configuration(settings: Settings) -> None:
         reason = str(error)[:200] or type(error).__name__
         logger.info("the configuration of Redis could not be checked", reason=reason, read=READ)
         return
-    words = [word.decode() for word in reply]
+    words = [word.decode(errors="replace") for word in reply]
     found = dict(zip(words[::2], words[1::2], strict=True))
     for name, value in found.items():
-        if not _is_recommended(name, value):
+        if not is_recommended(name, value):
             logger.warning(
                 "a directive of Redis is not as recommended",
                 directive=name,
@@ -56,8 +56,12 @@ async def check_configuration(settings: Settings) -> None:
         logger.info("directives of Redis could not be checked", directives=missing, read=READ)
 
 
-def _is_recommended(name: str, value: str) -> bool:
-    return int(value) >= AT_LEAST[name] if name in AT_LEAST else value == EXACTLY[name]
+def is_recommended(name: str, value: str) -> bool:
+    """Whether a directive has the value that is recommended, or a better one. A number in words ("1gb") is taken as
+    another value: who sees the warning can read it."""
+    if name in AT_LEAST:
+        return value.isascii() and value.isdigit() and int(value) >= AT_LEAST[name]
+    return value == EXACTLY[name]
 
 
 async def _ask(settings: Settings, *words: str) -> Any:

@@ -83,7 +83,7 @@ class RedisConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time
         self._unwritten: list[bytes] = []
-        self._flush_scheduled = False
+        self._flush_scheduled = self._is_writing = False
         self._transport: asyncio.Transport | None = None
         self._fd = NO_FD
 
@@ -97,7 +97,7 @@ class RedisConnection(asyncio.Protocol):
     def hand_over(self) -> None:
         """Under load Redis begins with what is there, while the rest of the tick is worked off: send it, if it is worth
         a write. What is written later in the tick leaves at its end."""
-        if len(self._unwritten) >= WORTH_A_WRITE:
+        if len(self._unwritten) >= WORTH_A_WRITE and not self._is_writing:
             self._write_out()
 
     def abort(self) -> None:
@@ -139,7 +139,9 @@ class RedisConnection(asyncio.Protocol):
 
     def _write_out(self) -> None:
         if self._transport is not None:
+            self._is_writing = True
             self.before_flush()
+            self._is_writing = False
         packed, self._unwritten = self._unwritten, []
         if self._transport is not None and packed:
             write_now(self._transport, self._fd, packed[0] if len(packed) == 1 else b"".join(packed))

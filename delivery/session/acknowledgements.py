@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from delivery.in_flight import NEVER, Acknowledged
+from delivery.in_flight import NEVER, Acknowledged, on_beat
 from delivery.session.effects import Effect, FindUnread, NoteDelivered, SendReceipt
 
 PAUSE_FACTOR: Final = 4
@@ -21,9 +21,8 @@ ENOUGH_CHATS: Final = 4
 MOST_NAMES: Final = 400
 """messageIds in one script: everybody else waits for Redis meanwhile. Of the longest, they are 51 KiB of a receipt."""
 CONFIRM_SECONDS: Final = 1 / 8
-"""The first ping that confirms receipts is sent at once: a client that leaves soon must not get them again. Further
-ones are sent at multiples of so many seconds, those of all connections together: each is a write, wakes the client, and
-is a read when its pong comes."""
+"""The first ping that confirms receipts is sent at once: a client that leaves soon must not get them again. The next
+one is sent so much later, on a beat: each is a write, wakes the client, and is a read when its pong comes."""
 MANY_RECEIPTS: Final = 64
 """So many end that wait: unsettled they take room in the window, which chats need."""
 
@@ -33,11 +32,13 @@ class Acknowledgements:
     that was sent after receipts says that they have arrived. Times are monotonic seconds."""
 
     __slots__ = (
-        "_began", "_chats", "_left", "_no_ping_before", "_paused_until", "_pinged", "_pinging", "_read_count",
+        "_began", "_chats", "_left", "_many", "_no_ping_before", "_paused_until", "_pinged", "_pinging", "_read_count",
         "_reads", "_round_reads", "_size", "_unpinged", "due", "pending", "ping_due",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, window_size: int) -> None:
+        """:param window_size: how many entries may be in flight, receipts among them"""
+        self._many = max(1, min(MANY_RECEIPTS, window_size // 4))
         self._chats: list[Acknowledged] = []
         self._reads: dict[str, dict[str, None]] = {}
         self._read_count = 0
@@ -170,6 +171,5 @@ class Acknowledgements:
 
     def _schedule_ping(self, now: float) -> None:
         if self._unpinged and self._pinged is None and self._pinging is None:
-            is_now = now >= self._no_ping_before or len(self._unpinged) >= MANY_RECEIPTS
-            beat = (now // CONFIRM_SECONDS + 1) * CONFIRM_SECONDS
-            self.ping_due = now if is_now else min(beat, self.ping_due)
+            is_now = now >= self._no_ping_before or len(self._unpinged) >= self._many
+            self.ping_due = now if is_now else on_beat(self._no_ping_before)

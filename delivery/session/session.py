@@ -102,7 +102,7 @@ class Session:
         )
         self._sends = SendQueue(mobile, admit)
         self._window = InFlightWindow(settings.window)
-        self._acknowledgements = Acknowledgements()
+        self._acknowledgements = Acknowledgements(settings.window)
         redeliver = settings.redeliver_seconds, settings.redeliver_times
         self._reader = MailboxReader(mobile, dialect, redeliver, now)
         self._lease = Lease(settings.ping_seconds, now)

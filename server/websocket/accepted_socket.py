@@ -454,13 +454,10 @@ class AcceptedSocket(asyncio.Protocol):
     # ---- writing
 
     def _queue(self, frame: bytes) -> None:
-        """Queue a frame. It leaves at once, so that the client has it while the rest of this turn of the loop is worked
-        off. An answer to what the client just sent leaves at the end of the turn, together with further ones, or when
-        much is queued."""
+        """Queue a frame. It leaves at the end of this turn of the loop, or at once when much is queued."""
         sending = self._sending
         sending.put(frame)
-        may_leave = not (self._is_handling or self._flush_scheduled) or sending.unsent_bytes >= PIECE_BYTES
-        if may_leave and self._write_timer is None:
+        if sending.unsent_bytes >= PIECE_BYTES and self._write_timer is None:
             self._flush()
         elif not self._flush_scheduled:
             self._flush_soon()

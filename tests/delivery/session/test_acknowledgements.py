@@ -1,6 +1,8 @@
 """Rounds of receipts, and pings that confirm receipts."""
 
-from delivery.in_flight import NEVER, Acknowledged
+import pytest
+
+from delivery.in_flight import NEVER, Acknowledged, on_beat
 from delivery.session import acknowledgements as module
 from delivery.session.acknowledgements import Acknowledgements
 from delivery.session.effects import FindUnread, NoteDelivered, SendReceipt
@@ -16,7 +18,7 @@ def told(effects: list) -> list[tuple[str, list[str]]]:  # type: ignore[type-arg
 
 
 def test_each_sender_gets_one_receipt_for_what_was_acknowledged_together() -> None:
-    receipts = Acknowledgements()
+    receipts = Acknowledgements(256)
     assert receipts.due == NEVER
     receipts.add_delivered(acknowledged(1, 2), 10.0)
     receipts.add_delivered(acknowledged(3, sender=EVE), 10.0)
@@ -32,7 +34,7 @@ def test_each_sender_gets_one_receipt_for_what_was_acknowledged_together() -> No
 
 
 def test_what_comes_during_a_round_goes_together_in_the_next_after_a_pause() -> None:
-    receipts = Acknowledgements()
+    receipts = Acknowledgements(256)
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.begin(10.0, shared=False)
     receipts.add_delivered(acknowledged(2), 10.001)
@@ -45,7 +47,7 @@ def test_what_comes_during_a_round_goes_together_in_the_next_after_a_pause() -> 
 
 
 def test_a_pause_is_bounded_and_ends_when_there_is_enough_to_tell() -> None:
-    receipts = Acknowledgements()
+    receipts = Acknowledgements(256)
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.begin(10.0, shared=False)
     receipts.next(19.0)
@@ -56,7 +58,7 @@ def test_a_pause_is_bounded_and_ends_when_there_is_enough_to_tell() -> None:
 
 
 def test_reads_are_told_after_the_deliveries_before_them() -> None:
-    receipts = Acknowledgements()
+    receipts = Acknowledgements(256)
     receipts.add_read(ASHA, ["m-1", "m-2"], 10.0)
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.add_read(ASHA, ["m-2", "m-3"], 10.0)
@@ -73,7 +75,7 @@ def test_reads_are_told_after_the_deliveries_before_them() -> None:
 
 
 def test_a_round_without_deliveries_begins_with_the_reads() -> None:
-    receipts = Acknowledgements()
+    receipts = Acknowledgements(256)
     receipts.add_read(ASHA, ["m-1"], 10.0)
     assert told(receipts.begin(10.0, shared=False)) == [(ASHA, ["m-1"])]
     receipts.next(10.0)
@@ -81,7 +83,7 @@ def test_a_round_without_deliveries_begins_with_the_reads() -> None:
 
 
 def test_many_names_go_in_several_scripts() -> None:
-    receipts, many = Acknowledgements(), 2 * module.MOST_NAMES + 1
+    receipts, many = Acknowledgements(256), 2 * module.MOST_NAMES + 1
     receipts.add_delivered(acknowledged(*range(many)), 10.0)
     receipts.add_read(ASHA, [f"m-{n}" for n in range(many)], 10.0)
     effects = receipts.begin(10.0, shared=False)
@@ -93,7 +95,7 @@ def test_many_names_go_in_several_scripts() -> None:
 
 
 def test_with_several_devices_it_is_noted_first_what_the_sender_knows() -> None:
-    receipts = Acknowledgements()
+    receipts = Acknowledgements(256)
     receipts.add_delivered(acknowledged(1), 10.0)
     (note,) = receipts.begin(10.0, shared=True)
     assert isinstance(note, NoteDelivered)
@@ -101,7 +103,7 @@ def test_with_several_devices_it_is_noted_first_what_the_sender_knows() -> None:
 
 
 def test_after_a_drop_nothing_is_pending_whatever_is_answered_later() -> None:
-    receipts = Acknowledgements()
+    receipts = Acknowledgements(256)
     receipts.add_delivered(acknowledged(1), 10.0)
     receipts.add_delivered(acknowledged(2, sender=EVE), 10.0)
     receipts.begin(10.0, shared=False)
@@ -115,7 +117,7 @@ def test_after_a_drop_nothing_is_pending_whatever_is_answered_later() -> None:
 
 
 def test_receipts_are_confirmed_by_the_pong_of_a_later_ping() -> None:
-    confirmations = Acknowledgements()
+    confirmations = Acknowledgements(256)
     confirmations.add_unconfirmed(["5-1", "5-2"], 10.0)
     assert confirmations.ping_due == 10.0
     confirmations.begin_ping(10.0)
@@ -124,7 +126,7 @@ def test_receipts_are_confirmed_by_the_pong_of_a_later_ping() -> None:
     confirmations.pinged(7)
     assert confirmations.ponged(6, 10.01) == [], "that pong answers an earlier ping"
     assert confirmations.ponged(7, 10.01) == ["5-1", "5-2"]
-    assert confirmations.ping_due == 10.0 + module.CONFIRM_SECONDS
+    assert confirmations.ping_due == on_beat(10.0 + module.CONFIRM_SECONDS)
     assert confirmations.ponged(8, 10.01) == []
     confirmations.begin_ping(confirmations.ping_due)
     confirmations.pinged(8)
@@ -132,22 +134,21 @@ def test_receipts_are_confirmed_by_the_pong_of_a_later_ping() -> None:
     assert confirmations.ping_due == NEVER
 
 
-def test_pings_for_receipts_of_all_connections_leave_together_unless_there_are_many() -> None:
-    confirmations, others = Acknowledgements(), Acknowledgements()
-    for each in (confirmations, others):
-        each.add_unconfirmed(["5-0"], 10.0)
-        each.begin_ping(10.0)
-        each.pinged(1)
-        each.ponged(1, 10.0)
-    confirmations.add_unconfirmed([f"6-{n}" for n in range(module.MANY_RECEIPTS - 1)], 10.0)
-    others.add_unconfirmed(["5-0"], 10.0 + module.CONFIRM_SECONDS / 2)
-    assert confirmations.ping_due == others.ping_due == 10.0 + module.CONFIRM_SECONDS
+@pytest.mark.parametrize(("window", "many"), [(256, module.MANY_RECEIPTS), (32, 8), (1, 1)])
+def test_pings_for_receipts_keep_a_distance_unless_there_are_many(window: int, many: int) -> None:
+    confirmations = Acknowledgements(window)
+    confirmations.add_unconfirmed(["5-0"], 10.0)
+    confirmations.begin_ping(10.0)
+    confirmations.pinged(1)
+    confirmations.ponged(1, 10.0)
+    confirmations.add_unconfirmed([f"6-{n}" for n in range(many - 1)], 10.0)
+    assert confirmations.ping_due > 10.0
     confirmations.add_unconfirmed(["7-0"], 10.0)
     assert confirmations.ping_due == 10.0
 
 
 def test_a_ping_that_is_not_for_receipts_confirms_none() -> None:
-    confirmations = Acknowledgements()
+    confirmations = Acknowledgements(256)
     confirmations.pinged(1)
     confirmations.add_unconfirmed(["5-0"], 10.0)
     assert confirmations.ponged(1, 10.0) == []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from delivery.in_flight import NEVER, SETTLE_SECONDS
+from delivery.in_flight import BEAT_SECONDS, NEVER, SETTLE_SECONDS, on_beat
 from delivery.results import Claimed, CommandFailed, NotCached, Silent, Superseded, Unproven
 from delivery.session import effects as do
 from delivery.session.lease import PROOF_SECONDS
@@ -110,7 +110,7 @@ def test_a_receipt_is_stored_before_its_entry_is_settled() -> None:
     driven.wait(10)
     assert driven.take(do.Settle) == [], "its sender does not know"
     driven.reply(receipt, None)
-    driven.wait(SETTLE_SECONDS)
+    driven.wait(on_beat(SETTLE_SECONDS) + BEAT_SECONDS)
     settle = driven.one(do.Settle)
     assert [entry.stream_id for entry in settle.settled] == ids[:1]
     driven.reply(settle, None)
@@ -166,14 +166,14 @@ def test_a_sender_whose_account_is_gone_needs_no_receipt() -> None:
     driven.ack(*driven.deliver(chat_entry(1)))
     driven.reply(driven.one(do.SendReceipt), NotCached())
     driven.reply(driven.one(do.LoadUser), ApiError("no_such_person"))
-    driven.wait(SETTLE_SECONDS)
+    driven.wait(on_beat(SETTLE_SECONDS) + BEAT_SECONDS)
     assert len(driven.one(do.Settle).settled) == 1
 
 
 def test_a_receipt_begets_no_receipt() -> None:
     driven = DrivenSession().follow()
     driven.ack(*driven.deliver(receipt_entry(1)))
-    driven.wait(SETTLE_SECONDS)
+    driven.wait(on_beat(SETTLE_SECONDS) + BEAT_SECONDS)
     assert driven.kinds() == ["Settle"]
 
 
@@ -187,7 +187,7 @@ def test_acknowledgements_by_sender_and_message_ids() -> None:
 def test_settling_is_tried_again_but_not_at_the_end() -> None:
     driven = DrivenSession().follow()
     driven.ack(*driven.deliver(receipt_entry(1)))
-    driven.wait(SETTLE_SECONDS)
+    driven.wait(on_beat(SETTLE_SECONDS) + BEAT_SECONDS)
     driven.reply(driven.one(do.Settle), AWAY)
     driven.wait(1)
     settle = driven.one(do.Settle)
@@ -244,7 +244,7 @@ def test_with_several_devices_a_chat_is_told_of_only_if_its_sender_knows_less() 
     driven = DrivenSession().follow(devices=2)
     driven.ack(*driven.deliver(chat_entry(1)))
     driven.reply(driven.one(do.NoteDelivered), ["m-1"])
-    driven.wait(SETTLE_SECONDS)
+    driven.wait(on_beat(SETTLE_SECONDS) + BEAT_SECONDS)
     assert driven.kinds() == ["ResumeReading", "Settle"]
 
 
@@ -578,7 +578,7 @@ def test_a_failure_of_our_own_ends_the_connection_and_the_end_waits_for_nothing(
         driven.session.notify("5-9", driven.now)
     else:
         driven.ack(ids[1])
-        driven.wait(SETTLE_SECONDS)
+        driven.wait(on_beat(SETTLE_SECONDS) + BEAT_SECONDS)
     with capture_logs() as logs:
         driven.reply(driven.one(kind), ValueError("a bug"))
     assert closed(driven) == 1011
