@@ -168,15 +168,12 @@ class Mailbox:
         """
 
         def on_reply(reply: Any) -> None:
-            if isinstance(reply, Exception):
-                then(reply)
-                return
-            verdict, stream_id, servers = reply
-            if verdict != b"stored":
-                then(NotCached())
-                return
-            newest = stream_id.decode()
-            then(Stored(newest, [server.decode() for server in servers], [newest]))
+            if not isinstance(reply, Exception):
+                try:
+                    reply = _receipt_stored(reply)
+                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
+                    reply = error
+            then(reply)
 
         args: list[Arg] = [reader, kind, " ".join(message_ids), self._server_id, to]
         self.durable.request(STORE_RECEIPT, self._users.keys(to).of(STORE_RECEIPT), args, on_reply)
@@ -247,11 +244,13 @@ class Mailbox:
         told that they are delivered: a device was about to tell, and did not settle them."""
 
         def on_reply(reply: Any) -> None:
-            if isinstance(reply, Exception):
-                then(reply)
-            else:
-                none, unsure = ([message_id.decode() for message_id in some] for some in reply)
-                then((none, unsure))
+            if not isinstance(reply, Exception):
+                try:
+                    none, unsure = ([message_id.decode() for message_id in some] for some in reply)
+                    reply = (none, unsure)
+                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
+                    reply = error
+            then(reply)
 
         keys = self._users.keys(mobile).of(FIND_UNACKNOWLEDGED)
         self._redis.request(FIND_UNACKNOWLEDGED, keys, [sender, *message_ids], on_reply)
@@ -298,7 +297,20 @@ def _log_loss(reply: object) -> None:
 
 
 def _decoded(then: Then[list[str]], reply: Any) -> None:
-    then(reply if isinstance(reply, Exception) else [each.decode() for each in reply])
+    if not isinstance(reply, Exception):
+        try:
+            reply = [each.decode() for each in reply]
+        except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
+            reply = error
+    then(reply)
+
+
+def _receipt_stored(reply: list[Any]) -> Stored | NotCached:
+    verdict, stream_id, servers = reply
+    if verdict != b"stored":
+        return NotCached()
+    newest = stream_id.decode()
+    return Stored(newest, [server.decode() for server in servers], [newest])
 
 
 def _fetched(reply: list[Any]) -> Fetched:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from delivery.redis.client import RedisClient
+from delivery.scripts import FETCH
 from delivery.session.acknowledgements import CONFIRM_SECONDS
 from protocol.dialects import V1, Seed
 from protocol.entries import Chat
@@ -212,6 +213,19 @@ async def test_entries_for_somebody_who_is_connected_here_come_with_their_own_st
     asha.ack(next(frame["streamId"] for frame in asha.socket.of("chat") if frame["messageId"] == "m-2"))
     await until(lambda: one.socket.of("ack"))
     assert one.socket.of("ack")[0]["messageIds"] == ["m-2"]
+
+
+async def test_a_first_receipt_arrives_though_redis_must_be_given_its_script_first(own_link: RedisClient) -> None:
+    """The fetch that was to follow the receipt runs before it then and finds no mailbox, since its owner never received
+    anything. The notification makes up for it."""
+    one = await HandConnection(own_link).begin()
+    asha = await ashas_connection(one)
+    asha.say("m-1", to=RAVI)
+    await until(lambda: one.chats() == ["m-1"])
+    await own_link.command("SCRIPT", "FLUSH")
+    await own_link.command("SCRIPT", "LOAD", FETCH.text)
+    one.ack(one.socket.of("chat")[0]["streamId"])
+    await until(lambda: asha.socket.of("ack"))
 
 
 async def test_what_is_stored_while_a_fetch_is_under_way_is_fetched_after_it(
