@@ -54,14 +54,15 @@ def judge(run: Run) -> Verdict:
 
 def _beyond_window(run: Run) -> Iterator[str]:
     """I14. What was read, is of a sender who may be blocked by now, or was lost, is not in flight any more; nor is a
-    copy that crossed its acknowledgement."""
+    copy that crossed its acknowledgement, also one on an earlier connection: a server that stood still may pass that on
+    at any time."""
     done: set[tuple[object, ...]] = set()
     flying: defaultdict[int, dict[str, Event]] = defaultdict(dict)
     connections: defaultdict[str, list[int]] = defaultdict(list)
     for event in run.history:
         here = flying[event.connection]
         if event.kind == "delivery":
-            if done.isdisjoint(((event.connection, event.stream_id), (event.mobile, event.peer, event.message_id))):
+            if done.isdisjoint(((event.mobile, event.stream_id), (event.mobile, event.peer, event.message_id))):
                 here[event.stream_id] = event
             if len(here) == run.settings.window + 1:
                 yield f"I14: {len(here)} chats unacknowledged on connection {event.connection} of {event.mobile}"
@@ -71,8 +72,9 @@ def _beyond_window(run: Run) -> Iterator[str]:
             for connection in connections[event.mobile]:
                 _drop(flying[connection], event.peer, ())
         elif event.kind in ("ack", "read"):
-            _land(here, event)
-            done.update((event.connection, stream_id) for stream_id in event.stream_ids)
+            for connection in connections[event.mobile]:
+                _land(flying[connection], event)
+            done.update((event.mobile, stream_id) for stream_id in event.stream_ids)
             done.update((event.mobile, event.peer, message_id) for message_id in event.message_ids)
         elif event.kind in ("disconnected", "resync"):
             here.clear()
