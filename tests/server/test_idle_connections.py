@@ -55,12 +55,12 @@ async def seconds_open(reader: asyncio.StreamReader) -> float:
 
 
 async def test_a_connection_that_was_used_may_wait_longer_than_one_that_never_spoke() -> None:
-    async with keeping(keep_alive_seconds=6) as local:
+    async with keeping(keep_alive_seconds=3) as local:
         silent, used, half = await connected(local), await connected(local, ASK), await connected(local, ASK[:-2])
         await answered(used[0])
         times = await asyncio.gather(*(seconds_open(reader) for reader, _ in (silent, used, half)))
-        assert times[0] < 5 < times[1]  # two seconds before Sanic has it, and the time of a request
-        assert times[2] < 5
+        # Two seconds before Sanic has it, and the time of a request; more where the machine is busy, but for all alike.
+        assert max(times[0], times[2]) < times[1]
         await until(lambda: len(local.app.ctx.idle_connections) == 0)
 
 

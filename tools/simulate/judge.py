@@ -68,24 +68,22 @@ def _beyond_window(run: Run) -> Iterator[str]:
                 yield f"I14: {len(here)} chats unacknowledged on connection {event.connection} of {event.mobile}"
         elif event.kind == "connecting":
             connections[event.mobile].append(event.connection)
-        elif event.kind == "block request":
-            for connection in connections[event.mobile]:
-                _drop(flying[connection], event.peer, ())
-        elif event.kind in ("ack", "read"):
-            for connection in connections[event.mobile]:
-                _land(flying[connection], event)
+        elif event.kind in ("block request", "ack", "read"):
+            _land([flying[connection] for connection in connections[event.mobile]], event)
             done.update((event.mobile, stream_id) for stream_id in event.stream_ids)
             done.update((event.mobile, event.peer, message_id) for message_id in event.message_ids)
         elif event.kind in ("disconnected", "resync"):
             here.clear()
 
 
-def _land(here: dict[str, Event], event: Event) -> None:
-    if event.kind == "ack":
-        for stream_id in event.stream_ids:
-            here.pop(stream_id, None)
-    else:
-        _drop(here, event.peer, event.message_ids)
+def _land(all_flying: Sequence[dict[str, Event]], event: Event) -> None:
+    """Of all connections of a person: what they acknowledged or read, or whom they blocked."""
+    for flying in all_flying:
+        if event.kind == "ack":
+            for stream_id in event.stream_ids:
+                flying.pop(stream_id, None)
+        else:
+            _drop(flying, event.peer, event.message_ids)
 
 
 def _drop(here: dict[str, Event], sender: str, names: Sequence[str]) -> None:
