@@ -27,13 +27,13 @@ from tools.devstack.valkey import Valkey
 KEYS = ["person:{9100000001}", "blockedUser:{9100000001}", "leases:{9100000001}", "lastseen:{9100000001}"]
 
 
-def linked(redis_url: str) -> RedisClient:
+def linked(redis_url: str, connect_seconds: float = 0.4) -> RedisClient:
     return RedisClient(
         Settings(
             redis_url=redis_url,
             database_url="postgres://nobody@127.0.0.1/none",
             jwt_secret=secrets.token_urlsafe(48),  # type: ignore[arg-type]
-            redis_connect_seconds=0.4,
+            redis_connect_seconds=connect_seconds,
             redis_command_seconds=0.4,
         )
     )
@@ -190,13 +190,15 @@ async def test_a_restart_is_survived(own: RedisClient, own_valkey: Valkey) -> No
     assert await own.call(READ_PRESENCE, KEYS, ["9200000001"]) == [b"not_cached", b""]
 
 
-async def test_commands_sent_before_redis_is_there_run_when_it_comes(own: RedisClient, own_valkey: Valkey) -> None:
+async def test_commands_sent_before_redis_is_there_run_when_it_comes(own_valkey: Valkey) -> None:
+    own = linked(own_valkey.url, connect_seconds=30)
     own_valkey.kill()
     early = [asyncio.ensure_future(own.command("RPUSH", "list", n)) for n in range(20)]
     await asyncio.sleep(0.05)
     own_valkey.start()
     assert await asyncio.gather(*early) == list(range(1, 21))
     assert await own.command("LRANGE", "list", 0, -1) == [str(n).encode() for n in range(20)]
+    await own.close()
 
 
 async def test_pending_commands_are_bounded(own: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
