@@ -119,18 +119,13 @@ class Mailbox:
             # Six characters of a checksum tell another text from a retry: enough against accidents.
             args += (message_id, text, b2a_base64(crc32(text).to_bytes(4))[:6])
 
-        def on_reply(reply: Any) -> None:
-            if not isinstance(reply, Exception):
-                try:
-                    reply = self._stored(to, sender, reply) if reply[0] == b"done" else NotCached()
-                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
-                    reply = error
-            then(reply)
-
+        on_reply = partial(_pass_on, then, partial(self._stored, to, sender))
         self.durable.request(STORE_CHATS, self._users.keys(to).of(STORE_CHATS), args, on_reply)
 
-    def _stored(self, to: str, sender: str, reply: list[Any]) -> Stored:
-        _, newest, servers, answers, standing = reply
+    def _stored(self, to: str, sender: str, reply: list[Any]) -> Stored | NotCached:
+        verdict, newest, servers, answers, standing = reply
+        if verdict != b"done":
+            return NotCached()
         limits = self._send_limits
         if limits is None or not limits.on:
             results = [_ERRORS.get(answer) or answer.decode() for answer in answers]
@@ -166,16 +161,8 @@ class Mailbox:
 
         Fails with :class:`NotCached`, ``unavailable``, CommandFailed.
         """
-
-        def on_reply(reply: Any) -> None:
-            if not isinstance(reply, Exception):
-                try:
-                    reply = _receipt_stored(reply)
-                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
-                    reply = error
-            then(reply)
-
         args: list[Arg] = [reader, kind, " ".join(message_ids), self._server_id, to]
+        on_reply = partial(_pass_on, then, _receipt_stored)
         self.durable.request(STORE_RECEIPT, self._users.keys(to).of(STORE_RECEIPT), args, on_reply)
 
     # ---- what is fetched, and settled
@@ -191,17 +178,9 @@ class Mailbox:
         then: Then[Fetched],
     ) -> None:
         """At most ``count`` entries for this connection, if it holds the lease; then ``settled`` are settled before."""
-
-        def on_reply(reply: Any) -> None:
-            if not isinstance(reply, Exception):
-                try:
-                    reply = _fetched(reply)
-                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
-                    reply = error
-            then(reply)
-
         whose: list[Arg] = [holder.device, holder.server_id, holder.connection_id]
         args = [*whose, mode, count, cursor, len(ids), len(settled), *ids, *(_sums(settled) if settled else ())]
+        on_reply = partial(_pass_on, then, _fetched)
         self.durable.request(FETCH, self._users.keys(holder.mobile).of(FETCH), args, on_reply)
 
     def settle(self, mobile: str, device: str, settled: Sequence[ToSettle], then: Then[None]) -> None:
@@ -223,37 +202,27 @@ class Mailbox:
         """
         args: list[Arg] = [sender, state, *message_ids]
         keys = self._users.keys(mobile).of(NOTE_ACKNOWLEDGED)
-        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_decoded, then))
+        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_pass_on, then, _texts))
 
     def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]) -> None:
         """Those of this sender's chats that are known here and not marked read."""
         keys = self._users.keys(mobile).of(FIND_UNREAD)
-        self._redis.request(FIND_UNREAD, keys, [sender, *message_ids], partial(_decoded, then))
+        self._redis.request(FIND_UNREAD, keys, [sender, *message_ids], partial(_pass_on, then, _texts))
 
     def mark_read(
         self, mobile: str, device: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]
     ) -> None:
         """Mark chats read, and settle those that still wait: results in their streamIds."""
         keys = self._users.keys(mobile).of(MARK_READ)
-        self._redis.request(MARK_READ, keys, [device, sender, *message_ids], partial(_decoded, then))
+        self._redis.request(MARK_READ, keys, [device, sender, *message_ids], partial(_pass_on, then, _texts))
 
     def find_unacknowledged(
         self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[tuple[list[str], list[str]]]
     ) -> None:
         """Of chats that wait here: those that no device of the user has, and those of which their sender may have been
         told that they are delivered: a device was about to tell, and did not settle them."""
-
-        def on_reply(reply: Any) -> None:
-            if not isinstance(reply, Exception):
-                try:
-                    none, unsure = ([message_id.decode() for message_id in some] for some in reply)
-                    reply = (none, unsure)
-                except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
-                    reply = error
-            then(reply)
-
         keys = self._users.keys(mobile).of(FIND_UNACKNOWLEDGED)
-        self._redis.request(FIND_UNACKNOWLEDGED, keys, [sender, *message_ids], on_reply)
+        self._redis.request(FIND_UNACKNOWLEDGED, keys, [sender, *message_ids], partial(_pass_on, then, _two_lists))
 
     async def count_failure(self, mobile: str, stream_id: str) -> int:
         """Our own code failed on this entry; :returns: how often by now."""
@@ -296,13 +265,23 @@ def _log_loss(reply: object) -> None:
         logger.warning("it could not be noted that somebody wrote", error=str(reply))
 
 
-def _decoded(then: Then[list[str]], reply: Any) -> None:
+def _pass_on(then: Then[Any], decode: Callable[[Any], Any], reply: Any) -> None:
+    """Give on a reply, decoded, or what it fails with."""
     if not isinstance(reply, Exception):
         try:
-            reply = [each.decode() for each in reply]
+            reply = decode(reply)
         except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
             reply = error
     then(reply)
+
+
+def _texts(reply: list[bytes]) -> list[str]:
+    return [each.decode() for each in reply]
+
+
+def _two_lists(reply: list[list[bytes]]) -> tuple[list[str], list[str]]:
+    first, second = reply
+    return _texts(first), _texts(second)
 
 
 def _receipt_stored(reply: list[Any]) -> Stored | NotCached:

@@ -20,8 +20,9 @@ local function record_fields(sender, message_ids)
   return fields
 end
 
--- Write {field, record, ...}. The hash knows since when it is, which look_up tells. If nobody ever rotates it, it ends
--- by itself, but not before `least` seconds: it was begun with half as much again, so that it is looked at only later.
+-- Write {field, record, ...}. `since`: when the hash was begun, in ms, as look_up returns it, or false. If nobody ever
+-- rotates the hash, it ends by itself, but not before `least` seconds. It begins with a life of 1.5 times `least`, so its
+-- life needs no look in the first half of `least`.
 local function write_records(dedupe, fresh, least, since)
   redis.call('HSET', dedupe, unpack(fresh))
   local age = since and now_ms() - tonumber(since) or -1
@@ -30,8 +31,9 @@ local function write_records(dedupe, fresh, least, since)
   if redis.call('TTL', dedupe) < tonumber(least) then redis.call('EXPIRE', dedupe, math.floor(least * 1.5)) end
 end
 
--- The record of each of these fields by its place, or false; and since when the hash is, or false. `is_before`: whether
--- there are records of before the last rotation. Asking for many fields of nothing costs more than knowing that.
+-- As find_records, for each chat that is stored, where tables by field cost too much: the record of each field by its
+-- place, or false; and when the hash was begun, or false. `is_before`: whether there are records of before the last
+-- rotation.
 local function look_up(dedupe, dedupe_before, is_before, fields)
   local count, missing = #fields, nil
   fields[count + 1] = SINCE

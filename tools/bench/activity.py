@@ -18,7 +18,7 @@ from tools.bench import cpu
 from tools.bench.cpu import Processes
 
 _COMMAND: Final = re.compile(rb'^\+?\S+ \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?')
-"""A line of MONITOR: when, by whom (``lua``: a script), the command, its first argument (of EVALSHA: the script)."""
+"""A line of MONITOR: when, which client (``lua``: a script), command, first argument (of EVALSHA: the script)."""
 END: Final = b"the end of what is watched"
 MONITOR_SECONDS: Final = 30.0
 """How long Redis may take to begin, and to say the rest."""

@@ -77,7 +77,7 @@ def _beyond_window(run: Run) -> Iterator[str]:
 
 
 def _land(all_flying: Sequence[dict[str, Event]], event: Event) -> None:
-    """Of all connections of a person: what they acknowledged or read, or whom they blocked."""
+    """Drop what a person acknowledged or read, and chats of a sender they blocked, on all of their connections."""
     for flying in all_flying:
         if event.kind == "ack":
             for stream_id in event.stream_ids:
