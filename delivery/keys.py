@@ -45,6 +45,11 @@ SESSION_CLOSED: Final = "closed"
 HEARTBEAT: Final = "heartbeat"
 """A server to itself: it hears its channel."""
 
+# ---- states of entries
+
+ENTRY_ACKNOWLEDGED: Final = 1_000_000
+"""A device has the chat, and its sender is being told. Our own code never fails so often on one entry."""
+
 # ---- fields of a user's hash
 
 ACCOUNT_ID: Final = "id"
@@ -148,8 +153,9 @@ class Person:
         return f"phantoms:{{{self.mobile}}}"
 
     @property
-    def dead_letters(self) -> str:
-        """Hash: streamId -> how often our own code failed on that entry."""
+    def entry_states(self) -> str:
+        """Hash: streamId -> what is known of an entry that waits: a number, the sum of how often our own code failed on
+        it and, once it was acknowledged, :data:`ENTRY_ACKNOWLEDGED`."""
         return f"parked:{{{self.mobile}}}"
 
     @property

@@ -14,6 +14,7 @@ from zlib import crc32
 import structlog
 
 from delivery.in_flight import ToSettle
+from delivery.keys import ENTRY_ACKNOWLEDGED
 from delivery.presence import LeaseHolder
 from delivery.rate_limits import rate_limited
 from delivery.redis.client import Arg, RedisClient, resolve
@@ -26,6 +27,7 @@ from delivery.scripts import (
     MARK_READ,
     NOTE_ACKNOWLEDGED,
     NOTE_ANSWERED,
+    NOTE_DELIVERED,
     SETTLE,
     STORE_CHATS,
     STORE_RECEIPT,
@@ -192,17 +194,27 @@ class Mailbox:
         args: list[Arg] = [device, len(settled), *_sums(settled)]
         self._redis.request(SETTLE, self._users.keys(mobile).of(SETTLE), args, on_reply)
 
-    def note_delivered(
-        self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"], then: Then[list[str]]
+    def note_acknowledged(
+        self, mobile: str, sender: str, stream_ids: Sequence[str], message_ids: Sequence[str], then: Then[None]
     ) -> None:
         """Note that a device of this user has these chats, and that their sender is about to be told.
 
-        Results in those of which the sender knows as much already, or more. The request is written before this returns:
-        a receipt that is stored next comes after it.
+        The request is written before this returns: a receipt that is stored next comes after it.
+        """
+        args: list[Arg] = [sender, " ".join(message_ids), *stream_ids]
+        keys = self._users.keys(mobile).of(NOTE_ACKNOWLEDGED)
+        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_pass_on, then, _nothing))
+
+    def note_delivered(
+        self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"], then: Then[list[str]]
+    ) -> None:
+        """The same in the dedupe records, for chats that are read, and where there are several devices.
+
+        Results in those of which the sender knows as much already, or more.
         """
         args: list[Arg] = [sender, state, *message_ids]
-        keys = self._users.keys(mobile).of(NOTE_ACKNOWLEDGED)
-        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_pass_on, then, _texts))
+        keys = self._users.keys(mobile).of(NOTE_DELIVERED)
+        self.durable.request(NOTE_DELIVERED, keys, args, partial(_pass_on, then, _texts))
 
     def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]) -> None:
         """Those of this sender's chats that are known here and not marked read."""
@@ -226,8 +238,8 @@ class Mailbox:
 
     async def count_failure(self, mobile: str, stream_id: str) -> int:
         """Our own code failed on this entry; :returns: how often by now."""
-        count: int = await self._redis.write("HINCRBY", self._users.keys(mobile).dead_letters, stream_id, 1)
-        return count
+        state: int = await self._redis.write("HINCRBY", self._users.keys(mobile).entry_states, stream_id, 1)
+        return state % ENTRY_ACKNOWLEDGED
 
 
 async def loading(users: UserRecords, mobile: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -273,6 +285,10 @@ def _pass_on(then: Then[Any], decode: Callable[[Any], Any], reply: Any) -> None:
         except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
             reply = error
     then(reply)
+
+
+def _nothing(_: object) -> None:
+    """The reply says no more than that it was done."""
 
 
 def _texts(reply: list[bytes]) -> list[str]:

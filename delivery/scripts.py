@@ -23,6 +23,8 @@ from protocol.stored_entries import CHAT, LAYOUTS, RECEIPT, Layout
 
 FOLDER: Final = Path(__file__).with_name("lua")
 _USE: Final = re.compile(r"^( *)--@use (_\w+)\n", re.MULTILINE)
+_USES: Final = re.compile(r"^( *)--@use _\w+\n(?:\1--@use _\w+\n)*", re.MULTILINE)
+"""Lines of one block, one after another."""
 _KEY: Final = re.compile(r"^local (\w+) = KEYS\[\d+\]", re.MULTILINE)
 _FUNCTION: Final = re.compile(r"(?:^--[^@\n][^\n]*\n)*^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _COMMENT: Final = re.compile(r"--[^\n]*")
@@ -79,6 +81,7 @@ def _constants(*names: str) -> dict[str, str]:
 GENERATED: Final = {
     "_stored_entries": dict(_stored_entries()),
     "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS"),
+    "_entry_states": _constants("ENTRY_ACKNOWLEDGED"),
     "_user_fields": _constants("ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "LAST_ID", "DEVICE_PREFIX"),
 }
 """What ``--@use`` gives beside the fragments: name -> its definition. A script gets those that it mentions."""
@@ -105,16 +108,20 @@ def _words(text: str) -> Counter[str]:
 
 def _with_fragments(source: str, included: set[str]) -> str:
     def insert(match: re.Match[str]) -> str:
-        indent, name = match.groups()
-        if name in included:
-            return ""
+        indent, text = match[1], ""
         known = set(included) if indent else included
-        known.add(name)
-        if name in GENERATED:
-            return match[0]  # until the whole text is known
-        return textwrap.indent(_with_fragments((FOLDER / f"{name}.lua").read_text(), known), indent)
+        for line, name in re.findall(r"( *--@use (_\w+)\n)", match[0]):
+            if name not in known:
+                known.add(name)
+                # What is generated depends on the whole text, and is put in when that is known.
+                text += line if name in GENERATED else textwrap.indent(_fragment(name, known), indent)
+        return text
 
-    return _USE.sub(insert, source)
+    return _USES.sub(insert, source)
+
+
+def _fragment(name: str, included: set[str]) -> str:
+    return _with_fragments((FOLDER / f"{name}.lua").read_text(), included)
 
 
 def _without_unused(text: str) -> str:
@@ -150,6 +157,7 @@ STORE_CHATS = read("store_chats")
 STORE_RECEIPT = read("store_receipt")
 FETCH = read("fetch")
 NOTE_ACKNOWLEDGED = read("note_acknowledged")
+NOTE_DELIVERED = read("note_delivered")
 SETTLE = read("settle")
 FIND_UNREAD = read("find_unread")
 MARK_READ = read("mark_read")

@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 
+from delivery.keys import ENTRY_ACKNOWLEDGED
 from delivery.notifications import notify_command
 from delivery.scripts import FIND_STUCK
 from workers.jobs import Budget, JobServices
@@ -36,15 +37,16 @@ async def _notify_if_stuck(services: JobServices, mobile: str) -> int:
 
 
 async def _report_dead_letters(services: JobServices, mobile: str) -> int:
-    failures = await services.redis.command("HGETALL", services.users.keys(mobile).dead_letters)
+    states = await services.redis.command("HGETALL", services.users.keys(mobile).entry_states)
     dead_letters = 0
-    for stream_id, count in zip(failures[::2], failures[1::2], strict=True):
-        if int(count) >= services.settings.park_after:
+    for stream_id, state in zip(states[::2], states[1::2], strict=True):
+        failures = int(state) % ENTRY_ACKNOWLEDGED
+        if failures >= services.settings.park_after:
             dead_letters += 1
             logger.error(
                 "an entry is a dead letter",
                 mobile=mobile,
                 stream_id=stream_id.decode(),
-                failures=int(count),
+                failures=failures,
             )
     return dead_letters

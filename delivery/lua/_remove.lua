@@ -19,7 +19,8 @@ local function entries_of(mailbox, ids)
 end
 
 -- Remove entries: out of the pending list of each group first, then out of the stream (a bare XDEL would leave nil
--- entries in pending lists), then out of the tally. Their dedupe records stay. Returns how many left.
+-- entries in pending lists), then out of the tally. Their states go with them, their dedupe records stay. Returns how
+-- many left.
 local function remove(keys, groups, ids)
   if #ids == 0 then return 0 end
   local gone, sums = {}, {}
@@ -33,7 +34,7 @@ local function remove(keys, groups, ids)
     end
   end
   for _, group in ipairs(groups) do redis.call('XACK', keys.mailbox, group.name, unpack(ids)) end
-  redis.call('HDEL', keys.dead_letters, unpack(ids))
+  redis.call('HDEL', keys.entry_states, unpack(ids))
   if #gone == 0 then return 0 end
   redis.call('XDEL', keys.mailbox, unpack(gone))
   for sender, sum in pairs(sums) do count_down(keys.tally, CHAT_TALLY, sender, sum.chats, sum.bytes) end

@@ -4,9 +4,12 @@
 local user = KEYS[1] -- hash
 local mailbox = KEYS[2] -- stream
 local leases = KEYS[3] -- hash
+local entry_states = KEYS[4] -- hash
 --@use _leases
 --@use _mailbox
 --@use _user_fields
+-- An acknowledgement that came when its entry had left is still noted.
+if redis.call('XLEN', mailbox) == 0 then redis.call('DEL', entry_states) end
 if redis.call('EXISTS', mailbox) == 0 then return {'none'} end
 if redis.call('XLEN', mailbox) > 0 or #live_servers(leases) > 0 then return {'busy'} end
 for _, group in ipairs(groups_of(mailbox)) do

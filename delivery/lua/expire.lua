@@ -6,7 +6,7 @@
 -- RETURNS number of entries that left and became no shadow entry
 local mailbox = KEYS[1] -- stream
 local tally = KEYS[2] -- hash
-local dead_letters = KEYS[3] -- hash
+local entry_states = KEYS[3] -- hash
 local dedupe = KEYS[4] -- hash
 local dedupe_before = KEYS[5] -- hash
 local leases = KEYS[6] -- hash
@@ -21,7 +21,7 @@ local latest = ARGV[1] -- streamId: older entries leave also if they are in flig
 local keys = {
   mailbox = mailbox,
   tally = tally,
-  dead_letters = dead_letters,
+  entry_states = entry_states,
   dedupe = dedupe,
   dedupe_before = dedupe_before,
 }

@@ -8,7 +8,7 @@
 --   number of devices with a copy (0: not looked up)}
 local mailbox = KEYS[1] -- stream
 local tally = KEYS[2] -- hash
-local dead_letters = KEYS[3] -- hash
+local entry_states = KEYS[3] -- hash
 local dedupe = KEYS[4] -- hash
 local dedupe_before = KEYS[5] -- hash
 local leases = KEYS[6] -- hash
@@ -34,13 +34,13 @@ local devices = 0
 if settled_count > 0 then
   --@use _settle_alone
   devices = 1
-  if not settle_alone(mailbox, tally, dead_letters, device, ARGV, last_again + 1, last_settled) then
+  if not settle_alone(mailbox, tally, entry_states, device, ARGV, last_again + 1, last_settled) then
     --@use _mailbox
     --@use _settle
     local keys = {
       mailbox = mailbox,
       tally = tally,
-      dead_letters = dead_letters,
+      entry_states = entry_states,
       dedupe = dedupe,
       dedupe_before = dedupe_before,
     }
@@ -89,7 +89,7 @@ if not any_blocked then return {'ok', next_cursor, #found, found, devices} end
 local keys = {
   mailbox = mailbox,
   tally = tally,
-  dead_letters = dead_letters,
+  entry_states = entry_states,
   dedupe = dedupe,
   dedupe_before = dedupe_before,
 }

@@ -6,7 +6,7 @@ local user = KEYS[1] -- hash
 local mailbox = KEYS[2] -- stream
 local leases = KEYS[3] -- hash
 local tally = KEYS[4] -- hash
-local dead_letters = KEYS[5] -- hash
+local entry_states = KEYS[5] -- hash
 local last_seen = KEYS[6] -- string
 local device = ARGV[1]
 local unseen_since = tonumber(ARGV[2]) -- in ms: a device that was claimed later stays
@@ -46,7 +46,7 @@ local leaving = {}
 for _, entry in ipairs(redis.call('XRANGE', mailbox, '-', '+')) do
   if settled_by_others(mailbox, others, device, entry[1]) then leaving[#leaving + 1] = entry[1] end
 end
-local keys, left = {mailbox = mailbox, tally = tally, dead_letters = dead_letters}, 0
+local keys, left = {mailbox = mailbox, tally = tally, entry_states = entry_states}, 0
 for i = 1, #leaving, 1000 do
   left = left + remove(keys, others, {unpack(leaving, i, math.min(i + 999, #leaving))})
 end

@@ -7,7 +7,7 @@ local blocks = KEYS[2] -- set
 local last_seen = KEYS[3] -- string
 local mailbox = KEYS[4] -- stream
 local shadows = KEYS[5] -- stream
-local dead_letters = KEYS[6] -- hash
+local entry_states = KEYS[6] -- hash
 local leases = KEYS[7] -- hash
 local tally = KEYS[8] -- hash
 local dedupe = KEYS[9] -- hash
@@ -23,7 +23,7 @@ local seen = ARGV[4] -- in ms, or ''
 local verdict = 'kept'
 local account_before = redis.call('HGET', user, ACCOUNT_ID)
 if account_before and account_before ~= account_id then
-  redis.call('DEL', user, blocks, last_seen, mailbox, shadows, dead_letters, leases, tally, dedupe, dedupe_before,
+  redis.call('DEL', user, blocks, last_seen, mailbox, shadows, entry_states, leases, tally, dedupe, dedupe_before,
     answered, strangers)
   account_before = false
 end

@@ -4,7 +4,7 @@
 -- RETURNS {streamId of each, ...}
 local mailbox = KEYS[1] -- stream
 local tally = KEYS[2] -- hash
-local dead_letters = KEYS[3] -- hash
+local entry_states = KEYS[3] -- hash
 local dedupe = KEYS[4] -- hash
 local dedupe_before = KEYS[5] -- hash
 local blocks = KEYS[6] -- set
@@ -18,7 +18,7 @@ if redis.call('SISMEMBER', blocks, sender) == 1 then return {} end
 local keys = {
   mailbox = mailbox,
   tally = tally,
-  dead_letters = dead_letters,
+  entry_states = entry_states,
   dedupe = dedupe,
   dedupe_before = dedupe_before,
 }

@@ -3,7 +3,7 @@
 -- RETURNS number of entries that left
 local mailbox = KEYS[1] -- stream
 local tally = KEYS[2] -- hash
-local dead_letters = KEYS[3] -- hash
+local entry_states = KEYS[3] -- hash
 local dedupe = KEYS[4] -- hash
 local dedupe_before = KEYS[5] -- hash
 local device = ARGV[1]
@@ -12,13 +12,13 @@ local settled_count = tonumber(ARGV[2]) -- number of streamIds
 --@use _settle_alone
 if settled_count == 0 then return 0 end
 local last = 2 + settled_count
-if settle_alone(mailbox, tally, dead_letters, device, ARGV, 3, last) then return settled_count end
+if settle_alone(mailbox, tally, entry_states, device, ARGV, 3, last) then return settled_count end
 --@use _mailbox
 --@use _settle
 local keys = {
   mailbox = mailbox,
   tally = tally,
-  dead_letters = dead_letters,
+  entry_states = entry_states,
   dedupe = dedupe,
   dedupe_before = dedupe_before,
 }

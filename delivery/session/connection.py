@@ -294,7 +294,10 @@ class Connection:
             if len(results) == 2:
                 self._reply(receipt, _first_error(results))
 
-        mailbox.note_delivered(self.mobile, receipt.sender, names, "a", on_result)
+        if receipt.kind == "delivered":
+            mailbox.note_acknowledged(self.mobile, receipt.sender, receipt.ids, names, on_result)
+        else:
+            mailbox.note_delivered(self.mobile, receipt.sender, names, "a", on_result)
         mailbox.store_receipt(receipt.sender, self.mobile, receipt.kind, names, on_result)
 
     def _find_unread(self, unread: do.FindUnread) -> None:

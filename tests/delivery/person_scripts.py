@@ -1,7 +1,7 @@
 """The scripts that work on one person's keys, called directly on a real Redis, without the classes above them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -161,8 +161,12 @@ class Scripts:
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
         return await self.call(scripts.MARK_READ, device, sender, *message_ids)
 
-    async def note_acknowledged(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
-        return await self.call(scripts.NOTE_ACKNOWLEDGED, sender, state, *message_ids)
+    async def note_acknowledged(self, chats: Mapping[str, str], sender: str = ASHA) -> Any:
+        """:param chats: messageId -> streamId"""
+        return await self.call(scripts.NOTE_ACKNOWLEDGED, sender, " ".join(chats), *chats.values())
+
+    async def note_delivered(self, *message_ids: str, sender: str = ASHA, state: str = "a") -> Any:
+        return await self.call(scripts.NOTE_DELIVERED, sender, state, *message_ids)
 
     async def find_unacknowledged(self, *message_ids: str, sender: str = ASHA) -> Any:
         return await self.call(scripts.FIND_UNACKNOWLEDGED, sender, *message_ids)

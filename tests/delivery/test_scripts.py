@@ -136,6 +136,12 @@ def test_a_fragment_is_put_in_once(path: Path) -> None:
     assert sorted(functions) == sorted(set(functions))
 
 
+def test_a_fragment_is_put_into_a_block_once() -> None:
+    """Two lines in one block, of which one uses what the other names."""
+    text = scripts.read("note_acknowledged").text
+    assert text.count("  local function advance_records(") == text.count("  local function record_field(") == 1
+
+
 @pytest.mark.parametrize("path", VERBS, ids=_name)
 def test_a_script_has_no_function_that_it_does_not_call(path: Path) -> None:
     code = code_of(scripts.read(path.stem).text)

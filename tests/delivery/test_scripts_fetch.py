@@ -153,14 +153,14 @@ async def test_an_entry_leaves_with_all_that_counts_it(person: Scripts) -> None:
     await person.claim()
     sent = await filled(person, 2)
     await person.fetch()
-    await person.redis.hset(person.keys.dead_letters, sent[0], "1")
+    await person.redis.hset(person.keys.entry_states, sent[0], "1")
     assert await person.settle(sent[0]) == 1
     before = await person.snapshot()
     assert await person.settle(sent[0], "1-1") == 0
     assert await person.snapshot() == before
     assert await person.waits() == [sent[1]]
     assert await person.tally() == {"n": 1, "b": 5, f"n:{ASHA}": 1}
-    assert not await person.redis.exists(person.keys.dead_letters)
+    assert not await person.redis.exists(person.keys.entry_states)
     assert (await person.redis.xpending(person.keys.mailbox, "primary"))["pending"] == 1
     assert await person.states(person.keys.dedupe) == ["s", "s"], "they stay, and are known"
     assert await person.settle(sent[1]) == 1

@@ -38,7 +38,7 @@ async def test_what_expires_and_is_no_news_leaves_for_good(person: Scripts) -> N
     await person.fetch(device="phone")
     await person.settle(sent[0], device="phone")
     await person.mark_read("m2", device="phone")
-    await person.note_acknowledged("m3")
+    await person.note_delivered("m3")
     await person.store_receipt("x")
     await person.sweep("s1")
     assert await person.expire(*await person.waits()) == 3
@@ -75,11 +75,57 @@ async def test_an_ack_is_noted_before_its_sender_is_told(person: Scripts) -> Non
     await person.mark_read("m3")
     assert await person.find_unacknowledged("m1", "m2", "m3", "m4") == [["m1", "m2", "m4"], []]
     for _ in range(2):
-        assert await person.note_acknowledged("m1", "m2", "m3", "never sent") == ["m3"], (
-            "its sender knows that it is read"
-        )
+        assert await person.note_delivered("m1", "m2", "m3", "never sent") == ["m3"], "its sender knows that it is read"
     assert await person.find_unacknowledged("m1", "m2", "m3", "m4") == [["m4"], ["m1", "m2"]]
     assert await person.states(person.keys.dedupe) == ["a", "a", "r", "s"]
+
+
+@pytest.mark.parametrize("cause", ["it expires", "its sender is blocked"])
+async def test_the_note_of_an_acknowledgement_goes_into_the_record_when_its_chat_leaves(
+    person: Scripts, cause: str
+) -> None:
+    sent = await stored(person, "m1", "m2", "m3")
+    await person.claim()
+    await person.redis.hset(person.keys.entry_states, sent[2], "4")  # our own code failed on it
+    for _ in range(2):
+        await person.note_acknowledged({"m1": sent[0], "m2": sent[1]})
+    assert await person.find_unacknowledged("m1", "m2", "m3") == [["m1", "m2", "m3"], []], "the records say nothing yet"
+    await person.settle(sent[1])
+    if cause == "it expires":
+        assert await person.expire(sent[0], sent[2]) == 0
+    else:
+        await person.load(version=1, blocked=(ASHA,))
+        assert (await person.fetch())[3] == []
+    assert await person.find_unacknowledged("m1", "m3") == [["m3"], ["m1"]]
+    assert not await person.redis.exists(person.keys.entry_states)
+
+
+async def test_a_chat_in_flight_that_became_a_shadow_entry_is_noted_all_the_same(person: Scripts) -> None:
+    """Its sender is blocked, the mailbox is fetched again, and only then the client acknowledges."""
+    await person.claim()
+    sent = await stored(person, "m1", "m2")
+    await person.fetch()
+    await person.load(version=1, blocked=(ASHA,))
+    assert (await person.fetch(mode="again", ids=sent[:1]))[3] == []
+    await person.note_acknowledged({"m1": sent[0], "m2": sent[1]})
+    await person.settle(*sent)
+    assert await person.find_unacknowledged("m1", "m2") == [[], ["m1", "m2"]]
+    assert not await person.redis.exists(person.keys.entry_states)
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+async def test_a_note_that_comes_late_goes_when_the_mailbox_is_empty(person: Scripts, is_connected: bool) -> None:
+    await person.claim()
+    (stream_id,) = await stored(person, "m1")
+    await person.fetch()
+    await person.settle(stream_id)
+    await person.note_acknowledged({"m1": stream_id})
+    if not is_connected:
+        await person.sweep("s1")
+        await person.redis.delete(person.keys.mailbox)
+    assert await person.redis.exists(person.keys.entry_states)
+    await person.delete_empty()
+    assert not await person.redis.exists(person.keys.entry_states)
 
 
 async def test_expiry_takes_also_what_a_device_has_pending(person: Scripts) -> None:

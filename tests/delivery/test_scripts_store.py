@@ -62,7 +62,7 @@ async def test_another_text_is_refused_whatever_became_of_the_first(person: Scri
         case "read":
             assert await person.mark_read("m1") == [stream_id]
         case "acked":
-            await person.note_acknowledged("m1")
+            await person.note_delivered("m1")
         case "rotated":
             await person.age_records()
             await person.rotate_dedupe()
@@ -226,7 +226,7 @@ async def test_another_account_finds_nothing_of_the_former_owners(person: Script
     await person.load(version=7, blocked=(RAVI,))
     await person.store_chat("m3", sender=RAVI)
     await person.redis.set(person.keys.last_seen, "1234")
-    await person.redis.hset(person.keys.dead_letters, "1-1", "5")
+    await person.redis.hset(person.keys.entry_states, "1-1", "5")
     assert {name.decode() for name in await person.redis.keys("*")} >= {
         person.keys.dedupe,
         person.keys.dedupe_before,

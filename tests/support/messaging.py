@@ -94,6 +94,11 @@ class AwaitedMailbox:
     async def settle(self, mobile: str, device: str, settled: Sequence[ToSettle]) -> None:
         await awaited(self.mailbox.settle, mobile, device, settled)
 
+    async def note_acknowledged(
+        self, mobile: str, sender: str, stream_ids: Sequence[str], message_ids: Sequence[str]
+    ) -> None:
+        await awaited(self.mailbox.note_acknowledged, mobile, sender, stream_ids, message_ids)
+
     async def note_delivered(
         self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"] = "a"
     ) -> list[str]:

@@ -108,10 +108,13 @@ async def test_what_one_device_has_is_not_expired_on_another(
     assert await told(asha) == [(MOBILE, "expired", "old-2")]
 
 
-async def acknowledge(ctx: dict[str, Any], names: list[str], kind: str = "delivered") -> None:
-    """What a server does with acknowledgements of Asha's chats, before it settles them."""
-    services = ctx["services"]
-    await awaited(services.mailbox.note_delivered, MOBILE, ASHA, names, "a")
+async def acknowledge(ctx: dict[str, Any], chats: dict[str, str], kind: str = "delivered") -> None:
+    """What a server does with acknowledgements of Asha's chats (messageId to streamId), before it settles them."""
+    services, names = ctx["services"], list(chats)
+    if kind == "read":
+        await awaited(services.mailbox.note_delivered, MOBILE, ASHA, names, "a")
+    else:
+        await awaited(services.mailbox.note_acknowledged, MOBILE, ASHA, list(chats.values()), names)
     stored = partial(awaited, services.mailbox.store_receipt, ASHA, MOBILE, kind, names)
     await loading(services.users, ASHA, stored)
 
@@ -119,12 +122,11 @@ async def acknowledge(ctx: dict[str, Any], names: list[str], kind: str = "delive
 async def test_who_was_told_of_a_delivery_is_not_told_of_an_expiry_if_the_server_dies_before_it_settles(
     ctx: dict[str, Any], old: Old, person: Scripts, asha: Scripts
 ) -> None:
-    for n in range(3):
-        await person.store_chat(f"old-{n}")
+    sent = {f"old-{n}": (await person.store_chat(f"old-{n}"))[1] for n in range(3)}
     await connected(person)
     await person.fetch()
     await old()
-    await acknowledge(ctx, ["old-0", "old-1"])
+    await acknowledge(ctx, {name: sent[name] for name in ("old-0", "old-1")})
     await person.sweep("s1")
     assert await cap_all(ctx) == 3
     assert (await told(asha))[0] == (MOBILE, "delivered", "old-0 old-1")
@@ -134,11 +136,11 @@ async def test_who_was_told_of_a_delivery_is_not_told_of_an_expiry_if_the_server
 async def test_the_same_for_who_was_told_that_his_chat_was_read(
     ctx: dict[str, Any], old: Old, person: Scripts, asha: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await person.store_chat("old")
+    _, stream_id, _ = await person.store_chat("old")
     await connected(person)
     await person.fetch()
     await old()
-    await acknowledge(ctx, ["old"], "read")  # and the server dies before it marks the chat
+    await acknowledge(ctx, {"old": stream_id}, "read")  # and the server dies before it marks the chat
     await person.sweep("s1")
     assert await cap_all(ctx) == 1
     assert [kind for _, kind, _ in await told(asha)][:1] == ["read"]
@@ -148,8 +150,8 @@ async def test_the_same_for_who_was_told_that_his_chat_was_read(
 async def test_who_was_to_be_told_of_a_delivery_when_the_server_died_is_told_of_it_in_the_end(
     ctx: dict[str, Any], old: Old, person: Scripts, asha: Scripts
 ) -> None:
-    await person.store_chat("old")
-    await person.note_acknowledged("old")
+    _, stream_id, _ = await person.store_chat("old")
+    await person.note_acknowledged({"old": stream_id})
     await old()
     assert await cap_all(ctx) == 1
     assert await told(asha) == [(MOBILE, "delivered", "old")]
@@ -166,7 +168,7 @@ async def test_what_is_being_acked_does_not_expire(
     assert await cap_all(ctx) == 1
     assert await person.waits() == sent[:1]
     assert await told(asha) == [(MOBILE, "expired", "old-1")]
-    await acknowledge(ctx, ["old-0"])
+    await acknowledge(ctx, {"old-0": sent[0]})
     await person.settle(sent[0])
     await person.release()
     assert await cap_all(ctx) == 0

@@ -74,7 +74,7 @@ async def test_who_is_gone_needs_no_notification(
 
 async def test_what_our_own_code_failed_on_is_reported(ctx: dict[str, Any], person: Scripts) -> None:
     await connected(person)
-    await person.redis.hset(person.keys.dead_letters, mapping={"7-1": 5, "8-1": 4})
+    await person.redis.hset(person.keys.entry_states, mapping={"7-1": 5, "8-1": 4})
     with capture_logs() as logs:
         await reclaim(ctx)
     errors = [(each["stream_id"], each["failures"]) for each in logs if each["log_level"] == "error"]

@@ -263,7 +263,7 @@ class OneStep:
         return
 
 
-@pytest.mark.parametrize("broken", ["mailbox", "leases", "dead_letters", "user", "shadows", "dedupe"])
+@pytest.mark.parametrize("broken", ["mailbox", "leases", "entry_states", "user", "shadows", "dedupe"])
 async def test_a_broken_key_of_one_person_costs_nobody_else(
     ctx: dict[str, Any], redis: "Redis", modules: Modules, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:

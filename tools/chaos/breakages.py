@@ -97,7 +97,15 @@ OF_MAILBOXES: Final = {
     "a chat expires without a receipt": _tap(
         "store_receipt", lua="if command == 'XADD' and ARGV[2] == 'expired' then return '1-0' end"
     ),
-    "an acknowledgement is not noted": _tap("note_acknowledged", lua=NO_WRITING_RECORDS),
+    "an acknowledgement is not noted": _tap("note_acknowledged", lua="if command == 'HSET' then return 1 end"),
+    "an acknowledgement is not noted for the other devices": _tap("note_delivered", lua=NO_WRITING_RECORDS),
+    "the note of an acknowledgement is lost with its entry": _instead("expire", "if is_noted and", "if false and"),
+    "the note of an acknowledgement stays when its entry leaves": _tap(
+        *REMOVAL, lua="if command == 'HDEL' and string.sub(args[1], 1, 7) == 'parked:' then return 0 end"
+    ),
+    "a shadow entry is noted as if it were an entry": _tap(
+        "note_acknowledged", lua="if command == 'EXISTS' then return 0 end"
+    ),
     "an acknowledged chat that becomes a shadow entry is forgotten": _instead(
         "expire", ">= RANK[DELIVERED]", ">= RANK[ACKNOWLEDGED]"
     ),

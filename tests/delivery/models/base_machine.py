@@ -175,4 +175,4 @@ class BaseMachine(RuleBasedStateMachine):
         assert state.last_seen == model.leases.last_seen
         assert state.devices == model.devices.keys()
         assert state.blocked == model.blocked
-        assert state.lasting - {"seen"} == model.lasting(), "keys that never end"
+        assert state.lasting - {"seen", "parked"} == model.lasting(), "keys that never end"

@@ -61,6 +61,10 @@ class ChatMachine(LeaseMachine):
         """(sender, addressee, messageId) of those who were told that their chat expired."""
         self.delivered: set[tuple[str, str, str]] = set()
         """The same of those who were told that it was delivered."""
+        self.noted: set[tuple[str, Id]] = set()
+        """Chats of which it was noted, by their streamId, that a device has them."""
+        self.late: set[tuple[str, Id]] = set()
+        """Those that were not in the mailbox any more."""
         self.standing: dict[str, set[str]] = {mobile: set() for mobile in self.rows}
         """Blocks that were answered and not taken back."""
 
@@ -82,6 +86,8 @@ class ChatMachine(LeaseMachine):
                 model.expire_shadows(self.before_ms)
             case "delete_empty":
                 assert ran.reply == [model.delete_empty().encode()]
+                if not model.entries:
+                    self.late = {key for key in self.late if key[0] != model.mobile}
             case "rotate_dedupe" | "find_unacknowledged":
                 pass  # what is remembered, and for how long, shows in the answers
             case _:
@@ -229,8 +235,9 @@ class ChatMachine(LeaseMachine):
         """Noted, then receipts. After a crash in between the client acks once more."""
         flying = self.flying[holder]
         for sender in sorted({entry.sender for entry in entries if isinstance(entry, Chat)}):
-            names = [e.message_id for e in entries if isinstance(e, Chat) and e.sender == sender]
-            self.note_acked(holder, sender, names, fault)
+            theirs = [entry for entry in entries if isinstance(entry, Chat) and entry.sender == sender]
+            names = [chat.message_id for chat in theirs]
+            self.note_acked(holder, theirs, fault)
             if then != "crash at once":
                 self.tell(holder, sender, names, fault)
         if not then.startswith("crash"):
@@ -258,14 +265,37 @@ class ChatMachine(LeaseMachine):
         holders = [holder for holder in self.holders if self.flying.get(holder)]
         return holders[-1 - number % len(holders)]
 
-    def note_acked(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
-        model = self.models[holder.mobile]
+    def note_acked(self, holder: Holder, theirs: list[Chat], fault: Fault) -> None:
+        """Of one sender. Where there are several devices, in the records as well."""
+        model, sender = self.models[holder.mobile], theirs[0].sender
+        names = [chat.message_id for chat in theirs]
+        if len(model.groups) > 1:
+            known, modelled = self.perform(
+                "note_delivered",
+                lambda: self.product.mail.note_delivered(holder.mobile, sender, names),
+                lambda _: model.note_delivered(sender, names),
+                fault,
+            )
+            assert known == modelled
+        chats = [chat for chat in theirs if not self.is_over(model, chat)]
+        if not chats:
+            return
+        ids, names = [chat.stream_id for chat in chats], [chat.message_id for chat in chats]
+        places = {parse_id(stream_id) for stream_id in ids}
+        self.noted |= {(holder.mobile, at) for at in places}
+        self.late |= {(holder.mobile, at) for at in places - model.entries.keys()}
 
         async def note() -> str:
-            await self.product.mail.note_delivered(holder.mobile, sender, names)
+            await self.product.mail.note_acknowledged(holder.mobile, sender, ids, names)
             return "noted"
 
-        self.perform("note_acknowledged", note, lambda _: model.note_acknowledged(sender, names), fault)
+        self.perform("note_acknowledged", note, lambda _: model.note_delivered(sender, names), fault)
+
+    @staticmethod
+    def is_over(model: MailboxModel, chat: Chat) -> bool:
+        """Whether it was a shadow entry and expired: nobody says what an acknowledgement changes then."""
+        record = model.records.get((chat.sender, chat.message_id))
+        return record is not None and record.state == "p" and not record.waits
 
     def tell(self, holder: Holder, sender: str, names: list[str], fault: Fault) -> None:
         model = self.models[sender]

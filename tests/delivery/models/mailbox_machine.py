@@ -1,5 +1,6 @@
 """UserRecords send, collect, acknowledge, block and leave in any order, while replies are lost and clocks jump."""
 
+from delivery.keys import ENTRY_ACKNOWLEDGED
 from tests.delivery.models.chat_machine import TO, ChatMachine
 from tests.delivery.models.faulty_client import NONE, Fault
 from tests.delivery.models.redis_state import RedisState
@@ -93,8 +94,9 @@ class MailboxMachine(ChatMachine):
         assert servers == modelled
         self.ask(mobile, asker, fault)
         model = self.models[mobile]
-        if model.entries:
-            at = list(model.entries)[number % len(model.entries)]
+        waiting = [at for at in model.entries if (mobile, at) not in self.noted]
+        if waiting:
+            at = waiting[number % len(waiting)]
             count, _ = self.perform(
                 "", lambda: self.product.mailbox.count_failure(mobile, format_id(at)), lambda _: None
             )
@@ -151,7 +153,14 @@ class MailboxMachine(ChatMachine):
         assert state.groups == model.groups
         assert state.shadows == list(model.shadows)
         assert state.tally == model.tally()
-        assert state.dead_letters == model.dead_letters
+        self.compare_entry_states(model, state.entry_states)
+
+    def compare_entry_states(self, model: MailboxModel, states: dict[Id, int]) -> None:
+        """How often our own code failed; and a note that a device has a chat leaves with the chat."""
+        noted, late = ({at for mobile, at in some if mobile == model.mobile} for some in (self.noted, self.late))
+        failures = {at: state for at, state in states.items() if at not in noted}
+        assert failures == {at: count for at, count in model.dead_letters.items() if at not in noted}
+        assert {at for at, state in states.items() if state >= ENTRY_ACKNOWLEDGED} <= {*model.entries} | late
 
     def check_by_itself(self, model: MailboxModel, state: RedisState) -> None:
         """What the contract says of Redis, whatever the model does."""

@@ -28,7 +28,7 @@ class RedisState:
     believed: list[tuple[str, int]] = field(default_factory=list)
     places: list[Id] = field(default_factory=list)
     tally: dict[str, int] = field(default_factory=dict)
-    dead_letters: dict[Id, int] = field(default_factory=dict)
+    entry_states: dict[Id, int] = field(default_factory=dict)
     leases: dict[str, str] = field(default_factory=dict)
     last_seen: int = 0
     devices: set[str] = field(default_factory=set)
@@ -93,7 +93,7 @@ def _note(state: RedisState, word: str, content: Any) -> None:
         case "tally":
             state.tally = {name: int(count) for name, count in _pairs(content).items()}
         case "parked":
-            state.dead_letters = {parse_id(name): int(count) for name, count in _pairs(content).items()}
+            state.entry_states = {parse_id(name): int(count) for name, count in _pairs(content).items()}
         case "seen":
             state.remembered |= {name for name in _pairs(content) if len(name) == DIGEST}
         case "leases":

@@ -13,6 +13,9 @@ from tools.chaos.breakages import OF_MAILBOXES, OF_PRESENCE, Breakage
 MOST = 1000
 """Plays before a breakage counts as missed."""
 MAILBOXES = {
+    "an acknowledgement is not noted for the other devices": 372,
+    "the note of an acknowledgement is lost with its entry": 299,
+    "the note of an acknowledgement stays when its entry leaves": 1,
     "an entry leaves and stays in pending lists": 9,
     "settling counts for devices that have not read": 14,
     "a lease that is over outlives its device": 104,
@@ -37,7 +40,8 @@ MAILBOXES = {
     "a cap drops what is oldest": 2,
     "shadow entries are stored as chats": 32,
     "a chat expires without a receipt": 23,
-    "an acknowledgement is not noted": 2,
+    "an acknowledgement is not noted": 48,
+    "a shadow entry is noted as if it were an entry": 489,
     "an acknowledged chat that becomes a shadow entry is forgotten": 2,
     "an entry in flight expires": 27,
     "an expired chat leaves before its receipt is stored": 23,

@@ -117,7 +117,7 @@ async def test_a_script_that_fails_refuses_the_acknowledgement_and_settles_nothi
 async def test_a_break_between_receipt_and_settling_repeats_the_receipt_and_loses_none(redis: "Redis") -> None:
     one = await HandConnection(redis).begin()
     ids = [await one.hear(f"m-{n}") for n in range(2)]
-    async with locked(redis, f"~*{{{ASHA}}}* ~seen:{{{RAVI}}}*"):
+    async with locked(redis, f"~*{{{ASHA}}}* ~seen:{{{RAVI}}}* ~parked:{{{RAVI}}} ~phantoms:{{{RAVI}}}"):
         one.ack(*ids)
         await until(one.server.receipts)
         one.connection.handle_lost(1006, "")

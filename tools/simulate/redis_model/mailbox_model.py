@@ -217,8 +217,8 @@ class MailboxModel:
             group.pending |= dict.fromkeys(found, holder.server_id)
         return "ok", following, len(found), self._without_blocked(found)
 
-    def note_acknowledged(self, sender: str, message_ids: Sequence[str], state: str = "a") -> list[str]:
-        """Those whose sender knew as much already."""
+    def note_delivered(self, sender: str, message_ids: Sequence[str], state: str = "a") -> list[str]:
+        """A device has them, whether they wait as chats or as shadow entries. Those whose sender knew as much."""
         known = []
         for message_id in message_ids:
             if (sender, message_id) in self.records:
@@ -310,13 +310,13 @@ class MailboxModel:
         return count("", chats) | count("p", [(shadow.sender, shadow.size) for shadow in self.shadows.values()])
 
     def lasting(self) -> set[str]:
-        """First words of the keys that never expire. That of dedupe records may be one, while something waits."""
+        """First words of the keys that never expire. That of dedupe records may be one, while something waits, and that
+        of the states of entries."""
         parts = {
             "person": self.account,
             "mailbox": self.exists,
             "blockedUser": self.blocked,
             "phantoms": self.shadows,
-            "parked": self.dead_letters,
             "leases": self.leases.by_device,
             "lastseen": self.leases.last_seen,
             "tally": self.tally(),
