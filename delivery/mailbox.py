@@ -195,15 +195,16 @@ class Mailbox:
         self._redis.request(SETTLE, self._users.keys(mobile).of(SETTLE), args, on_reply)
 
     def note_acknowledged(
-        self, mobile: str, sender: str, stream_ids: Sequence[str], message_ids: Sequence[str], then: Then[None]
+        self, mobile: str, sender: str, stream_ids: Sequence[str], message_ids: Sequence[str], then: Then[Any]
     ) -> None:
         """Note that a device of this user has these chats, and that their sender is about to be told.
 
+        A result says nothing, but that it was done.
         The request is written before this returns: a receipt that is stored next comes after it.
         """
         args: list[Arg] = [sender, " ".join(message_ids), *stream_ids]
         keys = self._users.keys(mobile).of(NOTE_ACKNOWLEDGED)
-        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, partial(_pass_on, then, _nothing))
+        self.durable.request(NOTE_ACKNOWLEDGED, keys, args, then)
 
     def note_delivered(
         self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"], then: Then[list[str]]
@@ -285,10 +286,6 @@ def _pass_on(then: Then[Any], decode: Callable[[Any], Any], reply: Any) -> None:
         except Exception as error:  # noqa: BLE001 - a result like any other: somebody waits for it
             reply = error
     then(reply)
-
-
-def _nothing(_: object) -> None:
-    """The reply says no more than that it was done."""
 
 
 def _texts(reply: list[bytes]) -> list[str]:

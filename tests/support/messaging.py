@@ -99,6 +99,11 @@ class AwaitedMailbox:
     ) -> None:
         await awaited(self.mailbox.note_acknowledged, mobile, sender, stream_ids, message_ids)
 
+    async def find_unacknowledged(
+        self, mobile: str, sender: str, message_ids: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
+        return await awaited(self.mailbox.find_unacknowledged, mobile, sender, message_ids)
+
     async def note_delivered(
         self, mobile: str, sender: str, message_ids: Sequence[str], state: Literal["a", "d"] = "a"
     ) -> list[str]:

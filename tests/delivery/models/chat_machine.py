@@ -81,7 +81,8 @@ class ChatMachine(LeaseMachine):
             case "store_receipt":
                 self.receipt(model, ran)
             case "expire":
-                model.expire([parse_id(arg) for arg in ran.args if isinstance(arg, bytes)])
+                latest, *ids = ran.args
+                model.expire([parse_id(each) for each in ids], parse_id(latest))
             case "expire_shadows":
                 model.expire_shadows(self.before_ms)
             case "delete_empty":
@@ -290,6 +291,20 @@ class ChatMachine(LeaseMachine):
             return "noted"
 
         self.perform("note_acknowledged", note, lambda _: model.note_delivered(sender, names), fault)
+        self.check_noted(model, sender, names)
+
+    def check_noted(self, model: MailboxModel, sender: str, names: Sequence[str]) -> None:
+        """I4: of those that wait as shadow entries, the job that will look at them knows it. (Of an entry that is noted
+        by its streamId it will know it when the entry becomes a shadow entry.)"""
+        shadowed = [each.message_id for each in model.shadows.values() if each.sender == sender]
+        asked = [name for name in names if name in shadowed]
+        if asked:
+            answer, _ = self.perform(
+                "find_unacknowledged",
+                lambda: self.product.mail.find_unacknowledged(model.mobile, sender, asked),
+                lambda _: None,
+            )
+            assert answer == ([], [name for name in asked if model.records[sender, name].state == "a"])
 
     @staticmethod
     def is_over(model: MailboxModel, chat: Chat) -> bool:

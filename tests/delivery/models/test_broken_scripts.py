@@ -41,7 +41,7 @@ MAILBOXES = {
     "shadow entries are stored as chats": 32,
     "a chat expires without a receipt": 23,
     "an acknowledgement is not noted": 48,
-    "a shadow entry is noted as if it were an entry": 489,
+    "a shadow entry is noted as if it were an entry": 674,
     "an acknowledged chat that becomes a shadow entry is forgotten": 2,
     "an entry in flight expires": 27,
     "an expired chat leaves before its receipt is stored": 23,

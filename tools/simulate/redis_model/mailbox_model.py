@@ -270,11 +270,12 @@ class MailboxModel:
         """Whether somebody who is connected may acknowledge it in this moment."""
         return any(at in group.pending and self.leases.is_live(device) for device, group in self.groups.items())
 
-    def expire(self, ids: Sequence[Id]) -> None:
+    def expire(self, ids: Sequence[Id], latest: Id) -> None:
+        """What is older than ``latest`` leaves also in flight."""
         for at in ids:
             if at in self.entries and self.entries[at].ack_type:
                 self._remove(at, "")
-            elif at in self.entries and not self.is_in_flight(at):
+            elif at in self.entries and (at < latest or not self.is_in_flight(at)):
                 self._make_shadow(at)
 
     def expire_shadows(self, before_ms: int) -> None:
