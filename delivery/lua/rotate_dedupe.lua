@@ -54,8 +54,12 @@ elseif stream == MAILBOX then
 else
   redis.call('HDEL', dedupe_before, WALK)
   redis.call('EXPIRE', dedupe_before, kept_seconds)
-  -- What left during the rotation is kept as long as the rest: the next rotation counts from now.
-  if redis.call('EXISTS', dedupe) == 1 then redis.call('HSET', dedupe, SINCE, digits(now_ms())) end
+  -- What left during the rotation is kept as long as the rest: the next rotation counts from now, and so does the life
+  -- of the hash (see write_records).
+  if redis.call('EXISTS', dedupe) == 1 then
+    redis.call('HSET', dedupe, SINCE, digits(now_ms()))
+    redis.call('EXPIRE', dedupe, math.floor(least * 1.5))
+  end
   return {'rotated'}
 end
 return {'more'}

@@ -76,6 +76,7 @@ async def test_until_a_rotation_is_through_the_old_records_do_not_end(person: Sc
     while await person.rotate_dedupe(count=2) != "rotated":
         pass
     assert await person.rotate_dedupe() == "kept", "what left meanwhile is kept as long as the rest"
+    assert await person.redis.ttl(person.keys.dedupe) > 1.5 * RECORDS_SECONDS - 60, "and so is its hash"
 
 
 async def test_what_happens_to_a_chat_while_the_records_rotate_is_not_undone(person: Scripts) -> None:

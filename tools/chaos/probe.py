@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import redis
 
 from tools.chaos.stack import Stack
+from tools.devstack.postgres import USER
 
 PERSONAL: Final = "{"
 """Keys of a person have a hash tag. All other keys are of servers and jobs."""
@@ -28,6 +30,8 @@ class Probe:
 
     :param megabytes: resident, of all workers together
     :param connections: to Redis
+    :param database: connections to PostgreSQL. Those that a pool opened when many asked at once it keeps for five
+        minutes; each is a descriptor
     :param keys: in Redis, of no person, that do not expire
     :param waiting: entries in mailboxes
     :param pending: of these, handed to a connection and not acked
@@ -38,6 +42,7 @@ class Probe:
     megabytes: float
     descriptors: int
     connections: int
+    database: int
     keys: int
     waiting: int
     pending: int
@@ -69,6 +74,7 @@ def take(stack: Stack) -> Probe:
         megabytes=round(sum(map(megabytes, pids)), 1),
         descriptors=sum(map(descriptors, pids)),
         connections=connections,
+        database=database_connections(stack),
         keys=keys,
         waiting=waiting,
         pending=pending,
@@ -80,7 +86,7 @@ def complaints(base: Probe, now: Probe) -> list[str]:
     """What is above base, in words."""
     limits = {
         "megabytes": base.megabytes + MORE_MB_PER_WORKER * base.workers,
-        "descriptors": base.descriptors + MORE_DESCRIPTORS,
+        "descriptors": base.descriptors + MORE_DESCRIPTORS + max(now.database - base.database, 0),
         "connections": base.connections + MORE_CONNECTIONS,
         "keys": base.keys + MORE_KEYS,
         "waiting": 0,
@@ -108,6 +114,14 @@ def _lasting(client: "redis.Redis", names: Sequence[str]) -> int:
     for name in names:
         asked.ttl(name)
     return sum(seconds == -1 for seconds in asked.execute())
+
+
+def database_connections(stack: Stack) -> int:
+    """What is connected to the product's database; 0 while PostgreSQL does not answer."""
+    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        ((count,),) = stack.postgres.fetch(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{USER}'")  # noqa: S608 - a constant
+        return int(str(count))
+    return 0
 
 
 def megabytes(pid: int) -> float:

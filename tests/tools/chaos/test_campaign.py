@@ -17,7 +17,9 @@ from tools.chaos.scenario import EXPECTED_ERRORS, Outcome, Times, errors
 from tools.chaos.stack import Profile
 
 SMALL = Times(before=0.5, after=1.0, people=20, rate=80)
-BASE = Probe(workers=3, megabytes=200, descriptors=90, connections=10, keys=12, waiting=5, pending=1, dead=0)
+BASE = Probe(
+    workers=3, megabytes=200, descriptors=90, connections=10, database=3, keys=12, waiting=5, pending=1, dead=0
+)
 
 
 @pytest.mark.timeout(180)
@@ -87,6 +89,12 @@ def test_resources_above_base_are_a_complaint(worse: dict[str, int]) -> None:
     calm = replace(BASE, waiting=0, pending=0)
     assert complaints(BASE, calm) == []
     assert len(complaints(BASE, replace(calm, **worse))) == 1  # type: ignore[arg-type]
+
+
+def test_descriptors_that_are_connections_to_postgresql_are_none() -> None:
+    calm = replace(BASE, waiting=0, pending=0, descriptors=110)
+    assert complaints(BASE, replace(calm, database=7)) == []
+    assert len(complaints(BASE, calm)) == 1
 
 
 def test_every_fault_says_what_it_is() -> None:
