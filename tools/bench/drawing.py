@@ -61,6 +61,8 @@ def _colour(row: Mapping[str, Any]) -> str:
 LATENCIES: Final = ("received", "stored", "receipt")
 _NOT_HELD: Final = 1.6
 """A rate that was not held stands so many times above the longest latency."""
+_NEXT_HEIGHT: Final = 1.4
+"""… and that of the next contender so many times above."""
 
 
 def rates(summary: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -99,16 +101,18 @@ def points(row: Mapping[str, Any], what: str) -> tuple[float, float] | None:
 def _lines(axes: Any, what: str, rows: Sequence[Mapping[str, Any]]) -> None:
     every = [point for row in rows if (point := points(row, what)) is not None]
     top = _NOT_HELD * max((p99 for _, p99 in every), default=1.0)
-    for contender in dict.fromkeys(row["contender"] for row in rows):
+    for number, contender in enumerate(dict.fromkeys(row["contender"] for row in rows)):
+        height = top * _NEXT_HEIGHT**number
         theirs = sorted((row for row in rows if row["contender"] == contender), key=lambda row: row["rate"])
         held = [(row["rate"], *point) for row in theirs if (point := points(row, what)) is not None]
         line = axes.plot([x for x, *_ in held], [p50 for _, p50, _ in held], marker="o", ms=3, label=contender)[0]
         axes.plot([x for x, *_ in held], [p99 for *_, p99 in held], "--", color=line.get_color(), lw=1)
         for row in theirs:
             if points(row, what) is None:
-                axes.plot([row["rate"]], [top], "x", color=line.get_color())
+                axes.plot([row["rate"]], [height], "x", color=line.get_color())
                 reached = row["figures"].get("reached_per_second", {}).get("median", 0)
-                axes.annotate(f"{reached:,.0f}/s", (row["rate"], top), fontsize=7, rotation=90, va="bottom")
+                place = {"ha": "right", "va": "center", "color": line.get_color(), "fontsize": 7}
+                axes.annotate(f"{reached:,.0f}/s  ", (row["rate"], height), **place)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(rates(rows), [f"{rate:g}" for rate in rates(rows)], fontsize=8)

@@ -64,6 +64,8 @@ class Stack:
         self.data = Path(tempfile.mkdtemp(prefix="wm-bench-"))
         self._command = [python, "-m", devstack_of(checkout), "--port", str(free_port()), "--workers", str(workers)]
         inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
+        # A million people, of the mode growth, need more than the default.
+        inherited = {"REDIS_MAXMEMORY": "8gb", **inherited}
         self._env = {**inherited, "JWT_SECRET": "", "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **(env or {})}
         self._child: Child | None = None
 
