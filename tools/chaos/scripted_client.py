@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,7 @@ from websockets.asyncio.client import ClientConnection
 PASSWORD: Final = "correct horse"
 HTTP_SECONDS: Final = 15.0
 FRAME_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 15.0
 Frame = dict[str, Any]
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Each client would read the certificates of the world otherwise, for plain HTTP."""
@@ -116,13 +118,22 @@ class ScriptedUser:
     token: str
 
     async def connect(self, ws_url: str, v1: bool = True) -> ScriptedConnection:
-        """Connect, and wait for the first frame.
+        """Connect, and wait for the first frame. Another fault may have the server restart just now: then try again.
 
         :param ws_url: ``ws://host:port``
+        :raises ConnectionError: nothing listens there for ``PATIENCE_SECONDS``
         """
         subprotocols = [websockets.Subprotocol("wm.v1")] if v1 else None
-        url = f"{ws_url}/?token={self.token}"
-        connection = ScriptedConnection(await websockets.connect(url, subprotocols=subprotocols, max_queue=4096), v1)
+        url, deadline = f"{ws_url}/?token={self.token}", time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                opened = await websockets.connect(url, subprotocols=subprotocols, max_queue=4096)
+                break
+            except ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+        connection = ScriptedConnection(opened, v1)
         connection.start_reading()
         await connection.wait(lambda frame: frame["type"] in ("hello", "system"))
         return connection

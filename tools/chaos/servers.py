@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from redis import Redis as Client
+from redis import RedisError
 
 from tools.devstack.paths import socket_directory
 from tools.devstack.probe import free_port, http_status
@@ -117,8 +118,11 @@ class Group:
         return [pid for pid in self._known if birth(pid)]
 
     def ready(self, redis_url: str) -> bool:
-        """Whether all of its workers serve."""
-        if not self.alive() or len(self.pids(redis_url)) < self.workers:
+        """Whether all of its workers serve. While Redis does not answer, they do not."""
+        try:
+            if not self.alive() or len(self.pids(redis_url)) < self.workers:
+                return False
+        except RedisError:
             return False
         return http_status(f"{self.url}/ready", 6) == 200
 

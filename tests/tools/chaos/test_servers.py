@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ReadOnlyError
 
-from tools.chaos.servers import Redis, SmallDisk
+from tools.chaos.servers import Group, Redis, SmallDisk
+from tools.devstack.process import Child
 
 
 def test_a_replica_has_what_its_master_had_and_can_lead(tmp_path: Path) -> None:
@@ -26,6 +27,15 @@ def test_a_replica_has_what_its_master_had_and_can_lead(tmp_path: Path) -> None:
     finally:
         for each in (master, replica):
             each.stop()
+
+
+def test_a_server_is_not_ready_while_redis_does_not_answer(tmp_path: Path) -> None:
+    group = Group("a", {}, 1, tmp_path)
+    group.child = Child("a", ["sleep", "30"], log=tmp_path / "a.log")
+    try:
+        assert not group.ready(f"unix://{tmp_path}/nobody.sock")
+    finally:
+        group.stop()
 
 
 def test_a_redis_without_its_file_starts_empty_and_with_it_does_not(tmp_path: Path) -> None:
