@@ -279,7 +279,7 @@ def _log_loss(reply: object) -> None:
 
 
 def _pass_on(then: Then[Any], decode: Callable[[Any], Any], reply: Any) -> None:
-    """Give on a reply, decoded, or what it fails with."""
+    """Pass on a reply, decoded; or the exception that stands for it."""
     if not isinstance(reply, Exception):
         try:
             reply = decode(reply)

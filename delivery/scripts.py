@@ -110,11 +110,12 @@ def _with_fragments(source: str, included: set[str]) -> str:
     def insert(match: re.Match[str]) -> str:
         indent, text = match[1], ""
         known = set(included) if indent else included
-        for line, name in re.findall(r"( *--@use (_\w+)\n)", match[0]):
+        for _, name in _USE.findall(match[0]):
             if name not in known:
                 known.add(name)
                 # What is generated depends on the whole text, and is put in when that is known.
-                text += line if name in GENERATED else textwrap.indent(_fragment(name, known), indent)
+                fragment = f"--@use {name}\n" if name in GENERATED else _fragment(name, known)
+                text += textwrap.indent(fragment, indent)
         return text
 
     return _USES.sub(insert, source)

@@ -30,8 +30,8 @@ class Probe:
 
     :param megabytes: resident, of all workers together
     :param connections: to Redis
-    :param database: connections to PostgreSQL. Those that a pool opened when many asked at once it keeps for five
-        minutes; each is a descriptor
+    :param database: connections to PostgreSQL, each of which is a descriptor. A pool opens more when many ask at once,
+        and keeps them for five minutes
     :param keys: in Redis, of no person, that do not expire
     :param waiting: entries in mailboxes
     :param pending: of these, handed to a connection and not acked

@@ -203,10 +203,8 @@ class Connection:
                 self._reply(receipt, _first_error(results))
 
         storage = server.storage
-        if receipt.kind == "delivered":
-            server.link.send(lambda: storage.note_acknowledged(mobile, receipt.sender, names), reply)
-        else:
-            server.link.send(lambda: storage.note_delivered(mobile, receipt.sender, names, "a"), reply)
+        # The product has two scripts for it, which promise the same.
+        server.link.send(lambda: storage.note_delivered(mobile, receipt.sender, names, "a"), reply)
         server.link.send(lambda: storage.store_receipt(server.id, receipt.sender, mobile, receipt.kind, names), reply)
 
     def _find_unread(self, unread: do.FindUnread) -> None:

@@ -172,10 +172,6 @@ class Storage:
         """This device has these entries."""
         self.mailboxes[mobile].settle(device, [parse_id(entry.stream_id) for entry in settled])
 
-    def note_acknowledged(self, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
-        """A device has these chats."""
-        self.mailboxes[mobile].note_delivered(sender, message_ids)
-
     def note_delivered(self, mobile: str, sender: str, message_ids: Sequence[str], state: str) -> list[str]:
         """Those of which the sender knows as much already."""
         return self.mailboxes[mobile].note_delivered(sender, message_ids, state)

@@ -218,7 +218,8 @@ class MailboxModel:
         return "ok", following, len(found), self._without_blocked(found)
 
     def note_delivered(self, sender: str, message_ids: Sequence[str], state: str = "a") -> list[str]:
-        """A device has them, whether they wait as chats or as shadow entries. Those whose sender knew as much."""
+        """A device has these chats, whether they wait as entries or as shadow entries; returns those whose sender knew
+        as much already."""
         known = []
         for message_id in message_ids:
             if (sender, message_id) in self.records:
