@@ -4,9 +4,10 @@ The docstring of a model is the comment of its table: to change one needs a migr
 """
 
 from models.block import Block
+from models.departure import Departure
 from models.meta import Meta
 from models.session import Session
 from models.session_event import EventKind, SessionEvent
 from models.user import User
 
-__all__ = ["Block", "EventKind", "Meta", "Session", "SessionEvent", "User"]
+__all__ = ["Block", "Departure", "EventKind", "Meta", "Session", "SessionEvent", "User"]

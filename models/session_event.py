@@ -17,6 +17,14 @@ class EventKind(StrEnum):
     LOGOUT = "logout"
     CONNECT = "connect"
     DISCONNECT = "disconnect"
+    LOGOUT_ALL = "logout_all"
+    SESSION_ENDED = "session_ended"
+    REFRESH_REUSED = "refresh_reused"
+    DEVICE_UNLINKED = "device_unlinked"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of event
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    NUMBER_CHANGED = "number_changed"
+    LIMITED = "limited"
 
 
 class SessionEvent(Model):

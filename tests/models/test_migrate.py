@@ -15,7 +15,7 @@ from models.migrate import LOCK, main
 from tools.devstack.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = {"users", "blocks", "sessions", "session_events", "meta"}
+TABLES = {"users", "blocks", "sessions", "session_events", "departures", "meta"}
 Run = Callable[..., tuple[int, str, str]]
 
 

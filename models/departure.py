@@ -1,0 +1,15 @@
+"""Numbers that nobody has any more, and of which Redis still holds something."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class Departure(Model):
+    """A number that its owner left. Until nothing of theirs is left in Redis, nobody can have it."""
+
+    mobile_no = fields.CharField(max_length=15, primary_key=True)
+    account_id = fields.UUIDField(description="of the former owner")
+    at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "departures"
