@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 "table": "departures",
                 "app": "models",
                 "pk_attr": "mobile_no",
-                "table_description": "A number that its owner left. Until nothing of theirs is left in Redis, nobody can have it.",
+                "table_description": "A number that its owner left. Nobody can have it until Redis holds nothing of theirs.",
             },
             bases=["Model"],
         ),
