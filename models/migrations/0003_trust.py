@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 "table": "departures",
                 "app": "models",
                 "pk_attr": "mobile_no",
-                "table_description": "A number that its owner left. Nobody can have it until Redis holds nothing of theirs.",
+                "table_description": "A number that its owner left. Nobody can have it until Redis holds nothing of it.",
             },
             bases=["Model"],
         ),
