@@ -5,7 +5,7 @@ from tortoise.models import Model
 
 
 class Departure(Model):
-    """A number that its owner left. Nobody can have it until Redis holds nothing of it."""
+    """A number that its owner left. Nobody can have it while Redis holds some of it."""
 
     mobile_no = fields.CharField(max_length=15, primary_key=True)
     account_id = fields.UUIDField(description="of the former owner")

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 "table": "departures",
                 "app": "models",
                 "pk_attr": "mobile_no",
-                "table_description": "A number that its owner left. Nobody can have it until Redis holds nothing of it.",
+                "table_description": "A number that its owner left. Nobody can have it while Redis holds some of it.",
             },
             bases=["Model"],
         ),
