@@ -76,16 +76,17 @@ class RateLimits:
         self.on = on
         self._delayed = 0
 
-    async def take(self, limit: Limit, whose: str) -> Taken:
-        """Take a token of this bucket.
+    async def take(self, limit: Limit, whose: str, count: int = 1) -> Taken:
+        """Take a token of this bucket, or several at once: all of them or none.
 
+        :param count: at most ``limit.burst``: more are never there. One, where failures double the wait
         :raises ApiError: ``rate_limited``; ``unavailable``, for a closed limit while Redis is away
         """
         if not self.on:
             return Taken()
         try:
             wait, in_use, failures = await self._redis.call(
-                TAKE_TOKEN, [keys.rate_bucket(limit.name, whose)], limit.arguments
+                TAKE_TOKEN, [keys.rate_bucket(limit.name, whose)], [*limit.arguments, count]
             )
         except (ApiError, CommandFailed) as error:
             logger.warning("a rate limit could not be checked", limit=limit.name, closed=limit.closed, error=str(error))

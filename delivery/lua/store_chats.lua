@@ -92,7 +92,7 @@ for n, field in ipairs(fields) do
       --@use _gcra
       local wait
       now = now or now_us()
-      full_at, wait = take_from(full_at, now, interval, burst, interval, 0)
+      full_at, wait = take_from(full_at, now, interval, burst, interval, 0, 1)
       if wait > 0 then limited = digits(wait) end
     end
     if limited then

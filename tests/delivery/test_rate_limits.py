@@ -48,6 +48,14 @@ async def test_after_a_burst_the_next_attempt_gets_the_time_to_wait(limits: Rate
     assert await limits.take(SLOW, "B") == Taken(1), "another bucket"
 
 
+async def test_several_tokens_at_once_are_all_or_none(limits: RateLimits) -> None:
+    assert await limits.take(SLOW, "A", 2) == Taken(2)
+    with pytest.raises(ApiError) as caught:
+        await limits.take(SLOW, "A", 3)
+    assert 115 < (caught.value.retry_after or 0) <= 120, "two of them have to come back"
+    assert await limits.take(SLOW, "A") == Taken(3)
+
+
 async def test_failed_attempts_take_no_token(limits: RateLimits) -> None:
     for _ in range(3):
         await limits.take(SLOW, "A")

@@ -27,9 +27,9 @@ class Caller:
         assert shape(script.name).fits(reply), (script.name, reply)
         return reply
 
-    async def take(self, burst: int = 2, longest: int = 0) -> Any:
-        """One token of a bucket whose tokens come back after a minute."""
-        return await self.call(scripts.TAKE_TOKEN, 60 * SECOND, burst, longest, 3600 * SECOND)
+    async def take(self, burst: int = 2, longest: int = 0, count: int = 1) -> Any:
+        """Tokens of a bucket whose tokens come back after a minute each."""
+        return await self.call(scripts.TAKE_TOKEN, 60 * SECOND, burst, longest, 3600 * SECOND, count)
 
     async def forgive(self, which: str, burst: int = 2) -> Any:
         return await self.call(scripts.FORGIVE_FAILURES, 60 * SECOND, burst, 600 * SECOND, 3600 * SECOND, which)
@@ -46,6 +46,18 @@ async def test_a_bucket_gives_its_tokens_and_then_tells_how_long_to_wait(caller:
         wait, in_use, failures = await caller.take()
         assert 59 * SECOND < wait <= 60 * SECOND
         assert (in_use, failures) == (2, 0), "a refusal takes nothing"
+
+
+async def test_several_tokens_are_taken_together_or_not_at_all(caller: Caller) -> None:
+    assert await caller.take(burst=5, count=3) == [0, 3, 0]
+    for _ in range(2):
+        wait, in_use, _ = await caller.take(burst=5, count=3)
+        assert 59 * SECOND < wait <= 60 * SECOND, "two are there, and the third comes back after a minute"
+        assert in_use == 3, "a refusal takes nothing"
+    assert await caller.take(burst=5, count=2) == [0, 5, 0]
+    wait, _, _ = await caller.take(burst=5, count=5)
+    assert 299 * SECOND < wait <= 300 * SECOND
+    assert (await caller.take(burst=5, count=6))[0] > wait, "more than the bucket holds are never there"
 
 
 async def test_failures_are_counted_until_they_are_forgiven(caller: Caller) -> None:
