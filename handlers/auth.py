@@ -14,6 +14,7 @@ from accounts.passwords import Standing, fits, normalised
 from accounts.tokens import Claims
 from delivery.login_attempts import Attempt, LoginAttempts
 from delivery.rate_limits import sign_ups
+from handlers.answers import Done, LoggedIn, SignedUp, Ticket
 from handlers.authentication import authenticated
 from handlers.requests import MIN_PASSWORD_LENGTH, Login, SignUp, body, display_name, invalid_field
 from handlers.responses import rfc3339, success
@@ -41,7 +42,7 @@ async def sign_up(request: Request) -> HTTPResponse:
     taken = await mine.limits.take(sign_ups(mine.settings), network_of(request.client_ip))
     standing = Standing(known=False, used=taken.in_use)
     user = await mine.directory.enrol(name, mobile, form.password, standing)
-    return success("account created successfully", id=str(user.id))
+    return success(SignedUp(id=str(user.id)))
 
 
 async def login(request: Request) -> HTTPResponse:
@@ -58,13 +59,14 @@ async def login(request: Request) -> HTTPResponse:
     async with _counted(mine.logins, attempt) as standing:
         user, session = await log_in(mine.directory, mine.sessions, mine.events, given, standing)
     return success(
-        "login successful",
-        token=mine.tokens.issue(user, session),
-        expiresAt=rfc3339(session.expires_at),
-        id=str(user.id),
-        name=user.name,
-        mobileNo=user.mobile_no,
-        deviceId=device,
+        LoggedIn(
+            token=mine.tokens.issue(user, session),
+            expires_at=rfc3339(session.expires_at),
+            id=str(user.id),
+            name=user.name,
+            mobile_no=user.mobile_no,
+            device_id=device,
+        )
     )
 
 
@@ -73,7 +75,7 @@ async def logout(request: Request, claims: Claims) -> HTTPResponse:
     """``POST /auth/logout``: the token stops working and its sockets close."""
     mine = services(request)
     await log_out(mine.sessions, mine.events, claims)
-    return success("logout successful")
+    return success(Done(message="logout successful"))
 
 
 @authenticated
@@ -81,7 +83,7 @@ async def ticket(request: Request, claims: Claims) -> HTTPResponse:
     """``POST /v1/tickets``."""
     mine = services(request)
     secret = await mine.sessions.issue_ticket(claims)
-    return success("ticket issued", ticket=secret, expiresIn=mine.settings.ticket_seconds)
+    return success(Ticket(ticket=secret, expires_in=mine.settings.ticket_seconds))
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from sanic.response import HTTPResponse
 from accounts.mobile_numbers import canonical_mobile
 from accounts.tokens import Claims
 from delivery.rate_limits import lookups
+from handlers.answers import BlockList, Done, NamedPerson
 from handlers.authentication import authenticated
 from handlers.requests import BlockRequest, body, query_mobile
 from handlers.responses import success
@@ -19,7 +20,7 @@ async def block(request: Request, claims: Claims) -> HTTPResponse:
     mobile = canonical_mobile(form.blocked_user_mobile_no, mine.settings.default_region)
     await mine.limits.take(lookups(mine.settings), claims.mobile)  # the response reveals whether there is an account
     await mine.blocks.block(claims.mobile, mobile)
-    return success("User blocked successfully")
+    return success(Done(message="User blocked successfully"))
 
 
 @authenticated
@@ -28,11 +29,11 @@ async def unblock(request: Request, claims: Claims) -> HTTPResponse:
     mine, mobile = services(request), query_mobile(request)
     await mine.limits.take(lookups(mine.settings), claims.mobile)
     await mine.blocks.unblock(claims.mobile, mobile)
-    return success("User unblocked successfully")
+    return success(Done(message="User unblocked successfully"))
 
 
 @authenticated
 async def listing(request: Request, claims: Claims) -> HTTPResponse:
     """``GET /block-action/list``, in the order of blocking."""
     people = await services(request).blocks.list(claims.mobile)
-    return success(data=[{"username": person.name, "mobileNo": person.mobile} for person in people])
+    return success(BlockList(data=[NamedPerson(username=person.name, mobile_no=person.mobile) for person in people]))

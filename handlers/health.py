@@ -1,10 +1,10 @@
 """For operators: whether this process runs, and whether this server can do its work."""
 
-from typing import Any
-
+from msgspec import UNSET
 from sanic import Request
 from sanic.response import HTTPResponse
 
+from handlers.answers import Healthy, Ready
 from handlers.errors import error_response
 from handlers.responses import success
 from handlers.services import services
@@ -13,7 +13,7 @@ from protocol.errors import ApiError
 
 async def live(_request: Request) -> HTTPResponse:
     """``GET /health``: this process runs. Says nothing of Redis or PostgreSQL: a restart would not help those."""
-    return success(status="ok")
+    return success(Healthy())
 
 
 async def ready(request: Request) -> HTTPResponse:
@@ -21,10 +21,8 @@ async def ready(request: Request) -> HTTPResponse:
 
     A fault in what is not needed is reported with 200: after 503 a proxy would remove every server at once."""
     checks = await services(request).readiness.check()
-    report: dict[str, Any] = {"checks": {name: not check.fault for name, check in checks.items()}}
-    faults = [check.fault for check in checks.values() if check.fault]
-    if faults:
-        report["detail"] = " ".join(faults)
+    works = {name: not check.fault for name, check in checks.items()}
+    detail = " ".join(check.fault for check in checks.values() if check.fault)
     if any(check.fault and check.needed for check in checks.values()):
-        return error_response(ApiError("unavailable"), report)
-    return success(status="ok", **report)
+        return error_response(ApiError("unavailable"), {"checks": works, "detail": detail})
+    return success(Ready(checks=works, detail=detail or UNSET))

@@ -1,10 +1,12 @@
 """What people may see of each other."""
 
+from msgspec import UNSET
 from sanic import Request
 from sanic.response import HTTPResponse
 
 from accounts.tokens import Claims
 from delivery.rate_limits import lookups
+from handlers.answers import LastSeen, SeenPerson
 from handlers.authentication import authenticated
 from handlers.requests import query_mobile
 from handlers.responses import rfc3339, success
@@ -23,8 +25,6 @@ async def last_seen(request: Request, claims: Claims) -> HTTPResponse:
     person = await mine.directory.find(mobile)
     if person is None:
         raise ApiError("no_such_person")
-    data = {"username": person.name, "mobileNo": mobile}
     seen = await mine.presence.last_seen(mobile, claims.mobile)
-    if seen is not None:
-        data["lastSeen"] = rfc3339(seen) if isinstance(seen, int) else seen
-    return success(data=data)
+    shown = UNSET if seen is None else rfc3339(seen) if isinstance(seen, int) else seen
+    return success(LastSeen(data=SeenPerson(username=person.name, mobile_no=mobile, last_seen=shown)))

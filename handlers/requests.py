@@ -12,35 +12,70 @@ from sanic import Request
 from accounts.mobile_numbers import canonical_mobile
 from handlers.services import services
 from protocol.errors import ApiError
+from protocol.fields import DeviceId, MobileWritten, described
 from protocol.text import clean_name
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 MIN_PASSWORD_LENGTH: Final = 6
 """Characters."""
+_BYTES: Final = "At most 72 bytes of UTF-8 in the form of RFC 8265 (OpaqueString)."
+
+Name = Annotated[
+    str,
+    msgspec.Meta(max_length=256),
+    described("3 to 64 visible characters in NFC; docs/PROTOCOL.md says which are refused.", "Asha", minLength=3),
+]
+Password = Annotated[str, msgspec.Meta(min_length=1), described(_BYTES, "correct horse", maxLength=72)]
+NewPassword = Annotated[
+    str,
+    msgspec.Meta(min_length=MIN_PASSWORD_LENGTH),
+    described(
+        f"{_BYTES} Refused are the commonest passwords, one character repeated, and the number itself.",
+        "correct horse",
+        maxLength=72,
+    ),
+]
+DeviceName = Annotated[
+    str,
+    msgspec.Meta(max_length=64),
+    described("For people, in the list of devices. Without control characters.", "Asha's phone"),
+]
 
 
 class SignUp(msgspec.Struct, rename="camel"):
     """``POST /auth/signin``."""
 
-    name: Annotated[str, msgspec.Meta(max_length=256)]
-    mobile_no: Annotated[str, msgspec.Meta(max_length=64)]
-    password: Annotated[str, msgspec.Meta(min_length=MIN_PASSWORD_LENGTH)]
+    name: Name
+    mobile_no: MobileWritten
+    password: NewPassword
 
 
 class Login(msgspec.Struct, rename="camel"):
     """``POST /auth/login``."""
 
-    mobile_no: Annotated[str, msgspec.Meta(max_length=64)]
-    password: Annotated[str, msgspec.Meta(min_length=1)]
-    device_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-    device_name: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    mobile_no: MobileWritten
+    password: Password
+    device_id: Annotated[DeviceId, msgspec.Meta(max_length=64)] | None = None
+    device_name: DeviceName | None = None
 
 
 class BlockRequest(msgspec.Struct, rename="camel"):
     """``POST /block-action/block``."""
 
-    blocked_user_mobile_no: Annotated[str, msgspec.Meta(max_length=64)]
+    blocked_user_mobile_no: MobileWritten
+
+
+class MobileQuery(msgspec.Struct, rename="camel"):
+    """``?mobileNo=``."""
+
+    mobile_no: MobileWritten
+
+
+class FileName(msgspec.Struct):
+    """The last part of ``/web/…``."""
+
+    name: Annotated[str, described("A file of the page.", "app.js")]
 
 
 _MESSAGES: Final = {
@@ -89,8 +124,19 @@ def read_query(text: str) -> dict[str, str]:
     return found
 
 
+def query(request: Request, kind: type[T]) -> T:
+    """The request's query as ``kind``, numbers and booleans too; unknown fields are ignored.
+
+    :raises ApiError: ``bad_request``
+    """
+    try:
+        return msgspec.convert(read_query(request.query_string), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _from_msgspec(str(error)) from None
+
+
 def query_mobile(request: Request) -> str:
-    """The canonical ``mobileNo`` of the query.
+    """The canonical ``mobileNo`` of the query, :class:`MobileQuery`.
 
     :raises ApiError: ``bad_request``, ``bad_mobile``
     """

@@ -3,14 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 from sanic.response import HTTPResponse, json
 
+from handlers.answers import Answer
+
 _HEADERS: Final = {"Cache-Control": "no-store"}
+_encode: Final = msgspec.json.Encoder().encode
 
 
-def success(message: str | None = None, **more: Any) -> HTTPResponse:
-    """200 ``{"success": true, "message", …}``."""
-    return json({"success": True, **({} if message is None else {"message": message}), **more}, headers=_HEADERS)
+def success(answer: Answer) -> HTTPResponse:
+    """200 with this answer."""
+    return HTTPResponse(_encode(answer), headers=_HEADERS, content_type="application/json")
 
 
 def failure(body: dict[str, Any], headers: dict[str, str]) -> HTTPResponse:

@@ -1,10 +1,14 @@
 """Bad bodies: each a coded 400 or 415, nothing stored, and no value of theirs in the answer."""
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
+from handlers import requests
+from protocol.errors import ApiError
 from tests.support.api import PASSWORD, Api, make_settings, serve
 
 A = "919800000001"
@@ -228,3 +232,26 @@ async def test_with_a_region_a_plus_in_either_spelling_means_another_country(
                 "success": True,
                 "data": {"username": "Greta", "mobileNo": "491701234567"},
             }, written
+
+
+class Page(msgspec.Struct):
+    name: str
+    limit: Annotated[int, msgspec.Meta(ge=1, le=9)] = 5
+    all: bool = False
+
+
+def test_a_query_is_read_as_a_struct() -> None:
+    request: Any = SimpleNamespace(query_string="name=7&limit=9&all=true&more=x")
+    assert requests.query(request, Page) == Page("7", 9, True)
+    request.query_string = "name="
+    assert requests.query(request, Page) == Page("")
+
+
+@pytest.mark.parametrize("text", ["name=x&limit=0", "name=x&limit=one", "name=x&all=perhaps", ""])
+def test_a_query_that_does_not_fit_names_its_field(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "_MESSAGES", dict.fromkeys(("name", "limit", "all"), "a sentence"))
+    request: Any = SimpleNamespace(query_string=text)
+    with pytest.raises(ApiError) as caught:
+        requests.query(request, Page)
+    field = "all" if "all" in text else "limit" if "limit" in text else "name"
+    assert (caught.value.code, [each["field"] for each in caught.value.errors or []]) == ("bad_request", [field])

@@ -1,0 +1,126 @@
+"""What routes answer, as typed structs: what is sent is what ``GET /openapi.json`` describes.
+
+Fields are sent in the order written here, and all of them, but for those that are ``UNSET``.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from protocol.fields import DeviceId, Id, Mobile, Moment, described
+
+
+class Answer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A success. ``message`` is for people and may be reworded."""
+
+    success: Literal[True] = True
+
+
+class Done(Answer, frozen=True, kw_only=True):
+    """It is done; there is nothing more to say."""
+
+    message: Annotated[str, described("For people; it may be reworded.", "logout successful")]
+
+
+# ---- accounts
+
+
+class SignedUp(Answer, frozen=True, kw_only=True):
+    """The account exists now."""
+
+    message: str = "account created successfully"
+    id: Id
+
+
+class LoggedIn(Answer, frozen=True, kw_only=True):
+    """A session was opened for this device."""
+
+    message: str = "login successful"
+    token: Annotated[str, described("For Authorization: Bearer. Opaque to clients.", "eyJhbGciOiJIUzI1NiJ9.e30.x")]
+    expires_at: Moment
+    id: Id
+    name: Annotated[str, described("As it is stored: in NFC.", "Asha")]
+    mobile_no: Mobile
+    device_id: DeviceId
+
+
+class Ticket(Answer, frozen=True, kw_only=True):
+    """A secret that opens one socket, once."""
+
+    message: str = "ticket issued"
+    ticket: Annotated[str, described("For ?ticket= of the WebSocket's address.", "3q2-7wAAvu8")]
+    expires_in: Annotated[int, described("Seconds.", 30)]
+
+
+# ---- people
+
+
+class NamedPerson(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A person and their number."""
+
+    username: Annotated[str, described("The person's name.", "Asha")]
+    mobile_no: Mobile
+
+
+class SeenPerson(NamedPerson, frozen=True, kw_only=True):
+    """A person, and when they were last online."""
+
+    last_seen: Moment | Literal["online"] | UnsetType = UNSET
+
+
+class BlockList(Answer, frozen=True, kw_only=True):
+    """The blocked people, the latest last."""
+
+    data: list[NamedPerson]
+
+
+class LastSeen(Answer, frozen=True, kw_only=True):
+    """``lastSeen`` is absent when the person was never online, hides it, or blocked the asker."""
+
+    data: SeenPerson
+
+
+# ---- health
+
+
+class Healthy(Answer, frozen=True, kw_only=True):
+    """This process serves."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Healthy, frozen=True, kw_only=True):
+    """This server can do its work."""
+
+    checks: Annotated[dict[str, bool], described("What it depends on, and whether that works.", {"redis": True})]
+    detail: Annotated[str, described("What is wrong, in words.")] | UnsetType = UNSET
+
+
+# ---- errors
+
+
+class FieldError(Struct, frozen=True):
+    """What is wrong with one field. It never repeats what was submitted."""
+
+    field: Annotated[str, described("The field's name.", "mobileNo")]
+    message: Annotated[str, described("A sentence for people.", "mobileNo is missing")]
+
+
+class Problem(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The body of every error: the original's ``success`` and ``message``, and RFC 9457."""
+
+    success: Literal[False] = False
+    message: Annotated[str, described("A sentence for people; it may be reworded.")]
+    type: Annotated[str, described("A URN that ends with the code.", pattern="^urn:whatsapp-mini:[a-z_]+$")]
+    title: str
+    status: int
+    code: Annotated[str, described("Clients may rely on it for ever.", pattern="^[a-z_]+$")]
+    errors: list[FieldError] | UnsetType = UNSET
+    retry_after: Annotated[float, described("Seconds to wait; it may have a fraction.", minimum=0)] | UnsetType = UNSET
+
+
+class NotReady(Problem, frozen=True, kw_only=True):
+    """``unavailable``, with what does not work."""
+
+    checks: Annotated[dict[str, bool], described("What it depends on, and whether that works.", {"redis": False})]
+    detail: Annotated[str, described("What is wrong, in words.")]

@@ -1,0 +1,154 @@
+"""What each route takes and answers, for machines: one entry for each row of the table of routes.
+
+``GET /openapi.json`` is made of this (``handlers/openapi.py``). A test compares ``codes`` with what the handlers and
+the methods they call say that they raise.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import Struct
+
+from handlers import answers, requests
+from handlers.answers import Answer
+
+ACCOUNTS: Final = "accounts"
+BLOCKS: Final = "blocks"
+PEOPLE: Final = "people"
+PAGE: Final = "page"
+OPERATORS: Final = "operators"
+TAGS: Final = {
+    ACCOUNTS: "Sign up, log in and out, and tickets for sockets.",
+    BLOCKS: "Whom a person blocks.",
+    PEOPLE: "What people may know of each other.",
+    OPERATORS: "Whether a server runs, and whether it can do its work.",
+    PAGE: "The page, and descriptions of the interface.",
+}
+"""In the order of the document."""
+
+ANYWHERE: Final = "bad_request request_timeout body_too_large uri_too_long head_too_large unavailable draining internal"
+"""Codes of requests that are broken, or come at a bad moment, whatever they ask for."""
+WITH_BODY: Final = "unsupported_media_type bad_json bad_request"
+WITH_BEARER: Final = "token_missing token_invalid token_expired session_revoked unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One route.
+
+    :param id: its name in generated clients, in camelCase
+    :param answer: the body of a 200; None: ``media``
+    :param body: the request's body
+    :param query: the fields of the query
+    :param path: the parts of the path, by the names in the route
+    :param bearer: whether it takes a token
+    :param codes: what it answers besides what follows from the rest, separated by spaces
+    :param others: the bodies of statuses that are no plain :class:`handlers.answers.Problem`
+    :param media: the content type of a 200 that is no JSON
+    """
+
+    id: str
+    summary: str
+    tag: str
+    answer: type[Answer] | None = None
+    body: type[Struct] | None = None
+    query: type[Struct] | None = None
+    path: type[Struct] | None = None
+    bearer: bool = False
+    codes: str = ""
+    others: tuple[tuple[int, type[Struct]], ...] = ()
+    media: str = ""
+
+    @property
+    def all_codes(self) -> list[str]:
+        """Every code it may answer, sorted."""
+        body, token = WITH_BODY if self.body else "", WITH_BEARER if self.bearer else ""
+        return sorted({*ANYWHERE.split(), *body.split(), *token.split(), *self.codes.split()})
+
+
+OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
+    ("POST", "/auth/signin"): Operation(
+        id="signUp",
+        summary="Make an account (the original named this signin)",
+        tag=ACCOUNTS,
+        body=requests.SignUp,
+        answer=answers.SignedUp,
+        codes="bad_mobile already_exists rate_limited busy",
+    ),
+    ("POST", "/auth/login"): Operation(
+        id="logIn",
+        summary="Log in on a device",
+        tag=ACCOUNTS,
+        body=requests.Login,
+        answer=answers.LoggedIn,
+        codes="bad_mobile bad_device credentials_wrong too_many_devices rate_limited busy",
+    ),
+    ("POST", "/auth/logout"): Operation(
+        id="logOut",
+        summary="End this session; its sockets close",
+        tag=ACCOUNTS,
+        bearer=True,
+        answer=answers.Done,
+    ),
+    ("POST", "/v1/tickets"): Operation(
+        id="issueTicket",
+        summary="Get a ticket that opens one socket",
+        tag=ACCOUNTS,
+        bearer=True,
+        answer=answers.Ticket,
+    ),
+    ("POST", "/block-action/block"): Operation(
+        id="block",
+        summary="Block somebody",
+        tag=BLOCKS,
+        bearer=True,
+        body=requests.BlockRequest,
+        answer=answers.Done,
+        codes="bad_mobile self_block no_such_person block_list_full rate_limited",
+    ),
+    ("DELETE", "/block-action/unblock"): Operation(
+        id="unblock",
+        summary="Unblock somebody",
+        tag=BLOCKS,
+        bearer=True,
+        query=requests.MobileQuery,
+        answer=answers.Done,
+        codes="bad_mobile self_block no_such_person rate_limited",
+    ),
+    ("GET", "/block-action/list"): Operation(
+        id="listBlocked",
+        summary="Whom I block, in the order of blocking",
+        tag=BLOCKS,
+        bearer=True,
+        answer=answers.BlockList,
+    ),
+    ("GET", "/profile/lastseen"): Operation(
+        id="lastSeen",
+        summary="When somebody was last online",
+        tag=PEOPLE,
+        bearer=True,
+        query=requests.MobileQuery,
+        answer=answers.LastSeen,
+        codes="bad_mobile no_such_person rate_limited",
+    ),
+    ("GET", "/"): Operation(id="page", summary="The page", tag=PAGE, media="text/html"),
+    ("GET", "/web/<name:str>"): Operation(
+        id="pageFile",
+        summary="A file of the page",
+        tag=PAGE,
+        path=requests.FileName,
+        codes="not_found",
+        media="text/javascript",
+    ),
+    ("GET", "/health"): Operation(
+        id="health", summary="Whether this process serves", tag=OPERATORS, answer=answers.Healthy
+    ),
+    ("GET", "/ready"): Operation(
+        id="ready",
+        summary="Whether this server can do its work",
+        tag=OPERATORS,
+        answer=answers.Ready,
+        others=((503, answers.NotReady),),
+    ),
+}
+"""By method and path, as in the table of routes."""

@@ -1,0 +1,59 @@
+"""Types of fields with what machines are told of them: a pattern, an example, a sentence.
+
+Only lengths are enforced when JSON is decoded. A pattern describes what other code accepts
+(``protocol/identifiers.py`` and ``accounts/mobile_numbers.py``): that code answers with codes of its own.
+"""
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+PUNCTUATION: Final = (
+    r" .()\[\]/\-"
+    r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # invisible
+    r"\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"  # spaces
+    r"\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d"  # hyphens
+)
+"""What a number may contain besides digits, as the inside of a character class of ECMA 262 and of Python."""
+_FILL: Final = f"[{PUNCTUATION}]*"
+WRITTEN_MOBILE: Final = rf"^{_FILL}\+?{_FILL}(?:0{_FILL}0{_FILL})?[1-9](?:{_FILL}[0-9]){{9,14}}{_FILL}$"
+"""Numbers with their country code as people write them. Every match is accepted, with every ``DEFAULT_REGION`` that
+takes it for a number; ``(0)`` and a region's own ways of writing are accepted too, and are not in here."""
+
+
+def described(description: str, *examples: Any, **schema: Any) -> Meta:
+    """A description, examples and keywords of JSON Schema, none of which is enforced here."""
+    return Meta(description=description, examples=list(examples) or None, extra_json_schema=schema or None)
+
+
+Mobile = Annotated[
+    str,
+    described("A mobile number: E.164 digits, with the country code.", "919800000001", pattern="^[1-9][0-9]{9,14}$"),
+]
+"""As the server gives it out."""
+MobileWritten = Annotated[
+    str,
+    Meta(max_length=64),
+    described(
+        "A mobile number as a person writes it, with its country code. Spaces, dashes, dots, slashes, brackets, "
+        "invisible marks and one leading + or 00 are dropped. What the server gives out is read back unchanged. With "
+        "DEFAULT_REGION set, numbers may also be written as at home.",
+        "+91 98000 00001",
+        pattern=WRITTEN_MOBILE,
+    ),
+]
+"""As the server reads it."""
+MessageId = Annotated[
+    str,
+    described("The sender's own id for a chat; the same when the chat is sent again.", "m7", pattern="^[!-~]{1,128}$"),
+]
+StreamId = Annotated[
+    str,
+    described("The entry's place in its mailbox.", "1795502489474-0", pattern="^[0-9]{1,20}-[0-9]{1,20}$"),
+]
+DeviceId = Annotated[str, described("Names a device of a person.", "primary", pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
+UnixMs = Annotated[int, described("Milliseconds of Unix time, by the server's clock.", 1795502489474, minimum=0)]
+Moment = Annotated[
+    str, described("A time in RFC 3339, in UTC, with milliseconds.", "2026-01-31T12:00:00.000Z", format="date-time")
+]
+Id = Annotated[str, described("A UUID.", "0f8fad5b-d9cb-469f-a165-70867728950e", format="uuid")]
