@@ -11,6 +11,7 @@ from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
 from accounts.passwords import Passwords
+from accounts.profiles import Profiles
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from background.loops import forever
@@ -93,6 +94,7 @@ class Container:
             tokens=Tokens(*secrets),
             sessions=self.sessions,
             blocks=Blocks(users.replace_blocks, settings.max_blocks),
+            profiles=Profiles(),
             events=self.events,
             presence=presence,
             messaging=messaging,

@@ -190,6 +190,17 @@ def lookups(settings: Settings) -> Limit:
     return Limit("lookups", settings.lookups_per_minute / 60, settings.lookups_burst)
 
 
+def address_lookups(settings: Settings) -> Limit:
+    """How many numbers one address may look up, with however many accounts."""
+    rate, burst = settings.lookups_per_address_per_minute / 60, settings.lookups_per_address_burst
+    return Limit("lookups-address", rate, burst)
+
+
+def own_account(settings: Settings) -> Limit:
+    """How often one person may read or change what belongs to their own account."""
+    return Limit("account", settings.account_requests_per_minute / 60, settings.account_requests_burst)
+
+
 def sign_ups(settings: Settings) -> Limit:
     """How many accounts one address may make."""
     burst = max(1, int(settings.sign_ups_per_hour))

@@ -54,6 +54,8 @@ class Ticket(Answer, frozen=True, kw_only=True):
 
 # ---- people
 
+About = Annotated[str, described("What the person says of themselves.", "At the sea")]
+
 
 class NamedPerson(Struct, frozen=True, kw_only=True, rename="camel"):
     """A person and their number."""
@@ -78,6 +80,33 @@ class LastSeen(Answer, frozen=True, kw_only=True):
     """``lastSeen`` is absent when the person was never online, hides it, or blocked the asker."""
 
     data: SeenPerson
+
+
+class FoundPerson(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A person of an address book. ``about`` is absent when it is empty."""
+
+    index: Annotated[int, described("The first place in mobileNos that means this number.", 0, minimum=0)]
+    mobile_no: Mobile
+    name: Annotated[str, described("The person's name.", "Asha")]
+    about: About | UnsetType = UNSET
+
+
+class FoundPeople(Answer, frozen=True, kw_only=True):
+    """Those who have an account, in the order asked; and what is wrong with numbers that cannot be read."""
+
+    data: list[FoundPerson]
+    errors: "list[FieldError] | UnsetType" = UNSET
+
+
+class OwnProfile(Answer, frozen=True, kw_only=True, rename="camel"):
+    """A person as they see themselves."""
+
+    id: Id
+    name: Annotated[str, described("As it is stored: in NFC.", "Asha")]
+    about: About
+    mobile_no: Mobile
+    device_id: DeviceId
+    created_at: Moment
 
 
 # ---- health

@@ -5,9 +5,9 @@ from sanic.response import HTTPResponse
 
 from accounts.mobile_numbers import canonical_mobile
 from accounts.tokens import Claims
-from delivery.rate_limits import lookups
 from handlers.answers import BlockList, Done, NamedPerson
 from handlers.authentication import authenticated
+from handlers.lookups import take_lookups
 from handlers.requests import BlockRequest, body, query_mobile
 from handlers.responses import success
 from handlers.services import services
@@ -18,7 +18,7 @@ async def block(request: Request, claims: Claims) -> HTTPResponse:
     """``POST /block-action/block``: after this response no chat of that person is delivered."""
     mine, form = services(request), body(request, BlockRequest)
     mobile = canonical_mobile(form.blocked_user_mobile_no, mine.settings.default_region)
-    await mine.limits.take(lookups(mine.settings), claims.mobile)  # the response reveals whether there is an account
+    await take_lookups(request, claims)
     await mine.blocks.block(claims.mobile, mobile)
     return success(Done(message="User blocked successfully"))
 
@@ -27,7 +27,7 @@ async def block(request: Request, claims: Claims) -> HTTPResponse:
 async def unblock(request: Request, claims: Claims) -> HTTPResponse:
     """``DELETE /block-action/unblock?mobileNo=``."""
     mine, mobile = services(request), query_mobile(request)
-    await mine.limits.take(lookups(mine.settings), claims.mobile)
+    await take_lookups(request, claims)
     await mine.blocks.unblock(claims.mobile, mobile)
     return success(Done(message="User unblocked successfully"))
 

@@ -5,9 +5,9 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from accounts.tokens import Claims
-from delivery.rate_limits import lookups
 from handlers.answers import LastSeen, SeenPerson
 from handlers.authentication import authenticated
+from handlers.lookups import take_lookups
 from handlers.requests import query_mobile
 from handlers.responses import rfc3339, success
 from handlers.services import services
@@ -21,7 +21,7 @@ async def last_seen(request: Request, claims: Claims) -> HTTPResponse:
     ``lastSeen`` is absent when the person was never online, hides it, or blocked the asker. The three look the same.
     """
     mine, mobile = services(request), query_mobile(request)
-    await mine.limits.take(lookups(mine.settings), claims.mobile)
+    await take_lookups(request, claims)
     person = await mine.directory.find(mobile)
     if person is None:
         raise ApiError("no_such_person")

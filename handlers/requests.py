@@ -13,7 +13,7 @@ from accounts.mobile_numbers import canonical_mobile
 from handlers.services import services
 from protocol.errors import ApiError
 from protocol.fields import DeviceId, MobileWritten, described
-from protocol.text import clean_name
+from protocol.text import clean_about, clean_name
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -35,6 +35,11 @@ NewPassword = Annotated[
         "correct horse",
         maxLength=72,
     ),
+]
+About = Annotated[
+    str,
+    msgspec.Meta(max_length=1024),
+    described("At most 140 visible characters in one line, in NFC; it may be empty.", "At the sea", maxLength=140),
 ]
 DeviceName = Annotated[
     str,
@@ -78,15 +83,32 @@ class FileName(msgspec.Struct):
     name: Annotated[str, described("A file of the page.", "app.js")]
 
 
+class ProfileChange(msgspec.Struct, rename="camel"):
+    """``PATCH /v1/me``."""
+
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    about: About | msgspec.UnsetType = msgspec.UNSET
+
+
+class PeopleLookup(msgspec.Struct, rename="camel"):
+    """``POST /v1/people/lookup``."""
+
+    mobile_nos: Annotated[
+        list[MobileWritten], described("Different numbers cost a token each.", minItems=1, maxItems=100)
+    ]
+
+
 _MESSAGES: Final = {
     "name": "name takes 3 to 64 visible characters: no control characters, piles of accents or words in two alphabets",
+    "about": "about takes at most 140 visible characters in one line: no control characters and no piles of accents",
+    "mobileNos": "mobileNos is a list of strings of at most 64 characters",
     "mobileNo": "mobileNo is a string of 10 to 15 digits that begins with the country code",
     "password": "password is a string of at least 6 characters and at most 72 bytes in UTF-8",
     "deviceId": "deviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
     "deviceName": "deviceName is a string of at most 64 characters, none of them a control character",
     "blockedUserMobileNo": "blockedUserMobileNo is a string of 10 to 15 digits that begins with the country code",
 }
-_FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)`")
+_FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)[`\[]")
 
 
 def body(request: Request, kind: type[T]) -> T:
@@ -157,6 +179,17 @@ def display_name(value: str) -> str:
     if name is None:
         raise invalid_field("name")
     return name
+
+
+def about_text(value: str) -> str:
+    """What a person says of themselves, normalised by :func:`protocol.text.clean_about`.
+
+    :raises ApiError: ``bad_request``
+    """
+    about = clean_about(value)
+    if about is None:
+        raise invalid_field("about")
+    return about
 
 
 def invalid_field(field: str, message: str = "") -> ApiError:

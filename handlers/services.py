@@ -9,6 +9,7 @@ from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
+from accounts.profiles import Profiles
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from delivery.hub import Hub
@@ -40,6 +41,7 @@ class Services:
     tokens: Tokens
     sessions: Sessions
     blocks: Blocks
+    profiles: Profiles
     events: SessionEvents
     presence: Presence
     messaging: Messaging

@@ -37,6 +37,9 @@ _MONGOLIAN: Final = re.compile("[\u1820-\u18aa]")
 _WIDE_SPACE: Final = re.compile("(?<=[\u3005-\u30ff\u3400-\u9fff])\u3000(?=[\u3005-\u30ff\u3400-\u9fff])")
 # Newer than this Python's tables, and in use on phones: pictographs and ideographs.
 _NEWER: Final = re.compile("[\U0001f000-\U0001faff\U00020000-\U0002fffd\U00030000-\U0003fffd]")
+_SPACES: Final = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+MAX_ABOUT: Final = 140
+"""Characters of what a person says of themselves."""
 _WORD_ENDS: Final = re.compile(r"[^\w\u200c\u200d]+")
 
 
@@ -71,6 +74,21 @@ def clean_name(value: str) -> str | None:
     if _covers(name) or any(_mixes_scripts(word) for word in _WORD_ENDS.split(name)):
         return None
     return name
+
+
+def clean_about(value: str) -> str | None:
+    """What a person says of themselves, in NFC, with ASCII spaces and none around it; None when it is not acceptable.
+
+    It may be empty. Otherwise each character must show something, as in a name; but it is one line of text and names
+    nobody, so scripts may be mixed.
+    """
+    about = unicodedata.normalize("NFC", _SPACES.sub(" ", value).strip())
+    padded = f" {about} "
+    if len(about) > MAX_ABOUT or _covers(about):
+        return None
+    if not all(_is_acceptable(*padded[at - 1 : at + 2]) for at in range(1, len(padded) - 1)):
+        return None
+    return about
 
 
 def _is_acceptable(before: str, char: str, after: str) -> bool:

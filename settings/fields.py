@@ -135,6 +135,16 @@ class Settings(BaseSettings):
         12, gt=0, description="Numbers one person may look up in a minute: last seen, and recipients not in Redis"
     )
     lookups_burst: int = Field(1_000, ge=1, description="Numbers one person may look up at once")
+    lookups_per_address_per_minute: float = Field(
+        60, gt=0, description="Numbers all people of one address may look up in a minute over HTTP"
+    )
+    lookups_per_address_burst: int = Field(
+        5_000, ge=1, description="Numbers all people of one address may look up at once over HTTP"
+    )
+    account_requests_per_minute: float = Field(
+        60, gt=0, description="Requests in a minute of one person about their own account: profile, number, deletion"
+    )
+    account_requests_burst: int = Field(60, ge=1, description="Such requests of one person at once")
     pair_chats_per_second: float = Field(20, gt=0, description="Chats a second of one sender to one recipient")
     pair_chats_burst: int = Field(60, ge=1, description="Chats at once of one sender to one recipient")
     stranger_chats_per_second: float = Field(

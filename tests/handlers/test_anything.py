@@ -17,7 +17,9 @@ TEXTS = st.text(max_size=80).map(lambda text: text + CANARY) | st.just(CANARY)
 STRINGS = TEXTS | st.sampled_from(
     ["919800000001", "+91 98000 00001", "correct horse", "primary", "", "\ud800", "x" * 73]
 )
-FIELDS = st.sampled_from(["name", "mobileNo", "password", "deviceId", "deviceName", "blockedUserMobileNo", CANARY])
+FIELDS = st.sampled_from(
+    ["name", "mobileNo", "password", "deviceId", "deviceName", "blockedUserMobileNo", "about", "mobileNos", CANARY]
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | STRINGS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=3),

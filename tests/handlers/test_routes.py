@@ -11,7 +11,7 @@ from tests.support.api import Api
 A = "919800000001"
 PATHS = sorted({path.replace("<name:str>", "style.css") for _, path, _ in ROUTES})
 READ = sorted({path.replace("<name:str>", "style.css") for method, path, _ in ROUTES if method == "GET"})
-CHANGED = sorted({path for method, path, _ in ROUTES if method != "GET"})
+CHANGED = sorted({path for method, path, _ in ROUTES if method != "GET"} - set(READ))
 
 
 async def raw(api: Api, said: str) -> tuple[int, dict[str, str], bytes]:
@@ -63,7 +63,7 @@ async def test_options_lists_the_methods_of_a_path(api: Api) -> None:
         allowed = answer.headers["allow"].split(", ")
         assert "OPTIONS" in allowed
         assert ("HEAD" in allowed) == ("GET" in allowed) == (path in READ)
-        refused = await api.client.request("PATCH", path)
+        refused = await api.client.request("PUT" if "PATCH" in allowed else "PATCH", path)
         assert (refused.status_code, refused.json()["code"]) == (405, "method_not_allowed")
         assert sorted(refused.headers["allow"].split(", ")) == sorted(allowed)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.text import clean_name, shows_nothing
+from protocol.text import MAX_ABOUT, clean_about, clean_name, shows_nothing
 
 NAMES = [
     "O'Neil-Ñandú 3",
@@ -222,3 +222,33 @@ def test_all_other_texts_show_something(text: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_name_shows_something(name: str) -> None:
     assert not shows_nothing(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_name_may_be_may_be_said_of_oneself(name: str) -> None:
+    assert clean_about(name) == clean_name(name)
+
+
+def test_an_about_is_one_line_of_any_scripts_or_nothing() -> None:
+    assert clean_about("") == clean_about(" \u00a0 ") == ""
+    assert clean_about("Москва→Delhi, iPhоne mit о\u202f!") == "Москва→Delhi, iPhоne mit о !"
+    assert clean_about("x" * MAX_ABOUT) == "x" * MAX_ABOUT
+    assert clean_about("e\u0301" * MAX_ABOUT) == "é" * MAX_ABOUT, "counted in NFC"
+    for bad in (
+        "x" * (MAX_ABOUT + 1),
+        "a\nb",
+        "a\tb",
+        "a\u2028b",
+        "a\u200eb",
+        "a\u2066b",
+        "a\u200bb",
+        "\ufeff",
+        "a\ue000",
+    ):
+        assert clean_about(bad) is None
+
+
+@given(st.text(max_size=200))
+def test_a_clean_about_stays_as_it_is(text: str) -> None:
+    clean = clean_about(text)
+    assert clean is None or clean_about(clean) == clean

@@ -16,6 +16,7 @@ from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
+from accounts.profiles import Profiles
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from delivery.login_attempts import LoginAttempts
@@ -118,6 +119,7 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()),
         sessions=Sessions(KeyValues(link, link), settings, notes.closing),
         blocks=Blocks(notes.changed, settings.max_blocks),
+        profiles=Profiles(),
         events=SessionEvents(settings.event_buffer, "server-1"),
         presence=notes.presence,
         messaging=None,
