@@ -1,6 +1,7 @@
 """Numbers that nobody has any more, and of which Redis still holds something."""
 
 from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
 
 
@@ -9,6 +10,8 @@ class Departure(Model):
 
     mobile_no = fields.CharField(max_length=15, primary_key=True)
     account_id = fields.UUIDField(description="of the former owner")
+    # Of the former owner: Redis may call them alive for an hour, and tokens name the number.
+    sessions = ArrayField("uuid")
     at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

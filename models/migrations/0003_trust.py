@@ -5,6 +5,7 @@ Servers of the version before ignore what is added here, so they may go on runni
 """
 
 from tortoise import fields, migrations
+from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.migrations import operations as ops
 
 
@@ -19,6 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("mobile_no", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=15)),
                 ("account_id", fields.UUIDField(description="of the former owner")),
+                ("sessions", ArrayField(element_type="uuid")),
                 ("at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
             options={
