@@ -11,6 +11,7 @@ from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
 from accounts.passwords import Passwords
+from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
@@ -93,8 +94,9 @@ class Container:
             passwords=passwords,
             tokens=Tokens(*secrets),
             sessions=self.sessions,
-            blocks=Blocks(users.replace_blocks, settings.max_blocks),
             profiles=Profiles(),
+            blocks=Blocks(users.replace_rules, settings.max_blocks),
+            privacy=PrivacySettings(users.replace_rules),
             events=self.events,
             presence=presence,
             messaging=messaging,

@@ -1,18 +1,12 @@
-"""Who blocks whom. PostgreSQL is the truth; every change is written to Redis before it is confirmed to the client."""
+"""Who blocks whom."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tortoise.connection import get_connection
-
-from accounts.database import read, transaction
+from accounts.database import read
+from accounts.rules import OnChange, change_rules
 from accounts.shielded import run_shielded
 from models import Block, User
 from protocol.errors import ApiError
-
-_CHANGED = "UPDATE users SET blocks_version = $2, blocks_changed_at = clock_timestamp() WHERE id = $1"
-OnChange = Callable[[str, str, int, list[str]], Awaitable[None]]
-"""``await on_change(mobile, account_id, version, blocked)``, with the whole set of blocked mobiles at that version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +18,7 @@ class BlockedPerson:
 
 
 class Blocks:
-    """Every change raises the blocker's version in the same transaction: a late write of an older set is then ignored.
-
-    :param on_change: called after each commit, also when nothing changed: a client that got ``unavailable`` because
-        Redis was away repeats its request, and then PostgreSQL has the change already
-    """
+    """:param on_change: called after each commit, see :func:`accounts.rules.change_rules`"""
 
     def __init__(self, on_change: OnChange, max_blocks: int) -> None:
         self._on_change = on_change
@@ -62,17 +52,13 @@ class Blocks:
         return [BlockedPerson(str(number), str(name)) for number, name in rows]
 
     async def _change(self, blocker: str, blocked: str, *, wanted: bool) -> None:
-        async with transaction():
-            user = await _locked(blocker)
+        async def change(user: User) -> bool:
             other = await User.get_or_none(mobile_no=blocked)
             if other is None:
                 raise ApiError("no_such_person")
-            if await self._set(user, other, wanted=wanted):
-                user.blocks_version += 1
-                # By PostgreSQL's clock, because servers' clocks differ: the background job compares by these times.
-                await get_connection("default").execute_query(_CHANGED, [user.id, user.blocks_version])
-            everyone = await _blocked_by(user)
-        await self._on_change(blocker, str(user.id), user.blocks_version, everyone)
+            return await self._set(user, other, wanted=wanted)
+
+        await change_rules(blocker, change, self._on_change)
 
     async def _set(self, user: User, other: User, *, wanted: bool) -> bool:
         """Write the change; whether there was any."""
@@ -84,16 +70,3 @@ class Blocks:
             raise ApiError("block_list_full")
         await Block.create(blocker=user, blocked=other)
         return True
-
-
-async def _locked(mobile: str) -> User:
-    # NO KEY: a block refers to two people, and two who block each other at once would deadlock.
-    user = await User.filter(mobile_no=mobile).select_for_update(no_key=True).first()
-    if user is None:
-        raise ApiError("no_such_person")
-    return user
-
-
-async def _blocked_by(user: User) -> list[str]:
-    rows = await Block.filter(blocker=user).values_list("blocked__mobile_no", flat=True)
-    return sorted(str(number) for number in rows)

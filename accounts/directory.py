@@ -10,14 +10,17 @@ from tortoise.connection import get_connection
 from accounts.batch_loader import BatchLoader
 from accounts.database import read, transaction
 from accounts.passwords import ORDINARY, Passwords, Standing
+from accounts.rules import PRIVACY_COLUMNS
 from accounts.shielded import run_shielded
 from models import User
 from protocol.errors import ApiError
+from protocol.privacy import Privacy
 
 # One statement, so one snapshot: a version never comes with the blocks of another.
 _PEOPLE: Final = """
-SELECT u.mobile_no, u.id, u.name, u.blocks_version,
-       ARRAY(SELECT t.mobile_no::text FROM blocks b JOIN users t ON t.id = b.blocked_id
+SELECT u.mobile_no, u.id, u.name, u.blocks_version, u.last_seen_to, u.online_to, u.read_receipts, u.stranger_receipts,
+       ARRAY(SELECT t.mobile_no || ' ' || round(extract(epoch FROM b.created_at) * 1000)::text
+             FROM blocks b JOIN users t ON t.id = b.blocked_id
              WHERE b.blocker_id = u.id ORDER BY 1) AS blocked,
        greatest(u.last_seen_at, (SELECT e.at FROM session_events e
         WHERE e.mobile_no = u.mobile_no AND e.user_id = u.id AND e.kind = 'disconnect'
@@ -32,7 +35,8 @@ FROM users u WHERE u.mobile_no = ANY($1)
 class PersonRecord:
     """A person as Redis needs them.
 
-    :param blocked: the mobiles this person blocks
+    :param blocked: the mobiles this person blocks, and since when, in unix ms
+    :param privacy: what they hide; :meth:`protocol.privacy.Privacy.encode`
     :param last_seen_ms: when the last connection ended, in unix ms; None: never connected
     :param devices: deviceIds with a session that lives
     """
@@ -40,7 +44,8 @@ class PersonRecord:
     account_id: str
     name: str
     blocks_version: int
-    blocked: list[str]
+    blocked: dict[str, int]
+    privacy: str
     last_seen_ms: int | None
     devices: list[str]
 
@@ -103,7 +108,8 @@ def _record(row: dict[str, Any]) -> PersonRecord:
         account_id=str(row["id"]),
         name=row["name"],
         blocks_version=row["blocks_version"],
-        blocked=list(row["blocked"]),
+        blocked={mobile: int(since) for mobile, _, since in (each.partition(" ") for each in row["blocked"])},
+        privacy=Privacy(*(row[column] for column in PRIVACY_COLUMNS)).encode(),
         last_seen_ms=None if seen is None else round(seen.timestamp() * 1000),
         devices=list(row["devices"]),
     )

@@ -55,6 +55,11 @@ ENTRY_ACKNOWLEDGED: Final = 1_000_000
 ACCOUNT_ID: Final = "id"
 EPOCH: Final = "epoch"
 BLOCKS_VERSION: Final = "blocks"
+"""Of blocks and privacy."""
+RULES_VERSION: Final = "rules"
+"""The same, written only with all that belongs to it: servers before privacy wrote the other one alone."""
+PRIVACY: Final = "privacy"
+"""See :meth:`protocol.privacy.Privacy.encode`; absent for a person who hides nothing."""
 LAST_ID: Final = "last"
 """Where the ids of a deleted mailbox ended."""
 
@@ -134,7 +139,7 @@ class Person:
 
     @property
     def user(self) -> str:
-        """Hash: account id, epoch, version of the blocks, last stream id, devices."""
+        """Hash: account id, epoch, version of blocks and privacy, privacy, last stream id, devices."""
         return f"person:{{{self.mobile}}}"
 
     @property
@@ -146,6 +151,12 @@ class Person:
     def blocks(self) -> str:
         """Set of the mobile numbers this person blocks (the seed's own name for it)."""
         return f"blockedUser:{{{self.mobile}}}"
+
+    @property
+    def blocked_at(self) -> str:
+        """Hash: mobile number this person blocks -> when this person was last seen at the moment of the block, in ms;
+        0: never."""
+        return f"blockedAt:{{{self.mobile}}}"
 
     @property
     def shadows(self) -> str:

@@ -1,17 +1,20 @@
 """Who is online: leases. One per device, named after the connection that holds it, renewed only on signs of life."""
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from delivery.devices import Devices
+from delivery.policy import Facts, Side, see
 from delivery.redis.client import Arg, RedisClient
 from delivery.redis.clock import RedisClock
 from delivery.results import Claimed, ClaimMode, LeaseVerdict, Silent, Superseded, Unproven
-from delivery.scripts import CLAIM, READ_PRESENCE, RELEASE, RENEW, Script
+from delivery.scripts import CLAIM, READ_PRESENCE, READ_SIDES, RELEASE, RENEW, Script
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
+from protocol.privacy import decode_privacy
 from settings import Settings
 
 
@@ -127,10 +130,37 @@ class Presence:
 
         :raises ApiError: ``no_such_person``, ``unavailable``
         """
-        keys = self._users.keys(mobile)
         for _ in range(2):
-            verdict, seen = await self._redis.call(READ_PRESENCE, keys.of(READ_PRESENCE), [asker])
-            if verdict != b"not_cached":
-                return "online" if verdict == b"online" else int(seen) if seen else None
-            await self._users.load(mobile)
+            person, own = await _both(
+                self._redis.call(READ_PRESENCE, self._users.keys(mobile).of(READ_PRESENCE), [asker]),
+                self._redis.call(READ_SIDES, self._users.keys(asker).of(READ_SIDES), [mobile]),
+            )
+            if person[0] == own[0] == b"known":
+                facts, (theirs,) = read_facts(person)
+                view = see(read_sides(*own[1:])[0], theirs, facts)
+                return "online" if view.online else view.last_seen
+            for each, reply in ((mobile, person), (asker, own)):
+                if reply[0] == b"not_cached":
+                    await self._users.load(each)
         raise ApiError("unavailable")
+
+
+def read_facts(reply: Sequence[Any]) -> tuple[Facts, list[Side]]:
+    """What ``read_presence.lua`` says of a person, and what each asker is to them."""
+    _, _, ends_at, last_seen, privacy, sides = reply
+    return Facts(bool(ends_at), int(last_seen)), read_sides(privacy, sides)
+
+
+def read_sides(privacy: bytes, sides: Sequence[bytes]) -> list[Side]:
+    """What others are to a person, as ``_sides.lua`` says it."""
+    decoded = decode_privacy(privacy.decode())
+    return [Side(decoded, side[:1] == b"c", int(side[1:]) if len(side) > 1 else None) for side in sides]
+
+
+async def _both(one: Awaitable[Any], other: Awaitable[Any]) -> tuple[Any, Any]:
+    """Both replies, of commands that leave together. Raises what either fails with, when both are done."""
+    replies: Sequence[Any] = await asyncio.gather(one, other, return_exceptions=True)
+    for reply in replies:
+        if isinstance(reply, BaseException):
+            raise reply
+    return replies[0], replies[1]

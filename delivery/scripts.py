@@ -82,7 +82,9 @@ GENERATED: Final = {
     "_stored_entries": dict(_stored_entries()),
     "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS"),
     "_entry_states": _constants("ENTRY_ACKNOWLEDGED"),
-    "_user_fields": _constants("ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "LAST_ID", "DEVICE_PREFIX"),
+    "_user_fields": _constants(
+        "ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "RULES_VERSION", "PRIVACY", "LAST_ID", "DEVICE_PREFIX"
+    ),
 }
 """What ``--@use`` gives beside the fragments: name -> its definition. A script gets those that it mentions."""
 
@@ -148,6 +150,7 @@ def read(name: str) -> Script:
 
 LOAD = read("load")
 READ_PRESENCE = read("read_presence")
+READ_SIDES = read("read_sides")
 CLAIM = read("claim")
 RENEW = read("renew")
 RELEASE = read("release")

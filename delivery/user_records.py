@@ -1,10 +1,11 @@
-"""What Redis must know of a person before it can decide anything about them: that they exist, and whom they block.
+"""What Redis must know of a person before it can decide anything about them: that they exist, whom they block, and what
+they hide.
 
 PostgreSQL is the truth. Redis is filled from it whenever it has lost a record.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -15,15 +16,23 @@ from delivery.scripts import LOAD
 from protocol.errors import ApiError
 
 
-class Record(Protocol):
-    """A person as the accounts know them."""
+class Rules(Protocol):
+    """Whom a person blocks, since when (unix ms), and what they hide (:meth:`protocol.privacy.Privacy.encode`), at one
+    version."""
 
     @property
     def account_id(self) -> str: ...
     @property
     def blocks_version(self) -> int: ...
     @property
-    def blocked(self) -> Sequence[str]: ...
+    def blocked(self) -> Mapping[str, int]: ...
+    @property
+    def privacy(self) -> str: ...
+
+
+class Record(Rules, Protocol):
+    """A person as the accounts know them."""
+
     @property
     def last_seen_ms(self) -> int | None: ...
     @property
@@ -40,7 +49,7 @@ FindPerson = Callable[[str], Awaitable[Record | None]]
 class UserRecords:
     """Loads people into Redis, and makes their keys.
 
-    :param replicated: for block sets, whose change is confirmed to the person; None: ``redis``
+    :param replicated: for blocks and privacy, whose change is confirmed to the person; None: ``redis``
     """
 
     def __init__(self, redis: RedisClient, find: FindPerson, replicated: ScriptRunner | None = None) -> None:
@@ -58,17 +67,18 @@ class UserRecords:
         found = await self.find(mobile)
         if found is None:
             raise ApiError("no_such_person")
-        args = _record(found.account_id, found.blocks_version, found.blocked, found.last_seen_ms)
-        await self._redis.call(LOAD, self.keys(mobile).of(LOAD), args)
+        await self._redis.call(LOAD, self.keys(mobile).of(LOAD), _arguments(found, found.last_seen_ms))
 
-    async def replace_blocks(self, mobile: str, account_id: str, version: int, blocked: Sequence[str]) -> None:
-        """Replace a person's whole block set, unless Redis has a newer version. It applies to every send after this.
+    async def replace_rules(self, mobile: str, rules: Rules) -> None:
+        """Replace all of a person's blocks and their privacy, unless Redis has a newer version. It applies to every
+        send, and everything that is shown, after this.
 
         :raises ApiError: ``unavailable``
         """
-        args = _record(account_id, version, blocked, None)
-        await self._replicated.call(LOAD, self.keys(mobile).of(LOAD), args)
+        await self._replicated.call(LOAD, self.keys(mobile).of(LOAD), _arguments(rules, None))
 
 
-def _record(account_id: str, version: int, blocked: Sequence[str], last_seen: int | None) -> list[Arg]:
-    return [account_id, secrets.token_hex(8), version, "" if last_seen is None else last_seen, *blocked]
+def _arguments(rules: Rules, last_seen: int | None) -> list[Arg]:
+    seen: Arg = "" if last_seen is None else last_seen
+    blocks = [word for block in rules.blocked.items() for word in block]
+    return [rules.account_id, secrets.token_hex(8), rules.blocks_version, seen, rules.privacy, *blocks]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse, empty
 
-from handlers import auth, blocks, health, people, profile, web_client
+from handlers import auth, blocks, health, people, privacy, profile, web_client
 from handlers.errors import register_errors
 
 ROUTES: Final = (
@@ -25,6 +25,8 @@ ROUTES: Final = (
     ("GET", "/v1/me", people.me),
     ("PATCH", "/v1/me", people.change_me),
     ("POST", "/v1/people/lookup", people.look_up),
+    ("GET", "/v1/privacy", privacy.get_privacy),
+    ("PUT", "/v1/privacy", privacy.change_privacy),
     ("GET", "/", web_client.page),
     ("GET", "/web/<name:str>", web_client.page_file),
     ("GET", "/health", health.live),

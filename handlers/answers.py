@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from handlers.requests import Audience, Switch
 from protocol.fields import DeviceId, Id, Mobile, Moment, described
 
 
@@ -77,7 +78,8 @@ class BlockList(Answer, frozen=True, kw_only=True):
 
 
 class LastSeen(Answer, frozen=True, kw_only=True):
-    """``lastSeen`` is absent when the person was never online, hides it, or blocked the asker."""
+    """``lastSeen`` is absent when the person was never online, or hides it. Somebody whom they blocked is told what was
+    so at that moment."""
 
     data: SeenPerson
 
@@ -107,6 +109,21 @@ class OwnProfile(Answer, frozen=True, kw_only=True, rename="camel"):
     mobile_no: Mobile
     device_id: DeviceId
     created_at: Moment
+
+
+class PrivacyShown(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who may see what, and which receipts are told."""
+
+    last_seen: Audience
+    online: Audience
+    read_receipts: Switch
+    stranger_receipts: Switch
+
+
+class PrivacyAnswer(Answer, frozen=True, kw_only=True):
+    """All four settings."""
+
+    data: PrivacyShown
 
 
 # ---- health

@@ -157,6 +157,23 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         answer=answers.FoundPeople,
         codes="rate_limited",
     ),
+    ("GET", "/v1/privacy"): Operation(
+        id="getPrivacy",
+        summary="What I hide",
+        tag=PEOPLE,
+        bearer=True,
+        answer=answers.PrivacyAnswer,
+        codes="no_such_person rate_limited",
+    ),
+    ("PUT", "/v1/privacy"): Operation(
+        id="changePrivacy",
+        summary="Hide something, or show it again",
+        tag=PEOPLE,
+        bearer=True,
+        body=requests.PrivacyChange,
+        answer=answers.PrivacyAnswer,
+        codes="no_such_person rate_limited",
+    ),
     ("GET", "/"): Operation(id="page", summary="The page", tag=PAGE, media="text/html"),
     ("GET", "/web/<name:str>"): Operation(
         id="pageFile",

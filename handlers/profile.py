@@ -18,7 +18,8 @@ from protocol.errors import ApiError
 async def last_seen(request: Request, claims: Claims) -> HTTPResponse:
     """``GET /profile/lastseen?mobileNo=``.
 
-    ``lastSeen`` is absent when the person was never online, hides it, or blocked the asker. The three look the same.
+    ``lastSeen`` is absent when the person was never online, or hides it. Somebody whom they blocked is told what was so
+    at that moment (delivery/policy.py).
     """
     mine, mobile = services(request), query_mobile(request)
     await take_lookups(request, claims)

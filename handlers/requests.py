@@ -3,7 +3,7 @@
 import codecs
 import json
 import re
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -71,6 +71,22 @@ class BlockRequest(msgspec.Struct, rename="camel"):
     blocked_user_mobile_no: MobileWritten
 
 
+Audience = Annotated[
+    Literal["everyone", "contacts", "nobody"],
+    described("Contacts are the people to whom this person wrote within the last 180 days.", "contacts"),
+]
+Switch = Annotated[Literal["on", "off"], described("Whether these receipts are told.", "on")]
+
+
+class PrivacyChange(msgspec.Struct, rename="camel"):
+    """``PUT /v1/privacy``: what is absent stays as it is."""
+
+    last_seen: Audience | msgspec.UnsetType = msgspec.UNSET
+    online: Audience | msgspec.UnsetType = msgspec.UNSET
+    read_receipts: Switch | msgspec.UnsetType = msgspec.UNSET
+    stranger_receipts: Switch | msgspec.UnsetType = msgspec.UNSET
+
+
 class MobileQuery(msgspec.Struct, rename="camel"):
     """``?mobileNo=``."""
 
@@ -106,6 +122,10 @@ _MESSAGES: Final = {
     "password": "password is a string of at least 6 characters and at most 72 bytes in UTF-8",
     "deviceId": "deviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
     "deviceName": "deviceName is a string of at most 64 characters, none of them a control character",
+    "lastSeen": "lastSeen is everyone, contacts or nobody",
+    "online": "online is everyone, contacts or nobody",
+    "readReceipts": "readReceipts is on or off",
+    "strangerReceipts": "strangerReceipts is on or off",
     "blockedUserMobileNo": "blockedUserMobileNo is a string of 10 to 15 digits that begins with the country code",
 }
 _FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)[`\[]")

@@ -9,6 +9,7 @@ from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
+from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
@@ -42,6 +43,7 @@ class Services:
     sessions: Sessions
     blocks: Blocks
     profiles: Profiles
+    privacy: PrivacySettings
     events: SessionEvents
     presence: Presence
     messaging: Messaging

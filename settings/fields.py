@@ -142,7 +142,9 @@ class Settings(BaseSettings):
         5_000, ge=1, description="Numbers all people of one address may look up at once over HTTP"
     )
     account_requests_per_minute: float = Field(
-        60, gt=0, description="Requests in a minute of one person about their own account: profile, number, deletion"
+        60,
+        gt=0,
+        description="Requests in a minute of one person about their own account: profile, privacy, number, deletion",
     )
     account_requests_burst: int = Field(60, ge=1, description="Such requests of one person at once")
     pair_chats_per_second: float = Field(20, gt=0, description="Chats a second of one sender to one recipient")

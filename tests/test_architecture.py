@@ -18,6 +18,8 @@ ELSEWHERE = {
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
     # what every job does first
     "workers/jobs.py": "tests/workers/test_sweep_presence.py",
+    # what blocks and privacy have in common
+    "accounts/rules.py": "tests/accounts/test_blocks.py",
     # declarations: no test starts without them
     "delivery/results.py": "tests/delivery/test_mailbox.py",
     "delivery/session/effects.py": "tests/delivery/session/test_session.py",

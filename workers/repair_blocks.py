@@ -1,4 +1,5 @@
-"""Repairs block sets in Redis that miss a change: a server may have ended between PostgreSQL's commit and its write.
+"""Repairs blocks and privacy in Redis that miss a change: a server may have ended between PostgreSQL's commit and its
+write.
 
 Every sweep compares the sets that were changed lately, however many people ever blocked somebody. The place is stored
 in Redis itself: a Redis that lost its last seconds lost the place as well, and these changes are compared again. Once
@@ -12,7 +13,7 @@ import structlog
 from tortoise.connection import get_connection
 
 from accounts.database import read
-from delivery.keys import BLOCKS_VERSION
+from delivery.keys import BLOCKS_VERSION, RULES_VERSION
 from workers.jobs import Budget, JobServices
 
 logger = structlog.get_logger(__name__)
@@ -85,12 +86,15 @@ async def _rows(statement: str, *values: object) -> list[Row]:
 async def _compare(services: JobServices, rows: Sequence[Row]) -> int:
     if not rows:
         return 0
-    words = [("HGET", services.users.keys(row["mobile_no"]).user, BLOCKS_VERSION) for row in rows]
-    behind = []
-    for row, known in zip(rows, await services.redis.pipeline(words), strict=True):
-        # A person whom Redis does not hold is loaded with all blocks before anything is decided about them.
-        if known is not None and int(known) < row["blocks_version"]:
-            behind.append(row["mobile_no"])
+    names = [services.users.keys(row["mobile_no"]).user for row in rows]
+    found = await services.redis.pipeline([("HMGET", name, BLOCKS_VERSION, RULES_VERSION) for name in names])
+    # A person whom Redis does not hold is loaded with all rules before anything is decided about them. Those that a
+    # server of a version before privacy wrote are not whole.
+    behind = [
+        row["mobile_no"]
+        for row, (known, whole) in zip(rows, found, strict=True)
+        if known is not None and min(int(known), int(whole or -1)) < row["blocks_version"]
+    ]
 
     async def load(mobile: str) -> int:
         await services.users.load(mobile)

@@ -1,11 +1,13 @@
 """Blocks, their versions, and what is written to Redis."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from accounts.blocks import Blocks
+from accounts.rules import Rules
 from models import Block, User
 from protocol.errors import ApiError
 from tests.support.api import Notes
@@ -30,7 +32,11 @@ async def test_each_change_raises_the_version_and_passes_on_the_whole_set(blocks
     await blocks.block(A, B)
     await blocks.unblock(A, C)
     account = str((await User.get(mobile_no=A)).id)
-    assert notes.changes == [(A, account, 1, [C]), (A, account, 2, [B, C]), (A, account, 3, [B])]
+    assert notes.blocks == [(1, [C]), (2, [B, C]), (3, [B])]
+    assert {(mobile, rules.account_id) for mobile, rules in notes.changes} == {(A, account)}
+    since = notes.changes[1][1].blocked
+    assert notes.changes[0][1].blocked == {C: since[C]}, "it is told when the block was made"
+    assert since[C] <= since[B] <= time.time() * 1000 < since[C] + 60_000
     assert [(person.mobile, person.name) for person in await blocks.list(A)] == [(B, "Person 2")]
     assert await blocks.list(B) == []
 
@@ -39,7 +45,7 @@ async def test_a_repeated_change_raises_no_version_and_is_passed_on_again(blocks
     await blocks.unblock(A, B)
     await blocks.block(A, B)
     await blocks.block(A, B)
-    assert [(version, blocked) for _, _, version, blocked in notes.changes] == [(0, []), (1, [B]), (1, [B])]
+    assert notes.blocks == [(0, []), (1, [B]), (1, [B])]
 
 
 async def test_when_redis_was_away_a_repetition_passes_the_set_on(blocks: Blocks, notes: Notes) -> None:
@@ -49,7 +55,7 @@ async def test_when_redis_was_away_a_repetition_passes_the_set_on(blocks: Blocks
     assert await Block.all().count() == 1
     notes.fail = None
     await blocks.block(A, B)
-    assert [change[2:] for change in notes.changes] == [(1, [B])]
+    assert notes.blocks == [(1, [B])]
 
 
 async def test_two_who_block_each_other_at_once_do_not_deadlock(blocks: Blocks) -> None:
@@ -61,10 +67,9 @@ async def test_two_who_block_each_other_at_once_do_not_deadlock(blocks: Blocks) 
 
 async def test_changes_at_once_lose_no_version(blocks: Blocks, notes: Notes) -> None:
     await asyncio.gather(*(blocks.block(A, mobile) for mobile in (B, C, B, C)))
-    latest = max(notes.changes, key=lambda change: change[2])
-    assert latest[2:] == (2, [B, C])
+    assert max(notes.blocks) == (2, [B, C])
     # Nobody was told one version with two sets.
-    assert len({(version, tuple(blocked)) for _, _, version, blocked in notes.changes}) == 2
+    assert len({(version, tuple(blocked)) for version, blocked in notes.blocks}) == 2
 
 
 async def test_the_list_has_a_limit(blocks: Blocks, enrol: Callable[[str], Awaitable[User]]) -> None:
@@ -91,10 +96,10 @@ async def test_disconnecting_after_the_commit_does_not_keep_the_change_from_redi
     told, go_on = asyncio.Event(), asyncio.Event()
     heard = notes.changed
 
-    async def slowly(mobile: str, account_id: str, version: int, blocked: list[str]) -> None:
+    async def slowly(mobile: str, rules: Rules) -> None:
         told.set()
         await go_on.wait()
-        await heard(mobile, account_id, version, blocked)
+        await heard(mobile, rules)
 
     request = asyncio.create_task(Blocks(slowly, 2).block(A, B))
     await told.wait()
@@ -103,4 +108,4 @@ async def test_disconnecting_after_the_commit_does_not_keep_the_change_from_redi
         await request
     go_on.set()
     await asyncio.sleep(0.01)
-    assert [change[2:] for change in notes.changes] == [(1, [B])]
+    assert notes.blocks == [(1, [B])]

@@ -11,7 +11,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from delivery.in_flight import ToSettle
 from delivery.mailbox import Mailbox
@@ -32,7 +32,8 @@ SENDER = "9199999999"
 class Row:
     """Everybody is known."""
 
-    account_id, blocks_version, blocked, last_seen_ms, devices = "account", 0, (), None, ("primary",)
+    account_id, blocks_version, privacy, last_seen_ms, devices = "account", 0, "", None, ("primary",)
+    blocked: ClassVar[dict[str, int]] = {}
 
 
 async def find(_mobile: str) -> Row:

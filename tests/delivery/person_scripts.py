@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 
 from delivery import scripts
 from delivery.keys import Person
+from delivery.policy import Side, see
+from delivery.presence import read_facts
 from delivery.redis.client import Arg
 from tests.delivery.script_headers import shape
 from tests.support.links import link_to
@@ -50,9 +52,17 @@ class Scripts:
         return reply
 
     async def load(
-        self, account: str = "account-1", version: int = 0, blocked: tuple[str, ...] = (), seen: int | str = ""
+        self,
+        account: str = "account-1",
+        version: int = 0,
+        blocked: tuple[str, ...] = (),
+        seen: int | str = "",
+        privacy: str = "",
+        since: int = 1,
     ) -> Any:
-        return await self.call(scripts.LOAD, account, "epoch-1", version, seen, *blocked)
+        """:param since: when all of these were blocked, in ms"""
+        blocks = [word for mobile in blocked for word in (mobile, since)]
+        return await self.call(scripts.LOAD, account, "epoch-1", version, seen, privacy, *blocks)
 
     async def store_chat(
         self,
@@ -113,7 +123,17 @@ class Scripts:
         return await self.call(scripts.RELEASE, "primary", server, connection, age_ms)
 
     async def read_presence(self, asker: str = ASHA) -> Any:
-        return await self.call(scripts.READ_PRESENCE, asker)
+        """What an asker who hides nothing is told: online, seen or nothing; and when, in ms, or ""."""
+        reply = await self.link.call(scripts.READ_PRESENCE, self.keys.of(scripts.READ_PRESENCE), [asker])
+        assert shape("read_presence").fits(text(reply)), reply
+        if reply[0] == b"not_cached":
+            return ["not_cached", ""]
+        facts, (side,) = read_facts(reply)
+        view = see(Side(), side, facts)
+        return ["online", ""] if view.online else ["seen", str(view.last_seen)] if view.last_seen else ["nothing", ""]
+
+    async def read_sides(self, *others: str) -> Any:
+        return await self.call(scripts.READ_SIDES, *others)
 
     async def fetch(
         self,

@@ -16,7 +16,7 @@ def spelled() -> list[str]:
 
 
 def test_every_key_carries_the_number_as_its_hash_tag() -> None:
-    assert len(spelled()) == 12
+    assert len(spelled()) == 13
     assert all(key.count("{") == 1 and "{9100000001}" in key for key in spelled())
     assert len(set(spelled())) == len(spelled())
 

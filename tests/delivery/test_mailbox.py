@@ -134,7 +134,7 @@ async def test_a_lost_redis_gives_a_new_epoch(server: OneServer, redis: "Redis")
 
 
 async def test_blocks_are_loaded_before_the_first_send_after_a_loss(server: OneServer, redis: "Redis") -> None:
-    server.rows[RAVI] = Row(ACCOUNT, blocks_version=1, blocked=[ASHA])
+    server.rows[RAVI] = Row(ACCOUNT, blocks_version=1, blocked={ASHA: 1})
     await redis.flushall()
     await server.mail.store(RAVI, ASHA, [("m1", "x")])
     assert await redis.exists(server.people.keys(RAVI).mailbox) == 0

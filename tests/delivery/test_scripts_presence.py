@@ -5,7 +5,7 @@ import time
 
 from redis.asyncio import Redis
 
-from tests.delivery.person_scripts import ASHA, Scripts
+from tests.delivery.person_scripts import ASHA, RAVI, Scripts
 
 
 async def lease(person: Scripts, device: str = "primary") -> list[str]:
@@ -253,14 +253,73 @@ async def test_of_who_is_not_loaded_nothing_is_said(redis: "Redis") -> None:
     assert await Scripts(redis).read_presence() == ["not_cached", ""]
 
 
-async def test_a_blocked_asker_sees_what_he_would_see_of_who_was_never_there(person: Scripts) -> None:
-    never = await person.read_presence()
+async def test_a_blocked_asker_sees_for_ever_what_was_so_at_the_block(person: Scripts) -> None:
     await person.load(version=1, blocked=(ASHA,))
+    for _ in range(2):
+        assert await person.read_presence(ASHA) == ["nothing", ""], "they were never there"
+        await person.claim()
+        assert await person.read_presence(ASHA) == ["nothing", ""]
+        assert await person.read_presence(RAVI) == ["online", ""]
+        await person.release()
+    seen = await person.read_presence(RAVI)
+    assert seen[0] == "seen"
+    await person.load(version=2, blocked=(ASHA, RAVI))
     await person.claim()
-    assert await person.read_presence(ASHA) == never
     await person.release()
-    assert await person.read_presence(ASHA) == never
-    assert (await person.read_presence("9200000009"))[0] == "seen"
+    assert await person.read_presence(RAVI) == seen
+    assert await person.read_presence(ASHA) == ["nothing", ""]
+    assert (await person.read_presence("9200000009")) > seen
+
+
+async def test_who_is_blocked_by_somebody_online_sees_them_leave_at_that_moment(person: Scripts) -> None:
+    await person.claim()
+    before = await now_ms(person)
+    await person.load(version=1, blocked=(ASHA,))
+    verdict, seen = await person.read_presence(ASHA)
+    assert (verdict, before <= int(seen) <= await now_ms(person)) == ("seen", True)
+    await person.load(version=2, blocked=(ASHA,), privacy="cn11")
+    await person.release()
+    assert await person.read_presence(ASHA) != ["seen", seen], "hidden from everybody but contacts"
+    await person.note_answered(ASHA)
+    assert await person.read_presence(ASHA) == ["seen", seen]
+    await person.load(version=3)
+    await person.load(version=4, blocked=(ASHA,))
+    assert (await person.read_presence(ASHA))[1] > seen, "another block"
+
+
+async def test_a_redis_that_lost_a_block_knows_no_later_time_than_that_of_the_block(redis: "Redis") -> None:
+    for last, shown in ((5_000, ["seen", "3000"]), (2_000, ["seen", "2000"]), ("", ["nothing", ""])):
+        await redis.flushall()
+        person = Scripts(redis)
+        await person.load(version=1, blocked=(ASHA,), seen=last, since=3_000)
+        assert await person.read_presence(ASHA) == shown
+        await person.claim()
+        await person.release()
+        assert await person.read_presence(ASHA) == shown
+
+
+async def test_blocks_of_a_server_that_noted_no_times_are_completed(person: Scripts) -> None:
+    await person.redis.hset(person.keys.user, "blocks", "4")
+    await person.redis.sadd(person.keys.blocks, ASHA)
+    await person.redis.set(person.keys.last_seen, "9000")
+    assert await person.read_presence(ASHA) == ["nothing", ""]
+    assert await person.load(version=3, blocked=(RAVI,)) == ["kept", "epoch-1"]
+    for verdict in ("newer", "kept"):
+        assert await person.load(version=4, blocked=(ASHA,), since=3_000) == [verdict, "epoch-1"]
+        assert await person.read_presence(ASHA) == ["seen", "3000"]
+
+
+async def test_what_a_person_is_to_others(person: Scripts) -> None:
+    assert await person.read_sides(ASHA) == ["known", "", ["-"]]
+    await person.note_answered(RAVI)
+    await person.redis.set(person.keys.last_seen, "9000")
+    await person.load(version=1, blocked=(ASHA,), privacy="cn01")
+    for _ in range(2):
+        assert await person.read_sides(ASHA, RAVI, "9200000009") == ["known", "cn01", ["-9000", "c", "-"]]
+    assert await person.read_sides() == ["known", "cn01", []]
+    await person.load(version=2)
+    assert await person.read_sides(ASHA) == ["known", "", ["-"]]
+    assert await Scripts(person.redis, "9400000001").read_sides(ASHA) == ["not_cached", "", []]
 
 
 async def test_a_lease_that_is_over_is_not_online_without_any_sweep(person: Scripts) -> None:

@@ -1,7 +1,7 @@
 """What is known of Redis: whether it has room, and whether it can do the work. (More: tests/journeys.)"""
 
 import secrets
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from redis.asyncio import Redis
@@ -99,7 +99,8 @@ async def test_a_user_who_may_not_ask_is_refused_at_the_start_in_one_sentence(re
 
 async def test_a_full_storage_takes_no_chat_and_every_receipt_and_never_answers_at_once(redis: "Redis") -> None:
     class Row:
-        account_id, blocks_version, blocked, last_seen_ms, devices = "account-1", 0, (), None, ("primary",)
+        account_id, blocks_version, privacy, last_seen_ms, devices = "account-1", 0, "", None, ("primary",)
+        blocked: ClassVar[dict[str, int]] = {}
 
     async def find(_mobile: str) -> Row:
         return Row()

@@ -18,7 +18,8 @@ class Row:
 
     account_id: str = "account-1"
     blocks_version: int = 2
-    blocked: list[str] = field(default_factory=lambda: ["9200000001"])
+    blocked: dict[str, int] = field(default_factory=lambda: {"9200000001": 1000})
+    privacy: str = ""
     last_seen_ms: int | None = 1234
     devices: list[str] = field(default_factory=list)
 
@@ -63,13 +64,15 @@ async def test_an_unknown_number_writes_nothing(redis: "Redis") -> None:
 async def test_an_older_block_set_does_not_replace_a_newer_one(redis: "Redis") -> None:
     mine = people(redis, Row())
     await mine.load(MOBILE)
-    await mine.replace_blocks(MOBILE, "account-1", 4, ["9200000004"])
-    await mine.replace_blocks(MOBILE, "account-1", 3, ["9200000003"])
+    await mine.replace_rules(MOBILE, Row("account-1", 4, {"9200000004": 1}))
+    await mine.replace_rules(MOBILE, Row("account-1", 3, {"9200000003": 1}))
     assert await redis.smembers(mine.keys(MOBILE).blocks) == {b"9200000004"}
     assert await redis.get(mine.keys(MOBILE).last_seen) == b"1234"
 
 
 async def test_the_longest_block_list_fits(redis: "Redis") -> None:
     mine = people(redis, Row())
-    await mine.replace_blocks(MOBILE, "account-1", 1, [str(9_200_000_000 + n) for n in range(50_000)])
-    assert await redis.scard(mine.keys(MOBILE).blocks) == 50_000
+    blocked = {str(9_200_000_000 + n): n for n in range(50_000)}
+    for version in (1, 2):
+        await mine.replace_rules(MOBILE, Row("account-1", version, blocked))
+    assert await redis.scard(mine.keys(MOBILE).blocks) == await redis.hlen(mine.keys(MOBILE).blocked_at) == 50_000

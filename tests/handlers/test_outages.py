@@ -61,7 +61,7 @@ async def test_postgresql_away(on_mortal_postgres: Api, own_postgres: Postgres, 
     assert (await api.client.post("/auth/login", json=LOGIN)).status_code == 200
     blocked = await api.client.post("/block-action/block", json={"blockedUserMobileNo": B}, headers=headers)
     assert blocked.status_code == 200
-    assert api.notes.changes[-1][2:] == (1, [B])
+    assert api.notes.blocks[-1] == (1, [B])
 
 
 async def test_postgresql_read_only(on_mortal_postgres: Api, own_postgres: Postgres) -> None:

@@ -63,8 +63,12 @@ async def test_a_block_is_absolute_and_silent(product: ServerGroup) -> None:
     assert set(to_blocker) == set(to_offline)
     assert to_blocker["type"] == "sent"
     path = "/profile/lastseen"
-    hidden = await request(product.url, asha, "GET", path, params={"mobileNo": ravi.mobile})
-    assert "lastSeen" not in hidden.json()["data"]
+    frozen = [await request(product.url, asha, "GET", path, params={"mobileNo": ravi.mobile})]
+    assert frozen[0].json()["data"]["lastSeen"] not in (None, "online")
+    await r.end()
+    r = await ravi.open(product.ws_url)
+    frozen.append(await request(product.url, asha, "GET", path, params={"mobileNo": ravi.mobile}))
+    assert frozen[0].content == frozen[1].content
     query = {"mobileNo": asha.mobile}
     assert (await request(product.url, ravi, "DELETE", "/block-action/unblock", params=query)).status_code == 200
     await a.chat(ravi, "b-3")

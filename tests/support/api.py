@@ -16,7 +16,9 @@ from accounts.blocks import Blocks
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
+from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
+from accounts.rules import Rules
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from delivery.login_attempts import LoginAttempts
@@ -69,14 +71,19 @@ class Notes:
 
     presence: NotedPresence = field(default_factory=NotedPresence)
     readiness: FakeReadiness = field(default_factory=FakeReadiness)
-    changes: list[tuple[str, str, int, list[str]]] = field(default_factory=list)
+    changes: list[tuple[str, Rules]] = field(default_factory=list)
     closed: list[ClosedSession] = field(default_factory=list)
     fail: ApiError | None = None
 
-    async def changed(self, mobile: str, account_id: str, version: int, blocked: list[str]) -> None:
+    async def changed(self, mobile: str, rules: Rules) -> None:
         if self.fail is not None:
             raise self.fail
-        self.changes.append((mobile, account_id, version, blocked))
+        self.changes.append((mobile, rules))
+
+    @property
+    def blocks(self) -> list[tuple[int, list[str]]]:
+        """Each version that was passed on, and who was blocked at it."""
+        return [(rules.blocks_version, list(rules.blocked)) for _, rules in self.changes]
 
     async def closing(self, session: ClosedSession) -> None:
         self.closed.append(session)
@@ -120,6 +127,7 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         sessions=Sessions(KeyValues(link, link), settings, notes.closing),
         blocks=Blocks(notes.changed, settings.max_blocks),
         profiles=Profiles(),
+        privacy=PrivacySettings(notes.changed),
         events=SessionEvents(settings.event_buffer, "server-1"),
         presence=notes.presence,
         messaging=None,

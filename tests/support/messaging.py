@@ -56,7 +56,8 @@ class Row:
 
     account_id: str
     blocks_version: int = 0
-    blocked: list[str] = field(default_factory=list)
+    blocked: dict[str, int] = field(default_factory=dict)
+    privacy: str = ""
     last_seen_ms: int | None = None
     devices: list[str] = field(default_factory=list)
 

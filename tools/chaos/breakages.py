@@ -26,6 +26,8 @@ REMOVAL: Final = ("settle", "fetch", "mark_read", "expire", "forget_device")
 NO_COUNTING_DOWN: Final = """
   if (command == 'HSET' or command == 'HDEL') and string.sub(args[1], 1, 6) == 'tally:' then return 0 end"""
 NO_BLOCKS: Final = "if command == 'SISMEMBER' then return 0 end"
+NOBODY_IS_BLOCKED: Final = """
+  if command == 'SMISMEMBER' and string.sub(args[1], 1, 12) == 'blockedUser:' then return {0} end"""
 NO_WRITING_RECORDS: Final = "if command == 'HSET' and string.sub(args[1], 1, 5) == 'seen:' then return 1 end"
 
 ALIVE_AT: Final = "return now - math.max(late, 0) - tonumber(age), now"
@@ -121,9 +123,7 @@ OF_MAILBOXES: Final = {
     "a new device does not get what waits": _tap(
         "claim", lua="if command == 'XGROUP' and args[1] == 'CREATE' then args[4] = '$' end"
     ),
-    "old blocks undo newer ones": _instead(
-        "load", "tonumber(blocks_version) > tonumber(redis.call('HGET', user, BLOCKS_VERSION) or '-1')", "true"
-    ),
+    "old blocks undo newer ones": _instead("load", "if version > version_before or is_incomplete then", "if true then"),
     "the new owner of a number finds the former one's data": _instead(
         "load", "redis.call('DEL', user, blocks,", "tostring(user, blocks,"
     ),
@@ -150,7 +150,11 @@ OF_PRESENCE: Final = {
         "claim", "if held == 'replaced' then server_before", "if false then server_before"
     ),
     "a lease that is over is shown": _instead("read_presence", "if lease.ends_at > now then", "if true then"),
-    "a blocked person sees presence": _tap("read_presence", lua=NO_BLOCKS),
+    "a blocked person sees presence": _tap("read_presence", lua=NOBODY_IS_BLOCKED),
+    "what a blocked person sees is not frozen": _instead("load", "local frozen = noted[mobile]", "local frozen = nil"),
+    "somebody online blocks, and seems to have left before": _instead(
+        "load", "ends_at ~= '' and now or last_seen_at", "last_seen_at"
+    ),
     "a sweep leaves overlong leases": _instead(
         "sweep", "elseif lease.ends_at - now > lease_ms then", "elseif false then"
     ),

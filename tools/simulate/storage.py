@@ -107,14 +107,16 @@ class Storage:
     def load(self, mobile: str, found: Account) -> None:
         """What PostgreSQL had of a user when it was asked."""
         self._epochs += 1
-        self.mailboxes[mobile].load(found.id, f"epoch {self._epochs}", found.version, found.blocked, None)
+        self.mailboxes[mobile].load(
+            found.id, f"epoch {self._epochs}", found.version, dict.fromkeys(found.blocked, 0), None
+        )
 
     def presence(self, mobile: str, asker: str) -> int | str | NotCached | None:
         """As told to the asker."""
         mailbox = self.mailboxes[mobile]
         if not mailbox.account:
             return NotCached()
-        return None if asker in mailbox.blocked else mailbox.leases.read_presence()
+        return mailbox.read_presence(asker)
 
     def sweep(self, mobile: str) -> None:
         """Leases that ended, and those that are longer than allowed."""

@@ -108,11 +108,15 @@ class BaseMachine(RuleBasedStateMachine):
         """A script that the product ran on the way."""
         model, args = self.models[self.owner(ran)], [str(arg) for arg in ran.args]
         if ran.name == "load":
-            account, epoch, version, seen, *blocked = args
+            account, epoch, version, seen, _privacy, *blocks = args
+            blocked = {who: int(since) for who, since in zip(blocks[::2], blocks[1::2], strict=True)}
             model.load(account, epoch, int(version), blocked, int(seen) if seen else None)
         elif ran.name == "forget_device":
             model.forget_device(args[0])
-        elif ran.name != "write":  # a plain command, allowed at maxmemory: its caller looks at what it did
+        elif ran.name not in (
+            "write",
+            "read_sides",
+        ):  # a plain command, allowed at maxmemory: its caller looks at what it did
             raise AssertionError(f"{ran.name} was not expected")
 
     @staticmethod
@@ -174,5 +178,6 @@ class BaseMachine(RuleBasedStateMachine):
         assert state.leases == {device: str(lease) for device, lease in model.leases.by_device.items()}
         assert state.last_seen == model.leases.last_seen
         assert state.devices == model.devices.keys()
-        assert state.blocked == model.blocked
+        assert state.blocked == model.blocked.keys()
+        assert state.frozen == model.blocked
         assert state.lasting - {"seen", "parked"} == model.lasting(), "keys that never end"

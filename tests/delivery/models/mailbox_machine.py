@@ -5,7 +5,7 @@ from tests.delivery.models.chat_machine import TO, ChatMachine
 from tests.delivery.models.faulty_client import NONE, Fault
 from tests.delivery.models.redis_state import RedisState
 from tests.delivery.models.steps import FAULTS, HOUR_MS, PICK, step
-from tests.support.messaging import ASHA, EVE, RAVI
+from tests.support.messaging import ASHA, EVE, RAVI, Row
 from tools.simulate.redis_model.mailbox_model import MailboxModel, count
 from tools.simulate.redis_model.stream_ids import Id, format_id
 
@@ -21,26 +21,27 @@ class MailboxMachine(ChatMachine):
     def blocks_or_unblocks(self, blocker: str, other: str, told: bool, fault: Fault) -> None:
         """``told``: the server lives to tell Redis after PostgreSQL."""
         row = self.rows[blocker]
-        row.blocked = sorted({*row.blocked} ^ {other})
+        if row.blocked.pop(other, None) is None:
+            row.blocked[other] = self.clocks.redis_ms
         row.blocks_version += 1
         if other not in row.blocked:
             self.standing[blocker].discard(other)
         if told:
-            self.replace_blocks(blocker, row.blocks_version, row.blocked, fault)
+            self.replace_rules(blocker, row.blocks_version, row.blocked, fault)
             self.standing[blocker] = {*row.blocked}
 
     @step(2, lambda self: self.rows[RAVI].blocks_version, back=range(0, 3), fault=FAULTS)
     def old_blocks_come_late(self, back: int, fault: Fault) -> None:
         version = self.rows[RAVI].blocks_version - back
         if version <= self.models[RAVI].blocks_version or not back:
-            blocked = self.rows[RAVI].blocked if not back else [EVE]
-            self.replace_blocks(RAVI, version, blocked, fault)
+            blocked = self.rows[RAVI].blocked if not back else {EVE: 1}
+            self.replace_rules(RAVI, version, blocked, fault)
 
-    def replace_blocks(self, mobile: str, version: int, blocked: list[str], fault: Fault) -> None:
-        account = self.rows[mobile].account_id
+    def replace_rules(self, mobile: str, version: int, blocked: dict[str, int], fault: Fault) -> None:
+        row = Row(self.rows[mobile].account_id, version, dict(blocked))
 
         async def told() -> str:
-            await self.product.people.replace_blocks(mobile, account, version, blocked)
+            await self.product.people.replace_rules(mobile, row)
             return "told"
 
         self.perform("", told, lambda _: None, fault)
@@ -139,7 +140,7 @@ class MailboxMachine(ChatMachine):
     def the_number_gets_another_owner(self, mobile: str) -> None:
         row = self.rows[mobile]
         row.account_id += "'"
-        row.blocked, row.blocks_version, row.devices = [], 0, []
+        row.blocked, row.blocks_version, row.devices = {}, 0, []
         self.standing[mobile] = set()
         self.connects(mobile, "primary", "s1", NONE)
         self.forgotten(mobile)

@@ -37,11 +37,12 @@ class PresenceMachine(LeaseMachine):
     @step(2, told=[True, False])
     def blocks_eve(self, told: bool) -> None:
         row = self.rows[RAVI]
-        row.blocked, row.blocks_version = ([] if row.blocked else [EVE]), row.blocks_version + 1
+        row.blocked = {} if row.blocked else {EVE: self.clocks.redis_ms}
+        row.blocks_version += 1
         if told:
 
             async def replace() -> str:
-                await self.product.people.replace_blocks(RAVI, row.account_id, row.blocks_version, row.blocked)
+                await self.product.people.replace_rules(RAVI, row)
                 return "told"
 
             self.perform("", replace, lambda _: None)

@@ -33,6 +33,7 @@ class RedisState:
     last_seen: int = 0
     devices: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
+    frozen: dict[str, int] = field(default_factory=dict)
     remembered: set[str] = field(default_factory=set)
     """The digests in the dedupe records."""
     lasting: set[str] = field(default_factory=set)
@@ -84,8 +85,8 @@ def _note(state: RedisState, word: str, content: Any) -> None:
             state.shadows = [parse_id(each.shadow_id) for each in shadows]
             state.places = [parse_id(each.chat_id) for each in shadows]
             state.believed = [(each.sender, each.size) for each in shadows]
-        case "blockedUser":
-            state.blocked = {mobile.decode() for mobile in content}
+        case "blockedUser" | "blockedAt":
+            _note_blocks(state, word, content)
         case "lastseen":
             state.last_seen = int(content)
         case "person":
@@ -108,3 +109,10 @@ def _note_mailbox(state: RedisState, facts: dict[str, Any]) -> None:
         group = _pairs(words)
         pending = {parse_id(each[0]): each[1].decode() for each in group["pending"]}
         state.groups[group["name"].decode()] = Group(parse_id(group["last-delivered-id"]), pending)
+
+
+def _note_blocks(state: RedisState, word: str, content: Any) -> None:
+    if word == "blockedUser":
+        state.blocked = {mobile.decode() for mobile in content}
+    else:
+        state.frozen = {mobile: int(at) for mobile, at in _pairs(content).items()}

@@ -67,6 +67,8 @@ PRESENCE = {
     "a claim does not name the connection it replaces": 9,
     "a lease that is over is shown": 12,
     "a blocked person sees presence": 14,
+    "what a blocked person sees is not frozen": 9,
+    "somebody online blocks, and seems to have left before": 9,
     "a sweep leaves overlong leases": 77,
     "a sweep ends everyone's lease": 18,
     "a release is not recorded": 4,

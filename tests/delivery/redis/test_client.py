@@ -17,7 +17,7 @@ from delivery.redis import client as module
 from delivery.redis.client import RedisClient
 from delivery.redis.connection import WORTH_A_WRITE
 from delivery.results import CommandFailed
-from delivery.scripts import READ_PRESENCE
+from delivery.scripts import READ_SIDES
 from protocol.direct_write import NO_FD
 from protocol.errors import ApiError
 from settings import Settings
@@ -54,7 +54,7 @@ def link(redis: "Redis") -> RedisClient:
 async def test_a_script_that_redis_forgot_is_loaded_again(link: RedisClient, redis: "Redis") -> None:
     for _ in range(2):
         await redis.script_flush()
-        assert await link.call(READ_PRESENCE, KEYS, ["9200000001"]) == [b"not_cached", b""]
+        assert await link.call(READ_SIDES, KEYS, ["9200000001"]) == [b"not_cached", b"", []]
 
 
 async def test_a_pipeline_answers_in_order(link: RedisClient) -> None:
@@ -146,7 +146,7 @@ async def test_a_command_without_a_reply_arrives_and_its_failure_harms_no_other(
 async def test_a_redis_that_does_not_listen_is_unavailable(tmp_path: Path) -> None:
     link = linked(f"unix://{tmp_path / 'none.sock'}")
     started = time.monotonic()
-    for work in (link.command("PING"), link.call(READ_PRESENCE, KEYS, ["x"]), link.pipeline([("PING",)])):
+    for work in (link.command("PING"), link.call(READ_SIDES, KEYS, ["x"]), link.pipeline([("PING",)])):
         with pytest.raises(ApiError, match="unavailable"):
             await work
     assert time.monotonic() - started < 3 * (0.4 + module.CHECK_SECONDS + 0.2)
@@ -187,7 +187,7 @@ async def test_a_restart_is_survived(own: RedisClient, own_valkey: Valkey) -> No
         await own.command("GET", "a")
     own_valkey.start()
     assert await own.command("GET", "a") == b"1"
-    assert await own.call(READ_PRESENCE, KEYS, ["9200000001"]) == [b"not_cached", b""]
+    assert await own.call(READ_SIDES, KEYS, ["9200000001"]) == [b"not_cached", b"", []]
 
 
 async def test_commands_sent_before_redis_is_there_run_when_it_comes(own_valkey: Valkey) -> None:

@@ -16,7 +16,7 @@ from delivery.redis.client import OnReply, RedisClient
 from delivery.redis.replication import ReplicatedScripts
 from delivery.scripts import WRITE
 from protocol.errors import ApiError
-from tests.support.messaging import ASHA, EVE, RAVI, OneServer, make_settings, until
+from tests.support.messaging import ASHA, EVE, RAVI, OneServer, Row, make_settings, until
 from tools.devstack.paths import socket_directory
 from tools.devstack.probe import free_port
 from tools.devstack.process import wait_until
@@ -223,7 +223,7 @@ async def test_nothing_that_a_failover_could_take_back_is_delivered(pair: Pair, 
     await fails_in_time(server.send(ASHA, RAVI, "meanwhile"))
     await fails_in_time(server.mail.fetch(HOLDER, "new", 10))
     await fails_in_time(server.mail.receipt(ASHA, RAVI, "delivered", ["before"]))
-    await fails_in_time(server.people.replace_blocks(RAVI, server.rows[RAVI].account_id, 1, [EVE]))
+    await fails_in_time(server.people.replace_rules(RAVI, Row(server.rows[RAVI].account_id, 1, {EVE: 1})))
     await fails_in_time(written(server, "SET", "session:1", "0"))
     pair.join()
     found = await server.mail.fetch(HOLDER, "pending", 10)

@@ -17,6 +17,7 @@ from tests.support.messaging import (
     HandConnection,
     Held,
     OneServer,
+    Row,
     Who,
     ashas_connection,
     locked,
@@ -177,7 +178,7 @@ async def test_a_break_between_the_receipt_of_a_reading_and_its_mark_repeats_the
 async def test_a_blocked_sender_is_told_of_no_reading(redis: "Redis") -> None:
     one = await HandConnection(redis).begin()
     await one.hear("m-1")
-    await one.server.people.replace_blocks(RAVI, Who.account_id, 1, [ASHA])
+    await one.server.people.replace_rules(RAVI, Row(Who.account_id, 1, {ASHA: 1}))
     one.read("m-1")
     await asyncio.sleep(0.1)
     assert await one.server.receipts() == []

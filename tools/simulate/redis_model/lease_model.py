@@ -100,9 +100,13 @@ class LeaseModel:
 
     def read_presence(self) -> str | int | None:
         """As told to an asker who may know."""
-        if self.live_servers():
-            return "online"
-        return max([self.last_seen, *(lease.alive_at for lease in self.by_device.values())]) or None
+        return "online" if self.live_servers() else self.seen or None
+
+    @property
+    def seen(self) -> int:
+        """When the last lease that is over ended, in ms; 0: none ever did."""
+        over = [lease.alive_at for device, lease in self.by_device.items() if not self.is_live(device)]
+        return max([self.last_seen, *over])
 
     def _end(self, device: str, seen: int) -> None:
         del self.by_device[device]

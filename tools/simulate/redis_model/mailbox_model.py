@@ -4,7 +4,7 @@ No I/O, no pytest, no hypothesis. The machines in tests/delivery/models compare 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -90,7 +90,8 @@ class MailboxModel:
     account: str = ""
     epoch: str = ""
     blocks_version: int = -1
-    blocked: set[str] = field(default_factory=set)
+    blocked: dict[str, int] = field(default_factory=dict)
+    """Who, and when their blocker was last seen at that moment, in ms; 0: never."""
     devices: dict[str, int] = field(default_factory=dict)
     last_id: Id = FIRST
     exists: bool = False
@@ -111,14 +112,25 @@ class MailboxModel:
         """Redis lost everything."""
         vars(self).update(vars(MailboxModel(self.mobile, self.clocks, self.limits, self.lease_ms)))
 
-    def load(self, account: str, epoch: str, version: int, blocked: Sequence[str], seen: int | None) -> None:
+    def load(self, account: str, epoch: str, version: int, blocked: Mapping[str, int], seen: int | None) -> None:
+        """:param blocked: who, and since when, in ms"""
         if self.account not in ("", account):
             self.clear()
-        if not self.account:
+        is_new = not self.account
+        if is_new:
             self.account, self.epoch = account, epoch
             self.leases.last_seen = self.leases.last_seen or seen or 0
         if version > self.blocks_version:
-            self.blocks_version, self.blocked = version, set(blocked)
+            self.blocks_version = version
+            now = self.clocks.redis_ms if self.leases.live_servers() else self.leases.seen
+            times = {who: min(since, self.leases.seen) if is_new else now for who, since in blocked.items()}
+            self.blocked = {who: self.blocked.get(who, times[who]) for who in blocked}
+
+    def read_presence(self, asker: str) -> str | int | None:
+        """As told to an asker."""
+        if asker in self.blocked:
+            return self.blocked[asker] or None
+        return self.leases.read_presence()
 
     def claim(self, holder: Holder, account: str, age: int, mode: ClaimMode) -> tuple[str, Holder | None]:
         """The verdict, and the holder that is replaced."""
@@ -318,6 +330,7 @@ class MailboxModel:
             "person": self.account,
             "mailbox": self.exists,
             "blockedUser": self.blocked,
+            "blockedAt": self.blocked,
             "phantoms": self.shadows,
             "leases": self.leases.by_device,
             "lastseen": self.leases.last_seen,
