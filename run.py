@@ -65,6 +65,8 @@ def main(arguments: list[str]) -> None:
         become(ready_python("dev"), "-m", "tools.chaos", *rest)
     elif command == "simulate":
         become(ready_python("dev"), "-m", "tools.simulate", *rest)
+    elif command == "describe" and not rest:
+        become(ready_python(), "-m", "tools.describe")
     else:
         refuse(f"{' '.join(arguments)!r} is not a command; see: python3 run.py --help")
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse, empty
 
-from handlers import auth, blocks, health, people, privacy, profile, web_client
+from handlers import auth, blocks, documents, health, people, privacy, profile, web_client
 from handlers.errors import register_errors
 
 ROUTES: Final = (
@@ -29,6 +29,10 @@ ROUTES: Final = (
     ("PUT", "/v1/privacy", privacy.change_privacy),
     ("GET", "/", web_client.page),
     ("GET", "/web/<name:str>", web_client.page_file),
+    ("GET", "/openapi.json", documents.openapi_document),
+    ("GET", "/asyncapi.json", documents.asyncapi_document),
+    ("GET", "/docs", documents.docs),
+    ("GET", "/docs/<name:str>", documents.docs_file),
     ("GET", "/health", health.live),
     ("GET", "/ready", health.ready),
 )

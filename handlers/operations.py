@@ -4,7 +4,7 @@
 the methods they call say that they raise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec import Struct
@@ -32,6 +32,20 @@ WITH_BODY: Final = "unsupported_media_type bad_json bad_request"
 WITH_BEARER: Final = "token_missing token_invalid token_expired session_revoked unavailable"
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a client may do next with an answer.
+
+    :param to: the id of the other operation
+    :param parameters: its parameters, as runtime expressions of OpenAPI, by their names
+    :param body: the fields of its body, likewise
+    """
+
+    to: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    body: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One route.
@@ -45,6 +59,8 @@ class Operation:
     :param codes: what it answers besides what follows from the rest, separated by spaces
     :param others: the bodies of statuses that are no plain :class:`handlers.answers.Problem`
     :param media: the content type of a 200 that is no JSON
+    :param links: what may follow a 200
+    :param about: more than the summary says, in Markdown
     """
 
     id: str
@@ -58,6 +74,8 @@ class Operation:
     codes: str = ""
     others: tuple[tuple[int, type[Struct]], ...] = ()
     media: str = ""
+    links: tuple[Link, ...] = ()
+    about: str = ""
 
     @property
     def all_codes(self) -> list[str]:
@@ -74,6 +92,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         body=requests.SignUp,
         answer=answers.SignedUp,
         codes="bad_mobile already_exists rate_limited busy",
+        links=(Link("logIn", body={name: f"$request.body#/{name}" for name in ("mobileNo", "password")}),),
     ),
     ("POST", "/auth/login"): Operation(
         id="logIn",
@@ -105,6 +124,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         body=requests.BlockRequest,
         answer=answers.Done,
         codes="bad_mobile self_block no_such_person block_list_full rate_limited",
+        links=(Link("unblock", {"mobileNo": "$request.body#/blockedUserMobileNo"}), Link("listBlocked")),
     ),
     ("DELETE", "/block-action/unblock"): Operation(
         id="unblock",
@@ -121,6 +141,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         tag=BLOCKS,
         bearer=True,
         answer=answers.BlockList,
+        links=(
+            Link("unblock", {"mobileNo": "$response.body#/data/0/mobileNo"}),
+            Link("lastSeen", {"mobileNo": "$response.body#/data/0/mobileNo"}),
+        ),
     ),
     ("GET", "/profile/lastseen"): Operation(
         id="lastSeen",
@@ -181,7 +205,20 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         tag=PAGE,
         path=requests.FileName,
         codes="not_found",
-        media="text/javascript",
+        media="text/javascript text/css text/html",
+    ),
+    ("GET", "/openapi.json"): Operation(id="openapi", summary="This document", tag=PAGE, media="application/json"),
+    ("GET", "/asyncapi.json"): Operation(
+        id="asyncapi", summary="The WebSocket, in AsyncAPI 3", tag=PAGE, media="application/json"
+    ),
+    ("GET", "/docs"): Operation(id="docs", summary="This document for people", tag=PAGE, media="text/html"),
+    ("GET", "/docs/<name:str>"): Operation(
+        id="docsFile",
+        summary="A file of that page",
+        tag=PAGE,
+        path=requests.FileName,
+        codes="not_found",
+        media="text/javascript text/css",
     ),
     ("GET", "/health"): Operation(
         id="health", summary="Whether this process serves", tag=OPERATORS, answer=answers.Healthy

@@ -31,18 +31,20 @@ Mobile = Annotated[
     described("A mobile number: E.164 digits, with the country code.", "919800000001", pattern="^[1-9][0-9]{9,14}$"),
 ]
 """As the server gives it out."""
-MobileWritten = Annotated[
+MobileInFrame = Annotated[
     str,
-    Meta(max_length=64),
     described(
         "A mobile number as a person writes it, with its country code. Spaces, dashes, dots, slashes, brackets, "
         "invisible marks and one leading + or 00 are dropped. What the server gives out is read back unchanged. With "
         "DEFAULT_REGION set, numbers may also be written as at home.",
         "+91 98000 00001",
         pattern=WRITTEN_MOBILE,
+        maxLength=64,
     ),
 ]
-"""As the server reads it."""
+"""As the server reads it in a frame, where one that is too long is ``bad_mobile``."""
+MobileWritten = Annotated[MobileInFrame, Meta(max_length=64)]
+"""As the server reads it in a body, where one that is too long is ``bad_request``."""
 MessageId = Annotated[
     str,
     described("The sender's own id for a chat; the same when the chat is sent again.", "m7", pattern="^[!-~]{1,128}$"),
@@ -57,3 +59,12 @@ Moment = Annotated[
     str, described("A time in RFC 3339, in UTC, with milliseconds.", "2026-01-31T12:00:00.000Z", format="date-time")
 ]
 Id = Annotated[str, described("A UUID.", "0f8fad5b-d9cb-469f-a165-70867728950e", format="uuid")]
+MessageText = Annotated[
+    str,
+    described(
+        "The text: at most 16 KiB in UTF-8, not empty, not only invisible characters.",
+        "hello",
+        minLength=1,
+        maxLength=16384,
+    ),
+]

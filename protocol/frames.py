@@ -4,12 +4,19 @@ Field names on the wire are the seed's camelCase. Unknown fields are ignored. ``
 chat's ``streamId`` are not read either: the sender comes from the token, and the time from the server.
 """
 
-from typing import Final, Literal, cast
+from typing import Annotated, Final, Literal, cast
 
 import msgspec
 
 from protocol.bad_frames import explain, indivisible
+from protocol.fields import DeviceId, MessageId, MessageText, Mobile, MobileInFrame, StreamId, UnixMs, described
 from protocol.salvage import divide
+
+_Epoch = Annotated[
+    str, described("A name for the stored state of one person; another one: storage lost something.", "e1")
+]
+_ReceiptKind = Annotated[str, described("What became of the chats.", enum=["delivered", "read", "expired"])]
+_Told = Annotated[str, described("A sentence for people; it may be reworded.")]
 
 
 class _Frame(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True):
@@ -19,20 +26,20 @@ class _Frame(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit
 class ChatIn(_Frame, frozen=True, tag="chat"):
     """A chat to be sent."""
 
-    to: str
-    message_id: str
-    message: str
+    to: MobileInFrame
+    message_id: MessageId
+    message: MessageText
 
 
 class AckIn(_Frame, frozen=True, tag="ack"):
     """Acknowledges entries, by ``streamIds``, or chats, by ``to`` (who sent them) and ``messageIds``."""
 
     ack_type: Literal["delivered", "read"]
-    to: str | None = None
-    stream_id: str | None = None
-    stream_ids: list[str] = []
-    message_id: str | None = None
-    message_ids: list[str] = []
+    to: MobileInFrame | None = None
+    stream_id: StreamId | None = None
+    stream_ids: Annotated[list[StreamId], described("At most 1,000.", maxItems=1000)] = []
+    message_id: MessageId | None = None
+    message_ids: Annotated[list[MessageId], described("At most 1,000.", maxItems=1000)] = []
 
 
 class PingIn(_Frame, frozen=True, tag="ping"):
@@ -42,13 +49,13 @@ class PingIn(_Frame, frozen=True, tag="ping"):
 class SystemOut(_Frame, frozen=True, tag="system"):
     """Seed dialect: a message of the server itself; with ``status`` it confirms a chat."""
 
-    message: str
+    message: _Told
     code: str | None = None
-    message_id: str | None = None
-    to: str | None = None
+    message_id: MessageId | None = None
+    to: Mobile | None = None
     status: str | None = None
-    timestamp: int | None = None
-    epoch: str | None = None
+    timestamp: UnixMs | None = None
+    epoch: _Epoch | None = None
 
 
 class HelloOut(_Frame, frozen=True, tag="hello"):
@@ -56,9 +63,9 @@ class HelloOut(_Frame, frozen=True, tag="hello"):
 
     server_id: str
     connection_id: str
-    device_id: str
-    mobile_no: str
-    epoch: str
+    device_id: DeviceId
+    mobile_no: Mobile
+    epoch: _Epoch
     window: int
     max_message_bytes: int
     ping_seconds: float
@@ -68,8 +75,8 @@ class HelloOut(_Frame, frozen=True, tag="hello"):
 class ResyncOut(_Frame, frozen=True, tag="resync"):
     """The server may have lost entries: the client forgets its streamIds, and sends unanswered chats again."""
 
-    epoch: str
-    reason: str
+    epoch: _Epoch
+    reason: _Told
 
 
 class SyncedOut(_Frame, frozen=True, tag="synced"):
@@ -81,47 +88,47 @@ class SyncedOut(_Frame, frozen=True, tag="synced"):
 class SentOut(_Frame, frozen=True, tag="sent"):
     """The single tick: the chat was stored at ``timestamp``, in unix ms."""
 
-    message_id: str
-    to: str
-    timestamp: int
+    message_id: MessageId
+    to: Mobile
+    timestamp: UnixMs
 
 
 class ChatOut(_Frame, frozen=True, tag="chat"):
     """A chat for its recipient; ``mode`` is ``offline`` for one that waited before this connection."""
 
-    to: str
-    sender: str = msgspec.field(name="from")
-    message_id: str
-    message: str
+    to: Mobile
+    sender: Mobile = msgspec.field(name="from")
+    message_id: MessageId
+    message: MessageText
     mode: Literal["online", "offline"]
-    timestamp: int
-    stream_id: str
+    timestamp: UnixMs
+    stream_id: StreamId
 
 
 class ReceiptOut(_Frame, frozen=True, tag="ack"):
     """A receipt in ``wm.v1``, of one chat or several."""
 
-    to: str
-    sender: str = msgspec.field(name="from")
-    message_ids: list[str]
-    ack_type: str
-    timestamp: int
-    stream_id: str
+    to: Mobile
+    sender: Mobile = msgspec.field(name="from")
+    message_ids: list[MessageId]
+    ack_type: _ReceiptKind
+    timestamp: UnixMs
+    stream_id: StreamId
 
 
 class SeedReceiptOut(_Frame, frozen=True, tag="ack"):
     """A receipt in the seed dialect, of one chat."""
 
-    to: str
-    sender: str = msgspec.field(name="from")
-    message_id: str
-    ack_type: str
-    timestamp: int
-    stream_id: str
+    to: Mobile
+    sender: Mobile = msgspec.field(name="from")
+    message_id: MessageId
+    ack_type: _ReceiptKind
+    timestamp: UnixMs
+    stream_id: StreamId
 
 
 class ErrorOut(_Frame, frozen=True, tag="error", omit_defaults=True):
-    """An error. ``retry_after`` is in seconds. ``message_id`` is a chat's; the ids of an ack are in the lists."""
+    """A refusal. ``retryAfter`` is in seconds. ``messageId`` is a chat's; the ids of an ack are in the lists."""
 
     code: str
     component: str

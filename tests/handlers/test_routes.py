@@ -9,8 +9,9 @@ from handlers.readiness import Check
 from tests.support.api import Api
 
 A = "919800000001"
-PATHS = sorted({path.replace("<name:str>", "style.css") for _, path, _ in ROUTES})
-READ = sorted({path.replace("<name:str>", "style.css") for method, path, _ in ROUTES if method == "GET"})
+FILES = {"/web/<name:str>": "/web/style.css", "/docs/<name:str>": "/docs/docs.css"}
+PATHS = sorted({FILES.get(path, path) for _, path, _ in ROUTES})
+READ = sorted({FILES.get(path, path) for method, path, _ in ROUTES if method == "GET"})
 CHANGED = sorted({path for method, path, _ in ROUTES if method != "GET"} - set(READ))
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.api import Api
 
 WEB = Path(__file__).resolve().parents[2] / "web"
-FILES = sorted(path.name for path in WEB.iterdir())
+FILES = sorted(path.name for path in WEB.iterdir() if path.is_file())
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",
