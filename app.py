@@ -63,7 +63,11 @@ class Container:
         users = UserRecords(client, directory.person, replicated)
         self.servers = Servers(client, server_id, settings)
         handlers = NotificationHandlers(
-            self.hub.notify, self.hub.replaced, self.hub.close_session, self._handle_resubscribed
+            self.hub.notify,
+            self.hub.replaced,
+            self.hub.close_session,
+            self.hub.change_privacy,
+            self._handle_resubscribed,
         )
         self.notifications = Notifications(client, server_id, settings, handlers)
         self.storage = Storage(client, settings)

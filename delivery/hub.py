@@ -12,6 +12,7 @@ from background.loops import Failures, Loop, forever
 from delivery.reconnect_penalty import ReconnectPenalty
 from delivery.work import Work
 from protocol.errors import LEASE_LOST, LOGGED_OUT, REPLACED, Close
+from protocol.privacy import Privacy, decode_privacy
 
 logger = structlog.get_logger(__name__)
 TICK_SECONDS: Final = 1.0
@@ -31,6 +32,7 @@ class HubConnection(Protocol):
     def connection_id(self) -> str: ...
     @property
     def session_id(self) -> str: ...
+    def change_privacy(self, privacy: Privacy) -> None: ...
     def prefetch(self) -> None: ...
     def notify(self, stream_id: str) -> None: ...
     def close(self, close: Close) -> None: ...
@@ -111,6 +113,11 @@ class Hub:
                             connection.notify(stream_id)
                     except Exception:
                         logger.exception("a connection could not be notified")  # the others are, all the same
+
+    def change_privacy(self, mobile: str, privacy: str) -> None:
+        """This person hides something else from now on; as Redis holds it."""
+        for connection in self._connections.get(mobile, {}).values():
+            connection.change_privacy(decode_privacy(privacy))
 
     # ---- their end
 

@@ -39,6 +39,9 @@ ENTRY_WAITS: Final = "entry"
 REPLACED: Final = "replaced"
 """``replaced <mobile> <connectionId>``: a newer connection holds this connection's device."""
 
+PRIVACY_CHANGED: Final = "privacy"
+"""``privacy <mobile> <privacy>``: what this person hides, as in :data:`PRIVACY`."""
+
 SESSION_CLOSED: Final = "closed"
 """``closed <sessionId>``: this session was logged out."""
 

@@ -15,11 +15,11 @@ import structlog
 
 from delivery.in_flight import ToSettle
 from delivery.keys import ENTRY_ACKNOWLEDGED
-from delivery.presence import LeaseHolder
+from delivery.presence import LeaseHolder, read_sides
 from delivery.rate_limits import rate_limited
 from delivery.redis.client import Arg, RedisClient, resolve
 from delivery.redis.replication import ScriptRunner
-from delivery.results import Fetched, FetchMode, NotCached
+from delivery.results import Fetched, FetchMode, NotCached, Unread
 from delivery.scripts import (
     FETCH,
     FIND_UNACKNOWLEDGED,
@@ -129,7 +129,10 @@ class Mailbox:
         if verdict != b"done":
             return NotCached()
         limits = self._send_limits
-        if limits is None or not limits.on:
+        if limits is None:
+            results = [_ERRORS.get(answer) or answer.decode() for answer in answers]
+            return Stored(newest.decode(), [server.decode() for server in servers], results)
+        if not limits.on:
             results = [_ERRORS.get(answer) or answer.decode() for answer in answers]
         else:
             waits = limits.handle_result(sender, to, standing, answers)
@@ -137,9 +140,10 @@ class Mailbox:
                 rate_limited(wait) if wait else _ERRORS.get(answer) or answer.decode()
                 for answer, wait in zip(answers, waits, strict=True)
             ]
-            if newest and limits.needs_note(sender, to):
-                note: list[Arg] = [to, ANSWERED_SECONDS, MAX_ANSWERED]
-                self._redis.request(NOTE_ANSWERED, self._users.keys(sender).of(NOTE_ANSWERED), note, _log_loss)
+        # For a blocked sender nothing new waits; it is noted all the same, or what they may see would tell.
+        if (newest or any(b"-" in answer for answer in answers)) and limits.needs_note(sender, to):
+            note: list[Arg] = [to, ANSWERED_SECONDS, MAX_ANSWERED]
+            self._redis.request(NOTE_ANSWERED, self._users.keys(sender).of(NOTE_ANSWERED), note, _log_loss)
         return Stored(newest.decode(), [server.decode() for server in servers], results)
 
     async def load_recipient(self, to: str, sender: str) -> None:
@@ -217,10 +221,10 @@ class Mailbox:
         keys = self._users.keys(mobile).of(NOTE_DELIVERED)
         self.durable.request(NOTE_DELIVERED, keys, args, partial(_pass_on, then, _texts))
 
-    def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]) -> None:
+    def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[Unread]) -> None:
         """Those of this sender's chats that are known here and not marked read."""
         keys = self._users.keys(mobile).of(FIND_UNREAD)
-        self._redis.request(FIND_UNREAD, keys, [sender, *message_ids], partial(_pass_on, then, _texts))
+        self._redis.request(FIND_UNREAD, keys, [sender, *message_ids], partial(_pass_on, then, _unread))
 
     def mark_read(
         self, mobile: str, device: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]
@@ -295,6 +299,11 @@ def _texts(reply: list[bytes]) -> list[str]:
 def _two_lists(reply: list[list[bytes]]) -> tuple[list[str], list[str]]:
     first, second = reply
     return _texts(first), _texts(second)
+
+
+def _unread(reply: list[Any]) -> Unread:
+    message_ids, unacknowledged, privacy, side = reply
+    return Unread(_texts(message_ids), _texts(unacknowledged), read_sides(privacy, [side])[0])
 
 
 def _receipt_stored(reply: list[Any]) -> Stored | NotCached:

@@ -40,12 +40,14 @@ class NotificationHandlers:
     :param entry_waits: (mobile, streamId) look into this mailbox
     :param replaced: (mobile, connectionId) a newer connection holds this connection's device
     :param session_closed: (sessionId) this session was logged out
+    :param privacy_changed: (mobile, privacy as Redis holds it) this person hides something else
     :param resubscribed: notifications may have been lost until now: look into every mailbox
     """
 
     entry_waits: Callable[[str, str], None]
     replaced: Callable[[str, str], None]
     session_closed: Callable[[str], None]
+    privacy_changed: Callable[[str, str], None]
     resubscribed: Callable[[], None]
 
 
@@ -146,6 +148,8 @@ class Notifications:
             self._handlers.entry_waits(words[0], words[1])
         elif kind == keys.REPLACED:
             self._handlers.replaced(words[0], words[1])
+        elif kind == keys.PRIVACY_CHANGED:
+            self._handlers.privacy_changed(words[0], words[1])
         elif kind == keys.SESSION_CLOSED:
             self._handlers.session_closed(words[0])
 

@@ -64,7 +64,7 @@ def relays_typing(sender: Side, recipient: Side) -> bool:
     return sender.frozen is None and recipient.frozen is None and _share_online(sender, recipient)
 
 
-def receipt(reader: Side, kind: ReceiptKind) -> ReceiptKind | None:
+def told_receipt(reader: Side, kind: ReceiptKind) -> ReceiptKind | None:
     """What the sender of a chat is told when this reader received or read it; None: nothing."""
     if reader.frozen is not None:
         return None

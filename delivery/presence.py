@@ -10,7 +10,7 @@ from delivery.devices import Devices
 from delivery.policy import Facts, Side, see
 from delivery.redis.client import Arg, RedisClient
 from delivery.redis.clock import RedisClock
-from delivery.results import Claimed, ClaimMode, LeaseVerdict, Silent, Superseded, Unproven
+from delivery.results import Claimed, ClaimMode, LeaseVerdict, Renewed, Silent, Superseded, Unproven
 from delivery.scripts import CLAIM, READ_PRESENCE, READ_SIDES, RELEASE, RENEW, Script
 from delivery.user_records import UserRecords
 from protocol.errors import ApiError
@@ -78,8 +78,9 @@ class Presence:
             verdict, *words = await self._call_in_time(CLAIM, keys.of(CLAIM), args, age)
             match verdict:
                 case b"claimed":
-                    epoch, server, connection, newest, devices = (word.decode() for word in words)
-                    return Claimed(epoch, (server, connection) if connection else None, newest, int(devices))
+                    epoch, server, connection, newest, devices, privacy = (word.decode() for word in words)
+                    before = (server, connection) if connection else None
+                    return Claimed(epoch, before, newest, int(devices), decode_privacy(privacy))
                 case b"replaced":
                     raise Superseded
                 case b"silent":
@@ -93,8 +94,8 @@ class Presence:
                     await self._users.load(holder.mobile)
         raise ApiError("too_many_devices" if verdict == b"too_many_devices" else "session_revoked")
 
-    async def renew(self, holder: LeaseHolder, age_ms: int) -> tuple[LeaseVerdict, str]:
-        """Carry the lease on from a sign of life ``age_ms`` ago; also the newest streamId that waits, or ""."""
+    async def renew(self, holder: LeaseHolder, age_ms: int) -> Renewed:
+        """Carry the lease on from a sign of life ``age_ms`` ago."""
         keys = self._users.keys(holder.mobile)
         args: list[Arg] = [holder.device, holder.server_id, holder.connection_id, self._lease_ms]
         began = self._clock.steady()
@@ -102,8 +103,8 @@ class Presence:
         def age() -> int:
             return age_ms + int((self._clock.steady() - began) * 1000)
 
-        verdict, newest = await self._call_in_time(RENEW, keys.of(RENEW), args, age)
-        return verdict.decode(), newest.decode()
+        verdict, newest, privacy = await self._call_in_time(RENEW, keys.of(RENEW), args, age)
+        return Renewed(verdict.decode(), newest.decode(), decode_privacy(privacy.decode()))
 
     async def _call_in_time(
         self, script: Script, keys: Sequence[str], args: list[Arg], age: Callable[[], int]
@@ -143,6 +144,16 @@ class Presence:
                 if reply[0] == b"not_cached":
                     await self._users.load(each)
         raise ApiError("unavailable")
+
+    async def side(self, mobile: str, other: str) -> Side:
+        """What the other is to this person, who is connected.
+
+        :raises ApiError: ``unavailable``
+        """
+        verdict, privacy, sides = await self._redis.call(READ_SIDES, self._users.keys(mobile).of(READ_SIDES), [other])
+        if verdict != b"known":
+            raise ApiError("unavailable")  # it was just lost: the claim that follows loads it
+        return read_sides(privacy, sides)[0]
 
 
 def read_facts(reply: Sequence[Any]) -> tuple[Facts, list[Side]]:

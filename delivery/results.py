@@ -1,10 +1,12 @@
 """What Redis answers to messaging, as values: shared by the code that asks and the sessions that act on it."""
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from delivery.policy import Side
 from protocol.entries import Entry
+from protocol.privacy import OPEN, Privacy
 
 FetchMode = Literal["pending", "new", "again"]
 """``pending``: what an earlier connection of the device fetched and did not settle, from a cursor. ``new``: what no
@@ -42,12 +44,38 @@ class Claimed(msgspec.Struct, frozen=True):
     :param before: ``(serverId, connectionId)`` of the connection that this one replaces
     :param newest: streamId of the newest entry that waits, or ""
     :param devices: how many devices the user has
+    :param privacy: what the user hides
     """
 
     epoch: str
     before: tuple[str, str] | None
     newest: str
     devices: int = 1
+    privacy: Privacy = OPEN
+
+
+class Renewed(NamedTuple):
+    """What became of a renewal; without more than the verdict, if the lease is not ours.
+
+    :param newest: streamId of the newest entry that waits, or ""
+    :param privacy: what the user hides
+    """
+
+    verdict: LeaseVerdict
+    newest: str = ""
+    privacy: Privacy = OPEN
+
+
+class Unread(NamedTuple):
+    """Chats of one sender that are known and not marked read.
+
+    :param unacknowledged: those of them that no device has acknowledged; looked up only for a user who hides something
+    :param side: what decides what the sender is told
+    """
+
+    message_ids: list[str]
+    unacknowledged: list[str] = []  # noqa: RUF012 - never changed
+    side: Side = Side()
 
 
 class NotCached(Exception):

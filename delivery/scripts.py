@@ -80,7 +80,7 @@ def _constants(*names: str) -> dict[str, str]:
 
 GENERATED: Final = {
     "_stored_entries": dict(_stored_entries()),
-    "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS"),
+    "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS", "PRIVACY_CHANGED"),
     "_entry_states": _constants("ENTRY_ACKNOWLEDGED"),
     "_user_fields": _constants(
         "ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "RULES_VERSION", "PRIVACY", "LAST_ID", "DEVICE_PREFIX"

@@ -168,9 +168,8 @@ class SendLimits:
                 one.new_full_at -= self._new
 
     def needs_note(self, sender: str, to: str) -> bool:
-        """Whether Redis must note that this sender wrote to this recipient. True only the first time."""
-        if not self.on:
-            return False
+        """Whether Redis must note that this sender wrote to this recipient, their contact from then on: True only
+        the first time in an hour. Privacy needs it also where there are no limits."""
         now = self._clock()
         _, pair = self._of(sender, to, now)
         if pair.noted_until > now:

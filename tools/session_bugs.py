@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from delivery.in_flight import ToSettle
-from delivery.results import FIRST_ENTRY, Claimed, Fetched, NotCached
+from delivery.results import FIRST_ENTRY, Claimed, Fetched, NotCached, Renewed
 from delivery.session import effects as do
 from delivery.session.effects import Effect
 from delivery.session.session import Session
@@ -249,8 +249,8 @@ class NotificationsIgnored(TamperedSession):
 
     def reply(self, effect: Effect, result: Any, now: float) -> None:
         """Drop the newest entry."""
-        if isinstance(effect, do.RenewLease) and isinstance(result, tuple):
-            result = result[0], ""
+        if isinstance(effect, do.RenewLease) and isinstance(result, Renewed):
+            result = result._replace(newest="")
         super().reply(effect, result, now)
 
 

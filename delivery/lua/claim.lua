@@ -7,7 +7,7 @@
 -- that its client has given up may arrive late.
 -- A device that is seen for the first time gets its group, which has read nothing; the stand-in `primary` then goes.
 -- RETURNS {verdict: not_cached | too_many_devices | replaced | unproven | silent | late | claimed, epoch,
---   serverId before, connectionId before, newest streamId, number of devices, now in ms}
+--   serverId before, connectionId before, newest streamId, number of devices, privacy, now in ms}
 local user = KEYS[1] -- hash
 local leases = KEYS[2] -- hash
 local mailbox = KEYS[3] -- stream
@@ -29,7 +29,7 @@ local patience = ARGV[10] -- in ms
 local OVERTAKEN_MS = 1000
 local alive_at, now, late = find_alive_at(age, written_at, patience)
 local function refuse(verdict)
-  return {verdict, '', '', '', '', '', digits(now)}
+  return {verdict, '', '', '', '', '', '', digits(now)}
 end
 if not alive_at then return refuse('late') end
 if redis.call('HGET', user, ACCOUNT_ID) ~= account_id then return refuse('not_cached') end
@@ -65,5 +65,5 @@ end
 local server_before, connection_before = '', ''
 if held == 'replaced' then server_before, connection_before = lease.server_id, lease.connection_id end
 redis.call('HSET', leases, device, format_lease(server_id, connection_id, alive_at, ends_at))
-local epoch = redis.call('HGET', user, EPOCH)
-return {'claimed', epoch, server_before, connection_before, newest_id(mailbox), digits(devices), digits(now)}
+local own = redis.call('HMGET', user, EPOCH, PRIVACY)
+return {'claimed', own[1], server_before, connection_before, newest_id(mailbox), digits(devices), own[2] or '', digits(now)}

@@ -4,6 +4,7 @@
 -- With each block it is noted when its maker was last seen at that moment, which is all that the blocked one may see
 -- from then on. Redis knows this when the block is new to it. What it has lost is made up for by the time of the block:
 -- they cannot have been last seen later.
+-- The servers that hold the person's own connections are notified of another privacy.
 -- A version whose times are missing was written by an earlier version of this script, and is taken once more.
 -- RETURNS {verdict: created | newer | kept, epoch}
 local user = KEYS[1] -- hash
@@ -67,10 +68,13 @@ if version > version_before or is_incomplete then
   end
   redis.call('HSET', user, BLOCKS_VERSION, blocks_version)
   if version > 0 then redis.call('HSET', user, RULES_VERSION, blocks_version) end
-  if privacy == '' then
-    redis.call('HDEL', user, PRIVACY)
-  else
-    redis.call('HSET', user, PRIVACY, privacy)
+  if privacy ~= (redis.call('HGET', user, PRIVACY) or '') then
+    --@use _channels
+    --@use _leases
+    --@use _tell_servers
+    if privacy == '' then redis.call('HDEL', user, PRIVACY) else redis.call('HSET', user, PRIVACY, privacy) end
+    local mobile = string.match(user, '{(%d+)}')
+    tell_servers(live_servers(leases), PRIVACY_CHANGED .. ' ' .. mobile .. ' ' .. privacy)
   end
   if verdict == 'kept' then verdict = 'newer' end
 end

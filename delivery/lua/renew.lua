@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- renew: a sign of life carries the lease on. The answer names the newest entry, so that a lost notification is made up
--- for within a ping.
--- RETURNS {verdict: ok | gone | replaced | late, newest streamId or '', now in ms}
+-- renew: a sign of life carries the lease on. The answer names the newest entry and the person's privacy, so that a lost
+-- notification is made up for within a ping.
+-- RETURNS {verdict: ok | gone | replaced | late, newest streamId or '', privacy, now in ms}
 local leases = KEYS[1] -- hash
 local mailbox = KEYS[2] -- stream
+local user = KEYS[3] -- hash
 local device = ARGV[1]
 local server_id = ARGV[2]
 local connection_id = ARGV[3]
@@ -14,9 +15,10 @@ local patience = ARGV[7] -- in ms
 --@use _clock
 --@use _leases
 --@use _mailbox
+--@use _user_fields
 local alive_at, now = find_alive_at(age, written_at, patience)
-if not alive_at then return {'late', '', digits(now)} end
+if not alive_at then return {'late', '', '', digits(now)} end
 local verdict = check_holder(leases, device, server_id, connection_id)
-if verdict ~= 'ok' then return {verdict, '', digits(now)} end
+if verdict ~= 'ok' then return {verdict, '', '', digits(now)} end
 redis.call('HSET', leases, device, format_lease(server_id, connection_id, alive_at, alive_at + lease_ms))
-return {'ok', newest_id(mailbox), digits(now)}
+return {'ok', newest_id(mailbox), redis.call('HGET', user, PRIVACY) or '', digits(now)}

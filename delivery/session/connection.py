@@ -28,6 +28,7 @@ from delivery.user_records import UserRecords
 from protocol.dialects import Dialect, Hello
 from protocol.errors import TOKEN_EXPIRED, UNAVAILABLE, ApiError, Close
 from protocol.messages import batch_frames
+from protocol.privacy import Privacy
 from protocol.websocket.interface import Socket
 from settings import Settings
 
@@ -180,6 +181,10 @@ class Connection:
         if session.effects:
             self._run()
 
+    def change_privacy(self, privacy: Privacy) -> None:
+        """The user hides this from now on."""
+        self._session.change_privacy(privacy)
+
     def prefetch(self) -> None:
         """An entry is being stored for the user."""
         self._session.prefetch(time.monotonic())
@@ -298,7 +303,10 @@ class Connection:
             mailbox.note_acknowledged(self.mobile, receipt.sender, receipt.ids, names, on_result)
         else:
             mailbox.note_delivered(self.mobile, receipt.sender, names, "a", on_result)
-        mailbox.store_receipt(receipt.sender, self.mobile, receipt.kind, names, on_result)
+        mailbox.store_receipt(receipt.sender, self.mobile, receipt.tells or receipt.kind, names, on_result)
+
+    def _find_side(self, find: do.FindSide) -> None:
+        self._await(find, self._messaging.presence.side(self.mobile, find.sender))
 
     def _find_unread(self, unread: do.FindUnread) -> None:
         mailbox = self._messaging.mailbox
@@ -493,6 +501,7 @@ _RUN: Final[dict[type[do.Effect], Callable[[Connection, Any], None]]] = {
     do.FetchEntries: Connection._fetch_entries,
     do.NoteDelivered: Connection._note_delivered,
     do.SendReceipt: Connection._send_receipt,
+    do.FindSide: Connection._find_side,
     do.FindUnread: Connection._find_unread,
     do.MarkRead: Connection._mark_read,
     do.Settle: Connection._settle,

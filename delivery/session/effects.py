@@ -78,6 +78,8 @@ class SendReceipt(Effect):
 
     :param ids: of what is done afterwards: for ``delivered`` the streamIds of the entries to settle, for ``read`` the
         messageIds of the chats to mark read
+    :param kind: what the client said of the chats
+    :param tells: what the sender is told; "": the same
     :param retried: whether the sender was loaded for it
     """
 
@@ -86,6 +88,7 @@ class SendReceipt(Effect):
     message_ids: list[str]
     ids: list[str]
     retried: bool = False
+    tells: Literal["", "delivered", "read"] = ""
 
 
 class NoteDelivered(Effect):
@@ -101,10 +104,22 @@ class NoteDelivered(Effect):
     receipt: SendReceipt
 
 
+class FindSide(Effect):
+    """What the sender of chats is to this user: whether they get receipts.
+
+    Reply: :class:`delivery.policy.Side`; ApiError; CommandFailed.
+
+    :param then: what is to be done if they do
+    """
+
+    sender: str
+    then: "NoteDelivered | SendReceipt"
+
+
 class FindUnread(Effect):
     """Which of this sender's chats are known here and not marked read.
 
-    Reply: a list of messageIds; ApiError; CommandFailed.
+    Reply: :class:`delivery.results.Unread`; ApiError; CommandFailed.
     """
 
     sender: str
@@ -154,7 +169,7 @@ class ClaimLease(Effect):
 class RenewLease(Effect):
     """Carry the lease on from the last sign of life.
 
-    Reply: (verdict, streamId of the newest entry that waits, or ""); ApiError.
+    Reply: :class:`delivery.results.Renewed`; ApiError.
     """
 
 

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
+import msgspec
 import structlog
 
 from delivery.in_flight import InFlightWindow
+from delivery.policy import shown_receipt
 from delivery.results import FIRST_ENTRY, Fetched
 from delivery.session.effects import FetchEntries
 from protocol.dialects import Dialect
-from protocol.entries import Chat, Entry
+from protocol.entries import Chat, Entry, Receipt
 from protocol.identifiers import parse_stream_id
+from protocol.privacy import OPEN
 
 logger = structlog.get_logger(__name__)
 BATCH: Final = 64
@@ -56,8 +59,8 @@ class MailboxReader:
 
     __slots__ = (
         "_boundary", "_cursor", "_dead", "_dialect", "_mobile", "_more", "_newest_read", "_notified", "_overdue",
-        "_prefetch", "_progress", "_settings_of_redelivery", "awake", "retry_at", "state", "synced", "under_way",
-        "waited",
+        "_prefetch", "_progress", "_settings_of_redelivery", "awake", "privacy", "retry_at", "state", "synced",
+        "under_way", "waited",
     )  # fmt: skip
 
     def __init__(self, mobile: str, dialect: Dialect, redeliver: tuple[float, int], now: float) -> None:
@@ -65,6 +68,8 @@ class MailboxReader:
         self._mobile = mobile
         self._dialect = dialect
         self._settings_of_redelivery = redeliver
+        self.privacy = OPEN
+        """What the user hides: they do not see what others share of the same."""
         self.awake = False
         """Whether there may be something to fetch."""
         self.under_way = False
@@ -246,7 +251,11 @@ class MailboxReader:
         try:
             if isinstance(entry, Chat):
                 return self._dialect.chat(entry, self._mobile, "offline" if place <= self._boundary else "online")
-            return self._dialect.receipt(entry, self._mobile)  # type: ignore[arg-type] # there are two kinds
+            receipt: Receipt = entry  # type: ignore[assignment] # there are two kinds
+            shown = shown_receipt(self.privacy, receipt.ack_type)
+            if shown != receipt.ack_type:
+                receipt = msgspec.structs.replace(receipt, ack_type=shown)
+            return self._dialect.receipt(receipt, self._mobile)
         except Exception:
             # The entries behind this one must be sent all the same.
             logger.exception("an entry could not be encoded", stream_id=entry.stream_id)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from delivery.in_flight import NEVER, InFlightWindow
+from delivery.policy import told_receipt
 from delivery.results import Claimed, CommandFailed, Fetched, NotCached, Silent, Superseded, Unproven
 from delivery.session import effects as do
 from delivery.session.acknowledgements import Acknowledgements
@@ -43,6 +44,7 @@ from protocol.errors import (
 )
 from protocol.frames import AckIn, ChatIn, PingIn, decode
 from protocol.identifiers import check_stream_id, parse_stream_id
+from protocol.privacy import OPEN, Privacy
 from protocol.token_bucket import TokenBucket
 from settings import Settings
 
@@ -72,7 +74,7 @@ class Session:
     __slots__ = (
         "_acknowledgements", "_bucket", "_charged", "_dead_letter_after", "_dialect", "_drain_after", "_early",
         "_frames", "_has_failed", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile", "_output_paused",
-        "_over_since", "_reader", "_reason", "_releases", "_sends", "_stuck_seconds",
+        "_over_since", "_privacy", "_reader", "_reason", "_releases", "_sends", "_stuck_seconds",
         "_wasted", "_window", "deadline", "effects", "ended", "is_proving", "last_sign_of_life", "left",
     )  # fmt: skip
 
@@ -106,6 +108,8 @@ class Session:
         redeliver = settings.redeliver_seconds, settings.redeliver_times
         self._reader = MailboxReader(mobile, dialect, redeliver, now)
         self._lease = Lease(settings.ping_seconds, now)
+        self._privacy = OPEN
+        """What the user hides, as the last claim, renewal or notification said."""
         self._early: list[str | bytes] | None = []
         """Messages that came before the lease was claimed; None since. Until then the session is full, so that only a
         socket that ends hands over any."""
@@ -365,6 +369,22 @@ class Session:
 
     # ---- receipts: stored for the senders, and only then the entries are settled
 
+    def change_privacy(self, privacy: Privacy) -> None:
+        """The user hides this from now on."""
+        self._privacy = self._reader.privacy = privacy
+
+    def _begin_receipts(self, now: float) -> None:
+        effects = self._acknowledgements.begin(now, shared=self._window.shared)
+        self.effects += effects if self._privacy.stranger_receipts else map(_ask_first, effects)
+
+    def _side_found(self, find: do.FindSide, result: Any, now: float) -> None:
+        """Only of a user who tells strangers nothing: for everybody else it would be one more trip."""
+        then = find.then
+        if not isinstance(result, Exception) and told_receipt(result, "delivered"):
+            self.effects.append(then)
+        else:
+            self._receipt_sent(_receipt_of(then), result if isinstance(result, Exception) else None, now)
+
     def _noted(self, note: do.NoteDelivered, result: Any, now: float) -> None:
         receipt = note.receipt
         if note.state == "d":  # the receipt's own reply goes on
@@ -410,16 +430,19 @@ class Session:
     def _unread_found(self, unread: do.FindUnread, result: Any, now: float) -> None:
         if isinstance(result, Exception):
             self._read_failed(unread.sender, unread.message_ids, result, now)
-        elif not result:
-            # Another device may have marked them. Here they are settled all the same.
+            return
+        tells = told_receipt(result.side, "read")
+        names = result.message_ids if tells == "read" else result.unacknowledged if tells else []
+        if not names:
+            # Another device may have marked them, or nobody is to be told. Here they are settled all the same.
             self.effects.append(do.MarkRead(unread.sender, unread.message_ids))
         else:
-            receipt = do.SendReceipt(unread.sender, "read", result, unread.message_ids)
-            self.effects.append(receipt)
+            told = do.SendReceipt(unread.sender, "read", names, unread.message_ids, tells=tells or "")
+            self.effects.append(told)
             if self._window.shared:
                 # Behind it in the same write: before it, the receipt of another device would be kept back although this
                 # one was never stored, if this server ended in between.
-                self.effects.append(do.NoteDelivered("d", receipt))
+                self.effects.append(do.NoteDelivered("d", told))
 
     def _read_marked(self, marked: do.MarkRead, result: Any, now: float) -> None:
         if isinstance(result, Exception):
@@ -496,6 +519,7 @@ class Session:
             self._reclaimed(result, now)
         elif isinstance(result, Claimed):
             self._lease.state, self._lease.epoch = LeaseState.HELD, result.epoch
+            self.change_privacy(result.privacy)
             self._window.shared = result.devices > 1
             self.effects.append(do.RecordEvent("connect", ""))
             self.effects.append(do.SendHello(result.epoch))
@@ -545,7 +569,7 @@ class Session:
             lease.end_renewal(answered=False)
             self._lease_failed(result, now)
             return
-        verdict, newest = result
+        verdict, newest, privacy = result
         if verdict == "gone":
             # It ended while Redis was away or the client silent, or Redis lost it, and perhaps more. It is not ours
             # again before the client gives a sign: others have seen that they are gone, and they may be.
@@ -557,7 +581,9 @@ class Session:
         lease.end_renewal(answered=True)
         if verdict == "replaced":
             self._close(REPLACED, now)
-        elif newest and not self.ended:
+            return
+        self.change_privacy(privacy)
+        if newest and not self.ended:
             self._reader.notify(newest)
 
     def _reclaimed(self, result: Any, now: float) -> None:
@@ -566,6 +592,7 @@ class Session:
         if isinstance(result, Claimed):
             lease.in_doubt = False
             before, lease.epoch = lease.epoch, result.epoch
+            self.change_privacy(result.privacy)
             if self.ended:
                 if self._leaving:
                     self._release_lease()  # the one before may have found nothing to release
@@ -611,7 +638,7 @@ class Session:
             acknowledgements, window, reader = self._acknowledgements, self._window, self._reader
             deadline = self._lease.proof_until
             if acknowledgements.due <= now:
-                self.effects += acknowledgements.begin(now, shared=window.shared)
+                self._begin_receipts(now)
             if not self._output_paused:
                 if acknowledgements.ping_due <= now:
                     acknowledgements.begin_ping(now)
@@ -708,7 +735,7 @@ class Session:
                 return
             acknowledgements = self._acknowledgements
             if acknowledgements.due < NEVER:
-                self.effects += acknowledgements.begin(acknowledgements.due, shared=self._window.shared)
+                self._begin_receipts(acknowledgements.due)
             if acknowledgements.pending:
                 return
         if self._window.settle_due < NEVER:
@@ -755,6 +782,7 @@ class Session:
         do.FetchEntries: _fetched,
         do.NoteDelivered: _noted,
         do.SendReceipt: _receipt_sent,
+        do.FindSide: _side_found,
         do.FindUnread: _unread_found,
         do.MarkRead: _read_marked,
         do.Settle: _settled,
@@ -765,6 +793,17 @@ class Session:
         do.Ping: _pinged,
         do.CountFailure: _failure_counted,
     }
+
+
+def _ask_first(effect: Effect) -> Effect:
+    """Whether the sender gets receipts is to be looked up."""
+    if isinstance(effect, (do.NoteDelivered, do.SendReceipt)):
+        return do.FindSide(_receipt_of(effect).sender, effect)
+    return effect
+
+
+def _receipt_of(effect: do.NoteDelivered | do.SendReceipt) -> do.SendReceipt:
+    return effect.receipt if isinstance(effect, do.NoteDelivered) else effect
 
 
 def _error_of(result: Exception) -> ApiError | None:

@@ -101,11 +101,11 @@ class Scripts:
         age_ms: int = 0,
         written: Arg = "",
     ) -> Any:
-        """Without the number of devices and the time."""
+        """Without the number of devices, the privacy and the time."""
         whose: list[Arg] = [device, server, connection, lease_ms]
         reply = await self.call(scripts.CLAIM, *whose, most, account, mode, age_ms, written, PATIENCE_MS)
-        self.devices = reply[-2]
-        return reply[:-2]
+        self.devices, self.privacy, _ = reply[-3:]
+        return reply[:-3]
 
     async def renew(
         self,
@@ -115,9 +115,10 @@ class Scripts:
         lease_ms: int = 60_000,
         written: Arg = "",
     ) -> Any:
-        """Without the time."""
+        """Without the privacy and the time."""
         whose: list[Arg] = ["primary", server, connection, lease_ms]
-        return (await self.call(scripts.RENEW, *whose, age_ms, written, PATIENCE_MS))[:-1]
+        *reply, self.privacy, _ = await self.call(scripts.RENEW, *whose, age_ms, written, PATIENCE_MS)
+        return reply
 
     async def release(self, connection: str = "c1", server: str = "s1", age_ms: int = 0) -> Any:
         return await self.call(scripts.RELEASE, "primary", server, connection, age_ms)
@@ -176,7 +177,9 @@ class Scripts:
         return (await self.call(scripts.ROTATE_DEDUPE, kept_seconds, RECORDS_SECONDS, count))[0]
 
     async def find_unread(self, *message_ids: str, sender: str = ASHA) -> Any:
-        return await self.call(scripts.FIND_UNREAD, sender, *message_ids)
+        """Those that are unread alone."""
+        unread, *self.told = await self.call(scripts.FIND_UNREAD, sender, *message_ids)
+        return unread
 
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
         return await self.call(scripts.MARK_READ, device, sender, *message_ids)

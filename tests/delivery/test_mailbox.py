@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from delivery.keys import Person
 from delivery.mailbox import FULL, REUSED
 from delivery.presence import Holder
-from delivery.results import NotCached
+from delivery.results import NotCached, Renewed
 from protocol.entries import Chat, Receipt
 from protocol.errors import ApiError
 from tests.support.messaging import ASHA, RAVI, OneServer, Row, to_settle, until
@@ -129,7 +129,7 @@ async def test_a_lost_redis_gives_a_new_epoch(server: OneServer, redis: "Redis")
     before = await server.presence.claim(HOLDER, ACCOUNT)
     assert (await server.presence.claim(HOLDER, ACCOUNT)).epoch == before.epoch
     await redis.flushall()
-    assert await server.presence.renew(HOLDER, 0) == ("gone", "")
+    assert await server.presence.renew(HOLDER, 0) == Renewed("gone")
     assert (await server.presence.claim(HOLDER, ACCOUNT)).epoch != before.epoch
 
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from delivery.policy import HIDDEN, Facts, Side, View, receipt, relays_typing, see, shown_receipt
+from delivery.policy import HIDDEN, Facts, Side, View, relays_typing, see, shown_receipt, told_receipt
 from protocol.privacy import Audience, Privacy
 
 AUDIENCES: tuple[Audience, ...] = ("everyone", "contacts", "nobody")
@@ -77,7 +77,7 @@ def test_who_blocks_goes_on_seeing_what_was_not_hidden_from_them() -> None:
 def test_a_number_nobody_has_looks_like_a_person_who_hides_everything() -> None:
     for asker, facts in itertools.product(ALL, FACTS):
         assert see(asker, HIDDEN, facts) == View()
-        assert receipt(HIDDEN, "read") is None
+        assert told_receipt(HIDDEN, "read") is None
 
 
 def test_typing_is_told_to_those_alone_who_may_see_the_sender_online() -> None:
@@ -89,7 +89,7 @@ def test_typing_is_told_to_those_alone_who_may_see_the_sender_online() -> None:
 
 def test_receipts_are_told_as_far_as_the_reader_wants() -> None:
     for reader in ALL:
-        told = receipt(reader, "delivered"), receipt(reader, "read")
+        told = told_receipt(reader, "delivered"), told_receipt(reader, "read")
         stranger = not (reader.is_contact or reader.privacy.stranger_receipts)
         if reader.frozen is not None or stranger:
             assert told == (None, None)

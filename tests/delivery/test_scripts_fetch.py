@@ -326,3 +326,29 @@ async def test_a_hundred_settles_at_once_count_each_entry_once(person: Scripts) 
     assert sum(left) == 20
     assert await person.tally() == {}
     assert await person.waits() == []
+
+
+async def test_of_who_hides_something_it_is_said_which_unread_chats_nobody_acknowledged(person: Scripts) -> None:
+    ids = [(await person.store_chat(f"m{n}"))[1] for n in range(4)]
+    await person.claim()
+    await person.fetch()
+    assert await person.find_unread("m0", "m1", "m2", "m3") == ["m0", "m1", "m2", "m3"]
+    assert person.told == [[], "", "-"], "nothing is looked up for who hides nothing"
+    await person.load(version=1, privacy="ee01")
+    await person.settle(ids[0])
+    await person.note_acknowledged({"m1": ids[1]})
+    await person.mark_read("m2")
+    for _ in range(2):
+        assert await person.find_unread("m0", "m1", "m2", "m3") == ["m0", "m1", "m3"]
+        assert person.told == [["m3"], "ee01", "-"]
+    await person.note_answered(ASHA)
+    await person.find_unread("m3")
+    assert person.told == [["m3"], "ee01", "c"]
+    await person.claim("tablet", connection="c2")
+    await person.fetch(device="tablet", connection="c2")
+    await person.settle(ids[3])
+    await person.find_unread("m3")
+    assert person.told[0] == [], "another device has not settled it: it waits, and its sender was told"
+    await person.load(version=2, privacy="ee01", blocked=(ASHA,))
+    assert await person.find_unread("m3") == []
+    assert person.told == [[], "", "-"]

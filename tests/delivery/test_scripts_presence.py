@@ -335,3 +335,28 @@ async def test_one_live_device_of_two_is_online(person: Scripts) -> None:
     await person.claim("phone", lease_ms=-1)
     await person.claim("tablet", "s2", "c2")
     assert await person.read_presence() == ["online", ""]
+
+
+async def test_a_claim_and_a_renewal_say_what_the_person_hides(person: Scripts) -> None:
+    for version, privacy in enumerate(("", "cn01", "en11", ""), 1):
+        await person.load(version=version, privacy=privacy)
+        for work in (person.claim, person.renew):
+            await work()
+            assert person.privacy == privacy
+
+
+async def test_the_servers_of_a_persons_own_connections_are_told_of_another_privacy(person: Scripts) -> None:
+    listener = person.redis.pubsub(ignore_subscribe_messages=True)
+    await listener.psubscribe("notify:*")
+    await listener.get_message(timeout=1)
+    await person.claim("phone")
+    await person.claim("tablet", "s2", "c2")
+    await person.claim("watch", "s2", "c3")
+    await person.claim("lost", "s3", "c4", lease_ms=-1)
+    for version, privacy in ((1, "cn01"), (2, "cn01"), (2, ""), (3, "")):
+        await person.load(version=version, privacy=privacy, blocked=(ASHA,))
+    told = [await listener.get_message(timeout=0.2) for _ in range(6)]
+    heard = [(message["channel"], message["data"]) for message in told if message]
+    words = [b"privacy 9100000001 cn01", b"privacy 9100000001 "]
+    assert heard == [(channel, word) for word in words for channel in (b"notify:s1", b"notify:s2")]
+    await listener.aclose()

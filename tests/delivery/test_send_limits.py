@@ -124,13 +124,15 @@ def test_that_somebody_wrote_is_noted_once_an_hour(clock: Clock) -> None:
     assert limits.needs_note(ASHA, RAVI)
 
 
-def test_when_switched_off_it_keeps_nothing(clock: Clock) -> None:
+def test_when_switched_off_it_keeps_nothing_but_who_wrote_to_whom(clock: Clock) -> None:
     limits = _limits(clock, rate_limits="off")
     assert [_wait(limits, size=10**9) for _ in range(1000)] == [0.0] * 1000
     assert limits.script_args(ASHA, RAVI) == NO_QUESTION
-    assert not limits.needs_note(ASHA, RAVI)
     limits.handle_unknown_recipient(ASHA, RAVI)
     assert limits._senders == {}
+    assert [limits.needs_note(ASHA, RAVI) for _ in range(3)] == [True, False, False]
+    clock.now += 3600
+    assert limits.needs_note(ASHA, RAVI), "once an hour"
 
 
 def test_memory_is_bounded_by_what_is_in_use(clock: Clock) -> None:
@@ -316,7 +318,7 @@ async def test_uncounted_bytes_count_as_zero(person: Scripts) -> None:
 class House:
     def __init__(self, link: RedisClient, **options: Any) -> None:
         self.settings = make_settings(**{"rate_limits": "on"} | options)
-        self.rows = {mobile: Row(f"account-{mobile}", 0, [], None, []) for mobile in (ASHA, RAVI, EVE)}
+        self.rows = {mobile: Row(f"account-{mobile}") for mobile in (ASHA, RAVI, EVE)}
         self.people = UserRecords(link, self.find)
         limits = SendLimits(self.settings, RateLimits(link, on=True))
         self.mailbox = Mailbox(link, self.people, self.settings, limits=limits)
@@ -371,3 +373,14 @@ async def test_two_accounts_do_not_fill_a_mailbox(redis: "Redis") -> None:
     waits = int(await redis.hget(Person(RAVI).tally, "b") or 0)
     assert waits == 2 * 2**20
     assert await house.send("9400000001", RAVI, "honest") == ["sent"]
+
+
+@pytest.mark.parametrize("limits", ["on", "off"])
+async def test_who_wrote_to_somebody_has_a_contact_whether_or_not_they_are_blocked(redis: "Redis", limits: str) -> None:
+    house = House(link_to(redis), rate_limits=limits)
+    house.rows[EVE].blocked, house.rows[EVE].blocks_version = {ASHA: 1}, 1
+    for to in (RAVI, EVE, RAVI, EVE):
+        assert await house.send(ASHA, to, "a1") == ["sent"]
+    await asyncio.sleep(0.05)
+    assert await redis.smembers(house.people.keys(ASHA).answered) == {RAVI.encode(), EVE.encode()}
+    assert await redis.smembers(house.people.keys(EVE).answered) == set()

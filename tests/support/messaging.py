@@ -25,7 +25,7 @@ from delivery.notifications import NotificationHandlers, Notifications
 from delivery.presence import Holder, Presence
 from delivery.redis.client import RedisClient
 from delivery.redis.replication import ScriptRunner
-from delivery.results import FIRST_ENTRY, Fetched, FetchMode
+from delivery.results import FIRST_ENTRY, Fetched, FetchMode, Unread
 from delivery.servers import Servers
 from delivery.session.connection import UNSENT_BYTES, Connection, Messaging
 from delivery.user_records import UserRecords
@@ -112,8 +112,8 @@ class AwaitedMailbox:
         return known
 
     async def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str]) -> list[str]:
-        unread: list[str] = await awaited(self.mailbox.find_unread, mobile, sender, message_ids)
-        return unread
+        unread: Unread = await awaited(self.mailbox.find_unread, mobile, sender, message_ids)
+        return unread.message_ids
 
     async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         marked: list[str] = await awaited(self.mailbox.mark_read, mobile, device, sender, message_ids)
@@ -143,7 +143,8 @@ class OneServer:
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds, self.settings.cooldown_seconds)
         self.link.before_flush = self.hub.deliver
-        handlers = NotificationHandlers(self.hub.notify, self.hub.replaced, self.hub.close_session, self.hub.notify_all)
+        hub = self.hub
+        handlers = NotificationHandlers(hub.notify, hub.replaced, hub.close_session, hub.change_privacy, hub.notify_all)
         self.events: list[tuple[str, str]] = []
         self.messaging = Messaging(
             settings=self.settings,

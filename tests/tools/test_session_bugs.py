@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from delivery.in_flight import ToSettle
-from delivery.results import FIRST_ENTRY, Claimed, Fetched
+from delivery.results import FIRST_ENTRY, Claimed, Fetched, Renewed
 from delivery.session import effects as do
 from protocol.dialects import V1, Seed
 from protocol.entries import Chat, Entry, Receipt
@@ -156,7 +156,7 @@ def test_nothing_is_fetched_for_a_notification_or_a_renewal() -> None:
     session.last_sign_of_life = NOW + 100
     session.tick(NOW + 100)
     (renew,) = take(session)
-    session.reply(renew, ("ok", "5-1"), NOW + 100)
+    session.reply(renew, Renewed("ok", "5-1"), NOW + 100)
     assert not take(session)
 
 
@@ -206,7 +206,7 @@ def test_an_epoch_stays_as_it_was() -> None:
     session.last_sign_of_life = NOW + 100
     session.tick(NOW + 100)
     (renew,) = take(session)
-    session.reply(renew, ("gone", ""), NOW + 100)
+    session.reply(renew, Renewed("gone"), NOW + 100)
     (claim,) = take(session)
     session.reply(claim, Claimed("epoch-2", None, "", 1), NOW + 100)
     assert not [each for each in take(session) if isinstance(each, do.SendEntries)]

@@ -205,7 +205,10 @@ class Connection:
         storage = server.storage
         # The product has two scripts for it, which promise the same.
         server.link.send(lambda: storage.note_delivered(mobile, receipt.sender, names, "a"), reply)
-        server.link.send(lambda: storage.store_receipt(server.id, receipt.sender, mobile, receipt.kind, names), reply)
+        server.link.send(
+            lambda: storage.store_receipt(server.id, receipt.sender, mobile, receipt.tells or receipt.kind, names),
+            reply,
+        )
 
     def _find_unread(self, unread: do.FindUnread) -> None:
         storage, mobile = self.server.storage, self.holder.mobile

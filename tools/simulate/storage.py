@@ -16,9 +16,11 @@ from delivery.results import (
     FetchMode,
     LeaseVerdict,
     NotCached,
+    Renewed,
     Silent,
     Superseded,
     Unproven,
+    Unread,
 )
 from protocol.entries import Chat, Entry, Receipt
 from protocol.errors import ApiError
@@ -178,9 +180,9 @@ class Storage:
         """Those of which the sender knows as much already."""
         return self.mailboxes[mobile].note_delivered(sender, message_ids, state)
 
-    def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str]) -> list[str]:
+    def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str]) -> Unread:
         """Known, and not marked read."""
-        return self.mailboxes[mobile].find_unread(sender, message_ids)
+        return Unread(self.mailboxes[mobile].find_unread(sender, message_ids))
 
     def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
         """The streamIds of those that are marked now."""
@@ -220,13 +222,13 @@ class Storage:
         is_newer = leases.is_live(holder.device) and lease.alive_at > self.clock.redis_ms - late_ms
         return leases.check_holder(holder) == "replaced" and late_ms > OVERTAKEN_MS and is_newer
 
-    def renew(self, holder: Holder, age_ms: int, late_ms: int) -> tuple[LeaseVerdict, str] | ApiError:
+    def renew(self, holder: Holder, age_ms: int, late_ms: int) -> Renewed | ApiError:
         """Whether the lease goes on, and the newest entry that waits."""
         if late_ms > self._patience_ms:
             return UNAVAILABLE
         mailbox = self.mailboxes[holder.mobile]
         verdict: LeaseVerdict = mailbox.leases.renew(holder, age_ms + late_ms)  # type: ignore[assignment]
-        return verdict, format_id(max(mailbox.entries)) if verdict == "ok" and mailbox.entries else ""
+        return Renewed(verdict, format_id(max(mailbox.entries)) if verdict == "ok" and mailbox.entries else "")
 
     def release(self, holder: Holder, age_ms: int) -> None:
         """If the lease still names this connection."""

@@ -58,7 +58,7 @@ class LeaseMachine(BaseMachine):
     def renew(self, number: int, age: int, fault: Fault) -> None:
         holder = self.pick(number)
         model = self.models[holder.mobile]
-        (verdict, newest), modelled = self.perform(
+        (verdict, newest, _), modelled = self.perform(
             "renew",
             lambda: self.product.presence.renew(holder, age),
             lambda ran: late(ran) or model.leases.renew(holder, age),

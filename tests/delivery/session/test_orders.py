@@ -22,9 +22,11 @@ from delivery.results import (
     CommandFailed,
     Fetched,
     NotCached,
+    Renewed,
     Silent,
     Superseded,
     Unproven,
+    Unread,
 )
 from delivery.session import effects as do
 from delivery.session.session import Session
@@ -66,7 +68,7 @@ def outcomes(effect: do.Effect, machine: "Orders") -> list[Any]:  # noqa: PLR091
         case do.SendReceipt():
             return [None, unavailable, NotCached(), failed]
         case do.FindUnread():
-            return [effect.message_ids, [], unavailable, failed]
+            return [Unread(effect.message_ids), Unread([]), unavailable, failed]
         case do.MarkRead():
             return [[at for at, entry in machine.waiting.items() if _is_named(entry, effect)], unavailable, failed]
         case do.LoadUser():
@@ -76,7 +78,7 @@ def outcomes(effect: do.Effect, machine: "Orders") -> list[Any]:  # noqa: PLR091
             verdicts = [Unproven()] if effect.mode == "first" else [Silent(), Superseded()]
             return [*claimed, unavailable, *(verdicts if effect.mode != "proven" else []), ApiError("session_revoked")]
         case do.RenewLease():
-            return [("ok", machine.newest), ("gone", ""), ("replaced", ""), unavailable]
+            return [Renewed("ok", machine.newest), Renewed("gone"), Renewed("replaced"), unavailable]
         case _:
             return [None, unavailable] if isinstance(effect, do.Settle) else [None]
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from delivery.in_flight import BEAT_SECONDS, NEVER, SETTLE_SECONDS, on_beat
-from delivery.results import Claimed, CommandFailed, NotCached, Silent, Superseded, Unproven
+from delivery.results import Claimed, CommandFailed, NotCached, Renewed, Silent, Superseded, Unproven, Unread
 from delivery.session import effects as do
 from delivery.session.lease import PROOF_SECONDS
 from delivery.session.session import CHARACTERS_IN_HAND, IN_HAND, Session
@@ -203,7 +203,7 @@ def test_a_read_is_found_then_told_then_marked() -> None:
     driven = DrivenSession().follow()
     ids = driven.deliver(chat_entry(1), chat_entry(2))
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m-1", "m-2"]})
-    driven.reply(driven.one(do.FindUnread), ["m-1"])
+    driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
     receipt = driven.one(do.SendReceipt)
     assert (receipt.kind, receipt.message_ids) == ("read", ["m-1"])
     assert driven.take(do.MarkRead) == [], "its sender does not know"
@@ -217,7 +217,7 @@ def test_a_read_is_found_then_told_then_marked() -> None:
 def test_a_read_of_nothing_unread_is_marked_without_a_receipt() -> None:
     driven = DrivenSession().follow()
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-    driven.reply(driven.one(do.FindUnread), [])
+    driven.reply(driven.one(do.FindUnread), Unread([]))
     driven.reply(driven.one(do.MarkRead), [])
     assert (driven.take(do.SendReceipt), driven.session.in_hand) == ([], 0)
 
@@ -226,7 +226,7 @@ def test_a_read_of_nothing_unread_is_marked_without_a_receipt() -> None:
 def test_a_read_that_fails_at_any_step_is_refused(step: str) -> None:
     driven = DrivenSession().follow()
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-    driven.reply(driven.one(do.FindUnread), AWAY if step == "find" else ["m-1"])
+    driven.reply(driven.one(do.FindUnread), AWAY if step == "find" else Unread(["m-1"]))
     if step != "find":
         driven.reply(driven.one(do.SendReceipt), AWAY if step == "receipt" else None)
     if step == "mark":
@@ -252,7 +252,7 @@ def test_with_several_devices_a_read_is_noted_behind_its_receipt_and_before_its_
     """Noted before it, a server that ends in between would keep back the receipt of every other device."""
     driven = DrivenSession().follow(devices=2)
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-    driven.reply(driven.one(do.FindUnread), ["m-1"])
+    driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
     assert driven.kinds() == ["SendReceipt", "NoteDelivered"]
     receipt, note = driven.one(do.SendReceipt), driven.one(do.NoteDelivered)
     assert (receipt.kind, note.state) == ("read", "d")
@@ -406,7 +406,7 @@ def renew(driven: DrivenSession) -> do.RenewLease:
 
 def test_a_renewal_tells_what_waits() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), ("ok", "5-1"))
+    driven.reply(renew(driven), Renewed("ok", "5-1"))
     assert driven.one(do.FetchEntries).mode == "new"
     driven.session.tick(driven.now + 100)
     assert driven.take(do.RenewLease) == [], "silence renews nothing"
@@ -414,7 +414,7 @@ def test_a_renewal_tells_what_waits() -> None:
 
 def test_a_lease_that_is_gone_is_claimed_again_and_pending_entries_are_scanned() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), ("gone", ""))
+    driven.reply(renew(driven), Renewed("gone", ""))
     claim = driven.one(do.ClaimLease)
     assert claim.mode == "again"
     driven.reply(claim, Claimed("epoch-1", None, "", 1))
@@ -424,7 +424,7 @@ def test_a_lease_that_is_gone_is_claimed_again_and_pending_entries_are_scanned()
 
 def test_a_claim_whose_reply_was_lost_is_made_again_for_it_may_have_been_executed() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), ("gone", ""))
+    driven.reply(renew(driven), Renewed("gone", ""))
     driven.reply(driven.one(do.ClaimLease), AWAY)
     driven.session.notify("5-1", driven.now)
     assert driven.take(do.FetchEntries) == [], "it might be of a mailbox that began anew"
@@ -442,7 +442,7 @@ def test_a_claim_whose_reply_was_lost_is_made_again_for_it_may_have_been_execute
 
 def test_another_epoch_is_told_to_the_client() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), ("gone", ""))
+    driven.reply(renew(driven), Renewed("gone", ""))
     driven.reply(driven.one(do.ClaimLease), Claimed("epoch-2", None, "", 1))
     (frame,) = driven.sent()
     assert (frame["type"], frame["epoch"]) == ("resync", "epoch-2")
@@ -451,7 +451,7 @@ def test_another_epoch_is_told_to_the_client() -> None:
 @pytest.mark.parametrize(
     ("result", "code"),
     [
-        (("replaced", ""), 4508),
+        (Renewed("replaced"), 4508),
         (Superseded(), 4508),
         (ApiError("session_revoked"), 4509),
         (CommandFailed("WRONGTYPE"), 4004),
@@ -464,7 +464,7 @@ def test_what_a_renewal_finds_out(result: Any, code: int | None) -> None:
     driven = DrivenSession().follow()
     renewal = renew(driven)
     if isinstance(result, Superseded | Silent):
-        driven.reply(renewal, ("gone", ""))
+        driven.reply(renewal, Renewed("gone"))
         driven.reply(driven.one(do.ClaimLease), result)
     else:
         driven.reply(renewal, result)
@@ -478,7 +478,7 @@ def test_what_a_renewal_finds_out(result: Any, code: int | None) -> None:
 
 def test_a_lease_claimed_again_too_late_is_released_again() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), ("gone", ""))
+    driven.reply(renew(driven), Renewed("gone", ""))
     claim = driven.one(do.ClaimLease)
     driven.session.lost(1006, "", driven.now)
     first = driven.one(do.ReleaseLease)
@@ -494,7 +494,7 @@ def test_a_lease_claimed_again_while_chats_are_stored_does_not_cut_the_end_short
     driven = DrivenSession().follow()
     driven.message(chat_frame())
     store = driven.one(do.StoreChats)
-    driven.reply(renew(driven), ("gone", ""))
+    driven.reply(renew(driven), Renewed("gone", ""))
     claim = driven.one(do.ClaimLease)
     driven.session.lost(1006, "", driven.now)
     driven.reply(claim, Claimed("epoch-1", None, "", 1))
@@ -665,7 +665,7 @@ def test_no_failure_of_our_own_is_swallowed(kind: str) -> None:
         effect = do.CountFailure("5-1")
     else:
         driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-        driven.reply(driven.one(do.FindUnread), ["m-1"])
+        driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
         effect = driven.one(do.NoteDelivered)
     with capture_logs() as logs:
         driven.reply(effect, ValueError("a bug"))
@@ -676,7 +676,7 @@ def test_a_chat_that_is_read_is_not_told_to_be_delivered_afterwards() -> None:
     driven = DrivenSession().follow()
     ids = driven.deliver(chat_entry(1))
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m-1"]})
-    driven.reply(driven.one(do.FindUnread), ["m-1"])
+    driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
     driven.ack(*ids)
     driven.reply(driven.one(do.SendReceipt), None)
     driven.reply(driven.one(do.MarkRead), ids)
