@@ -8,14 +8,17 @@ from tortoise.contrib.sanic import register_tortoise
 
 from accounts import database
 from accounts.blocks import Blocks
+from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
 from accounts.passwords import Passwords
 from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
-from accounts.sessions import Sessions
+from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
 from background.loops import forever
+from delivery.departures import NumberClearing
+from delivery.expiry import Expiry
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
@@ -101,6 +104,7 @@ class Container:
             profiles=Profiles(),
             blocks=Blocks(users.replace_rules, settings.max_blocks),
             privacy=PrivacySettings(users.replace_rules),
+            departures=Departures(NumberClearing(client, users, Expiry(mailbox, users)), self._end_sessions),
             events=self.events,
             presence=presence,
             messaging=messaging,
@@ -130,6 +134,10 @@ class Container:
         await self.events.stop()
         await self.servers.stop()
         await self.redis.close()
+
+    async def _end_sessions(self, left: LeftNumber) -> None:
+        ended = [ClosedSession(one, left.account_id, left.mobile, device_id="") for one in left.sessions]
+        await self.sessions.announce(ended)
 
     def _handle_resubscribed(self) -> None:
         """Notifications may have been lost until now."""

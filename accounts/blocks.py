@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tortoise.exceptions import IntegrityError
+
 from accounts.database import read
 from accounts.rules import OnChange, change_rules
 from accounts.shielded import run_shielded
@@ -68,5 +70,8 @@ class Blocks:
             return False
         if await Block.filter(blocker=user).count() >= self._max_blocks:
             raise ApiError("block_list_full")
-        await Block.create(blocker=user, blocked=other)
+        try:
+            await Block.create(blocker=user, blocked=other)
+        except IntegrityError:
+            raise ApiError("no_such_person") from None  # their account was deleted just now
         return True

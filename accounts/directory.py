@@ -9,6 +9,7 @@ from tortoise.connection import get_connection
 
 from accounts.batch_loader import BatchLoader
 from accounts.database import read, transaction
+from accounts.departures import refuse_if_left
 from accounts.passwords import ORDINARY, Passwords, Standing
 from accounts.rules import PRIVACY_COLUMNS
 from accounts.shielded import run_shielded
@@ -58,7 +59,7 @@ class Directory:
         self._loader = BatchLoader(_load_people)
 
     async def enrol(self, name: str, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
-        """:raises ApiError: ``already_exists``, ``bad_request``, ``busy``, ``unavailable``"""
+        """:raises ApiError: ``already_exists``, ``number_resting``, ``bad_request``, ``busy``, ``unavailable``"""
         if await self.find(mobile) is not None:
             raise ApiError("already_exists")
         hashed = await self._passwords.hash(password, standing)
@@ -79,6 +80,27 @@ class Directory:
             raise ApiError("credentials_wrong")
         return user
 
+    async def get(self, account_id: str) -> User:
+        """The person who is logged in.
+
+        :raises ApiError: ``session_revoked`` (the account is gone), ``unavailable``
+        """
+        user = await read(lambda: User.get_or_none(id=account_id))
+        if user is None:
+            raise ApiError("session_revoked")
+        return user
+
+    async def confirm(self, account_id: str, password: str, standing: Standing = ORDINARY) -> User:
+        """The person who is logged in, if this is their password.
+
+        :raises ApiError: ``password_wrong``, ``session_revoked`` (the account is gone), ``bad_request``, ``busy``,
+            ``unavailable``
+        """
+        user = await self.get(account_id)
+        if not await self._passwords.verify(password, user.password_hash, standing):
+            raise ApiError("password_wrong")
+        return user
+
     async def person(self, mobile: str) -> PersonRecord | None:
         """One consistent record of a person, or None if nobody has this number.
 
@@ -91,6 +113,7 @@ class Directory:
             # Not save(): for a violated unique key PostgreSQL would log the number.
             await User.bulk_create([user], ignore_conflicts=True)
             added = await User.get_or_none(id=user.id)
+            await refuse_if_left(user.mobile_no)
         if added is None:
             # The same number was enrolled while this password was hashed.
             raise ApiError("already_exists")

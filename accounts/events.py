@@ -29,8 +29,10 @@ INSERT INTO session_events (kind, mobile_no, user_id, session_id, device_id, rea
 SELECT kind, mobile, account_id, session_id, device_id, left(reason, 64), coalesce(nullif(server_id, ''), $2), times, at
 FROM jsonb_to_recordset($1::jsonb) AS given(kind text, mobile text, account_id uuid, session_id uuid,
     device_id text, reason text, server_id text, times int, at timestamptz)
+WHERE account_id IS NULL OR EXISTS (SELECT FROM users u WHERE u.id = account_id)
 """
-"""Not as models: when a thousand connected at once, Tortoise's took an eighth of a server's time."""
+"""Without the events of accounts that were deleted: nothing is kept about them. Not as models: when a thousand
+connected at once, Tortoise's took an eighth of a server's time."""
 
 
 class SessionEvents:

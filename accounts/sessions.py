@@ -7,7 +7,7 @@ result is ``unavailable``, never yes.
 
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -98,6 +98,15 @@ class Sessions:
         :raises ApiError: ``session_revoked`` (there is none), ``unavailable``
         """
         await run_shielded(self._close(session_id))
+
+    async def announce(self, closed: Sequence[ClosedSession]) -> None:
+        """Sessions that PostgreSQL knows to be closed end everywhere else.
+
+        :raises ApiError: ``unavailable``
+        """
+        for each in closed:
+            await self._cache.put_closed(each.session_id)
+            await self._on_closed(each)
 
     async def issue_ticket(self, claims: Claims) -> str:
         """A secret that opens one socket, once, soon.

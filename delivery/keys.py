@@ -102,11 +102,6 @@ def rate_bucket(limit: str, whose: str) -> str:
     return f"rate:{limit}:{{{whose}}}"
 
 
-def login_places(mobile: str) -> str:
-    """Sorted set with a time to live: digests of where somebody logged in with this number -> when, in ms."""
-    return f"places:{{{mobile}}}"
-
-
 class TakesKeys(Protocol):
     """A script: what it is called, and what its keys are called, in its order."""
 
@@ -206,3 +201,23 @@ class Person:
     def strangers(self) -> str:
         """Hash with a time to live: who wrote to this person and got no answer -> when they may write freely again."""
         return f"strangers:{{{self.mobile}}}"
+
+    @property
+    def login_places(self) -> str:
+        """Sorted set with a time to live: digests of where somebody logged in with this number -> when, in ms."""
+        return f"places:{{{self.mobile}}}"
+
+    @property
+    def left_by(self) -> str:
+        """String with a time to live: the account that left this number. A server that read it in PostgreSQL before
+        that must not load it any more."""
+        return f"left:{{{self.mobile}}}"
+
+
+OUTLIVES_A_PERSON: Final = frozenset({"left_by"})
+"""Keys that stay when a person is deleted."""
+
+EVERYTHING: Final = tuple(
+    name for name, value in vars(Person).items() if isinstance(value, property) and name not in OUTLIVES_A_PERSON
+)
+"""What the keys are called that go when a number is left, or gets another owner."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from delivery import keys
+from delivery.keys import Person
 from delivery.rate_limits import Limit, RateLimits, Taken
 from delivery.redis.client import RedisClient
 from delivery.results import CommandFailed
@@ -75,7 +75,7 @@ class LoginAttempts:
         if not self._limits.on:
             return
         self._limits.forgive(self._number, attempt.bucket, "all" if attempt.known else "one")
-        name = keys.login_places(attempt.mobile)
+        name = Person(attempt.mobile).login_places
         self._redis.request(REMEMBER_LOGIN_PLACE, [name], [self._life, MAX_PLACES, *attempt.places], _log_failure)
 
     def undecided(self, attempt: Attempt) -> None:
@@ -84,7 +84,7 @@ class LoginAttempts:
 
     async def _known(self, mobile: str, *places: str) -> list[bool]:
         try:
-            scores = await self._redis.command("ZMSCORE", keys.login_places(mobile), *places)
+            scores = await self._redis.command("ZMSCORE", Person(mobile).login_places, *places)
         except (ApiError, CommandFailed) as error:
             logger.warning("known devices could not be looked up", error=str(error))
             raise ApiError("unavailable") from None

@@ -33,6 +33,11 @@ def notify_command(server_id: str, mobile: str, stream_id: str) -> tuple[str, st
     return "PUBLISH", keys.channel(server_id), f"{keys.ENTRY_WAITS} {mobile} {stream_id}"
 
 
+def closed_command(session_id: str) -> tuple[str, str, str]:
+    """The Redis command that tells every server that this session was closed."""
+    return "PUBLISH", keys.EVERY_SERVER, f"{keys.SESSION_CLOSED} {session_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class NotificationHandlers:
     """What a server does with notifications.
@@ -101,7 +106,7 @@ class Notifications:
 
         :raises ApiError: ``unavailable``
         """
-        await self._redis.command("PUBLISH", keys.EVERY_SERVER, f"{keys.SESSION_CLOSED} {session_id}")
+        await self._redis.command(*closed_command(session_id))
 
     # ---- listening
 

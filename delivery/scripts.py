@@ -82,6 +82,7 @@ GENERATED: Final = {
     "_stored_entries": dict(_stored_entries()),
     "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS", "PRIVACY_CHANGED"),
     "_entry_states": _constants("ENTRY_ACKNOWLEDGED"),
+    "_everything": {"EVERYTHING": f"local EVERYTHING = {{{', '.join(keys.EVERYTHING)}}}"},
     "_user_fields": _constants(
         "ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "RULES_VERSION", "PRIVACY", "LAST_ID", "DEVICE_PREFIX"
     ),
@@ -149,6 +150,9 @@ def read(name: str) -> Script:
 
 
 LOAD = read("load")
+LEAVE = read("leave")
+DROP_WAITING = read("drop_waiting")
+DELETE_PERSON = read("delete_person")
 READ_PRESENCE = read("read_presence")
 READ_SIDES = read("read_sides")
 CLAIM = read("claim")

@@ -67,7 +67,10 @@ class UserRecords:
         found = await self.find(mobile)
         if found is None:
             raise ApiError("no_such_person")
-        await self._redis.call(LOAD, self.keys(mobile).of(LOAD), _arguments(found, found.last_seen_ms))
+        arguments = _arguments(found, found.last_seen_ms)
+        verdict, _ = await self._redis.call(LOAD, self.keys(mobile).of(LOAD), arguments)
+        if verdict == b"left":
+            raise ApiError("no_such_person")
 
     async def replace_rules(self, mobile: str, rules: Rules) -> None:
         """Replace all of a person's blocks and their privacy, unless Redis has a newer version. It applies to every

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse, empty
 
-from handlers import auth, blocks, documents, health, people, privacy, profile, web_client
+from handlers import account, auth, blocks, documents, health, people, privacy, profile, web_client
 from handlers.errors import register_errors
 
 ROUTES: Final = (
@@ -24,6 +24,7 @@ ROUTES: Final = (
     ("GET", "/profile/lastseen", profile.last_seen),
     ("GET", "/v1/me", people.me),
     ("PATCH", "/v1/me", people.change_me),
+    ("DELETE", "/v1/me", account.delete_me),
     ("POST", "/v1/people/lookup", people.look_up),
     ("GET", "/v1/privacy", privacy.get_privacy),
     ("PUT", "/v1/privacy", privacy.change_privacy),

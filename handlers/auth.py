@@ -56,7 +56,7 @@ async def login(request: Request) -> HTTPResponse:
         raise invalid_field("deviceName")
     given = Credentials(mobile, form.password, device, form.device_name or "")
     attempt = await mine.logins.admit(mobile, device, network_of(request.client_ip))
-    async with _counted(mine.logins, attempt) as standing:
+    async with counted(mine.logins, attempt) as standing:
         user, session = await log_in(mine.directory, mine.sessions, mine.events, given, standing)
     return success(
         LoggedIn(
@@ -87,14 +87,14 @@ async def ticket(request: Request, claims: Claims) -> HTTPResponse:
 
 
 @asynccontextmanager
-async def _counted(logins: LoginAttempts, attempt: Attempt) -> AsyncIterator[Standing]:
-    """The log-in happens within this; its outcome counts for the limits."""
+async def counted(logins: LoginAttempts, attempt: Attempt) -> AsyncIterator[Standing]:
+    """A password is checked within this; the outcome counts for the limits of log-ins."""
     try:
         yield Standing(attempt.known, attempt.used)
     except ApiError as error:
         if error.code == "too_many_devices":  # the password was right
             logins.succeeded(attempt)
-        elif error.code != "credentials_wrong":
+        elif error.code not in {"credentials_wrong", "password_wrong"}:
             logins.undecided(attempt)
         raise
     logins.succeeded(attempt)

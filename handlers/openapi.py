@@ -20,6 +20,7 @@ _PART: Final = re.compile(r"<(\w+):\w+>")
 _STATUSES: Final = {
     400: "The request is malformed, or something in it is not acceptable.",
     401: "It is not known who is asking.",
+    403: "It is not allowed.",
     404: "It is not there.",
     405: "This address does not take that method; `Allow` names those it takes.",
     408: "The request took too long to arrive.",

@@ -91,7 +91,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         tag=ACCOUNTS,
         body=requests.SignUp,
         answer=answers.SignedUp,
-        codes="bad_mobile already_exists rate_limited busy",
+        codes="bad_mobile already_exists number_resting rate_limited busy",
         links=(Link("logIn", body={name: f"$request.body#/{name}" for name in ("mobileNo", "password")}),),
     ),
     ("POST", "/auth/login"): Operation(
@@ -171,6 +171,15 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         body=requests.ProfileChange,
         answer=answers.OwnProfile,
         codes="rate_limited",
+    ),
+    ("DELETE", "/v1/me"): Operation(
+        id="deleteAccount",
+        summary="Delete my account and everything that is held about me",
+        tag=ACCOUNTS,
+        bearer=True,
+        body=requests.Deletion,
+        answer=answers.Done,
+        codes="password_wrong rate_limited busy",
     ),
     ("POST", "/v1/people/lookup"): Operation(
         id="lookUpPeople",

@@ -106,6 +106,12 @@ class ProfileChange(msgspec.Struct, rename="camel"):
     about: About | msgspec.UnsetType = msgspec.UNSET
 
 
+class Deletion(msgspec.Struct):
+    """``DELETE /v1/me``."""
+
+    password: Password
+
+
 class PeopleLookup(msgspec.Struct, rename="camel"):
     """``POST /v1/people/lookup``."""
 

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from sanic import Request
 
 from accounts.blocks import Blocks
+from accounts.departures import Departures
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
@@ -44,6 +45,7 @@ class Services:
     blocks: Blocks
     profiles: Profiles
     privacy: PrivacySettings
+    departures: Departures
     events: SessionEvents
     presence: Presence
     messaging: Messaging

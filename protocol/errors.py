@@ -42,6 +42,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "token_expired": ErrorSpec(401, False, "The token has expired: log in again."),
     "session_revoked": ErrorSpec(401, False, "This session was logged out: log in again."),
     "ticket_invalid": ErrorSpec(401, False, "The ticket is unknown, used or expired."),
+    "password_wrong": ErrorSpec(403, False, "The current password is wrong."),
     # what is asked for
     "forbidden": ErrorSpec(403, False, "This is not allowed."),
     "not_found": ErrorSpec(404, False, "There is nothing here."),
@@ -70,6 +71,9 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     ),
     "storage_full": ErrorSpec(503, True, "There is no room for new messages just now: try again later."),
     "unavailable": ErrorSpec(503, True, "A part of the service is away: try again in a moment."),
+    "number_resting": ErrorSpec(
+        503, True, "This number was left just now, and is not free yet: try again in a moment."
+    ),
     "busy": ErrorSpec(503, True, "Too many are logging in at once: try again in a moment."),
     "draining": ErrorSpec(503, True, "This server is going down: connect again."),
     "internal": ErrorSpec(500, True, "Something broke on our side."),

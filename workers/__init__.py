@@ -1,6 +1,7 @@
 """The background jobs, run by ``arq workers.WorkerSettings``. Each may run twice, at once or in a row."""
 
 import json
+from functools import partial
 from typing import Any, ClassVar
 
 import structlog
@@ -8,11 +9,17 @@ from arq.connections import RedisSettings
 from arq.cron import CronJob, cron
 from tortoise import Tortoise
 
+from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
+from accounts.sessions import ClosedSession, Sessions
+from delivery.departures import NumberClearing
 from delivery.devices import Devices
+from delivery.expiry import Expiry
 from delivery.mailbox import Mailbox
+from delivery.notifications import closed_command
+from delivery.redis.access import KeyValues
 from delivery.redis.client import RedisClient
 from delivery.user_records import UserRecords
 from settings import Settings, SettingsError, load
@@ -20,6 +27,7 @@ from settings.database import tortoise_orm
 from settings.logs import configure
 from workers.clock import ClockWatch
 from workers.expire_mailboxes import expire_mailboxes
+from workers.finish_departures import finish_departures
 from workers.jobs import JobServices
 from workers.prune_history import prune_history
 from workers.queue import QueueRedis, exit_unless_fit, queue_client
@@ -43,7 +51,17 @@ async def open_services(ctx: dict[str, Any]) -> None:
     events.start()
     ctx["clock"] = ClockWatch(WorkerSettings.cron_jobs).start()
     mailbox, devices = Mailbox(redis, users, settings), Devices(redis, users)
-    ctx["services"] = JobServices(settings, redis, users, mailbox, devices, events)
+    expiry = Expiry(mailbox, users)
+    departures = Departures(NumberClearing(redis, users, expiry), partial(_end_sessions, redis, settings))
+    ctx["services"] = JobServices(settings, redis, users, mailbox, devices, expiry, departures, events)
+
+
+async def _end_sessions(redis: RedisClient, settings: Settings, left: LeftNumber) -> None:
+    async def announce(closed: ClosedSession) -> None:
+        await redis.command(*closed_command(closed.session_id))
+
+    ended = [ClosedSession(one, left.account_id, left.mobile, device_id="") for one in left.sessions]
+    await Sessions(KeyValues(redis, redis), settings, announce).announce(ended)
 
 
 async def close_services(ctx: dict[str, Any]) -> None:
@@ -69,6 +87,7 @@ def _jobs(settings: Settings) -> list[CronJob]:
     common: dict[str, Any] = {"unique": True, "timeout": JOB_SECONDS, "max_tries": 1, "run_at_startup": True}
     return [
         cron(sweep_presence, second=_every(settings.sweep_seconds), **common),
+        cron(finish_departures, second=_every(settings.sweep_seconds), **common),
         cron(reclaim_mailboxes, second=_every(settings.reclaim_seconds), **common),
         cron(expire_mailboxes, minute=_every(settings.cap_minutes), second=7, **common),
         cron(repair_blocks, second=37, **common),

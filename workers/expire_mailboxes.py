@@ -6,17 +6,13 @@ then the shadow entry goes. A crash in between repeats a receipt.
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from delivery import keys
-from delivery.mailbox import awaited, loading
 from delivery.scripts import DELETE_EMPTY, EXPIRE, EXPIRE_SHADOWS, ROTATE_DEDUPE
-from protocol.errors import ApiError
 from protocol.identifiers import parse_stream_id
 from protocol.stored_entries import Shadow, decode_shadow
 from workers.jobs import Budget, JobServices
@@ -33,7 +29,6 @@ SHADOW_BATCH_SIZE: Final = 1_000
 """Shadow entries read at once."""
 MAX_HEAVY_COMMANDS: Final = 4
 """Commands of some milliseconds at once: while Redis works on them, all others wait."""
-SENDERS_AT_ONCE: Final = 20
 IN_FLIGHT_DAYS: Final = 1
 """How much longer a connection may have an entry in flight."""
 
@@ -140,7 +135,8 @@ async def _expire(run: Run, mobile: str) -> int:
         if first and run.must_stop():
             break
         batch = shadows[first : first + BATCH_SIZE]
-        await _send_receipts(services, mobile, batch)
+        chats = [(shadow.sender, shadow.message_id) for shadow in batch]
+        await services.expiry.tell_senders(mobile, chats)
         async with run.heavy:
             ids = [shadow.shadow_id for shadow in batch]
             left += await services.redis.call(EXPIRE_SHADOWS, person.of(EXPIRE_SHADOWS), ids)
@@ -161,31 +157,6 @@ async def _due_shadows(services: JobServices, mobile: str, before: str) -> list[
         if len(found) < SHADOW_BATCH_SIZE:
             return sorted(due, key=lambda shadow: parse_stream_id(shadow.chat_id))
         start = f"({shadows[-1].shadow_id}"
-
-
-async def _send_receipts(services: JobServices, mobile: str, shadows: Sequence[Shadow]) -> None:
-    by_sender: defaultdict[str, list[str]] = defaultdict(list)
-    for shadow in shadows:
-        by_sender[shadow.sender].append(shadow.message_id)
-    senders = list(by_sender.items())
-    for first in range(0, len(senders), SENDERS_AT_ONCE):
-        some = senders[first : first + SENDERS_AT_ONCE]
-        await asyncio.gather(*[_send_receipts_to(services, mobile, sender, ids) for sender, ids in some])
-
-
-async def _send_receipts_to(services: JobServices, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
-    # Ticks only move forward. A server may have told the sender that a chat is delivered, and may have ended before it
-    # settled the chat: then the sender is told so once more, and of no expiry.
-    mailbox = services.mailbox
-    expired, perhaps_delivered = await awaited(mailbox.find_unacknowledged, mobile, sender, message_ids)
-    for kind, ids in (("delivered", perhaps_delivered), ("expired", expired)):
-        if ids:
-            try:
-                store = partial(awaited, mailbox.store_receipt, sender, mobile, kind, ids)
-                await loading(services.users, sender, store)
-            except ApiError as error:
-                if error.code != "no_such_person":  # the account is gone: nobody is left to be told
-                    raise
 
 
 async def _forget_devices(services: JobServices, mobile: str) -> None:

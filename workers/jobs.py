@@ -11,9 +11,11 @@ from typing import Final
 
 import structlog
 
+from accounts.departures import Departures
 from accounts.events import SessionEvents
 from delivery import keys
 from delivery.devices import Devices
+from delivery.expiry import Expiry
 from delivery.mailbox import Mailbox
 from delivery.redis.client import RedisClient
 from delivery.user_records import UserRecords
@@ -57,6 +59,8 @@ class JobServices:
     users: UserRecords
     mailbox: Mailbox
     devices: Devices
+    expiry: Expiry
+    departures: Departures
     events: SessionEvents
 
     async def servers(self) -> list[tuple[str, bool]]:

@@ -6,7 +6,8 @@
 -- they cannot have been last seen later.
 -- The servers that hold the person's own connections are notified of another privacy.
 -- A version whose times are missing was written by an earlier version of this script, and is taken once more.
--- RETURNS {verdict: created | newer | kept, epoch}
+-- If this account has left the number, nothing is done: the caller read PostgreSQL before.
+-- RETURNS {verdict: created | newer | kept | left, epoch}
 local user = KEYS[1] -- hash
 local blocks = KEYS[2] -- set
 local last_seen = KEYS[3] -- string
@@ -20,18 +21,21 @@ local dedupe_before = KEYS[10] -- hash
 local answered = KEYS[11] -- set
 local strangers = KEYS[12] -- hash
 local blocked_at = KEYS[13] -- hash
+local login_places = KEYS[14] -- sorted set
+local left_by = KEYS[15] -- string
 local account_id = ARGV[1]
 local new_epoch = ARGV[2] -- for a user that Redis does not know
 local blocks_version = ARGV[3]
 local seen = ARGV[4] -- in ms, or ''
 local privacy = ARGV[5] -- '' if nothing is hidden
 -- ARGV[6..]: blocked mobile number, time of the block in ms, ...
+--@use _everything
 --@use _user_fields
+if redis.call('GET', left_by) == account_id then return {'left', ''} end
 local verdict = 'kept'
 local account_before = redis.call('HGET', user, ACCOUNT_ID)
 if account_before and account_before ~= account_id then
-  redis.call('DEL', user, blocks, last_seen, mailbox, shadows, entry_states, leases, tally, dedupe, dedupe_before,
-    answered, strangers, blocked_at)
+  redis.call('DEL', unpack(EVERYTHING))
   account_before = false
 end
 if not account_before then

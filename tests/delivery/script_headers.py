@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from delivery import scripts
+from delivery.keys import EVERYTHING
 
 _BINDING: Final = re.compile(r"local (\w+) = (?:tonumber\()?(KEYS|ARGV)\[(\d+)\]\)?(?: -- (\S.*))?")
 _REST: Final = re.compile(r"-- ARGV\[(\d+)\.\.\]: \S.*")
@@ -97,6 +98,7 @@ def parse(source: str) -> Header:
         lines.pop(0)
     rest = _REST.fullmatch(lines[0]) if lines else None
     body = "\n".join(re.sub(r"--(?!@).*", "", line).rstrip() for line in lines)
+    body = body.replace("--@use _everything\n", f"--@use _everything\n{' '.join(EVERYTHING)}\n")
     words = " ".join(comment)
     return Header(
         words.partition(":")[0], flags, words, bound["KEYS"], bound["ARGV"], int(rest[1]) if rest else 0, body

@@ -1,10 +1,11 @@
 """Every key of a person is in their slot, and no two are the same."""
 
 import inspect
+import re
 
 from delivery import keys
-from delivery.keys import Person
-from delivery.scripts import LOAD
+from delivery.keys import EVERYTHING, OUTLIVES_A_PERSON, Person
+from delivery.scripts import DELETE_PERSON, LOAD
 
 PERSON = Person("9100000001")
 
@@ -16,9 +17,20 @@ def spelled() -> list[str]:
 
 
 def test_every_key_carries_the_number_as_its_hash_tag() -> None:
-    assert len(spelled()) == 13
+    assert len(spelled()) == 15
     assert all(key.count("{") == 1 and "{9100000001}" in key for key in spelled())
     assert len(set(spelled())) == len(spelled())
+
+
+def test_every_key_goes_with_its_person_in_both_scripts_but_the_note_that_they_left() -> None:
+    names = {name for name, value in inspect.getmembers(Person) if isinstance(value, property)}
+    assert {"left_by"} == OUTLIVES_A_PERSON
+    assert set(EVERYTHING) == names - OUTLIVES_A_PERSON
+    for script in (LOAD, DELETE_PERSON):
+        listed = re.search(r"^local EVERYTHING = {(.*)}$", script.text, re.MULTILINE)
+        assert listed is not None
+        assert listed[1].split(", ") == list(EVERYTHING)
+        assert set(EVERYTHING) <= set(script.keys), "a name that is not bound would end the list"
 
 
 def test_the_seeds_own_name_for_the_block_set_is_kept() -> None:

@@ -163,7 +163,7 @@ async def test_places_are_few_and_expire_and_hold_no_address(logins: LoginAttemp
         attempt = Attempt(OWNER, OWNER, (f"{number:016x}",), known=False, used=1)
         logins.succeeded(attempt)
     await _log_in(logins, address=HOME)
-    name = keys.login_places(OWNER)
+    name = keys.Person(OWNER).login_places
     assert await redis.zcard(name) == MAX_PLACES
     assert 0 < await redis.ttl(name) <= 30 * 86_400
     everything = b"".join([name.encode(), *await redis.zrange(name, 0, -1)])

@@ -13,6 +13,7 @@ from tortoise.contrib.sanic import register_tortoise
 
 import handlers
 from accounts.blocks import Blocks
+from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
@@ -21,10 +22,14 @@ from accounts.profiles import Profiles
 from accounts.rules import Rules
 from accounts.sessions import ClosedSession, Sessions
 from accounts.tokens import Tokens
+from delivery.departures import NumberClearing
+from delivery.expiry import Expiry
 from delivery.login_attempts import LoginAttempts
+from delivery.mailbox import Mailbox
 from delivery.rate_limits import RateLimits, Upgrades
 from delivery.redis.access import KeyValues
 from delivery.redis.client import RedisClient
+from delivery.user_records import UserRecords
 from handlers.readiness import Check
 from handlers.services import Services
 from protocol.errors import ApiError
@@ -119,15 +124,24 @@ class Api:
 def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
     limits = RateLimits(link, on=settings.rate_limits == "on")
     passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
+    directory = Directory(passwords)
+    users = UserRecords(link, directory.person)
+    sessions = Sessions(KeyValues(link, link), settings, notes.closing)
+
+    async def end_sessions(left: LeftNumber) -> None:
+        await sessions.announce([ClosedSession(one, left.account_id, left.mobile, "") for one in left.sessions])
+
+    clearing = NumberClearing(link, users, Expiry(Mailbox(link, users, settings), users))
     return Services(
         settings=settings,
         passwords=passwords,
-        directory=Directory(passwords),
+        directory=directory,
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()),
-        sessions=Sessions(KeyValues(link, link), settings, notes.closing),
+        sessions=sessions,
         blocks=Blocks(notes.changed, settings.max_blocks),
         profiles=Profiles(),
         privacy=PrivacySettings(notes.changed),
+        departures=Departures(clearing, end_sessions),
         events=SessionEvents(settings.event_buffer, "server-1"),
         presence=notes.presence,
         messaging=None,

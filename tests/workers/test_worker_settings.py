@@ -17,7 +17,14 @@ def workers(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_two_workers_share_each_job(workers: Any) -> None:
     jobs = workers.WorkerSettings.cron_jobs
     names = sorted(job.coroutine.__name__ for job in jobs)
-    assert names == ["expire_mailboxes", "prune_history", "reclaim_mailboxes", "repair_blocks", "sweep_presence"]
+    assert names == [
+        "expire_mailboxes",
+        "finish_departures",
+        "prune_history",
+        "reclaim_mailboxes",
+        "repair_blocks",
+        "sweep_presence",
+    ]
     assert all(job.unique and job.run_at_startup and job.max_tries == 1 for job in jobs)
 
 

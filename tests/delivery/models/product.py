@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
+from delivery.expiry import Expiry
 from delivery.mailbox import Mailbox
 from delivery.presence import Holder, Presence
 from delivery.redis.client import RedisClient
@@ -53,6 +54,7 @@ class JobServices:
     users: UserRecords
     mailbox: Mailbox
     devices: Any
+    expiry: Expiry
 
 
 class Product:
@@ -166,6 +168,7 @@ class Product:
     async def expire(self, mobile: str, days: float) -> str:
         """The job for one person."""
         settings = self.settings.model_copy(update={"mailbox_days": days, "device_days": 100_000})
-        services = JobServices(settings, self.link, self.people, self.mailbox, self.presence.devices)
+        expiry = Expiry(self.mailbox, self.people)
+        services = JobServices(settings, self.link, self.people, self.mailbox, self.presence.devices, expiry)
         await expire_mailbox()(services, mobile)
         return "expired"

@@ -1,0 +1,39 @@
+"""The end of an account."""
+
+from sanic import Request
+from sanic.response import HTTPResponse
+
+from accounts.passwords import fits
+from accounts.tokens import Claims
+from delivery.rate_limits import own_account
+from handlers.answers import Done
+from handlers.auth import counted
+from handlers.authentication import authenticated
+from handlers.requests import Deletion, body, invalid_field
+from handlers.responses import success
+from handlers.services import services
+from server.addresses import network_of
+
+
+@authenticated
+async def delete_me(request: Request, claims: Claims) -> HTTPResponse:
+    """``DELETE /v1/me``: the account and everything that is held about the person goes; the number becomes free."""
+    mine, form = services(request), body(request, Deletion)
+    await mine.limits.take(own_account(mine.settings), claims.account_id)
+    await confirm_password(request, claims, form.password)
+    await mine.departures.delete(claims.account_id, claims.mobile)
+    return success(Done(message="account deleted"))
+
+
+async def confirm_password(request: Request, claims: Claims, password: str) -> None:
+    """Return if this is the password of the person who is logged in. It counts as a log-in does.
+
+    :raises ApiError: ``password_wrong``, ``bad_request``, ``rate_limited``, ``busy``, ``session_revoked``,
+        ``unavailable``
+    """
+    mine = services(request)
+    if not fits(password):
+        raise invalid_field("password")
+    attempt = await mine.logins.admit(claims.mobile, claims.device_id, network_of(request.client_ip))
+    async with counted(mine.logins, attempt) as standing:
+        await mine.directory.confirm(claims.account_id, password, standing)

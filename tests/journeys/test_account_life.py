@@ -1,0 +1,76 @@
+"""The end of an account, from outside: two servers, both dialects, and the next owner of the number."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.people import NO_TLS, PASSWORD, Person, login, request, sign_up
+from tests.support.stack import ServerGroup
+
+DIALECTS = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
+
+
+@pytest.fixture
+async def inside(product: ServerGroup) -> AsyncIterator["Redis"]:
+    """A look into the servers' Redis."""
+    async with Redis.from_url(product.env["REDIS_URL"]) as client:
+        yield client
+
+
+async def delete(url: str, person: Person) -> httpx.Response:
+    return await request(url, person, "DELETE", "/v1/me", json={"password": PASSWORD})
+
+
+async def next_owner(url: str, mobile: str) -> Person:
+    """Somebody who signs up with a number as soon as it is free."""
+    form = {"name": "The next", "mobileNo": mobile, "password": PASSWORD}
+    async with httpx.AsyncClient(base_url=url, verify=NO_TLS, timeout=15) as client, asyncio.timeout(30):
+        while (answer := await client.post("/auth/signin", json=form)).status_code != 200:
+            assert answer.json()["code"] == "number_resting"
+            await asyncio.sleep(0.2)
+    return Person(mobile, await login(url, mobile), "The next")
+
+
+@DIALECTS
+async def test_a_deleted_account_leaves_nothing_to_the_next_owner(
+    product: ServerGroup, single_server: ServerGroup, inside: "Redis", v1: bool
+) -> None:
+    ravi, asha = await sign_up(product.url, "Ravi"), await sign_up(product.url, "Asha")
+    block = {"blockedUserMobileNo": ravi.mobile}
+    eve = await sign_up(single_server.url, "Eve")
+    await request(single_server.url, eve, "POST", "/block-action/block", json=block)
+    hers = await asha.open(single_server.ws_url, v1)
+    his = await ravi.open(single_server.ws_url, v1, ack=False)
+    await hers.chat(ravi, "m1")
+    await his.wait(lambda frame: frame["type"] == "chat")
+
+    answer = await delete(product.url, ravi)  # another server than the one with his socket
+    answered = time.monotonic()
+    assert answer.status_code == 200
+    assert await his.closed() == 4509
+    assert time.monotonic() - answered < 1
+    await hers.wait(lambda frame: frame["type"] == "ack" and frame["ackType"] == "expired")
+    refused = await hers.chat(ravi, "m2")
+    assert refused["code"] == "no_such_person"
+    assert [
+        name for name in await inside.keys(f"*{{{ravi.mobile}}}*") if not name.startswith((b"left:", b"rate:"))
+    ] == []
+    old = await request(single_server.url, ravi, "GET", "/v1/me")
+    assert old.status_code == 401
+
+    following = await next_owner(product.url, ravi.mobile)
+    theirs = await following.open(product.ws_url, v1)
+    await hers.chat(ravi, "m1", "the same id, for somebody else")
+    assert [frame["message"] for frame in await theirs.wait_all(lambda f: f["type"] == "chat", 1)] == [
+        "the same id, for somebody else"
+    ]
+    assert (await request(product.url, eve, "GET", "/block-action/list")).json()["data"] == []
+    others = await eve.open(product.ws_url, v1)
+    await theirs.chat(eve, "m1", "who was not blocked")
+    await others.wait(lambda frame: frame["type"] == "chat" and frame["message"] == "who was not blocked")
+    for talk in (hers, theirs, others):
+        await talk.end()
