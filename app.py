@@ -11,10 +11,12 @@ from accounts.blocks import Blocks
 from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
+from accounts.password_changes import PasswordChanges
 from accounts.passwords import Passwords
 from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
-from accounts.sessions import ClosedSession, Sessions
+from accounts.session_ends import ClosedSession
+from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from background.loops import forever
 from delivery.departures import NumberClearing
@@ -24,7 +26,7 @@ from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
 from delivery.notifications import NotificationHandlers, Notifications
 from delivery.presence import Presence
-from delivery.rate_limits import RateLimits, Upgrades
+from delivery.rate_limits import RateLimits, Refreshes, Upgrades
 from delivery.redis.access import RedisAccess
 from delivery.redis.client import RedisClient
 from delivery.redis.configuration import check_configuration
@@ -53,6 +55,12 @@ def record_event(events: SessionEvents, kind: str, who: Identity, reason: str) -
     events.add(Event(EventKind(kind), who.mobile, who.account_id, who.session_id, who.device_id, reason[:64]))
 
 
+def record_limited(events: SessionEvents, mobile: str, device_id: str) -> None:
+    """Log-ins to a number were limited: a session event, merged with others like it. Without the account, as for failed
+    log-ins."""
+    events.add(Event(EventKind.LIMITED, mobile, device_id=device_id, reason="login"))
+
+
 class Container:
     """The parts of one server process. Connects to nothing before :meth:`start`."""
 
@@ -62,13 +70,13 @@ class Container:
         client, replicated = self.redis.client, self.redis.replicated
         self.hub = Hub(settings.lease_seconds, settings.cooldown_seconds)
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
-        directory = Directory(passwords)
+        directory = Directory(passwords, settings.linked_seconds)
         users = UserRecords(client, directory.person, replicated)
         self.servers = Servers(client, server_id, settings)
         handlers = NotificationHandlers(
             self.hub.notify,
             self.hub.replaced,
-            self.hub.close_session,
+            self.hub.close_sessions,
             self.hub.change_privacy,
             self._handle_resubscribed,
         )
@@ -99,12 +107,13 @@ class Container:
             settings=settings,
             directory=directory,
             passwords=passwords,
-            tokens=Tokens(*secrets),
+            tokens=Tokens(*secrets, settings.token_hours),
             sessions=self.sessions,
             profiles=Profiles(),
             blocks=Blocks(users.replace_rules, settings.max_blocks),
             privacy=PrivacySettings(users.replace_rules),
             departures=Departures(NumberClearing(client, users, Expiry(mailbox, users)), self._end_sessions),
+            password_changes=PasswordChanges(directory, passwords, self.sessions, self.events),
             events=self.events,
             presence=presence,
             messaging=messaging,
@@ -113,8 +122,9 @@ class Container:
                 self.storage, database.fault, self.notifications, self.servers, settings.bell_silence_seconds
             ),
             limits=limits,
-            logins=LoginAttempts(client, limits, settings),
+            logins=LoginAttempts(client, limits, settings, partial(record_limited, self.events)),
             upgrades=Upgrades(settings),
+            refreshes=Refreshes(settings),
         )
 
     async def start(self) -> None:
@@ -130,6 +140,7 @@ class Container:
         """End it again: first what uses others, Redis last."""
         await self.revocation.stop()
         await self._storage_loop.stop()
+        await self.sessions.stop()
         await self.notifications.stop()
         await self.events.stop()
         await self.servers.stop()

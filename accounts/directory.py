@@ -10,6 +10,7 @@ from tortoise.connection import get_connection
 from accounts.batch_loader import BatchLoader
 from accounts.database import read, transaction
 from accounts.departures import refuse_if_left
+from accounts.linked_devices import LIVES, USED
 from accounts.passwords import ORDINARY, Passwords, Standing
 from accounts.rules import PRIVACY_COLUMNS
 from accounts.shielded import run_shielded
@@ -18,7 +19,7 @@ from protocol.errors import ApiError
 from protocol.privacy import Privacy
 
 # One statement, so one snapshot: a version never comes with the blocks of another.
-_PEOPLE: Final = """
+_PEOPLE: Final = f"""
 SELECT u.mobile_no, u.id, u.name, u.blocks_version, u.last_seen_to, u.online_to, u.read_receipts, u.stranger_receipts,
        ARRAY(SELECT t.mobile_no || ' ' || round(extract(epoch FROM b.created_at) * 1000)::text
              FROM blocks b JOIN users t ON t.id = b.blocked_id
@@ -27,9 +28,9 @@ SELECT u.mobile_no, u.id, u.name, u.blocks_version, u.last_seen_to, u.online_to,
         WHERE e.mobile_no = u.mobile_no AND e.user_id = u.id AND e.kind = 'disconnect'
         ORDER BY e.at DESC LIMIT 1)) AS last_seen,
        ARRAY(SELECT DISTINCT s.device_id::text FROM sessions s
-             WHERE s.user_id = u.id AND s.revoked_at IS NULL AND s.expires_at > now()) AS devices
+             WHERE s.user_id = u.id AND {LIVES} AND {USED} > now() - make_interval(secs => $2)) AS devices
 FROM users u WHERE u.mobile_no = ANY($1)
-"""
+"""  # noqa: S608 - of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class PersonRecord:
     :param blocked: the mobiles this person blocks, and since when, in unix ms
     :param privacy: what they hide; :meth:`protocol.privacy.Privacy.encode`
     :param last_seen_ms: when the last connection ended, in unix ms; None: never connected
-    :param devices: deviceIds with a session that lives
+    :param devices: deviceIds that are linked
     """
 
     account_id: str
@@ -52,11 +53,15 @@ class PersonRecord:
 
 
 class Directory:
-    """Enrols, finds and authenticates people. All mobiles are canonical."""
+    """Enrols, finds and authenticates people. All mobiles are canonical.
 
-    def __init__(self, passwords: Passwords) -> None:
+    :param linked_seconds: for so long after its last use a device is linked
+    """
+
+    def __init__(self, passwords: Passwords, linked_seconds: float) -> None:
         self._passwords = passwords
-        self._loader = BatchLoader(_load_people)
+        self._linked_seconds = linked_seconds
+        self._loader = BatchLoader(self._load_people)
 
     async def enrol(self, name: str, mobile: str, password: str, standing: Standing = ORDINARY) -> User:
         """:raises ApiError: ``already_exists``, ``number_resting``, ``bad_request``, ``busy``, ``unavailable``"""
@@ -108,6 +113,11 @@ class Directory:
         """
         return await self._loader.get(mobile)
 
+    async def _load_people(self, mobiles: list[str]) -> dict[str, PersonRecord]:
+        args = [mobiles, self._linked_seconds]
+        rows = await read(lambda: get_connection("default").execute_query_dict(_PEOPLE, args))
+        return {row["mobile_no"]: _record(row) for row in rows}
+
     async def _add(self, user: User) -> User:
         async with transaction():
             # Not save(): for a violated unique key PostgreSQL would log the number.
@@ -118,11 +128,6 @@ class Directory:
             # The same number was enrolled while this password was hashed.
             raise ApiError("already_exists")
         return added
-
-
-async def _load_people(mobiles: list[str]) -> dict[str, PersonRecord]:
-    rows = await read(lambda: get_connection("default").execute_query_dict(_PEOPLE, [mobiles]))
-    return {row["mobile_no"]: _record(row) for row in rows}
 
 
 def _record(row: dict[str, Any]) -> PersonRecord:

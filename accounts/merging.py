@@ -125,7 +125,7 @@ def _key(event: Event) -> Key | None:
     match event.kind:
         case EventKind.CONNECT | EventKind.DISCONNECT:
             return event.kind, event.mobile, event.device_id
-        case EventKind.LOGIN_FAILED:
+        case EventKind.LOGIN_FAILED | EventKind.LIMITED:
             return event.kind, event.mobile, event.reason  # an attacker may name a new device each time
         case _:
             return None

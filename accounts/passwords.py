@@ -82,6 +82,25 @@ class Passwords:
             raise _too_long()
         return (await self._run(lambda: bcrypt.hashpw(secret, bcrypt.gensalt(self._rounds)), standing)).decode()
 
+    async def replace(self, current: str, hashed: str, new: str, standing: Standing = ORDINARY) -> str | None:
+        """The hash of a new password, if the current one has this hash; else None. One place in the queue for both.
+
+        :raises ApiError: ``bad_request`` over 72 bytes, ``busy``
+        """
+        secrets, secret = forms(current), normalised(new).encode()
+        if not secrets:
+            raise _too_long("currentPassword")
+        if len(secret) > MAX_BYTES:
+            raise _too_long("newPassword")
+
+        def replaced() -> bytes | None:
+            if not any(bcrypt.checkpw(given, hashed.encode()) for given in secrets):
+                return None
+            return bcrypt.hashpw(secret, bcrypt.gensalt(self._rounds))
+
+        found = await self._run(replaced, standing)
+        return None if found is None else found.decode()
+
     async def verify(self, password: str, hashed: str | None, standing: Standing = ORDINARY) -> bool:
         """Whether the password has this hash. With None (nobody has this number): False, after the same time.
 
@@ -196,8 +215,8 @@ def fits(password: str) -> bool:
     return bool(forms(password))
 
 
-def _too_long() -> ApiError:
-    return ApiError("bad_request", [{"field": "password", "message": "password takes at most 72 bytes in UTF-8"}])
+def _too_long(field: str = "password") -> ApiError:
+    return ApiError("bad_request", [{"field": field, "message": f"{field} takes at most 72 bytes in UTF-8"}])
 
 
 def _reject(job: _Job) -> None:

@@ -6,7 +6,7 @@ How Redis is reached is handed in, because folders of one layer do not import ea
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -96,12 +96,13 @@ class SessionCache:
             self._renewed_at = monotonic()
             await _finish([self._store.write("EXPIRE", session_key(one), CACHE_SECONDS) for one in truth])
 
-    async def put_closed(self, session_id: str) -> None:
-        """The session was closed. After this entry has expired, PostgreSQL says so again.
+    async def put_closed(self, session_ids: Iterable[str]) -> None:
+        """These sessions were closed. After the entries have expired, PostgreSQL says so again.
 
         :raises ApiError: ``unavailable``
         """
-        await self._store.write_replicated("SET", session_key(session_id), _CLOSED, "EX", CACHE_SECONDS)
+        entry = (_CLOSED, "EX", CACHE_SECONDS)
+        await asyncio.gather(*[self._store.write_replicated("SET", session_key(one), *entry) for one in session_ids])
 
 
 class Tickets:

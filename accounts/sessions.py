@@ -6,60 +6,107 @@ result is ``unavailable``, never yes.
 """
 
 import secrets
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Final
 
 from tortoise.connection import get_connection
 
+from accounts import refresh_tokens
 from accounts.batch_loader import BatchLoader
-from accounts.database import read, transaction
+from accounts.database import read
+from accounts.linked_devices import LIVES, USED, LinkedDevice, linked_devices
+from accounts.refreshing import Allow as AllowRefresh
+from accounts.refreshing import refresh_session
+from accounts.session_ends import Announcements, ClosedSession, OnClosed, end_one
+from accounts.session_opening import Grant, Opened, open_session
 from accounts.session_store import KeyValueStore, SessionCache, Tickets
 from accounts.shielded import run_shielded
 from accounts.tokens import Claims
-from models import Session, User
+from models import User
 from protocol.errors import ApiError
 from settings import Settings
 
-
-@dataclass(frozen=True, slots=True)
-class ClosedSession:
-    """A session that was closed before it expired."""
-
-    session_id: str
-    account_id: str
-    mobile: str
-    device_id: str
-
-
-OnClosed = Callable[[ClosedSession], Awaitable[None]]
 Allow = Callable[[Claims], Awaitable[None]]
 """Raises an :class:`ApiError` when this person may not connect just now."""
 
+_LIST: Final = f"""
+SELECT s.id::text AS session_id, s.device_id::text AS device_id, s.device_name::text AS device_name, s.created_at,
+    {USED} AS last_used_at
+FROM sessions s WHERE s.user_id = $1 AND {LIVES} ORDER BY last_used_at DESC, s.id
+"""  # noqa: S608 - of constants
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session as its person sees it."""
+
+    session_id: str
+    device_id: str
+    device_name: str
+    created_at: datetime
+    last_used_at: datetime
+
 
 class Sessions:
-    """Opens, checks and closes sessions; issues and redeems tickets.
+    """Opens, refreshes, checks and closes sessions; issues and redeems tickets.
 
     :param store: Redis, which caches sessions and holds tickets
-    :param on_closed: notifies all servers, so that the session's sockets close within a second; :meth:`close` raises
-        what it raises
+    :param on_closed: notifies all servers, so that the sessions' sockets close within a second
     """
 
     def __init__(self, store: KeyValueStore, settings: Settings, on_closed: OnClosed) -> None:
         self._cache = SessionCache(store)
         self._tickets = Tickets(store, settings.ticket_seconds)
-        self._lifetime = timedelta(hours=settings.token_hours)
-        self._max_devices = settings.max_devices
-        self._on_closed = on_closed
+        self._settings = settings
+        self._announcements = Announcements(self._cache, on_closed)
         self._loader = BatchLoader(self._find_alive)
 
-    async def open(self, user: User, device_id: str, device_name: str = "") -> Session:
+    async def open(
+        self, user: User, device_id: str, device_name: str = "", replaced_device: str | None = None
+    ) -> Opened:
         """Open a session. One device may have several: two tabs must not log each other out.
 
-        :raises ApiError: ``too_many_devices``, ``unavailable``
+        :param replaced_device: is unlinked in the same transaction; the caller announces its sessions
+        :raises ApiError: ``too_many_devices``, ``credentials_wrong`` (the account has changed meanwhile),
+            ``unavailable``
         """
-        return await run_shielded(self._open(user, device_id, device_name))
+        return await run_shielded(open_session(user, device_id, device_name, self._settings, replaced_device))
+
+    async def refresh(self, token: str, allow: AllowRefresh) -> Grant:
+        """The session with a new refresh token, of which the given one is the newest, or was until just now.
+
+        :raises Reused: the session has ended by this; the caller announces it
+        :raises ApiError: see :func:`accounts.refreshing.refresh_session`
+        """
+        return await run_shielded(refresh_session(refresh_tokens.parse(token), self._settings, allow))
+
+    async def of(self, account_id: str) -> list[LiveSession]:
+        """The sessions of a person that live, the last used first.
+
+        :raises ApiError: ``unavailable``
+        """
+        rows = await read(lambda: get_connection("default").execute_query_dict(_LIST, [account_id]))
+        return [LiveSession(**row) for row in rows]
+
+    async def linked_devices(self, account_id: str) -> Sequence[LinkedDevice]:
+        """The devices that count, the last used first.
+
+        :raises ApiError: ``unavailable``
+        """
+        return await read(lambda: linked_devices(account_id, self._settings.linked_seconds))
+
+    async def announce(self, closed: Sequence[ClosedSession]) -> None:
+        """Sessions that PostgreSQL knows to be closed end everywhere else.
+
+        :raises ApiError: ``unavailable``: that goes on in the background
+        """
+        await self._announcements.tell(closed)
+
+    async def stop(self) -> None:
+        """End what runs in the background."""
+        await self._announcements.stop()
 
     async def check(self, session_id: str) -> None:
         """Return if the session lives.
@@ -92,21 +139,14 @@ class Sessions:
             known = known | truth
         return {session_id for session_id, lives in known.items() if not lives}
 
-    async def close(self, session_id: str) -> None:
-        """Log out. May be repeated, for example after ``unavailable``.
+    async def close(self, session_id: str, account_id: str | None = None) -> tuple[ClosedSession, bool]:
+        """End a session everywhere. May be repeated, for example after ``unavailable``.
 
+        :param account_id: whose it must be; None: anybody's
+        :returns: the session, and whether this call ended it
         :raises ApiError: ``session_revoked`` (there is none), ``unavailable``
         """
-        await run_shielded(self._close(session_id))
-
-    async def announce(self, closed: Sequence[ClosedSession]) -> None:
-        """Sessions that PostgreSQL knows to be closed end everywhere else.
-
-        :raises ApiError: ``unavailable``
-        """
-        for each in closed:
-            await self._cache.put_closed(each.session_id)
-            await self._on_closed(each)
+        return await run_shielded(self._close(session_id, account_id))
 
     async def issue_ticket(self, claims: Claims) -> str:
         """A secret that opens one socket, once, soon.
@@ -131,6 +171,11 @@ class Sessions:
             await allow(claims)
         return await self._tickets.pop(ticket)
 
+    async def _close(self, session_id: str, account_id: str | None) -> tuple[ClosedSession, bool]:
+        closed, first = await end_one(session_id, account_id)
+        await self.announce([closed])
+        return closed, first
+
     async def _find_alive(self, session_ids: list[str]) -> dict[str, bool]:
         """Whether each lives.
 
@@ -145,37 +190,8 @@ class Sessions:
             await self._cache.put(truth)
         return (known or {}) | truth
 
-    async def _open(self, user: User, device_id: str, device_name: str) -> Session:
-        now = datetime.now(UTC)
-        async with transaction():
-            # Two logins at once must not both find the last free place.
-            await User.filter(id=user.id).select_for_update(no_key=True).first()
-            live = Session.filter(user_id=user.id, revoked_at=None, expires_at__gt=now)
-            devices = set(await live.distinct().values_list("device_id", flat=True))
-            if len(devices | {device_id}) > max(self._max_devices, len(devices)):
-                raise ApiError("too_many_devices")
-            return await Session.create(
-                id=uuid.uuid4(),
-                user_id=user.id,
-                device_id=device_id,
-                device_name=device_name,
-                expires_at=now + self._lifetime,
-            )
 
-    async def _close(self, session_id: str) -> None:
-        async with transaction():
-            session = await Session.filter(id=session_id).select_related("user").first()
-            if session is None:
-                raise ApiError("session_revoked")
-            if session.revoked_at is None:
-                session.revoked_at = datetime.now(UTC)
-                await session.save(update_fields=["revoked_at"])
-        await self._cache.put_closed(session_id)
-        user = session.user
-        await self._on_closed(ClosedSession(session_id, str(user.id), user.mobile_no, session.device_id))
-
-
-_CLOSED_AMONG = """
+_CLOSED_AMONG: Final = """
 SELECT asked.id::text AS id FROM unnest($1::uuid[]) AS asked(id) LEFT JOIN sessions s ON s.id = asked.id
 WHERE s.id IS NULL OR s.revoked_at IS NOT NULL
 """

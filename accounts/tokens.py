@@ -5,13 +5,13 @@ import hmac
 import re
 import secrets
 import time
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Final, Protocol
 
 import jwt
 import msgspec
 from jwt.algorithms import HMACAlgorithm
 
-from models import Session, User
 from protocol.errors import ApiError
 from protocol.identifiers import DIGITS
 
@@ -36,6 +36,26 @@ class Claims(msgspec.Struct, frozen=True):
     device_id: str
     session_id: str
     expires_at: int
+
+
+class Holder(Protocol):
+    """A session that gets a token.
+
+    ``expires_at``: when the session ends
+    """
+
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def account_id(self) -> str: ...
+    @property
+    def mobile(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def device_id(self) -> str: ...
+    @property
+    def expires_at(self) -> datetime: ...
 
 
 class _Payload(msgspec.Struct):
@@ -68,29 +88,32 @@ class Tokens:
     """Issues tokens with one secret, and verifies them with that and the previous one.
 
     :param previous_secret: empty, or the secret that was replaced: its tokens are valid until they expire
+    :param hours: how long a token lives
     """
 
-    def __init__(self, secret: str, previous_secret: str = "") -> None:
+    def __init__(self, secret: str, previous_secret: str = "", hours: float = 24) -> None:
+        self._seconds = hours * 3600
         self._kid = _key_id(secret)
         self._keys = {_key_id(key): _PLAIN.prepare_key(key) for key in (secret, previous_secret) if key}
 
-    def issue(self, user: User, session: Session) -> str:
-        """A token that expires with its session."""
-        account = str(user.id)
+    def issue(self, holder: Holder) -> tuple[str, int]:
+        """A token, and when it expires (unix time in seconds): after some hours, and never after its session."""
+        now = time.time()
+        expires_at = min(int(now + self._seconds), int(holder.expires_at.timestamp()))
         payload = {
-            "sub": account,
-            "mobile": user.mobile_no,
-            "name": user.name,
-            "device": session.device_id,
-            "sid": str(session.id),
-            "iat": int(time.time()),
-            "exp": int(session.expires_at.timestamp()),
+            "sub": holder.account_id,
+            "mobile": holder.mobile,
+            "name": holder.name,
+            "device": holder.device_id,
+            "sid": holder.session_id,
+            "iat": int(now),
+            "exp": expires_at,
             "jti": secrets.token_urlsafe(12),
             # For clients of the original.
-            "id": account,
-            "mobileNo": user.mobile_no,
+            "id": holder.account_id,
+            "mobileNo": holder.mobile,
         }
-        return jwt.encode(payload, self._keys[self._kid], ALGORITHM, headers={"kid": self._kid})
+        return jwt.encode(payload, self._keys[self._kid], ALGORITHM, headers={"kid": self._kid}), expires_at
 
     def verify(self, token: str) -> Claims:
         """:raises ApiError: ``token_expired``, or ``token_invalid`` for everything else; does not check the session"""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -127,10 +127,13 @@ class Hub:
         if connection is not None:
             _safely(connection.close, REPLACED)
 
-    def close_session(self, session_id: str, close: Close = LOGGED_OUT) -> None:
-        """End the sockets of a login session."""
+    def close_sessions(self, session_ids: Collection[str], close: Close = LOGGED_OUT) -> None:
+        """End the sockets of login sessions.
+
+        :param session_ids: better a set than a list, when there are many
+        """
         for connection in self.connections():
-            if connection.session_id == session_id:
+            if connection.session_id in session_ids:
                 _safely(connection.close, close)
 
     async def drain(self) -> None:

@@ -42,8 +42,8 @@ REPLACED: Final = "replaced"
 PRIVACY_CHANGED: Final = "privacy"
 """``privacy <mobile> <privacy>``: what this person hides, as in :data:`PRIVACY`."""
 
-SESSION_CLOSED: Final = "closed"
-"""``closed <sessionId>``: this session was logged out."""
+SESSIONS_CLOSED: Final = "closed"
+"""``closed <sessionId> …``: these sessions were logged out."""
 
 HEARTBEAT: Final = "heartbeat"
 """A server to itself: it hears its channel."""

@@ -6,6 +6,7 @@ of its own, and a device known at its address needs no token of the address.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,9 +42,15 @@ class Attempt:
 
 
 class LoginAttempts:
-    """Limits log-ins. While Redis is away, none is allowed: attempts that are not counted would be free guesses."""
+    """Limits log-ins. While Redis is away, none is allowed: attempts that are not counted would be free guesses.
 
-    def __init__(self, redis: RedisClient, limits: RateLimits, settings: Settings) -> None:
+    :param note_limited: called with the number and the device when log-ins to a number were limited
+    """
+
+    def __init__(
+        self, redis: RedisClient, limits: RateLimits, settings: Settings, note_limited: Callable[[str, str], None]
+    ) -> None:
+        self._note_limited = note_limited
         self._redis = redis
         self._limits = limits
         self._life = int(settings.device_days * 86_400)
@@ -64,7 +71,12 @@ class LoginAttempts:
         known_here, known_anywhere = await self._known(mobile, here, anywhere)
         address_taken = Taken() if known_here else await self._limits.take(self._address, address)
         bucket = f"{mobile}:{here}" if known_here else f"{mobile}:{anywhere}" if known_anywhere else mobile
-        taken = await self._limits.take(self._number, bucket)
+        try:
+            taken = await self._limits.take(self._number, bucket)
+        except ApiError as error:
+            if error.code == "rate_limited":
+                self._note_limited(mobile, device)
+            raise
         places = (here,) if device == PRIMARY else (here, anywhere)
         used = max(address_taken.in_use, taken.in_use) + taken.failures
         return Attempt(mobile, bucket, places, known_here or known_anywhere, used)

@@ -1,4 +1,4 @@
-"""Messages between servers over Redis' pub/sub: an entry waits, a connection was replaced, a session was closed.
+"""Messages between servers over Redis' pub/sub: an entry waits, a connection was replaced, sessions were closed.
 
 A notification carries no chat and may be lost: nothing depends on it but the delay.
 """
@@ -6,7 +6,7 @@ A notification carries no chat and may be lost: nothing depends on it but the de
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ from settings import Settings
 logger = structlog.get_logger(__name__)
 _CHANNELS: Final = 2
 """A server's own, and everyone's."""
+BATCH_SIZE: Final = 100
+"""Sessions in one notification."""
 _HEARTBEAT: Final = keys.HEARTBEAT.encode()
 
 
@@ -33,9 +35,10 @@ def notify_command(server_id: str, mobile: str, stream_id: str) -> tuple[str, st
     return "PUBLISH", keys.channel(server_id), f"{keys.ENTRY_WAITS} {mobile} {stream_id}"
 
 
-def closed_command(session_id: str) -> tuple[str, str, str]:
-    """The Redis command that tells every server that this session was closed."""
-    return "PUBLISH", keys.EVERY_SERVER, f"{keys.SESSION_CLOSED} {session_id}"
+def closed_commands(session_ids: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The Redis commands that tell every server that these sessions were logged out."""
+    batches = [session_ids[start : start + BATCH_SIZE] for start in range(0, len(session_ids), BATCH_SIZE)]
+    return [("PUBLISH", keys.EVERY_SERVER, " ".join((keys.SESSIONS_CLOSED, *batch))) for batch in batches]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,14 @@ class NotificationHandlers:
 
     :param entry_waits: (mobile, streamId) look into this mailbox
     :param replaced: (mobile, connectionId) a newer connection holds this connection's device
-    :param session_closed: (sessionId) this session was logged out
+    :param sessions_closed: (sessionIds) these sessions were logged out
     :param privacy_changed: (mobile, privacy as Redis holds it) this person hides something else
     :param resubscribed: notifications may have been lost until now: look into every mailbox
     """
 
     entry_waits: Callable[[str, str], None]
     replaced: Callable[[str, str], None]
-    session_closed: Callable[[str], None]
+    sessions_closed: Callable[[Collection[str]], None]
     privacy_changed: Callable[[str, str], None]
     resubscribed: Callable[[], None]
 
@@ -101,12 +104,12 @@ class Notifications:
             message = f"{keys.REPLACED} {mobile} {connection_id}"
             await self._redis.command("PUBLISH", keys.channel(server_id), message)
 
-    async def closed(self, session_id: str) -> None:
-        """Tell every server that this session was logged out.
+    async def closed(self, session_ids: Sequence[str]) -> None:
+        """Tell every server that these sessions were logged out.
 
         :raises ApiError: ``unavailable``
         """
-        await self._redis.command(*closed_command(session_id))
+        await self._redis.pipeline(closed_commands(session_ids))
 
     # ---- listening
 
@@ -155,8 +158,8 @@ class Notifications:
             self._handlers.replaced(words[0], words[1])
         elif kind == keys.PRIVACY_CHANGED:
             self._handlers.privacy_changed(words[0], words[1])
-        elif kind == keys.SESSION_CLOSED:
-            self._handlers.session_closed(words[0])
+        elif kind == keys.SESSIONS_CLOSED:
+            self._handlers.sessions_closed(set(words))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

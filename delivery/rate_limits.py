@@ -180,6 +180,35 @@ class Upgrades:
         return True
 
 
+class Refreshes:
+    """How often sessions may be refreshed on this server process, by address and by session.
+
+    In memory, because Redis being away must neither log everybody out nor lift the limits: a refresh token cannot be
+    guessed, so these only bound the work.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._on = settings.rate_limits == "on"
+        self._session = LocalLimit(settings.refreshes_per_minute / 60, settings.refreshes_burst)
+        self._address = LocalLimit(settings.refreshes_per_address_per_second, settings.refreshes_per_address_burst)
+
+    def admit(self, address: str) -> None:
+        """A refresh from this address, before it is known whether its token is authentic.
+
+        :raises ApiError: ``rate_limited``
+        """
+        if self._on:
+            _take(self._address, address)
+
+    def enter(self, session_id: str) -> None:
+        """A refresh of this session, with an authentic token.
+
+        :raises ApiError: ``rate_limited``
+        """
+        if self._on:
+            _take(self._session, session_id)
+
+
 def rate_limited(seconds: float) -> ApiError:
     """The error, with the time to wait in whole milliseconds, rounded up: an attempt after it must succeed."""
     return ApiError("rate_limited", retry_after=max(1, math.ceil(seconds * 1000 - 1e-6)) / 1000)

@@ -5,7 +5,7 @@ sessions of its sockets were closed.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from background.loops import Loop, forever
@@ -72,14 +72,16 @@ class SessionRevocation:
                     connection.close(UNAVAILABLE)
             return
         self._checked_at = time.monotonic()
-        for session_id in revoked:
-            self._hub.close_session(session_id)
+        if revoked:
+            self._hub.close_sessions(revoked)
 
-    async def announce(self, session: ClosedSession) -> None:
-        """Close the session's sockets here, and notify all other servers.
+    async def announce(self, sessions: Sequence[ClosedSession]) -> None:
+        """Close the sessions' sockets here, and notify all other servers.
 
         :raises ApiError: ``unavailable``: the others were not notified
         """
-        self._hub.close_session(session.session_id)
-        self._hub.spawn(self._devices.logged_out(session.mobile, session.device_id))
-        await self._notifications.closed(session.session_id)
+        ids = [session.session_id for session in sessions]
+        self._hub.close_sessions(set(ids))
+        for mobile, device_id in dict.fromkeys((session.mobile, session.device_id) for session in sessions):
+            self._hub.spawn(self._devices.logged_out(mobile, device_id))
+        await self._notifications.closed(ids)

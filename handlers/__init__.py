@@ -10,13 +10,19 @@ from typing import Any, Final
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse, empty
 
-from handlers import account, auth, blocks, documents, health, people, privacy, profile, web_client
+from handlers import account, auth, blocks, documents, health, people, privacy, profile, sessions, web_client
 from handlers.errors import register_errors
 
 ROUTES: Final = (
     ("POST", "/auth/signin", auth.sign_up),
     ("POST", "/auth/login", auth.login),
+    ("POST", "/auth/refresh", auth.refresh),
     ("POST", "/auth/logout", auth.logout),
+    ("POST", "/auth/logout-everywhere", auth.logout_everywhere),
+    ("POST", "/auth/password", auth.change_password),
+    ("GET", "/v1/sessions", sessions.list_sessions),
+    ("DELETE", "/v1/sessions/<id:str>", sessions.close_session),
+    ("GET", "/v1/events", sessions.list_events),
     ("POST", "/v1/tickets", auth.ticket),
     ("POST", "/block-action/block", blocks.block),
     ("DELETE", "/block-action/unblock", blocks.unblock),

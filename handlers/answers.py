@@ -34,7 +34,7 @@ class SignedUp(Answer, frozen=True, kw_only=True):
 
 
 class LoggedIn(Answer, frozen=True, kw_only=True):
-    """A session was opened for this device."""
+    """A session was opened for this device, or goes on. ``expiresAt`` is when the token ends."""
 
     message: str = "login successful"
     token: Annotated[str, described("For Authorization: Bearer. Opaque to clients.", "eyJhbGciOiJIUzI1NiJ9.e30.x")]
@@ -43,6 +43,51 @@ class LoggedIn(Answer, frozen=True, kw_only=True):
     name: Annotated[str, described("As it is stored: in NFC.", "Asha")]
     mobile_no: Mobile
     device_id: DeviceId
+    refresh_token: Annotated[str, described("For POST /auth/refresh, once. Opaque to clients.", "wmr_…")]
+    refresh_expires_at: Moment
+
+
+class LoggedOut(Done, frozen=True, kw_only=True):
+    """Sessions ended."""
+
+    ended: Annotated[int, described("How many sessions ended by this.", 2, minimum=0)]
+
+
+class SessionLine(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A session that lives."""
+
+    id: Id
+    device_id: DeviceId
+    device_name: Annotated[str, described("The one given at its log-in; may be empty.", "Asha's phone")]
+    created_at: Moment
+    last_used_at: Moment
+    current: Annotated[bool, described("Whether it is the session that asks.", True)]
+
+
+class SessionList(Answer, frozen=True, kw_only=True):
+    """The sessions that live, the last used first."""
+
+    data: list[SessionLine]
+
+
+class EventLine(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that happened to the account, or several like it in a minute."""
+
+    id: Annotated[str, described("For ?before=. Larger for what was written later.", "4711", pattern="^[0-9]{1,19}$")]
+    kind: Annotated[str, described("More kinds may be added.", "login")]
+    at: Moment
+    device_id: Annotated[str, described("May be empty; of a failed log-in, what was given.", "primary")]
+    session_id: Id | UnsetType = UNSET
+    reason: Annotated[str, described("Why a log-in failed or a connection ended.", "credentials_wrong")] | UnsetType = (
+        UNSET
+    )
+    times: Annotated[int, described("How many events it stands for.", 1, minimum=1)]
+
+
+class EventList(Answer, frozen=True, kw_only=True):
+    """The person's own events, the latest first."""
+
+    data: list[EventLine]
 
 
 class Ticket(Answer, frozen=True, kw_only=True):

@@ -1,32 +1,39 @@
-"""Sign up, log in, log out, and tickets for sockets."""
+"""Sign up, log in, refresh, log out, change the password, and tickets for sockets."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from accounts.common_passwords import is_forbidden
-from accounts.login import Credentials, log_in, log_out
+from accounts import login as accounts_login
+from accounts.login import Credentials, log_in, log_out, log_out_everywhere
 from accounts.mobile_numbers import canonical_mobile, new_mobile
-from accounts.passwords import Standing, fits, normalised
+from accounts.password_rules import check_new_password
+from accounts.passwords import Standing, fits
+from accounts.session_opening import Grant
 from accounts.tokens import Claims
 from delivery.login_attempts import Attempt, LoginAttempts
-from delivery.rate_limits import sign_ups
-from handlers.answers import Done, LoggedIn, SignedUp, Ticket
+from delivery.rate_limits import own_account, sign_ups
+from handlers.answers import Done, LoggedIn, LoggedOut, SignedUp, Ticket
 from handlers.authentication import authenticated
-from handlers.requests import MIN_PASSWORD_LENGTH, Login, SignUp, body, display_name, invalid_field
+from handlers.requests import (
+    EverywhereQuery,
+    Login,
+    PasswordChange,
+    Refresh,
+    SignUp,
+    body,
+    display_name,
+    invalid_field,
+    query,
+)
 from handlers.responses import rfc3339, success
-from handlers.services import services
+from handlers.services import Services, services
 from protocol.errors import ApiError
 from protocol.identifiers import PRIMARY, check_device
 from protocol.text import is_plain
 from server.addresses import network_of
-
-_FORBIDDEN: Final = (
-    "password is too easy to guess: not your own number, one repeated character, or one of the commonest passwords"
-)
 
 
 async def sign_up(request: Request) -> HTTPResponse:
@@ -34,10 +41,7 @@ async def sign_up(request: Request) -> HTTPResponse:
     mine, form = services(request), body(request, SignUp)
     mobile = new_mobile(form.mobile_no, mine.settings.default_region)
     name = display_name(form.name)
-    if not fits(form.password) or len(normalised(form.password)) < MIN_PASSWORD_LENGTH:
-        raise invalid_field("password")
-    if is_forbidden(normalised(form.password), mobile):
-        raise invalid_field("password", _FORBIDDEN)
+    check_new_password(form.password, mobile)
     # Counts also when the number has an account already: the response reveals that.
     taken = await mine.limits.take(sign_ups(mine.settings), network_of(request.client_ip))
     standing = Standing(known=False, used=taken.in_use)
@@ -57,16 +61,31 @@ async def login(request: Request) -> HTTPResponse:
     given = Credentials(mobile, form.password, device, form.device_name or "")
     attempt = await mine.logins.admit(mobile, device, network_of(request.client_ip))
     async with counted(mine.logins, attempt) as standing:
-        user, session = await log_in(mine.directory, mine.sessions, mine.events, given, standing)
-    return success(
-        LoggedIn(
-            token=mine.tokens.issue(user, session),
-            expires_at=rfc3339(session.expires_at),
-            id=str(user.id),
-            name=user.name,
-            mobile_no=user.mobile_no,
-            device_id=device,
-        )
+        opened = await log_in(mine.directory, mine.sessions, mine.events, given, standing)
+    return success(_logged_in(mine, opened.grant, "login successful"))
+
+
+async def refresh(request: Request) -> HTTPResponse:
+    """``POST /auth/refresh``: a new token and a new refresh token for the same session."""
+    mine = services(request)
+    mine.refreshes.admit(network_of(request.client_ip))
+    given = body(request, Refresh).refresh_token
+    grant = await accounts_login.refresh(mine.sessions, mine.events, given, mine.refreshes.enter)
+    return success(_logged_in(mine, grant, "refresh successful"))
+
+
+def _logged_in(mine: Services, grant: Grant, message: str) -> LoggedIn:
+    token, expires_at = mine.tokens.issue(grant)
+    return LoggedIn(
+        message=message,
+        token=token,
+        expires_at=rfc3339(expires_at * 1000),
+        id=grant.account_id,
+        name=grant.name,
+        mobile_no=grant.mobile,
+        device_id=grant.device_id,
+        refresh_token=grant.refresh_token,
+        refresh_expires_at=rfc3339(grant.expires_at),
     )
 
 
@@ -76,6 +95,28 @@ async def logout(request: Request, claims: Claims) -> HTTPResponse:
     mine = services(request)
     await log_out(mine.sessions, mine.events, claims)
     return success(Done(message="logout successful"))
+
+
+@authenticated
+async def logout_everywhere(request: Request, claims: Claims) -> HTTPResponse:
+    """``POST /auth/logout-everywhere``: all sessions but this one end; with ``?all=true`` this one, too."""
+    mine, this_too = services(request), query(request, EverywhereQuery).all
+    await mine.limits.take(own_account(mine.settings), claims.account_id)
+    ended = await log_out_everywhere(mine.sessions, mine.events, claims, this_too=this_too)
+    return success(LoggedOut(message="logged out everywhere", ended=len(ended)))
+
+
+@authenticated
+async def change_password(request: Request, claims: Claims) -> HTTPResponse:
+    """``POST /auth/password``: all other sessions end. The current password counts as a log-in does."""
+    mine, form = services(request), body(request, PasswordChange)
+    if not fits(form.current_password):
+        raise invalid_field("currentPassword")
+    check_new_password(form.new_password, claims.mobile, "newPassword")
+    attempt = await mine.logins.admit(claims.mobile, claims.device_id, network_of(request.client_ip))
+    async with counted(mine.logins, attempt) as standing:
+        await mine.password_changes.change(claims, form.current_password, form.new_password, standing)
+    return success(Done(message="password changed"))
 
 
 @authenticated

@@ -14,7 +14,7 @@ from handlers.services import Services, services
 from protocol.errors import ApiError
 from server.upgrade_request import UpgradeRequest
 
-Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse]]
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse]]
 PersonalHandler = Callable[[Request, Claims], Coroutine[Any, Any, HTTPResponse]]
 
 
@@ -25,7 +25,7 @@ def authenticated(handler: PersonalHandler) -> Handler:
     """
 
     @wraps(handler)
-    async def guarded(request: Request) -> HTTPResponse:
+    async def guarded(request: Request, **_parts: str) -> HTTPResponse:
         token = _bearer(request.headers.getall("authorization", []))
         if token is None:
             raise ApiError("token_missing")

@@ -9,16 +9,16 @@ from urllib.parse import parse_qsl
 import msgspec
 from sanic import Request
 
+from accounts.event_log import MAX_EVENTS
 from accounts.mobile_numbers import canonical_mobile
+from accounts.password_rules import MIN_LENGTH
 from handlers.services import services
 from protocol.errors import ApiError
-from protocol.fields import DeviceId, MobileWritten, described
+from protocol.fields import DeviceId, Id, MobileWritten, described
 from protocol.text import clean_about, clean_name
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MIN_PASSWORD_LENGTH: Final = 6
-"""Characters."""
 _BYTES: Final = "At most 72 bytes of UTF-8 in the form of RFC 8265 (OpaqueString)."
 
 Name = Annotated[
@@ -29,7 +29,7 @@ Name = Annotated[
 Password = Annotated[str, msgspec.Meta(min_length=1), described(_BYTES, "correct horse", maxLength=72)]
 NewPassword = Annotated[
     str,
-    msgspec.Meta(min_length=MIN_PASSWORD_LENGTH),
+    msgspec.Meta(min_length=MIN_LENGTH),
     described(
         f"{_BYTES} Refused are the commonest passwords, one character repeated, and the number itself.",
         "correct horse",
@@ -63,6 +63,40 @@ class Login(msgspec.Struct, rename="camel"):
     password: Password
     device_id: Annotated[DeviceId, msgspec.Meta(max_length=64)] | None = None
     device_name: DeviceName | None = None
+
+
+class Refresh(msgspec.Struct, rename="camel"):
+    """``POST /auth/refresh``."""
+
+    refresh_token: Annotated[str, msgspec.Meta(max_length=2048), described("The newest one of its session.", "wmr_…")]
+
+
+class EverywhereQuery(msgspec.Struct):
+    """``?all=``."""
+
+    all: Annotated[bool, described("Whether this session ends, too.", True)] = False
+
+
+class PasswordChange(msgspec.Struct, rename="camel"):
+    """``POST /auth/password``."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
+class SessionPath(msgspec.Struct):
+    """The last part of ``/v1/sessions/…``."""
+
+    id: Id
+
+
+class EventsQuery(msgspec.Struct):
+    """``?before=&limit=``."""
+
+    before: Annotated[
+        int, msgspec.Meta(ge=1, le=2**63 - 1), described("The id of an event; older ones are listed.", 4711)
+    ] = 2**63 - 1
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_EVENTS), described("Events in the answer.", 20)] = 50
 
 
 class BlockRequest(msgspec.Struct, rename="camel"):
@@ -132,6 +166,12 @@ _MESSAGES: Final = {
     "online": "online is everyone, contacts or nobody",
     "readReceipts": "readReceipts is on or off",
     "strangerReceipts": "strangerReceipts is on or off",
+    "refreshToken": "refreshToken is a string of at most 2048 characters",
+    "currentPassword": "currentPassword is a string of at least 1 character and at most 72 bytes in UTF-8",
+    "newPassword": "newPassword is a string of at least 6 characters and at most 72 bytes in UTF-8",
+    "all": "all is true or false",
+    "before": "before is the id of an event: a whole number above 0",
+    "limit": f"limit is a whole number from 1 to {MAX_EVENTS}",
     "blockedUserMobileNo": "blockedUserMobileNo is a string of 10 to 15 digits that begins with the country code",
 }
 _FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)[`\[]")

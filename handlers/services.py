@@ -9,6 +9,7 @@ from accounts.blocks import Blocks
 from accounts.departures import Departures
 from accounts.directory import Directory
 from accounts.events import SessionEvents
+from accounts.password_changes import PasswordChanges
 from accounts.passwords import Passwords
 from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
@@ -16,7 +17,7 @@ from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
-from delivery.rate_limits import RateLimits, Upgrades
+from delivery.rate_limits import RateLimits, Refreshes, Upgrades
 from delivery.session.connection import Messaging
 from handlers.readiness import Readiness
 from settings import Settings
@@ -42,6 +43,7 @@ class Services:
     passwords: Passwords
     tokens: Tokens
     sessions: Sessions
+    password_changes: PasswordChanges
     blocks: Blocks
     profiles: Profiles
     privacy: PrivacySettings
@@ -54,6 +56,7 @@ class Services:
     limits: RateLimits
     logins: LoginAttempts
     upgrades: Upgrades
+    refreshes: Refreshes
 
 
 def services(request: Request) -> Services:

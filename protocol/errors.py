@@ -41,6 +41,12 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "token_invalid": ErrorSpec(401, False, "The token is not valid."),
     "token_expired": ErrorSpec(401, False, "The token has expired: log in again."),
     "session_revoked": ErrorSpec(401, False, "This session was logged out: log in again."),
+    "refresh_invalid": ErrorSpec(401, False, "The refresh token is not valid: log in again."),
+    "refresh_reused": ErrorSpec(
+        401,
+        False,
+        "This refresh token was used before, so somebody may have a copy: the session has ended, log in again.",
+    ),
     "ticket_invalid": ErrorSpec(401, False, "The ticket is unknown, used or expired."),
     "password_wrong": ErrorSpec(403, False, "The current password is wrong."),
     # what is asked for

@@ -28,7 +28,10 @@ class Settings(BaseSettings):
     jwt_previous_secret: SecretStr = Field(
         SecretStr(""), description="The secret before this one: still verifies, no longer signs"
     )
-    token_hours: float = Field(24, gt=0, le=24 * 366, description="Hours a token and its session live")
+    token_hours: float = Field(24, gt=0, le=24 * 366, description="Hours a token lives, and never past its session")
+    session_idle_days: float = Field(
+        60, gt=0, le=366, description="Days a session lives after its last log-in or refresh"
+    )
     ticket_seconds: int = Field(30, ge=1, le=600, description="Seconds a socket ticket may wait to be used")
 
     bcrypt_rounds: int = Field(12, ge=4, le=16, description="Cost of a password hash; 12 is 240-460 ms")
@@ -49,7 +52,7 @@ class Settings(BaseSettings):
     mailbox_days: float = Field(30, gt=0, description="Days a chat may wait; then its sender gets `expired`")
     max_message_bytes: int = Field(16 * 2**10, ge=1, le=48 * 2**10, description="Bytes of one chat text in UTF-8")
     max_devices: int = Field(5, ge=1, le=16, description="Devices of one person")
-    device_days: float = Field(30, gt=0, description="Days after which a device that never came back is forgotten")
+    device_days: float = Field(30, gt=0, description="Days after which a device that was not used is unlinked")
     max_blocks: int = Field(5_000, ge=1, le=50_000, description="People one person may block")
     dedupe_hours: float = Field(24, gt=0, description="Hours a retry is recognised after its chat left the mailbox")
 
@@ -116,6 +119,16 @@ class Settings(BaseSettings):
     logins_per_address_burst: int = Field(10, ge=1, description="Log-ins of one address at once")
     login_wait_seconds: float = Field(
         900, ge=1, description="Seconds a number waits at most for its next log-in, however many failed"
+    )
+    refreshes_per_minute: float = Field(
+        6, gt=0, description="Refreshes in a minute of one session on one worker process; then 429"
+    )
+    refreshes_burst: int = Field(30, ge=1, description="Refreshes of one session at once on one worker process")
+    refreshes_per_address_per_second: float = Field(
+        10, gt=0, description="Refreshes in a second of one address on one worker process; then 429"
+    )
+    refreshes_per_address_burst: int = Field(
+        300, ge=1, description="Refreshes of one address at once on one worker process"
     )
     sign_ups_per_hour: float = Field(5, gt=0, description="Sign-ups in an hour of one address, and at once; then 429")
     upgrades_per_second: float = Field(
@@ -260,6 +273,17 @@ class Settings(BaseSettings):
     def records_seconds(self) -> int:
         """How long a dedupe record may be needed: its chat waits, and then the dedupe time passes."""
         return int(self.mailbox_days * 86_400) + self.dedupe_seconds
+
+    @property
+    def session_seconds(self) -> float:
+        """How long a session lives after its last log-in or refresh; at least as long as a token."""
+        return max(self.session_idle_days * 86_400, self.token_hours * 3600)
+
+    @property
+    def linked_seconds(self) -> float:
+        """How long a device is linked after its last log-in or refresh; at least as long as a token lives, because a
+        client of the original does nothing else meanwhile."""
+        return max(self.device_days * 86_400, self.token_hours * 3600)
 
     @property
     def jobs_redis_url(self) -> str:

@@ -20,6 +20,10 @@ ELSEWHERE = {
     "workers/jobs.py": "tests/workers/test_sweep_presence.py",
     # what blocks and privacy have in common
     "accounts/rules.py": "tests/accounts/test_blocks.py",
+    # seen from outside only: over HTTP
+    "accounts/event_log.py": "tests/handlers/test_sessions.py",
+    "accounts/password_changes.py": "tests/handlers/test_sessions.py",
+    "accounts/linked_devices.py": "tests/accounts/test_session_opening.py",
     # declarations: no test starts without them
     "delivery/results.py": "tests/delivery/test_mailbox.py",
     "delivery/session/effects.py": "tests/delivery/session/test_session.py",

@@ -1,6 +1,7 @@
 """The background jobs, run by ``arq workers.WorkerSettings``. Each may run twice, at once or in a row."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -13,12 +14,13 @@ from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
 from accounts.events import SessionEvents
 from accounts.passwords import Passwords
-from accounts.sessions import ClosedSession, Sessions
+from accounts.session_ends import ClosedSession
+from accounts.sessions import Sessions
 from delivery.departures import NumberClearing
 from delivery.devices import Devices
 from delivery.expiry import Expiry
 from delivery.mailbox import Mailbox
-from delivery.notifications import closed_command
+from delivery.notifications import closed_commands
 from delivery.redis.access import KeyValues
 from delivery.redis.client import RedisClient
 from delivery.user_records import UserRecords
@@ -46,7 +48,7 @@ async def open_services(ctx: dict[str, Any]) -> None:
     await Tortoise.init(config=tortoise_orm(settings.database_url, 2), _enable_global_fallback=True)
     redis = RedisClient(settings)
     await exit_unless_fit(redis, ctx["redis"])
-    users = UserRecords(redis, Directory(Passwords(4, 1, 0)).person)
+    users = UserRecords(redis, Directory(Passwords(4, 1, 0), settings.linked_seconds).person)
     events = SessionEvents(settings.event_buffer, "worker")
     events.start()
     ctx["clock"] = ClockWatch(WorkerSettings.cron_jobs).start()
@@ -57,8 +59,8 @@ async def open_services(ctx: dict[str, Any]) -> None:
 
 
 async def _end_sessions(redis: RedisClient, settings: Settings, left: LeftNumber) -> None:
-    async def announce(closed: ClosedSession) -> None:
-        await redis.command(*closed_command(closed.session_id))
+    async def announce(closed: Sequence[ClosedSession]) -> None:
+        await redis.pipeline(closed_commands([each.session_id for each in closed]))
 
     ended = [ClosedSession(one, left.account_id, left.mobile, device_id="") for one in left.sessions]
     await Sessions(KeyValues(redis, redis), settings, announce).announce(ended)

@@ -67,7 +67,7 @@ def leaving(orm: str, elsewhere: Elsewhere) -> Departures:
 
 @pytest.fixture
 def directory(orm: str, passwords: Passwords) -> Directory:
-    return Directory(passwords)
+    return Directory(passwords, 30 * 86_400)
 
 
 async def _untold(*_: object) -> None:
@@ -180,16 +180,16 @@ async def test_without_postgresql_nothing_has_happened(
 
     async with TortoiseContext() as context:
         await context.init(config=tortoise_orm(own_postgres.dsn()))
-        user = await Directory(passwords).enrol("Asha", A, "correct horse")
+        user = await Directory(passwords, 30 * 86_400).enrol("Asha", A, "correct horse")
         leaving = Departures(elsewhere, elsewhere.end)
         await asyncio.to_thread(own_postgres.kill)
         with pytest.raises(ApiError, match="unavailable"):
             await leaving.delete(str(user.id), A)
         assert elsewhere.asked == []
         await asyncio.to_thread(own_postgres.start)
-        assert await Directory(passwords).find(A) is not None
+        assert await Directory(passwords, 30 * 86_400).find(A) is not None
         await leaving.delete(str(user.id), A)
-        assert await Directory(passwords).find(A) is None
+        assert await Directory(passwords, 30 * 86_400).find(A) is None
 
 
 # ---- what happens at the same time

@@ -18,7 +18,7 @@ A, B, C = "919800000001", "919800000002", "919800000003"
 
 @pytest.fixture
 def directory(orm: str, passwords: Passwords) -> Directory:
-    return Directory(passwords)
+    return Directory(passwords, 30 * 86_400)
 
 
 async def _untold(*_: object) -> None:

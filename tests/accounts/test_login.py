@@ -20,7 +20,11 @@ A = "919800000001"
 @pytest.fixture
 def rooms(redis: "Redis", orm: str, passwords: Passwords) -> tuple[Directory, Sessions, SessionEvents]:
     settings = make_settings("redis://unused", orm, max_devices=1)
-    return Directory(passwords), Sessions(store_of(redis), settings, Notes().closing), SessionEvents(10, "server-1")
+    return (
+        Directory(passwords, settings.linked_seconds),
+        Sessions(store_of(redis), settings, Notes().closing),
+        SessionEvents(10, "server-1"),
+    )
 
 
 async def _kinds() -> list[tuple[EventKind, str, bool]]:
@@ -32,11 +36,11 @@ async def test_logging_in_and_out_writes_events(rooms: tuple[Directory, Sessions
     directory, sessions, events = rooms
     await directory.enrol("Asha", A, "correct horse")
     tokens = Tokens("k" * 40)
-    user, session = await log_in(directory, sessions, events, Credentials(A, "correct horse", "phone", "Her phone"))
-    await log_out(sessions, events, tokens.verify(tokens.issue(user, session)))
+    opened = await log_in(directory, sessions, events, Credentials(A, "correct horse", "phone", "Her phone"))
+    await log_out(sessions, events, tokens.verify(tokens.issue(opened.grant)[0]))
     assert await _kinds() == [(EventKind.LOGIN, "", True), (EventKind.LOGOUT, "", True)]
     with pytest.raises(ApiError, match="session_revoked"):
-        await sessions.check(str(session.id))
+        await sessions.check(opened.grant.session_id)
 
 
 async def test_failures_are_written_with_their_reason_and_without_an_account(

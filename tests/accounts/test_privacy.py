@@ -58,7 +58,7 @@ async def test_nobody_has_no_privacy(notes: Notes) -> None:
 async def test_a_record_carries_privacy_and_the_times_of_blocks(notes: Notes, passwords: Passwords) -> None:
     await Blocks(notes.changed, 10).block(A, B)
     await PrivacySettings(notes.changed).change(A, {"stranger_receipts": False})
-    record, other = [await Directory(passwords).person(mobile) for mobile in (A, B)]
+    record, other = [await Directory(passwords, 30 * 86_400).person(mobile) for mobile in (A, B)]
     assert record is not None
     assert other is not None
     assert (record.privacy, record.blocks_version, record.blocked) == ("ee10", 2, notes.changes[-1][1].blocked)

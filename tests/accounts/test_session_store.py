@@ -39,7 +39,7 @@ async def test_the_cache_returns_what_was_put(redis: "Redis") -> None:
 async def test_a_late_answer_of_postgresql_does_not_overwrite_a_closing(redis: "Redis") -> None:
     cache = SessionCache(store_of(redis))
     await cache.put({"one": True})
-    await cache.put_closed("one")
+    await cache.put_closed(["one"])
     await cache.put({"one": True})
     assert await cache.get(["one"]) == {"one": False}
 
@@ -56,7 +56,7 @@ async def test_a_closing_waits_for_replicas_and_fails_with_them(redis: "Redis") 
     cache = SessionCache(Behind(link_to(redis), link_to(redis)))
     await cache.put({"one": True})
     with pytest.raises(ApiError, match="unavailable"):
-        await cache.put_closed("one")
+        await cache.put_closed(["one"])
     assert len(written) == 1
     assert await cache.get(["one"]) == {"one": False}
     assert CACHE_SECONDS - 5 < await redis.ttl(session_key("one")) <= CACHE_SECONDS
@@ -78,7 +78,7 @@ async def test_a_frozen_redis_is_given_up_in_time(own_valkey: Valkey) -> None:
     assert await cache.get(["one"]) is None
     assert time.monotonic() - started < 1.4
     with pytest.raises(ApiError, match="unavailable"):
-        await cache.put_closed("one")
+        await cache.put_closed(["one"])
     own_valkey.resume()
     # The next reader gets its own reply, not the one that came too late.
     assert await cache.get(["one", "never"]) in ({"one": True}, {"one": False})
@@ -96,8 +96,8 @@ def sessions(redis: "Redis", orm: str) -> Sessions:
 @pytest.fixture
 async def claims(sessions: Sessions, enrol: Callable[[str], Awaitable[User]]) -> Claims:
     user = await enrol(A)
-    session = await sessions.open(user, "phone", "")
-    return Claims(str(user.id), A, user.name, "phone", str(session.id), int(time.time()) + 60)
+    session_id = (await sessions.open(user, "phone", "")).grant.session_id
+    return Claims(str(user.id), A, user.name, "phone", session_id, int(time.time()) + 60)
 
 
 async def test_a_ticket_gives_its_claims_once(sessions: Sessions, claims: Claims) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import jwt
 import pytest
 
+from accounts.session_opening import Grant
 from accounts.tokens import Tokens
-from models import Session, User
 from protocol.errors import ApiError
 
 KEY, OTHER = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
@@ -20,9 +20,8 @@ MOBILE = "919800000001"
 
 
 def _issue(tokens: Tokens, hours: float = 1) -> str:
-    user = User(id=uuid.uuid4(), name="Asha", mobile_no=MOBILE, password_hash="-")
     ends = datetime.now(UTC) + timedelta(hours=hours)
-    return tokens.issue(user, Session(id=uuid.uuid4(), user_id=user.id, device_id="phone", expires_at=ends))
+    return tokens.issue(Grant(str(uuid.uuid4()), str(uuid.uuid4()), MOBILE, "Asha", "phone", ends, "wmr_"))[0]
 
 
 def _forge(key: str = KEY, kid_of: str = KEY, algorithm: str = "HS256", **changes: Any) -> str:
@@ -50,6 +49,12 @@ def test_an_issued_token_is_verified() -> None:
     assert (claims.mobile, claims.name, claims.device_id) == (MOBILE, "Asha", "phone")
     assert uuid.UUID(claims.account_id) != uuid.UUID(claims.session_id)
     assert 3590 < claims.expires_at - time.time() <= 3600
+
+
+def test_a_token_lives_for_its_hours_and_never_past_its_session() -> None:
+    for session_hours, token_hours, lives in ((48, 2, 2), (1, 2, 1)):
+        claims = Tokens(KEY).verify(_issue(Tokens(KEY, hours=token_hours), hours=session_hours))
+        assert 3600 * lives - 10 < claims.expires_at - time.time() <= 3600 * lives
 
 
 def test_old_clients_find_the_claims_of_the_original() -> None:

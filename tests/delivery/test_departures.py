@@ -130,7 +130,7 @@ async def test_it_waits_for_connections_which_may_still_speak_for_the_number(
     assert await told(server, ASHA) == []
     clear = asyncio.create_task(clearing.clear(RAVI, ACCOUNT, 10))
     await asyncio.sleep(0.1)
-    server.hub.close_session(one.connection.session_id)
+    server.hub.close_sessions({one.connection.session_id})
     await one.over()
     assert await clear
     assert await told(server, ASHA) == [("expired", ["a1"])]

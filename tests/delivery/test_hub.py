@@ -115,7 +115,7 @@ def test_only_the_named_connection_is_replaced() -> None:
 def test_a_session_ends_wherever_it_is() -> None:
     hub = Hub(60)
     one, two = entered(hub), entered(hub, mobile=ASHA, session_id="session-2")
-    hub.close_session("session-2")
+    hub.close_sessions({"session-2"})
     assert (one.closes, two.closes) == ([], [LOGGED_OUT])
 
 
@@ -129,7 +129,7 @@ async def test_a_connection_that_cannot_be_ended_keeps_no_other_from_its_end(mon
     monkeypatch.setattr(broken, "close", fail)
     monkeypatch.setattr(broken, "drain", fail)
     with capture_logs() as logs:
-        hub.close_session("session-1")
+        hub.close_sessions({"session-1"})
         hub.replaced(RAVI, "c1")
         draining = asyncio.create_task(hub.drain())
         await asyncio.sleep(0)

@@ -17,6 +17,7 @@ from tests.support.messaging import make_settings
 
 OWNER, HOME, CAFE, THIEF = "919800000001", "203.0.113.7", "203.0.113.99", "198.51.100.1"
 MANY = 1000
+LIMITED: list[tuple[str, str]] = []
 
 
 def _attempts(link: RedisClient, **options: object) -> LoginAttempts:
@@ -26,7 +27,8 @@ def _attempts(link: RedisClient, **options: object) -> LoginAttempts:
         "logins_per_address_per_minute": 60 * MANY,
     }
     settings = make_settings(**few | options)
-    return LoginAttempts(link, RateLimits(link, on=settings.rate_limits == "on"), settings)
+    limits = RateLimits(link, on=settings.rate_limits == "on")
+    return LoginAttempts(link, limits, settings, lambda mobile, device: LIMITED.append((mobile, device)))
 
 
 @pytest.fixture(autouse=True)

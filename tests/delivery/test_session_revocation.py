@@ -53,10 +53,10 @@ class Fakes:
         self.logged_out_devices: list[tuple[str, str]] = []
         self.fail = False
 
-    async def closed(self, session_id: str) -> None:
+    async def closed(self, session_ids: list[str]) -> None:
         if self.fail:
             raise ApiError("unavailable")
-        self.notified.append(session_id)
+        self.notified += session_ids
 
     async def logged_out(self, mobile: str, device_id: str) -> None:
         self.logged_out_devices.append((mobile, device_id))
@@ -130,14 +130,18 @@ async def test_checks_go_on_and_one_can_be_made_before_its_time(hub: Hub, revoca
     await revocation.stop()
 
 
-async def test_a_closed_session_is_announced_to_sockets_servers_and_devices(
+def closed(session_id: str, device_id: str = "phone") -> Any:
+    return SimpleNamespace(session_id=session_id, mobile="9100000001", device_id=device_id)
+
+
+async def test_closed_sessions_are_announced_to_sockets_servers_and_devices(
     hub: Hub, revocation: SessionRevocation, fakes: Fakes
 ) -> None:
-    one, other = connect(hub, "one"), connect(hub, "other")
-    await revocation.announce(SimpleNamespace(session_id="one", mobile="9100000001", device_id="phone"))
-    assert (one.closes, other.closes) == ([LOGGED_OUT], [])
-    assert fakes.notified == ["one"]
-    await until(lambda: fakes.logged_out_devices == [("9100000001", "phone")])
+    one, two, other = (connect(hub, name) for name in ("one", "two", "other"))
+    await revocation.announce([closed("one"), closed("two"), closed("three", "tablet")])
+    assert (one.closes, two.closes, other.closes) == ([LOGGED_OUT], [LOGGED_OUT], [])
+    assert fakes.notified == ["one", "two", "three"]
+    await until(lambda: fakes.logged_out_devices == [("9100000001", "phone"), ("9100000001", "tablet")])
 
 
 async def test_an_announcement_that_did_not_reach_the_others_fails(
@@ -146,6 +150,6 @@ async def test_an_announcement_that_did_not_reach_the_others_fails(
     fakes.fail = True
     socket = connect(hub, "one")
     with pytest.raises(ApiError, match="unavailable"):
-        await revocation.announce(SimpleNamespace(session_id="one", mobile="9100000001", device_id="phone"))
+        await revocation.announce([closed("one")])
     assert socket.closes == [LOGGED_OUT], "here the sockets are closed all the same"
     await asyncio.sleep(0)

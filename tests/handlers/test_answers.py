@@ -14,9 +14,18 @@ from protocol.errors import ApiError
         (answers.Done(message="done"), b'{"success":true,"message":"done"}'),
         (answers.SignedUp(id="i"), b'{"success":true,"message":"account created successfully","id":"i"}'),
         (
-            answers.LoggedIn(token="t", expires_at="e", id="i", name="n", mobile_no="m", device_id="d"),
+            answers.LoggedIn(
+                token="t",
+                expires_at="e",
+                id="i",
+                name="n",
+                mobile_no="m",
+                device_id="d",
+                refresh_token="r",
+                refresh_expires_at="f",
+            ),
             b'{"success":true,"message":"login successful","token":"t","expiresAt":"e","id":"i","name":"n",'
-            b'"mobileNo":"m","deviceId":"d"}',
+            b'"mobileNo":"m","deviceId":"d","refreshToken":"r","refreshExpiresAt":"f"}',
         ),
         (
             answers.Ticket(ticket="t", expires_in=30),

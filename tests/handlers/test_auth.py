@@ -11,6 +11,11 @@ from tests.support.api import PASSWORD, Api
 A = "919800000001"
 PERSONAL = [
     ("POST", "/auth/logout"),
+    ("POST", "/auth/logout-everywhere"),
+    ("POST", "/auth/password"),
+    ("GET", "/v1/sessions"),
+    ("DELETE", "/v1/sessions/0f8fad5b-d9cb-469f-a165-70867728950e"),
+    ("GET", "/v1/events"),
     ("POST", "/v1/tickets"),
     ("POST", "/block-action/block"),
     ("DELETE", "/block-action/unblock"),

@@ -9,10 +9,14 @@ from handlers.readiness import Check
 from tests.support.api import Api
 
 A = "919800000001"
-FILES = {"/web/<name:str>": "/web/style.css", "/docs/<name:str>": "/docs/docs.css"}
+FILES = {
+    "/web/<name:str>": "/web/style.css",
+    "/docs/<name:str>": "/docs/docs.css",
+    "/v1/sessions/<id:str>": "/v1/sessions/x",
+}
 PATHS = sorted({FILES.get(path, path) for _, path, _ in ROUTES})
 READ = sorted({FILES.get(path, path) for method, path, _ in ROUTES if method == "GET"})
-CHANGED = sorted({path for method, path, _ in ROUTES if method != "GET"} - set(READ))
+CHANGED = sorted({FILES.get(path, path) for method, path, _ in ROUTES if method != "GET"} - set(READ))
 
 
 async def raw(api: Api, said: str) -> tuple[int, dict[str, str], bytes]:

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,23 +15,26 @@ import handlers
 from accounts.blocks import Blocks
 from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
-from accounts.events import SessionEvents
+from accounts.events import Event, SessionEvents
+from accounts.password_changes import PasswordChanges
 from accounts.passwords import Passwords
 from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
 from accounts.rules import Rules
-from accounts.sessions import ClosedSession, Sessions
+from accounts.session_ends import ClosedSession
+from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from delivery.departures import NumberClearing
 from delivery.expiry import Expiry
 from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
-from delivery.rate_limits import RateLimits, Upgrades
+from delivery.rate_limits import RateLimits, Refreshes, Upgrades
 from delivery.redis.access import KeyValues
 from delivery.redis.client import RedisClient
 from delivery.user_records import UserRecords
 from handlers.readiness import Check
 from handlers.services import Services
+from models import EventKind
 from protocol.errors import ApiError
 from server.application import MiniSanic, make_app
 from server.cors import add_cors
@@ -90,8 +93,10 @@ class Notes:
         """Each version that was passed on, and who was blocked at it."""
         return [(rules.blocks_version, list(rules.blocked)) for _, rules in self.changes]
 
-    async def closing(self, session: ClosedSession) -> None:
-        self.closed.append(session)
+    async def closing(self, sessions: Sequence[ClosedSession]) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.closed += sessions
 
 
 @dataclass
@@ -124,9 +129,14 @@ class Api:
 def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
     limits = RateLimits(link, on=settings.rate_limits == "on")
     passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
-    directory = Directory(passwords)
-    users = UserRecords(link, directory.person)
+    secrets_ = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
+    directory, events = Directory(passwords, settings.linked_seconds), SessionEvents(settings.event_buffer, "server-1")
     sessions = Sessions(KeyValues(link, link), settings, notes.closing)
+
+    def note_limited(mobile: str, device_id: str) -> None:
+        events.add(Event(EventKind.LIMITED, mobile, device_id=device_id, reason="login"))
+
+    users = UserRecords(link, directory.person)
 
     async def end_sessions(left: LeftNumber) -> None:
         await sessions.announce([ClosedSession(one, left.account_id, left.mobile, "") for one in left.sessions])
@@ -136,20 +146,22 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         settings=settings,
         passwords=passwords,
         directory=directory,
-        tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()),
+        tokens=Tokens(*secrets_, settings.token_hours),
         sessions=sessions,
+        password_changes=PasswordChanges(directory, passwords, sessions, events),
         blocks=Blocks(notes.changed, settings.max_blocks),
         profiles=Profiles(),
         privacy=PrivacySettings(notes.changed),
         departures=Departures(clearing, end_sessions),
-        events=SessionEvents(settings.event_buffer, "server-1"),
+        events=events,
         presence=notes.presence,
         messaging=None,
         hub=None,
         readiness=notes.readiness,
         limits=limits,
-        logins=LoginAttempts(link, limits, settings),
+        logins=LoginAttempts(link, limits, settings, note_limited),
         upgrades=Upgrades(settings),
+        refreshes=Refreshes(settings),
     )
 
 

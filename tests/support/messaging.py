@@ -144,7 +144,9 @@ class OneServer:
         self.hub = Hub(self.settings.lease_seconds, self.settings.cooldown_seconds)
         self.link.before_flush = self.hub.deliver
         hub = self.hub
-        handlers = NotificationHandlers(hub.notify, hub.replaced, hub.close_session, hub.change_privacy, hub.notify_all)
+        handlers = NotificationHandlers(
+            hub.notify, hub.replaced, hub.close_sessions, hub.change_privacy, hub.notify_all
+        )
         self.events: list[tuple[str, str]] = []
         self.messaging = Messaging(
             settings=self.settings,

@@ -42,6 +42,7 @@ TOGETHER = {
     "tests/journeys/test_full_redis.py": "fragile",
     "tests/journeys/test_outages.py": "fragile",
     "tests/journeys/test_permissions.py": "fragile",
+    "tests/journeys/test_theft.py": "fragile",
     "tests/journeys/test_unfit_storage.py": "fragile",
     "tests/journeys/test_faults.py": "faults",
     "tests/journeys/test_floods.py": "floods",

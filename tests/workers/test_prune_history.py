@@ -29,7 +29,7 @@ async def event(at: datetime, user: User, kind: EventKind = EventKind.DISCONNECT
 
 async def last_seen(mobile: str) -> int | None:
     """As Redis is told of it when it knows nothing."""
-    found = await Directory(Passwords(4, 1, 0)).person(mobile)
+    found = await Directory(Passwords(4, 1, 0), 30 * 86_400).person(mobile)
     assert found is not None
     return found.last_seen_ms
 

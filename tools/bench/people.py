@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 from redis.asyncio import Redis
 
+from accounts.session_opening import Grant
 from accounts.tokens import Tokens
 from models import Session, User
 from tools.bench.accounting import Ledger
@@ -49,7 +50,9 @@ class DatabaseAccounts:
             await self._copy_users((user.id, user.mobile_no) for user in users)
             rows = [(session.id, user.id, session.device_id, "", now, until, None) for user, session in pairs]
             await self._copy("sessions", rows, _SESSION_COLUMNS)
-            self._made += [Account(user.mobile_no, self._tokens.issue(user, session)) for user, session in pairs]
+            self._made += [
+                Account(user.mobile_no, self._tokens.issue(_grant(user, session))[0]) for user, session in pairs
+            ]
         return self._made[:count]
 
     async def create_users(self, count: int) -> None:
@@ -71,6 +74,10 @@ class DatabaseAccounts:
 
 
 _SESSION_COLUMNS: Final = ["id", "user_id", "device_id", "device_name", "created_at", "expires_at", "revoked_at"]
+
+
+def _grant(user: User, session: Session) -> Grant:
+    return Grant(str(session.id), str(user.id), user.mobile_no, user.name, session.device_id, session.expires_at, "")
 
 
 class SignUpAccounts:

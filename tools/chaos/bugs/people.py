@@ -27,7 +27,7 @@ def tcp_is_life() -> None:
 
 def keep_sockets() -> None:
     """A session that is logged out keeps its sockets."""
-    replace(Hub, "close_session", lambda *_args, **_more: None)
+    replace(Hub, "close_sessions", lambda *_args, **_more: None)
 
 
 def load_no_blocks() -> None:
