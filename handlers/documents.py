@@ -6,7 +6,7 @@ from sanic import Request
 from sanic.response import HTTPResponse, empty
 
 from handlers.openapi import document
-from handlers.static_files import CSS, HTML, SCRIPT, WEB, serve, static_file
+from handlers.static_files import HTML, VIEWER_FILES, WEB, serve, static_file
 from protocol import asyncapi
 from protocol.errors import ApiError
 
@@ -17,10 +17,11 @@ _VIEWER: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_TYPES: Final = {"docs.css": CSS, "docs.js": SCRIPT, "rapidoc-min.js": SCRIPT}
 _FOLDER: Final = WEB / "docs"
 _PAGE: Final = static_file((_FOLDER / "index.html").read_bytes(), HTML, _VIEWER)
-_FILES: Final = {name: static_file((_FOLDER / name).read_bytes(), kind, _NOTHING) for name, kind in _TYPES.items()}
+_FILES: Final = {
+    name: static_file((_FOLDER / name).read_bytes(), kind, _NOTHING) for name, kind in VIEWER_FILES.items()
+}
 # Made before the workers are forked: they share the memory.
 _OPENAPI: Final = static_file(document(), _JSON, _NOTHING)
 _ASYNCAPI: Final = static_file(asyncapi.document(), _JSON, _NOTHING)

@@ -236,7 +236,8 @@ def _options(path: str, item: dict[str, Any]) -> dict[str, Any]:
         "security": [],
         "responses": {"204": {"description": "No content.", "headers": {"Allow": _header_ref("Allow")}}},
     }
-    parts = [each for each in first.get("parameters", ()) if each["in"] == "path"]
+    # Whatever is there: the methods are those of the path's shape.
+    parts = [each | {"schema": {"type": "string"}} for each in first.get("parameters", ()) if each["in"] == "path"]
     return found | ({"parameters": parts} if parts else {})
 
 

@@ -13,6 +13,7 @@ from accounts.event_log import MAX_EVENTS
 from accounts.mobile_numbers import canonical_mobile
 from accounts.password_rules import MIN_LENGTH
 from handlers.services import services
+from handlers.static_files import PAGE_FILES, VIEWER_FILES
 from protocol.errors import ApiError
 from protocol.fields import DeviceId, Id, MobileWritten, described
 from protocol.text import clean_about, clean_name
@@ -24,27 +25,33 @@ _BYTES: Final = "At most 72 bytes of UTF-8 in the form of RFC 8265 (OpaqueString
 Name = Annotated[
     str,
     msgspec.Meta(max_length=256),
-    described("3 to 64 visible characters in NFC; docs/PROTOCOL.md says which are refused.", "Asha", minLength=3),
+    described(
+        "3 to 64 visible characters in NFC; docs/PROTOCOL.md says which are refused.",
+        "Asha",
+        more_rules=True,
+        minLength=3,
+    ),
 ]
-Password = Annotated[str, msgspec.Meta(min_length=1), described(_BYTES, "correct horse", maxLength=72)]
+Password = Annotated[str, msgspec.Meta(min_length=1), described(_BYTES, "correct horse", more_rules=True, maxLength=72)]
 NewPassword = Annotated[
     str,
     msgspec.Meta(min_length=MIN_LENGTH),
     described(
         f"{_BYTES} Refused are the commonest passwords, one character repeated, and the number itself.",
         "correct horse",
+        more_rules=True,
         maxLength=72,
     ),
 ]
 About = Annotated[
     str,
     msgspec.Meta(max_length=1024),
-    described("At most 140 visible characters in one line, in NFC; it may be empty.", "At the sea", maxLength=140),
+    described("At most 140 visible characters in one line, in NFC; it may be empty.", "At the sea", more_rules=True),
 ]
 DeviceName = Annotated[
     str,
     msgspec.Meta(max_length=64),
-    described("For people, in the list of devices. Without control characters.", "Asha's phone"),
+    described("For people, in the list of devices. Without control characters.", "Asha's phone", more_rules=True),
 ]
 
 
@@ -127,10 +134,16 @@ class MobileQuery(msgspec.Struct, rename="camel"):
     mobile_no: MobileWritten
 
 
-class FileName(msgspec.Struct):
+class PageFile(msgspec.Struct):
     """The last part of ``/web/…``."""
 
-    name: Annotated[str, described("A file of the page.", "app.js")]
+    name: Annotated[str, described("A file of the page.", "app.js", enum=list(PAGE_FILES))]
+
+
+class ViewerFile(msgspec.Struct):
+    """The last part of ``/docs/…``."""
+
+    name: Annotated[str, described("A file of the viewer.", "docs.css", enum=list(VIEWER_FILES))]
 
 
 class ProfileChange(msgspec.Struct, rename="camel"):
@@ -150,7 +163,14 @@ class PeopleLookup(msgspec.Struct, rename="camel"):
     """``POST /v1/people/lookup``."""
 
     mobile_nos: Annotated[
-        list[MobileWritten], described("Different numbers cost a token each.", minItems=1, maxItems=100)
+        list[Annotated[str, msgspec.Meta(max_length=64)]],
+        described(
+            "Mobile numbers as a person writes them. Different ones cost a token each; those that cannot be read are "
+            "named in the answer.",
+            ["+91 98000 00001"],
+            minItems=1,
+            maxItems=100,
+        ),
     ]
 
 
@@ -174,6 +194,7 @@ _MESSAGES: Final = {
     "limit": f"limit is a whole number from 1 to {MAX_EVENTS}",
     "blockedUserMobileNo": "blockedUserMobileNo is a string of 10 to 15 digits that begins with the country code",
 }
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]").search
 _FIELD: Final = re.compile(r"field `(\w+)`|`\$\.(\w+)[`\[]")
 
 
@@ -207,7 +228,8 @@ def read_query(text: str) -> dict[str, str]:
     except ValueError:  # not UTF-8, or too many
         raise ApiError("bad_request") from None
     found = dict(pairs)
-    if len(found) < len(pairs) or any(not value.isprintable() for value in found.values()):
+    # Invisible marks are copied along with numbers, and dropped with their punctuation.
+    if len(found) < len(pairs) or any(_CONTROL(value) for value in found.values()):
         raise ApiError("bad_request")
     return found
 

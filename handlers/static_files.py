@@ -12,6 +12,23 @@ WEB: Final = Path(__file__).resolve().parent.parent / "web"
 HTML: Final = "text/html; charset=utf-8"
 CSS: Final = "text/css; charset=utf-8"
 SCRIPT: Final = "text/javascript; charset=utf-8"
+PAGE_FILES: Final = {
+    "index.html": HTML,
+    "style.css": CSS,
+    "app.js": SCRIPT,
+    "api.js": SCRIPT,
+    "line.js": SCRIPT,
+    "log.js": SCRIPT,
+    "memory.js": SCRIPT,
+    "outbox.js": SCRIPT,
+    "people.js": SCRIPT,
+    "talk.js": SCRIPT,
+    "view.js": SCRIPT,
+    "views.js": SCRIPT,
+}
+"""Content types of the page's files, in ``web/``."""
+VIEWER_FILES: Final = {"docs.css": CSS, "docs.js": SCRIPT, "rapidoc-min.js": SCRIPT}
+"""Those of the viewer's files, in ``web/docs/``; its page is not one of them."""
 _HEADERS: Final = {
     "Cache-Control": "no-cache",  # cached, but revalidated each time: modules of two versions must not meet
     "Referrer-Policy": "no-referrer",

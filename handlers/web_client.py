@@ -5,29 +5,15 @@ from typing import Final
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from handlers.static_files import CSS, HTML, SCRIPT, WEB, serve, static_file
+from handlers.static_files import PAGE_FILES, WEB, serve, static_file
 from protocol.errors import ApiError
 
-_TYPES: Final = {
-    "index.html": HTML,
-    "style.css": CSS,
-    "app.js": SCRIPT,
-    "api.js": SCRIPT,
-    "line.js": SCRIPT,
-    "log.js": SCRIPT,
-    "memory.js": SCRIPT,
-    "outbox.js": SCRIPT,
-    "people.js": SCRIPT,
-    "talk.js": SCRIPT,
-    "view.js": SCRIPT,
-    "views.js": SCRIPT,
-}
 # 'self' covers ws: and wss: of the same host (CSP Level 3).
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_FILES: Final = {name: static_file((WEB / name).read_bytes(), kind, _POLICY) for name, kind in _TYPES.items()}
+_FILES: Final = {name: static_file((WEB / name).read_bytes(), kind, _POLICY) for name, kind in PAGE_FILES.items()}
 
 
 async def page(request: Request) -> HTTPResponse:

@@ -21,8 +21,17 @@ WRITTEN_MOBILE: Final = rf"^{_FILL}\+?{_FILL}(?:0{_FILL}0{_FILL})?[1-9](?:{_FILL
 takes it for a number; ``(0)`` and a region's own ways of writing are accepted too, and are not in here."""
 
 
-def described(description: str, *examples: Any, **schema: Any) -> Meta:
-    """A description, examples and keywords of JSON Schema, none of which is enforced here."""
+MORE_RULES: Final = "x-more-rules"
+"""A keyword that marks fields with rules that JSON Schema cannot say: their descriptions name them."""
+
+
+def described(description: str, *examples: Any, more_rules: bool = False, **schema: Any) -> Meta:
+    """A description, examples and keywords of JSON Schema, none of which is enforced here.
+
+    :param more_rules: the field is marked with ``MORE_RULES``
+    """
+    if more_rules:
+        schema[MORE_RULES] = True
     return Meta(description=description, examples=list(examples) or None, extra_json_schema=schema or None)
 
 

@@ -207,6 +207,12 @@ async def test_an_invalid_query_is_an_error(api: Api, asha: dict[str, str]) -> N
         assert api.notes.presence.asked == []
 
 
+async def test_marks_and_spaces_that_come_along_with_a_number_are_dropped(api: Api, asha: dict[str, str]) -> None:
+    for written in ("\u202a+91\u00a098000\u201100001\u202c", "\u200e0091 98000 00001", "+91\u300098000.00001\ufeff"):
+        answer = await api.client.get("/profile/lastseen", params={"mobileNo": written}, headers=asha)
+        assert (answer.status_code, answer.json()["data"]["mobileNo"]) == (200, A), written
+
+
 async def test_too_many_query_fields_are_an_error(api: Api, asha: dict[str, str]) -> None:
     query = "&".join(f"a{n}=1" for n in range(40))
     answer = await api.client.get(f"/profile/lastseen?{query}", headers=asha)

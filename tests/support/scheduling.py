@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 LONG = (
     "tests/tools/chaos",
     "tests/conformance",
+    "tests/interface",
     "tests/delivery/models",
     "tests/tools/devstack",
     "tests/tools/bench",
@@ -20,6 +21,7 @@ NOT_QUICK = (
     "tests/tools",
     "tests/journeys",
     "tests/conformance",
+    "tests/interface",
     "tests/delivery/models",
     "tests/delivery/redis/test_replication.py",
     "tests/delivery/test_tally.py",

@@ -1,0 +1,75 @@
+"""Every route, tried by its description against the running product: Schemathesis makes requests that fit and requests
+that do not, follows the links, and compares each answer with what the document says of it."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from handlers.openapi import build
+from handlers.operations import OPERATIONS
+from protocol.fields import described
+from tests.interface.schemathesis_hooks import fields_with_more_rules
+from tests.support.people import NO_TLS
+from tests.support.stack import BIN, ROOT, Stack
+
+HERE = Path(__file__).parent
+SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
+"""The same requests each time; others are for those who look for more."""
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
+TRIED = {"name": "Tried", "mobileNo": "919800000077", "password": "tried by machines"}
+OTHERS: list[dict[str, str]] = [
+    {"name": f"Other {letter}", "mobileNo": f"91980000000{number}", "password": "correct horse"}
+    for number, letter in enumerate("ABC", 1)
+]
+
+
+def bring_people(url: str) -> None:
+    """The person who asks, who blocks somebody, and those they ask about."""
+    with httpx.Client(base_url=url, verify=NO_TLS, timeout=15) as client:
+        for form in (TRIED, *OTHERS):
+            client.post("/auth/signin", json=form).raise_for_status()
+        token = client.post("/auth/login", json=TRIED).raise_for_status().json()["token"]
+        blocked = {"blockedUserMobileNo": OTHERS[2]["mobileNo"]}
+        headers = {"Authorization": f"Bearer {token}"}
+        client.post("/block-action/block", json=blocked, headers=headers).raise_for_status()
+
+
+@pytest.mark.timeout(300)
+def test_every_answer_is_as_described(stack: Stack, tmp_path: Path) -> None:
+    group = stack.start(workers=2)
+    bring_people(group.url)
+    # From a file: of a document that it gets by HTTP it does not try the route that served it.
+    (tmp_path / "openapi.json").write_bytes(httpx.get(f"{group.url}/openapi.json", verify=NO_TLS).content)
+    command = [
+        BIN / "st", "--config-file", HERE / "schemathesis.toml",
+        "run", tmp_path / "openapi.json", "--url", group.url,
+        "--max-examples", EXAMPLES, "--seed", SEED, "--generation-database", "none", "--no-color",
+    ]  # fmt: skip
+    env = os.environ | {
+        "TRIED_MOBILE": TRIED["mobileNo"],
+        "TRIED_PASSWORD": TRIED["password"],
+        "PYTHONPATH": str(ROOT),
+    }
+    with group.harmless_log():
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    operations = sum(len(item) for item in build(OPERATIONS)["paths"].values())
+    assert f"Tested: {operations}" in done.stdout, "none may be left out"
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+        assert f"✅ {phase}" in done.stdout
+    followed = re.search(r"API Links: +(\d+) covered", done.stdout)
+    assert followed is not None
+    assert int(followed[1]) > 0
+
+
+def test_fields_with_more_rules_are_known() -> None:
+    assert fields_with_more_rules("POST", "/auth/login") == {"password", "deviceName"}
+    assert fields_with_more_rules("GET", "/web/{name}") == set()
+    marked: Any = described("A text.", more_rules=True).extra_json_schema
+    assert marked == {"x-more-rules": True}
