@@ -50,6 +50,35 @@ async def at_once(job: Job, ctx: dict[str, Any], times: int = 4) -> list[int]:
     return await asyncio.gather(*(job(ctx) for _ in range(times)))
 
 
+class CutOff:
+    """Cancels a job at the n-th command, as arq does after 20 s, or the end of its process."""
+
+    def __init__(self, ctx: dict[str, Any]) -> None:
+        self._link = ctx["services"].redis
+        self._send = self._link._send
+        self._left = 0
+        self._task: asyncio.Task[int] | None = None
+        self._link._send = self._counted
+
+    def _counted(self, *words: Any, **more: Any) -> None:
+        self._left -= 1
+        if self._left == 0 and self._task is not None:
+            self._task.cancel()
+        self._send(*words, **more)
+
+    async def after(self, commands: int, job: Job, ctx: dict[str, Any]) -> bool:
+        """Whether it was through before."""
+        self._left = commands
+        self._task = asyncio.ensure_future(job(ctx))
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            return False
+        finally:
+            self._task = None
+        return True
+
+
 class Modules:
     """The jobs' modules. Their package reads the environment when it is imported."""
 

@@ -17,8 +17,7 @@ from models import Departure, Session, User
 from protocol.errors import ApiError
 from tests.delivery.person_scripts import ASHA, MOBILE, Scripts
 from tests.support.messaging import make_settings
-from tests.workers.support import Modules, account, connected, enrol
-from tests.workers.test_slow_redis import CutOff
+from tests.workers.support import CutOff, Modules, account, connected, enrol
 
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

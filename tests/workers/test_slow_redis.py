@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +16,9 @@ from delivery.keys import Person
 from delivery.scripts import LOAD
 from tests.delivery.person_scripts import ASHA, Scripts
 from tests.support.links import link_to
-from tests.workers.support import Modules, enrol
+from tests.workers.support import CutOff, Job, Modules, enrol
 from tools.chaos.proxy import Mode, Proxy
 
-Job = Callable[[dict[str, Any]], Awaitable[int]]
 PEOPLE: Final = 3_000
 ROUND_TRIP: Final = 0.005
 JOB_SECONDS: Final = 20
@@ -44,7 +43,7 @@ class Town:
     async def load(self) -> None:
         link = link_to(self.redis)
         for some in _by(1000, self.people):
-            args = ["epoch", 0, ""]
+            args = ["epoch", 0, "", ""]
             await asyncio.gather(*[link.call(LOAD, each.of(LOAD), [each.mobile, *args]) for each in some])
 
     async def connect(self, server: str, people: list[Person], *, alive: bool) -> None:
@@ -153,35 +152,6 @@ async def test_every_job_makes_progress_with_a_distant_redis(
     # And some receipts of these, which are as old as their chats by this clock.
     assert expired >= 300
     assert await town.waiting() == 0
-
-
-class CutOff:
-    """Cancels a job at the n-th command, as arq does after 20 s, or the end of its process."""
-
-    def __init__(self, ctx: dict[str, Any]) -> None:
-        self._link = ctx["services"].redis
-        self._send = self._link._send
-        self._left = 0
-        self._task: asyncio.Task[int] | None = None
-        self._link._send = self._counted
-
-    def _counted(self, *words: Any, **more: Any) -> None:
-        self._left -= 1
-        if self._left == 0 and self._task is not None:
-            self._task.cancel()
-        self._send(*words, **more)
-
-    async def after(self, commands: int, job: Job, ctx: dict[str, Any]) -> bool:
-        """Whether it was through before."""
-        self._left = commands
-        self._task = asyncio.ensure_future(job(ctx))
-        try:
-            await self._task
-        except asyncio.CancelledError:
-            return False
-        finally:
-            self._task = None
-        return True
 
 
 async def test_a_cap_that_is_cut_off_at_any_step_goes_on_from_there(

@@ -125,7 +125,7 @@ OF_MAILBOXES: Final = {
     ),
     "old blocks undo newer ones": _instead("load", "if version > version_before or is_incomplete then", "if true then"),
     "the new owner of a number finds the former one's data": _instead(
-        "load", "redis.call('DEL', user, blocks,", "tostring(user, blocks,"
+        "load", "redis.call('DEL', unpack(EVERYTHING))", "tostring(EVERYTHING)"
     ),
     "the empty mailbox of a connected person is deleted": _instead(
         "delete_empty", "#live_servers(leases) > 0", "false"
