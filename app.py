@@ -114,6 +114,7 @@ class Container:
             privacy=PrivacySettings(users.replace_rules),
             departures=Departures(NumberClearing(client, users, Expiry(mailbox, users)), self._end_sessions),
             password_changes=PasswordChanges(directory, passwords, self.sessions, self.events),
+            devices=presence.devices,
             events=self.events,
             presence=presence,
             messaging=messaging,

@@ -10,7 +10,7 @@ from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
 from accounts.passwords import ORDINARY, Standing
 from accounts.refreshing import Allow, Reused
-from accounts.session_ends import ClosedSession, end_all
+from accounts.session_ends import ClosedSession, end_all, end_device
 from accounts.session_opening import Grant, Opened
 from accounts.sessions import Sessions
 from accounts.shielded import run_shielded
@@ -136,6 +136,23 @@ async def end_session(sessions: Sessions, events: SessionEvents, claims: Claims,
             await events.write(_event(EventKind.SESSION_ENDED, closed))
 
     await run_shielded(end())
+
+
+async def unlink_device(sessions: Sessions, events: SessionEvents, claims: Claims, device_id: str) -> bool:
+    """End all sessions of one of the person's devices; whether there were any.
+
+    :raises ApiError: ``unavailable``
+    """
+
+    async def unlink() -> bool:
+        async with transaction():
+            ended = await end_device(claims.account_id, device_id)
+        if ended:
+            await events.write(_unlinked(ended[0], claims.session_id))
+        await sessions.announce(ended)
+        return bool(ended)
+
+    return await run_shielded(unlink())
 
 
 def _event(kind: EventKind, closed: ClosedSession) -> Event:

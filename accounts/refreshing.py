@@ -104,8 +104,10 @@ async def _rotate(_found: dict[str, Any], following: RefreshToken, settings: Set
 async def _rotate_where_there_is_room(found: dict[str, Any], following: RefreshToken, settings: Settings) -> Any:
     """The same for a device that was idle for so long that it is not linked any more: it is linked anew."""
     async with transaction():
-        await User.filter(id=found["account_id"]).select_for_update(no_key=True).first()
-        await check_room(found["account_id"], found["device_id"], settings)
+        user = await User.filter(id=found["account_id"]).select_for_update(no_key=True).first()
+        if user is None:
+            raise ApiError("session_revoked")
+        await check_room(user, found["device_id"], settings)
         args = [following.session_id, following.generation, refresh_tokens.digest(following.secret)]
         rows = await get_connection("default").execute_query_dict(_ROTATE, [*args, settings.session_seconds])
     return rows[0]["expires_at"] if rows else None

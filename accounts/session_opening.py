@@ -77,20 +77,20 @@ async def open_session(
             raise ApiError("credentials_wrong")
         account_id = str(row.id)
         gone = await end_device(account_id, replaced_device) if replaced_device not in {None, device_id} else []
-        await check_room(account_id, device_id, settings)
+        await check_room(row, device_id, settings)
         surplus = await _tidy(row, device_id, settings)
         grant = await _insert(row, device_id, device_name, settings)
     return Opened(grant, gone, surplus)
 
 
-async def check_room(account_id: str, device_id: str, settings: Settings) -> None:
-    """Return if this device is linked, or may be. Within a transaction that holds the person's row.
+async def check_room(user: User, device_id: str, settings: Settings) -> None:
+    """Return if this device is linked, or may be. Within a transaction that holds the person's row, ``user``.
 
     :raises ApiError: ``too_many_devices``
     """
-    linked = await linked_devices(account_id, settings.linked_seconds)
+    linked = await linked_devices(str(user.id), settings.linked_seconds)
     if len(linked) >= settings.max_devices and device_id not in {device.device_id for device in linked}:
-        raise TooManyDevices(linked)
+        raise TooManyDevices(user.mobile_no, linked)
 
 
 class TooManyDevices(ApiError):
@@ -99,8 +99,9 @@ class TooManyDevices(ApiError):
     :param linked: the devices one of which may be replaced
     """
 
-    def __init__(self, linked: Sequence[LinkedDevice]) -> None:
+    def __init__(self, mobile: str, linked: Sequence[LinkedDevice]) -> None:
         super().__init__("too_many_devices")
+        self.mobile = mobile
         self.linked = linked
 
 

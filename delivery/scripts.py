@@ -160,6 +160,7 @@ RENEW = read("renew")
 RELEASE = read("release")
 SWEEP = read("sweep")
 FORGET_DEVICE = read("forget_device")
+READ_DEVICES = read("read_devices")
 
 STORE_CHATS = read("store_chats")
 STORE_RECEIPT = read("store_receipt")

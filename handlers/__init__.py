@@ -10,7 +10,7 @@ from typing import Any, Final
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse, empty
 
-from handlers import account, auth, blocks, documents, health, people, privacy, profile, sessions, web_client
+from handlers import account, auth, blocks, devices, documents, health, people, privacy, profile, sessions, web_client
 from handlers.errors import register_errors
 
 ROUTES: Final = (
@@ -23,6 +23,8 @@ ROUTES: Final = (
     ("GET", "/v1/sessions", sessions.list_sessions),
     ("DELETE", "/v1/sessions/<id:str>", sessions.close_session),
     ("GET", "/v1/events", sessions.list_events),
+    ("GET", "/v1/devices", devices.list_devices),
+    ("DELETE", "/v1/devices/<device_id:str>", devices.remove_device),
     ("POST", "/v1/tickets", auth.ticket),
     ("POST", "/block-action/block", blocks.block),
     ("DELETE", "/block-action/unblock", blocks.unblock),

@@ -70,6 +70,27 @@ class SessionList(Answer, frozen=True, kw_only=True):
     data: list[SessionLine]
 
 
+class LinkedDevice(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A device that counts. ``lastSeen`` is when it last connected, logged in or refreshed."""
+
+    device_id: DeviceId
+    device_name: Annotated[str, described("The one given at its latest log-in; may be empty.", "Asha's phone")]
+    last_seen: Moment | Literal["online"]
+
+
+class DeviceLine(LinkedDevice, frozen=True, kw_only=True):
+    """A device, and what waits for it."""
+
+    waiting: Annotated[int, described("Chats and receipts that it has not acknowledged.", 3, minimum=0)]
+    current: Annotated[bool, described("Whether it is the device that asks.", True)]
+
+
+class DeviceList(Answer, frozen=True, kw_only=True):
+    """The linked devices, the last used first."""
+
+    data: list[DeviceLine]
+
+
 class EventLine(Struct, frozen=True, kw_only=True, rename="camel"):
     """Something that happened to the account, or several like it in a minute."""
 
@@ -208,6 +229,12 @@ class Problem(Struct, frozen=True, kw_only=True, rename="camel"):
     code: Annotated[str, described("Clients may rely on it for ever.", pattern="^[a-z_]+$")]
     errors: list[FieldError] | UnsetType = UNSET
     retry_after: Annotated[float, described("Seconds to wait; it may have a fraction.", minimum=0)] | UnsetType = UNSET
+
+
+class TooManyDevices(Problem, frozen=True, kw_only=True):
+    """With ``too_many_devices``, the devices of which one may be replaced (``replaceDeviceId``)."""
+
+    devices: list[LinkedDevice] | UnsetType = UNSET
 
 
 class NotReady(Problem, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from delivery.login_attempts import Attempt, LoginAttempts
 from delivery.rate_limits import own_account, sign_ups
 from handlers.answers import Done, LoggedIn, LoggedOut, SignedUp, Ticket
 from handlers.authentication import authenticated
+from handlers.devices import naming_devices, wait_until_replaced
 from handlers.requests import (
     EverywhereQuery,
     Login,
@@ -58,10 +59,13 @@ async def login(request: Request) -> HTTPResponse:
         raise invalid_field("password")
     if not is_plain(form.device_name or ""):
         raise invalid_field("deviceName")
-    given = Credentials(mobile, form.password, device, form.device_name or "")
+    replaced = None if form.replace_device_id is None else check_device(form.replace_device_id)
+    given = Credentials(mobile, form.password, device, form.device_name or "", replaced)
     attempt = await mine.logins.admit(mobile, device, network_of(request.client_ip))
-    async with counted(mine.logins, attempt) as standing:
+    async with naming_devices(mine), counted(mine.logins, attempt) as standing:
         opened = await log_in(mine.directory, mine.sessions, mine.events, given, standing)
+    if opened.replaced:
+        await wait_until_replaced(mine, mobile, opened.replaced[0].device_id)
     return success(_logged_in(mine, opened.grant, "login successful"))
 
 
@@ -70,7 +74,8 @@ async def refresh(request: Request) -> HTTPResponse:
     mine = services(request)
     mine.refreshes.admit(network_of(request.client_ip))
     given = body(request, Refresh).refresh_token
-    grant = await accounts_login.refresh(mine.sessions, mine.events, given, mine.refreshes.enter)
+    async with naming_devices(mine):
+        grant = await accounts_login.refresh(mine.sessions, mine.events, given, mine.refreshes.enter)
     return success(_logged_in(mine, grant, "refresh successful"))
 
 

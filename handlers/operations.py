@@ -101,6 +101,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         body=requests.Login,
         answer=answers.LoggedIn,
         codes="bad_mobile bad_device credentials_wrong too_many_devices rate_limited busy",
+        others=((409, answers.TooManyDevices),),
     ),
     ("POST", "/auth/refresh"): Operation(
         id="refresh",
@@ -109,6 +110,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         body=requests.Refresh,
         answer=answers.LoggedIn,
         codes="refresh_invalid refresh_reused session_revoked token_expired too_many_devices rate_limited",
+        others=((409, answers.TooManyDevices),),
     ),
     ("POST", "/auth/logout"): Operation(
         id="logOut",
@@ -160,6 +162,23 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         query=requests.EventsQuery,
         answer=answers.EventList,
         codes="rate_limited",
+    ),
+    ("GET", "/v1/devices"): Operation(
+        id="listDevices",
+        summary="My devices, and what waits for each",
+        tag=ACCOUNTS,
+        bearer=True,
+        answer=answers.DeviceList,
+        codes="rate_limited",
+    ),
+    ("DELETE", "/v1/devices/<device_id:str>"): Operation(
+        id="unlinkDevice",
+        summary="Unlink a device: its sessions end, its sockets close, what waited for it alone leaves",
+        tag=ACCOUNTS,
+        bearer=True,
+        path=requests.DevicePath,
+        answer=answers.Done,
+        codes="bad_device not_found rate_limited",
     ),
     ("POST", "/v1/tickets"): Operation(
         id="issueTicket",

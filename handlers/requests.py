@@ -70,6 +70,7 @@ class Login(msgspec.Struct, rename="camel"):
     password: Password
     device_id: Annotated[DeviceId, msgspec.Meta(max_length=64)] | None = None
     device_name: DeviceName | None = None
+    replace_device_id: Annotated[DeviceId, msgspec.Meta(max_length=64)] | None = None
 
 
 class Refresh(msgspec.Struct, rename="camel"):
@@ -95,6 +96,12 @@ class SessionPath(msgspec.Struct):
     """The last part of ``/v1/sessions/…``."""
 
     id: Id
+
+
+class DevicePath(msgspec.Struct):
+    """The last part of ``/v1/devices/…``."""
+
+    device_id: DeviceId
 
 
 class EventsQuery(msgspec.Struct):
@@ -181,6 +188,7 @@ _MESSAGES: Final = {
     "mobileNo": "mobileNo is a string of 10 to 15 digits that begins with the country code",
     "password": "password is a string of at least 6 characters and at most 72 bytes in UTF-8",
     "deviceId": "deviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
+    "replaceDeviceId": "replaceDeviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
     "deviceName": "deviceName is a string of at most 64 characters, none of them a control character",
     "lastSeen": "lastSeen is everyone, contacts or nobody",
     "online": "online is everyone, contacts or nobody",

@@ -15,6 +15,7 @@ from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
+from delivery.devices import Devices
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
 from delivery.rate_limits import RateLimits, Refreshes, Upgrades
@@ -48,6 +49,7 @@ class Services:
     profiles: Profiles
     privacy: PrivacySettings
     departures: Departures
+    devices: Devices
     events: SessionEvents
     presence: Presence
     messaging: Messaging

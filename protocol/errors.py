@@ -95,14 +95,22 @@ class ApiError(Exception):
     :param code: a key of :data:`ERRORS`
     :param errors: per-field details, ``[{"field": str, "message": str}]``; never the submitted value
     :param retry_after: seconds, for retryable ones
+    :param details: more fields of the body over HTTP, which the code's description names
     """
 
-    def __init__(self, code: str, errors: list[dict[str, str]] | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        errors: list[dict[str, str]] | None = None,
+        retry_after: float | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
         spec = ERRORS[code]
         super().__init__(code)
         self.code = code
         self.spec = spec
         self.errors = errors
+        self.details = details or {}
         self.retry_after = retry_after if retry_after is not None or not spec.retryable else RETRY_AFTER_SECONDS
 
     @property
@@ -123,7 +131,7 @@ class ApiError(Exception):
         }
         if self.errors:
             body["errors"] = self.errors
-        return body
+        return body | self.details
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,19 @@ async def test_a_device_logged_out_is_forgotten_when_its_socket_is_gone(server: 
     assert await known(server, redis) == set()
 
 
+async def test_who_wants_to_know_waits_until_a_device_has_left(server: OneServer) -> None:
+    leave = server.presence.devices.leave
+    assert await leave(RAVI, "primary") == "unknown"
+    await server.presence.claim(HOLDER, ACCOUNT)
+    assert await leave(RAVI, "primary", 0.05) == "connected"
+    leaving = asyncio.create_task(leave(RAVI, "primary"))
+    await asyncio.sleep(0.05)
+    await server.presence.release(HOLDER, 0)
+    assert await leaving == "forgotten"
+    server.rows[RAVI] = Row(ACCOUNT, devices=["primary"])
+    assert await leave(RAVI, "primary") == "linked"
+
+
 async def test_a_device_logged_in_again_stays(server: OneServer, redis: "Redis") -> None:
     await server.presence.claim(HOLDER, ACCOUNT)
     await server.presence.release(HOLDER, 0)

@@ -16,6 +16,8 @@ PERSONAL = [
     ("GET", "/v1/sessions"),
     ("DELETE", "/v1/sessions/0f8fad5b-d9cb-469f-a165-70867728950e"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/devices"),
+    ("DELETE", "/v1/devices/phone"),
     ("POST", "/v1/tickets"),
     ("POST", "/block-action/block"),
     ("DELETE", "/block-action/unblock"),

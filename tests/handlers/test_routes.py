@@ -13,6 +13,7 @@ FILES = {
     "/web/<name:str>": "/web/style.css",
     "/docs/<name:str>": "/docs/docs.css",
     "/v1/sessions/<id:str>": "/v1/sessions/x",
+    "/v1/devices/<device_id:str>": "/v1/devices/x",
 }
 PATHS = sorted({FILES.get(path, path) for _, path, _ in ROUTES})
 READ = sorted({FILES.get(path, path) for method, path, _ in ROUTES if method == "GET"})

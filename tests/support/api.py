@@ -25,6 +25,7 @@ from accounts.session_ends import ClosedSession
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from delivery.departures import NumberClearing
+from delivery.devices import Devices
 from delivery.expiry import Expiry
 from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
@@ -153,6 +154,7 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         profiles=Profiles(),
         privacy=PrivacySettings(notes.changed),
         departures=Departures(clearing, end_sessions),
+        devices=Devices(link, users),
         events=events,
         presence=notes.presence,
         messaging=None,
