@@ -41,6 +41,7 @@ NOT_QUICK_FIXTURES = {"own_postgres", "stack"}
 """To start what these hand out takes seconds."""
 TOGETHER = {
     "tests/journeys/test_page": "pages",
+    "tests/interface/test_vectors.py": "vectors",
     "tests/journeys/test_full_redis.py": "fragile",
     "tests/journeys/test_outages.py": "fragile",
     "tests/journeys/test_permissions.py": "fragile",
