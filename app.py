@@ -11,6 +11,7 @@ from accounts.blocks import Blocks
 from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
+from accounts.number_change import NumberChanges
 from accounts.password_changes import PasswordChanges
 from accounts.passwords import Passwords
 from accounts.privacy import PrivacySettings
@@ -77,6 +78,7 @@ class Container:
             self.hub.notify,
             self.hub.replaced,
             self.hub.close_sessions,
+            self.hub.move_session,
             self.hub.change_privacy,
             self._handle_resubscribed,
         )
@@ -103,6 +105,7 @@ class Container:
         )
         self.redis.call_before_writes(self.hub.deliver)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
+        departures = Departures(NumberClearing(client, users, Expiry(mailbox, users)), self._end_sessions)
         self.services = Services(
             settings=settings,
             directory=directory,
@@ -112,7 +115,8 @@ class Container:
             profiles=Profiles(),
             blocks=Blocks(users.replace_rules, settings.max_blocks),
             privacy=PrivacySettings(users.replace_rules),
-            departures=Departures(NumberClearing(client, users, Expiry(mailbox, users)), self._end_sessions),
+            departures=departures,
+            number_changes=NumberChanges(departures, settings, self.events, self.revocation.announce_moved),
             password_changes=PasswordChanges(directory, passwords, self.sessions, self.events),
             devices=presence.devices,
             events=self.events,

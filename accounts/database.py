@@ -120,6 +120,12 @@ async def transaction() -> AsyncIterator[None]:
         yield
 
 
+async def execute(statement: str, *values: object) -> list[dict[str, Any]]:
+    """The rows that a statement returns. To be called within :func:`transaction`."""
+    rows: list[dict[str, Any]] = await get_connection("default").execute_query_dict(statement, list(values))
+    return rows
+
+
 def _reset_current(client: Any) -> None:
     """When Tortoise is cancelled while it returns a connection to the pool, it leaves the transaction as the current
     one, and a task that lives on could never begin another."""

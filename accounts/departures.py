@@ -14,12 +14,11 @@ the rows.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
-from tortoise.connection import get_connection
 
-from accounts.database import read, transaction
+from accounts.database import execute, read, transaction
 from accounts.shielded import run_shielded
 from models import Departure
 from protocol.errors import ApiError
@@ -75,6 +74,10 @@ class Clearing(Protocol):
         """Tell the senders of what waits, and delete everything: whether no connection was in the way."""
         ...
 
+    async def may_have(self, mobile: str, account_id: str) -> None:
+        """This account, which may have left the number earlier, is about to have it again."""
+        ...
+
     async def reload(self, mobiles: Sequence[str]) -> None:
         """The blocks of these people were changed."""
         ...
@@ -88,7 +91,7 @@ class Departures:
     """Lets people leave their numbers."""
 
     def __init__(self, clearing: Clearing, end_sessions: EndSessions) -> None:
-        self._clearing = clearing
+        self.clearing = clearing
         self._end_sessions = end_sessions
 
     async def delete(self, account_id: str, mobile: str) -> None:
@@ -106,9 +109,9 @@ class Departures:
         :returns: whether the number is free now
         :raises ApiError: ``unavailable``
         """
-        await self._clearing.leave(left.mobile, left.account_id)
+        await self.clearing.leave(left.mobile, left.account_id)
         await self._end_sessions(left)
-        if not await self._clearing.clear(left.mobile, left.account_id, close_seconds):
+        if not await self.clearing.clear(left.mobile, left.account_id, close_seconds):
             return False
         async with transaction():
             await Departure.filter(mobile_no=left.mobile, account_id=left.account_id).delete()
@@ -127,15 +130,19 @@ class Departures:
         await _delete_events(account_id)
         async with transaction():
             left, blockers = await leave(account_id, mobile)
-            await _execute(_DELETE_EVENTS, account_id, mobile)
-            await _execute(_DELETE, account_id)
-        await self._finish_now(left, blockers)
+            await execute(_DELETE_EVENTS, account_id, mobile)
+            await execute(_DELETE, account_id)
+        await self.finish_now(left, blockers)
 
-    async def _finish_now(self, left: LeftNumber, blockers: Sequence[str]) -> None:
+    async def finish_now(self, left: LeftNumber, blockers: Sequence[str]) -> None:
+        """Do the steps behind the transaction within a request. Never raises: the background job has what is left.
+
+        :param blockers: those whose blocks were changed by the transaction
+        """
         try:
             async with asyncio.timeout(FINISH_SECONDS):
                 # Before the number is free: its next owner must not be in the block set of anybody.
-                await self._clearing.reload(blockers)
+                await self.clearing.reload(blockers)
                 if await self.finish(left, CLOSE_SECONDS):
                     return
         except (ApiError, TimeoutError) as error:
@@ -148,11 +155,11 @@ async def leave(account_id: str, mobile: str) -> tuple[LeftNumber, list[str]]:
     :returns: also the people who blocked this person: they block the number no more
     :raises ApiError: ``session_revoked``: this account does not have this number (any more)
     """
-    if not await _execute(_LOCK, account_id, mobile):
+    if not await execute(_LOCK, account_id, mobile):
         raise ApiError("session_revoked")
     # A statement of its own: what was committed while the lock was waited for is not in the snapshot of the first.
-    blockers = [row["mobile"] for row in await _execute(_UNBLOCK, account_id)]
-    (row,) = await _execute(_LEAVE, account_id, mobile)
+    blockers = [row["mobile"] for row in await execute(_UNBLOCK, account_id)]
+    (row,) = await execute(_LEAVE, account_id, mobile)
     return LeftNumber(mobile, account_id, [str(one) for one in row["sessions"]]), blockers
 
 
@@ -171,11 +178,6 @@ async def _delete_events(account_id: str) -> None:
     delete in time. A request that is not through with it is repeated, and goes on from there."""
     while True:
         async with transaction():
-            gone = await _execute(_EVENTS, account_id, PAGE)
+            gone = await execute(_EVENTS, account_id, PAGE)
         if len(gone) < PAGE:
             return
-
-
-async def _execute(statement: str, *values: object) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = await get_connection("default").execute_query_dict(statement, list(values))
-    return rows

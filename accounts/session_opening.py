@@ -79,7 +79,7 @@ async def open_session(
         gone = await end_device(account_id, replaced_device) if replaced_device not in {None, device_id} else []
         await check_room(row, device_id, settings)
         surplus = await _tidy(row, device_id, settings)
-        grant = await _insert(row, device_id, device_name, settings)
+        grant = await insert_session(row, device_id, device_name, settings)
     return Opened(grant, gone, surplus)
 
 
@@ -112,7 +112,8 @@ async def _tidy(user: User, device_id: str, settings: Settings) -> list[ClosedSe
     return [ClosedSession(row["id"], str(user.id), user.mobile_no, device_id) for row in rows if not row["spent"]]
 
 
-async def _insert(user: User, device_id: str, device_name: str, settings: Settings) -> Grant:
+async def insert_session(user: User, device_id: str, device_name: str, settings: Settings) -> Grant:
+    """A new session. Within a transaction that holds the person's row, and with room for the device."""
     session_id = str(uuid.uuid4())
     token, chain = refresh_tokens.begin(session_id)
     args = [session_id, str(user.id), device_id, device_name, settings.session_seconds, chain.key, chain.newest]

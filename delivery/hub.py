@@ -11,7 +11,7 @@ import structlog
 from background.loops import Failures, Loop, forever
 from delivery.reconnect_penalty import ReconnectPenalty
 from delivery.work import Work
-from protocol.errors import LEASE_LOST, LOGGED_OUT, REPLACED, Close
+from protocol.errors import LEASE_LOST, LOGGED_OUT, NUMBER_CHANGED, REPLACED, Close
 from protocol.privacy import Privacy, decode_privacy
 
 logger = structlog.get_logger(__name__)
@@ -135,6 +135,10 @@ class Hub:
         for connection in self.connections():
             if connection.session_id in session_ids:
                 _safely(connection.close, close)
+
+    def move_session(self, session_id: str) -> None:
+        """End the sockets of a session whose person has another number: its client has a new token."""
+        self.close_sessions({session_id}, NUMBER_CHANGED)
 
     async def drain(self) -> None:
         """Tell every client to connect elsewhere, and wait until all have left."""

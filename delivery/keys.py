@@ -45,6 +45,9 @@ PRIVACY_CHANGED: Final = "privacy"
 SESSIONS_CLOSED: Final = "closed"
 """``closed <sessionId> …``: these sessions were logged out."""
 
+SESSION_MOVED: Final = "moved"
+"""``moved <sessionId>``: this session's person has another number."""
+
 HEARTBEAT: Final = "heartbeat"
 """A server to itself: it hears its channel."""
 

@@ -48,6 +48,7 @@ class NotificationHandlers:
     :param entry_waits: (mobile, streamId) look into this mailbox
     :param replaced: (mobile, connectionId) a newer connection holds this connection's device
     :param sessions_closed: (sessionIds) these sessions were logged out
+    :param session_moved: (sessionId) this session's person has another number
     :param privacy_changed: (mobile, privacy as Redis holds it) this person hides something else
     :param resubscribed: notifications may have been lost until now: look into every mailbox
     """
@@ -55,6 +56,7 @@ class NotificationHandlers:
     entry_waits: Callable[[str, str], None]
     replaced: Callable[[str, str], None]
     sessions_closed: Callable[[Collection[str]], None]
+    session_moved: Callable[[str], None]
     privacy_changed: Callable[[str, str], None]
     resubscribed: Callable[[], None]
 
@@ -111,6 +113,13 @@ class Notifications:
         """
         await self._redis.pipeline(closed_commands(session_ids))
 
+    async def moved(self, session_id: str) -> None:
+        """Tell every server that this session's person has another number.
+
+        :raises ApiError: ``unavailable``
+        """
+        await self._redis.command("PUBLISH", keys.EVERY_SERVER, f"{keys.SESSION_MOVED} {session_id}")
+
     # ---- listening
 
     async def _run(self) -> None:
@@ -158,6 +167,8 @@ class Notifications:
             self._handlers.replaced(words[0], words[1])
         elif kind == keys.PRIVACY_CHANGED:
             self._handlers.privacy_changed(words[0], words[1])
+        elif kind == keys.SESSION_MOVED:
+            self._handlers.session_moved(words[0])
         elif kind == keys.SESSIONS_CLOSED:
             self._handlers.sessions_closed(set(words))
 

@@ -75,6 +75,15 @@ class SessionRevocation:
         if revoked:
             self._hub.close_sessions(revoked)
 
+    async def announce_moved(self, session_id: str) -> None:
+        """Close the sockets of a session whose person has another number, here and on all other servers. The client
+        has a new token.
+
+        :raises ApiError: ``unavailable``: the others were not notified
+        """
+        self._hub.move_session(session_id)
+        await self._notifications.moved(session_id)
+
     async def announce(self, sessions: Sequence[ClosedSession]) -> None:
         """Close the sessions' sockets here, and notify all other servers.
 

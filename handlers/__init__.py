@@ -33,6 +33,7 @@ ROUTES: Final = (
     ("GET", "/v1/me", people.me),
     ("PATCH", "/v1/me", people.change_me),
     ("DELETE", "/v1/me", account.delete_me),
+    ("POST", "/v1/me/number", account.change_number),
     ("POST", "/v1/people/lookup", people.look_up),
     ("GET", "/v1/privacy", privacy.get_privacy),
     ("PUT", "/v1/privacy", privacy.change_privacy),

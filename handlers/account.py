@@ -1,15 +1,17 @@
-"""The end of an account."""
+"""The end of an account, and another number for it."""
 
 from sanic import Request
 from sanic.response import HTTPResponse
 
+from accounts.mobile_numbers import new_mobile
 from accounts.passwords import fits
 from accounts.tokens import Claims
 from delivery.rate_limits import own_account
 from handlers.answers import Done
-from handlers.auth import counted
+from handlers.auth import counted, logged_in
 from handlers.authentication import authenticated
-from handlers.requests import Deletion, body, invalid_field
+from handlers.lookups import take_lookups
+from handlers.requests import Deletion, NumberChange, body, invalid_field
 from handlers.responses import success
 from handlers.services import services
 from server.addresses import network_of
@@ -23,6 +25,21 @@ async def delete_me(request: Request, claims: Claims) -> HTTPResponse:
     await confirm_password(request, claims, form.password)
     await mine.departures.delete(claims.account_id, claims.mobile)
     return success(Done(message="account deleted"))
+
+
+@authenticated
+async def change_number(request: Request, claims: Claims) -> HTTPResponse:
+    """``POST /v1/me/number``: the old number is left, and says nothing of the new one. All sessions end but this one,
+    which gets new tokens: the old ones carry the old number."""
+    mine, form = services(request), body(request, NumberChange)
+    mobile = new_mobile(form.mobile_no, mine.settings.default_region)
+    if mobile == claims.mobile:
+        raise invalid_field("mobileNo", "mobileNo is the number that this account has")
+    await mine.limits.take(own_account(mine.settings), claims.account_id)
+    await take_lookups(request, claims)  # the answer reveals whether the number has an account
+    await confirm_password(request, claims, form.password)
+    grant = await mine.number_changes.change(claims, mobile)
+    return success(logged_in(mine, grant, "number changed"))
 
 
 async def confirm_password(request: Request, claims: Claims, password: str) -> None:

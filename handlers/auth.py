@@ -66,7 +66,7 @@ async def login(request: Request) -> HTTPResponse:
         opened = await log_in(mine.directory, mine.sessions, mine.events, given, standing)
     if opened.replaced:
         await wait_until_replaced(mine, mobile, opened.replaced[0].device_id)
-    return success(_logged_in(mine, opened.grant, "login successful"))
+    return success(logged_in(mine, opened.grant, "login successful"))
 
 
 async def refresh(request: Request) -> HTTPResponse:
@@ -76,10 +76,11 @@ async def refresh(request: Request) -> HTTPResponse:
     given = body(request, Refresh).refresh_token
     async with naming_devices(mine):
         grant = await accounts_login.refresh(mine.sessions, mine.events, given, mine.refreshes.enter)
-    return success(_logged_in(mine, grant, "refresh successful"))
+    return success(logged_in(mine, grant, "refresh successful"))
 
 
-def _logged_in(mine: Services, grant: Grant, message: str) -> LoggedIn:
+def logged_in(mine: Services, grant: Grant, message: str) -> LoggedIn:
+    """The answer that gives a client its tokens."""
     token, expires_at = mine.tokens.issue(grant)
     return LoggedIn(
         message=message,

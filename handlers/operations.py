@@ -252,6 +252,15 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         answer=answers.Done,
         codes="password_wrong rate_limited busy",
     ),
+    ("POST", "/v1/me/number"): Operation(
+        id="changeNumber",
+        summary="Change my number; all other sessions end",
+        tag=ACCOUNTS,
+        bearer=True,
+        body=requests.NumberChange,
+        answer=answers.LoggedIn,
+        codes="bad_mobile password_wrong already_exists number_resting rate_limited busy",
+    ),
     ("POST", "/v1/people/lookup"): Operation(
         id="lookUpPeople",
         summary="Those of an address book who have an account",

@@ -166,6 +166,13 @@ class Deletion(msgspec.Struct):
     password: Password
 
 
+class NumberChange(msgspec.Struct, rename="camel"):
+    """``POST /v1/me/number``."""
+
+    mobile_no: MobileWritten
+    password: Password
+
+
 class PeopleLookup(msgspec.Struct, rename="camel"):
     """``POST /v1/people/lookup``."""
 

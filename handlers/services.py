@@ -9,6 +9,7 @@ from accounts.blocks import Blocks
 from accounts.departures import Departures
 from accounts.directory import Directory
 from accounts.events import SessionEvents
+from accounts.number_change import NumberChanges
 from accounts.password_changes import PasswordChanges
 from accounts.passwords import Passwords
 from accounts.privacy import PrivacySettings
@@ -50,6 +51,7 @@ class Services:
     privacy: PrivacySettings
     departures: Departures
     devices: Devices
+    number_changes: NumberChanges
     events: SessionEvents
     presence: Presence
     messaging: Messaging

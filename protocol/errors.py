@@ -147,6 +147,7 @@ SLOW_CONSUMER: Final = Close(4001, "slow consumer: connect again and read faster
 LEASE_LOST: Final = Close(4002, "presence was lost: connect again", reconnect=True)
 UNREACHABLE: Final = Close(4003, "two pings unanswered: connect again", reconnect=True)
 UNAVAILABLE: Final = Close(4004, "a part of the service is away: connect again", reconnect=True)
+NUMBER_CHANGED: Final = Close(4005, "the number was changed: connect again with the new token", reconnect=True)
 DRAINING: Final = Close(4012, "server draining: connect again", reconnect=True)
 TOKEN_EXPIRED: Final = Close(4501, "token expired: log in again")
 TOO_MANY_BAD_FRAMES: Final = Close(4503, "too many bad frames")
@@ -161,6 +162,7 @@ CLOSES: Final = (
     LEASE_LOST,
     UNREACHABLE,
     UNAVAILABLE,
+    NUMBER_CHANGED,
     DRAINING,
     TOKEN_EXPIRED,
     TOO_MANY_BAD_FRAMES,

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "accounts/event_log.py": "tests/handlers/test_sessions.py",
     "accounts/password_changes.py": "tests/handlers/test_sessions.py",
     "accounts/linked_devices.py": "tests/accounts/test_session_opening.py",
+    "accounts/number_change.py": "tests/handlers/test_account.py",
     "accounts/profiles.py": "tests/handlers/test_people.py",
     "handlers/lookups.py": "tests/handlers/test_people.py",
     "delivery/expiry.py": "tests/delivery/test_departures.py",

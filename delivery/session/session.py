@@ -31,6 +31,7 @@ from protocol.errors import (
     DRAINING,
     INTERNAL,
     LOGGED_OUT,
+    NUMBER_CHANGED,
     REPLACED,
     SLOW_CONSUMER,
     TOKEN_EXPIRED,
@@ -679,7 +680,7 @@ class Session:
     def _close(self, close: Close, now: float) -> None:
         if self.ended:
             return
-        if close in (LOGGED_OUT, TOKEN_EXPIRED):
+        if close in (LOGGED_OUT, TOKEN_EXPIRED, NUMBER_CHANGED):
             self._sends.drop()
             self._early = [] if self._early is not None else None
         if close is REPLACED:

@@ -51,7 +51,7 @@ async def listening(redis: "Redis", url: str, name: str, *, heartbeats: bool = T
     def note(kind: str) -> Any:
         return lambda *words: received.append((kind, *words))
 
-    handlers = NotificationHandlers(*map(note, ("entry", "replaced", "closed", "privacy", "resubscribed")))
+    handlers = NotificationHandlers(*map(note, ("entry", "replaced", "closed", "moved", "privacy", "resubscribed")))
     server = Server(Notifications(link_to(redis), name, settings(url), handlers), received)
 
     async def send_heartbeats() -> None:
@@ -90,6 +90,9 @@ async def test_a_server_notifies_itself_at_once_and_others_over_redis(redis: "Re
         await one.notifications.closed(many)
         for server in (one, two):
             await until(lambda: closed_on(server) == set(many))  # noqa: B023 - awaited here
+        await one.notifications.moved("session-1")
+        for server in (one, two):
+            await server.receives("moved", "session-1")
         assert ("entry", RAVI, "5-0") not in two.received, "the script notifies other servers"
 
 

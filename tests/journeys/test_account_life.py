@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import websockets
 from redis.asyncio import Redis
 
-from tests.support.people import NO_TLS, PASSWORD, Person, login, request, sign_up
+from tests.support.people import NO_TLS, PASSWORD, Person, login, new_mobile, on_device, request, sign_up
 from tests.support.stack import ServerGroup
 
 DIALECTS = pytest.mark.parametrize("v1", [True, False], ids=["wm.v1", "seed"])
@@ -73,4 +74,40 @@ async def test_a_deleted_account_leaves_nothing_to_the_next_owner(
     await theirs.chat(eve, "m1", "who was not blocked")
     await others.wait(lambda frame: frame["type"] == "chat" and frame["message"] == "who was not blocked")
     for talk in (hers, theirs, others):
+        await talk.end()
+
+
+@DIALECTS
+async def test_a_changed_number_takes_over_and_the_old_one_says_nothing(
+    product: ServerGroup, single_server: ServerGroup, v1: bool
+) -> None:
+    ravi, asha = await sign_up(product.url, "Ravi"), await sign_up(product.url, "Asha")
+    tablet = await on_device(product.url, ravi, "tablet")
+    hers = await asha.open(product.ws_url, v1)
+    his, other = await ravi.open(single_server.ws_url, v1, ack=False), await tablet.open(product.ws_url, v1, ack=False)
+    await hers.chat(ravi, "m1")
+    await his.wait(lambda frame: frame["type"] == "chat")
+
+    number = new_mobile()
+    answer = await request(product.url, ravi, "POST", "/v1/me/number", json={"mobileNo": number, "password": PASSWORD})
+    assert answer.status_code == 200
+    assert await his.closed(1) == 4005, "it may connect again, with the new token"
+    assert await other.closed(1) == 4509
+    await hers.wait(lambda frame: frame["type"] == "ack" and frame["ackType"] == "expired")
+    assert (await hers.chat(ravi, "m2"))["code"] == "no_such_person"
+
+    moved = Person(number, answer.json()["token"], "Ravi")
+    his = await moved.open(single_server.ws_url, v1)
+    await his.chat(asha, "m3", "from my new number")
+    chat = await hers.wait(lambda frame: frame["type"] == "chat")
+    assert (chat["from"], chat["message"]) == (number, "from my new number")
+    await hers.chat(moved, "m4")
+    await his.wait(lambda frame: frame["type"] == "chat")
+    following = await next_owner(product.url, ravi.mobile)
+    theirs = await following.open(product.ws_url, v1)
+    await hers.chat(following, "m1", "to somebody else")
+    await theirs.wait(lambda frame: frame["type"] == "chat" and frame["message"] == "to somebody else")
+    with pytest.raises(websockets.InvalidStatus, match="401"):
+        await ravi.open(product.ws_url, v1)
+    for talk in (hers, his, theirs):
         await talk.end()

@@ -16,6 +16,7 @@ from accounts.blocks import Blocks
 from accounts.departures import Departures, LeftNumber
 from accounts.directory import Directory
 from accounts.events import Event, SessionEvents
+from accounts.number_change import NumberChanges
 from accounts.password_changes import PasswordChanges
 from accounts.passwords import Passwords
 from accounts.privacy import PrivacySettings
@@ -82,6 +83,7 @@ class Notes:
     readiness: FakeReadiness = field(default_factory=FakeReadiness)
     changes: list[tuple[str, Rules]] = field(default_factory=list)
     closed: list[ClosedSession] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     fail: ApiError | None = None
 
     async def changed(self, mobile: str, rules: Rules) -> None:
@@ -98,6 +100,9 @@ class Notes:
         if self.fail is not None:
             raise self.fail
         self.closed += sessions
+
+    async def moving(self, session_id: str) -> None:
+        self.moved.append(session_id)
 
 
 @dataclass
@@ -143,6 +148,7 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         await sessions.announce([ClosedSession(one, left.account_id, left.mobile, "") for one in left.sessions])
 
     clearing = NumberClearing(link, users, Expiry(Mailbox(link, users, settings), users))
+    departures = Departures(clearing, end_sessions)
     return Services(
         settings=settings,
         passwords=passwords,
@@ -153,7 +159,8 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         blocks=Blocks(notes.changed, settings.max_blocks),
         profiles=Profiles(),
         privacy=PrivacySettings(notes.changed),
-        departures=Departures(clearing, end_sessions),
+        departures=departures,
+        number_changes=NumberChanges(departures, settings, events, notes.moving),
         devices=Devices(link, users),
         events=events,
         presence=notes.presence,

@@ -145,7 +145,7 @@ class OneServer:
         self.link.before_flush = self.hub.deliver
         hub = self.hub
         handlers = NotificationHandlers(
-            hub.notify, hub.replaced, hub.close_sessions, hub.change_privacy, hub.notify_all
+            hub.notify, hub.replaced, hub.close_sessions, hub.move_session, hub.change_privacy, hub.notify_all
         )
         self.events: list[tuple[str, str]] = []
         self.messaging = Messaging(

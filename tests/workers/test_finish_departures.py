@@ -102,7 +102,7 @@ async def test_while_a_connection_lives_the_number_is_kept(
 async def test_without_redis_the_row_stays(
     ctx: dict[str, Any], left: None, modules: Modules, monkeypatch: pytest.MonkeyPatch, away: RedisClient
 ) -> None:
-    clearing = ctx["services"].departures._clearing
+    clearing = ctx["services"].departures.clearing
     monkeypatch.setattr(clearing, "_redis", away)
     with pytest.raises(ApiError, match="unavailable"):
         await modules.finish_departures.finish_departures(ctx)
