@@ -36,7 +36,9 @@ from delivery.servers import Servers
 from delivery.session.connection import Identity, Messaging
 from delivery.session_revocation import SessionRevocation
 from delivery.storage import LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
+from delivery.typing_relay import TypingRelay
 from delivery.user_records import UserRecords
+from delivery.watches import Watches
 from handlers import register
 from handlers.readiness import Readiness
 from handlers.services import Services
@@ -73,18 +75,21 @@ class Container:
         passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
         directory = Directory(passwords, settings.linked_seconds)
         users = UserRecords(client, directory.person, replicated)
+        limits = RateLimits(client, on=settings.rate_limits == "on")
+        self.watches = Watches(client, users, limits, settings, server_id)
         self.servers = Servers(client, server_id, settings)
         handlers = NotificationHandlers(
             self.hub.notify,
             self.hub.replaced,
             self.hub.close_sessions,
             self.hub.move_session,
-            self.hub.change_privacy,
+            self._change_privacy,
+            self.watches.changed,
+            self.hub.typing,
             self._handle_resubscribed,
         )
         self.notifications = Notifications(client, server_id, settings, handlers)
         self.storage = Storage(client, settings)
-        limits = RateLimits(client, on=settings.rate_limits == "on")
         send_limits = SendLimits(settings, limits)
         mailbox = Mailbox(client, users, settings, server_id, replicated, self.storage, send_limits)
         presence = Presence(client, users, settings)
@@ -100,6 +105,8 @@ class Container:
             notifications=self.notifications,
             servers=self.servers,
             hub=self.hub,
+            watches=self.watches,
+            typing=TypingRelay(client, users, self.hub, server_id),
             record=partial(record_event, self.events),
             hand_over=client.hand_over,
         )
@@ -137,6 +144,7 @@ class Container:
         self.events.start()
         self.notifications.start()
         self.hub.start()
+        self.watches.start()
         self.servers.start(lambda: {connection.mobile for connection in self.hub.connections()})
         self.revocation.start(self.sessions.revoked_among, self.settings.session_check_seconds)
         self._storage_loop = forever("storage", self.storage.look, LOOK_SECONDS)
@@ -144,6 +152,7 @@ class Container:
     async def stop(self) -> None:
         """End it again: first what uses others, Redis last."""
         await self.revocation.stop()
+        await self.watches.stop()
         await self._storage_loop.stop()
         await self.sessions.stop()
         await self.notifications.stop()
@@ -155,9 +164,14 @@ class Container:
         ended = [ClosedSession(one, left.account_id, left.mobile, device_id="") for one in left.sessions]
         await self.sessions.announce(ended)
 
+    def _change_privacy(self, mobile: str, privacy: str) -> None:
+        self.hub.change_privacy(mobile, privacy)
+        self.watches.change_privacy(mobile, privacy)
+
     def _handle_resubscribed(self) -> None:
         """Notifications may have been lost until now."""
         self.hub.notify_all()
+        self.watches.read_all()
         self.revocation.check_soon()
         # The last heartbeat came before the subscription, and without one this server calls itself not ready.
         self.servers.send_heartbeat_soon()

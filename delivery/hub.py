@@ -33,6 +33,7 @@ class HubConnection(Protocol):
     @property
     def session_id(self) -> str: ...
     def change_privacy(self, privacy: Privacy) -> None: ...
+    def show_typing(self, sender: str, active: bool) -> None: ...
     def prefetch(self) -> None: ...
     def notify(self, stream_id: str) -> None: ...
     def close(self, close: Close) -> None: ...
@@ -118,6 +119,11 @@ class Hub:
         """This person hides something else from now on; as Redis holds it."""
         for connection in self._connections.get(mobile, {}).values():
             connection.change_privacy(decode_privacy(privacy))
+
+    def typing(self, mobile: str, sender: str, active: bool) -> None:
+        """Somebody types to this user, or has stopped."""
+        for connection in self._connections.get(mobile, {}).values():
+            connection.show_typing(sender, active)
 
     # ---- their end
 

@@ -48,6 +48,12 @@ SESSIONS_CLOSED: Final = "closed"
 SESSION_MOVED: Final = "moved"
 """``moved <sessionId>``: this session's person has another number."""
 
+PRESENCE_CHANGED: Final = "presence"
+"""``presence <mobile>``: what may be shown of this person changed; somebody here watches them."""
+
+TYPING: Final = "typing"
+"""``typing <mobile> <sender> <1 or 0>``: the sender types to this person, or has stopped."""
+
 HEARTBEAT: Final = "heartbeat"
 """A server to itself: it hears its channel."""
 
@@ -176,6 +182,12 @@ class Person:
         return f"leases:{{{self.mobile}}}"
 
     @property
+    def watchers(self) -> str:
+        """Sorted set with a time to live: serverId on which somebody watches this person -> until when it is notified,
+        in ms."""
+        return f"watchers:{{{self.mobile}}}"
+
+    @property
     def last_seen(self) -> str:
         """String: when the last lease ended, in ms."""
         return f"lastseen:{{{self.mobile}}}"
@@ -217,8 +229,8 @@ class Person:
         return f"left:{{{self.mobile}}}"
 
 
-OUTLIVES_A_PERSON: Final = frozenset({"left_by"})
-"""Keys that stay when a person is deleted."""
+OUTLIVES_A_PERSON: Final = frozenset({"left_by", "watchers"})
+"""Keys that stay when a person is deleted. Who watches a number goes on watching it."""
 
 EVERYTHING: Final = tuple(
     name for name, value in vars(Person).items() if isinstance(value, property) and name not in OUTLIVES_A_PERSON

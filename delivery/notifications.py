@@ -50,6 +50,8 @@ class NotificationHandlers:
     :param sessions_closed: (sessionIds) these sessions were logged out
     :param session_moved: (sessionId) this session's person has another number
     :param privacy_changed: (mobile, privacy as Redis holds it) this person hides something else
+    :param presence_changed: (mobile) read anew what may be shown of this person
+    :param typing: (mobile, sender, whether active) the sender types to this person, or has stopped
     :param resubscribed: notifications may have been lost until now: look into every mailbox
     """
 
@@ -58,6 +60,8 @@ class NotificationHandlers:
     sessions_closed: Callable[[Collection[str]], None]
     session_moved: Callable[[str], None]
     privacy_changed: Callable[[str, str], None]
+    presence_changed: Callable[[str], None]
+    typing: Callable[[str, str, bool], None]
     resubscribed: Callable[[], None]
 
 
@@ -165,6 +169,10 @@ class Notifications:
             self._handlers.entry_waits(words[0], words[1])
         elif kind == keys.REPLACED:
             self._handlers.replaced(words[0], words[1])
+        elif kind == keys.PRESENCE_CHANGED:
+            self._handlers.presence_changed(words[0])
+        elif kind == keys.TYPING:
+            self._handlers.typing(words[0], words[1], words[2] == "1")
         elif kind == keys.PRIVACY_CHANGED:
             self._handlers.privacy_changed(words[0], words[1])
         elif kind == keys.SESSION_MOVED:

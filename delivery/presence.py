@@ -158,7 +158,7 @@ class Presence:
 
 def read_facts(reply: Sequence[Any]) -> tuple[Facts, list[Side]]:
     """What ``read_presence.lua`` says of a person, and what each asker is to them."""
-    _, _, ends_at, last_seen, privacy, sides = reply
+    _, _, ends_at, last_seen, privacy, sides = reply[:6]
     return Facts(bool(ends_at), int(last_seen)), read_sides(privacy, sides)
 
 

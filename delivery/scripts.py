@@ -80,7 +80,7 @@ def _constants(*names: str) -> dict[str, str]:
 
 GENERATED: Final = {
     "_stored_entries": dict(_stored_entries()),
-    "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS", "PRIVACY_CHANGED"),
+    "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS", "PRIVACY_CHANGED", "PRESENCE_CHANGED"),
     "_entry_states": _constants("ENTRY_ACKNOWLEDGED"),
     "_everything": {"EVERYTHING": f"local EVERYTHING = {{{', '.join(keys.EVERYTHING)}}}"},
     "_user_fields": _constants(
@@ -155,6 +155,7 @@ DROP_WAITING = read("drop_waiting")
 DELETE_PERSON = read("delete_person")
 READ_PRESENCE = read("read_presence")
 READ_SIDES = read("read_sides")
+WATCH = read("watch")
 CLAIM = read("claim")
 RENEW = read("renew")
 RELEASE = read("release")

@@ -1,7 +1,7 @@
 """What is wrong with a frame, in plain words, and which names in the answer tell the client which frame is meant."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ _DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError
 
 _TEXT: Final = "a string"
 _TEXTS: Final = "a list of strings"
+_BOOLEAN: Final = "true or false"
 _FIELDS: Final[dict[str, dict[str, str]]] = {
     "chat": {"to": _TEXT, "messageId": _TEXT, "message": _TEXT},
     "ack": {
@@ -31,9 +32,23 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "messageIds": _TEXTS,
     },
     "ping": {},
+    "watch": {"mobileNos": _TEXTS},
+    "unwatch": {"mobileNos": _TEXTS},
+    "typing": {"to": _TEXT, "active": _BOOLEAN},
 }
 """Type of a frame -> its fields and what each must be."""
-_REQUIRED: Final = {"chat": ("to", "messageId", "message"), "ack": ("ackType",), "ping": ()}
+_REQUIRED: Final[dict[str, tuple[str, ...]]] = {
+    "chat": ("to", "messageId", "message"),
+    "ack": ("ackType",),
+    "ping": (),
+    "watch": ("mobileNos",),
+    "unwatch": ("mobileNos",),
+    "typing": ("to", "active"),
+}
+ALL_TYPES: Final = frozenset(_FIELDS)
+SEED_TYPES: Final = frozenset({"chat", "ack", "ping"})
+"""Those of the seed dialect: any other is unknown there, and will stay so."""
+_WATCHES: Final = ("watch", "unwatch")
 _NULLABLE: Final = frozenset({("ack", "to"), ("ack", "streamId"), ("ack", "messageId")})
 
 
@@ -45,6 +60,7 @@ class FrameNames(NamedTuple):
     to: str | None = None
     message_ids: tuple[str, ...] = ()
     stream_ids: tuple[str, ...] = ()
+    mobile_nos: tuple[str, ...] = ()
 
 
 NO_NAMES: Final = FrameNames()
@@ -78,17 +94,22 @@ def indivisible() -> BadFrame:
     return BadFrame("bad_json", "frame", NO_NAMES, ("frame", message))
 
 
-def explain(data: msgspec.Raw | bytes) -> BadFrame:
-    """What is wrong with this, which could not be decoded."""
+def explain(data: msgspec.Raw | bytes, types: Set[str] = ALL_TYPES) -> BadFrame:
+    """What is wrong with this, which could not be decoded.
+
+    :param types: of frames that there are
+    """
     try:
         found = msgspec.json.decode(data)
     except _DECODE_ERRORS:
-        return _unreadable(bytes(data))
+        return _unreadable(bytes(data), types)
     if not isinstance(found, dict):
         return BadFrame("bad_frame", "frame", NO_NAMES, ("frame", "a frame is a JSON object"))
-    kind = _kind(found)
+    kind = _kind(found, types)
     if kind == "frame":
         return BadFrame("unknown_type", "frame", frame_names(found))
+    if kind in _WATCHES:
+        return BadFrame("bad_frame", kind, watch_names(found.get("mobileNos")), *_complaints(kind, found))
     return BadFrame("bad_frame", kind, frame_names(found), *_complaints(kind, found))
 
 
@@ -102,6 +123,12 @@ def ack_names(to: Any, message_ids: Sequence[Any], stream_ids: Sequence[Any]) ->
     ids = [_plain(each) for each in message_ids[:MAX_NAMES]]
     shaped = [each for each in stream_ids[:MAX_NAMES] if _is_like_a_stream_id(each)]
     return FrameNames(None, _number(to), tuple(each for each in ids if isinstance(each, str)), tuple(shaped))
+
+
+def watch_names(mobile_nos: Any) -> FrameNames:
+    """The same of a watch: its first numbers stand for all."""
+    listed = mobile_nos[:MAX_NAMES] if isinstance(mobile_nos, list) else ()
+    return FrameNames(mobile_nos=tuple(number for number in map(_number, listed) if number is not None))
 
 
 def frame_names(found: Mapping[str, Any]) -> FrameNames:
@@ -130,9 +157,9 @@ def _is_like_a_stream_id(name: Any) -> bool:
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME_LENGTH and _STREAM_ID_CHARACTERS.issuperset(name)
 
 
-def _kind(found: Mapping[str, Any]) -> str:
+def _kind(found: Mapping[str, Any], types: Set[str]) -> str:
     kind = found.get("type")
-    return kind if isinstance(kind, str) and kind in _FIELDS else "frame"
+    return kind if isinstance(kind, str) and kind in types else "frame"
 
 
 def _complaints(kind: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -150,13 +177,15 @@ def _complaints(kind: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _fits(value: Any, what: str) -> bool:
     if what == _TEXTS:
         return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if what == _BOOLEAN:
+        return isinstance(value, bool)
     return isinstance(value, str) if what == _TEXT else value in ("delivered", "read")
 
 
 # ---- what msgspec could not decode
 
 
-def _unreadable(data: bytes) -> BadFrame:
+def _unreadable(data: bytes, types: Set[str]) -> BadFrame:
     """It is not JSON, or JSON with half a surrogate pair in a text, which msgspec does not decode."""
     try:
         found = json.loads(data.decode(), parse_constant=_reject)
@@ -169,7 +198,7 @@ def _unreadable(data: bytes) -> BadFrame:
         return not_json(frame_names(found))
     problem = "is not valid Unicode: it holds half of a surrogate pair"
     complaints = [(field, f"{field} {problem}") for field in halves] or [("frame", f"a text {problem}")]
-    return BadFrame("bad_frame", _kind(found), frame_names(found), *complaints)
+    return BadFrame("bad_frame", _kind(found, types), frame_names(found), *complaints)
 
 
 def _reject(constant: str) -> None:

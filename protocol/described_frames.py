@@ -70,6 +70,14 @@ KINDS: Final = (
     ),
     FrameKind("client", DIALECTS, (frames.PingIn(),), (frames.PongOut,)),
     FrameKind(
+        "client",
+        (SUBPROTOCOL,),
+        (frames.WatchIn(mobile_nos=[*_MOBILES[1:]]),),
+        (frames.PresenceOut, frames.ErrorOut),
+    ),
+    FrameKind("client", (SUBPROTOCOL,), (frames.UnwatchIn(mobile_nos=[*_MOBILES[1:]]),), (frames.ErrorOut,)),
+    FrameKind("client", (SUBPROTOCOL,), (frames.TypingIn(to=_MOBILES[1], active=True),), (frames.ErrorOut,)),
+    FrameKind(
         "server",
         (SUBPROTOCOL,),
         (
@@ -130,6 +138,15 @@ KINDS: Final = (
             ),
         ),
     ),
+    FrameKind(
+        "server",
+        (SUBPROTOCOL,),
+        (
+            frames.PresenceOut(mobile_no=_MOBILES[1], online=True),
+            frames.PresenceOut(mobile_no=_MOBILES[1], online=False, last_seen=_TIME),
+        ),
+    ),
+    FrameKind("server", (SUBPROTOCOL,), (frames.TypingOut(sender=_MOBILES[1], active=True),)),
     FrameKind("server", (SUBPROTOCOL,), (frames.SyncedOut(count=1),)),
     FrameKind("server", (SUBPROTOCOL,), (frames.ResyncOut(epoch="e2", reason="the storage lost something"),)),
     FrameKind(
@@ -162,7 +179,7 @@ KINDS: Final = (
 ON_THE_SOCKET: Final = (
     "bad_json", "bad_frame", "unknown_type", "binary_frame", "bad_mobile", "bad_message_id", "bad_stream_id",
     "message_empty", "message_too_large", "self_message", "no_such_person", "message_id_reused", "mailbox_full",
-    "rate_limited", "storage_full", "unavailable", "draining", "internal",
+    "too_many_watched", "rate_limited", "storage_full", "unavailable", "draining", "internal",
 )  # fmt: skip
 """Codes of ``error`` frames."""
 BEFORE_THE_UPGRADE: Final = (

@@ -45,6 +45,7 @@ class Dialect(Protocol):
     acks_receipts: bool
     joins_frames: bool
 
+    def decode(self, data: bytes) -> frames.FrameIn: ...
     def hello(self, hello: Hello) -> list[bytes]: ...
     def sent(self, message_id: str, to: str, timestamp: int) -> list[bytes]: ...
     def chat(self, chat: Chat, to: str, mode: Mode) -> list[bytes]: ...
@@ -53,6 +54,8 @@ class Dialect(Protocol):
     def resync(self, epoch: str, reason: str) -> list[bytes]: ...
     def error(self, error: ApiError, component: str, names: FrameNames = NO_NAMES) -> list[bytes]: ...
     def pong(self) -> list[bytes]: ...
+    def presence(self, mobile: str, online: bool, last_seen: int | None) -> list[bytes]: ...
+    def typing(self, sender: str, active: bool) -> list[bytes]: ...
 
 
 def _chat(chat: Chat, to: str, mode: Mode) -> list[bytes]:
@@ -82,6 +85,7 @@ def _error(error: ApiError, component: str, names: FrameNames) -> list[bytes]:
         message_ids=names.message_ids,
         stream_ids=names.stream_ids,
         retry_after=error.retry_after,
+        mobile_nos=names.mobile_nos,
     )
     return [frames.encode(out)]
 
@@ -91,6 +95,7 @@ class Seed:
 
     acks_receipts = False
     joins_frames = False
+    decode = staticmethod(frames.decode_seed)
 
     def hello(self, hello: Hello) -> list[bytes]:
         """The system frame every client of the original waits for."""
@@ -140,12 +145,21 @@ class Seed:
         """The answer to a ``ping`` frame."""
         return [_PONG]
 
+    def presence(self, mobile: str, online: bool, last_seen: int | None) -> list[bytes]:
+        """Nothing: the seed has no such frame."""
+        return []
+
+    def typing(self, sender: str, active: bool) -> list[bytes]:
+        """Nothing: the seed has no such frame."""
+        return []
+
 
 class V1:
     """Subprotocol ``wm.v1``."""
 
     acks_receipts = True
     joins_frames = True
+    decode = staticmethod(frames.decode)
 
     def hello(self, hello: Hello) -> list[bytes]:
         """The ``hello`` frame."""
@@ -197,3 +211,11 @@ class V1:
     def pong(self) -> list[bytes]:
         """The answer to a ``ping`` frame."""
         return [_PONG]
+
+    def presence(self, mobile: str, online: bool, last_seen: int | None) -> list[bytes]:
+        """What the client may know of a watched person."""
+        return [frames.encode(frames.PresenceOut(mobile_no=mobile, online=online, last_seen=last_seen))]
+
+    def typing(self, sender: str, active: bool) -> list[bytes]:
+        """Somebody types, or has stopped."""
+        return [frames.encode(frames.TypingOut(sender=sender, active=active))]

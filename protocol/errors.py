@@ -57,6 +57,9 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "already_exists": ErrorSpec(409, False, "An account with this mobile number exists already."),
     "too_many_devices": ErrorSpec(409, False, "This account has its full number of devices: log one out first."),
     "block_list_full": ErrorSpec(409, False, "The block list is full."),
+    "too_many_watched": ErrorSpec(
+        409, False, "More people are watched than a connection may watch: unwatch some first."
+    ),
     "message_id_reused": ErrorSpec(
         409, False, "This messageId was used for another text to this person: give each text an id of its own."
     ),

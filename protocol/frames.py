@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, cast
 
 import msgspec
 
-from protocol.bad_frames import explain, indivisible
+from protocol.bad_frames import SEED_TYPES, explain, indivisible
 from protocol.fields import DeviceId, MessageId, MessageText, Mobile, MobileInFrame, StreamId, UnixMs, described
 from protocol.salvage import divide
 
@@ -17,6 +17,8 @@ _Epoch = Annotated[
 ]
 _ReceiptKind = Annotated[str, described("What became of the chats.", enum=["delivered", "read", "expired"])]
 _Told = Annotated[str, described("A sentence for people; it may be reworded.")]
+
+_Numbers = Annotated[list[MobileInFrame], described("At most 200 may be watched.", minItems=1)]
 
 
 class _Frame(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True):
@@ -44,6 +46,25 @@ class AckIn(_Frame, frozen=True, tag="ack"):
 
 class PingIn(_Frame, frozen=True, tag="ping"):
     """A heartbeat in text, for clients that cannot send WebSocket pings."""
+
+
+class WatchIn(_Frame, frozen=True, tag="watch"):
+    """``wm.v1``: from now on the presence of these people is wanted, and each change of it."""
+
+    mobile_nos: _Numbers
+
+
+class UnwatchIn(_Frame, frozen=True, tag="unwatch"):
+    """``wm.v1``: it is not wanted any more."""
+
+    mobile_nos: _Numbers
+
+
+class TypingIn(_Frame, frozen=True, tag="typing"):
+    """``wm.v1``: the client's user types to somebody, or has stopped."""
+
+    to: MobileInFrame
+    active: bool
 
 
 class SystemOut(_Frame, frozen=True, tag="system"):
@@ -127,8 +148,25 @@ class SeedReceiptOut(_Frame, frozen=True, tag="ack"):
     stream_id: StreamId
 
 
+class PresenceOut(_Frame, frozen=True, tag="presence"):
+    """``wm.v1``: what the client may know of a watched person. ``lastSeen`` is absent while they are online, and when
+    it is unknown or hidden."""
+
+    mobile_no: Mobile
+    online: bool
+    last_seen: UnixMs | None = None
+
+
+class TypingOut(_Frame, frozen=True, tag="typing"):
+    """``wm.v1``: somebody types to the client's user, or has stopped. It ends by itself after 10 s, or with a chat."""
+
+    sender: Mobile = msgspec.field(name="from")
+    active: bool
+
+
 class ErrorOut(_Frame, frozen=True, tag="error", omit_defaults=True):
-    """A refusal. ``retryAfter`` is in seconds. ``messageId`` is a chat's; the ids of an ack are in the lists."""
+    """A refusal. ``retryAfter`` is in seconds. ``messageId`` is a chat's; the ids of an ack, and
+    the numbers of a watch, are in the lists."""
 
     code: str
     component: str
@@ -139,14 +177,17 @@ class ErrorOut(_Frame, frozen=True, tag="error", omit_defaults=True):
     message_ids: tuple[str, ...] = ()
     stream_ids: tuple[str, ...] = ()
     retry_after: float | None = None
+    mobile_nos: tuple[str, ...] = ()
 
 
 class PongOut(_Frame, frozen=True, tag="pong"):
     """The answer to a ping."""
 
 
-FrameIn = ChatIn | AckIn | PingIn
+SeedFrameIn = ChatIn | AckIn | PingIn
+FrameIn = SeedFrameIn | WatchIn | UnwatchIn | TypingIn
 _DECODER: Final = msgspec.json.Decoder(FrameIn)
+_SEED_DECODER: Final = msgspec.json.Decoder(SeedFrameIn)
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
@@ -169,7 +210,7 @@ def split(data: bytes) -> list[msgspec.Raw | bytes]:
 
 
 def decode(data: msgspec.Raw | bytes) -> FrameIn:
-    """Decode one frame.
+    """Decode one frame of ``wm.v1``.
 
     :raises BadFrame: ``bad_json``, ``unknown_type`` or ``bad_frame``
     """
@@ -177,6 +218,17 @@ def decode(data: msgspec.Raw | bytes) -> FrameIn:
         return cast("FrameIn", _DECODER.decode(data))
     except _DECODE_ERRORS:
         raise explain(data) from None
+
+
+def decode_seed(data: msgspec.Raw | bytes) -> FrameIn:
+    """Decode one frame of the seed dialect, whose types are those of the original.
+
+    :raises BadFrame: as :func:`decode`
+    """
+    try:
+        return cast("FrameIn", _SEED_DECODER.decode(data))
+    except _DECODE_ERRORS:
+        raise explain(data, SEED_TYPES) from None
 
 
 encode = msgspec.json.Encoder().encode

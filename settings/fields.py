@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     dedupe_hours: float = Field(24, gt=0, description="Hours a retry is recognised after its chat left the mailbox")
 
     window: int = Field(256, ge=1, le=4096, description="Entries in flight and unacked on one connection")
+    watch_limit: int = Field(200, ge=1, le=1_000, description="People whose presence one connection may watch")
     redeliver_seconds: float = Field(30, gt=0, description="Seconds without an ack after which an entry is sent again")
     redeliver_times: int = Field(3, ge=0, description="How often it is sent again on one connection")
     stuck_window_seconds: float = Field(60, gt=0, description="Seconds a full window may see no ack; then close 4001")

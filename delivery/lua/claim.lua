@@ -11,6 +11,7 @@
 local user = KEYS[1] -- hash
 local leases = KEYS[2] -- hash
 local mailbox = KEYS[3] -- stream
+local watchers = KEYS[4] -- sorted set
 local device = ARGV[1]
 local server_id = ARGV[2]
 local connection_id = ARGV[3]
@@ -26,6 +27,7 @@ local patience = ARGV[10] -- in ms
 --@use _mailbox
 --@use _user
 --@use _user_fields
+--@use _watchers
 local OVERTAKEN_MS = 1000
 local alive_at, now, late = find_alive_at(age, written_at, patience)
 local function refuse(verdict)
@@ -64,6 +66,8 @@ end
 
 local server_before, connection_before = '', ''
 if held == 'replaced' then server_before, connection_before = lease.server_id, lease.connection_id end
+local comes_online = ends_at > now and #live_servers(leases) == 0
 redis.call('HSET', leases, device, format_lease(server_id, connection_id, alive_at, ends_at))
+if comes_online then notify_watchers(watchers) end
 local own = redis.call('HMGET', user, EPOCH, PRIVACY)
 return {'claimed', own[1], server_before, connection_before, newest_id(mailbox), digits(devices), own[2] or '', digits(now)}

@@ -6,11 +6,14 @@
 local user = KEYS[1] -- hash
 local left_by = KEYS[2] -- string
 local leases = KEYS[3] -- hash
+local watchers = KEYS[4] -- sorted set
 local account_id = ARGV[1]
 local life = ARGV[2] -- of the note that keeps them from being loaded, in s
 --@use _leases
 --@use _owner
+--@use _watchers
 if is_taken(user, account_id) then return {'taken', 0} end
 redis.call('DEL', user)
+notify_watchers(watchers)
 redis.call('SET', left_by, account_id, 'EX', life)
 return {'left', #live_servers(leases)}

@@ -4,7 +4,8 @@
 -- With each block it is noted when its maker was last seen at that moment, which is all that the blocked one may see
 -- from then on. Redis knows this when the block is new to it. What it has lost is made up for by the time of the block:
 -- they cannot have been last seen later.
--- The servers that hold the person's own connections are notified of another privacy.
+-- The servers that hold the person's own connections are notified of another privacy, and those on which somebody watches
+-- them of any change.
 -- A version whose times are missing was written by an earlier version of this script, and is taken once more.
 -- If this account has left the number, nothing is done: the caller read PostgreSQL before.
 -- RETURNS {verdict: created | newer | kept | left, epoch}
@@ -23,14 +24,19 @@ local strangers = KEYS[12] -- hash
 local blocked_at = KEYS[13] -- hash
 local login_places = KEYS[14] -- sorted set
 local left_by = KEYS[15] -- string
+local watchers = KEYS[16] -- sorted set
 local account_id = ARGV[1]
 local new_epoch = ARGV[2] -- for a user that Redis does not know
 local blocks_version = ARGV[3]
 local seen = ARGV[4] -- in ms, or ''
 local privacy = ARGV[5] -- '' if nothing is hidden
 -- ARGV[6..]: blocked mobile number, time of the block in ms, ...
+--@use _channels
+--@use _clock
 --@use _everything
+--@use _tell_servers
 --@use _user_fields
+--@use _watchers
 if redis.call('GET', left_by) == account_id then return {'left', ''} end
 local verdict = 'kept'
 local account_before = redis.call('HGET', user, ACCOUNT_ID)
@@ -48,7 +54,6 @@ local version, version_before = tonumber(blocks_version), tonumber(known[1] or '
 local is_incomplete = version == version_before and version > 0 and known[2] ~= blocks_version
 if version > version_before or is_incomplete then
   if #ARGV >= 6 then
-    --@use _clock
     --@use _presence
     local ends_at, last_seen_at, now = presence_of(leases, last_seen)
     local seen_now = ends_at ~= '' and now or last_seen_at
@@ -73,13 +78,12 @@ if version > version_before or is_incomplete then
   redis.call('HSET', user, BLOCKS_VERSION, blocks_version)
   if version > 0 then redis.call('HSET', user, RULES_VERSION, blocks_version) end
   if privacy ~= (redis.call('HGET', user, PRIVACY) or '') then
-    --@use _channels
     --@use _leases
-    --@use _tell_servers
     if privacy == '' then redis.call('HDEL', user, PRIVACY) else redis.call('HSET', user, PRIVACY, privacy) end
     local mobile = string.match(user, '{(%d+)}')
     tell_servers(live_servers(leases), PRIVACY_CHANGED .. ' ' .. mobile .. ' ' .. privacy)
   end
   if verdict == 'kept' then verdict = 'newer' end
 end
+if verdict ~= 'kept' then notify_watchers(watchers) end
 return {verdict, redis.call('HGET', user, EPOCH)}

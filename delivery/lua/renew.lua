@@ -5,6 +5,7 @@
 local leases = KEYS[1] -- hash
 local mailbox = KEYS[2] -- stream
 local user = KEYS[3] -- hash
+local watchers = KEYS[4] -- sorted set
 local device = ARGV[1]
 local server_id = ARGV[2]
 local connection_id = ARGV[3]
@@ -16,9 +17,13 @@ local patience = ARGV[7] -- in ms
 --@use _leases
 --@use _mailbox
 --@use _user_fields
+--@use _watchers
 local alive_at, now = find_alive_at(age, written_at, patience)
 if not alive_at then return {'late', '', '', digits(now)} end
-local verdict = check_holder(leases, device, server_id, connection_id)
+local verdict, lease = check_holder(leases, device, server_id, connection_id)
 if verdict ~= 'ok' then return {verdict, '', '', digits(now)} end
+-- A lease that was over and is carried on: others saw this person offline.
+local comes_online = lease.ends_at <= now and alive_at + lease_ms > now and #live_servers(leases) == 0
 redis.call('HSET', leases, device, format_lease(server_id, connection_id, alive_at, alive_at + lease_ms))
+if comes_online then notify_watchers(watchers) end
 return {'ok', newest_id(mailbox), redis.call('HGET', user, PRIVACY) or '', digits(now)}

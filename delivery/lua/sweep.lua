@@ -4,10 +4,12 @@
 -- RETURNS {{device, serverId, connectionId, last sign of life in ms}, ...} of the leases that ended
 local leases = KEYS[1] -- hash
 local last_seen = KEYS[2] -- string
+local watchers = KEYS[3] -- sorted set
 local lease_ms = tonumber(ARGV[1])
 local gone_server = ARGV[2] -- serverId, or ''
 --@use _clock
 --@use _leases
+--@use _watchers
 local now = now_ms()
 local ended = {}
 local all = redis.call('HGETALL', leases)
@@ -22,4 +24,5 @@ for i = 1, #all, 2 do
     redis.call('HSET', leases, device, format_lease(lease.server_id, lease.connection_id, now, now + lease_ms))
   end
 end
+if #ended > 0 and #live_servers(leases) == 0 then notify_watchers(watchers) end
 return ended

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from delivery.work import BYTES_A_UNIT, IDS_A_UNIT
-from protocol.bad_frames import NO_NAMES, BadFrame, FrameNames, ack_names, chat_names
+from protocol.bad_frames import NO_NAMES, BadFrame, FrameNames, ack_names, chat_names, watch_names
 from protocol.dialects import Dialect
 from protocol.entries import size_of
 from protocol.errors import ApiError
-from protocol.frames import AckIn, ChatIn, PingIn, split
+from protocol.frames import AckIn, ChatIn, FrameIn, PingIn, TypingIn, UnwatchIn, WatchIn, split
 from protocol.identifiers import is_message_id
 from protocol.text import shows_nothing
 
@@ -144,6 +144,32 @@ class ClientFrames:
             raise ApiError("bad_message_id")
         return sender, list(dict.fromkeys(ids))
 
+    def check_watch(self, watch: WatchIn | UnwatchIn, most: int) -> list[str]:
+        """:returns: the mobile numbers that it names, each once
+
+        :raises ApiError: there are none, or too many, or one is none
+        """
+        count, is_watch = len(watch.mobile_nos), isinstance(watch, WatchIn)
+        self.spend(1 + (count if is_watch else count / IDS_A_UNIT))
+        if is_watch and count > most:
+            raise ApiError("too_many_watched")
+        if not 0 < count <= MOST_NAMES:
+            raise ApiError(
+                "bad_frame", [{"field": "mobileNos", "message": f"mobileNos names 1 to {MOST_NAMES} numbers"}]
+            )
+        return list(dict.fromkeys(map(self._canonical, watch.mobile_nos)))
+
+    def check_typing(self, typing: TypingIn) -> str:
+        """:returns: the recipient's mobile number
+
+        :raises ApiError: it is none, or one's own
+        """
+        self.spend(1)
+        to = self._canonical(typing.to)
+        if to == self._mobile:
+            raise ApiError("self_message")
+        return to
+
     # ---- refusals
 
     def refuse_part(self, part: bytes, bad: BadFrame, now: float) -> list[bytes]:
@@ -156,10 +182,13 @@ class ClientFrames:
         harmless = bad.error.code == "unknown_type" or (self._is_heartbeat and bad.error.code != "binary_frame")
         return self._refuse(bad.error, bad.kind, bad.names, now, harmless=harmless)
 
-    def refuse(self, error: ApiError, frame: ChatIn | AckIn, now: float) -> list[bytes]:
+    def refuse(self, error: ApiError, frame: FrameIn, now: float) -> list[bytes]:
         """The answer to a frame that cannot be acted upon."""
         if isinstance(frame, ChatIn):
             return self._refuse(error, "chat", self._name(frame), now)
+        if not isinstance(frame, AckIn):
+            names = chat_names(None, frame.to) if isinstance(frame, TypingIn) else watch_names(_numbers_of(frame))
+            return self._refuse(error, str(frame.__struct_config__.tag), names, now)
         ids = [*frame.message_ids, *([frame.message_id] if frame.message_id is not None else [])]
         stream_ids = [*frame.stream_ids, *([frame.stream_id] if frame.stream_id is not None else [])]
         return self._refuse(error, "ack", ack_names(frame.to, ids, stream_ids), now)
@@ -186,3 +215,7 @@ class ClientFrames:
             if not harmless or self._harmless < 0:
                 self.bad = [*self.bad[-self._most_bad + 1 :], now]
         return self._dialect.error(error, kind, names)
+
+
+def _numbers_of(frame: FrameIn) -> list[str]:
+    return frame.mobile_nos if isinstance(frame, (WatchIn, UnwatchIn)) else []

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
@@ -18,13 +18,16 @@ import structlog
 from delivery.hub import Hub
 from delivery.mailbox import Mailbox, Stored
 from delivery.notifications import Notifications
+from delivery.policy import View
 from delivery.presence import Presence
 from delivery.results import Claimed, CommandFailed, NotCached
 from delivery.servers import Servers
 from delivery.session import effects as do
 from delivery.session.client_frames import Canonical
 from delivery.session.session import Session
+from delivery.typing_relay import TypingRelay
 from delivery.user_records import UserRecords
+from delivery.watches import Watches
 from protocol.dialects import Dialect, Hello
 from protocol.errors import TOKEN_EXPIRED, UNAVAILABLE, ApiError, Close
 from protocol.messages import batch_frames
@@ -75,6 +78,8 @@ class Messaging:
     notifications: Notifications
     servers: Servers
     hub: Hub
+    watches: Watches
+    typing: TypingRelay
     record: Record
     hand_over: Callable[[], None]
     """:meth:`delivery.redis.client.RedisClient.hand_over`."""
@@ -184,6 +189,25 @@ class Connection:
     def change_privacy(self, privacy: Privacy) -> None:
         """The user hides this from now on."""
         self._session.change_privacy(privacy)
+
+    def show_presence(self, views: Sequence[tuple[str, View]]) -> bool:
+        """Show what may be seen of watched people. False: the client does not read what it was sent before."""
+        if self._session.ended:
+            return True
+        frames = [frame for mobile, view in views for frame in self._dialect.presence(mobile, *view)]
+        return self._send_at_once(frames)
+
+    def show_typing(self, sender: str, active: bool) -> None:
+        """Show that somebody types. A client that does not read needs to know it the least."""
+        if not self._session.ended and self._session.has_lease:
+            self._send_at_once(self._dialect.typing(sender, active))
+
+    def _send_at_once(self, frames: list[bytes]) -> bool:
+        if self._backlog is not None or self._socket.unsent_bytes > UNSENT_BYTES:
+            return False
+        if frames:
+            self._send_frames(do.SendFrames(frames))
+        return True
 
     def prefetch(self) -> None:
         """An entry is being stored for the user."""
@@ -316,6 +340,19 @@ class Connection:
         mailbox, then = self._messaging.mailbox, partial(self._reply, mark)
         mailbox.mark_read(self.mobile, self.device, mark.sender, mark.message_ids, then)
 
+    def _watch(self, watch: do.Watch) -> None:
+        self._await(watch, self._begin_watch(watch))
+
+    async def _begin_watch(self, watch: do.Watch) -> list[tuple[str, View]]:
+        # Nobody would end it for a connection that has left before this task began.
+        return [] if self._session.left else await self._messaging.watches.watch(self, watch.mobiles)
+
+    def _unwatch(self, unwatch: do.Unwatch) -> None:
+        self._messaging.watches.unwatch(self, unwatch.mobiles)
+
+    def _send_typing(self, typing: do.SendTyping) -> None:
+        self._messaging.hub.spawn(self._messaging.typing.relay(self.mobile, typing.to, typing.active))
+
     def _load_user(self, load: do.LoadUser) -> None:
         if isinstance(load.then, do.StoreChats):
             self._await(load, self._messaging.mailbox.load_recipient(load.mobile, self.mobile))
@@ -370,6 +407,7 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._messaging.watches.leave(self)
         if self._messaging.hub.leave(self):
             self._messaging.hub.spawn(self._unlist())
 
@@ -505,6 +543,9 @@ _RUN: Final[dict[type[do.Effect], Callable[[Connection, Any], None]]] = {
     do.FindUnread: Connection._find_unread,
     do.MarkRead: Connection._mark_read,
     do.Settle: Connection._settle,
+    do.Watch: Connection._watch,
+    do.Unwatch: Connection._unwatch,
+    do.SendTyping: Connection._send_typing,
     do.LoadUser: Connection._load_user,
     do.ClaimLease: Connection._claim_lease,
     do.RenewLease: Connection._renew_lease,

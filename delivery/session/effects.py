@@ -145,6 +145,28 @@ class Settle(Effect):
     settled: list[ToSettle]
 
 
+class Watch(Effect):
+    """Watch the presence of these people.
+
+    Reply: [(mobile number, :class:`delivery.policy.View`), ...]; ApiError; CommandFailed.
+    """
+
+    mobiles: list[str]
+
+
+class Unwatch(Effect):
+    """Watch these people no more."""
+
+    mobiles: list[str]
+
+
+class SendTyping(Effect):
+    """Tell somebody's live connections that the user types to them, or has stopped."""
+
+    to: str
+    active: bool
+
+
 class LoadUser(Effect):
     """Load a user from PostgreSQL into Redis.
 

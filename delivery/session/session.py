@@ -25,7 +25,8 @@ from delivery.session.effects import Effect
 from delivery.session.lease import Lease, LeaseState
 from delivery.session.mailbox_reader import MailboxReader
 from delivery.session.send_queue import Admit, SendQueue
-from protocol.bad_frames import BadFrame, FrameNames, ack_names
+from delivery.session.watching import WATCHES_UNDER_WAY, TypingThrottle
+from protocol.bad_frames import BadFrame, FrameNames, ack_names, watch_names
 from protocol.dialects import Dialect
 from protocol.errors import (
     DRAINING,
@@ -43,7 +44,7 @@ from protocol.errors import (
     ApiError,
     Close,
 )
-from protocol.frames import AckIn, ChatIn, PingIn, decode
+from protocol.frames import AckIn, ChatIn, PingIn, TypingIn, UnwatchIn, WatchIn
 from protocol.identifiers import check_stream_id, parse_stream_id
 from protocol.privacy import OPEN, Privacy
 from protocol.token_bucket import TokenBucket
@@ -73,10 +74,11 @@ class Session:
     """
 
     __slots__ = (
-        "_acknowledgements", "_bucket", "_charged", "_dead_letter_after", "_dialect", "_drain_after", "_early",
-        "_frames", "_has_failed", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile", "_output_paused",
-        "_over_since", "_privacy", "_reader", "_reason", "_releases", "_sends", "_stuck_seconds",
-        "_wasted", "_window", "deadline", "effects", "ended", "is_proving", "last_sign_of_life", "left",
+        "_acknowledgements", "_bucket", "_charged", "_dead_letter_after", "_decode", "_dialect", "_drain_after",
+        "_early", "_frames", "_has_failed", "_is_muted", "_is_penalized", "_lease", "_leaving", "_mobile",
+        "_output_paused", "_over_since", "_privacy", "_reader", "_reason", "_releases", "_sends", "_stuck_seconds",
+        "_typing", "_wasted", "_watch_limit", "_watches", "_window", "deadline", "effects", "ended", "is_proving",
+        "last_sign_of_life", "left",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +99,7 @@ class Session:
         """
         self._mobile = mobile
         self._dialect = dialect
+        self._decode = dialect.decode
         self._bucket = bucket
         self._stuck_seconds = settings.stuck_window_seconds
         self._dead_letter_after = settings.park_after
@@ -109,6 +112,10 @@ class Session:
         redeliver = settings.redeliver_seconds, settings.redeliver_times
         self._reader = MailboxReader(mobile, dialect, redeliver, now)
         self._lease = Lease(settings.ping_seconds, now)
+        self._typing = TypingThrottle()
+        self._watch_limit = settings.watch_limit
+        self._watches = 0
+        """How many were not answered yet."""
         self._privacy = OPEN
         """What the user hides, as the last claim, renewal or notification said."""
         self._early: list[str | bytes] | None = []
@@ -164,7 +171,7 @@ class Session:
         """Whether more is in hand than should be."""
         if self.ended:
             return False
-        if self._early is not None:
+        if self._early is not None or self._watches >= WATCHES_UNDER_WAY:
             return True
         sends = self._sends
         return sends.pending + self._acknowledgements.pending >= IN_HAND or sends.characters >= CHARACTERS_IN_HAND
@@ -172,7 +179,7 @@ class Session:
     @property
     def in_hand(self) -> int:
         """Messages, chats and acknowledgements that have arrived and are not done with."""
-        return self._sends.pending + self._acknowledgements.pending + len(self._early or ())
+        return self._sends.pending + self._acknowledgements.pending + self._watches + len(self._early or ())
 
     def _handle_message(self, data: str | bytes, now: float) -> float:
         frames = self._frames
@@ -202,7 +209,7 @@ class Session:
         """:returns: the answer, where there is one at once"""
         frames = self._frames
         try:
-            frame = decode(part)
+            frame = self._decode(part)
         except BadFrame as bad:
             return frames.refuse_part(part, bad, now)
         if isinstance(frame, PingIn):
@@ -211,11 +218,38 @@ class Session:
             if isinstance(frame, ChatIn):
                 to, size = frames.check_chat(frame)
                 self._sends.put(to, frame.message_id, frame.message, size)
-            else:
+            elif isinstance(frame, AckIn):
                 self._handle_ack(frame, now)
+            elif isinstance(frame, TypingIn):
+                to = frames.check_typing(frame)
+                if self._typing.admits(to, now):
+                    self.effects.append(do.SendTyping(to, frame.active))
+            else:
+                self._handle_watch(frame)
         except ApiError as error:
             return frames.refuse(error, frame, now)
         return None
+
+    def _handle_watch(self, frame: WatchIn | UnwatchIn) -> None:
+        mobiles = self._frames.check_watch(frame, self._watch_limit)
+        if isinstance(frame, WatchIn):
+            self._watches += 1
+            self.effects.append(do.Watch(mobiles))
+        else:
+            self.effects.append(do.Unwatch(mobiles))
+
+    def _watched(self, watch: do.Watch, result: Any, now: float) -> None:
+        self._watches -= 1
+        if isinstance(result, Exception):
+            error = _error_of(result)
+            if error is None:
+                self._fail(result, now)
+            else:
+                self._send_error(error, "watch", watch_names(watch.mobiles))
+        else:
+            views = [self._dialect.presence(mobile, *view) for mobile, view in result]
+            self.effects.append(do.SendFrames([frame for frames in views for frame in frames]))
+        self.effects.append(_RESUME)
 
     def _handle_ack(self, ack: AckIn, now: float) -> None:
         frames, window = self._frames, self._window
@@ -515,6 +549,11 @@ class Session:
             self.is_proving = False
             self.effects.append(do.ClaimLease("proven"))
 
+    @property
+    def has_lease(self) -> bool:
+        """Whether it was claimed: the client was greeted, and may be sent something."""
+        return self._lease.state is LeaseState.HELD
+
     def _claimed(self, claim: do.ClaimLease, result: Any, now: float) -> None:
         if claim.mode == "again":
             self._reclaimed(result, now)
@@ -783,6 +822,7 @@ class Session:
         do.FetchEntries: _fetched,
         do.NoteDelivered: _noted,
         do.SendReceipt: _receipt_sent,
+        do.Watch: _watched,
         do.FindSide: _side_found,
         do.FindUnread: _unread_found,
         do.MarkRead: _read_marked,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from protocol.bad_frames import NO_NAMES, BadFrame, ack_names, chat_names, explain
+from protocol.bad_frames import NO_NAMES, BadFrame, ack_names, chat_names, explain, watch_names
 from protocol.frames import FrameIn, decode
 
 CHAT = {"type": "chat", "to": "9100000001", "messageId": "m-1", "message": "hello"}
@@ -115,9 +115,12 @@ def test_messages_speak_of_frames(data: bytes, message: str) -> None:
 
 
 def test_only_short_and_plain_names_are_repeated() -> None:
-    assert chat_names("m", "+91 98") == ("m", "+91 98", (), ())
+    assert chat_names("m", "+91 98") == ("m", "+91 98", (), (), ())
     for name in ("", "m\n", "\u200b", "m" * 257, None, 1.5, True, 2**53, ["m"], {"m": 1}):
         assert chat_names(name, None) == NO_NAMES
-    assert ack_names("9", ["a", 7, None, "b\0"], ["5-0", "$", 7, ""]) == (None, "9", ("a",), ("5-0",))
+    assert ack_names("9", ["a", 7, None, "b\0"], ["5-0", "$", 7, ""]) == (None, "9", ("a",), ("5-0",), ())
     many = ack_names(None, ["a"] * 1000, ["5-0"] * 1000)
     assert (len(many.message_ids), len(many.stream_ids)) == (16, 16)
+    assert watch_names(["+91 98", 7, "x", ""]).mobile_nos == ("+91 98",)
+    assert len(watch_names(["9"] * 1000).mobile_nos) == 16
+    assert watch_names("9") == watch_names(None) == NO_NAMES

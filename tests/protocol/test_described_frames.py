@@ -73,6 +73,8 @@ def test_what_a_dialect_sends_is_described_for_it(dialect: Any) -> None:
         *dialect.resync("e2", "lost"),
         *dialect.error(ApiError("no_such_person"), "chat"),
         *dialect.pong(),
+        *dialect.presence("919800000001", False, 5),
+        *dialect.typing("919800000001", True),
     ]
     described = list(kinds("server", name))
     seen = set()

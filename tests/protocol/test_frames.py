@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocol import frames
 from protocol.bad_frames import BadFrame
-from protocol.frames import AckIn, ChatIn, decode, encode, split
+from protocol.frames import AckIn, ChatIn, decode, decode_seed, encode, split
 
 CHAT = {"type": "chat", "to": "9100000001", "messageId": "m-1", "message": "hello"}
 
@@ -74,6 +74,11 @@ def test_acks(frame: dict[str, Any], decoded: AckIn) -> None:
         (dumps(CHAT | {"messageId": True}), "bad_frame", "chat", None),
         (dumps(CHAT | {"messageId": ["m"]}), "bad_frame", "chat", None),
         (dumps({"type": "ack", "ackType": "sent"}), "bad_frame", "ack", None),
+        (dumps({"type": "watch"}), "bad_frame", "watch", None),
+        (dumps({"type": "watch", "mobileNos": "9"}), "bad_frame", "watch", None),
+        (dumps({"type": "unwatch", "mobileNos": [7]}), "bad_frame", "unwatch", None),
+        (dumps({"type": "typing", "to": "9"}), "bad_frame", "typing", None),
+        (dumps({"type": "typing", "to": "9", "active": 1}), "bad_frame", "typing", None),
         (dumps({"type": "ack", "ackType": "delivered", "streamIds": [None]}), "bad_frame", "ack", None),
     ],
 )
@@ -210,6 +215,23 @@ def test_fields_without_a_value_are_left_out() -> None:
 def test_every_frame_out_has_a_type_of_its_own_and_camel_case() -> None:
     out = [each for name, each in vars(frames).items() if name.endswith("Out")]
     tags = {each.__struct_config__.tag for each in out}
-    assert tags == {"system", "hello", "resync", "synced", "sent", "chat", "ack", "error", "pong"}
+    assert tags == {"system", "hello", "resync", "synced", "sent", "chat", "ack", "error", "pong", "presence", "typing"}
     names = [field.encode_name for each in out for field in msgspec.structs.fields(each)]
     assert not [name for name in names if "_" in name or name[0].isupper()]
+
+
+@pytest.mark.parametrize("frame", [{"type": "watch", "mobileNos": ["9"]}, {"type": "unwatch", "mobileNos": 7},
+                                   {"type": "typing", "to": "9", "active": True}])  # fmt: skip
+def test_to_the_seed_dialect_what_the_original_had_not_is_unknown(frame: dict[str, Any]) -> None:
+    with pytest.raises(BadFrame) as caught:
+        decode_seed(dumps(frame))
+    names = caught.value.names
+    assert (caught.value.error.code, caught.value.kind) == ("unknown_type", "frame")
+    assert (names.to, names.mobile_nos) == (frame.get("to"), ())
+    assert decode_seed(dumps(CHAT)) == decode(dumps(CHAT))
+
+
+def test_a_refused_watch_names_its_first_numbers() -> None:
+    broken = bad(dumps({"type": "watch", "mobileNos": ["9", 7]}))
+    assert broken is not None
+    assert broken.names.mobile_nos == ("9",)

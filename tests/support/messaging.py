@@ -23,12 +23,15 @@ from delivery.in_flight import ToSettle
 from delivery.mailbox import Mailbox, Stored, awaited, loading
 from delivery.notifications import NotificationHandlers, Notifications
 from delivery.presence import Holder, Presence
+from delivery.rate_limits import RateLimits
 from delivery.redis.client import RedisClient
 from delivery.redis.replication import ScriptRunner
 from delivery.results import FIRST_ENTRY, Fetched, FetchMode, Unread
 from delivery.servers import Servers
 from delivery.session.connection import UNSENT_BYTES, Connection, Messaging
+from delivery.typing_relay import TypingRelay
 from delivery.user_records import UserRecords
+from delivery.watches import Watches
 from protocol.dialects import V1, Seed
 from protocol.entries import Chat, Entry, Receipt
 from protocol.errors import Close
@@ -143,9 +146,17 @@ class OneServer:
         self.presence = Presence(self.link, self.people, self.settings)
         self.hub = Hub(self.settings.lease_seconds, self.settings.cooldown_seconds)
         self.link.before_flush = self.hub.deliver
-        hub = self.hub
+        hub, limits = self.hub, RateLimits(self.link, on=self.settings.rate_limits == "on")
+        self.watches = Watches(self.link, self.people, limits, self.settings, server_id)
         handlers = NotificationHandlers(
-            hub.notify, hub.replaced, hub.close_sessions, hub.move_session, hub.change_privacy, hub.notify_all
+            hub.notify,
+            hub.replaced,
+            hub.close_sessions,
+            hub.move_session,
+            hub.change_privacy,
+            self.watches.changed,
+            hub.typing,
+            hub.notify_all,
         )
         self.events: list[tuple[str, str]] = []
         self.messaging = Messaging(
@@ -157,6 +168,8 @@ class OneServer:
             notifications=Notifications(self.link, server_id, self.settings, handlers),
             servers=Servers(self.link, server_id, self.settings),
             hub=self.hub,
+            watches=self.watches,
+            typing=TypingRelay(self.link, self.people, self.hub, server_id),
             record=lambda kind, _who, reason: self.events.append((kind, reason)),
             hand_over=self.link.hand_over,
         )
