@@ -81,6 +81,7 @@ class Container:
         handlers = NotificationHandlers(
             self.hub.notify,
             self.hub.replaced,
+            self.hub.devices_changed,
             self.hub.close_sessions,
             self.hub.move_session,
             self._change_privacy,

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from protocol.entries import Chat, Entry
+from delivery.keys import OWN_CHATS
+from protocol.entries import Chat, Entry, OwnChat
 
 MOST_EARLY_ACKS: Final = 4_096
 """As many as a few windows."""
@@ -33,7 +34,8 @@ class Acknowledged(NamedTuple):
 
 
 class ToSettle(NamedTuple):
-    """An entry that may leave the mailbox: the chat's sender and the bytes of its text; "" and 0 for a receipt."""
+    """An entry that may leave the mailbox: the chat's sender and the bytes of its text. The sender is ``OWN_CHATS`` for
+    a copy of what this person sent, and "" for what has no text."""
 
     stream_id: str
     sender: str
@@ -41,7 +43,7 @@ class ToSettle(NamedTuple):
 
 
 class _Sent:
-    """An entry in flight. A receipt has no ``message_id``."""
+    """An entry in flight. Only a chat has a ``message_id``: nobody is told that another entry arrived."""
 
     __slots__ = ("acknowledged", "message_id", "sender", "sent_at", "size", "times")
 
@@ -98,6 +100,8 @@ class InFlightWindow:
         times = 1 if before is None else before.times + 1
         if isinstance(entry, Chat):
             sent = _Sent(entry.sender, entry.message_id, entry.size, now, times)
+        elif isinstance(entry, OwnChat):
+            sent = _Sent(OWN_CHATS, "", entry.size, now, times)
         else:
             sent = _Sent("", "", 0, now, times)
         self.sent[entry.stream_id] = sent
@@ -105,10 +109,10 @@ class InFlightWindow:
     def acknowledge(self, ids: Iterable[str]) -> tuple[list[Acknowledged], list[str]]:
         """The client has these entries.
 
-        :returns: chats, and streamIds of receipts, that were in flight and are acknowledged for the first time
+        :returns: chats, and streamIds of other entries, that were in flight and are acknowledged for the first time
         """
         chats: list[Acknowledged] = []
-        receipts: list[str] = []
+        others: list[str] = []
         for stream_id in ids:
             sent = self.sent.get(stream_id)
             if sent is None or sent.acknowledged:
@@ -117,8 +121,8 @@ class InFlightWindow:
             if sent.message_id:
                 chats.append(Acknowledged(stream_id, sent.sender, sent.message_id))
             else:
-                receipts.append(stream_id)
-        return chats, receipts
+                others.append(stream_id)
+        return chats, others
 
     def find(self, sender: str, message_ids: Iterable[str]) -> list[str]:
         """The streamIds of those of this sender's chats that are in flight."""
@@ -144,7 +148,7 @@ class InFlightWindow:
     # ---- entries that may leave the mailbox
 
     def settle_later(self, ids: Iterable[str], now: float) -> None:
-        """The senders of these chats know, or these are receipts. They take no room any more, and stay known until they
+        """The senders of these chats know, or these are no chats. They take no room any more, and stay known until they
         are settled (:meth:`forget`)."""
         for stream_id in ids:
             if (sent := self.sent.pop(stream_id, None)) is not None:

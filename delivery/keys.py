@@ -54,6 +54,9 @@ PRESENCE_CHANGED: Final = "presence"
 TYPING: Final = "typing"
 """``typing <mobile> <sender> <1 or 0>``: the sender types to this person, or has stopped."""
 
+DEVICES_CHANGED: Final = "devices"
+"""``devices <mobile>``: another device of this person is connected for the first time."""
+
 HEARTBEAT: Final = "heartbeat"
 """A server to itself: it hears its channel."""
 
@@ -61,6 +64,9 @@ HEARTBEAT: Final = "heartbeat"
 
 ENTRY_ACKNOWLEDGED: Final = 1_000_000
 """A device has the chat, and its sender is being told. Our own code never fails so often on one entry."""
+
+OWN_CHATS: Final = "own"
+"""Where scripts take a sender, and mean the copies of what this person sent from another device."""
 
 # ---- fields of a user's hash
 

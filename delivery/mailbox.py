@@ -30,6 +30,7 @@ from delivery.scripts import (
     NOTE_DELIVERED,
     SETTLE,
     STORE_CHATS,
+    STORE_OWN,
     STORE_RECEIPT,
 )
 from delivery.send_limits import ANSWERED_SECONDS, MAX_ANSWERED, SendLimits
@@ -61,6 +62,32 @@ class Stored(NamedTuple):
     newest: str
     servers: list[str]
     results: list[str | ApiError]
+
+
+class Copied(NamedTuple):
+    """What became of copies for a person's other devices.
+
+    :param alone: there are no other devices, and no copies
+    :param newest: streamId of the newest copy, or "": there is nothing to notify anybody of
+    :param servers: those with live connections of the other devices; the script notified all of them but this one
+    """
+
+    alone: bool
+    newest: str
+    servers: list[str]
+
+
+class Read(NamedTuple):
+    """What became of chats that were read.
+
+    :param stream_ids: of the chats
+    :param newest: streamId of what the person's other devices are told, or "": nothing
+    :param servers: as of :class:`Copied`
+    """
+
+    stream_ids: list[str]
+    newest: str
+    servers: list[str]
 
 
 def awaited(operation: Callable[..., None], *args: Any) -> "asyncio.Future[Any]":
@@ -171,6 +198,21 @@ class Mailbox:
         on_reply = partial(_pass_on, then, _receipt_stored)
         self.durable.request(STORE_RECEIPT, self._users.keys(to).of(STORE_RECEIPT), args, on_reply)
 
+    def store_own(
+        self, mobile: str, device: str, to: str, chats: Sequence[tuple[str, str, int]], then: Then[Copied]
+    ) -> None:
+        """Copies of chats that one device of this person sent, for their other devices: (messageId, text, when it was
+        stored in ms). One that was stored before is not stored again.
+
+        Fails with :class:`NotCached`, ``unavailable``, CommandFailed.
+        """
+        most_chats, most_bytes, _, least = self._limits
+        args: list[Arg] = [device, to, self._server_id, mobile, least, most_chats, most_bytes]
+        for chat in chats:
+            args += chat
+        on_reply = partial(_pass_on, then, _copied)
+        self.durable.request(STORE_OWN, self._users.keys(mobile).of(STORE_OWN), args, on_reply)
+
     # ---- what is fetched, and settled
 
     def fetch(
@@ -226,12 +268,11 @@ class Mailbox:
         keys = self._users.keys(mobile).of(FIND_UNREAD)
         self._redis.request(FIND_UNREAD, keys, [sender, *message_ids], partial(_pass_on, then, _unread))
 
-    def mark_read(
-        self, mobile: str, device: str, sender: str, message_ids: Sequence[str], then: Then[list[str]]
-    ) -> None:
-        """Mark chats read, and settle those that still wait: results in their streamIds."""
+    def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str], then: Then[Read]) -> None:
+        """Mark chats read, settle those that still wait, and tell the user's other devices."""
+        args: list[Arg] = [device, sender, self._server_id, mobile, *message_ids]
         keys = self._users.keys(mobile).of(MARK_READ)
-        self._redis.request(MARK_READ, keys, [device, sender, *message_ids], partial(_pass_on, then, _texts))
+        self._redis.request(MARK_READ, keys, args, partial(_pass_on, then, _read))
 
     def find_unacknowledged(
         self, mobile: str, sender: str, message_ids: Sequence[str], then: Then[tuple[list[str], list[str]]]
@@ -312,6 +353,18 @@ def _receipt_stored(reply: list[Any]) -> Stored | NotCached:
         return NotCached()
     newest = stream_id.decode()
     return Stored(newest, [server.decode() for server in servers], [newest])
+
+
+def _copied(reply: list[Any]) -> Copied | NotCached:
+    verdict, stream_id, servers = reply
+    if verdict == b"not_cached":
+        return NotCached()
+    return Copied(verdict == b"alone", stream_id.decode(), _texts(servers))
+
+
+def _read(reply: list[Any]) -> Read:
+    stream_ids, newest, servers = reply
+    return Read(_texts(stream_ids), newest.decode(), _texts(servers))
 
 
 def _fetched(reply: list[Any]) -> Fetched:

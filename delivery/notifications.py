@@ -47,6 +47,7 @@ class NotificationHandlers:
 
     :param entry_waits: (mobile, streamId) look into this mailbox
     :param replaced: (mobile, connectionId) a newer connection holds this connection's device
+    :param devices_changed: (mobile) another device of this person is connected for the first time
     :param sessions_closed: (sessionIds) these sessions were logged out
     :param session_moved: (sessionId) this session's person has another number
     :param privacy_changed: (mobile, privacy as Redis holds it) this person hides something else
@@ -57,6 +58,7 @@ class NotificationHandlers:
 
     entry_waits: Callable[[str, str], None]
     replaced: Callable[[str, str], None]
+    devices_changed: Callable[[str], None]
     sessions_closed: Callable[[Collection[str]], None]
     session_moved: Callable[[str], None]
     privacy_changed: Callable[[str, str], None]
@@ -177,6 +179,8 @@ class Notifications:
             self._handlers.privacy_changed(words[0], words[1])
         elif kind == keys.SESSION_MOVED:
             self._handlers.session_moved(words[0])
+        elif kind == keys.DEVICES_CHANGED:
+            self._handlers.devices_changed(words[0])
         elif kind == keys.SESSIONS_CLOSED:
             self._handlers.sessions_closed(set(words))
 

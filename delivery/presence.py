@@ -73,7 +73,7 @@ class Presence:
         """
         keys = self._users.keys(holder.mobile)
         limits: list[Arg] = [self._lease_ms, self._max_devices]
-        args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode]
+        args = [holder.device, holder.server_id, holder.connection_id, *limits, account_id, mode, holder.mobile]
         for _ in range(3):
             verdict, *words = await self._call_in_time(CLAIM, keys.of(CLAIM), args, age)
             match verdict:
@@ -103,8 +103,8 @@ class Presence:
         def age() -> int:
             return age_ms + int((self._clock.steady() - began) * 1000)
 
-        verdict, newest, privacy = await self._call_in_time(RENEW, keys.of(RENEW), args, age)
-        return Renewed(verdict.decode(), newest.decode(), decode_privacy(privacy.decode()))
+        verdict, newest, privacy, devices = await self._call_in_time(RENEW, keys.of(RENEW), args, age)
+        return Renewed(verdict.decode(), newest.decode(), decode_privacy(privacy.decode()), int(devices))
 
     async def _call_in_time(
         self, script: Script, keys: Sequence[str], args: list[Arg], age: Callable[[], int]

@@ -59,11 +59,13 @@ class Renewed(NamedTuple):
 
     :param newest: streamId of the newest entry that waits, or ""
     :param privacy: what the user hides
+    :param devices: how many devices the user has
     """
 
     verdict: LeaseVerdict
     newest: str = ""
     privacy: Privacy = OPEN
+    devices: int = 0
 
 
 class Unread(NamedTuple):

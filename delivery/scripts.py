@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from delivery import keys
-from protocol.stored_entries import CHAT, LAYOUTS, RECEIPT, Layout
+from protocol.stored_entries import CHAT, LAYOUTS, Layout
 
 FOLDER: Final = Path(__file__).with_name("lua")
 _USE: Final = re.compile(r"^( *)--@use (_\w+)\n", re.MULTILINE)
@@ -68,9 +68,9 @@ def _layout(layout: Layout) -> Iterator[tuple[str, str]]:
 
 def _stored_entries() -> Iterator[tuple[str, str]]:
     yield "ENTRY_KIND", _constant("ENTRY_KIND", CHAT.index("kind") + 1)
-    for layout in (CHAT, RECEIPT):
-        yield layout.name.upper(), _constant(layout.name.upper(), layout.kind)
     for layout in LAYOUTS:
+        if layout.kind:
+            yield layout.name.upper(), _constant(layout.name.upper(), layout.kind)
         yield from _layout(layout)
 
 
@@ -80,8 +80,9 @@ def _constants(*names: str) -> dict[str, str]:
 
 GENERATED: Final = {
     "_stored_entries": dict(_stored_entries()),
-    "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS", "PRIVACY_CHANGED", "PRESENCE_CHANGED"),
+    "_channels": _constants("CHANNEL_PREFIX", "ENTRY_WAITS", "PRIVACY_CHANGED", "PRESENCE_CHANGED", "DEVICES_CHANGED"),
     "_entry_states": _constants("ENTRY_ACKNOWLEDGED"),
+    "_own_chats": _constants("OWN_CHATS"),
     "_everything": {"EVERYTHING": f"local EVERYTHING = {{{', '.join(keys.EVERYTHING)}}}"},
     "_user_fields": _constants(
         "ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "RULES_VERSION", "PRIVACY", "LAST_ID", "DEVICE_PREFIX"
@@ -165,6 +166,7 @@ READ_DEVICES = read("read_devices")
 
 STORE_CHATS = read("store_chats")
 STORE_RECEIPT = read("store_receipt")
+STORE_OWN = read("store_own")
 FETCH = read("fetch")
 NOTE_ACKNOWLEDGED = read("note_acknowledged")
 NOTE_DELIVERED = read("note_delivered")

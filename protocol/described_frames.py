@@ -147,6 +147,16 @@ KINDS: Final = (
         ),
     ),
     FrameKind("server", (SUBPROTOCOL,), (frames.TypingOut(sender=_MOBILES[1], active=True),)),
+    FrameKind(
+        "server",
+        (SUBPROTOCOL,),
+        (frames.OwnOut(to=_MOBILES[1], message_id="m7", message="hello", timestamp=_TIME - 3, stream_id=_ENTRY),),
+    ),
+    FrameKind(
+        "server",
+        (SUBPROTOCOL,),
+        (frames.OwnReadOut(sender=_MOBILES[1], message_ids=["m1"], timestamp=_TIME, stream_id=_ENTRY),),
+    ),
     FrameKind("server", (SUBPROTOCOL,), (frames.SyncedOut(count=1),)),
     FrameKind("server", (SUBPROTOCOL,), (frames.ResyncOut(epoch="e2", reason="the storage lost something"),)),
     FrameKind(

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 
 from protocol import frames
 from protocol.bad_frames import NO_NAMES, FrameNames
-from protocol.entries import Chat, Receipt
+from protocol.entries import Chat, OwnChat, OwnRead, Receipt
 from protocol.errors import ApiError
 
 SUBPROTOCOL: Final = "wm.v1"
@@ -50,6 +50,8 @@ class Dialect(Protocol):
     def sent(self, message_id: str, to: str, timestamp: int) -> list[bytes]: ...
     def chat(self, chat: Chat, to: str, mode: Mode) -> list[bytes]: ...
     def receipt(self, receipt: Receipt, to: str) -> list[bytes]: ...
+    def own_chat(self, chat: OwnChat) -> list[bytes]: ...
+    def own_read(self, read: OwnRead) -> list[bytes]: ...
     def synced(self, count: int) -> list[bytes]: ...
     def resync(self, epoch: str, reason: str) -> list[bytes]: ...
     def error(self, error: ApiError, component: str, names: FrameNames = NO_NAMES) -> list[bytes]: ...
@@ -129,6 +131,14 @@ class Seed:
             for message_id in receipt.message_ids
         ]
 
+    def own_chat(self, chat: OwnChat) -> list[bytes]:
+        """Nothing: to clients of the original, a chat is one that they received."""
+        return []
+
+    def own_read(self, read: OwnRead) -> list[bytes]:
+        """Nothing: the seed has no such frame."""
+        return []
+
     def synced(self, count: int) -> list[bytes]:
         """Nothing: the seed has no such frame."""
         return []
@@ -193,6 +203,24 @@ class V1:
             ack_type=receipt.ack_type,
             timestamp=receipt.timestamp,
             stream_id=receipt.stream_id,
+        )
+        return [frames.encode(out)]
+
+    def own_chat(self, chat: OwnChat) -> list[bytes]:
+        """What another device of this person sent."""
+        out = frames.OwnOut(
+            to=chat.to,
+            message_id=chat.message_id,
+            message=chat.message,
+            timestamp=chat.sent_at,
+            stream_id=chat.stream_id,
+        )
+        return [frames.encode(out)]
+
+    def own_read(self, read: OwnRead) -> list[bytes]:
+        """What was read on another device of this person."""
+        out = frames.OwnReadOut(
+            sender=read.sender, message_ids=read.message_ids, timestamp=read.timestamp, stream_id=read.stream_id
         )
         return [frames.encode(out)]
 

@@ -1,4 +1,7 @@
-"""What waits in a mailbox: chats and receipts. ``stream_id`` is Redis' ``<ms>-<seq>``; its ms is the time we state."""
+"""What waits in a mailbox: chats and receipts; and what another device of the same person did, for this one.
+
+``stream_id`` is Redis' ``<ms>-<seq>``; its ms is the time we state.
+"""
 
 import msgspec
 
@@ -11,14 +14,12 @@ def size_of(text: str) -> int:
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What chats and receipts have in common.
+    """What all entries have in common.
 
     :param stream_id: place in the mailbox, ``"<ms>-<seq>"``
-    :param sender: mobile of who sent the chat, or who received or read it (or let it expire)
     """
 
     stream_id: str
-    sender: str
 
     @property
     def place(self) -> tuple[int, int]:
@@ -32,8 +33,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Chat(Entry, frozen=True, gc=False):
-    """One text from one person to another."""
+    """One text from one person to another.
 
+    :param sender: mobile of who sent it
+    """
+
+    sender: str
     message_id: str
     message: str
 
@@ -44,7 +49,43 @@ class Chat(Entry, frozen=True, gc=False):
 
 
 class Receipt(Entry, frozen=True):
-    """What became of chats: ``delivered``, ``read`` or ``expired``."""
+    """What became of chats: ``delivered``, ``read`` or ``expired``.
 
+    :param sender: mobile of who received or read them, or let them expire
+    """
+
+    sender: str
     ack_type: str
     message_ids: list[str]
+
+
+class OwnChat(Entry, frozen=True, gc=False):
+    """A chat that this person sent, for those of their devices that did not send it.
+
+    :param to: mobile of the recipient
+    :param sent_at: when it was stored for the recipient, in ms: what the device that sent it was told
+    :param device: deviceId of the device that sent it
+    """
+
+    to: str
+    message_id: str
+    message: str
+    sent_at: int
+    device: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of its text in UTF-8."""
+        return size_of(self.message)
+
+
+class OwnRead(Entry, frozen=True):
+    """Chats that this person read, for those of their devices on which they did not.
+
+    :param sender: mobile of who sent the chats
+    :param device: deviceId of the device on which they were read
+    """
+
+    sender: str
+    message_ids: list[str]
+    device: str

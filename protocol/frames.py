@@ -164,6 +164,25 @@ class TypingOut(_Frame, frozen=True, tag="typing"):
     active: bool
 
 
+class OwnOut(_Frame, frozen=True, tag="own"):
+    """A chat that another device of this person sent; ``timestamp`` is that of its ``sent``."""
+
+    to: Mobile
+    message_id: MessageId
+    message: MessageText
+    timestamp: UnixMs
+    stream_id: StreamId
+
+
+class OwnReadOut(_Frame, frozen=True, tag="ownRead"):
+    """Chats of ``from`` that this person read on another device."""
+
+    sender: Mobile = msgspec.field(name="from")
+    message_ids: list[MessageId]
+    timestamp: UnixMs
+    stream_id: StreamId
+
+
 class ErrorOut(_Frame, frozen=True, tag="error", omit_defaults=True):
     """A refusal. ``retryAfter`` is in seconds. ``messageId`` is a chat's; the ids of an ack, and
     the numbers of a watch, are in the lists."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from protocol.entries import Chat, Receipt
+from protocol.entries import Chat, OwnChat, OwnRead, Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +41,35 @@ RECEIPT: Final = Layout("receipt", {"kind": "k", "sender": "f", "ack_type": "a",
 """In a mailbox: what became of chats. ``sender`` is the person who received, read or let expire; ``message_ids`` are
 joined by a space."""
 
+OWN_CHAT: Final = Layout(
+    "own_chat",
+    {"kind": "k", "to": "t", "message_id": "i", "message": "m", "sent_at": "s", "device": "d"},
+    kind="o",
+)
+"""In the sender's own mailbox: a chat that one of their devices sent. ``sent_at`` is in ms."""
+
+OWN_READ: Final = Layout("own_read", {"kind": "k", "sender": "f", "message_ids": "i", "device": "d"}, kind="w")
+"""In the reader's own mailbox: what was read on one of their devices. ``message_ids`` are joined by a space."""
+
 SHADOW: Final = Layout("shadow", {"sender": "f", "message_id": "i", "bytes": "b"})
 """In the stream of shadow entries: a chat that a blocked sender believes to wait. ``bytes``: of its text."""
 
 SHADOW_OF_CHAT: Final = Layout("shadow_of_chat", {**SHADOW.fields, "chat_id": "t"})
 """The same of a chat that waited in the mailbox before, as the streamId ``chat_id``."""
 
-LAYOUTS: Final = (CHAT, RECEIPT, SHADOW, SHADOW_OF_CHAT)
+LAYOUTS: Final = (CHAT, RECEIPT, OWN_CHAT, OWN_READ, SHADOW, SHADOW_OF_CHAT)
 
 _KIND: Final = CHAT.index("kind")
-_CHAT: Final = CHAT.kind.encode()
+_CHAT, _RECEIPT = CHAT.kind.encode(), RECEIPT.kind.encode()
 _CHAT_SENDER, _CHAT_MESSAGE_ID, _CHAT_MESSAGE = map(CHAT.index, ("sender", "message_id", "message"))
 _RECEIPT_SENDER, _ACK_TYPE, _MESSAGE_IDS = map(RECEIPT.index, ("sender", "ack_type", "message_ids"))
 
 
-def decode_entry(stream_id: bytes, values: Sequence[bytes]) -> Chat | Receipt:
-    """An entry of a mailbox, from the flat list of its fields and values."""
+def decode_entry(stream_id: bytes, values: Sequence[bytes]) -> Chat | Receipt | OwnChat | OwnRead:
+    """An entry of a mailbox, from the flat list of its fields and values.
+
+    :raises ValueError: it is none of these
+    """
     if values[_KIND] == _CHAT:
         return Chat(
             stream_id.decode(),
@@ -64,12 +77,25 @@ def decode_entry(stream_id: bytes, values: Sequence[bytes]) -> Chat | Receipt:
             values[_CHAT_MESSAGE_ID].decode(),
             values[_CHAT_MESSAGE].decode(),
         )
-    return Receipt(
-        stream_id.decode(),
-        values[_RECEIPT_SENDER].decode(),
-        values[_ACK_TYPE].decode(),
-        values[_MESSAGE_IDS].decode().split(" "),
-    )
+    if values[_KIND] == _RECEIPT:
+        return Receipt(
+            stream_id.decode(),
+            values[_RECEIPT_SENDER].decode(),
+            values[_ACK_TYPE].decode(),
+            values[_MESSAGE_IDS].decode().split(" "),
+        )
+    return _decode_own(stream_id.decode(), [value.decode() for value in values[1::2]])
+
+
+def _decode_own(stream_id: str, values: Sequence[str]) -> OwnChat | OwnRead:
+    kind, whom, message_ids, *rest = values
+    if kind == OWN_CHAT.kind:
+        message, sent_at, device = rest
+        return OwnChat(stream_id, whom, message_ids, message, int(sent_at), device)
+    if kind == OWN_READ.kind:
+        (device,) = rest
+        return OwnRead(stream_id, whom, message_ids.split(" "), device)
+    raise ValueError(f"the entry {stream_id} is of an unknown kind")
 
 
 class Shadow(NamedTuple):

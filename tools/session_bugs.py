@@ -18,6 +18,7 @@ from delivery.session.session import Session
 from protocol.dialects import Dialect
 from protocol.entries import Chat
 from protocol.errors import ApiError
+from protocol.identifiers import parse_stream_id
 from settings import Settings
 
 NO_WINDOW: Final = 1_000_000
@@ -34,10 +35,10 @@ class TamperedSession(Session):
 
     changed_settings: dict[str, object] = {}  # noqa: RUF012 - each bug has its own, which nobody changes
 
-    def __init__(self, mobile: str, dialect: Dialect, settings: Settings, *rest: Any) -> None:
+    def __init__(self, mobile: str, device: str, dialect: Dialect, settings: Settings, *rest: Any) -> None:
         self._emitted: list[Effect] = []
         self._own: list[Effect] = []
-        super().__init__(mobile, dialect, settings.model_copy(update=self.changed_settings), *rest)
+        super().__init__(mobile, device, dialect, settings.model_copy(update=self.changed_settings), *rest)
 
     @property
     def effects(self) -> list[Effect]:
@@ -125,6 +126,42 @@ class StoredAtOnce(TamperedSession):
         wrong = [each for each in results if isinstance(each, Exception) and not isinstance(each, ApiError)]
         missing = [each for each in wrong if isinstance(each, NotCached)]
         super().reply(whole, (missing or wrong or [results])[0], now)
+
+
+class CopiedBeforeStored(TamperedSession):
+    """StoreOwn comes before StoreChats, with a time that the sender makes up."""
+
+    def emit(self, effect: Effect) -> Iterator[Effect]:
+        """Copy, then store."""
+        if isinstance(effect, do.StoreChats) and not effect.retried and self._window.shared:
+            yield self.own(do.StoreOwn(effect, [], [(*chat, NO_TIME) for chat in effect.chats]))
+        yield effect
+
+
+class SentBeforeCopied(TamperedSession):
+    """``sent`` does not wait for the copies."""
+
+    def emit(self, effect: Effect) -> Iterator[Effect]:
+        """Answer, then copy."""
+        if isinstance(effect, do.StoreOwn) and not effect.retried:
+            for (message_id, _), result in zip(effect.store.chats, effect.results, strict=True):
+                if not isinstance(result, ApiError):
+                    yield do.SendFrames(self._dialect.sent(message_id, effect.store.to, parse_stream_id(result)[0]))
+        yield effect
+
+
+class NotCopied(TamperedSession):
+    """The other devices get nothing of what this one sends."""
+
+    def emit(self, effect: Effect) -> Iterator[Effect]:
+        """Answer as if the copies were made."""
+        if isinstance(effect, do.StoreOwn):
+            self._emitted_later(effect)
+        else:
+            yield effect
+
+    def _emitted_later(self, effect: do.StoreOwn) -> None:
+        super().reply(effect, True, self.last_sign_of_life)
 
 
 # ---- entries for the client

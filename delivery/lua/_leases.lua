@@ -26,14 +26,15 @@ local function find_alive_at(age, written_at, patience)
   return now - math.max(late, 0) - tonumber(age), now, late
 end
 
--- The servers that hold live connections of this person. A lease that is over may still be stored.
-local function live_servers(leases)
+-- The servers that hold live connections of this person, on a device other than `but`. A lease that is over may still
+-- be stored.
+local function live_servers(leases, but)
   local servers, now = {}, nil
   local all = redis.call('HGETALL', leases)
   for i = 2, #all, 2 do
     now = now or now_ms()
     local server_id, ends_at = string.match(all[i], '^(%S+) %S+ %d+ (%d+)$')
-    if tonumber(ends_at) > now then servers[#servers + 1] = server_id end
+    if tonumber(ends_at) > now and all[i - 1] ~= but then servers[#servers + 1] = server_id end
   end
   return servers
 end

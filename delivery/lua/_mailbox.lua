@@ -34,7 +34,12 @@ local function groups_of(mailbox)
   for _, info in ipairs(infos) do
     local group = {}
     for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
-    groups[#groups + 1] = {name = group['name'], read = group['last-delivered-id'], pending = group['pending']}
+    groups[#groups + 1] = {
+      name = group['name'],
+      read = group['last-delivered-id'],
+      pending = group['pending'],
+      entries_read = group['entries-read'],
+    }
   end
   return groups
 end

@@ -23,7 +23,7 @@ end
 -- many left.
 local function remove(keys, groups, ids)
   if #ids == 0 then return 0 end
-  local gone, sums = {}, {}
+  local gone, sums, own_chats, own_bytes = {}, {}, 0, 0
   for _, entry in ipairs(entries_of(keys.mailbox, ids)) do
     local values = entry[2]
     gone[#gone + 1] = entry[1]
@@ -31,6 +31,8 @@ local function remove(keys, groups, ids)
       local sum = sums[values[CHAT_SENDER]] or {chats = 0, bytes = 0}
       sum.chats, sum.bytes = sum.chats + 1, sum.bytes + #values[CHAT_MESSAGE]
       sums[values[CHAT_SENDER]] = sum
+    elseif values[ENTRY_KIND] == OWN_CHAT then
+      own_chats, own_bytes = own_chats + 1, own_bytes + #values[OWN_CHAT_MESSAGE]
     end
   end
   for _, group in ipairs(groups) do redis.call('XACK', keys.mailbox, group.name, unpack(ids)) end
@@ -38,5 +40,6 @@ local function remove(keys, groups, ids)
   if #gone == 0 then return 0 end
   redis.call('XDEL', keys.mailbox, unpack(gone))
   for sender, sum in pairs(sums) do count_down(keys.tally, CHAT_TALLY, sender, sum.chats, sum.bytes) end
+  if own_chats > 0 then count_own(keys.tally, -own_chats, -own_bytes) end
   return #gone
 end

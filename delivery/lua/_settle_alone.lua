@@ -1,4 +1,5 @@
 --@use _tally
+--@use _own_chats
 -- If this is the only device, and all of these entries are pending: they leave, and nothing needs to be read, because
 -- what is pending is still in the mailbox. Their streamIds are args[first..last]; behind them come sender, chats and
 -- bytes of each sender, as the server remembers them. Returns false if it did nothing but acknowledge.
@@ -10,7 +11,12 @@ local function settle_alone(mailbox, tally, entry_states, device, args, first, l
   redis.call('XDEL', mailbox, unpack(args, first, last))
   redis.call('HDEL', entry_states, unpack(args, first, last))
   for i = last + 1, #args, 3 do
-    count_down(tally, CHAT_TALLY, args[i], tonumber(args[i + 1]), tonumber(args[i + 2]))
+    local chats, bytes = tonumber(args[i + 1]), tonumber(args[i + 2])
+    if args[i] == OWN_CHATS then
+      count_own(tally, -chats, -bytes)
+    else
+      count_down(tally, CHAT_TALLY, args[i], chats, bytes)
+    end
   end
   return true
 end

@@ -1,9 +1,19 @@
 -- How much waits: n chats, b bytes, n:<sender> chats and b:<sender> bytes of one sender. Shadow entries are counted
--- apart, with p in front.
+-- apart, with p in front; and so are copies of what this person sent: on chats, ob bytes.
 local CHAT_TALLY, SHADOW_TALLY = '', 'p'
 
 local function tally_fields(prefix, sender)
   return prefix .. 'n', prefix .. 'b', prefix .. 'n:' .. sender, prefix .. 'b:' .. sender
+end
+
+local OWN_NUMBER, OWN_BYTES = 'on', 'ob'
+
+local function count_own(tally, chats, bytes)
+  if redis.call('HINCRBY', tally, OWN_NUMBER, chats) <= 0 then
+    redis.call('HDEL', tally, OWN_NUMBER, OWN_BYTES)
+  else
+    redis.call('HINCRBY', tally, OWN_BYTES, bytes)
+  end
 end
 
 local function count_up(tally, prefix, sender, chats, bytes)

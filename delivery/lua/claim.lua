@@ -5,7 +5,8 @@
 -- the last sign of life.
 -- A live connection is replaced only by one whose client gave a sign of life since its upgrade (`proven`): an attempt
 -- that its client has given up may arrive late.
--- A device that is seen for the first time gets its group, which has read nothing; the stand-in `primary` then goes.
+-- A device that is seen for the first time gets its group, which has read nothing; the stand-in `primary` then goes. The
+-- servers of the person's other connections are notified: from now on these make copies of what they send.
 -- RETURNS {verdict: not_cached | too_many_devices | replaced | unproven | silent | late | claimed, epoch,
 --   serverId before, connectionId before, newest streamId, number of devices, privacy, now in ms}
 local user = KEYS[1] -- hash
@@ -19,9 +20,11 @@ local lease_ms = tonumber(ARGV[4])
 local most_devices = tonumber(ARGV[5])
 local account_id = ARGV[6]
 local mode = ARGV[7] -- first | proven | again
-local age = ARGV[8] -- of the last sign of life, in ms
-local written_at = ARGV[9] -- in ms of Redis' clock, or ''
-local patience = ARGV[10] -- in ms
+local mobile = ARGV[8] -- of the person
+local age = ARGV[9] -- of the last sign of life, in ms
+local written_at = ARGV[10] -- in ms of Redis' clock, or ''
+local patience = ARGV[11] -- in ms
+--@use _channels
 --@use _clock
 --@use _leases
 --@use _mailbox
@@ -54,6 +57,9 @@ end
 if not known then
   if devices >= most_devices then return refuse('too_many_devices') end
   devices = devices + 1
+  for _, server in ipairs(live_servers(leases, device)) do
+    redis.call('PUBLISH', CHANNEL_PREFIX .. server, DEVICES_CHANGED .. ' ' .. mobile)
+  end
 end
 redis.call('HSET', user, device_field(device), digits(now))
 

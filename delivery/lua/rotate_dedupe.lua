@@ -14,6 +14,7 @@ local count = tonumber(ARGV[3]) -- most entries to look at
 --@use _clock
 --@use _stored_entries
 --@use _dedupe
+--@use _own
 local WALK, MAILBOX, SHADOWS = 'walk', 'm', 'p'
 
 local walked = redis.call('HGET', dedupe_before, WALK)
@@ -36,6 +37,8 @@ for _, entry in ipairs(entries) do
     fields[#fields + 1] = record_field(values[SHADOW_SENDER], values[SHADOW_MESSAGE_ID])
   elseif values[ENTRY_KIND] == CHAT then
     fields[#fields + 1] = record_field(values[CHAT_SENDER], values[CHAT_MESSAGE_ID])
+  elseif values[ENTRY_KIND] == OWN_CHAT then
+    fields[#fields + 1] = record_field(own_name(values[OWN_CHAT_TO]), values[OWN_CHAT_MESSAGE_ID])
   end
 end
 local fresh = {}

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import structlog
 
 from delivery.hub import Hub
-from delivery.mailbox import Mailbox, Stored
+from delivery.mailbox import Copied, Mailbox, Read, Stored
 from delivery.notifications import Notifications
 from delivery.policy import View
 from delivery.presence import Presence
@@ -107,7 +107,9 @@ class Connection:
         self.connection_id = secrets.token_hex(8)
         """A name that is never used again."""
         work = messaging.hub.work.bucket(identity.mobile, settings.data_frames_per_second, settings.data_frames_burst)
-        self._session = Session(identity.mobile, dialect, settings, canonical, messaging.mailbox.admit, work, now)
+        self._session = Session(
+            identity.mobile, identity.device_id, dialect, settings, canonical, messaging.mailbox.admit, work, now
+        )
         self._loop = asyncio.get_running_loop()
         self._backlog: deque[bytes | do.Ping] | None = None
         """Messages with entries, and pings behind them, that wait until the client reads."""
@@ -214,6 +216,10 @@ class Connection:
         self._session.prefetch(time.monotonic())
         self._run()
 
+    def devices_changed(self) -> None:
+        """Another device of the user is connected for the first time."""
+        self._session.devices_changed()
+
     def close(self, close: Close) -> None:
         """End it. What arrived before is still worked through, unless its sender may speak no more."""
         self._session.close(close, time.monotonic())
@@ -304,6 +310,17 @@ class Connection:
         else:
             self._reply(store, result)
 
+    def _store_own(self, own: do.StoreOwn) -> None:
+        mailbox, then = self._messaging.mailbox, partial(self._own_stored, own)
+        mailbox.store_own(self.mobile, self.device, own.store.to, own.chats, then)
+
+    def _own_stored(self, own: do.StoreOwn, result: Copied | Exception) -> None:
+        if isinstance(result, Copied):
+            self._notify(self.mobile, result)
+            self._reply(own, not result.alone)
+        else:
+            self._reply(own, result)
+
     def _note_delivered(self, note: do.NoteDelivered) -> None:
         receipt, mailbox = note.receipt, self._messaging.mailbox
         then = partial(self._reply, note)
@@ -337,8 +354,15 @@ class Connection:
         mailbox.find_unread(self.mobile, unread.sender, unread.message_ids, partial(self._reply, unread))
 
     def _mark_read(self, mark: do.MarkRead) -> None:
-        mailbox, then = self._messaging.mailbox, partial(self._reply, mark)
+        mailbox, then = self._messaging.mailbox, partial(self._read_marked, mark)
         mailbox.mark_read(self.mobile, self.device, mark.sender, mark.message_ids, then)
+
+    def _read_marked(self, mark: do.MarkRead, result: Read | Exception) -> None:
+        if isinstance(result, Read):
+            self._notify(self.mobile, result)
+            self._reply(mark, result.stream_ids)
+        else:
+            self._reply(mark, result)
 
     def _watch(self, watch: do.Watch) -> None:
         self._await(watch, self._begin_watch(watch))
@@ -359,7 +383,7 @@ class Connection:
         else:
             self._await(load, self._messaging.users.load(load.mobile))
 
-    def _notify(self, mobile: str, stored: Stored) -> None:
+    def _notify(self, mobile: str, stored: Stored | Copied | Read) -> None:
         """The script notified the other servers."""
         if self._messaging.server_id in stored.servers:
             self._messaging.hub.notify(mobile, stored.newest)
@@ -536,6 +560,7 @@ _RUN: Final[dict[type[do.Effect], Callable[[Connection, Any], None]]] = {
     do.SendEntries: Connection._send_entries,
     do.SendHello: Connection._send_hello,
     do.StoreChats: Connection._store_chats,
+    do.StoreOwn: Connection._store_own,
     do.FetchEntries: Connection._fetch_entries,
     do.NoteDelivered: Connection._note_delivered,
     do.SendReceipt: Connection._send_receipt,

@@ -10,6 +10,7 @@ import msgspec
 
 from delivery.in_flight import ToSettle
 from delivery.results import ClaimMode, FetchMode
+from protocol.errors import ApiError
 from protocol.errors import Close as CloseCode
 
 
@@ -53,6 +54,22 @@ class StoreChats(Effect):
 
     to: str
     chats: list[tuple[str, str]]
+    retried: bool = False
+
+
+class StoreOwn(Effect):
+    """Store copies of chats for the other devices of this user, and notify the servers that hold their connections.
+
+    Reply: whether there are other devices; NotCached; ApiError; CommandFailed.
+
+    :param store: the effect that stored them for the recipient, and ``results`` its reply
+    :param chats: (messageId, text, when it was stored in ms) of those that were stored
+    :param retried: whether the user was loaded for it
+    """
+
+    store: StoreChats
+    results: list[str | ApiError]
+    chats: list[tuple[str, str, int]]
     retried: bool = False
 
 
@@ -127,7 +144,7 @@ class FindUnread(Effect):
 
 
 class MarkRead(Effect):
-    """Mark chats read, and settle those that still wait.
+    """Mark chats read, settle those that still wait, and tell the other devices of this user.
 
     Reply: the streamIds of those that waited; ApiError; CommandFailed.
     """
@@ -176,7 +193,7 @@ class LoadUser(Effect):
     """
 
     mobile: str
-    then: StoreChats | SendReceipt
+    then: StoreChats | StoreOwn | SendReceipt
 
 
 class ClaimLease(Effect):

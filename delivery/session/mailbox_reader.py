@@ -12,7 +12,7 @@ from delivery.policy import shown_receipt
 from delivery.results import FIRST_ENTRY, Fetched
 from delivery.session.effects import FetchEntries
 from protocol.dialects import Dialect
-from protocol.entries import Chat, Entry, Receipt
+from protocol.entries import Chat, Entry, OwnChat, OwnRead, Receipt
 from protocol.identifiers import parse_stream_id
 from protocol.privacy import OPEN
 
@@ -41,7 +41,8 @@ class Encoded(NamedTuple):
 
     :param frames: to be sent
     :param receipts: streamIds of receipts among them that the client does not acknowledge
-    :param acknowledged: streamIds that the client had acknowledged before: they are in flight, and were not sent again
+    :param acknowledged: streamIds that are in flight, and were not sent: the client had acknowledged them before, or
+        they are nothing to this client
     :param failed: streamIds that our own code could not decode or encode, for the first time on this connection
     """
 
@@ -58,14 +59,15 @@ class MailboxReader:
     """
 
     __slots__ = (
-        "_boundary", "_cursor", "_dead", "_dialect", "_mobile", "_more", "_newest_read", "_notified", "_overdue",
-        "_prefetch", "_progress", "_settings_of_redelivery", "awake", "privacy", "retry_at", "state", "synced",
-        "under_way", "waited",
+        "_boundary", "_cursor", "_dead", "_device", "_dialect", "_mobile", "_more", "_newest_read", "_notified",
+        "_overdue", "_prefetch", "_progress", "_settings_of_redelivery", "awake", "privacy", "retry_at", "state",
+        "synced", "under_way", "waited",
     )  # fmt: skip
 
-    def __init__(self, mobile: str, dialect: Dialect, redeliver: tuple[float, int], now: float) -> None:
+    def __init__(self, mobile: str, device: str, dialect: Dialect, redeliver: tuple[float, int], now: float) -> None:
         """:param redeliver: seconds after which an unacknowledged entry is sent again, and how often at most"""
         self._mobile = mobile
+        self._device = device
         self._dialect = dialect
         self._settings_of_redelivery = redeliver
         self.privacy = OPEN
@@ -238,26 +240,39 @@ class MailboxReader:
                 if encoded is None:
                     failed.append(stream_id)
                     continue
-                frames += encoded
-                if place <= self._boundary and not again:
-                    self.waited += 1
-                if confirms and not isinstance(entry, Chat):
-                    receipts.append(stream_id)
+                if not encoded:
+                    acknowledged.append(stream_id)
+                else:
+                    frames += encoded
+                    if place <= self._boundary and not again:
+                        self.waited += 1
+                    if confirms and not isinstance(entry, Chat):
+                        receipts.append(stream_id)
             window.add(entry, now)
             latest = max(latest, place)
         return Encoded(frames, receipts, acknowledged, failed), latest
 
     def _encode_one(self, entry: Entry, place: tuple[int, int]) -> list[bytes] | None:
+        """:returns: no frames: the entry is nothing to this client. None: our own code failed"""
         try:
             if isinstance(entry, Chat):
                 return self._dialect.chat(entry, self._mobile, "offline" if place <= self._boundary else "online")
-            receipt: Receipt = entry  # type: ignore[assignment] # there are two kinds
-            shown = shown_receipt(self.privacy, receipt.ack_type)
-            if shown != receipt.ack_type:
-                receipt = msgspec.structs.replace(receipt, ack_type=shown)
-            return self._dialect.receipt(receipt, self._mobile)
+            if isinstance(entry, Receipt):
+                shown = shown_receipt(self.privacy, entry.ack_type)
+                if shown != entry.ack_type:
+                    entry = msgspec.structs.replace(entry, ack_type=shown)
+                return self._dialect.receipt(entry, self._mobile)
+            return self._encode_own(entry)
         except Exception:
             # The entries behind this one must be sent all the same.
             logger.exception("an entry could not be encoded", stream_id=entry.stream_id)
             self._dead[entry.stream_id] = None
             return None
+
+    def _encode_own(self, entry: Entry) -> list[bytes]:
+        """What this person did on a device, for the others."""
+        if isinstance(entry, OwnChat):
+            return [] if entry.device == self._device else self._dialect.own_chat(entry)
+        if isinstance(entry, OwnRead):
+            return [] if entry.device == self._device else self._dialect.own_read(entry)
+        raise TypeError(f"{type(entry).__name__} is no entry of a mailbox")

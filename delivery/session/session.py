@@ -8,6 +8,9 @@ Three orders carry the guarantees (docs/decisions). Each of them is here and now
 1. connect: claim the lease, and only then fetch entries;
 2. acknowledge: store the receipt in the sender's mailbox, and only then settle the entry in one's own;
 3. disconnect: release the lease, and only then leave the hub.
+
+And where a user has several devices, a chat is stored for its recipient first, then copied for the other devices, and
+only then confirmed as sent.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,6 +87,7 @@ class Session:
     def __init__(
         self,
         mobile: str,
+        device: str,
         dialect: Dialect,
         settings: Settings,
         canonical: Canonical,
@@ -93,6 +97,7 @@ class Session:
     ) -> None:
         """
         :param mobile: the user's number
+        :param device: the deviceId
         :param canonical: cleans a mobile number
         :param admit: whether a chat may be stored; None: there are no limits
         :param bucket: of the units of work that this person may still cause on this server
@@ -110,7 +115,7 @@ class Session:
         self._window = InFlightWindow(settings.window)
         self._acknowledgements = Acknowledgements(settings.window)
         redeliver = settings.redeliver_seconds, settings.redeliver_times
-        self._reader = MailboxReader(mobile, dialect, redeliver, now)
+        self._reader = MailboxReader(mobile, device, dialect, redeliver, now)
         self._lease = Lease(settings.ping_seconds, now)
         self._typing = TypingThrottle()
         self._watch_limit = settings.watch_limit
@@ -305,6 +310,31 @@ class Session:
             self._sends.failed(store)
             self._fail(result, now)
             return
+        if self._window.shared and isinstance(result, list) and (copies := _copies(store, result)):
+            self.effects.append(do.StoreOwn(store, result, copies))
+            return
+        self._answer(store, result)
+
+    def _own_stored(self, own: do.StoreOwn, result: Any, now: float) -> None:
+        """The chats are stored for the recipient. Where they could not be copied, the client sends them again, and gets
+        the same streamIds: then the copies are made."""
+        store = own.store
+        if isinstance(result, NotCached):
+            self._load(self._mobile, own, now)
+            return
+        if isinstance(result, Exception):
+            error = _error_of(result)
+            if error is None:
+                self._sends.failed(store)
+                self._fail(result, now)
+                return
+            self._answer(store, [each if isinstance(each, ApiError) else error for each in own.results])
+            return
+        self._window.shared = result
+        self._answer(store, own.results)
+
+    def _answer(self, store: do.StoreChats, result: list[str | ApiError] | ApiError) -> None:
+        """Tell the client what became of its chats."""
         answers, following = self._sends.answered(store, result)
         dialect, to = self._dialect, store.to
         frames: list[bytes] = []
@@ -520,7 +550,7 @@ class Session:
 
     # ---- users that Redis does not hold
 
-    def _load(self, mobile: str, then: do.StoreChats | do.SendReceipt, now: float) -> None:
+    def _load(self, mobile: str, then: do.StoreChats | do.StoreOwn | do.SendReceipt, now: float) -> None:
         if then.retried:
             self._replies[type(then)](self, then, ApiError("unavailable"), now)
         else:
@@ -588,6 +618,10 @@ class Session:
         self._close(close, now)
         self._listen(now)
 
+    def devices_changed(self) -> None:
+        """Another device of the user is connected for the first time. How many there are, the next renewal says."""
+        self._window.shared = True
+
     def _listen(self, now: float) -> None:
         """The lease is claimed, or never will be: handle what came meanwhile, and from now on all at once."""
         early, self._early = self._early or [], None
@@ -609,7 +643,7 @@ class Session:
             lease.end_renewal(answered=False)
             self._lease_failed(result, now)
             return
-        verdict, newest, privacy = result
+        verdict = result.verdict
         if verdict == "gone":
             # It ended while Redis was away or the client silent, or Redis lost it, and perhaps more. It is not ours
             # again before the client gives a sign: others have seen that they are gone, and they may be.
@@ -622,9 +656,10 @@ class Session:
         if verdict == "replaced":
             self._close(REPLACED, now)
             return
-        self.change_privacy(privacy)
-        if newest and not self.ended:
-            self._reader.notify(newest)
+        self.change_privacy(result.privacy)
+        self._window.shared = result.devices > 1
+        if result.newest and not self.ended:
+            self._reader.notify(result.newest)
 
     def _reclaimed(self, result: Any, now: float) -> None:
         lease = self._lease
@@ -633,6 +668,7 @@ class Session:
             lease.in_doubt = False
             before, lease.epoch = lease.epoch, result.epoch
             self.change_privacy(result.privacy)
+            self._window.shared = result.devices > 1
             if self.ended:
                 if self._leaving:
                     self._release_lease()  # the one before may have found nothing to release
@@ -819,6 +855,7 @@ class Session:
 
     _replies: Final[dict[type[Effect], Callable[[Any, Any, Any, float], None]]] = {
         do.StoreChats: _stored,
+        do.StoreOwn: _own_stored,
         do.FetchEntries: _fetched,
         do.NoteDelivered: _noted,
         do.SendReceipt: _receipt_sent,
@@ -845,6 +882,15 @@ def _ask_first(effect: Effect) -> Effect:
 
 def _receipt_of(effect: do.NoteDelivered | do.SendReceipt) -> do.SendReceipt:
     return effect.receipt if isinstance(effect, do.NoteDelivered) else effect
+
+
+def _copies(store: do.StoreChats, results: list[str | ApiError]) -> list[tuple[str, str, int]]:
+    """Those chats that were stored, with the time that the client is told."""
+    return [
+        (message_id, message, parse_stream_id(result)[0])
+        for (message_id, message), result in zip(store.chats, results, strict=True)
+        if not isinstance(result, ApiError)
+    ]
 
 
 def _error_of(result: Exception) -> ApiError | None:

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from delivery import scripts
-from delivery.keys import Person
+from delivery.keys import OWN_CHATS, Person
 from delivery.policy import Side, see
 from delivery.presence import read_facts
 from delivery.redis.client import Arg
@@ -102,8 +102,8 @@ class Scripts:
         written: Arg = "",
     ) -> Any:
         """Without the number of devices, the privacy and the time."""
-        whose: list[Arg] = [device, server, connection, lease_ms]
-        reply = await self.call(scripts.CLAIM, *whose, most, account, mode, age_ms, written, PATIENCE_MS)
+        whose: list[Arg] = [device, server, connection, lease_ms, most, account, mode, self.keys.mobile]
+        reply = await self.call(scripts.CLAIM, *whose, age_ms, written, PATIENCE_MS)
         self.devices, self.privacy, _ = reply[-3:]
         return reply[:-3]
 
@@ -115,9 +115,9 @@ class Scripts:
         lease_ms: int = 60_000,
         written: Arg = "",
     ) -> Any:
-        """Without the privacy and the time."""
+        """Without the privacy, the number of devices and the time."""
         whose: list[Arg] = ["primary", server, connection, lease_ms]
-        *reply, self.privacy, _ = await self.call(scripts.RENEW, *whose, age_ms, written, PATIENCE_MS)
+        *reply, self.privacy, self.devices, _ = await self.call(scripts.RENEW, *whose, age_ms, written, PATIENCE_MS)
         return reply
 
     async def release(self, connection: str = "c1", server: str = "s1", age_ms: int = 0) -> Any:
@@ -162,8 +162,9 @@ class Scripts:
         sums: dict[str, list[int]] = {}
         for stream_id in ids:
             for _, fields in await self.redis.xrange(self.keys.mailbox, stream_id, stream_id):
-                if fields[b"k"] == b"c":
-                    total = sums.setdefault(fields[b"f"].decode(), [0, 0])
+                if fields[b"k"] in (b"c", b"o"):
+                    sender = fields[b"f"].decode() if fields[b"k"] == b"c" else OWN_CHATS
+                    total = sums.setdefault(sender, [0, 0])
                     total[0] += 1
                     total[1] += len(fields[b"m"])
         return [word for sender, total in sums.items() for word in (sender, *total)]
@@ -182,7 +183,23 @@ class Scripts:
         return unread
 
     async def mark_read(self, *message_ids: str, sender: str = ASHA, device: str = "primary") -> Any:
-        return await self.call(scripts.MARK_READ, device, sender, *message_ids)
+        """The streamIds; :attr:`told` is what the other devices are told, and the servers."""
+        ids, *self.told = await self.call(scripts.MARK_READ, device, sender, "s1", self.keys.mobile, *message_ids)
+        return ids
+
+    async def store_own(
+        self,
+        *chats: tuple[str, str, int],
+        device: str = "primary",
+        to: str = RAVI,
+        most: int = 100,
+        most_bytes: int = 100_000,
+    ) -> Any:
+        """Copies, each as (messageId, text, ms)."""
+        flat: list[Arg] = [word for chat in chats for word in chat]
+        return await self.call(
+            scripts.STORE_OWN, device, to, "s1", self.keys.mobile, RECORDS_SECONDS, most, most_bytes, *flat
+        )
 
     async def note_acknowledged(self, chats: Mapping[str, str], sender: str = ASHA) -> Any:
         """:param chats: messageId -> streamId"""

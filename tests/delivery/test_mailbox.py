@@ -99,7 +99,7 @@ async def test_entries_come_as_they_were_deposited(server: OneServer) -> None:
         Receipt(receipt.newest, ASHA, "delivered", ["x1", "x2"]),
     ]
     assert await server.mail.find_unread(RAVI, ASHA, ["m1", "m2"]) == ["m1"]
-    assert await server.mail.mark_read(RAVI, "primary", ASHA, ["m1"]) == [chat.newest]
+    assert await server.mail.mark_read(RAVI, "primary", ASHA, ["m1"]) == ([chat.newest], "", [])
     assert await server.mail.find_unread(RAVI, ASHA, ["m1"]) == []
     for _ in range(2):
         await server.mail.settle(RAVI, "primary", to_settle(found.entries[1]))

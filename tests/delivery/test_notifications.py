@@ -51,9 +51,11 @@ async def listening(redis: "Redis", url: str, name: str, *, heartbeats: bool = T
     def note(kind: str) -> Any:
         return lambda *words: received.append((kind, *words))
 
-    handlers = NotificationHandlers(
-        *map(note, ("entry", "replaced", "closed", "moved", "privacy", "presence", "typing", "resubscribed"))
+    kinds = (
+        *("entry", "replaced", "devices", "closed", "moved"),
+        *("privacy", "presence", "typing", "resubscribed"),
     )
+    handlers = NotificationHandlers(*map(note, kinds))
     server = Server(Notifications(link_to(redis), name, settings(url), handlers), received)
 
     async def send_heartbeats() -> None:

@@ -253,11 +253,16 @@ async def test_with_two_devices_reading_on_one_leaves_it_for_the_other(person: S
     await person.claim("tablet", "s2", "c2")
     sent = await filled(person, 1)
     await person.fetch(device="phone")
-    for _ in range(2):
-        assert await person.mark_read("m0", device="phone") == sent
-    assert await person.waits() == sent
+    assert await person.mark_read("m0", device="phone") == sent
+    told, servers = person.told
+    assert servers == ["s2"]
+    assert await person.mark_read("m0", device="phone") == sent
+    assert person.told == ["", []], "the other device is told once"
+    assert await person.waits() == [*sent, told]
     assert await person.states(person.keys.dedupe) == ["r"]
-    await person.fetch(device="tablet", server="s2", connection="c2")
+    await person.fetch(device="phone")
+    entries = (await person.fetch(device="tablet", server="s2", connection="c2"))[3]
+    assert entries[1] == [told, ["k", "w", "f", ASHA, "i", "m0", "d", "phone"]]
     assert await person.settle(*sent, device="tablet") == 1
     assert await person.states(person.keys.dedupe) == ["r"]
 

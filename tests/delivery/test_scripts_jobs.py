@@ -41,10 +41,14 @@ async def test_what_expires_and_is_no_news_leaves_for_good(person: Scripts) -> N
     await person.note_delivered("m3")
     await person.store_receipt("x")
     await person.sweep("s1")
-    assert await person.expire(*await person.waits()) == 3
+    await person.store_own(("m4", "hello", 4), device="phone")
+    assert await person.expire(*await person.waits()) == 5, (
+        "chats, a receipt, and what the tablet was told of the phone"
+    )
     assert await person.waits() == []
+    assert await person.tally() == {"pn": 1, "pb": 5, f"pn:{ASHA}": 1}
     assert [each[b"i"] for _, each in await person.redis.xrange(person.keys.shadows)] == [b"m3"]
-    assert await person.states(person.keys.dedupe) == ["a", "d", "r"]
+    assert await person.states(person.keys.dedupe) == ["a", "d", "r", "s"]
 
 
 async def test_what_is_in_flight_on_a_live_connection_does_not_expire(person: Scripts) -> None:

@@ -25,7 +25,7 @@ from protocol.described_frames import (
     schemas,
 )
 from protocol.dialects import V1, Hello, Seed
-from protocol.entries import Chat, Receipt
+from protocol.entries import Chat, OwnChat, OwnRead, Receipt
 from protocol.errors import ERRORS, ApiError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +69,8 @@ def test_what_a_dialect_sends_is_described_for_it(dialect: Any) -> None:
         *dialect.sent("m1", "919800000002", 1),
         *dialect.chat(CHAT, "919800000001", "offline"),
         *dialect.receipt(RECEIPT, "919800000001"),
+        *dialect.own_chat(OwnChat("2-0", "919800000002", "m1", "hello", 1, "phone")),
+        *dialect.own_read(OwnRead("3-0", "919800000002", ["m2"], "phone")),
         *dialect.synced(3),
         *dialect.resync("e2", "lost"),
         *dialect.error(ApiError("no_such_person"), "chat"),

@@ -38,13 +38,13 @@ class HistoryBuilder:
 
     # ---- connections
 
-    def connect(self, *people: str, dialect: str = V1) -> Self:
-        """Each logs in, unless they have a session, and connects."""
+    def connect(self, *people: str, dialect: str = V1, device: str = "primary") -> Self:
+        """Each logs in, unless they have a session, and connects. What they do then is done on this device."""
         for mobile in people:
             self.sessions.setdefault(mobile, self.number())
             self.connections[mobile] = self.number()
             here = {"mobile": mobile, "connection": self.connections[mobile], "session": self.sessions[mobile]}
-            self.record("connecting", **here, dialect=dialect)
+            self.record("connecting", **here, dialect=dialect, device=device)
             self.record("connected", **here, epoch=self.epoch if dialect == V1 else "")
         return self
 

@@ -20,7 +20,8 @@ from redis.asyncio import Redis
 from accounts.mobile_numbers import canonical_mobile
 from delivery.hub import Hub
 from delivery.in_flight import ToSettle
-from delivery.mailbox import Mailbox, Stored, awaited, loading
+from delivery.keys import OWN_CHATS
+from delivery.mailbox import Copied, Mailbox, Read, Stored, awaited, loading
 from delivery.notifications import NotificationHandlers, Notifications
 from delivery.presence import Holder, Presence
 from delivery.rate_limits import RateLimits
@@ -33,8 +34,9 @@ from delivery.typing_relay import TypingRelay
 from delivery.user_records import UserRecords
 from delivery.watches import Watches
 from protocol.dialects import V1, Seed
-from protocol.entries import Chat, Entry, Receipt
+from protocol.entries import Chat, Entry, OwnChat, Receipt
 from protocol.errors import Close
+from protocol.stored_entries import decode_entry
 from settings import Settings
 from tests.support.links import link_to
 
@@ -118,9 +120,13 @@ class AwaitedMailbox:
         unread: Unread = await awaited(self.mailbox.find_unread, mobile, sender, message_ids)
         return unread.message_ids
 
-    async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
-        marked: list[str] = await awaited(self.mailbox.mark_read, mobile, device, sender, message_ids)
-        return marked
+    async def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> Read:
+        read: Read = await awaited(self.mailbox.mark_read, mobile, device, sender, message_ids)
+        return read
+
+    async def own(self, mobile: str, device: str, to: str, chats: Sequence[tuple[str, str, int]]) -> Copied:
+        store = self.mailbox.store_own
+        return await loading(self.users, mobile, lambda: awaited(store, mobile, device, to, chats))
 
 
 class OneServer:
@@ -151,6 +157,7 @@ class OneServer:
         handlers = NotificationHandlers(
             hub.notify,
             hub.replaced,
+            hub.devices_changed,
             hub.close_sessions,
             hub.move_session,
             hub.change_privacy,
@@ -192,14 +199,8 @@ class OneServer:
 
     async def entries(self, mobile: str) -> list[Entry]:
         """Everything in a mailbox; of chats all but the text."""
-        entries: list[Entry] = []
-        for stream_id, fields in await self.link.command("XRANGE", f"mailbox:{{{mobile}}}", "-", "+"):
-            names = {key.decode(): value.decode() for key, value in zip(fields[::2], fields[1::2], strict=True)}
-            if names["k"] == "r":
-                entries.append(Receipt(stream_id.decode(), names["f"], names["a"], names["i"].split(" ")))
-            else:
-                entries.append(Chat(stream_id.decode(), names["f"], names["i"], ""))
-        return entries
+        found = [decode_entry(*each) for each in await self.link.command("XRANGE", f"mailbox:{{{mobile}}}", "-", "+")]
+        return [msgspec.structs.replace(each, message="") if isinstance(each, Chat) else each for each in found]
 
     async def waiting(self, mobile: str) -> list[str]:
         """The messageIds of the chats in a mailbox, oldest first."""
@@ -367,12 +368,17 @@ async def ashas_connection(one: HandConnection) -> HandConnection:
 
 def to_settle(*entries: Entry) -> list[ToSettle]:
     """These entries, to be settled."""
-    return [
-        ToSettle(entry.stream_id, entry.sender, entry.size)
-        if isinstance(entry, Chat)
-        else ToSettle(entry.stream_id, "", 0)
-        for entry in entries
-    ]
+    return [_to_settle(entry) for entry in entries]
+
+
+def _to_settle(entry: Entry) -> ToSettle:
+    match entry:
+        case Chat():
+            return ToSettle(entry.stream_id, entry.sender, entry.size)
+        case OwnChat():
+            return ToSettle(entry.stream_id, OWN_CHATS, entry.size)
+        case _:
+            return ToSettle(entry.stream_id, "", 0)
 
 
 class Held:

@@ -46,7 +46,8 @@ class Talk:
 
     async def _answer(self, frame: Frame) -> None:
         if "streamId" in frame and (frame["type"] == "chat" or self.v1):
-            await self.send(type="ack", to=frame["from"], streamId=frame["streamId"], ackType="delivered")
+            whom = frame.get("from") or frame["to"]
+            await self.send(type="ack", to=whom, streamId=frame["streamId"], ackType="delivered")
 
     async def send(self, **frame: Any) -> None:
         await self.socket.send(json.dumps(frame))

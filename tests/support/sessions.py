@@ -39,7 +39,7 @@ class DrivenSession:
         settings = make_settings(**values)
         bucket = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, self.now)
         canonical = lambda raw: canonical_mobile(raw, "")  # noqa: E731 - a name would say nothing more
-        self.session = Session(RAVI, dialect or V1(), settings, canonical, admit, bucket, self.now)
+        self.session = Session(RAVI, "primary", dialect or V1(), settings, canonical, admit, bucket, self.now)
         self.frames: list[Frame] = []
 
     @property

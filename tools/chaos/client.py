@@ -181,7 +181,8 @@ class Client:
         """
         state, address = self.state, self._rng.choice(self._shared.addresses)
         state.connection, self._by_client = next(self._shared.connections), False
-        state.record("connecting", session=state.session, dialect=self._behaviour.dialect, address=address)
+        here = {"dialect": self._behaviour.dialect, "device": self._behaviour.device, "address": address}
+        state.record("connecting", session=state.session, **here)
         code, reason = 0, ""
         try:
             connection = await open_connection(address, self.token, self._behaviour.dialect, self._outgoing)

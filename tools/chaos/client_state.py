@@ -40,6 +40,7 @@ class Behaviour:
     """
 
     dialect: str
+    device: str = "primary"
     pipelined: int = 1
     ack_delay: float = 0.0
     sends_before_hello: bool = False

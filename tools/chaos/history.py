@@ -9,7 +9,7 @@ text is never recorded, only a short digest of it (:func:`digest`).
 kind               fields                                        meaning
 =================  ============================================  ==============================================
 login              mobile, session                               a login; ``session`` numbers the logins of all
-connecting         mobile, connection, session, dialect          the client opens a socket (``seed`` or
+connecting         mobile, connection, session, dialect, device  the client opens a socket (``seed`` or
                                                                  ``wm.v1``); ``connection`` numbers the sockets
                                                                  of all
 connected          mobile, connection, session, epoch            the first frame arrived; ``epoch`` is that of
@@ -28,6 +28,10 @@ unanswered         mobile, peer, message_id, connection,         a send had no a
                    seconds                                       socket; the client connects elsewhere
 delivery           mobile, peer, message_id, stream_id, digest,  a chat arrived; ``peer`` is the frame's
                    connection, session, epoch, duplicate         ``from``; ``duplicate``: the client had it
+own                mobile, peer, message_id, stream_id, digest,  a chat to ``peer`` that another device of
+                   connection, timestamp                         ``mobile`` sent arrived on this one
+own read           mobile, peer, message_ids, stream_id,         chats of ``peer`` were read on another device of
+                   connection                                    ``mobile``
 ack                mobile, stream_ids, connection, forged        an acknowledgement is written; ``forged``: of
                                                                  somebody else's entry
 read               mobile, peer, message_ids, connection         ``mobile`` read chats that ``peer`` wrote
@@ -70,7 +74,7 @@ import msgspec
 
 _NEEDED: Final = {
     "login": "mobile session",
-    "connecting": "mobile connection session dialect",
+    "connecting": "mobile connection session dialect device",
     "connected": "mobile connection session epoch",
     "away": "mobile seconds",
     "disconnected": "mobile connection code reason by_client",
@@ -79,6 +83,8 @@ _NEEDED: Final = {
     "answer": "mobile peer message_id connection session result retryable",
     "unanswered": "mobile peer message_id connection seconds",
     "delivery": "mobile peer message_id stream_id digest connection session epoch duplicate",
+    "own": "mobile peer message_id stream_id digest connection timestamp",
+    "own read": "mobile peer message_ids stream_id connection",
     "ack": "mobile stream_ids connection",
     "read": "mobile peer message_ids connection",
     "receipt": "mobile peer message_ids ack_type stream_id connection",
@@ -124,6 +130,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     duplicate: bool = False
     forged: bool = False
     dialect: str = ""
+    device: str = ""
     code: int = 0
     reason: str = ""
     by_client: bool = False

@@ -8,6 +8,9 @@ from tools import session_bugs as bugs
 BUGS: Final[dict[str, type[Session]]] = {
     "sent-early": bugs.SentBeforeStored,
     "order-raced": bugs.StoredAtOnce,
+    "copy-first": bugs.CopiedBeforeStored,
+    "sent-before-copy": bugs.SentBeforeCopied,
+    "not-copied": bugs.NotCopied,
     "settle-first": bugs.SettledBeforeReceipt,
     "settle-on-writing": bugs.SettledWhenSent,
     "confirm-on-writing": bugs.ConfirmedWhenSent,

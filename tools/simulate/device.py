@@ -72,6 +72,8 @@ class Device:
         """Chats that got ``sent``, as (whom, messageId), and no receipt yet."""
         self.seen: dict[tuple[str, str], None] = {}
         """Chats that came, as (sender, messageId)."""
+        self.own: dict[tuple[str, str], None] = {}
+        """Chats that another device of this person sent, as (whom, messageId)."""
         self.told: list[float] = []
         """When it was welcomed, or told that storage lost something: from then on it has a place in the mailbox."""
         self.longest_outage = 0.0
@@ -188,7 +190,8 @@ class Device:
             self._timeline.at(self._away_until, self._connect)
             return
         self._connection, self._is_own, self._is_welcome = self._world.next_number(), False, False
-        self._note("connecting", session=self._session, dialect=self.place.dialect)
+        place = self.place
+        self._note("connecting", session=self._session, dialect=place.dialect, device=place.device)
         attempt = self._attempt = Attempt()
         server = self._world.pick_server()
         latency = self._rng.uniform(*UPGRADE_LATENCY)
@@ -262,6 +265,8 @@ class Device:
                     self._hear_chat(frame)
                 case "receipt":
                     self._hear_receipt(frame)
+                case "own" | "ownRead":
+                    self._hear_own(frame)
                 case "sent":
                     self._hear_sent(frame)
                 case "error":
@@ -318,6 +323,17 @@ class Device:
             if chat not in self._receipted:
                 self._receipted[chat] = None
                 self._world.progress()
+
+    def _hear_own(self, frame: wire.ServerFrame) -> None:
+        self._acknowledge_later(wire.Entry("", "", frame.stream_id))
+        if frame.kind == "ownRead":
+            self._note("own read", peer=frame.sender, message_ids=frame.named, stream_id=frame.stream_id)
+            return
+        told = {"peer": frame.to, "message_id": frame.message_id, "timestamp": frame.timestamp}
+        self._note("own", **told, stream_id=frame.stream_id, digest=digest(frame.message))
+        if (frame.to, frame.message_id) not in self.own:
+            self.own[frame.to, frame.message_id] = None
+            self._world.progress()
 
     def _hear_sent(self, frame: wire.ServerFrame) -> None:
         self._answer(frame, "sent", timestamp=frame.timestamp)

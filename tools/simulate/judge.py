@@ -15,6 +15,8 @@ from tools.simulate.world import Run
 
 LEASE_GRACE: Final = 25.0
 """Two sweeps, which clamp leases after a clock jumped back, and what a client may be late."""
+DEVICE_GRACE: Final = 10.0
+"""Added to a lease, for which a server may stand still before it says which devices there are, and a ping."""
 IN_FLIGHT_SECONDS: Final = 45.0
 """What was fetched before a block may still arrive: clients look away for up to 20 s, and connections are slow."""
 OF_THE_CAMPAIGN: Final = "I14"
@@ -45,6 +47,7 @@ def judge(run: Run) -> Verdict:
         in_flight=IN_FLIGHT_SECONDS,
         clock_set_back=[START + fault.at for fault in run.faults if fault.sets_clock_back],
         window=settings.window,
+        device_known=settings.lease_seconds + settings.ping_seconds + DEVICE_GRACE,
     )
     report = check(run.history, limits=limits)
     wrong = [str(each) for each in report.violations if each.invariant != OF_THE_CAMPAIGN]

@@ -88,7 +88,8 @@ class Server:
         settings, now = self._settings, self.timeline.now
         bucket = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, now)
         dialect = DIALECTS[place.dialect]
-        return self._world.session_class(place.mobile, dialect, settings, _canonical, None, bucket, now)
+        who = place.mobile, place.device, dialect
+        return self._world.session_class(*who, settings, _canonical, None, bucket, now)
 
     def hello(self, place: Place, connection_id: str, epoch: str) -> list[bytes]:
         """The first frame of a connection."""
@@ -147,6 +148,11 @@ class Server:
         """This entry waits."""
         for connection in list(self._hub.get(mobile, {}).values()):
             connection.notify(stream_id)
+
+    def devices_changed(self, mobile: str) -> None:
+        """Another device of this user is there."""
+        for connection in self._hub.get(mobile, {}).values():
+            connection.devices_changed()
 
     def notify_all(self) -> None:
         """Notifications may have been lost."""

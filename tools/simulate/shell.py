@@ -8,10 +8,11 @@ from delivery.presence import Holder
 from delivery.results import Claimed, NotCached
 from delivery.session import effects as do
 from delivery.session.session import Session
-from protocol.errors import ApiError, Close
+from protocol.errors import Close
 from protocol.messages import batch_frames
+from tools.simulate.orders import Orders
 from tools.simulate.socket import Socket
-from tools.simulate.storage import UNAVAILABLE, Stored
+from tools.simulate.storage import UNAVAILABLE, Copied, Read, Stored
 from tools.simulate.timeline import Timer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Connection:
         self._timer: Timer | None = None
         self._timer_at = NEVER
         self._timers = 0
-        self._orders = Orders(self)
+        self._orders = Orders(self.session, lambda what: server.report(f"{self.holder.connection_id}: {what}"))
 
     def start(self) -> None:
         """Enter the hub and claim the lease."""
@@ -111,6 +112,10 @@ class Connection:
         """An entry is being stored."""
         self.session.prefetch(self.now)
         self._run()
+
+    def devices_changed(self) -> None:
+        """Another device of the user is there."""
+        self.session.devices_changed()
 
     def close(self, close: Close) -> None:
         """End it."""
@@ -185,6 +190,17 @@ class Connection:
         chats = tuple(store.chats)
         server.link.send(lambda: server.storage.store_chats(server.id, store.to, sender, chats), reply)
 
+    def _store_own(self, own: do.StoreOwn) -> None:
+        storage, server_id, chats = self.server.storage, self.server.id, tuple(own.chats)
+
+        def reply(result: Any) -> None:
+            if isinstance(result, Copied):
+                self._notify(self.holder.mobile, result)
+                result = not result.alone
+            self._reply(own, result)
+
+        self.server.link.send(lambda: storage.store_own(server_id, self.holder, own.store.to, chats), reply)
+
     def _note_delivered(self, note: do.NoteDelivered) -> None:
         receipt, storage = note.receipt, self.server.storage
         sender, names = receipt.sender, list(receipt.message_ids)
@@ -215,13 +231,21 @@ class Connection:
         self._ask(unread, lambda: storage.find_unread(mobile, unread.sender, unread.message_ids))
 
     def _mark_read(self, mark: do.MarkRead) -> None:
-        storage, holder = self.server.storage, self.holder
-        self._ask(mark, lambda: storage.mark_read(holder.mobile, holder.device, mark.sender, mark.message_ids))
+        storage, server_id = self.server.storage, self.server.id
+
+        def reply(result: Any) -> None:
+            if isinstance(result, Read):
+                self._notify(self.holder.mobile, result)
+                result = result.stream_ids
+            self._reply(mark, result)
+
+        names = list(mark.message_ids)
+        self.server.link.send(lambda: storage.mark_read(server_id, self.holder, mark.sender, names), reply)
 
     def _load_user(self, load: do.LoadUser) -> None:
         self.server.load(load.mobile, lambda result: self._reply(load, result))
 
-    def _notify(self, mobile: str, stored: Stored) -> None:
+    def _notify(self, mobile: str, stored: Stored | Copied | Read) -> None:
         if self.server.id in stored.servers:
             self.server.notify(mobile, stored.newest)
 
@@ -346,59 +370,6 @@ class Connection:
         """Of events and penalties nothing depends here."""
 
 
-class Orders:
-    """The three orders, as seen from outside of the session. What breaks them is reported."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._is_claimed = self._has_left = self._is_released = False
-        self._told: set[str] = set()
-        self._receipts: set[str] = set()
-        self._fetches = 0
-
-    def emitted(self, effect: do.Effect) -> None:
-        """About to be run."""
-        if self._has_left and not isinstance(effect, (do.ReleaseLease, do.RecordEvent)):
-            self._report(f"{type(effect).__name__} after LeaveHub")
-        if isinstance(effect, do.FetchEntries):
-            self._fetches += 1
-            if not self._is_claimed:
-                self._report("FetchEntries before the lease was claimed")
-            if self._fetches > 1:
-                self._report("two fetches under way")
-            self._check_settled(effect.settled)
-        elif isinstance(effect, do.Settle):
-            self._check_settled(effect.settled)
-        elif isinstance(effect, do.LeaveHub):
-            self._has_left = True
-            if not self._is_released:
-                self._report("LeaveHub before the lease was released")
-
-    def answered(self, effect: do.Effect, result: Any) -> None:
-        """Not told to the session yet."""
-        if isinstance(effect, do.ClaimLease):
-            self._is_claimed = self._is_claimed or isinstance(result, Claimed)
-        elif isinstance(effect, do.ReleaseLease):
-            self._is_released = True
-        elif isinstance(effect, do.FetchEntries):
-            self._fetches -= 1
-        elif isinstance(effect, do.NoteDelivered) and effect.state == "a" and not isinstance(result, Exception):
-            self._told.update(effect.receipt.ids)  # what other devices told needs no receipt
-        elif isinstance(effect, do.SendReceipt) and effect.kind == "delivered":
-            if result is None or (isinstance(result, ApiError) and result.code == "no_such_person"):
-                self._told.update(effect.ids)
-        elif isinstance(effect, do.LoadUser) and isinstance(effect.then, do.SendReceipt) and result is not None:
-            self._told.update(effect.then.ids)
-
-    def _check_settled(self, settled: list[Any]) -> None:
-        for entry in settled:
-            if entry.sender and entry.stream_id not in self._told:
-                self._report(f"{entry.stream_id} is settled, and its sender was not told")
-
-    def _report(self, what: str) -> None:
-        self._connection.server.report(f"{self._connection.holder.connection_id}: {what}")
-
-
 def _first_error(results: list[Any]) -> Exception | None:
     """NotCached only when there is no other."""
     errors = [result for result in results if isinstance(result, Exception)]
@@ -410,6 +381,7 @@ _RUN: Final[dict[type[do.Effect], Callable[[Connection, Any], None]]] = {
     do.SendHello: Connection._send_hello,
     do.SendEntries: Connection._send_entries,
     do.StoreChats: Connection._store_chats,
+    do.StoreOwn: Connection._store_own,
     do.FetchEntries: Connection._fetch_entries,
     do.NoteDelivered: Connection._note_delivered,
     do.SendReceipt: Connection._send_receipt,

@@ -22,10 +22,10 @@ from delivery.results import (
     Unproven,
     Unread,
 )
-from protocol.entries import Chat, Entry, Receipt
+from protocol.entries import Chat, Entry, OwnChat, OwnRead, Receipt
 from protocol.errors import ApiError
 from settings import Settings
-from tools.simulate.redis_model.mailbox_model import Limits, MailboxModel, StoredEntry
+from tools.simulate.redis_model.mailbox_model import OWN_CHAT, OWN_READ, Limits, MailboxModel, StoredEntry
 from tools.simulate.redis_model.stream_ids import FIRST, Id, format_id, parse_id
 from tools.simulate.timeline import START, Timeline
 
@@ -33,7 +33,8 @@ START_MS: Final = 1_900_000_000_000
 OVERTAKEN_MS: Final = 1000
 """As in claim.lua."""
 Publish = Callable[[str, str, str], None]
-"""Tells a server (serverId) of an entry (mobile, streamId)."""
+"""Tells a server (serverId) of an entry (mobile, streamId), or that another device is there (mobile, ``DEVICES``)."""
+DEVICES: Final = "devices"
 UNAVAILABLE: Final = ApiError("unavailable")
 _VERDICTS: Final[dict[str, type[NotCached | Superseded | Unproven | Silent]]] = {
     "not_cached": NotCached,
@@ -76,6 +77,22 @@ class Stored(NamedTuple):
     newest: str
     servers: list[str]
     results: list[str | ApiError]
+
+
+class Copied(NamedTuple):
+    """What became of copies for other devices, of which there may be none (``alone``)."""
+
+    alone: bool
+    newest: str
+    servers: list[str]
+
+
+class Read(NamedTuple):
+    """What became of chats that were read, and of what the other devices are told of it."""
+
+    stream_ids: list[str]
+    newest: str
+    servers: list[str]
 
 
 class Storage:
@@ -147,8 +164,24 @@ class Storage:
             return NotCached()
         return Stored(format_id(at), self._notify(server_id, to, at), [])
 
-    def _notify(self, server_id: str, mobile: str, newest: Id) -> list[str]:
-        servers = self.mailboxes[mobile].leases.live_servers()
+    def store_own(
+        self, server_id: str, holder: Holder, to: str, chats: Sequence[tuple[str, str, int]]
+    ) -> Copied | NotCached:
+        """Copies of what this device sent."""
+        newest = self.mailboxes[holder.mobile].store_own(holder.device, to, chats)
+        if newest is None:
+            return NotCached()
+        if isinstance(newest, bool):
+            return Copied(alone=True, newest="", servers=[])
+        return Copied(False, *self._notified_others(server_id, holder, newest))
+
+    def _notified_others(self, server_id: str, holder: Holder, newest: Id) -> tuple[str, list[str]]:
+        if newest == FIRST:
+            return "", []
+        return format_id(newest), self._notify(server_id, holder.mobile, newest, but=holder.device)
+
+    def _notify(self, server_id: str, mobile: str, newest: Id, but: str = "") -> list[str]:
+        servers = self.mailboxes[mobile].leases.live_servers(but)
         for server in servers:
             if server != server_id:
                 self._publish(server, mobile, format_id(newest))
@@ -184,9 +217,10 @@ class Storage:
         """Known, and not marked read."""
         return Unread(self.mailboxes[mobile].find_unread(sender, message_ids))
 
-    def mark_read(self, mobile: str, device: str, sender: str, message_ids: Sequence[str]) -> list[str]:
+    def mark_read(self, server_id: str, holder: Holder, sender: str, message_ids: Sequence[str]) -> Read:
         """The streamIds of those that are marked now."""
-        return [format_id(at) for at in self.mailboxes[mobile].mark_read(device, sender, message_ids)]
+        marked, newest = self.mailboxes[holder.mobile].mark_read(holder.device, sender, message_ids)
+        return Read([format_id(at) for at in marked], *self._notified_others(server_id, holder, newest))
 
     # ---- leases
 
@@ -205,8 +239,11 @@ class Storage:
             and self._is_overtaken(holder, late_ms)
         ):
             return UNAVAILABLE
+        is_new = holder.device not in mailbox.devices
         verdict, before = mailbox.claim(holder, account.id, age_ms + late_ms, mode)
         if verdict == "claimed":
+            for server in mailbox.leases.live_servers(holder.device) if is_new else ():
+                self._publish(server, holder.mobile, DEVICES)
             newest = format_id(max(mailbox.entries)) if mailbox.entries else ""
             replaced = (before.server_id, before.connection_id) if before else None
             return Claimed(mailbox.epoch, replaced, newest, len(mailbox.devices))
@@ -223,12 +260,16 @@ class Storage:
         return leases.check_holder(holder) == "replaced" and late_ms > OVERTAKEN_MS and is_newer
 
     def renew(self, holder: Holder, age_ms: int, late_ms: int) -> Renewed | ApiError:
-        """Whether the lease goes on, and the newest entry that waits."""
+        """Whether the lease goes on, the newest entry that waits, and how many devices there are."""
         if late_ms > self._patience_ms:
             return UNAVAILABLE
         mailbox = self.mailboxes[holder.mobile]
         verdict: LeaseVerdict = mailbox.leases.renew(holder, age_ms + late_ms)  # type: ignore[assignment]
-        return Renewed(verdict, format_id(max(mailbox.entries)) if verdict == "ok" and mailbox.entries else "")
+        if verdict != "ok":
+            return Renewed(verdict)
+        return Renewed(
+            verdict, format_id(max(mailbox.entries)) if mailbox.entries else "", devices=len(mailbox.devices)
+        )
 
     def release(self, holder: Holder, age_ms: int) -> None:
         """If the lease still names this connection."""
@@ -236,6 +277,10 @@ class Storage:
 
 
 def _entry(at: Id, entry: StoredEntry) -> Entry:
+    if entry.ack_type == OWN_CHAT:
+        return OwnChat(format_id(at), entry.sender, entry.message_ids[0], entry.text, entry.sent_at, entry.device)
+    if entry.ack_type == OWN_READ:
+        return OwnRead(format_id(at), entry.sender, list(entry.message_ids), entry.device)
     if entry.ack_type:
         return Receipt(format_id(at), entry.sender, entry.ack_type, list(entry.message_ids))
     return Chat(format_id(at), entry.sender, entry.message_ids[0], entry.text)

@@ -18,7 +18,7 @@ from tools.chaos.history import Event
 from tools.simulate.faults import Fault, Schedule, plan
 from tools.simulate.people import Population
 from tools.simulate.server import Server
-from tools.simulate.storage import Storage
+from tools.simulate.storage import DEVICES, Storage
 from tools.simulate.timeline import EndlessError, Timeline
 
 SERVERS: Final = 3
@@ -139,7 +139,9 @@ class World:
 
     def _publish(self, server_id: str, mobile: str, stream_id: str) -> None:
         server = self.server(server_id)
-        if server is not None:
+        if server is not None and stream_id == DEVICES:
+            server.hear(server.devices_changed, mobile)
+        elif server is not None:
             server.hear(server.notify, mobile, stream_id)
 
     def _sweep(self) -> None:

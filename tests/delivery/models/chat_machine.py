@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
 
-from delivery.mailbox import Stored
+from delivery.mailbox import Copied, Read, Stored
 from delivery.presence import Holder
 from delivery.results import FetchMode
-from protocol.entries import Chat, Entry, Receipt
+from protocol.entries import Chat, Entry, OwnChat, OwnRead, Receipt
 from protocol.errors import ApiError
 from tests.delivery.models.clocks import Clocks
 from tests.delivery.models.faulty_client import NONE, Fault, Ran
@@ -15,7 +15,7 @@ from tests.delivery.models.lease_machine import LeaseMachine
 from tests.delivery.models.steps import FAULTS, PICK, step
 from tests.support.messaging import ASHA, EVE, RAVI
 from tools.chaos.breakages import Breakage
-from tools.simulate.redis_model.mailbox_model import MailboxModel, StoredEntry
+from tools.simulate.redis_model.mailbox_model import OWN_CHAT, OWN_READ, MailboxModel, StoredEntry
 from tools.simulate.redis_model.stream_ids import Id, format_id, parse_id
 
 PAIRS = [(ASHA, RAVI), (EVE, RAVI), (ASHA, RAVI), (RAVI, ASHA), (EVE, ASHA)]
@@ -206,6 +206,11 @@ class ChatMachine(LeaseMachine):
     @staticmethod
     def entry(at: Id, stored: StoredEntry) -> Entry:
         """As a client would get it."""
+        if stored.ack_type == OWN_CHAT:
+            name, sent_at = stored.message_ids[0], stored.sent_at
+            return OwnChat(format_id(at), stored.sender, name, stored.text, sent_at, stored.device)
+        if stored.ack_type == OWN_READ:
+            return OwnRead(format_id(at), stored.sender, list(stored.message_ids), stored.device)
         if stored.ack_type:
             return Receipt(format_id(at), stored.sender, stored.ack_type, list(stored.message_ids))
         return Chat(format_id(at), stored.sender, stored.message_ids[0], stored.text)
@@ -340,14 +345,39 @@ class ChatMachine(LeaseMachine):
         names = [*(name for name in names if model.must_remember(sender, name)), "never sent"]
         self.check_unread(model, sender, names)
         self.acked |= {(holder.mobile, record.at) for record in known if record is not None}
-        ids, places = self.perform(
+        read, (places, told) = self.perform(
             "mark_read",
             lambda: self.product.mail.mark_read(holder.mobile, holder.device, sender, names),
             lambda _: model.mark_read(holder.device, sender, names),
             fault,
         )
-        assert ids == [format_id(at) for at in places]
+        assert read.stream_ids == [format_id(at) for at in places]
+        self.check_told(model, holder.device, told, read)
         self.check_unread(model, sender, names)
+
+    @staticmethod
+    def check_told(model: MailboxModel, device: str, must: Id, told: Copied | Read) -> None:
+        """What the other devices get, and which servers are notified of it. After a lost reply it is there already."""
+        if told.newest or must > (0, 0):
+            assert told.newest == format_id(must)
+            assert sorted(told.servers) == model.leases.live_servers(device)
+
+    @step(4, lambda self: self.holders, number=PICK, to=[ASHA, EVE], text=TEXTS, again=COUNT, fault=FAULTS)
+    def copy(self, number: int, to: str, text: str, again: int, fault: Fault) -> None:
+        """What one device sent, for the others; and what was copied before, once more."""
+        holder = self.pick(number)
+        model = self.models[holder.mobile]
+        self.names += 1
+        before = [(name, record.text, 7) for (who, name), record in model.own_records.items() if who == to]
+        chats = [*before[-again:], (f"m{self.names}", text, 8), (f"m{self.names}", text, 8)]
+        copied, modelled = self.perform(
+            "store_own",
+            lambda: self.product.mail.own(holder.mobile, holder.device, to, chats),
+            lambda _: model.store_own(holder.device, to, chats),
+            fault,
+        )
+        assert copied.alone is (modelled is False)
+        self.check_told(model, holder.device, modelled or (0, 0), copied)
 
     def check_unread(self, model: MailboxModel, sender: str, names: list[str]) -> None:
         """Which are known, and not read yet."""

@@ -1,7 +1,7 @@
 """Connections come and go."""
 
 from delivery.presence import Holder
-from delivery.results import ClaimMode
+from delivery.results import ClaimMode, Renewed
 from tests.delivery.models.base_machine import BaseMachine
 from tests.delivery.models.faulty_client import Fault, Ran
 from tests.delivery.models.steps import AGES, FAULTS, PICK, step
@@ -58,14 +58,15 @@ class LeaseMachine(BaseMachine):
     def renew(self, number: int, age: int, fault: Fault) -> None:
         holder = self.pick(number)
         model = self.models[holder.mobile]
-        (verdict, newest, _), modelled = self.perform(
+        renewed, modelled = self.perform(
             "renew",
             lambda: self.product.presence.renew(holder, age),
             lambda ran: late(ran) or model.leases.renew(holder, age),
             fault,
         )
-        assert verdict == modelled
-        assert newest == (format_id(max(model.entries)) if model.entries and verdict == "ok" else "")
+        is_ok = modelled == "ok"
+        newest = format_id(max(model.entries)) if model.entries and is_ok else ""
+        assert renewed == Renewed(modelled, newest, devices=len(model.devices) if is_ok else 0)
 
     @step(2, lambda self: self.holders, number=PICK, age=AGES, fault=FAULTS)
     def release(self, number: int, age: int, fault: Fault) -> None:

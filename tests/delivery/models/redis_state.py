@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from delivery.redis.client import RedisClient
-from protocol.entries import Chat
+from protocol.entries import Chat, OwnChat
 from protocol.stored_entries import decode_entry, decode_shadow
 from tools.simulate.redis_model.stream_ids import Group, Id, parse_id
 
@@ -19,6 +19,7 @@ class RedisState:
 
     :param texts: (sender, bytes) of the chats in the mailbox
     :param believed: the same of the shadow entries, and ``places`` are the streamIds their senders were told
+    :param own: bytes of the copies of what this person sent
     """
 
     mailbox: list[Id] | None = None
@@ -26,6 +27,7 @@ class RedisState:
     groups: dict[str, Group] = field(default_factory=dict)
     shadows: list[Id] = field(default_factory=list)
     believed: list[tuple[str, int]] = field(default_factory=list)
+    own: list[int] = field(default_factory=list)
     places: list[Id] = field(default_factory=list)
     tally: dict[str, int] = field(default_factory=dict)
     entry_states: dict[Id, int] = field(default_factory=dict)
@@ -105,6 +107,7 @@ def _note_mailbox(state: RedisState, facts: dict[str, Any]) -> None:
     entries = [decode_entry(*entry) for entry in facts["entries"]]
     state.mailbox = [parse_id(each.stream_id) for each in entries]
     state.texts = [(each.sender, each.size) for each in entries if isinstance(each, Chat)]
+    state.own = [each.size for each in entries if isinstance(each, OwnChat)]
     for words in facts["groups"]:
         group = _pairs(words)
         pending = {parse_id(each[0]): each[1].decode() for each in group["pending"]}

@@ -104,7 +104,7 @@ async def test_a_live_connection_of_the_device_is_replaced_only_after_a_sign_of_
         one.connection.handle_lost(1006, "")
     replaced = proof in ("answers", "spoke")
     await (until(lambda: one.socket.of("hello")) if replaced else one.over())
-    assert (await one.server.presence.renew(other, 0))[0] == ("replaced" if replaced else "ok")
+    assert (await one.server.presence.renew(other, 0)).verdict == ("replaced" if replaced else "ok")
     if proof == "silent":
         assert one.socket.codes() == [4003]
 

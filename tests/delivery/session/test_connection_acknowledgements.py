@@ -196,5 +196,8 @@ async def test_with_two_devices_a_tick_does_not_go_back(redis: "Redis", monkeypa
     tablet.ack(stream_id)
     await asyncio.sleep(0.1)
     marks.release()
+    await until(lambda: tablet.socket.of("ownRead"))
+    tablet.ack(tablet.socket.of("ownRead")[0]["streamId"])
     await until(lambda: phone.has_waiting(0))
+    assert not phone.socket.of("ownRead")
     assert await phone.server.receipts() == [(RAVI, "read", ["m-1"])]

@@ -46,7 +46,7 @@ async def test_a_newer_connection_is_found_at_the_next_renewal(redis: "Redis") -
     one.renew()
     await one.over()
     assert one.socket.codes() == [4508]
-    assert (await one.server.presence.renew(newer, 0))[0] == "ok"
+    assert (await one.server.presence.renew(newer, 0)).verdict == "ok"
 
 
 async def test_a_newer_connection_on_this_server_closes_the_older_one_at_once(redis: "Redis") -> None:

@@ -22,7 +22,7 @@ class Reading:
 
     def __init__(self, size: int = 10, dialect: Dialect | None = None, newest: str = "") -> None:
         self.window, self.now = InFlightWindow(size), 100.0
-        self.reader = MailboxReader(RAVI, dialect or V1(), (30.0, 2), self.now)
+        self.reader = MailboxReader(RAVI, "primary", dialect or V1(), (30.0, 2), self.now)
         self.reader.begin(newest)
 
     def next(self) -> FetchEntries | None:
@@ -57,7 +57,7 @@ def modes(encoded: Encoded) -> list[str]:
 
 
 def test_nothing_is_fetched_before_the_lease_is_claimed() -> None:
-    reader = MailboxReader(RAVI, V1(), (30.0, 2), 0.0)
+    reader = MailboxReader(RAVI, "primary", V1(), (30.0, 2), 0.0)
     reader.prefetch()
     assert (reader.state, reader.next(InFlightWindow(9), 0.0)) == (State.UNCLAIMED, None)
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from delivery.in_flight import ToSettle
+from delivery.keys import OWN_CHATS
 from delivery.results import (
     FIRST_ENTRY,
     Claimed,
@@ -31,7 +32,7 @@ from delivery.results import (
 from delivery.session import effects as do
 from delivery.session.session import Session
 from protocol.dialects import V1, Seed
-from protocol.entries import Chat, Entry, Receipt
+from protocol.entries import Chat, Entry, OwnChat, OwnRead, Receipt
 from protocol.errors import DRAINING, LOGGED_OUT, REPLACED, ApiError
 from protocol.token_bucket import TokenBucket
 from tests.support.messaging import make_settings
@@ -43,7 +44,16 @@ ME, SENDERS, RECIPIENTS = "9100000001", ["9200000001", "9300000001"], ["92000000
 WINDOW = 4
 AFTER_THE_END = (do.ReleaseLease, do.RecordEvent)
 WITH_REPLY = (
-    *(do.StoreChats, do.FetchEntries, do.NoteDelivered, do.SendReceipt, do.FindUnread, do.MarkRead, do.Settle),
+    *(
+        do.StoreChats,
+        do.StoreOwn,
+        do.FetchEntries,
+        do.NoteDelivered,
+        do.SendReceipt,
+        do.FindUnread,
+        do.MarkRead,
+        do.Settle,
+    ),
     *(do.LoadUser, do.ClaimLease, do.RenewLease, do.ReleaseLease),
 )
 SEEDS = st.integers(0, 2**64 - 1)
@@ -52,13 +62,15 @@ HAPPENINGS = ("newest", "newest", "again", "prefetch", "life", "prove", "pong", 
 NONSENSE = ("{", "ping", "[1]", '{"type":"chat"}', '{"type":"ack","ackType":"read","to":"x"}')
 
 
-def outcomes(effect: do.Effect, machine: "Orders") -> list[Any]:  # noqa: PLR0911 - a table
+def outcomes(effect: do.Effect, machine: "Orders") -> list[Any]:  # noqa: C901, PLR0911 - a table
     """What may become of an effect. The first is what it wants."""
     unavailable, failed = ApiError("unavailable"), CommandFailed("ERR")
     match effect:
         case do.StoreChats():
             ids = [machine.new_id() for _ in effect.chats]
             return [ids, unavailable, NotCached(), failed, [*ids[:-1], ApiError("mailbox_full")]]
+        case do.StoreOwn():
+            return [True, unavailable, NotCached(), failed]
         case do.FetchEntries():
             entries = machine.entries_for(effect)
             gone = [Fetched(verdict, FIRST_ENTRY, 0, []) for verdict in ("gone", "replaced")]
@@ -78,7 +90,9 @@ def outcomes(effect: do.Effect, machine: "Orders") -> list[Any]:  # noqa: PLR091
             verdicts = [Unproven()] if effect.mode == "first" else [Silent(), Superseded()]
             return [*claimed, unavailable, *(verdicts if effect.mode != "proven" else []), ApiError("session_revoked")]
         case do.RenewLease():
-            return [Renewed("ok", machine.newest), Renewed("gone"), Renewed("replaced"), unavailable]
+            devices = 2 if machine.is_shared else 1
+            renewed = Renewed("ok", machine.newest, devices=devices)
+            return [renewed, Renewed("gone"), Renewed("replaced"), unavailable]
         case _:
             return [None, unavailable] if isinstance(effect, do.Settle) else [None]
 
@@ -101,6 +115,8 @@ class Orders(RuleBasedStateMachine):
         """Entries that were fetched and not settled."""
         self.newest = ""
         self.stored: set[str] = set()
+        self.copied: set[str] = set()
+        """Chats that other devices have copies of."""
         self.told: set[str] = set()
         self.is_claimed = self.is_shared = self.has_left = self.has_failed = False
         self.releases = 0
@@ -110,7 +126,7 @@ class Orders(RuleBasedStateMachine):
     def connect(self, dialect: Any, shared: bool, claim: bool) -> None:
         knobs = make_settings(window=WINDOW, redeliver_seconds=30, stuck_window_seconds=60)
         bucket = TokenBucket(1e9, 1e9, self.now)
-        self.session = self.session_class(ME, dialect, knobs, str, None, bucket, self.now)
+        self.session = self.session_class(ME, "primary", dialect, knobs, str, None, bucket, self.now)
         self.is_shared = shared
         self.run()
         if claim:
@@ -138,6 +154,9 @@ class Orders(RuleBasedStateMachine):
         match effect:
             case do.StoreChats():
                 assert not any(isinstance(e, do.StoreChats) and e.to == effect.to for e in self.under_way)
+            case do.StoreOwn():
+                assert self.is_shared, "copies for nobody"
+                assert {name for name, *_ in effect.chats} <= self.stored, "a copy before the recipient's"
             case do.FetchEntries():
                 assert self.is_claimed, "a fetch before the claim"
                 assert not any(isinstance(e, do.FetchEntries) for e in self.under_way), "two fetches"
@@ -155,12 +174,14 @@ class Orders(RuleBasedStateMachine):
 
     def check_told(self, settled: Sequence[ToSettle]) -> None:
         for entry in settled:
-            assert not entry.sender or entry.stream_id in self.told, f"{entry} is settled, and its sender was not told"
+            is_chat = entry.sender not in ("", OWN_CHATS)
+            assert not is_chat or entry.stream_id in self.told, f"{entry} is settled, and its sender was not told"
 
     def check_answers(self, frames: Sequence[bytes]) -> None:
         for frame in map(msgspec.json.decode, frames):
             if frame["type"] == "sent" or frame.get("status") == "sent":
-                assert frame["messageId"] in self.stored, f"{frame}, and it is not stored"
+                stored = self.copied if self.is_shared else self.stored
+                assert frame["messageId"] in stored, f"{frame}, and it is not stored"
 
     def answer(self, effect: do.Effect, which: int) -> None:
         options = outcomes(effect, self)
@@ -177,6 +198,8 @@ class Orders(RuleBasedStateMachine):
                 self.is_claimed = self.is_claimed or isinstance(result, Claimed)
             case do.StoreChats() if isinstance(result, list):
                 self.stored |= {name for (name, _), at in zip(effect.chats, result, strict=True) if isinstance(at, str)}
+            case do.StoreOwn() if result is True:
+                self.copied |= {name for name, *_ in effect.chats}
             case do.NoteDelivered() if isinstance(result, list) and result:
                 self.told.update(effect.receipt.ids)
             case do.SendReceipt(kind="delivered") if result is None:
@@ -198,10 +221,13 @@ class Orders(RuleBasedStateMachine):
             return [self.waiting[at] for at in sorted(self.waiting)][: fetch.count]
         for number in range(self.numbers % (fetch.count + 1)):
             at, sender = self.new_id(), SENDERS[number % 2]
-            is_chat = number % 3 < 2
             self.waiting[at] = (
-                Chat(at, sender, f"m{at}", "hello") if is_chat else Receipt(at, sender, "delivered", ["x"])
-            )
+                Chat(at, sender, f"m{at}", "hello"),
+                Chat(at, sender, f"m{at}", "hello"),
+                Receipt(at, sender, "delivered", ["x"]),
+                OwnChat(at, sender, f"m{at}", "hello", 7, ("primary", "tablet")[self.numbers % 2]),
+                OwnRead(at, sender, [f"m{at}"], "tablet"),
+            )[number % 5]
             self.newest = at
         return [self.waiting[at] for at in sorted(self.waiting)][-fetch.count :] if self.numbers % 2 else []
 
@@ -340,7 +366,7 @@ def test_the_orders_hold_whatever_comes() -> None:
 
 @pytest.mark.parametrize(
     "bug",
-    ["settle-first", "fetch-first", "leave-first", "sent-early", "no-window"],
+    ["settle-first", "fetch-first", "leave-first", "sent-early", "no-window", "copy-first", "sent-before-copy"],
 )
 def test_a_broken_order_is_found(bug: str) -> None:
     with pytest.raises(AssertionError):

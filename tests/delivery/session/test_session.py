@@ -406,7 +406,7 @@ def renew(driven: DrivenSession) -> do.RenewLease:
 
 def test_a_renewal_tells_what_waits() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), Renewed("ok", "5-1"))
+    driven.reply(renew(driven), Renewed("ok", "5-1", devices=1))
     assert driven.one(do.FetchEntries).mode == "new"
     driven.session.tick(driven.now + 100)
     assert driven.take(do.RenewLease) == [], "silence renews nothing"
@@ -414,7 +414,7 @@ def test_a_renewal_tells_what_waits() -> None:
 
 def test_a_lease_that_is_gone_is_claimed_again_and_pending_entries_are_scanned() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), Renewed("gone", ""))
+    driven.reply(renew(driven), Renewed("gone"))
     claim = driven.one(do.ClaimLease)
     assert claim.mode == "again"
     driven.reply(claim, Claimed("epoch-1", None, "", 1))
@@ -424,7 +424,7 @@ def test_a_lease_that_is_gone_is_claimed_again_and_pending_entries_are_scanned()
 
 def test_a_claim_whose_reply_was_lost_is_made_again_for_it_may_have_been_executed() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), Renewed("gone", ""))
+    driven.reply(renew(driven), Renewed("gone"))
     driven.reply(driven.one(do.ClaimLease), AWAY)
     driven.session.notify("5-1", driven.now)
     assert driven.take(do.FetchEntries) == [], "it might be of a mailbox that began anew"
@@ -442,7 +442,7 @@ def test_a_claim_whose_reply_was_lost_is_made_again_for_it_may_have_been_execute
 
 def test_another_epoch_is_told_to_the_client() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), Renewed("gone", ""))
+    driven.reply(renew(driven), Renewed("gone"))
     driven.reply(driven.one(do.ClaimLease), Claimed("epoch-2", None, "", 1))
     (frame,) = driven.sent()
     assert (frame["type"], frame["epoch"]) == ("resync", "epoch-2")
@@ -478,7 +478,7 @@ def test_what_a_renewal_finds_out(result: Any, code: int | None) -> None:
 
 def test_a_lease_claimed_again_too_late_is_released_again() -> None:
     driven = DrivenSession().follow()
-    driven.reply(renew(driven), Renewed("gone", ""))
+    driven.reply(renew(driven), Renewed("gone"))
     claim = driven.one(do.ClaimLease)
     driven.session.lost(1006, "", driven.now)
     first = driven.one(do.ReleaseLease)
@@ -494,7 +494,7 @@ def test_a_lease_claimed_again_while_chats_are_stored_does_not_cut_the_end_short
     driven = DrivenSession().follow()
     driven.message(chat_frame())
     store = driven.one(do.StoreChats)
-    driven.reply(renew(driven), Renewed("gone", ""))
+    driven.reply(renew(driven), Renewed("gone"))
     claim = driven.one(do.ClaimLease)
     driven.session.lost(1006, "", driven.now)
     driven.reply(claim, Claimed("epoch-1", None, "", 1))

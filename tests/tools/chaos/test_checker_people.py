@@ -124,7 +124,7 @@ def test_i6_catches_somebody_shown_online_after_their_lease(builder: HistoryBuil
 def test_i6_gives_a_lease_its_time_and_an_attempt_to_connect_the_benefit_of_the_doubt(builder: HistoryBuilder) -> None:
     assert not i6_presence(look(builder.leave("b").wait(4), "online"), FAST)
     trying = HistoryBuilder().connect("a")
-    trying.record("connecting", mobile="b", connection=77, session=1, dialect="seed")
+    trying.record("connecting", mobile="b", connection=77, session=1, dialect="seed", device="primary")
     assert not i6_presence(look(trying.wait(60), "online"), FAST)
 
 

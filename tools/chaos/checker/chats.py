@@ -168,7 +168,7 @@ def _falling(history: Sequence[Event]) -> Iterator[Violation]:
     for event in history:
         if event.kind == "resync":
             highest.pop(event.connection, None)
-        if event.kind not in ("delivery", "receipt") or (event.mobile, event.stream_id) in seen:
+        if event.kind not in ("delivery", "receipt", "own", "own read") or (event.mobile, event.stream_id) in seen:
             continue
         seen.add((event.mobile, event.stream_id))
         before = highest.get(event.connection)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tools.chaos.checker.chats import i1_kept, i1b_at_most_once, i2_once, i3_order, i4_receipts, i8_authentic, missing
+from tools.chaos.checker.devices import own_copies, own_reads
 from tools.chaos.checker.facts import chats_of
 from tools.chaos.checker.people import i5_blocks, i6_presence, i9_logout
 from tools.chaos.checker.report import DEFAULT_LIMITS, Limits, Report, Violation
@@ -24,6 +25,8 @@ INVARIANTS: Final[dict[str, Callable[[Sequence[Event], Limits], list[Violation]]
     "I11": i11_available,
     "I12": i12_notified,
     "I14": i14_window,
+    "own copies": own_copies,
+    "own reads": own_reads,
 }
 
 

@@ -25,6 +25,7 @@ class Limits:
     :param logout_cut: the same when a fault may have cut the channel between servers
     :param clock_set_back: when Redis' clock was: a lease that lasted then may last as long again
     :param window: WINDOW: unacknowledged entries in flight on one connection
+    :param device_known: within, a person's connections know that another device of theirs is there, at worst
     """
 
     lease: float = 60.0
@@ -37,6 +38,7 @@ class Limits:
     logout_cut: float = 30.0
     clock_set_back: Sequence[float] = ()
     window: int = 256
+    device_known: float = 25.0
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -55,9 +55,10 @@ class LeaseModel:
         lease = self.by_device.get(device)
         return lease is not None and lease.ends_at > self.clocks.redis_ms
 
-    def live_servers(self) -> list[str]:
-        """The servers with a live connection, sorted."""
-        return sorted(lease.holder.server_id for device, lease in self.by_device.items() if self.is_live(device))
+    def live_servers(self, but: str = "") -> list[str]:
+        """The servers with a live connection on a device other than ``but``, sorted."""
+        live = [device for device in self.by_device if device != but and self.is_live(device)]
+        return sorted(self.by_device[device].holder.server_id for device in live)
 
     def take(self, holder: Holder, age: int = 0) -> Holder | None:
         """A lease from a sign of life ``age`` ms ago; returns the holder it replaces."""

@@ -35,14 +35,26 @@ class Limits(NamedTuple):
     size_of_one: int
 
 
+OWN_CHAT: Final = "own chat"
+OWN_READ: Final = "own read"
+
+
 @dataclass
 class StoredEntry:
-    """A chat; or a receipt, with its ``ack_type`` and any number of messageIds."""
+    """A chat; or what has an ``ack_type``: a receipt, or what this person did on another of their devices.
+
+    :param sender: of :data:`OWN_CHAT`, the recipient
+    :param message_ids: one of a chat
+    :param device: where the person did it
+    :param sent_at: of :data:`OWN_CHAT`, in ms
+    """
 
     sender: str
     message_ids: tuple[str, ...]
     text: str = ""
     ack_type: str = ""
+    device: str = ""
+    sent_at: int = 0
 
     @property
     def size(self) -> int:
@@ -100,6 +112,8 @@ class MailboxModel:
     shadows: dict[Id, ShadowEntry] = field(default_factory=dict)
     last_shadow_id: Id = FIRST
     records: dict[ChatKey, Record] = field(default_factory=dict)
+    own_records: dict[ChatKey, Record] = field(default_factory=dict)
+    """The same of copies of what this person sent, by recipient and messageId."""
     dead_letters: dict[Id, int] = field(default_factory=dict)
     leases: LeaseModel = field(init=False)
 
@@ -202,6 +216,44 @@ class MailboxModel:
         """Its streamId; None if the user is not cached."""
         return self._append(StoredEntry(sender, tuple(message_ids), ack_type=ack_type)) if self.account else None
 
+    def store_own(self, device: str, to: str, chats: Sequence[tuple[str, str, int]]) -> Id | bool | None:
+        """The newest copy, or (0, 0): all were there. False: there is no other device; None: the user is not cached."""
+        if not self.account:
+            return None
+        if not self.devices.keys() - {device}:
+            return False
+        newest, before = FIRST, max(self.entries, default=FIRST)
+        for message_id, text, sent_at in chats:
+            if (to, message_id) not in self.own_records:
+                newest = self._append(StoredEntry(to, (message_id,), text, OWN_CHAT, device, sent_at))
+                self.own_records[to, message_id] = Record(newest, "s", text)
+        if newest != FIRST:
+            self._pass_by(device, before, newest)
+            self._drop_oldest_own(newest)
+        return newest
+
+    def _pass_by(self, device: str, before: Id, newest: Id) -> None:
+        """What a device did itself it need not read, if it had read all before that."""
+        group = self.groups.get(device)
+        if group is not None and group.read >= before:
+            group.read = newest
+
+    def _drop_oldest_own(self, newest: Id) -> None:
+        """When more than may wait do, a tenth more leave."""
+        own = [(at, entry.size) for at, entry in self.entries.items() if entry.ack_type == OWN_CHAT]
+        too_many: float = len(own) - self.limits.chats
+        too_much: float = sum(size for _, size in own) - self.limits.size
+        if too_many <= 0 and too_much <= 0:
+            return
+        too_many += self.limits.chats * 0.1 if too_many > 0 else 0
+        too_much += self.limits.size * 0.1 if too_much > 0 else 0
+        dropped = size = 0
+        for at, each in own:
+            if at == newest or (dropped >= too_many and size >= too_much):
+                return
+            dropped, size = dropped + 1, size + each
+            self._remove(at, "")
+
     # ---- fetching and settling
 
     def fetch(
@@ -260,16 +312,25 @@ class MailboxModel:
         known = {each for each in message_ids if (sender, each) in self.records and sender not in self.blocked}
         return [each for each in message_ids if each in known and self.records[sender, each].state not in "rp"]
 
-    def mark_read(self, device: str, sender: str, message_ids: Sequence[str]) -> list[Id]:
-        """The streamIds of the chats that are read now: of all but unknown ones and shadow entries."""
+    def mark_read(self, device: str, sender: str, message_ids: Sequence[str]) -> tuple[list[Id], Id]:
+        """The streamIds of the chats that are read now: of all but unknown ones and shadow entries. And that of what
+        the other devices are told of it, or (0, 0)."""
         marked: list[Id] = []
+        news: list[str] = []
         for message_id in message_ids if sender not in self.blocked else ():
             record = self.records.get((sender, message_id))
             if record is not None and record.state != "p":
+                if record.state != "r":
+                    news.append(message_id)
                 record.state = "r"
                 self.settle(device, [record.at], "r")
                 marked.append(record.at)
-        return marked
+        if not news or not self.devices.keys() - {device}:
+            return marked, FIRST
+        before = max(self.entries, default=FIRST)
+        newest = self._append(StoredEntry(sender, tuple(news), "", OWN_READ, device))
+        self._pass_by(device, before, newest)
+        return marked, newest
 
     # ---- background jobs
 
@@ -321,7 +382,9 @@ class MailboxModel:
 
     def tally(self) -> dict[str, int]:
         chats = [(entry.sender, entry.size) for entry in self.entries.values() if not entry.ack_type]
-        return count("", chats) | count("p", [(shadow.sender, shadow.size) for shadow in self.shadows.values()])
+        shadows = [(shadow.sender, shadow.size) for shadow in self.shadows.values()]
+        own = [entry.size for entry in self.entries.values() if entry.ack_type == OWN_CHAT]
+        return count("", chats) | count("p", shadows) | count_own(own)
 
     def lasting(self) -> set[str]:
         """First words of the keys that never expire. That of dedupe records may be one, while something waits, and that
@@ -409,6 +472,8 @@ class MailboxModel:
         if not entry.ack_type:
             self._advance_state(entry.key, state)
             self.records[entry.key].waits = False
+        elif entry.ack_type == OWN_CHAT:
+            self.own_records[entry.key].waits = False
 
     def _advance_state(self, key: ChatKey, state: str) -> None:
         """The state never goes back."""
@@ -426,3 +491,8 @@ def count(prefix: str, chats: Sequence[tuple[str, int]]) -> dict[str, int]:
     for sender, size in chats:
         sizes[f"{prefix}b:{sender}"] += size
     return {f"{prefix}n": len(chats), f"{prefix}b": sum(size for _, size in chats), **numbers, **sizes}
+
+
+def count_own(sizes: Sequence[int]) -> dict[str, int]:
+    """The same of copies of what a person sent, of so many bytes each."""
+    return {"on": len(sizes), "ob": sum(sizes)} if sizes else {}
