@@ -59,7 +59,7 @@ def build(operations: dict[tuple[str, str], Operation]) -> dict[str, Any]:
     """The document that describes these operations, by method and path."""
     paths: dict[str, dict[str, Any]] = {}
     for (method, path), operation in operations.items():
-        item = paths.setdefault(_PART.sub(r"{\1}", path), {})
+        item = paths.setdefault(written(path), {})
         item[method.lower()] = _operation(operation)
         if method == "GET":
             item["head"] = _head(operation)
@@ -112,6 +112,11 @@ def _components(operations: dict[tuple[str, str], Operation]) -> dict[str, Any]:
             }
         },
     }
+
+
+def written(path: str) -> str:
+    """A path of Sanic's as OpenAPI writes it. The names of its parts are in camelCase, as all names are."""
+    return _PART.sub(lambda part: "{" + re.sub("_(.)", lambda letter: letter[1].upper(), part[1]) + "}", path)
 
 
 def example_of(code: str) -> dict[str, Any]:

@@ -102,6 +102,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         answer=answers.LoggedIn,
         codes="bad_mobile bad_device credentials_wrong too_many_devices rate_limited busy",
         others=((409, answers.TooManyDevices),),
+        links=(
+            Link("refresh", body={"refreshToken": "$response.body#/refreshToken"}),
+            Link("issueTicket"),
+            Link("listDevices"),
+            Link("listSessions"),
+            Link("logOut"),
+        ),
     ),
     ("POST", "/auth/refresh"): Operation(
         id="refresh",
@@ -111,6 +118,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         answer=answers.LoggedIn,
         codes="refresh_invalid refresh_reused session_revoked token_expired too_many_devices rate_limited",
         others=((409, answers.TooManyDevices),),
+        links=(Link("refresh", body={"refreshToken": "$response.body#/refreshToken"}),),
     ),
     ("POST", "/auth/logout"): Operation(
         id="logOut",
@@ -144,6 +152,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         bearer=True,
         answer=answers.SessionList,
         codes="rate_limited",
+        links=(Link("endSession", {"id": "$response.body#/data/0/id"}),),
     ),
     ("DELETE", "/v1/sessions/<id:str>"): Operation(
         id="endSession",
@@ -162,6 +171,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         query=requests.EventsQuery,
         answer=answers.EventList,
         codes="rate_limited",
+        links=(Link("listEvents", {"before": "$response.body#/data/0/id"}),),
     ),
     ("GET", "/v1/devices"): Operation(
         id="listDevices",
@@ -170,6 +180,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         bearer=True,
         answer=answers.DeviceList,
         codes="rate_limited",
+        links=(Link("unlinkDevice", {"deviceId": "$response.body#/data/0/deviceId"}),),
     ),
     ("DELETE", "/v1/devices/<device_id:str>"): Operation(
         id="unlinkDevice",

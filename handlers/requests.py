@@ -98,7 +98,7 @@ class SessionPath(msgspec.Struct):
     id: Id
 
 
-class DevicePath(msgspec.Struct):
+class DevicePath(msgspec.Struct, rename="camel"):
     """The last part of ``/v1/devices/…``."""
 
     device_id: DeviceId

@@ -12,6 +12,8 @@ from protocol import fields
 
 Schema = dict[str, Any]
 REF: Final = "#/components/schemas/{name}"
+_NO_DEFAULTS: Final = ([], 2**63 - 1)
+"""What means the same as if the field were not there."""
 _ROLE: Final = re.compile(r":\w+:(?=`)")
 _WRAPPED: Final = re.compile(r"(?<!\n)\n(?!\n|- )")
 
@@ -73,6 +75,8 @@ def _field(schema: Schema, way: Way) -> Schema:
     if way == "sent" and "default" in found and "anyOf" in found:
         found = _never_null(found)
     default = found.pop("default", None)
+    if way == "read" and default is not None and default not in _NO_DEFAULTS and "enum" not in found:
+        found["default"] = default
     if isinstance(default, str) and "enum" not in found:
         found.setdefault("examples", [default])
     if len(found.get("enum", ())) == 1:

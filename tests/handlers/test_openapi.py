@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from handlers import ROUTES, answers, requests
-from handlers.openapi import METHODS, ON_ANY_PATH, build, document, example_of
+from handlers.openapi import METHODS, ON_ANY_PATH, build, document, example_of, written
 from handlers.operations import OPERATIONS, Link, Operation
 from protocol.errors import ERRORS
 
@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def served() -> dict[tuple[str, str], dict[str, Any]]:
     """The document's operations, by method and the path as Sanic writes it."""
+    paths = {written(path): path for _, path, _ in ROUTES}
     return {
-        (method.upper(), re.sub(r"{(\w+)}", r"<\1:str>", path)): operation
+        (method.upper(), paths[path]): operation
         for path, item in DOCUMENT["paths"].items()
         for method, operation in item.items()
     }

@@ -12,6 +12,7 @@ from accounts.tokens import Claims
 from handlers import ROUTES
 from handlers.answers import Answer
 from handlers.authentication import authenticated
+from handlers.openapi import written
 from handlers.operations import OPERATIONS, TAGS, Operation
 from handlers.requests import _MESSAGES, invalid_field
 from handlers.services import services
@@ -43,7 +44,7 @@ def test_a_description_is_whole(route: tuple[str, str]) -> None:
     assert operation.tag in TAGS
     assert [code for code in operation.all_codes if code not in ERRORS] == []
     assert (operation.answer is None) == bool(operation.media)
-    parts = set(re.findall(r"<(\w+)", route[1]))
+    parts = set(re.findall(r"{(\w+)}", written(route[1])))
     assert parts == (set() if operation.path is None else set(operation.path.__struct_encode_fields__))
 
 
