@@ -192,6 +192,8 @@ ON_THE_SOCKET: Final = (
     "too_many_watched", "rate_limited", "storage_full", "unavailable", "draining", "internal",
 )  # fmt: skip
 """Codes of ``error`` frames."""
+NOT_IN_SEED: Final = frozenset({"too_many_watched"})
+"""Of these, those of frames that the seed dialect does not have."""
 BEFORE_THE_UPGRADE: Final = (
     "bad_request", "request_timeout", "uri_too_long", "head_too_large", "upgrade_required", "token_missing",
     "token_invalid", "token_expired", "session_revoked", "ticket_invalid", "too_many_connections", "too_many_requests",

@@ -278,6 +278,7 @@ async def test_who_is_blocked_by_somebody_online_sees_them_leave_at_that_moment(
     verdict, seen = await person.read_presence(ASHA)
     assert (verdict, before <= int(seen) <= await now_ms(person)) == ("seen", True)
     await person.load(version=2, blocked=(ASHA,), privacy="cn11")
+    await asyncio.sleep(0.005)
     await person.release()
     assert await person.read_presence(ASHA) != ["seen", seen], "hidden from everybody but contacts"
     await person.note_answered(ASHA)
