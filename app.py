@@ -20,6 +20,7 @@ from accounts.session_ends import ClosedSession
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from background.loops import forever
+from delivery.codes import Codes, Send, log_code
 from delivery.departures import NumberClearing
 from delivery.expiry import Expiry
 from delivery.hub import Hub
@@ -39,6 +40,7 @@ from delivery.storage import LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
 from delivery.typing_relay import TypingRelay
 from delivery.user_records import UserRecords
 from delivery.watches import Watches
+from delivery.webhooks import CodeWebhook
 from handlers import register
 from handlers.readiness import Readiness
 from handlers.services import Services
@@ -69,6 +71,7 @@ class Container:
 
     def __init__(self, settings: Settings, server_id: str) -> None:
         self.settings = settings
+        self._webhook: CodeWebhook | None = None
         self.redis = RedisAccess(settings)
         client, replicated = self.redis.client, self.redis.replicated
         self.hub = Hub(settings.lease_seconds, settings.cooldown_seconds)
@@ -135,10 +138,20 @@ class Container:
                 self.storage, database.fault, self.notifications, self.servers, settings.bell_silence_seconds
             ),
             limits=limits,
+            codes=Codes(client, limits, settings, self._code_sender()),
             logins=LoginAttempts(client, limits, settings, partial(record_limited, self.events)),
             upgrades=Upgrades(settings),
             refreshes=Refreshes(settings),
         )
+
+    def _code_sender(self) -> Send | None:
+        """How codes reach people."""
+        settings = self.settings
+        if settings.signup_code == "webhook":
+            secret = settings.signup_code_secret.get_secret_value()
+            self._webhook = CodeWebhook(settings.signup_code_url, secret, settings.signup_code_seconds)
+            return self._webhook.send
+        return log_code if settings.signup_code == "log" else None
 
     async def start(self) -> None:
         """Begin everything that runs by itself."""
@@ -159,6 +172,8 @@ class Container:
         await self.notifications.stop()
         await self.events.stop()
         await self.servers.stop()
+        if self._webhook is not None:
+            await self._webhook.close()
         await self.redis.close()
 
     async def _end_sessions(self, left: LeftNumber) -> None:

@@ -117,6 +117,11 @@ def rate_bucket(limit: str, whose: str) -> str:
     return f"rate:{limit}:{{{whose}}}"
 
 
+def code(mobile: str) -> str:
+    """String with a time to live: ``<digest> <wrong tries>`` of the code that was sent to this number."""
+    return f"code:{{{mobile}}}"
+
+
 class TakesKeys(Protocol):
     """A script: what it is called, and what its keys are called, in its order."""
 

@@ -10,7 +10,20 @@ from typing import Any, Final
 from sanic import Request, Sanic
 from sanic.response import HTTPResponse, empty
 
-from handlers import account, auth, blocks, devices, documents, health, people, privacy, profile, sessions, web_client
+from handlers import (
+    account,
+    auth,
+    blocks,
+    codes,
+    devices,
+    documents,
+    health,
+    people,
+    privacy,
+    profile,
+    sessions,
+    web_client,
+)
 from handlers.errors import register_errors
 
 ROUTES: Final = (
@@ -20,6 +33,8 @@ ROUTES: Final = (
     ("POST", "/auth/logout", auth.logout),
     ("POST", "/auth/logout-everywhere", auth.logout_everywhere),
     ("POST", "/auth/password", auth.change_password),
+    ("POST", "/auth/reset", codes.reset_password),
+    ("POST", "/v1/codes", codes.send_code),
     ("GET", "/v1/sessions", sessions.list_sessions),
     ("DELETE", "/v1/sessions/<id:str>", sessions.close_session),
     ("GET", "/v1/events", sessions.list_events),

@@ -38,7 +38,8 @@ async def change_number(request: Request, claims: Claims) -> HTTPResponse:
     await mine.limits.take(own_account(mine.settings), claims.account_id)
     await take_lookups(request, claims)  # the answer reveals whether the number has an account
     await confirm_password(request, claims, form.password)
-    grant = await mine.number_changes.change(claims, mobile)
+    async with mine.codes.proven(mobile, form.code, network_of(request.client_ip)):
+        grant = await mine.number_changes.change(claims, mobile)
     return success(logged_in(mine, grant, "number changed"))
 
 

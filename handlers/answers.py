@@ -111,6 +111,13 @@ class EventList(Answer, frozen=True, kw_only=True):
     data: list[EventLine]
 
 
+class CodeSent(Answer, frozen=True, kw_only=True):
+    """A code is on its way, whether the number has an account or not."""
+
+    message: str = "code sent"
+    expires_in: Annotated[int, described("Seconds for which it is valid.", 600)]
+
+
 class Ticket(Answer, frozen=True, kw_only=True):
     """A secret that opens one socket, once."""
 

@@ -43,10 +43,12 @@ async def sign_up(request: Request) -> HTTPResponse:
     mobile = new_mobile(form.mobile_no, mine.settings.default_region)
     name = display_name(form.name)
     check_new_password(form.password, mobile)
-    # Counts also when the number has an account already: the response reveals that.
-    taken = await mine.limits.take(sign_ups(mine.settings), network_of(request.client_ip))
-    standing = Standing(known=False, used=taken.in_use)
-    user = await mine.directory.enrol(name, mobile, form.password, standing)
+    address = network_of(request.client_ip)
+    async with mine.codes.proven(mobile, form.code, address):
+        # Counts also when the number has an account already: the response reveals that.
+        taken = await mine.limits.take(sign_ups(mine.settings), address)
+        standing = Standing(known=False, used=taken.in_use)
+        user = await mine.directory.enrol(name, mobile, form.password, standing)
     return success(SignedUp(id=str(user.id)))
 
 

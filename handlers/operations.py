@@ -91,7 +91,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         tag=ACCOUNTS,
         body=requests.SignUp,
         answer=answers.SignedUp,
-        codes="bad_mobile already_exists number_resting rate_limited busy",
+        codes="bad_mobile code_missing code_wrong already_exists number_resting rate_limited busy",
         links=(Link("logIn", body={name: f"$request.body#/{name}" for name in ("mobileNo", "password")}),),
     ),
     ("POST", "/auth/login"): Operation(
@@ -144,6 +144,22 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         body=requests.PasswordChange,
         answer=answers.Done,
         codes="password_wrong rate_limited busy",
+    ),
+    ("POST", "/auth/reset"): Operation(
+        id="resetPassword",
+        summary="Set a new password with a code; all sessions end",
+        tag=ACCOUNTS,
+        body=requests.Reset,
+        answer=answers.Done,
+        codes="bad_mobile code_missing code_wrong codes_off no_such_person rate_limited busy",
+    ),
+    ("POST", "/v1/codes"): Operation(
+        id="sendCode",
+        summary="Have a code sent to a number",
+        tag=ACCOUNTS,
+        body=requests.CodeRequest,
+        answer=answers.CodeSent,
+        codes="bad_mobile codes_off code_not_sent rate_limited",
     ),
     ("GET", "/v1/sessions"): Operation(
         id="listSessions",
@@ -270,7 +286,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         bearer=True,
         body=requests.NumberChange,
         answer=answers.LoggedIn,
-        codes="bad_mobile password_wrong already_exists number_resting rate_limited busy",
+        codes="bad_mobile password_wrong code_missing code_wrong already_exists number_resting rate_limited busy",
     ),
     ("POST", "/v1/people/lookup"): Operation(
         id="lookUpPeople",

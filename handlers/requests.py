@@ -55,12 +55,34 @@ DeviceName = Annotated[
 ]
 
 
+Code = Annotated[
+    str,
+    msgspec.Meta(max_length=32),
+    described("Six digits that were sent to the number (POST /v1/codes), where the server wants them.", "042195"),
+]
+
+
 class SignUp(msgspec.Struct, rename="camel"):
     """``POST /auth/signin``."""
 
     name: Name
     mobile_no: MobileWritten
     password: NewPassword
+    code: Code | None = None
+
+
+class CodeRequest(msgspec.Struct, rename="camel"):
+    """``POST /v1/codes``."""
+
+    mobile_no: MobileWritten
+
+
+class Reset(msgspec.Struct, rename="camel"):
+    """``POST /auth/reset``."""
+
+    mobile_no: MobileWritten
+    code: Code
+    new_password: NewPassword
 
 
 class Login(msgspec.Struct, rename="camel"):
@@ -171,6 +193,7 @@ class NumberChange(msgspec.Struct, rename="camel"):
 
     mobile_no: MobileWritten
     password: Password
+    code: Code | None = None
 
 
 class PeopleLookup(msgspec.Struct, rename="camel"):
@@ -195,6 +218,7 @@ _MESSAGES: Final = {
     "mobileNo": "mobileNo is a string of 10 to 15 digits that begins with the country code",
     "password": "password is a string of at least 6 characters and at most 72 bytes in UTF-8",
     "deviceId": "deviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
+    "code": "code is a string of six digits",
     "replaceDeviceId": "replaceDeviceId is a string of 1 to 64 of A-Z a-z 0-9 _ - .",
     "deviceName": "deviceName is a string of at most 64 characters, none of them a control character",
     "lastSeen": "lastSeen is everyone, contacts or nobody",

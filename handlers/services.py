@@ -16,6 +16,7 @@ from accounts.privacy import PrivacySettings
 from accounts.profiles import Profiles
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
+from delivery.codes import Codes
 from delivery.devices import Devices
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
@@ -58,6 +59,7 @@ class Services:
     hub: Hub
     readiness: Readiness
     limits: RateLimits
+    codes: Codes
     logins: LoginAttempts
     upgrades: Upgrades
     refreshes: Refreshes

@@ -34,6 +34,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "message_too_large": ErrorSpec(400, False, "The message is too large."),
     "self_message": ErrorSpec(400, False, "A message to oneself goes nowhere."),
     "self_block": ErrorSpec(400, False, "Nobody can block themselves."),
+    "code_missing": ErrorSpec(400, False, "A code that was sent to this number is needed: ask for one first."),
     "bad_subprotocol": ErrorSpec(400, False, "The only subprotocol spoken here is wm.v1; offer that or none."),
     # who is asking
     "credentials_wrong": ErrorSpec(401, False, "The mobile number or the password is wrong."),
@@ -50,8 +51,10 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "ticket_invalid": ErrorSpec(401, False, "The ticket is unknown, used or expired."),
     "password_wrong": ErrorSpec(403, False, "The current password is wrong."),
     # what is asked for
+    "code_wrong": ErrorSpec(403, False, "The code is wrong, used or over: after five wrong ones ask for a new one."),
     "forbidden": ErrorSpec(403, False, "This is not allowed."),
     "not_found": ErrorSpec(404, False, "There is nothing here."),
+    "codes_off": ErrorSpec(404, False, "No codes are sent here: what asks for one elsewhere works without."),
     "no_such_person": ErrorSpec(404, False, "Nobody has this mobile number here."),
     "method_not_allowed": ErrorSpec(405, False, "This address does not take that method."),
     "already_exists": ErrorSpec(409, False, "An account with this mobile number exists already."),
@@ -83,6 +86,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "number_resting": ErrorSpec(
         503, True, "This number was left just now, and is not free yet: try again in a moment."
     ),
+    "code_not_sent": ErrorSpec(503, True, "The code could not be sent: ask for another one in a moment."),
     "busy": ErrorSpec(503, True, "Too many are logging in at once: try again in a moment."),
     "draining": ErrorSpec(503, True, "This server is going down: connect again."),
     "internal": ErrorSpec(500, True, "Something broke on our side."),

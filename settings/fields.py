@@ -1,5 +1,6 @@
 """The settings. Each field is an environment variable of the same name in capitals."""
 
+import base64
 import re
 from typing import Final, Literal
 
@@ -33,6 +34,17 @@ class Settings(BaseSettings):
         60, gt=0, le=366, description="Days a session lives after its last log-in or refresh"
     )
     ticket_seconds: int = Field(30, ge=1, le=600, description="Seconds a socket ticket may wait to be used")
+
+    signup_code: Literal["off", "log", "webhook"] = Field(
+        "off", description="Whether a number has to be proven by a code, and how the code is sent; log: printed"
+    )
+    signup_code_url: str = Field("", description="Where codes are posted: https://…")
+    signup_code_secret: SecretStr = Field(
+        SecretStr(""), description="Signs what is posted there: whsec_ and 24 to 64 bytes in base64 (Standard Webhooks)"
+    )
+    signup_code_seconds: float = Field(
+        4, gt=0, le=5, description="Seconds the receiver may take, all attempts together; then the code is withdrawn"
+    )
 
     bcrypt_rounds: int = Field(12, ge=4, le=16, description="Cost of a password hash; 12 is 240-460 ms")
     bcrypt_threads: int = Field(2, ge=1, le=64, description="Hashes computed at once by one worker process")
@@ -131,6 +143,10 @@ class Settings(BaseSettings):
     refreshes_per_address_burst: int = Field(
         300, ge=1, description="Refreshes of one address at once on one worker process"
     )
+    codes_per_hour: float = Field(5, gt=0, description="Codes sent to one number in an hour, and at once; then 429")
+    codes_per_address_per_hour: float = Field(
+        20, gt=0, description="Codes asked for, and codes given, by one address in an hour, and at once; then 429"
+    )
     sign_ups_per_hour: float = Field(5, gt=0, description="Sign-ups in an hour of one address, and at once; then 429")
     upgrades_per_second: float = Field(
         1, gt=0, description="Sockets one person may open in a second on one worker process; then 429"
@@ -225,6 +241,14 @@ class Settings(BaseSettings):
     def _previous(cls, value: SecretStr) -> SecretStr:
         return cls._strong(value) if value.get_secret_value() else value
 
+    @field_validator("signup_code_secret")
+    @classmethod
+    def _webhook_secret(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and not 24 <= len(_webhook_key(text)) <= 64:
+            raise ValueError('must be whsec_ and 24 to 64 bytes in base64: echo "whsec_$(openssl rand -base64 32)"')
+        return value
+
     @field_validator("redis_url", "database_url", "arq_redis_url")
     @classmethod
     def _scheme(cls, value: str) -> str:
@@ -254,6 +278,10 @@ class Settings(BaseSettings):
             raise ValueError("LEASE_SECONDS must be at least twice PING_SECONDS, or people flicker offline")
         if self.bell_silence_seconds < 2 * self.bell_seconds:
             raise ValueError("BELL_SILENCE_SECONDS must be at least twice BELL_SECONDS")
+        if self.signup_code == "webhook" and not (
+            self.signup_code_url.startswith(("https://", "http://")) and self.signup_code_secret.get_secret_value()
+        ):
+            raise ValueError("SIGNUP_CODE=webhook needs SIGNUP_CODE_URL (https://…) and SIGNUP_CODE_SECRET")
         if self.replicas_acked and self.replicas_seconds >= self.redis_command_seconds:
             raise ValueError(
                 "REPLICAS_SECONDS must be less than REDIS_COMMAND_SECONDS, or every wait looks like an outage"
@@ -290,6 +318,16 @@ class Settings(BaseSettings):
     def jobs_redis_url(self) -> str:
         """Where arq keeps its queue."""
         return self.arq_redis_url or self.redis_url
+
+
+def _webhook_key(secret: str) -> bytes:
+    """The bytes of a secret of Standard Webhooks; none, if it is not one."""
+    if not secret.startswith("whsec_"):
+        return b""
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return b""
 
 
 def load() -> Settings:

@@ -118,7 +118,7 @@ def log_config(level: str) -> dict[str, Any]:
         "root": {"handlers": ["lines"], "level": level},
         "loggers": {
             **{name: own | {"level": level} for name in ("sanic.root", "sanic.error", "sanic.access", "sanic.server")},
-            **{name: chatty for name in ("sanic.websockets", "websockets", "asyncio", "tortoise")},
+            **{name: chatty for name in ("sanic.websockets", "websockets", "asyncio", "tortoise", "httpx", "httpcore")},
             "arq": own | {"level": level},
         },
     }

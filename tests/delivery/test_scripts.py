@@ -16,7 +16,7 @@ FILES = sorted(scripts.FOLDER.glob("*.lua"))
 VERBS = [path for path in FILES if not path.name.startswith("_")]
 FRAGMENTS = [path for path in FILES if path.name.startswith("_")]
 LOADED = {value.name: value for value in vars(scripts).values() if isinstance(value, scripts.Script)}
-OF_NO_PERSON = {"take_token", "forgive_failures", "remember_login_place", "write"}
+OF_NO_PERSON = {"take_token", "forgive_failures", "remember_login_place", "write", "try_code", "drop_code"}
 """Their keys are spelled by the caller."""
 
 

@@ -13,6 +13,8 @@ GOOD = {
     "JWT_SECRET": secrets.token_urlsafe(48),
 }
 
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
@@ -66,6 +68,32 @@ def test_a_random_secret_is_taken_however_it_begins(env: pytest.MonkeyPatch) -> 
     secret = "Xyz" + "3QFK28O0PeA6-gGbwVrKz5Ajm_blXgcvHQf4QbgB"
     env.setenv("JWT_SECRET", secret)
     assert load().jwt_secret.get_secret_value() == secret
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"SIGNUP_CODE_URL": "https://sms.example.org"},
+        {"SIGNUP_CODE_SECRET": WEBHOOK_SECRET},
+        {"SIGNUP_CODE_URL": "sms.example.org", "SIGNUP_CODE_SECRET": WEBHOOK_SECRET},
+        {"SIGNUP_CODE_URL": "https://sms.example.org", "SIGNUP_CODE_SECRET": WEBHOOK_SECRET.removeprefix("whsec_")},
+        {"SIGNUP_CODE_URL": "https://sms.example.org", "SIGNUP_CODE_SECRET": "whsec_c2hvcnQ="},
+        {"SIGNUP_CODE_URL": "https://sms.example.org", "SIGNUP_CODE_SECRET": "whsec_*" + "A" * 32},
+    ],
+)
+def test_a_webhook_needs_an_address_and_a_secret(env: pytest.MonkeyPatch, wrong: dict[str, str]) -> None:
+    complaint = _complaint(env, SIGNUP_CODE="webhook", **wrong)
+    assert "SIGNUP_CODE_SECRET" in complaint
+    assert wrong.get("SIGNUP_CODE_SECRET", "nothing") not in complaint
+
+
+def test_codes_are_off_unless_switched_on(env: pytest.MonkeyPatch) -> None:
+    assert load().signup_code == "off"
+    env.setenv("SIGNUP_CODE_URL", "https://sms.example.org")
+    env.setenv("SIGNUP_CODE_SECRET", WEBHOOK_SECRET)
+    env.setenv("SIGNUP_CODE", "webhook")
+    assert load().signup_code_secret.get_secret_value() == WEBHOOK_SECRET
 
 
 def test_an_empty_secret_is_none_at_all(env: pytest.MonkeyPatch) -> None:

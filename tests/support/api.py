@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import httpx
@@ -25,6 +26,7 @@ from accounts.rules import Rules
 from accounts.session_ends import ClosedSession
 from accounts.sessions import Sessions
 from accounts.tokens import Tokens
+from delivery.codes import Codes
 from delivery.departures import NumberClearing
 from delivery.devices import Devices
 from delivery.expiry import Expiry
@@ -84,6 +86,7 @@ class Notes:
     changes: list[tuple[str, Rules]] = field(default_factory=list)
     closed: list[ClosedSession] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
+    codes: list[tuple[str, str]] = field(default_factory=list)
     fail: ApiError | None = None
 
     async def changed(self, mobile: str, rules: Rules) -> None:
@@ -95,6 +98,11 @@ class Notes:
     def blocks(self) -> list[tuple[int, list[str]]]:
         """Each version that was passed on, and who was blocked at it."""
         return [(rules.blocks_version, list(rules.blocked)) for _, rules in self.changes]
+
+    async def send_code(self, mobile: str, code: str, _expires_at: datetime) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.codes.append((mobile, code))
 
     async def closing(self, sessions: Sequence[ClosedSession]) -> None:
         if self.fail is not None:
@@ -168,6 +176,7 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         hub=None,
         readiness=notes.readiness,
         limits=limits,
+        codes=Codes(link, limits, settings, None if settings.signup_code == "off" else notes.send_code),
         logins=LoginAttempts(link, limits, settings, note_limited),
         upgrades=Upgrades(settings),
         refreshes=Refreshes(settings),
