@@ -23,6 +23,7 @@ from background.loops import forever
 from delivery.codes import Codes, Send, log_code
 from delivery.departures import NumberClearing
 from delivery.expiry import Expiry
+from delivery.held import Held
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
@@ -127,6 +128,7 @@ class Container:
             blocks=Blocks(users.replace_rules, settings.max_blocks),
             privacy=PrivacySettings(users.replace_rules),
             departures=departures,
+            held=Held(client, users),
             number_changes=NumberChanges(departures, settings, self.events, self.revocation.announce_moved),
             password_changes=PasswordChanges(directory, passwords, self.sessions, self.events),
             devices=presence.devices,

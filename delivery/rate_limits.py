@@ -230,6 +230,11 @@ def own_account(settings: Settings) -> Limit:
     return Limit("account", settings.account_requests_per_minute / 60, settings.account_requests_burst)
 
 
+def exports(settings: Settings) -> Limit:
+    """How often one person may have everything exported."""
+    return Limit("exports", settings.exports_per_minute / 60, 1)
+
+
 def sign_ups(settings: Settings) -> Limit:
     """How many accounts one address may make."""
     burst = max(1, int(settings.sign_ups_per_hour))

@@ -151,6 +151,8 @@ def read(name: str) -> Script:
 
 
 LOAD = read("load")
+READ_PERSON = read("read_person")
+READ_WAITING = read("read_waiting")
 LEAVE = read("leave")
 DROP_WAITING = read("drop_waiting")
 DELETE_PERSON = read("delete_person")

@@ -17,6 +17,7 @@ from handlers import (
     codes,
     devices,
     documents,
+    export,
     health,
     people,
     privacy,
@@ -47,6 +48,7 @@ ROUTES: Final = (
     ("GET", "/profile/lastseen", profile.last_seen),
     ("GET", "/v1/me", people.me),
     ("PATCH", "/v1/me", people.change_me),
+    ("GET", "/v1/export", export.export),
     ("DELETE", "/v1/me", account.delete_me),
     ("POST", "/v1/me/number", account.change_number),
     ("POST", "/v1/people/lookup", people.look_up),
@@ -68,7 +70,7 @@ def register(app: "Sanic[Any, Any]") -> None:
     register_errors(app)
     methods: dict[str, list[str]] = {}
     # Not told the format of errors, Sanic parses the source of each handler to guess it.
-    add = partial(app.add_route, error_format="json")
+    add: Callable[..., Any] = partial(app.add_route, error_format="json")
     for method, path, handler in ROUTES:
         methods.setdefault(path, []).extend(served(method))
         add(handler, path, methods=served(method), name=handler.__name__)

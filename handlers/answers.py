@@ -3,7 +3,7 @@
 Fields are sent in the order written here, and all of them, but for those that are ``UNSET``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -197,6 +197,80 @@ class PrivacyAnswer(Answer, frozen=True, kw_only=True):
     """All four settings."""
 
     data: PrivacyShown
+
+
+# ---- everything that is held about a person
+
+
+class HeldProfile(Struct, frozen=True, kw_only=True, rename="camel"):
+    """``mobileSince`` is absent for a person who never changed their number."""
+
+    id: Id
+    name: Annotated[str, described("The person's name.", "Asha")]
+    about: About
+    mobile_no: Mobile
+    created_at: Moment
+    mobile_since: Moment | UnsetType = UNSET
+
+
+class HeldPresence(Struct, frozen=True, kw_only=True, rename="camel"):
+    """``lastSeenBefore`` is kept of connections whose events were deleted."""
+
+    last_seen: Moment | UnsetType = UNSET
+    last_seen_before: Moment | UnsetType = UNSET
+
+
+class DeviceMoment(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A device and a time."""
+
+    device_id: DeviceId
+    at: Moment
+
+
+class HeldSession(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A session, also one that has ended, without its secrets."""
+
+    id: Id
+    device_id: DeviceId
+    device_name: str
+    created_at: Moment
+    expires_at: Moment
+    last_used_at: Moment | UnsetType = UNSET
+    refreshed_at: Moment | UnsetType = UNSET
+    ended_at: Moment | UnsetType = UNSET
+
+
+class HeldBlock(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Somebody whom the person blocks."""
+
+    mobile_no: Mobile
+    name: Annotated[str, described("Their name.", "Asha")]
+    since: Moment
+
+
+class LoginPlace(Struct, frozen=True):
+    """A device at an address from which the person logged in lately; only a digest of both is kept."""
+
+    digest: str
+    at: Moment
+
+
+class Export(Answer, frozen=True, kw_only=True):
+    """Everything that is held about the person. It is sent in parts: an answer that breaks off is no JSON."""
+
+    exported_at: Moment
+    profile: HeldProfile
+    privacy: PrivacyShown
+    presence: HeldPresence
+    connections: Annotated[list[DeviceMoment], described("Open connections, with their last sign of life.")]
+    devices: Annotated[list[DeviceMoment], described("Devices that receive, with their last connection.")]
+    sessions: list[HeldSession]
+    blocks: list[HeldBlock]
+    contacts: Annotated[list[Mobile], described("Whom the person wrote to in the last 180 days.")]
+    unanswered: Annotated[list[Mobile], described("Who wrote to the person in the last 30 days and got no answer.")]
+    login_places: list[LoginPlace]
+    waiting: Annotated[list[dict[str, Any]], described("What waits in the mailbox: chats with their texts, receipts.")]
+    events: Annotated[list[EventLine], described("As of GET /v1/events, the latest first.")]
 
 
 # ---- health

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, Literal
 
 from sanic import Request
-from sanic.response import HTTPResponse
+from sanic.response import HTTPResponse, ResponseStream
 
 from accounts.sessions import Allow
 from accounts.tokens import Claims
@@ -14,8 +14,9 @@ from handlers.services import Services, services
 from protocol.errors import ApiError
 from server.upgrade_request import UpgradeRequest
 
-Handler = Callable[..., Coroutine[Any, Any, HTTPResponse]]
-PersonalHandler = Callable[[Request, Claims], Coroutine[Any, Any, HTTPResponse]]
+Response = HTTPResponse | ResponseStream
+Handler = Callable[..., Coroutine[Any, Any, Response]]
+PersonalHandler = Callable[[Request, Claims], Coroutine[Any, Any, Response]]
 
 
 def authenticated(handler: PersonalHandler) -> Handler:
@@ -25,7 +26,7 @@ def authenticated(handler: PersonalHandler) -> Handler:
     """
 
     @wraps(handler)
-    async def guarded(request: Request, **_parts: str) -> HTTPResponse:
+    async def guarded(request: Request, **_parts: str) -> Response:
         token = _bearer(request.headers.getall("authorization", []))
         if token is None:
             raise ApiError("token_missing")

@@ -270,6 +270,14 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         answer=answers.OwnProfile,
         codes="rate_limited",
     ),
+    ("GET", "/v1/export"): Operation(
+        id="export",
+        summary="Everything that is held about me",
+        tag=PEOPLE,
+        bearer=True,
+        answer=answers.Export,
+        codes="rate_limited",
+    ),
     ("DELETE", "/v1/me"): Operation(
         id="deleteAccount",
         summary="Delete my account and everything that is held about me",

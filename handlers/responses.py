@@ -8,18 +8,18 @@ from sanic.response import HTTPResponse, json
 
 from handlers.answers import Answer
 
-_HEADERS: Final = {"Cache-Control": "no-store"}
+NO_STORE: Final = {"Cache-Control": "no-store"}
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def success(answer: Answer) -> HTTPResponse:
     """200 with this answer."""
-    return HTTPResponse(_encode(answer), headers=_HEADERS, content_type="application/json")
+    return HTTPResponse(_encode(answer), headers=NO_STORE, content_type="application/json")
 
 
 def failure(body: dict[str, Any], headers: dict[str, str]) -> HTTPResponse:
     """An error body, with its own status."""
-    return json(body, status=body["status"], headers=_HEADERS | headers)
+    return json(body, status=body["status"], headers=NO_STORE | headers)
 
 
 def rfc3339(moment: datetime | int) -> str:

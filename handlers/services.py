@@ -18,6 +18,7 @@ from accounts.sessions import Sessions
 from accounts.tokens import Tokens
 from delivery.codes import Codes
 from delivery.devices import Devices
+from delivery.held import Held
 from delivery.hub import Hub
 from delivery.login_attempts import LoginAttempts
 from delivery.rate_limits import RateLimits, Refreshes, Upgrades
@@ -51,6 +52,7 @@ class Services:
     profiles: Profiles
     privacy: PrivacySettings
     departures: Departures
+    held: Held
     devices: Devices
     number_changes: NumberChanges
     events: SessionEvents

@@ -52,10 +52,11 @@ async def list_events(request: Request, claims: Claims) -> HTTPResponse:
     mine, asked = services(request), query(request, EventsQuery)
     await mine.limits.take(own_account(mine.settings), claims.account_id)
     found = await past_events(claims.account_id, asked.before, asked.limit)
-    return success(EventList(data=[_line(event) for event in found]))
+    return success(EventList(data=[event_line(event) for event in found]))
 
 
-def _line(event: PastEvent) -> EventLine:
+def event_line(event: PastEvent) -> EventLine:
+    """The event as it is told."""
     return EventLine(
         id=str(event.id),
         kind=event.kind,

@@ -12,7 +12,7 @@ from protocol import fields
 
 Schema = dict[str, Any]
 REF: Final = "#/components/schemas/{name}"
-_NO_DEFAULTS: Final = ([], 2**63 - 1)
+_NO_DEFAULTS: Final[tuple[list[Any], int]] = ([], 2**63 - 1)
 """What means the same as if the field were not there."""
 _ROLE: Final = re.compile(r":\w+:(?=`)")
 _WRAPPED: Final = re.compile(r"(?<!\n)\n(?!\n|- )")

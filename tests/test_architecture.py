@@ -26,6 +26,8 @@ ELSEWHERE = {
     "accounts/event_log.py": "tests/handlers/test_sessions.py",
     "accounts/password_changes.py": "tests/handlers/test_sessions.py",
     "accounts/linked_devices.py": "tests/accounts/test_session_opening.py",
+    "accounts/held.py": "tests/handlers/test_export.py",
+    "delivery/held.py": "tests/handlers/test_export.py",
     "accounts/number_change.py": "tests/handlers/test_account.py",
     "accounts/profiles.py": "tests/handlers/test_people.py",
     "handlers/lookups.py": "tests/handlers/test_people.py",

@@ -30,6 +30,7 @@ from delivery.codes import Codes
 from delivery.departures import NumberClearing
 from delivery.devices import Devices
 from delivery.expiry import Expiry
+from delivery.held import Held
 from delivery.login_attempts import LoginAttempts
 from delivery.mailbox import Mailbox
 from delivery.rate_limits import RateLimits, Refreshes, Upgrades
@@ -168,6 +169,7 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         profiles=Profiles(),
         privacy=PrivacySettings(notes.changed),
         departures=departures,
+        held=Held(link, users),
         number_changes=NumberChanges(departures, settings, events, notes.moving),
         devices=Devices(link, users),
         events=events,
