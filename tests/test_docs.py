@@ -89,6 +89,20 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     assert lost_paths(page.read_text(encoding="utf-8")) == []
 
 
+def test_each_attacker_has_tests_or_is_said_not_to_be_defended_against() -> None:
+    """That the files exist is tested above, for every page."""
+    page = (
+        (ROOT / "docs" / "security.md").read_text(encoding="utf-8").partition("## Attackers")[2].partition("\n## ")[0]
+    )
+    title, *attackers = page.split("\n### ")
+    assert not title.strip()
+    assert len(attackers) >= 14
+    for attacker in attackers:
+        print(attacker.partition("\n")[0])
+        assert [path for path in CODE.findall(attacker) if path.startswith("tests/")]
+        assert "*Not defended" in attacker or "### Somebody between" in f"### {attacker}"
+
+
 def test_the_message_flow_names_code_that_exists() -> None:
     page = (ROOT / "docs" / "message-flow.md").read_text(encoding="utf-8")
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "delivery").rglob("*.py")]
