@@ -94,7 +94,10 @@ def _components(operations: dict[tuple[str, str], Operation]) -> dict[str, Any]:
             **schemas_of(read, "read"),
             **schemas_of([answers.Problem, *sent], "sent whole"),
         },
-        "responses": {_response_name(code): _problem([code]) for code in ON_ANY_PATH},
+        "responses": {
+            **{_response_name(codes): _problem(codes) for one in each for codes in _by_status(one).values()},
+            **{_response_name([code]): _problem([code]) for code in ON_ANY_PATH},
+        },
         "examples": {code: {"summary": ERRORS[code].message, "value": example_of(code)} for code in shown},
         "headers": {
             "RetryAfter": _header("Whole seconds to wait.", {"type": "integer", "minimum": 0}),
@@ -189,11 +192,18 @@ def _not_modified(operation: Operation) -> dict[str, Any]:
 
 
 def _problems(operation: Operation) -> dict[str, Any]:
-    by_status: dict[int, list[str]] = {}
-    for code in operation.all_codes:
-        by_status.setdefault(ERRORS[code].status, []).append(code)
     others = dict(operation.others)
-    return {str(status): _problem(codes, others.get(status)) for status, codes in sorted(by_status.items())}
+    return {
+        str(status): _problem(codes, others[status]) if status in others else _problem_ref(codes)
+        for status, codes in sorted(_by_status(operation).items())
+    }
+
+
+def _by_status(operation: Operation) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for code in operation.all_codes:
+        found.setdefault(ERRORS[code].status, []).append(code)
+    return found
 
 
 def _problem(codes: list[str], other: type[Struct] | None = None) -> dict[str, Any]:
@@ -227,7 +237,7 @@ def _problem(codes: list[str], other: type[Struct] | None = None) -> dict[str, A
 
 def _head(operation: Operation) -> dict[str, Any]:
     whole = _operation(operation)
-    bare = {status: {"description": answer["description"]} for status, answer in whole["responses"].items()}
+    bare = {status: {"description": "As of GET, without a body."} for status in whole["responses"]}
     more = {"operationId": f"{operation.id}Head", "summary": f"{operation.id} without its body", "tags": [METHODS]}
     return {name: part for name, part in whole.items() if name != "description"} | more | {"responses": bare}
 
@@ -261,5 +271,9 @@ def _header_ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/headers/{name}"}
 
 
-def _response_name(code: str) -> str:
-    return "".join(part.capitalize() for part in code.split("_"))
+def _response_name(codes: list[str]) -> str:
+    return "".join(part.capitalize() for code in codes for part in code.split("_"))
+
+
+def _problem_ref(codes: list[str]) -> dict[str, str]:
+    return {"$ref": f"#/components/responses/{_response_name(codes)}"}

@@ -60,7 +60,7 @@ def test_no_route_and_no_method_is_missing() -> None:
 def test_every_code_of_a_route_is_in_it_with_its_status_and_an_example(route: tuple[str, str]) -> None:
     operation, found = OPERATIONS[route], served()[route]
     told = {}
-    for status, answer in found["responses"].items():
+    for status, answer in ((status, resolved(each)) for status, each in found["responses"].items()):
         for code, example in answer.get("content", {}).get("application/json", {}).get("examples", {}).items():
             told[code] = int(status)
             assert resolved(example)["value"] == example_of(code)
@@ -70,9 +70,9 @@ def test_every_code_of_a_route_is_in_it_with_its_status_and_an_example(route: tu
 
 
 def test_codes_of_any_path_are_in_it() -> None:
-    told = [code for each in DOCUMENT["components"]["responses"].values()
-            for code in each["content"]["application/json"]["examples"]]  # fmt: skip
-    assert told == list(ON_ANY_PATH)
+    shared = DOCUMENT["components"]["responses"].values()
+    told = {code for each in shared for code in each["content"]["application/json"]["examples"]}
+    assert set(ON_ANY_PATH) <= told
 
 
 def test_requests_say_what_is_required_and_what_fits() -> None:
