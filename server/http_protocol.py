@@ -43,6 +43,10 @@ class StrictHttp(Http):
             self.request_body, self.keep_alive, self.upgrade_websocket = None, False, False
             raise BadRequest("An upgrade has no body")
 
+    async def head_response_ignored(self, data: bytes, end_stream: bool) -> None:  # type: ignore[override]
+        """As Sanic's, which awaits it and has no coroutine here: HEAD of an answer in parts would fail."""
+        super().head_response_ignored(data, end_stream)
+
     async def read(self) -> bytes | None:
         """As Sanic's, which takes anything for the line end after a chunk, and any number that Python can read.
 

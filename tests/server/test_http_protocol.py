@@ -3,11 +3,12 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 from sanic import Request
-from sanic.response import HTTPResponse, text
+from sanic.response import HTTPResponse, ResponseStream, text
 from websockets.asyncio.client import connect
 
 from server.http_head import MAX_HEAD_BYTES
@@ -26,7 +27,15 @@ def short_timeouts(local: LocalServer) -> None:
     async def take(request: Request) -> HTTPResponse:
         return text(str(len(request.body)))
 
+    async def parts(_request: Request) -> ResponseStream:
+        async def send(response: Any) -> None:
+            await response.write(b"one")
+            await response.write(b"two")
+
+        return ResponseStream(send, content_type="text/plain")
+
     local.app.add_route(take, "/take", methods=["POST"])
+    local.app.add_route(parts, "/parts", methods=["GET", "HEAD"])
 
 
 @pytest.fixture
@@ -220,3 +229,18 @@ async def test_a_head_has_less_than_16_kib(local: LocalServer, said: bytes, stat
     writer.close()
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert code in answer
+
+
+async def test_head_of_an_answer_in_parts_leaves_the_connection_usable(
+    local: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", local.port)
+    for method in (b"HEAD", b"GET"):
+        last = b"Connection: close\r\n" if method == b"GET" else b""
+        writer.write(method + b" /parts HTTP/1.1\r\nHost: x\r\n" + last + b"\r\n")
+    answer = await asyncio.wait_for(read_to_the_end(reader), 5)
+    writer.close()
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert answer.count(b"one") == answer.count(b"two") == 1
+    assert "Traceback" not in caplog.text
+    assert not [each for each in caplog.records if each.levelname in ("ERROR", "WARNING")]
