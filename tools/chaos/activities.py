@@ -13,6 +13,7 @@ from tools.chaos.shared import Shared
 RATES: Final = {
     **{"look_up": 8.0, "block": 0.4, "log_out": 0.2, "vanish": 0.4, "lose_signal": 0.2},
     **{"cut": 1.0, "switch": 0.5, "repeat": 1.0, "burst": 0.5, "outbox": 0.1},
+    **{"refresh": 1.0, "reuse": 0.3, "end_session": 0.1, "hide": 0.4},
 }
 """How often a second each happens among fifty clients. Among fewer it happens in proportion."""
 BLOCKERS: Final = 10
@@ -26,6 +27,8 @@ OUTBOX_CHATS: Final = 320
 OUTBOX_CHARACTERS: Final = 2_500
 """Characters of each: together they are more than a server takes in hand, too."""
 OUTBOX_RECIPIENTS: Final = 4
+HIDE_SECONDS: Final = 3.0
+"""The longest time for which somebody shows nobody that they are online."""
 LONGEST_ABSENCE: Final = 12.0
 """Seconds. Where a lease is shorter, others must see that the client is offline."""
 RECENT_SECONDS: Final = 0.5
@@ -45,6 +48,7 @@ class Activities:
         self._rates = {**RATES, **rates}
         self._tasks: set[asyncio.Task[None]] = set()
         self._blocking: set[int] = set()
+        self._hiding: set[str] = set()
         self._finishing = asyncio.Event()
         self.blocked: set[tuple[str, str]] = set()
 
@@ -89,21 +93,43 @@ class Activities:
                     self._blocking.add(index)
                     self._spawn(self._block_for_a_while(index))
             case "burst":
-                peer = self._rng.choice([other for other in self._clients if other is not client])
+                peer = self._rng.choice(self._others(client))
                 for n in range(BURST_CHATS):
                     client.write(peer.mobile, f"{n} of {BURST_CHATS}")
             case "outbox" if client.connected and client.sends_before_hello:
                 self._fill_outbox(client)
             case "repeat":
                 client.state.repeat()
+            case "refresh" | "reuse" | "end_session" | "hide":
+                self._use_account(client, name)
             case _:
                 self._leave(client, name)
+
+    def _others(self, client: Client) -> list[Client]:
+        """Clients of other people."""
+        return [other for other in self._clients if other.mobile != client.mobile]
+
+    def _use_account(self, client: Client, name: str) -> None:
+        match name:
+            case "hide" if client.mobile not in self._hiding:
+                self._hiding.add(client.mobile)
+                self._spawn(self._hide_for_a_while(client))
+            case "refresh" if client.connected:
+                self._spawn(client.refresh())
+            case "reuse" if client.connected:
+                self._spawn(client.reuse(self._wait))
+            case "end_session" if client.connected:
+                for other in self._clients:
+                    if other.mobile == client.mobile and other is not client and other.connected:
+                        self._spawn(client.log_out_from(other))
 
     def _fill_outbox(self, client: Client) -> None:
         client.vanish()
         index = self._clients.index(client)
         for n in range(OUTBOX_CHATS):
             peer = self._clients[(index + 1 + n % OUTBOX_RECIPIENTS) % len(self._clients)]
+            if peer.mobile == client.mobile:
+                continue
             client.write(peer.mobile, f"{n} of {OUTBOX_CHATS} ".ljust(OUTBOX_CHARACTERS, "."))
 
     def _leave(self, client: Client, name: str) -> None:
@@ -119,7 +145,7 @@ class Activities:
 
     def _choose_to_look_up(self, client: Client) -> Client:
         """Another client, and rather one that is away or has just connected."""
-        others = [other for other in self._clients if other is not client]
+        others = self._others(client)
         recent = time.monotonic() - RECENT_SECONDS
         special = [other for other in others if not other.connected or other.connected_at > recent]
         return self._rng.choice(special if special and self._rng.random() < 0.7 else others)
@@ -146,6 +172,27 @@ class Activities:
             certain = await self._change("unblock", blocker, blocked)
         if certain:
             self._blocking.discard(index)
+
+    async def _hide_for_a_while(self, client: Client) -> None:
+        """After a request without a response nothing further is changed: it may be executed at any later time."""
+        if await self._set_online(client, "hide", "nobody"):
+            await self._wait(self._rng.uniform(0.1, HIDE_SECONDS))
+            if await self._set_online(client, "show", "everyone"):
+                self._hiding.discard(client.mobile)
+
+    async def _set_online(self, client: Client, what: str, to: str) -> bool:
+        """Try until it is done; whether every request got a response."""
+        http, record = self._shared.http, self._shared.history.record
+        status, certain = -1, True
+        while status != 200:
+            fields = {"mobile": client.mobile, "request": next(http.numbers)}
+            record(f"{what} request", **fields)
+            response = await http.request("PUT", "/v1/privacy", client.token, json={"online": to})
+            status, certain = response.status, certain and response.status != 0
+            record(f"{what} response", **fields, status=status, seconds=round(response.seconds, 3))
+            if status != 200:
+                await asyncio.sleep(self._rng.uniform(0.1, 1))
+        return certain
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

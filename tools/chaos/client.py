@@ -1,16 +1,18 @@
 """A client with one device and one socket at a time, which keeps to docs/PROTOCOL.md whatever breaks."""
 
 import asyncio
+import base64
+import json
 import random
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 from tools.chaos.client_state import Behaviour, ClientState
 from tools.chaos.connection import ConnectFailed, Connection, open_connection
 from tools.chaos.frames import Frame, ServerFrame
 from tools.chaos.outbox import Outbox
-from tools.chaos.shared import Shared
+from tools.chaos.shared import HttpResponse, Shared
 
 PASSWORD: Final = "correct horse"
 ANSWER_SECONDS: Final = 6.0
@@ -19,6 +21,8 @@ ANSWER_SECONDS_IN_BULK: Final = 30.0
 """The same for a client that writes more at once than a server takes in hand: most of it waits to be read."""
 LONGEST_PAUSE: Final = 1.5
 LOGGED_OUT: Final = (4501, 4509)
+REUSE_SECONDS: Final = 11.0
+"""After so many seconds a refresh token that was replaced counts as stolen: it works on for 10 s."""
 LINGER: Final = 35.0
 """For so many seconds a logged out client waits until the server closes its socket."""
 
@@ -28,7 +32,7 @@ class Client:
 
     def __init__(self, mobile: str, shared: Shared, behaviour: Behaviour, rng: random.Random) -> None:
         self.state = ClientState(mobile, shared, behaviour, rng)
-        self.token = ""
+        self.token = self.refresh_token = ""
         self.connected_at = 0.0
         self._shared, self._behaviour, self._rng = shared, behaviour, rng
         self._connection: Connection | None = None
@@ -44,6 +48,11 @@ class Client:
     def mobile(self) -> str:
         """Its mobile number."""
         return self.state.mobile
+
+    @property
+    def device(self) -> str:
+        """Its deviceId."""
+        return self._behaviour.device
 
     @property
     def outbox(self) -> Outbox:
@@ -116,13 +125,55 @@ class Client:
 
     async def log_out(self) -> None:
         """Log out, and let the server close the socket."""
-        session, http, record = self.state.session, self._shared.http, self._shared.history.record
-        fields = {"mobile": self.mobile, "session": session, "request": next(http.numbers)}
-        record("logout request", **fields)
-        response = await http.request("POST", "/auth/logout", self.token)
-        record("logout response", **fields, status=response.status, seconds=round(response.seconds, 3))
-        if response.status == 200 and session == self.state.session:
+        await self._end_session(self.token, "POST", "/auth/logout")
+
+    async def log_out_from(self, other: "Client") -> None:
+        """Another client of the person ends the session of this one."""
+        await self._end_session(other.token, "DELETE", f"/v1/sessions/{_session_id(self.token)}")
+
+    async def _end_session(self, token: str, method: str, path: str) -> None:
+        session = self.state.session
+        response = await self._request("logout", method, path, token)
+        if response.status == 200:
+            self._has_ended(session)
+
+    def _has_ended(self, session: int) -> None:
+        if session == self.state.session:
             self._logged_out_at = time.monotonic()
+            self.refresh_token = ""
+
+    async def refresh(self) -> None:
+        """Get new tokens for the same session. If there is no answer, the old refresh token is kept for a retry."""
+        session, body = self.state.session, {"refreshToken": self.refresh_token}
+        response = await self._request("refresh", "POST", "/auth/refresh", "", json=body)
+        if response.status == 200 and session == self.state.session and not self._logged_out_at:
+            self.token, self.refresh_token = str(response.body["token"]), str(response.body["refreshToken"])
+
+    async def reuse(self, wait: Callable[[float], Awaitable[None]]) -> None:
+        """Somebody has a refresh token that was replaced long ago: the session must end.
+
+        :param wait: for so many seconds, or less if the scenario is about to end
+        """
+        stolen, session, began = self.refresh_token, self.state.session, time.monotonic()
+        await self.refresh()
+        if self.refresh_token == stolen or not stolen:
+            return
+        await wait(REUSE_SECONDS)
+        if session != self.state.session or self._logged_out_at or time.monotonic() - began < REUSE_SECONDS:
+            return
+        response = await self._request("reuse", "POST", "/auth/refresh", "", json={"refreshToken": stolen})
+        if response.body.get("code") == "refresh_reused":
+            self._has_ended(session)
+
+    async def _request(self, what: str, method: str, path: str, token: str, **options: Any) -> HttpResponse:
+        """One that is about this client's session, and goes into the history."""
+        http, record = self._shared.http, self._shared.history.record
+        fields = {"mobile": self.mobile, "session": self.state.session, "request": next(http.numbers)}
+        record(f"{what} request", **fields)
+        response = await http.request(method, path, token, **options)
+        result = str(response.body.get("code", ""))
+        record(f"{what} response", **fields, status=response.status, result=result, seconds=round(response.seconds, 3))
+        return response
 
     def _outgoing(self) -> list[Frame]:
         frames = self.state.outgoing()
@@ -163,10 +214,11 @@ class Client:
 
     async def log_in(self) -> None:
         """Log in, and try again until it works."""
-        form = {"mobileNo": self.mobile, "password": PASSWORD}
+        form = {"mobileNo": self.mobile, "password": PASSWORD, "deviceId": self.device}
         while (response := await self._shared.http.request("POST", "/auth/login", json=form)).status != 200:
             await self._pause()
-        self.token, self.state.session = str(response.body["token"]), next(self._shared.sessions)
+        self.token, self.refresh_token = str(response.body["token"]), str(response.body["refreshToken"])
+        self.state.session = next(self._shared.sessions)
         self._logged_out_at, self._tries = 0.0, 0
         self._shared.history.record("login", mobile=self.mobile, session=self.state.session)
 
@@ -211,3 +263,9 @@ class Client:
         self.state.handle(frames)
         if self._connection is not None:
             self._connection.wake()
+
+
+def _session_id(token: str) -> str:
+    """The session that a token is bound to."""
+    payload = token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"])

@@ -16,6 +16,7 @@ from tools.chaos.frames import (
     chat_frame,
     read_frames,
     seed_ack_frame,
+    watch_frame,
 )
 from tools.chaos.history import digest
 from tools.chaos.outbox import Outbox, PendingChat
@@ -25,6 +26,7 @@ LONGEST_RETRY_PAUSE: Final = 1.5
 """Seconds after a refusal until the next try, at most."""
 READ_SHARE: Final = 0.2
 """The share of the chats that are read."""
+PRIMARY: Final = "primary"
 FORGED_SHARE: Final = 0.2
 """The share of the chats of a forging client that it acknowledges in the recipient's name."""
 
@@ -40,7 +42,7 @@ class Behaviour:
     """
 
     dialect: str
-    device: str = "primary"
+    device: str = PRIMARY
     pipelined: int = 1
     ack_delay: float = 0.0
     sends_before_hello: bool = False
@@ -67,6 +69,9 @@ class ClientState:
         self._forged_acks: list[Entry] = []
         self._answered: deque[PendingChat] = deque(maxlen=50)
         self._written = 0
+        self.watched: list[str] = []
+        """People whose presence is asked for on each new socket."""
+        self._is_watching, self._watch_at = False, 0.0
 
     def record(self, kind: str, **fields: object) -> None:
         """Add an event on the current socket to the history."""
@@ -75,7 +80,8 @@ class ClientState:
     def write(self, peer: str, text: str) -> None:
         """Put one more chat into the outbox."""
         self._written += 1
-        self.outbox.put(PendingChat(peer, f"{self.mobile[-4:]}-{self._written}", text, digest(text)))
+        name = f"{self.mobile[-4:]}{self._behaviour.device[0]}-{self._written}"
+        self.outbox.put(PendingChat(peer, name, text, digest(text)))
 
     def repeat(self) -> None:
         """Send a chat again that has its answer, like a client that lost it. Nothing about the chat is new."""
@@ -90,6 +96,7 @@ class ClientState:
     def connected(self, epoch: str) -> None:
         """The first frame arrived; ``epoch`` is "" in the seed dialect."""
         self.record("connected", session=self.session, epoch=epoch)
+        self._is_watching = False
         if epoch and self._epoch and epoch != self._epoch:
             self._start_anew()
         self._epoch = epoch or self._epoch
@@ -118,6 +125,10 @@ class ClientState:
                     self._handle_chat(frame)
                 case "receipt":
                     self._handle_receipt(frame)
+                case "own" | "ownRead":
+                    self._handle_own(frame)
+                case "presence":
+                    self.record("presence pushed", peer=frame.mobile_no, presence="online" if frame.online else "")
                 case "sent":
                     self._handle_sent(frame)
                 case "error":
@@ -145,7 +156,7 @@ class ClientState:
         if duplicate:
             return
         self._seen_chats.add(chat)
-        self._shared.counts["delivered"] += 1
+        self._shared.count_delivery(frame.sender, self.mobile, frame.message_id)
         if self._rng.random() < READ_SHARE:
             self._reads.append((time.monotonic() + self._rng.uniform(0, 1), *chat))
 
@@ -164,6 +175,14 @@ class ClientState:
             if chat not in self._receipted:
                 self._receipted.add(chat)
                 self._shared.counts["receipts"] += 1
+
+    def _handle_own(self, frame: ServerFrame) -> None:
+        self._ack_later(Entry("", "", frame.stream_id))
+        if frame.kind == "ownRead":
+            self.record("own read", peer=frame.sender, message_ids=frame.named, stream_id=frame.stream_id)
+            return
+        fields = {"peer": frame.to, "message_id": frame.message_id, "digest": digest(frame.message)}
+        self.record("own", **fields, stream_id=frame.stream_id, timestamp=frame.timestamp)
 
     def _handle_sent(self, frame: ServerFrame) -> None:
         self._record_answer(frame, "sent", timestamp=frame.timestamp)
@@ -184,7 +203,9 @@ class ClientState:
 
     def _handle_refusal(self, frame: ServerFrame) -> None:
         pause = min(frame.retry_after or 0.0, LONGEST_RETRY_PAUSE)
-        if frame.message_id and frame.component != "ack":
+        if frame.component == "watch":
+            self._is_watching, self._watch_at = False, time.monotonic() + max(pause, 0.1)
+        elif frame.message_id and frame.component != "ack":
             self._record_answer(frame, frame.code)
             if frame.retryable:
                 self.outbox.refused(frame.message_id, time.monotonic() + pause * self._rng.uniform(0.1, 1))
@@ -201,7 +222,15 @@ class ClientState:
     def outgoing(self) -> list[Frame]:
         """The frames to write now. They are recorded as written."""
         now = time.monotonic()
-        return [*self._acks_due(now), *self._reads_due(now), *self._chats_due(now), *self._forged_acks_due()]
+        work = [*self._acks_due(now), *self._reads_due(now), *self._chats_due(now), *self._forged_acks_due()]
+        return [*self._watches_due(), *work]
+
+    def _watches_due(self) -> list[Frame]:
+        is_asked = self._is_watching or self._behaviour.dialect != V1
+        if is_asked or not self.watched or time.monotonic() < self._watch_at:
+            return []
+        self._is_watching = True
+        return [watch_frame(self.watched)]
 
     def _acks_due(self, now: float) -> list[Frame]:
         due = [entry for at, entry in self._acks if at <= now]

@@ -28,6 +28,8 @@ class ServerFrame(msgspec.Struct, rename="camel"):
     component: str = ""
     retryable: bool = False
     retry_after: float | None = None
+    mobile_no: str = ""
+    online: bool = False
 
     @property
     def named(self) -> list[str]:
@@ -102,6 +104,11 @@ def seed_ack_frame(me: str, entry: Entry) -> Frame:
         "streamId": entry.stream_id,
         "timestamp": 1,
     }
+
+
+def watch_frame(mobiles: Sequence[str]) -> Frame:
+    """``wm.v1``: ask for the presence of these people."""
+    return {"type": "watch", "mobileNos": list(mobiles)}
 
 
 def read_frames(dialect: str, me: str, peer: str, message_ids: Sequence[str]) -> list[Frame]:

@@ -41,12 +41,22 @@ presence request   mobile, peer, request                         ``request`` num
 presence response  mobile, peer, request, status, presence,      ``presence``: ``online``, a time, or ""
                    seconds                                       (absent). ``status`` 0: no response, here and
                                                                  below
+presence pushed    mobile, peer, connection, presence            ``mobile`` watches ``peer``: ``online`` or ""
+hide request       mobile, request                               ``mobile`` shows nobody any more that they are
+hide response      mobile, request, status, seconds              online; ``show``: everybody again
+show request       mobile, request
+show response      mobile, request, status, seconds
 block request      mobile, peer, request
 block response     mobile, peer, request, status, seconds
 unblock request    mobile, peer, request
 unblock response   mobile, peer, request, status, seconds
-logout request     mobile, session, request
+logout request     mobile, session, request                      also when another device ends the session
 logout response    mobile, session, request, status, seconds
+refresh request    mobile, session, request
+refresh response   mobile, session, request, status, seconds
+reuse request      mobile, session, request                      somebody uses a refresh token that was replaced
+reuse response     mobile, session, request, status, result,     long ago; ``result`` is the code of the refusal.
+                   seconds                                       ``refresh_reused``: the session has ended
 fault start        fault (its name)                              written by the scenario. Optional:
                                                                  ``loses_storage`` (Redis loses what it had:
                                                                  every client must be notified),
@@ -90,12 +100,21 @@ _NEEDED: Final = {
     "receipt": "mobile peer message_ids ack_type stream_id connection",
     "presence request": "mobile peer request",
     "presence response": "mobile peer request status presence seconds",
+    "presence pushed": "mobile peer connection presence",
+    "hide request": "mobile request",
+    "hide response": "mobile request status seconds",
+    "show request": "mobile request",
+    "show response": "mobile request status seconds",
     "block request": "mobile peer request",
     "block response": "mobile peer request status seconds",
     "unblock request": "mobile peer request",
     "unblock response": "mobile peer request status seconds",
     "logout request": "mobile session request",
     "logout response": "mobile session request status seconds",
+    "refresh request": "mobile session request",
+    "refresh response": "mobile session request status seconds",
+    "reuse request": "mobile session request",
+    "reuse response": "mobile session request status result seconds",
     "fault start": "fault",
     "fault end": "fault",
     "drained": "ok waiting",

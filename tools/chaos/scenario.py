@@ -23,7 +23,7 @@ T = TypeVar("T")
 GREEN_SECONDS: Final = 10.0
 """Everything serves again within, after the repair."""
 LOOK_SECONDS: Final = 0.1
-LIMITS: Final = Limits(lease=LEASE_SECONDS, heal=GREEN_SECONDS)
+LIMITS: Final = Limits(lease=LEASE_SECONDS, heal=GREEN_SECONDS, device_known=LEASE_SECONDS + GREEN_SECONDS)
 EXPECTED_ERRORS: Final = (
     *("worker died", "the manager is gone", "this process stood still for longer than a lease"),
     *("an entry is a dead letter", "an entry could not be encoded"),

@@ -75,9 +75,15 @@ class Shared:
         self.sessions = itertools.count(1)
         self.counts: Counter[str] = Counter()
         """Chats, each counted once: ``begun``, ``acknowledged``, ``delivered``, ``receipts``."""
+        self._delivered: set[tuple[str, str, str]] = set()
         self.mobiles: list[str] = []
         self.storage_lost = False
         """Whether a client was notified that storage lost something."""
+
+    def count_delivery(self, sender: str, to: str, message_id: str) -> None:
+        """A chat came to a device of its recipient; it counts once."""
+        self.counts["delivered"] += (sender, to, message_id) not in self._delivered
+        self._delivered.add((sender, to, message_id))
 
     def new_mobile(self) -> str:
         """A random mobile number. It may have an account."""

@@ -21,6 +21,9 @@ PEERS: Final = 6
 MOST_UNSENT: Final = 20
 """A client with so many unanswered chats writes no more: while nothing gets through, people do not write for ever."""
 SIGN_UPS_AT_ONCE: Final = 8
+SECOND_DEVICES: Final = 6
+"""One person in so many has a second device."""
+COPIES_SECONDS: Final = 1.5
 QUIET_SECONDS: Final = 5.0
 """When storage lost something and nothing arrives for so long, nothing more is expected."""
 
@@ -50,9 +53,11 @@ class Workload:
         self._rng = random.Random(seed)  # noqa: S311 - a seed that can be repeated
         self._history, self._rate = history, rate
         self._shared = Shared(history, addresses, self._rng)
-        self.clients = [
+        self._people = [
             Client(self._shared.new_mobile(), self._shared, _behaviour(n), self._rng) for n in range(people)
         ]
+        self._second = {n: Client("", self._shared, SECOND_DEVICE, self._rng) for n in range(0, people, SECOND_DEVICES)}
+        self.clients = [*self._people, *self._second.values()]
         self._peers: dict[str, list[str]] = {}
         self._activities = Activities(self._shared, self.clients, self._rng, rates or {})
         self._tasks: list[asyncio.Task[None]] = []
@@ -78,9 +83,14 @@ class Workload:
                 await client.sign_up()
                 await client.log_in()
 
-        await asyncio.gather(*map(enter, self.clients))
-        self._shared.mobiles = [client.mobile for client in self.clients]
+        await asyncio.gather(*map(enter, self._people))
+        for n, second in self._second.items():
+            second.state.mobile = self._people[n].mobile
+            await second.log_in()
+        self._shared.mobiles = [client.mobile for client in self._people]
         self._choose_peers()
+        for client in self.clients:
+            client.state.watched = self._peers[client.mobile]
         self._tasks = [asyncio.create_task(client.run_forever()) for client in self.clients]
         self._tasks.append(asyncio.create_task(self._tick()))
         while not self._all_connected():
@@ -178,12 +188,17 @@ class Workload:
         if not self._all_connected() or self._activities.busy:
             return False
         if self._waiting() == 0:
-            return True
+            # What was sent has its copies by now; they come to devices that are connected within a ping.
+            await asyncio.sleep(COPIES_SECONDS)
+            return self._all_connected() and self._waiting() == 0
         if not self._shared.storage_lost or any(len(client.outbox) for client in self.clients):
             return False
         before = self.counts()
         await asyncio.sleep(QUIET_SECONDS)
         return before == self.counts()
+
+
+SECOND_DEVICE: Final = Behaviour(V1, "tablet")
 
 
 def _behaviour(n: int) -> Behaviour:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.histories import HistoryBuilder
-from tools.chaos.checker.people import i5_blocks, i6_presence, i9_logout
+from tools.chaos.checker.people import hidden_presence, i5_blocks, i6_presence, i9_logout, reused_tokens
 from tools.chaos.checker.report import Limits
 from tools.chaos.history import Event
 
@@ -226,3 +226,80 @@ def test_i9_asks_nothing_of_a_logout_that_was_not_confirmed(builder: HistoryBuil
     builder.request("logout", "a", session=builder.sessions["a"], status=503)
     builder.wait(2).delivered("b", "a", "m1")
     assert not i9_logout(builder.drained())
+
+
+# ---- what is hidden, and sessions that were stolen
+
+
+@pytest.mark.parametrize("how", ["block", "hide", "own"])
+@pytest.mark.parametrize("pushed", [True, False])
+def test_who_hides_or_blocks_is_shown_online_to_nobody_concerned(how: str, pushed: bool) -> None:
+    history = HistoryBuilder().connect("a", "b")
+    match how:
+        case "block":
+            history.request("block", "b", peer="a")
+        case "hide":
+            history.request("hide", "b")
+        case "own":
+            history.request("hide", "a")
+    history.wait(1.5)
+    if pushed:
+        history.record("presence pushed", mobile="a", peer="b", connection=1, presence="online")
+    else:
+        history.request("presence", "a", peer="b", presence="online")
+    (violation,) = hidden_presence(history.drained())
+    assert violation.invariant == "I5b"
+
+
+@pytest.mark.parametrize("case", ["just now", "before", "shown again", "offline", "fault"])
+def test_what_may_be_shown_is_no_violation(case: str) -> None:
+    history = HistoryBuilder().connect("a", "b")
+    if case == "before":
+        history.record("presence pushed", mobile="a", peer="b", connection=1, presence="online")
+    history.request("hide", "b")
+    if case != "just now":
+        history.wait(1.5)
+    if case == "shown again":
+        history.request("show", "b")
+    if case == "fault":
+        history.record("fault start", fault="freeze").kind  # noqa: B018
+        history.record("fault end", fault="freeze")
+    if case != "before":
+        presence = "" if case == "offline" else "online"
+        history.record("presence pushed", mobile="a", peer="b", connection=1, presence=presence)
+    assert hidden_presence(history.drained()) == []
+
+
+def test_online_is_pushed_only_of_who_is_connected() -> None:
+    history = HistoryBuilder().connect("a", "b")
+    history.leave("b")
+    history.wait(2.0)
+    history.record("presence pushed", mobile="a", peer="b", connection=1, presence="online")
+    assert i6_presence(history.events, Limits(lease=4, lease_grace=0)) == []
+    history.wait(6.0)
+    history.record("presence pushed", mobile="a", peer="b", connection=1, presence="online")
+    (violation,) = i6_presence(history.drained(), Limits(lease=4, lease_grace=0))
+    assert "without a connection" in violation.sentence
+
+
+def test_who_hides_need_not_be_shown_online() -> None:
+    history = HistoryBuilder().connect("a", "b")
+    history.request("hide", "b")
+    history.wait(1.0)
+    history.request("presence", "a", peer="b", presence="")
+    history.wait(2.0)
+    assert i6_presence(history.drained()) == []
+
+
+def test_a_reused_refresh_token_gets_nothing_and_ends_its_session() -> None:
+    history = HistoryBuilder().connect("a", "b")
+    mine = {"mobile": "a", "session": history.sessions["a"], "request": 50}
+    history.record("reuse request", **mine)
+    history.record("reuse response", **mine, status=200, result="", seconds=0.01)
+    (violation,) = reused_tokens(history.events)
+    assert violation.invariant == "I9"
+    history.record("reuse response", **mine, status=401, result="refresh_reused", seconds=0.01)
+    history.wait(2.0)
+    history.chat("b", "a", "m1")
+    (late,) = i9_logout(history.drained())
+    assert "logged out" in late.sentence

@@ -43,6 +43,8 @@ async def test_ten_clients_chat_while_a_worker_is_killed(stack: Stack, tmp_path:
     assert report.acknowledged == counts["acknowledged"] == report.sent
     assert counts["delivered"] == report.acknowledged - report.withheld
     assert _sockets_lost(history.path) > 0
+    kinds = {event.kind for event in read(history.path)}
+    assert {"own", "own read", "presence pushed"} <= kinds, "people with two devices, and who is watched"
 
 
 def _sockets(pid: int) -> int:

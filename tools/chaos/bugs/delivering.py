@@ -85,6 +85,19 @@ BUGS: Final = [
         Scene(("poison",), before=0.5),
     ),
     Bug(
+        "copy-first",
+        "What one device sends is copied for the others before the recipient has it.",
+        *("I2", "with another time than `sent` had", session_bug(session_bugs.CopiedBeforeStored)),
+        Scene(before=2.0),
+        quick=True,
+    ),
+    Bug(
+        "not-copied",
+        "What one device sends does not come to the others.",
+        *("I1", "and never came to", session_bug(session_bugs.NotCopied)),
+        Scene(before=20.0),
+    ),
+    Bug(
         "acks-believed",
         "A client that names a chat is believed to have it: the person named in it gets a receipt.",
         *("I4", "without an acknowledgement", session_bug(session_bugs.AcksBelieved)),

@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from accounts import refresh_tokens
+from delivery import presence, watches
 from delivery.hub import Hub
 from delivery.mailbox import Mailbox, Stored
+from delivery.policy import Facts, Side, View
 from delivery.user_records import UserRecords
 from server.websocket.accepted_socket import AcceptedSocket
 from tools import session_bugs
@@ -75,6 +78,27 @@ def ask_blocks_before() -> None:
     replace(Mailbox, "store_chats", asking)
 
 
+def accept_reuse() -> None:
+    """A refresh token works as long as its session, however long ago it was replaced."""
+    judge = refresh_tokens.judge
+
+    def forgiving(*args: Any, **more: Any) -> refresh_tokens.Judgement:
+        judgement = judge(*args, **more)
+        return "repeated" if judgement == "reused" else judgement
+
+    replace(refresh_tokens, "judge", forgiving)
+
+
+def show_everybody() -> None:
+    """Who blocks or hides is shown like everybody else."""
+
+    def see(_asker: Side, _person: Side, facts: Facts) -> View:
+        return View(facts.online, facts.last_seen or None)
+
+    for module in (presence, watches):
+        replace(module, "see", see)
+
+
 BLOCKING: Final = {"block": 20.0, "log_out": 0.0, "vanish": 0.0, "lose_signal": 0.0}
 
 BUGS: Final = [
@@ -96,6 +120,19 @@ BUGS: Final = [
         "A logout ends the session and leaves its sockets open.",
         *("I9", "logged out of session", keep_sockets),
         Scene(before=3.0, drain=1.0, rates={"log_out": 4.0}),
+    ),
+    Bug(
+        "reuse-accepted",
+        "A refresh token that was replaced long ago gets tokens, and its session goes on.",
+        *("I9", "for a refresh token that was replaced long ago", accept_reuse),
+        Scene(before=16.0, rate=20.0, rates={"reuse": 20.0}),
+    ),
+    Bug(
+        "shown-to-the-blocked",
+        "Who blocks somebody, or hides, is shown online all the same.",
+        *("I5b", "and was shown online", show_everybody),
+        Scene(before=5.0, rates={"block": 10.0, "hide": 5.0, "look_up": 60.0}),
+        quick=True,
     ),
     Bug(
         "epoch-untold",

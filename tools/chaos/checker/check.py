@@ -7,7 +7,7 @@ from typing import Final
 from tools.chaos.checker.chats import i1_kept, i1b_at_most_once, i2_once, i3_order, i4_receipts, i8_authentic, missing
 from tools.chaos.checker.devices import own_copies, own_reads
 from tools.chaos.checker.facts import chats_of
-from tools.chaos.checker.people import i5_blocks, i6_presence, i9_logout
+from tools.chaos.checker.people import hidden_presence, i5_blocks, i6_presence, i9_logout, reused_tokens
 from tools.chaos.checker.report import DEFAULT_LIMITS, Limits, Report, Violation
 from tools.chaos.checker.service import i11_available, i12_notified, i14_window, outages
 from tools.chaos.history import Event
@@ -25,6 +25,8 @@ INVARIANTS: Final[dict[str, Callable[[Sequence[Event], Limits], list[Violation]]
     "I11": i11_available,
     "I12": i12_notified,
     "I14": i14_window,
+    "hidden presence": hidden_presence,
+    "reused tokens": reused_tokens,
     "own copies": own_copies,
     "own reads": own_reads,
 }

@@ -21,17 +21,20 @@ class _Devices:
 
     :param of: the device of each connection
     :param told: when each device in ``wm.v1`` was connected, or told that storage lost something
+    :param left: when a session of each device was to end: with the last one the device loses its place
     """
 
     of: dict[int, Device] = field(default_factory=dict)
     told: dict[Device, list[float]] = field(default_factory=dict)
+    left: dict[Device, list[float]] = field(default_factory=dict)
 
     def others(self, device: Device, at: float, known: float, lost: Losses) -> Iterator[Device]:
-        """Other devices of the person that had a place in the mailbox for ``known`` seconds: since they were connected
-        first, or anew after storage was lost."""
+        """Other devices of the person that had a place in the mailbox for ``known`` seconds, and kept it: since they
+        were connected first, or anew after storage was lost."""
         loss = max((fault.span.begin for fault in lost.faults if fault.span.begin <= at), default=0.0)
         for other, times in self.told.items():
-            if other[0] == device[0] and other != device and any(loss <= told < at - known for told in times):
+            since = max(loss, *self.left.get(other, [0.0]))
+            if other[0] == device[0] and other != device and any(since <= told < at - known for told in times):
                 yield other
 
 
@@ -43,11 +46,14 @@ class _Facts(NamedTuple):
 
 def _facts(history: Sequence[Event]) -> _Facts:
     devices, copies, dialects = _Devices(), defaultdict[tuple[Device, ChatKey], list[Event]](list), dict[int, str]()
+    sessions: dict[int, Device] = {}
     for event in history:
         match event.kind:
             case "connecting":
-                devices.of[event.connection] = event.mobile, event.device
+                devices.of[event.connection] = sessions[event.session] = event.mobile, event.device
                 dialects[event.connection] = event.dialect
+            case "logout request" | "reuse request" if event.session in sessions:
+                devices.left.setdefault(sessions[event.session], []).append(event.t)
             case "connected" | "resync" if dialects.get(event.connection) == V1:
                 devices.told.setdefault(devices.of[event.connection], []).append(event.t)
             case "own":

@@ -142,13 +142,22 @@ class Blocks:
 def blocks_of(history: Sequence[Event]) -> Blocks:
     """A change is uncertain from its request to its response. A request without a response (status 0) may be executed
     at any later time: after such a block request no unblock is certain, after such an unblock request no block is."""
+    return _switched(history, "block", "unblock")
+
+
+def hidings_of(history: Sequence[Event]) -> Blocks:
+    """The same of people who show nobody that they are online: their pairs are (mobile, "")."""
+    return _switched(history, "hide", "show")
+
+
+def _switched(history: Sequence[Event], on: str, off: str) -> Blocks:
     by_pair: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
     for event in history:
-        if event.kind.startswith(("block ", "unblock ")):
+        if event.kind.startswith((f"{on} ", f"{off} ")):
             by_pair[event.mobile, event.peer].append(event)
     return Blocks(
-        {pair: list(_certain(events)) for pair, events in by_pair.items()},
-        {pair: list(_possible(events)) for pair, events in by_pair.items()},
+        {pair: list(_certain(events, on, off)) for pair, events in by_pair.items()},
+        {pair: list(_possible(events, on, off)) for pair, events in by_pair.items()},
     )
 
 
@@ -158,26 +167,25 @@ def _without_response(events: Sequence[Event], what: str) -> Iterator[float]:
     return (event.t for event in events if event.kind == f"{what} request" and event.request not in answered)
 
 
-def _certain(events: Sequence[Event]) -> Iterator[Span]:
-    uncertain_from, begin = min(_without_response(events, "unblock"), default=inf), None
+def _certain(events: Sequence[Event], on: str, off: str) -> Iterator[Span]:
+    uncertain_from, begin = min(_without_response(events, off), default=inf), None
     for event in events:
-        if event.kind == "block response" and event.status == 200 and event.t < uncertain_from:
+        if event.kind == f"{on} response" and event.status == 200 and event.t < uncertain_from:
             begin = event.t if begin is None else begin
-        elif event.kind == "unblock request" and begin is not None:
+        elif event.kind == f"{off} request" and begin is not None:
             yield Span(begin, event.t)
             begin = None
     if begin is not None:
         yield Span(begin, uncertain_from)
 
 
-def _possible(events: Sequence[Event]) -> Iterator[Span]:
-    uncertain_from, begin = min(_without_response(events, "block"), default=inf), None
+def _possible(events: Sequence[Event], on: str, off: str) -> Iterator[Span]:
+    uncertain_from, begin = min(_without_response(events, on), default=inf), None
     for event in events:
-        if event.kind == "block request":
+        is_off = event.kind == f"{off} response" and event.status == 200 and event.t < uncertain_from
+        if event.kind == f"{on} request":
             begin = event.t if begin is None else begin
-        elif (
-            event.kind == "unblock response" and event.status == 200 and begin is not None and event.t < uncertain_from
-        ):
+        elif is_off and begin is not None:
             yield Span(begin, event.t)
             begin = None
     if begin is not None:

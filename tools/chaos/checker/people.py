@@ -6,6 +6,7 @@ from math import inf
 from typing import Final
 
 from tools.chaos.checker.facts import (
+    Blocks,
     ChatEvents,
     ChatKey,
     FaultPeriod,
@@ -14,6 +15,7 @@ from tools.chaos.checker.facts import (
     blocks_of,
     chats_of,
     fault_periods,
+    hidings_of,
     losses_of,
 )
 from tools.chaos.checker.report import DEFAULT_LIMITS, Limits, Violation
@@ -61,22 +63,59 @@ def _stored_under(key: ChatKey, chat: ChatEvents, span: Span, *, notified: bool)
 
 
 def i6_presence(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
-    """Nobody is shown online for longer than a lease after their connection. Outside of faults a connected person is
-    shown online, unless they block, or may block, the person who looks."""
+    """Nobody is shown online for longer than a lease after their connection, whether somebody looks or watches. Outside
+    of faults a connected person is shown online to who looks, unless the person blocks, or may block, them, or one of
+    the two shows, or may show, nobody that they are online."""
     possible, certain = _connections(history)
-    blocks, faults = blocks_of(history), [fault.span for fault in fault_periods(history, limits.heal)]
+    blocks, hidings = blocks_of(history), hidings_of(history)
+    faults = [fault.span for fault in fault_periods(history, limits.heal)]
     asked = {event.request: event for event in history if event.kind == "presence request"}
     found = []
     for event in history:
-        if event.kind != "presence response" or event.status != 200:
+        is_answer = event.kind == "presence response" and event.status == 200
+        if not is_answer and event.kind != "presence pushed":
             continue
-        begun, peer = asked[event.request], event.peer
+        begun, peer = asked[event.request] if is_answer else event, event.peer
         if event.presence == "online":
-            if not any_overlaps(possible[peer], _earliest_lease(begun.t, limits), event.t):
+            # What is pushed was read a moment ago.
+            since = begun.t if is_answer else event.t - limits.pushed
+            if not any_overlaps(possible[peer], _earliest_lease(since, limits), event.t):
                 sentence = f"{peer} was shown online, without a connection for {limits.lease:g} s"
                 found.append(Violation("I6", sentence, [*_last_of(history, peer, begun), begun, event]))
-        elif not any_overlaps([*faults, *blocks.possible_between(peer, event.mobile)], begun.t, event.t):
-            found += _overlooked(certain[peer], begun, event)
+        elif is_answer:
+            pairs = blocks.possible_between(peer, event.mobile), *_hidings(hidings, peer, event.mobile)
+            if not any_overlaps([*faults, *[span for spans in pairs for span in spans]], begun.t, event.t):
+                found += _overlooked(certain[peer], begun, event)
+    return found
+
+
+def _hidings(hidings: Blocks, *mobiles: str) -> Iterator[list[Span]]:
+    return (hidings.possible_between(mobile, "") for mobile in mobiles)
+
+
+def hidden_presence(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """Nobody is shown online who blocks the other one or hides it from everybody, or to somebody who hides it
+    themselves: from the response on, and what is pushed from ``limits.pushed`` after it on. During a fault a server
+    that stood still may push later what it had read."""
+    blocks, hidings = blocks_of(history).certain, hidings_of(history).certain
+    asked = {event.request: event for event in history if event.kind == "presence request"}
+    faults = [fault.span for fault in fault_periods(history, limits.heal)]
+    found = []
+    for event in history:
+        if not event.kind.startswith("presence ") or event.presence != "online":
+            continue
+        began = asked[event.request].t if event.request else event.t - limits.pushed
+        if not event.request and any_overlaps(faults, began, event.t):
+            continue
+        pairs = {
+            "blocks": (event.peer, event.mobile),
+            "hides from": (event.peer, ""),
+            "is hidden from": (event.mobile, ""),
+        }
+        for how, pair in pairs.items():
+            spans = (blocks if how == "blocks" else hidings).get(pair, [])
+            if any(span.begin < began and event.t < span.end for span in spans):
+                found.append(Violation("I5b", f"{event.peer} {how} {event.mobile}, and was shown online", [event]))
     return found
 
 
@@ -104,7 +143,7 @@ def _connections(
     ends = {event.connection: event.t for event in history if event.kind == "disconnected"}
     left: dict[tuple[str, int], float] = {}
     for event in history:
-        if event.kind == "logout request":
+        if event.kind in ("logout request", "reuse request"):
             left.setdefault((event.mobile, event.session), event.t)
     for event in history:
         end = ends.get(event.connection, inf)
@@ -129,7 +168,8 @@ def i9_logout(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> list
     faults = fault_periods(history, limits.heal)
     dead: dict[tuple[str, int], tuple[float, Event]] = {}
     for event in history:
-        if event.kind == "logout response" and event.status == 200:
+        has_ended = event.kind == "logout response" and event.status == 200
+        if has_ended or (event.kind == "reuse response" and event.result == "refresh_reused"):
             dead.setdefault((event.mobile, event.session), (_dead_from(event, faults, limits), event))
     begun: dict[tuple[str, str, int], Event] = {}
     found = []
@@ -150,3 +190,12 @@ def _dead_from(logout: Event, faults: Sequence[FaultPeriod], limits: Limits) -> 
     begin, end = logout.t - logout.seconds, logout.t + limits.logout_cut
     ends = [fault.span.end - limits.heal for fault in faults if fault.span.overlaps(begin, end)]
     return max(logout.t, *ends) + limits.logout_cut if ends else logout.t + limits.logout
+
+
+def reused_tokens(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """A refresh token that was replaced long ago gets no new one."""
+    return [
+        Violation("I9", f"{event.mobile} got tokens for a refresh token that was replaced long ago", [event])
+        for event in history
+        if event.kind == "reuse response" and event.status == 200
+    ]

@@ -25,6 +25,7 @@ class Limits:
     :param logout_cut: the same when a fault may have cut the channel between servers
     :param clock_set_back: when Redis' clock was: a lease that lasted then may last as long again
     :param window: WINDOW: unacknowledged entries in flight on one connection
+    :param pushed: presence is pushed within
     :param device_known: within, a person's connections know that another device of theirs is there, at worst
     """
 
@@ -39,6 +40,7 @@ class Limits:
     clock_set_back: Sequence[float] = ()
     window: int = 256
     device_known: float = 25.0
+    pushed: float = 1.0
 
 
 DEFAULT_LIMITS: Final = Limits()

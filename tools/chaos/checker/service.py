@@ -75,7 +75,9 @@ def _absences(history: Sequence[Event]) -> defaultdict[str, list[Span]]:
     """A client that logs out or leaves is not served until it is back. This excuses it for as long as that may take."""
     found: defaultdict[str, list[Span]] = defaultdict(list)
     for event in history:
-        if event.kind in ("logout request", "away") or (event.kind == "disconnected" and event.by_client):
+        if event.kind in ("logout request", "reuse request", "away") or (
+            event.kind == "disconnected" and event.by_client
+        ):
             found[event.mobile].append(Span(event.t, event.t + ABSENCE + event.seconds))
     return found
 
