@@ -133,6 +133,20 @@ OF_MAILBOXES: Final = {
     "the last device takes the waiting entries with it": _tap(
         "forget_device", lua="if command == 'XGROUP' and args[1] == 'CREATE' then args[4] = '$' end"
     ),
+    "a copy is stored again": _tap(
+        "store_own", lua="if command == 'HMGET' and string.sub(args[1], 1, 5) == 'seen:' then return {} end"
+    ),
+    "a copy leaves no record": _tap("store_own", lua=NO_WRITING_RECORDS),
+    "copies are not counted down": _tap(*REMOVAL, lua="if command == 'HINCRBY' and args[2] == 'on' then return 1 end"),
+    "copies have no limit": _instead("store_own", "if too_many > 0 or too_much > 0 then", "if false then"),
+    "a device skips what it has not read when it sends": _instead(
+        "store_own", "(before == '' or compare_ids(before, group.read) <= 0)", "true"
+    ),
+    "copies are made for nobody": _instead("store_own", "if not has_others(user, device) then", "if false then"),
+    "reading is not told to the other devices": _instead(
+        "mark_read", "if #news > 0 and #groups ~= 1 then", "if false then"
+    ),
+    "reading is told to the other devices each time": _instead("mark_read", "if state ~= READ then", "if true then"),
     "stuck entries are not notified": _instead("find_stuck", "if stuck then", "if false then"),
 }
 """By name. The model of mailboxes must find each."""
