@@ -12,6 +12,7 @@ from background.loops import Loop, forever
 from delivery.devices import Devices
 from delivery.hub import Hub
 from delivery.notifications import Notifications
+from delivery.results import CommandFailed
 from protocol.errors import UNAVAILABLE, ApiError
 
 MAX_UNKNOWN_SECONDS: Final = 30.0
@@ -93,4 +94,7 @@ class SessionRevocation:
         self._hub.close_sessions(set(ids))
         for mobile, device_id in dict.fromkeys((session.mobile, session.device_id) for session in sessions):
             self._hub.spawn(self._devices.logged_out(mobile, device_id))
-        await self._notifications.closed(ids)
+        try:
+            await self._notifications.closed(ids)
+        except CommandFailed:  # Redis denies it: the sessions have ended all the same, so this is no 500
+            raise ApiError("unavailable") from None

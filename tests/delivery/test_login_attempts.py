@@ -67,17 +67,21 @@ async def _guess(logins: LoginAttempts, device: str = PRIMARY, address: str = TH
 
 async def test_guesses_from_everywhere_have_one_burst_and_then_wait(logins: LoginAttempts) -> None:
     assert sum([await _guess(logins, address=f"198.51.100.{n}", times=1) for n in range(1, 100)]) == 10
+    LIMITED.clear()
     with pytest.raises(ApiError) as caught:
         await logins.admit(OWNER, "other", THIEF)
     assert 5 < (caught.value.retry_after or 0) <= 6
+    assert LIMITED == [(OWNER, "other")]
 
 
 async def test_an_address_has_a_burst_over_all_numbers(redis: "Redis") -> None:
     logins = _attempts(link_to(redis), logins_per_address_burst=4, logins_per_address_per_minute=1)
     for number in range(4):
         await logins.admit(f"91980000001{number}", PRIMARY, THIEF)
+    LIMITED.clear()
     with pytest.raises(ApiError, match="rate_limited"):
         await logins.admit("919800000019", PRIMARY, THIEF)
+    assert LIMITED == [], "it says nothing of the number"
     await logins.admit("919800000019", PRIMARY, HOME)
 
 

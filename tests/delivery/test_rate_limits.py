@@ -9,7 +9,17 @@ import pytest
 from redis.asyncio import Redis
 
 from delivery import keys, rate_limits
-from delivery.rate_limits import FAILURE_SECONDS, Limit, LocalLimit, RateLimits, Taken, Upgrades, lookups, sign_ups
+from delivery.rate_limits import (
+    FAILURE_SECONDS,
+    Limit,
+    LocalLimit,
+    RateLimits,
+    Refreshes,
+    Taken,
+    Upgrades,
+    lookups,
+    sign_ups,
+)
 from delivery.redis.client import RedisClient
 from delivery.scripts import FORGIVE_FAILURES
 from protocol.errors import ApiError
@@ -269,6 +279,21 @@ def test_upgrades_are_counted_by_person_and_by_address() -> None:
     assert 0 < caught.value.retry_after <= 0.1
     assert not upgrades.enter_at_once("C", "here")
     assert upgrades.enter_at_once("C", "there")
+
+
+def test_refreshes_are_limited_by_session_and_by_address_without_redis() -> None:
+    few = {"refreshes_burst": 2, "refreshes_per_minute": 1, "refreshes_per_address_burst": 3}
+    refreshes = Refreshes(make_settings(rate_limits="on", refreshes_per_address_per_second=0.01, **few))
+    for call, whose, times in ((refreshes.enter, "a session", 2), (refreshes.admit, "here", 3)):
+        for _ in range(times):
+            call(whose)
+        with pytest.raises(ApiError, match="rate_limited"):
+            call(whose)
+        call("another")
+    free = Refreshes(make_settings(rate_limits="off", **few))
+    for _ in range(10):
+        free.enter("a session")
+        free.admit("here")
 
 
 def test_upgrades_are_free_when_switched_off() -> None:

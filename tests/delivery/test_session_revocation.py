@@ -9,6 +9,7 @@ import pytest
 
 from delivery import session_revocation as module
 from delivery.hub import Hub
+from delivery.results import CommandFailed
 from delivery.session_revocation import SessionRevocation
 from protocol.errors import LOGGED_OUT, UNAVAILABLE, ApiError, Close
 from tests.support.waiting import until
@@ -51,11 +52,11 @@ class Fakes:
     def __init__(self) -> None:
         self.notified: list[str] = []
         self.logged_out_devices: list[tuple[str, str]] = []
-        self.fail = False
+        self.fail: Exception | None = None
 
     async def closed(self, session_ids: list[str]) -> None:
-        if self.fail:
-            raise ApiError("unavailable")
+        if self.fail is not None:
+            raise self.fail
         self.notified += session_ids
 
     async def logged_out(self, mobile: str, device_id: str) -> None:
@@ -144,10 +145,11 @@ async def test_closed_sessions_are_announced_to_sockets_servers_and_devices(
     await until(lambda: fakes.logged_out_devices == [("9100000001", "phone"), ("9100000001", "tablet")])
 
 
+@pytest.mark.parametrize("error", [ApiError("unavailable"), CommandFailed("NOPERM")])
 async def test_an_announcement_that_did_not_reach_the_others_fails(
-    hub: Hub, revocation: SessionRevocation, fakes: Fakes
+    hub: Hub, revocation: SessionRevocation, fakes: Fakes, error: Exception
 ) -> None:
-    fakes.fail = True
+    fakes.fail = error
     socket = connect(hub, "one")
     with pytest.raises(ApiError, match="unavailable"):
         await revocation.announce([closed("one")])

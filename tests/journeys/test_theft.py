@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests.support.fragile import Fragile
 from tests.support.people import NO_TLS, PASSWORD, Person, Talk, new_mobile
@@ -49,6 +50,15 @@ async def _get(url: str, path: str, session: dict[str, Any]) -> list[dict[str, A
         return data
 
 
+async def _upgrade(url: str, query: str) -> tuple[int, str]:
+    """What a socket is answered that does not open."""
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
+        answer = await client.get(f"{url}/?{query}", headers=headers)
+    return answer.status_code, answer.json()["code"]
+
+
 async def _all_closed(talks: list[Talk], within: float) -> None:
     started = time.monotonic()
     codes = await asyncio.gather(*(talk.closed(within) for talk in talks))
@@ -56,22 +66,27 @@ async def _all_closed(talks: list[Talk], within: float) -> None:
 
 
 @DIALECTS
+@pytest.mark.parametrize("connected", ["owner", "thief"])
 async def test_a_stolen_refresh_token_is_found_out_and_both_are_out(
-    product: ServerGroup, single_server: ServerGroup, postgres_server: Postgres, v1: bool
+    product: ServerGroup, single_server: ServerGroup, postgres_server: Postgres, connected: str, v1: bool
 ) -> None:
+    """Of a session's clients one is connected: both have its deviceId."""
     one, two = product, single_server
     mobile = await _sign_up(one.url)
     hers = await _log_in(one.url, mobile)
     stolen = hers["refreshToken"]
     # The thief uses it on another server, and has tokens that work.
     theirs = (await _post(two.url, "/auth/refresh", refreshToken=stolen)).raise_for_status().json()
-    sockets = [await _open(two, theirs, v1)]
+    sockets = [await _open(one, hers, v1) if connected == "owner" else await _open(two, theirs, v1)]
     spared = await _log_in(one.url, mobile, "tablet")
     tablet = await _open(two, spared, v1)
+    tickets = [
+        (await _post(one.url, "/v1/tickets", _bearer(session))).raise_for_status().json()["ticket"]
+        for session in (hers, theirs)
+    ]
     # Her client refreshes when it comes back, later than a lost answer would be asked for.
     database = urlsplit(one.env["DATABASE_URL"]).path[1:]
     await asyncio.to_thread(postgres_server.fetch, GRACE_IS_OVER.format(hers["id"]), database)
-    ticket = (await _post(one.url, "/v1/tickets", _bearer(hers))).raise_for_status().json()["ticket"]
     answer = await _post(one.url, "/auth/refresh", refreshToken=stolen)
     assert (answer.status_code, answer.json()["code"]) == (401, "refresh_reused")
     await _all_closed(sockets, 1.0)
@@ -81,11 +96,10 @@ async def test_a_stolen_refresh_token_is_found_out_and_both_are_out(
             refused = await _post(url, "/auth/refresh", refreshToken=session["refreshToken"])
             assert refused.json()["code"] == "session_revoked"
             assert (await _post(url, "/v1/tickets", _bearer(session))).json()["code"] == "session_revoked"
-    async with httpx.AsyncClient(verify=NO_TLS) as client:
-        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-        upgrade["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
-        refused = await client.get(f"{two.url}/?ticket={ticket}", headers=upgrade)
-        assert (refused.status_code, refused.json()["code"]) == (401, "session_revoked")
+    for ticket in tickets:
+        assert await _upgrade(two.url, f"ticket={ticket}") == (401, "session_revoked")
+    for session in (hers, theirs):
+        assert await _upgrade(two.url, f"token={session['token']}") == (401, "session_revoked")
     again = await _log_in(two.url, mobile)
     events = await _get(two.url, "/v1/events", again)
     (event,) = [each for each in events if each["kind"] == "refresh_reused"]
@@ -124,6 +138,26 @@ async def test_each_way_to_end_sessions_closes_their_sockets_on_all_servers_with
     assert (await _post(one.url, "/auth/refresh", refreshToken=others[0]["refreshToken"])).status_code == 401
     (await _post(one.url, "/auth/logout-everywhere?all=true", _bearer(mine))).raise_for_status()
     await _all_closed([newer], 1.0)
+
+
+@DIALECTS
+async def test_while_servers_cannot_notify_each_other_sockets_end_all_the_same(
+    fragile: Fragile, beside: Stack, v1: bool
+) -> None:
+    other = beside.start(workers=1, SESSION_CHECK_SECONDS="0.5")
+    mobile = await _sign_up(fragile.server.url)
+    phone, tablet = [await _log_in(fragile.server.url, mobile, device) for device in ("phone", "tablet")]
+    talks = [await _open(fragile.server, phone, v1), await _open(other, tablet, v1)]
+    with Redis.from_url(fragile.valkey.url) as admin:
+        admin.execute_command("ACL", "SETUSER", "default", "resetchannels")
+        try:
+            answer = await _post(fragile.server.url, "/auth/logout-everywhere?all=true", _bearer(phone))
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), "the others were not told"
+            await _all_closed(talks, 5.0)
+            for session in (phone, tablet):
+                assert (await _post(other.url, "/v1/tickets", _bearer(session))).json()["code"] == "session_revoked"
+        finally:
+            admin.execute_command("ACL", "SETUSER", "default", "allchannels")
 
 
 @DIALECTS
