@@ -120,6 +120,16 @@ export class Talk {
     this.people.name(from);
   }
 
+  // What this person sent or read on another device.
+  on_own({ to, messageId: id, message: text, timestamp: time, streamId }) {
+    this.memory.add(to, { id, mine: true, text, time, state: "sent", streamId });
+    this.people.name(to);
+  }
+
+  on_ownRead({ from, messageIds }) {
+    for (const message of this.memory.unread(from)) if (messageIds.includes(message.id)) message.state = "read";
+  }
+
   on_sent({ to, messageId, timestamp }) {
     this.memory.raise(to, [messageId], "sent", timestamp);
     this.outbox.answered(to, [messageId]);
