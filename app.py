@@ -117,7 +117,9 @@ class Container:
         )
         self.redis.call_before_writes(self.hub.deliver)
         secrets = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
-        departures = Departures(NumberClearing(client, users, Expiry(mailbox, users)), self._end_sessions)
+        # Without a serverId: nobody here tells our own connections of its receipts, so Redis has to.
+        expiry = Expiry(Mailbox(client, users, settings, durable=replicated), users)
+        departures = Departures(NumberClearing(client, users, expiry), self._end_sessions)
         self.services = Services(
             settings=settings,
             directory=directory,

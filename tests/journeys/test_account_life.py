@@ -1,6 +1,7 @@
 """The end of an account, from outside: two servers, both dialects, and the next owner of the number."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
 
@@ -111,3 +112,29 @@ async def test_a_changed_number_takes_over_and_the_old_one_says_nothing(
         await ravi.open(product.ws_url, v1)
     for talk in (hers, his, theirs):
         await talk.end()
+
+
+@DIALECTS
+async def test_each_chat_that_was_sent_while_the_account_went_is_told_its_end(
+    product: ServerGroup, single_server: ServerGroup, v1: bool
+) -> None:
+    ravi, asha = await sign_up(product.url, "Ravi"), await sign_up(product.url, "Asha")
+    hers, his = await asha.open(single_server.ws_url, v1), await ravi.open(product.ws_url, v1)
+    deletion = asyncio.create_task(delete(single_server.url, ravi))  # which has to tell its own connections
+    answered: dict[str, str] = {}
+    for n in itertools.count():
+        frame = await hers.chat(ravi, f"m{n}")
+        answered[f"m{n}"] = frame.get("code", "sent")
+        if deletion.done() and answered[f"m{n}"] == "no_such_person":
+            break
+    assert (await deletion).status_code == 200
+    assert set(answered.values()) <= {"sent", "no_such_person", "rate_limited"}
+    sent = [message_id for message_id, answer in answered.items() if answer == "sent"]
+    assert sent, "it began while there was somebody to write to"
+    async with asyncio.timeout(15):
+        while untold := [message_id for message_id in sent if not hers.ticks(message_id)]:
+            await asyncio.sleep(0.05)
+    assert untold == []
+    assert list(answered.values()).index("no_such_person") >= len(sent), "after the last one nothing is taken"
+    await hers.end()
+    await his.end()

@@ -42,6 +42,7 @@ NOT_QUICK_FIXTURES = {"own_postgres", "stack"}
 TOGETHER = {
     "tests/journeys/test_page": "pages",
     "tests/interface/test_vectors.py": "vectors",
+    "tests/journeys/test_account_faults.py": "fragile",
     "tests/journeys/test_full_redis.py": "fragile",
     "tests/journeys/test_outages.py": "fragile",
     "tests/journeys/test_permissions.py": "fragile",
