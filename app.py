@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from tortoise.contrib.sanic import register_tortoise
@@ -41,7 +42,6 @@ from delivery.storage import LOOK_SECONDS, Storage, UnfitRedis, refuse_cluster
 from delivery.typing_relay import TypingRelay
 from delivery.user_records import UserRecords
 from delivery.watches import Watches
-from delivery.webhooks import CodeWebhook
 from handlers import register
 from handlers.readiness import Readiness
 from handlers.services import Services
@@ -52,6 +52,9 @@ from server.cors import add_cors
 from server.drain import add_drain
 from settings import Settings, SettingsError, load
 from settings.database import tortoise_orm
+
+if TYPE_CHECKING:
+    from delivery.webhooks import CodeWebhook
 
 logger = structlog.get_logger(__name__)
 
@@ -152,6 +155,9 @@ class Container:
         """How codes reach people."""
         settings = self.settings
         if settings.signup_code == "webhook":
+            # Not at the top: the HTTP client takes a fifth of a second to import, and few servers need it.
+            from delivery.webhooks import CodeWebhook  # noqa: PLC0415
+
             secret = settings.signup_code_secret.get_secret_value()
             self._webhook = CodeWebhook(settings.signup_code_url, secret, settings.signup_code_seconds)
             return self._webhook.send

@@ -98,8 +98,7 @@ async def log_out(sessions: Sessions, events: SessionEvents, claims: Claims) -> 
 
     :raises ApiError: ``session_revoked``, ``unavailable``
     """
-    closed, _ = await sessions.close(claims.session_id)
-    await events.write(_event(EventKind.LOGOUT, closed))
+    await sessions.close(claims.session_id, note=lambda closed: events.write(_event(EventKind.LOGOUT, closed)))
 
 
 async def log_out_everywhere(
@@ -127,15 +126,12 @@ async def end_session(sessions: Sessions, events: SessionEvents, claims: Claims,
     :raises ApiError: ``not_found``, ``unavailable``
     """
 
-    async def end() -> None:
-        try:
-            closed, first = await sessions.close(session_id, claims.account_id)
-        except ApiError as error:
-            raise ApiError("not_found") if error.code == "session_revoked" else error from None
-        if first:
-            await events.write(_event(EventKind.SESSION_ENDED, closed))
-
-    await run_shielded(end())
+    try:
+        await sessions.close(
+            session_id, claims.account_id, lambda closed: events.write(_event(EventKind.SESSION_ENDED, closed))
+        )
+    except ApiError as error:
+        raise ApiError("not_found") if error.code == "session_revoked" else error from None
 
 
 async def unlink_device(sessions: Sessions, events: SessionEvents, claims: Claims, device_id: str) -> bool:

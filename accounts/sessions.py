@@ -31,6 +31,8 @@ from settings import Settings
 Allow = Callable[[Claims], Awaitable[None]]
 """Raises an :class:`ApiError` when this person may not connect just now."""
 
+Note = Callable[[ClosedSession], Awaitable[None]]
+
 _LIST: Final = f"""
 SELECT s.id::text AS session_id, s.device_id::text AS device_id, s.device_name::text AS device_name, s.created_at,
     {USED} AS last_used_at
@@ -139,14 +141,14 @@ class Sessions:
             known = known | truth
         return {session_id for session_id, lives in known.items() if not lives}
 
-    async def close(self, session_id: str, account_id: str | None = None) -> tuple[ClosedSession, bool]:
+    async def close(self, session_id: str, account_id: str | None = None, note: Note | None = None) -> None:
         """End a session everywhere. May be repeated, for example after ``unavailable``.
 
         :param account_id: whose it must be; None: anybody's
-        :returns: the session, and whether this call ended it
+        :param note: awaited when this call ended it, before it is announced
         :raises ApiError: ``session_revoked`` (there is none), ``unavailable``
         """
-        return await run_shielded(self._close(session_id, account_id))
+        await run_shielded(self._close(session_id, account_id, note))
 
     async def issue_ticket(self, claims: Claims) -> str:
         """A secret that opens one socket, once, soon.
@@ -171,10 +173,11 @@ class Sessions:
             await allow(claims)
         return await self._tickets.pop(ticket)
 
-    async def _close(self, session_id: str, account_id: str | None) -> tuple[ClosedSession, bool]:
+    async def _close(self, session_id: str, account_id: str | None, note: Note | None) -> None:
         closed, first = await end_one(session_id, account_id)
+        if first and note is not None:
+            await note(closed)
         await self.announce([closed])
-        return closed, first
 
     async def _find_alive(self, session_ids: list[str]) -> dict[str, bool]:
         """Whether each lives.

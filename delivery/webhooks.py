@@ -112,7 +112,8 @@ class CodeWebhook:
             "webhook-signature": signature(self._secret, webhook_id, timestamp, body),
         }
         try:
-            async with self._connected().stream("POST", self._url, content=body, headers=headers) as answer:
+            client = await self._connected()
+            async with client.stream("POST", self._url, content=body, headers=headers) as answer:
                 status = answer.status_code
         except httpx.HTTPError as error:
             logger.warning("the receiver of codes did not answer", error=type(error).__name__)
@@ -121,14 +122,17 @@ class CodeWebhook:
             logger.warning("the receiver of codes refused one", status=status)
         return status
 
-    def _connected(self) -> httpx.AsyncClient:
-        """Made when the first code is sent: reading the certificates of the world takes a moment."""
+    async def _connected(self) -> httpx.AsyncClient:
+        """Made when the first code is sent."""
         if self._client is None:
+            # In a thread: it reads the certificates of the world, which takes a tenth of a second and more.
+            context = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
             limits = httpx.Limits(max_connections=MAX_SENDING, max_keepalive_connections=5)
             # Without the environment's proxies, and without following redirects: a code goes where the setting says.
-            self._client = httpx.AsyncClient(
-                timeout=self._seconds / 2, limits=limits, trust_env=False, follow_redirects=False
+            made = httpx.AsyncClient(
+                verify=context, timeout=self._seconds / 2, limits=limits, trust_env=False, follow_redirects=False
             )
+            self._client = self._client or made  # another code may have been sent meanwhile; `made` has no connection
         return self._client
 
 

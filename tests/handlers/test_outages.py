@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from protocol.errors import ApiError
 from tests.support.api import PASSWORD, Api, make_settings, serve
 from tools.devstack.postgres import Postgres
 from tools.devstack.valkey import Valkey
@@ -46,6 +47,18 @@ async def test_postgresql_away(on_mortal_postgres: Api, own_postgres: Postgres, 
         _refused(api, "POST", "/auth/login", json=LOGIN),
         _refused(api, "POST", "/auth/signin", json={"name": "New", **LOGIN, "mobileNo": "919800000003"}),
         _refused(api, "POST", "/auth/logout", headers=headers),
+        _refused(api, "POST", "/auth/logout-everywhere", headers=headers),
+        _refused(api, "POST", "/auth/refresh", json={"refreshToken": f"wmr_{'A' * 70}"}),
+        _refused(
+            api,
+            "POST",
+            "/auth/password",
+            json={"currentPassword": PASSWORD, "newPassword": "x" * 6 + "y"},
+            headers=headers,
+        ),
+        _refused(api, "GET", "/v1/sessions", headers=headers),
+        _refused(api, "GET", "/v1/events", headers=headers),
+        _refused(api, "GET", "/v1/devices", headers=headers),
         _refused(api, "POST", "/block-action/block", json={"blockedUserMobileNo": B}, headers=headers),
         _refused(api, "DELETE", f"/block-action/unblock?mobileNo={B}", headers=headers),
         _refused(api, "GET", "/block-action/list", headers=headers),
@@ -102,6 +115,30 @@ async def test_redis_away(on_mortal_valkey: Api, own_valkey: Valkey, away: str, 
     # The log-out that was not confirmed is repeated; PostgreSQL had it already.
     assert (await api.client.post("/auth/logout", headers=headers)).status_code in {200, 401}
     assert (await api.client.post("/v1/tickets", headers=await api.login(A))).status_code == 200
+
+
+async def test_without_redis_sessions_are_refreshed_and_thieves_found(own_valkey: Valkey, database_url: str) -> None:
+    settings = make_settings(own_valkey.url, database_url, rate_limits="on")
+    async with serve(settings) as api:
+        await api.sign_up(A)
+        first = (await api.client.post("/auth/login", json=LOGIN)).json()
+        await asyncio.to_thread(own_valkey.stop)
+
+        async def refresh(token: str) -> tuple[int, dict[str, str]]:
+            answer = await api.client.post("/auth/refresh", json={"refreshToken": token})
+            return answer.status_code, answer.json()
+
+        status, second = await refresh(first["refreshToken"])
+        assert status == 200
+        status, third = await refresh(second["refreshToken"])
+        headers = {"Authorization": f"Bearer {third['token']}"}
+        assert (status, (await api.client.get("/v1/events", headers=headers)).status_code) == (200, 200)
+        api.notes.fail = ApiError("unavailable")  # nor can the other servers be told
+        status, refused = await refresh(first["refreshToken"])
+        assert (status, refused["code"]) == (503, "unavailable")
+        assert (await api.client.get("/v1/events", headers=headers)).json()["code"] == "session_revoked"
+        assert (await refresh(third["refreshToken"]))[1]["code"] == "session_revoked"
+        await api.services.sessions.stop()
 
 
 async def test_with_both_away_every_token_fails(on_mortal_valkey: Api, own_valkey: Valkey) -> None:

@@ -144,6 +144,21 @@ async def test_a_password_is_changed_even_when_the_servers_cannot_be_told(api: A
     await api.services.sessions.stop()
 
 
+async def test_an_end_that_could_not_be_announced_is_an_event_once(api: Api) -> None:
+    await api.sign_up(A)
+    mine, other = await _log_in(api), await _log_in(api, "tablet")
+    (ended,) = [line["id"] for line in await _get(api, "/v1/sessions", _bearer(mine)) if not line["current"]]
+    api.notes.fail = ApiError("unavailable")
+    answers = [await api.client.delete(f"/v1/sessions/{ended}", headers=_bearer(mine)) for _ in range(2)]
+    assert [answer.json()["code"] for answer in answers] == ["unavailable"] * 2
+    api.notes.fail = None
+    assert (await api.client.delete(f"/v1/sessions/{ended}", headers=_bearer(mine))).status_code == 200
+    assert not await _works(api, other)
+    kinds = [event["kind"] for event in await _get(api, "/v1/events", _bearer(mine))]
+    assert kinds == ["session_ended", "login", "login"]
+    await api.services.sessions.stop()
+
+
 async def test_events_are_ones_own_and_come_in_pages(api: Api) -> None:
     await api.sign_up(A)
     await api.sign_up(B)
