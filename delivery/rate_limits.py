@@ -230,6 +230,12 @@ def own_account(settings: Settings) -> Limit:
     return Limit("account", settings.account_requests_per_minute / 60, settings.account_requests_burst)
 
 
+def number_changes(settings: Settings) -> Limit:
+    """How often one account may get another number: with each it escapes blocks, and limits that count by number."""
+    burst = max(1, int(settings.number_changes_per_day))
+    return Limit("number-changes", settings.number_changes_per_day / 86_400, burst, closed=True)
+
+
 def exports(settings: Settings) -> Limit:
     """How often one person may have everything exported."""
     return Limit("exports", settings.exports_per_minute / 60, 1)

@@ -6,7 +6,7 @@ from sanic.response import HTTPResponse
 from accounts.mobile_numbers import new_mobile
 from accounts.passwords import fits
 from accounts.tokens import Claims
-from delivery.rate_limits import own_account
+from delivery.rate_limits import number_changes, own_account
 from handlers.answers import Done
 from handlers.auth import counted, logged_in
 from handlers.authentication import authenticated
@@ -39,6 +39,7 @@ async def change_number(request: Request, claims: Claims) -> HTTPResponse:
     await take_lookups(request, claims)  # the answer reveals whether the number has an account
     await confirm_password(request, claims, form.password)
     async with mine.codes.proven(mobile, form.code, network_of(request.client_ip)):
+        await mine.limits.take(number_changes(mine.settings), claims.account_id)
         grant = await mine.number_changes.change(claims, mobile)
     return success(logged_in(mine, grant, "number changed"))
 

@@ -177,6 +177,9 @@ class Settings(BaseSettings):
         description="Requests in a minute of one person about their own account: profile, privacy, number, deletion",
     )
     account_requests_burst: int = Field(60, ge=1, description="Such requests of one person at once")
+    number_changes_per_day: float = Field(
+        3, gt=0, description="Times a day, and at once, that one account may get another number"
+    )
     exports_per_minute: float = Field(1, gt=0, description="Exports of everything held about one person in a minute")
     pair_chats_per_second: float = Field(20, gt=0, description="Chats a second of one sender to one recipient")
     pair_chats_burst: int = Field(60, ge=1, description="Chats at once of one sender to one recipient")

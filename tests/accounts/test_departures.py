@@ -171,8 +171,8 @@ async def test_with_many_events_it_takes_several_pages(
     assert await SessionEvent.all().values_list("mobile_no", flat=True) == [B]
 
 
-async def test_without_postgresql_nothing_has_happened(
-    own_postgres: Postgres, passwords: Passwords, elsewhere: Elsewhere
+async def test_without_postgresql_nothing_has_happened_or_the_rest_waits(
+    own_postgres: Postgres, passwords: Passwords, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tortoise.context import TortoiseContext  # noqa: PLC0415 - for this test alone
 
@@ -187,9 +187,23 @@ async def test_without_postgresql_nothing_has_happened(
             await leaving.delete(str(user.id), A)
         assert elsewhere.asked == []
         await asyncio.to_thread(own_postgres.start)
-        assert await Directory(passwords, 30 * 86_400).find(A) is not None
-        await leaving.delete(str(user.id), A)
-        assert await Directory(passwords, 30 * 86_400).find(A) is None
+        directory = Directory(passwords, 30 * 86_400)
+        assert await directory.find(A) is not None
+
+        async def kills(*_: Any) -> bool:
+            await asyncio.to_thread(own_postgres.kill)
+            return True
+
+        with monkeypatch.context() as patch:
+            patch.setattr(elsewhere, "clear", kills)
+            await leaving.delete(str(user.id), A)  # all but the last step is done
+        await asyncio.to_thread(own_postgres.start)
+        assert await directory.find(A) is None
+        (left,) = await leaving.unfinished()
+        with pytest.raises(ApiError, match="number_resting"):
+            await directory.enrol("The next", A, "correct horse")
+        assert await leaving.finish(left)
+        await directory.enrol("The next", A, "correct horse")
 
 
 # ---- what happens at the same time

@@ -171,6 +171,18 @@ async def test_a_number_that_was_left_is_not_free_at_once(api: Api, asha: dict[s
     assert await Departure.all().count() == 1
 
 
+async def test_a_number_is_changed_a_few_times_a_day(redis: "Redis", valkey_url: str, database_url: str) -> None:
+    more = {"logins_burst": 50, "logins_per_address_burst": 50, "sign_ups_per_hour": 9}
+    async with serve(make_settings(valkey_url, database_url, rate_limits="on", **more)) as api:
+        headers = await api.person(A)
+        for n in range(3):
+            answer = await _change(api, headers, f"91980000002{n}")
+            headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+        refused = await _change(api, headers)
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert refused.json()["retryAfter"] > 28_000, "it counts for the account, whatever its number"
+
+
 async def test_of_two_who_want_one_number_one_has_it(api: Api, asha: dict[str, str]) -> None:
     bela = await api.login(B)
     answers = await asyncio.gather(_change(api, asha), _change(api, bela))

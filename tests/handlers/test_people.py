@@ -8,7 +8,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from delivery.rate_limits import address_lookups, lookups, sign_ups
+from delivery.rate_limits import address_lookups, lookups, number_changes, sign_ups
 from handlers.lookups import most_lookups
 from models import User
 from tests.support.api import Api, make_settings, serve
@@ -178,6 +178,9 @@ def test_a_hundred_million_numbers_take_years() -> None:
     assert 3 < 1e8 / address.rate / YEAR < 4, "one address, with any number of accounts"
     # A thousand addresses are bounded by their own buckets only: a day and a bit. docs/security.md says so.
     assert 1 < 1e8 / (1000 * address.rate) / 86_400 < 2
+    changes = number_changes(settings)
+    more = changes.rate * person.burst  # the tokens are by number, and a new number has all of them
+    assert 13 < 1e8 / (person.rate + more) / YEAR < 14, "one account that changes its number as often as it may"
     made_a_day = accounts.rate * 86_400
     assert made_a_day == 120, "accounts that one address makes in a day"
     # Over sockets the address is not counted, and the accounts stay. After d days there are 120 d of them.
