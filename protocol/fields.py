@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 PUNCTUATION: Final = (
-    r" .()\[\]/\-"
+    r" .\(\)\[\]\/\-"
     r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # invisible
     r"\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"  # spaces
     r"\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d"  # hyphens
