@@ -17,8 +17,8 @@ PUNCTUATION: Final = (
 """What a number may contain besides digits, as the inside of a character class of ECMA 262 and of Python."""
 _FILL: Final = f"[{PUNCTUATION}]*"
 WRITTEN_MOBILE: Final = rf"^{_FILL}\+?{_FILL}(?:0{_FILL}0{_FILL})?[1-9](?:{_FILL}[0-9]){{9,14}}{_FILL}$"
-"""Numbers with their country code as people write them. Every match is accepted, with every ``DEFAULT_REGION`` that
-takes it for a number; ``(0)`` and a region's own ways of writing are accepted too, and are not in here."""
+"""Numbers with their country code as people write them. It counts the zero of ``(0)``, which the server drops: no
+pattern without lookahead can tell. A region's own ways of writing are not in here."""
 
 
 MORE_RULES: Final = "x-more-rules"
