@@ -1,6 +1,8 @@
 """Everything that is held about a person is exported, or left out for a reason that is written here."""
 
+import asyncio
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -279,3 +281,40 @@ async def test_without_redis_it_says_so_before_anything_else(
     monkeypatch.setattr("delivery.held.Held.of", away)
     answer = await _export(api, asha)
     assert (answer.status_code, json.loads(answer.content)["code"]) == (503, "unavailable")
+
+
+async def test_what_a_client_does_not_read_is_not_read_from_redis(
+    api: Api, asha: dict[str, str], redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, read = 0, held.Held._read
+
+    async def counted(*args: Any) -> list[Any]:
+        nonlocal pages
+        pages += 1
+        return await read(*args)
+
+    monkeypatch.setattr(held.Held, "_read", counted)
+    async with redis.pipeline(transaction=False) as pipe:
+        for n in range(1_000):
+            pipe.xadd(Person(A).mailbox, {"k": "c", "f": B, "i": f"n{n}", "m": "x" * 16_000})
+        await pipe.execute()
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    slow.connect(("127.0.0.1", api.port))
+    slow.setblocking(False)
+    head = f"GET /v1/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {asha['Authorization']}\r\n\r\n"
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(slow, head.encode())
+    before = -1
+    async with asyncio.timeout(20):
+        while pages > before or not pages:  # until it stands still
+            before = pages
+            await asyncio.sleep(0.5)
+    assert pages < 15, "of 21: the rest is in the buffers of the kernel"
+    size = 0
+    async with asyncio.timeout(20):
+        while part := await loop.sock_recv(slow, 2**20):
+            size += len(part)
+    slow.close()
+    assert size > 16_000_000
+    assert pages > 21
