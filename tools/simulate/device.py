@@ -74,8 +74,6 @@ class Device:
         """Chats that came, as (sender, messageId)."""
         self.own: dict[tuple[str, str], None] = {}
         """Chats that another device of this person sent, as (whom, messageId)."""
-        self.told: list[float] = []
-        """When it was welcomed, or told that storage lost something: from then on it has a place in the mailbox."""
         self.longest_outage = 0.0
         self._trouble_since = 0.0
         self._socket: Socket | None = None
@@ -240,7 +238,6 @@ class Device:
         self._timeline.after(pause + (1.0 if code >= 4500 else 0.0), self._connect)
 
     def _forget(self) -> None:
-        self.told.append(self._timeline.now)
         self._places.clear()
         self.outbox.restart()
         self._world.storage_was_lost = True
@@ -281,7 +278,6 @@ class Device:
 
     def _hear_welcome(self, frame: wire.ServerFrame) -> None:
         self._is_welcome = True
-        self.told.append(self._timeline.now)
         self._note("connected", session=self._session, epoch=frame.epoch)
         if frame.epoch and self._epoch and frame.epoch != self._epoch:
             self._forget()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from tools.chaos.checker.check import check
-from tools.chaos.checker.facts import chats_of, excuses_of
 from tools.chaos.checker.report import Limits, Report
 from tools.chaos.history import Event
 from tools.simulate.faults import HEAL_SECONDS
@@ -52,7 +51,7 @@ def judge(run: Run) -> Verdict:
     report = check(run.history, limits=limits)
     wrong = [str(each) for each in report.violations if each.invariant != OF_THE_CAMPAIGN]
     wrong += [] if report.drained else ["not drained: something is stuck"]
-    return Verdict(run, report, [*run.complaints, *wrong, *_beyond_window(run), *_missing_on_a_device(run)])
+    return Verdict(run, report, [*run.complaints, *wrong, *_beyond_window(run)])
 
 
 def _beyond_window(run: Run) -> Iterator[str]:
@@ -94,17 +93,3 @@ def _drop(here: dict[str, Event], sender: str, names: Sequence[str]) -> None:
     theirs = [at for at, chat in here.items() if chat.peer == sender and (not names or chat.message_id in names)]
     for stream_id in theirs:
         del here[stream_id]
-
-
-def _missing_on_a_device(run: Run) -> Iterator[str]:
-    """I1, for each device: a chat that was begun when the device had its place in the mailbox comes to it, too. It has
-    one since it was connected first, or anew after storage was lost."""
-    excused, losses = excuses_of(run.history), [e.t for e in run.history if e.kind == "fault start" and e.loses_storage]
-    for key, fate in chats_of(run.history).items():
-        if not fate.sends or fate.sent is None or not fate.deliveries or excused.reason(key, fate):
-            continue
-        lost = max([at for at in losses if at <= fate.began], default=0.0)
-        for (mobile, device), told in run.told.items():
-            has_place = mobile == key.recipient and any(lost <= at < fate.began for at in told)
-            if has_place and (key.sender, key.message_id) not in run.seen[mobile, device]:
-                yield f"I1: {key} never came to {device}"

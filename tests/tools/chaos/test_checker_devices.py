@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.histories import HistoryBuilder
 from tools.chaos.checker import Limits, check
-from tools.chaos.checker.devices import own_copies, own_reads
+from tools.chaos.checker.devices import on_each_device, own_copies, own_reads
 from tools.chaos.frames import SEED, V1
 from tools.chaos.history import Event
 
@@ -150,3 +150,28 @@ def test_a_device_is_told_only_of_what_was_read_elsewhere(was_read: bool) -> Non
     if was_read:
         history.record("own read", **(here | {"connection": history.phone}))
         assert len(own_reads(history.events)) == 1, "the phone read it itself"
+
+
+@pytest.mark.parametrize("case", ["missing", "came", "new", "blocked", "expired", "seed"])
+def test_a_chat_comes_to_each_device_of_its_recipient(case: str) -> None:
+    history = TwoDevices(SEED if case == "seed" else V1)
+    if case == "new":
+        history.connections.pop("a")
+        history.sessions.pop("a")
+    history.send("b", "a", "m1")
+    history.sent("b", "a", "m1")
+    if case == "new":
+        history.connect("a", device="phone")
+    if case == "blocked":
+        history.request("block", "a", peer="b")
+    history.on("phone" if case != "new" else "tablet").delivered("b", "a", "m1")
+    if case == "came":
+        history.on("tablet").delivered("b", "a", "m1")
+    if case == "expired":
+        history.receipt("b", "a", "m1", "expired")
+    missing = [each.sentence for each in on_each_device(history.drained())]
+    assert missing == {
+        "missing": ["m1 from b to a never came to tablet"],
+        "seed": ["m1 from b to a never came to tablet"],
+        "new": ["m1 from b to a never came to phone"],
+    }.get(case, [])

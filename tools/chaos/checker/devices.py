@@ -1,11 +1,11 @@
-"""I1, I2, I3, I4 and I8 for what one device of a person did and the others are told."""
+"""I1 for each device of a recipient; and I1, I2, I3, I4 and I8 for what one device did and the others are told."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from tools.chaos.checker.facts import ChatEvents, ChatKey, Losses, chats_of, losses_of
+from tools.chaos.checker.facts import ChatEvents, ChatKey, Losses, chats_of, excuses_of, losses_of
 from tools.chaos.checker.report import DEFAULT_LIMITS, Limits, Violation
 from tools.chaos.frames import V1
 from tools.chaos.history import Event
@@ -20,46 +20,71 @@ class _Devices:
     """Who used which connection.
 
     :param of: the device of each connection
-    :param told: when each device in ``wm.v1`` was connected, or told that storage lost something
+    :param told: when each device was connected, or told that storage lost something
+    :param in_v1: the devices that speak ``wm.v1``
     :param left: when a session of each device was to end: with the last one the device loses its place
     """
 
     of: dict[int, Device] = field(default_factory=dict)
     told: dict[Device, list[float]] = field(default_factory=dict)
+    in_v1: set[Device] = field(default_factory=set)
     left: dict[Device, list[float]] = field(default_factory=dict)
 
-    def others(self, device: Device, at: float, known: float, lost: Losses) -> Iterator[Device]:
-        """Other devices of the person that had a place in the mailbox for ``known`` seconds, and kept it: since they
-        were connected first, or anew after storage was lost."""
+    def with_place(self, mobile: str, at: float, lost: Losses, known: float = 0.0) -> Iterator[Device]:
+        """The devices of a person that had a place in the mailbox for ``known`` seconds, and kept it: since they were
+        connected first, or anew after storage was lost."""
         loss = max((fault.span.begin for fault in lost.faults if fault.span.begin <= at), default=0.0)
-        for other, times in self.told.items():
-            since = max(loss, *self.left.get(other, [0.0]))
-            if other[0] == device[0] and other != device and any(since <= told < at - known for told in times):
-                yield other
+        for device, times in self.told.items():
+            since = max(loss, *self.left.get(device, [0.0]))
+            if device[0] == mobile and any(since <= told < at - known for told in times):
+                yield device
+
+    def others(self, device: Device, at: float, lost: Losses, known: float) -> Iterator[Device]:
+        """The other ones of these that speak ``wm.v1``."""
+        all_of_them = self.with_place(device[0], at, lost, known)
+        return (each for each in all_of_them if each != device and each in self.in_v1)
 
 
 class _Facts(NamedTuple):
     devices: _Devices
     copies: Copies
     chats: dict[ChatKey, ChatEvents]
+    delivered: set[tuple[Device, ChatKey]]
 
 
 def _facts(history: Sequence[Event]) -> _Facts:
-    devices, copies, dialects = _Devices(), defaultdict[tuple[Device, ChatKey], list[Event]](list), dict[int, str]()
-    sessions: dict[int, Device] = {}
+    devices, copies = _Devices(), defaultdict[tuple[Device, ChatKey], list[Event]](list)
+    sessions, delivered = dict[int, Device](), set[tuple[Device, ChatKey]]()
     for event in history:
         match event.kind:
             case "connecting":
                 devices.of[event.connection] = sessions[event.session] = event.mobile, event.device
-                dialects[event.connection] = event.dialect
+                if event.dialect == V1:
+                    devices.in_v1.add((event.mobile, event.device))
             case "logout request" | "reuse request" if event.session in sessions:
                 devices.left.setdefault(sessions[event.session], []).append(event.t)
-            case "connected" | "resync" if dialects.get(event.connection) == V1:
+            case "connected" | "resync":
                 devices.told.setdefault(devices.of[event.connection], []).append(event.t)
+            case "delivery" if event.connection in devices.of:
+                key = ChatKey(event.peer, event.mobile, event.message_id)
+                delivered.add((devices.of[event.connection], key))
             case "own":
                 key = ChatKey(event.mobile, event.peer, event.message_id)
                 copies[devices.of[event.connection], key].append(event)
-    return _Facts(devices, dict(copies), chats_of(history))
+    return _Facts(devices, dict(copies), chats_of(history), delivered)
+
+
+def on_each_device(history: Sequence[Event], _limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
+    """A chat that was begun when a device of its recipient had a place in the mailbox comes to that device, too. What
+    excuses a chat from arriving at all excuses this."""
+    facts, excused = _facts(history), excuses_of(history)
+    return [
+        Violation("I1", f"{key} never came to {device[1]}", [chat.sends[0], chat.deliveries[0]])
+        for key, chat in facts.chats.items()
+        if chat.sends and chat.sent is not None and chat.deliveries and not excused.reason(key, chat)
+        for device in facts.devices.with_place(key.recipient, chat.began, excused.losses)
+        if (device, key) not in facts.delivered
+    ]
 
 
 def own_copies(history: Sequence[Event], limits: Limits = DEFAULT_LIMITS) -> list[Violation]:
@@ -103,7 +128,7 @@ def _missing_copies(facts: _Facts, lost: Losses, limits: Limits) -> Iterator[Vio
         if not chat.sends or chat.sent is None or lost.excuse(key.sender, chat.began):
             continue
         sender = facts.devices.of[chat.sends[0].connection]
-        for device in facts.devices.others(sender, chat.began, limits.device_known, lost):
+        for device in facts.devices.others(sender, chat.began, lost, limits.device_known):
             if (device, key) not in facts.copies:
                 sentence = f"{key} got `sent` on {sender[1]} and never came to {device[1]}"
                 yield Violation("I1", sentence, [chat.sends[0], chat.sent])
