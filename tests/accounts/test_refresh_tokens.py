@@ -54,10 +54,12 @@ def test_a_token_of_another_chain_or_time_is_invalid() -> None:
     strange, _ = _chain(3)
     ahead = successor(tokens[-1], chain)
     changed = RefreshToken(SESSION, 2, secrets.token_bytes(32))
-    misplaced = RefreshToken(SESSION, 1, tokens[0].secret)
-    assert [_judged(each, chain, fresh=True) for each in (*strange, ahead, changed, misplaced)] == [
-        "refresh_invalid"
-    ] * 6
+    misplaced = [
+        RefreshToken(SESSION, 1, tokens[0].secret),
+        *(RefreshToken(SESSION, n, tokens[2].secret) for n in (1, 7)),
+    ]
+    given = (*strange, ahead, changed, *misplaced)
+    assert {_judged(each, chain, fresh=True) for each in given} == {"refresh_invalid"}
     assert _judged(tokens[0], Chain("", 0, "")) == "refresh_invalid", "a session of a version without refresh tokens"
 
 

@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 
 from accounts.events import SessionEvents
 from accounts.login import refresh
+from accounts.refresh_tokens import parse
+from accounts.refreshing import _rotate
 from accounts.session_opening import Grant
 from accounts.sessions import Sessions
 from models import EventKind, Session, SessionEvent, User
@@ -97,6 +99,15 @@ async def test_of_requests_at_once_each_gets_the_same_token(sessions: Sessions, 
     answers = await asyncio.gather(*(_use(sessions, first.refresh_token) for _ in range(8)))
     assert len({answer.refresh_token for answer in answers}) == 1
     assert (await Session.get(id=first.session_id)).refresh_generation == 1
+
+
+async def test_a_change_that_comes_late_turns_nothing_back(sessions: Sessions, first: Grant, orm: str) -> None:
+    """Of two requests that saw the same token, one was held up until the other's successor was used."""
+    second = await _use(sessions, first.refresh_token)
+    third = await _use(sessions, second.refresh_token)
+    settings = make_settings("redis://unused", orm)
+    assert await _rotate({}, parse(second.refresh_token), settings) is None
+    await _use(sessions, third.refresh_token)
 
 
 async def test_a_token_that_was_replaced_a_while_ago_ends_the_session_and_is_an_event(

@@ -87,6 +87,7 @@ async def test_a_device_that_replaces_another_connects_at_once(
             assert [device["lastSeen"] for device in refused["devices"]] == ["online"] * 5
             form["replaceDeviceId"] = f"device-{replaced}"
             body = (await client.post("/auth/login", json=form)).raise_for_status().json()
+            assert not await inside.hexists(f"person:{{{ravi.mobile}}}", f"dev:device-{replaced}"), "its place is free"
         newer = Person(ravi.mobile, body["token"], "Ravi")
         talks.append(await newer.open(one.ws_url, v1))  # not closed with 4504: it gets its first frame
         assert await talk.closed(1.0) == 4509
