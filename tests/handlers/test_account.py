@@ -110,6 +110,10 @@ async def test_the_account_goes_on_under_its_new_number_with_new_tokens(
     assert {name.decode() for name in await redis.keys(f"*{{{A}}}*")} == {Person(A).left_by}
     assert (await api.client.post("/auth/login", json={"mobileNo": A, "password": PASSWORD})).status_code == 401
     assert await api.login(NEW)
+    await redis.flushall()
+    for headers in (asha, tablet):
+        after = await api.client.get("/v1/me", headers=headers)
+        assert after.json()["code"] == "session_revoked", "PostgreSQL knows it as well"
     following = await api.person(A, "The next")
     assert (await api.client.get("/v1/events", headers=following)).json()["data"][-1]["kind"] == "login"
 

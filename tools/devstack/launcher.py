@@ -25,6 +25,7 @@ ONE_ADDRESS = {
     "CODES_PER_ADDRESS_PER_HOUR": "1000",
     "UPGRADES_PER_ADDRESS_PER_SECOND": "100",
     "UPGRADES_PER_ADDRESS_BURST": "1000",
+    "LOOKUPS_PER_ADDRESS_PER_MINUTE": "600",
     "CONNECTIONS_PER_ADDRESS": "1000",
 }
 """Limits of an address, for where everybody comes from this machine; unless the environment says otherwise."""
