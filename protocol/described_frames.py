@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from protocol import frames
 from protocol.dialects import SUBPROTOCOL
+from protocol.errors import ApiError
 from protocol.json_schemas import Schema, schemas_of
 
 SEED: Final = "seed"
@@ -49,6 +50,38 @@ class FrameKind:
     def type(self) -> str:
         """Its ``type`` on the wire."""
         return str(self.struct.__struct_config__.tag)
+
+
+ON_THE_SOCKET: Final = (
+    "bad_json", "bad_frame", "unknown_type", "binary_frame", "bad_mobile", "bad_message_id", "bad_stream_id",
+    "message_empty", "message_too_large", "self_message", "no_such_person", "message_id_reused", "mailbox_full",
+    "too_many_watched", "rate_limited", "storage_full", "unavailable", "draining", "internal",
+)  # fmt: skip
+"""Codes of ``error`` frames."""
+_COMPONENTS: Final = {
+    "bad_json": "frame",
+    "bad_frame": "frame",
+    "unknown_type": "frame",
+    "binary_frame": "frame",
+    "bad_stream_id": "ack",
+    "too_many_watched": "watch",
+    "draining": "server",
+}
+"""What is refused with a code, in its example; else a chat."""
+
+
+def _refusal(code: str) -> frames.ErrorOut:
+    error, component = ApiError(code), _COMPONENTS.get(code, "chat")
+    named = (_MOBILES[1], "m7") if component == "chat" else (None, None)
+    return frames.ErrorOut(
+        code=code,
+        component=component,
+        message=error.message,
+        retryable=error.spec.retryable,
+        to=named[0],
+        message_id=named[1],
+        retry_after=error.retry_after,
+    )
 
 
 KINDS: Final = (
@@ -168,30 +201,10 @@ KINDS: Final = (
             frames.SystemOut(message="the storage lost something", code="resync", epoch="e2"),
         ),
     ),
-    FrameKind(
-        "server",
-        DIALECTS,
-        (
-            frames.ErrorOut(
-                code="mailbox_full",
-                component="chat",
-                message="Too much is waiting for this person: try again later.",
-                retryable=True,
-                message_id="m7",
-                to=_MOBILES[1],
-                retry_after=2,
-            ),
-        ),
-    ),
+    FrameKind("server", DIALECTS, tuple(map(_refusal, ON_THE_SOCKET))),
     FrameKind("server", DIALECTS, (frames.PongOut(),)),
 )
 
-ON_THE_SOCKET: Final = (
-    "bad_json", "bad_frame", "unknown_type", "binary_frame", "bad_mobile", "bad_message_id", "bad_stream_id",
-    "message_empty", "message_too_large", "self_message", "no_such_person", "message_id_reused", "mailbox_full",
-    "too_many_watched", "rate_limited", "storage_full", "unavailable", "draining", "internal",
-)  # fmt: skip
-"""Codes of ``error`` frames."""
 NOT_IN_SEED: Final = frozenset({"too_many_watched"})
 """Of these, those of frames that the seed dialect does not have."""
 BEFORE_THE_UPGRADE: Final = (

@@ -82,15 +82,15 @@ class SystemOut(_Frame, frozen=True, tag="system"):
 class HelloOut(_Frame, frozen=True, tag="hello"):
     """First frame of ``wm.v1``."""
 
-    server_id: str
-    connection_id: str
+    server_id: Annotated[str, described("Which server process, in this run of it; for reports of faults.")]
+    connection_id: Annotated[str, described("Which connection; for reports of faults.")]
     device_id: DeviceId
     mobile_no: Mobile
     epoch: _Epoch
-    window: int
-    max_message_bytes: int
-    ping_seconds: float
-    protocol: str
+    window: Annotated[int, described("Entries that are in flight and not acknowledged, at most.", 256)]
+    max_message_bytes: Annotated[int, described("Of a chat's text, in UTF-8.", 16384)]
+    ping_seconds: Annotated[float, described("The time between two pings of the server.", 20.0)]
+    protocol: Annotated[str, described("The subprotocol.", "wm.v1")]
 
 
 class ResyncOut(_Frame, frozen=True, tag="resync"):
@@ -188,14 +188,16 @@ class ErrorOut(_Frame, frozen=True, tag="error", omit_defaults=True):
     the numbers of a watch, are in the lists."""
 
     code: str
-    component: str
-    message: str
-    retryable: bool
-    message_id: str | int | None = None
-    to: str | None = None
+    component: Annotated[
+        str, described("What was refused: chat, ack, watch, unwatch, typing, frame or server.", "chat")
+    ]
+    message: _Told
+    retryable: Annotated[bool, described("Whether the same frame can succeed when it is sent again later.")]
+    message_id: Annotated[str | int, described("Of the chat, as the client wrote it.")] | None = None
+    to: Annotated[str, described("As in ``sent``; if it is no number, as the client wrote it.")] | None = None
     message_ids: tuple[str, ...] = ()
     stream_ids: tuple[str, ...] = ()
-    retry_after: float | None = None
+    retry_after: Annotated[float, described("Seconds to wait.")] | None = None
     mobile_nos: tuple[str, ...] = ()
 
 

@@ -81,3 +81,5 @@ def test_every_code_and_close_code_is_in_it() -> None:
         assert {each.code: (each.reason, each.reconnect) for each in CLOSES}.items() <= told.items()
         assert set(told) - {each.code for each in CLOSES} == {1002, 1007, 1009}
     assert DOCUMENT["components"]["schemas"]["ErrorOut"]["properties"]["code"]["enum"] == list(ON_THE_SOCKET)
+    shown = [each["payload"]["code"] for each in DOCUMENT["components"]["messages"]["ErrorOut"]["examples"]]
+    assert shown == list(ON_THE_SOCKET)
