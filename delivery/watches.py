@@ -12,21 +12,23 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from background.loops import Loop, forever
 from delivery.keys import Person
-from delivery.policy import Facts, Side, View, see
+from delivery.policy import Facts, View
 from delivery.presence import read_facts, read_sides
 from delivery.rate_limits import RateLimits, lookups
 from delivery.redis.client import Arg, RedisClient
 from delivery.results import CommandFailed
 from delivery.scripts import READ_SIDES, WATCH
+from delivery.timetable import Timetable
 from delivery.user_records import UserRecords
+from delivery.watched_people import NEVER, Asker, Watched, Watcher, WatchingConnection
 from protocol.errors import ApiError
-from protocol.privacy import OPEN, decode_privacy
+from protocol.privacy import decode_privacy
 from settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -38,75 +40,6 @@ MOST_ASKERS: Final = 500
 REGISTERED_PINGS: Final = 6
 """For so many ping periods a registration lasts. It is written anew in the second half of that."""
 RETRY_SECONDS: Final = 1.0
-NEVER: Final = float("inf")
-
-
-class WatchingConnection(Protocol):
-    """What is asked of a connection."""
-
-    @property
-    def mobile(self) -> str: ...
-    def show_presence(self, views: Sequence[tuple[str, View]]) -> bool: ...
-
-
-class _Watcher:
-    """One connection. ``shown``: what it was last shown of each number; None: nothing yet."""
-
-    __slots__ = ("asker", "connection", "lock", "shown")
-
-    def __init__(self, connection: WatchingConnection, asker: "_Asker") -> None:
-        self.connection = connection
-        self.asker = asker
-        self.lock = asyncio.Lock()
-        self.shown: dict[str, View | None] = {}
-
-
-class _Asker:
-    """A person who watches others, on however many connections, and what those others are to them."""
-
-    __slots__ = ("due", "is_reading", "mobile", "privacy", "sides", "watchers")
-
-    def __init__(self, mobile: str) -> None:
-        self.mobile = mobile
-        self.privacy = OPEN
-        self.sides: dict[str, Side] = {}
-        self.watchers: list[_Watcher] = []
-        self.due = 0
-        self.is_reading = False
-
-    @property
-    def numbers(self) -> list[str]:
-        """Whom they watch."""
-        return list({number: None for watcher in self.watchers for number in watcher.shown})
-
-
-class _Watched:
-    """A number that is watched. ``facts``: None: not read yet. Times are monotonic seconds."""
-
-    __slots__ = ("due", "ends", "facts", "is_reading", "is_stale", "is_unknown", "last_sign", "mobile", "sides",
-                 "watchers")  # fmt: skip
-
-    def __init__(self, mobile: str) -> None:
-        self.mobile = mobile
-        self.facts: Facts | None = None
-        self.sides: dict[str, Side] = {}
-        """What each asker is to this person."""
-        self.watchers: dict[_Watcher, None] = {}
-        self.ends = NEVER
-        """When the last lease ends that is known of."""
-        self.last_sign = 0
-        """The sign of life from which that lease counts, in unix ms."""
-        self.due = 0
-        self.is_reading = self.is_stale = self.is_unknown = False
-
-    def view(self, asker: _Asker) -> View:
-        """What this asker may see."""
-        if self.facts is None or self.is_unknown:
-            return View()
-        theirs, mine = asker.sides.get(self.mobile), self.sides.get(asker.mobile)
-        if theirs is None or mine is None:
-            return View()
-        return see(theirs, mine, self.facts)
 
 
 class Watches:
@@ -123,13 +56,12 @@ class Watches:
         self._ping_seconds = settings.ping_seconds
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._registration: list[Arg] = [server_id, int(settings.ping_seconds * 1000 * REGISTERED_PINGS)]
-        self._watchers: dict[WatchingConnection, _Watcher] = {}
-        self._askers: dict[str, _Asker] = {}
-        self._watched: dict[str, _Watched] = {}
-        self._due: dict[int, dict[_Watched | _Asker, None]] = {}
-        """What is to be read in which second."""
-        self._passed = int(time.monotonic())
-        self._unshown: dict[_Watcher, dict[str, None]] = {}
+        self._watchers: dict[WatchingConnection, Watcher] = {}
+        self._askers: dict[str, Asker] = {}
+        self._watched: dict[str, Watched] = {}
+        self._due: Timetable[Watched | Asker] = Timetable()
+        """What is to be read again."""
+        self._unshown: dict[Watcher, dict[str, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: Loop | None = None
 
@@ -212,51 +144,51 @@ class Watches:
 
     def read_all(self) -> None:
         """Notifications may have been lost: read everything again, beginning now."""
-        everybody: list[_Watched | _Asker] = [*self._watched.values(), *self._askers.values()]
+        everybody: list[Watched | Asker] = [*self._watched.values(), *self._askers.values()]
         for each in everybody:
-            self._schedule(each, 0)
+            self._due.put(each, 0)
 
     # ---- who is there
 
-    def _enter(self, connection: WatchingConnection) -> _Watcher:
+    def _enter(self, connection: WatchingConnection) -> Watcher:
         asker = self._askers.get(connection.mobile)
         if asker is None:
-            asker = self._askers[connection.mobile] = _Asker(connection.mobile)
-            self._schedule(asker, self._period())
-        watcher = self._watchers[connection] = _Watcher(connection, asker)
+            asker = self._askers[connection.mobile] = Asker(connection.mobile)
+            self._due.put(asker, self._period())
+        watcher = self._watchers[connection] = Watcher(connection, asker)
         asker.watchers.append(watcher)
         return watcher
 
-    def _leave(self, watcher: _Watcher) -> None:
+    def _leave(self, watcher: Watcher) -> None:
         if self._watchers.pop(watcher.connection, None) is None:
             return
         self._unshown.pop(watcher, None)
         watcher.asker.watchers.remove(watcher)
         if not watcher.asker.watchers:
             del self._askers[watcher.asker.mobile]
-            self._unschedule(watcher.asker)
+            self._due.drop(watcher.asker)
 
-    def _add(self, watcher: _Watcher, mobile: str) -> None:
+    def _add(self, watcher: Watcher, mobile: str) -> None:
         watched = self._watched.get(mobile)
         if watched is None:
-            watched = self._watched[mobile] = _Watched(mobile)
-            self._schedule(watched, self._period())
+            watched = self._watched[mobile] = Watched(mobile)
+            self._due.put(watched, self._period())
         watched.watchers[watcher] = None
         watcher.shown[mobile] = None
 
-    def _remove(self, watcher: _Watcher, mobile: str) -> None:
+    def _remove(self, watcher: Watcher, mobile: str) -> None:
         watched, asker = self._watched[mobile], watcher.asker
         del watched.watchers[watcher]
         if not watched.watchers:
             del self._watched[mobile]
-            self._unschedule(watched)
+            self._due.drop(watched)
         if not any(mobile in each.shown for each in asker.watchers):
             asker.sides.pop(mobile, None)
             watched.sides.pop(asker.mobile, None)
 
     # ---- reading
 
-    async def _begin(self, asker: _Asker, mobiles: Sequence[str]) -> None:
+    async def _begin(self, asker: Asker, mobiles: Sequence[str]) -> None:
         """Read what decides what this asker may see of these people; all of it leaves in one write."""
         if not mobiles:
             return
@@ -308,13 +240,13 @@ class Watches:
             if reply[0] == b"known":
                 self._apply(mobile, some, reply)
 
-    def _read(self, watched: _Watched) -> None:
+    def _read(self, watched: Watched) -> None:
         """Read a person again, for all who watch them here."""
         if watched.is_reading:
             watched.is_stale = True
             return
         watched.is_reading, watched.is_stale = True, False
-        self._schedule(watched, self._period())
+        self._due.put(watched, self._period())
         askers = list(_askers_of(watched))
         left, is_missing = -(-len(askers) // MOST_ASKERS), False
 
@@ -338,7 +270,7 @@ class Watches:
             some = askers[start : start + MOST_ASKERS]
             self._redis.request(WATCH, keys, [*self._registration, *some], on_reply(some))
 
-    def _read_done(self, watched: _Watched, *, is_missing: bool) -> None:
+    def _read_done(self, watched: Watched, *, is_missing: bool) -> None:
         watched.is_reading = False
         if self._watched.get(watched.mobile) is not watched:
             return
@@ -360,10 +292,10 @@ class Watches:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _failed(self, watched: _Watched) -> None:
+    def _failed(self, watched: Watched) -> None:
         """Redis is away. Nobody is shown online longer than the lease lasts that was seen last."""
         if self._watched.get(watched.mobile) is watched:
-            self._schedule(watched, RETRY_SECONDS)
+            self._due.put(watched, RETRY_SECONDS)
             if watched.facts is not None and watched.facts.online and watched.ends <= time.monotonic():
                 watched.facts = Facts(online=False, last_seen=max(watched.facts.last_seen, watched.last_sign))
                 self._show(watched)
@@ -378,15 +310,15 @@ class Watches:
         if facts.online:
             now_ms, ends_ms = int(reply[1]), int(reply[2])
             watched.ends, watched.last_sign = time.monotonic() + (ends_ms - now_ms) / 1000, ends_ms - self._lease_ms
-            self._schedule(watched, min(watched.ends - time.monotonic(), self._period()))
+            self._due.put(watched, min(watched.ends - time.monotonic(), self._period()))
         else:
             watched.ends = NEVER
         self._show(watched)
 
-    def _read_own(self, asker: _Asker) -> None:
+    def _read_own(self, asker: Asker) -> None:
         """What others are to an asker is read again."""
         mobiles = asker.numbers
-        self._schedule(asker, self._period())
+        self._due.put(asker, self._period())
         if asker.is_reading or not mobiles:
             return
         asker.is_reading = True
@@ -394,29 +326,30 @@ class Watches:
         def handle(reply: Any) -> None:
             asker.is_reading = False
             if not isinstance(reply, Exception) and reply[0] == b"known":
-                asker.sides.clear()
                 self._apply_asker(asker, mobiles, reply)
+                still = set(asker.numbers)
+                asker.sides = {mobile: side for mobile, side in asker.sides.items() if mobile in still}
                 self._show_all(asker)
 
         self._redis.request(READ_SIDES, Person(asker.mobile).of(READ_SIDES), mobiles, handle)
 
-    def _apply_asker(self, asker: _Asker, mobiles: Sequence[str], reply: Sequence[Any]) -> None:
+    def _apply_asker(self, asker: Asker, mobiles: Sequence[str], reply: Sequence[Any]) -> None:
         _, privacy, sides = reply
         asker.privacy = decode_privacy(privacy.decode())
         asker.sides.update(zip(mobiles, read_sides(privacy, sides), strict=True))
 
     # ---- showing
 
-    def _show(self, watched: _Watched) -> None:
+    def _show(self, watched: Watched) -> None:
         for watcher in watched.watchers:
             self._show_to(watcher, watched)
 
-    def _show_all(self, asker: _Asker) -> None:
+    def _show_all(self, asker: Asker) -> None:
         for watcher in asker.watchers:
             for mobile in watcher.shown:
                 self._show_to(watcher, self._watched[mobile])
 
-    def _show_to(self, watcher: _Watcher, watched: _Watched) -> None:
+    def _show_to(self, watcher: Watcher, watched: Watched) -> None:
         shown = watcher.shown[watched.mobile]
         if shown is not None and shown != watched.view(watcher.asker):
             if not self._unshown:
@@ -442,25 +375,15 @@ class Watches:
     # ---- time
 
     async def _tick(self) -> None:
-        now, count = int(time.monotonic()), 0
-        while self._passed <= now:
-            due = self._due.get(self._passed)
-            if not due:
-                self._due.pop(self._passed, None)
-                self._passed += 1
-                continue
-            if count >= MOST_READS:
-                return
-            each = next(iter(due))
-            count += 1
-            if isinstance(each, _Watched):
+        for each in self._due.take_due(MOST_READS):
+            if isinstance(each, Watched):
                 self._read_due(each)
             else:
                 self._read_own(each)
 
-    def _read_due(self, watched: _Watched) -> None:
+    def _read_due(self, watched: Watched) -> None:
         if watched.is_reading:
-            self._schedule(watched, RETRY_SECONDS)
+            self._due.put(watched, RETRY_SECONDS)
         else:
             self._read(watched)
 
@@ -468,19 +391,8 @@ class Watches:
         """Until somebody is read again: spread, so that they do not all come at once."""
         return self._ping_seconds * random.uniform(0.6, 0.95)  # noqa: S311 - a spread, not a secret
 
-    def _schedule(self, each: _Watched | _Asker, seconds: float) -> None:
-        """To be read after so many seconds, instead of when it was to be read before."""
-        self._unschedule(each)
-        each.due = max(int(time.monotonic() + seconds), self._passed + (seconds > 0))
-        self._due.setdefault(each.due, {})[each] = None
 
-    def _unschedule(self, each: _Watched | _Asker) -> None:
-        due = self._due.get(each.due)
-        if due is not None:
-            due.pop(each, None)
-
-
-def _askers_of(watched: _Watched) -> dict[str, None]:
+def _askers_of(watched: Watched) -> dict[str, None]:
     return {watcher.asker.mobile: None for watcher in watched.watchers}
 
 

@@ -18,6 +18,8 @@ ELSEWHERE = {
     "handlers/socket.py": "tests/journeys/test_bad_frames.py",
     # what every job does first
     "workers/jobs.py": "tests/workers/test_sweep_presence.py",
+    # with what fills it
+    "delivery/watched_people.py": "tests/delivery/test_watches.py",
     # with a connection to show it on
     "delivery/typing_relay.py": "tests/delivery/session/test_watching.py",
     # what blocks and privacy have in common

@@ -56,7 +56,7 @@ async def comes(server: OneServer, holder: Holder = HOLDER) -> None:
 
 def is_empty(watches: Watches) -> bool:
     parts = (watches._watchers, watches._askers, watches._watched, watches._unshown, watches._tasks)
-    return not any(parts) and not any(watches._due.values())
+    return not any(parts) and not len(watches._due)
 
 
 async def seen(redis: "Redis") -> View:
