@@ -82,7 +82,7 @@ async def test_a_record_is_complete(directory: Directory) -> None:
     assert await directory.person("919800009999") is None
 
 
-async def test_devices_are_those_with_a_living_session(directory: Directory) -> None:
+async def test_devices_are_those_that_are_linked(directory: Directory) -> None:
     user = await directory.enrol("Asha", A, "correct horse")
     now, hour = datetime.now(UTC), timedelta(hours=1)
     for device, expires, revoked in (
@@ -95,6 +95,11 @@ async def test_devices_are_those_with_a_living_session(directory: Directory) -> 
     record = await directory.person(A)
     assert record is not None
     assert record.devices == ["phone"]
+    idle = datetime.now(UTC) - timedelta(days=31)
+    await Session.filter(device_id="phone").update(created_at=idle, last_used_at=None)
+    record = await directory.person(A)
+    assert record is not None
+    assert record.devices == [], "it was not used for so long that it is not linked any more"
 
 
 async def test_last_seen_is_the_latest_end_of_a_connection_of_this_account(directory: Directory) -> None:

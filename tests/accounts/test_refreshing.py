@@ -1,6 +1,7 @@
 """Refreshing a session: who gets which token, who is found out, and what becomes of the session."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ from redis.asyncio import Redis
 
 from accounts.events import SessionEvents
 from accounts.login import refresh
-from accounts.refresh_tokens import parse
+from accounts.refresh_tokens import RefreshToken, parse
 from accounts.refreshing import _rotate
 from accounts.session_opening import Grant
 from accounts.sessions import Sessions
@@ -153,6 +154,21 @@ async def test_somebody_who_knows_a_session_cannot_end_it(sessions: Sessions, fi
         assert await _refused(sessions, "".join(token)) == "refresh_invalid"
     assert notes.closed == []
     await _use(sessions, second.refresh_token)
+
+
+async def test_a_session_of_the_version_before_goes_on_and_is_not_refreshed(
+    sessions: Sessions, asha: User, first: Grant
+) -> None:
+    old = str(uuid.uuid4())
+    ends = datetime.now(UTC) + timedelta(hours=24)
+    await Session.create(id=old, user_id=asha.id, device_id="phone", expires_at=ends)
+    await sessions.check(old)
+    assert {session.session_id for session in await sessions.of(str(asha.id))} == {old, first.session_id}
+    for generation in (0, 1):
+        assert await _refused(sessions, str(RefreshToken(old, generation, bytes(32)))) == "refresh_invalid"
+    await sessions.check(old)
+    await sessions.close(old)
+    assert await sessions.revoked_among([old, first.session_id]) == {old}
 
 
 async def test_what_has_ended_is_not_refreshed(sessions: Sessions, asha: User, first: Grant) -> None:

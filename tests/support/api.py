@@ -144,7 +144,7 @@ class Api:
 def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
     limits = RateLimits(link, on=settings.rate_limits == "on")
     passwords = Passwords(settings.bcrypt_rounds, settings.bcrypt_threads, settings.bcrypt_waiting)
-    secrets_ = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
+    keys = settings.jwt_secret.get_secret_value(), settings.jwt_previous_secret.get_secret_value()
     directory, events = Directory(passwords, settings.linked_seconds), SessionEvents(settings.event_buffer, "server-1")
     sessions = Sessions(KeyValues(link, link), settings, notes.closing)
 
@@ -162,7 +162,7 @@ def _services(settings: Settings, link: RedisClient, notes: Notes) -> Services:
         settings=settings,
         passwords=passwords,
         directory=directory,
-        tokens=Tokens(*secrets_, settings.token_hours),
+        tokens=Tokens(*keys, settings.token_hours),
         sessions=sessions,
         password_changes=PasswordChanges(directory, passwords, sessions, events),
         blocks=Blocks(notes.changed, settings.max_blocks),
