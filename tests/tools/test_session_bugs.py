@@ -23,7 +23,7 @@ def make(kind: type[session_bugs.TamperedSession], dialect: V1 | Seed | None = N
     """Ravi's session, whose lease is claimed and whose mailbox was scanned."""
     settings = make_settings()
     bucket = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, NOW)
-    session = kind(RAVI, dialect or V1(), settings, str, None, bucket, NOW)
+    session = kind(RAVI, "primary", dialect or V1(), settings, str, None, bucket, NOW)
     (claim,) = take(session)
     session.reply(claim, Claimed("epoch-1", None, "", 1), NOW)
     answer(session)
@@ -163,7 +163,7 @@ def test_nothing_is_fetched_for_a_notification_or_a_renewal() -> None:
 def test_the_orders_of_the_lease_are_broken() -> None:
     settings = make_settings()
     bucket = TokenBucket(settings.data_frames_per_second, settings.data_frames_burst, NOW)
-    fetch, claim = take(session_bugs.FetchedBeforeClaim(RAVI, V1(), settings, str, None, bucket, NOW))
+    fetch, claim = take(session_bugs.FetchedBeforeClaim(RAVI, "primary", V1(), settings, str, None, bucket, NOW))
     assert isinstance(fetch, do.FetchEntries)
     assert isinstance(claim, do.ClaimLease)
     session = make(session_bugs.LeftBeforeRelease)
