@@ -52,7 +52,6 @@ def build() -> dict[str, Any]:
             "version": VERSION,
             "description": _ABOUT.strip(),
             "license": {"name": "MIT"},
-            "externalDocs": {"url": "openapi.json", "description": "The HTTP side, in OpenAPI 3.1"},
         },
         "defaultContentType": "application/json",
         "servers": {name: _server(name) for name in ("ws", "wss")},
