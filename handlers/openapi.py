@@ -75,7 +75,7 @@ def build(operations: dict[tuple[str, str], Operation]) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "externalDocs": {"url": "asyncapi.json", "description": "The WebSocket, in AsyncAPI 3"},
-        "servers": [{"url": "./", "description": "The server that this document came from"}],
+        "servers": [{"url": ".", "description": "The server that this document came from"}],
         "tags": [*tags, {"name": METHODS, "description": "`HEAD` and `OPTIONS`."}],
         "paths": paths,
         "components": _components(operations),
@@ -95,7 +95,12 @@ def _components(operations: dict[tuple[str, str], Operation]) -> dict[str, Any]:
             **schemas_of([answers.Problem, *sent], "sent whole"),
         },
         "responses": {
-            **{_response_name(codes): _problem(codes) for one in each for codes in _by_status(one).values()},
+            **{
+                _response_name(codes): _problem(codes)
+                for one in each
+                for status, codes in _by_status(one).items()
+                if status not in dict(one.others)
+            },
             **{_response_name([code]): _problem([code]) for code in ON_ANY_PATH},
         },
         "examples": {code: {"summary": ERRORS[code].message, "value": example_of(code)} for code in shown},

@@ -104,6 +104,21 @@ def test_links_lead_to_operations_and_name_their_parameters() -> None:
             assert set(link.parameters) <= names, (operation.id, link.to)
 
 
+def references(part: Any) -> set[str]:
+    if isinstance(part, list):
+        return {each for one in part for each in references(one)}
+    if not isinstance(part, dict):
+        return set()
+    return {each for one in part.values() for each in references(one)} | ({part["$ref"]} if "$ref" in part else set())
+
+
+def test_every_part_is_used() -> None:
+    """All but the answer to other methods: they are no operations."""
+    parts = {f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() for name in each}
+    unused = {"#/components/responses/MethodNotAllowed", "#/components/securitySchemes/bearer"}
+    assert parts - references(DOCUMENT) - unused == set()
+
+
 def test_methods_that_every_path_has_are_apart() -> None:
     for (method, _), operation in served().items():
         assert (operation["tags"] == [METHODS]) == (method in {"HEAD", "OPTIONS"})
