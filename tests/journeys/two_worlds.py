@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,8 +73,10 @@ class World:
 
     def __init__(self, group: ServerGroup, elsewhere: ServerGroup, *, v1: bool, blocks: bool) -> None:
         self.group, self.elsewhere, self.v1, self.blocks = group, elsewhere, v1, blocks
-        self.seen: list[list[str]] = []
-        """What the asker got in each step."""
+        self.answers: list[list[str]] = []
+        """What the asker was answered over HTTP in each step."""
+        self.frames: list[list[str]] = []
+        """What came over the socket. On a busy machine a frame may come after its step."""
         self._moments: dict[int, str] = {}
         self._names: dict[str, str] = {}
 
@@ -146,11 +149,12 @@ class World:
     async def step(self, work: Callable[["World"], Awaitable[list[str] | None]]) -> None:
         """One thing that the asker does, and all that comes of it."""
         begun = len(self.a.raw)
-        said = await work(self) or []
+        answers = await work(self) or []
         await self.a.quiet()
         # Frames of one moment may come in any order, and grouped in any way.
         got = sorted(frame for raw in self.a.raw[begun:] for frame in _frames(raw))
-        self.seen.append([self.plain(text) for text in [*said, *got]])
+        self.answers.append([self.plain(text) for text in answers])
+        self.frames.append([self.plain(text) for text in got])
 
     async def http(self, method: str, path: str, who: Person | None = None, **how: Any) -> list[str]:
         """A request, as it was answered: status, headers, body."""
@@ -199,14 +203,24 @@ def _answer(answer: httpx.Response) -> str:
 
 def differences(worlds: list[World], names: list[str]) -> dict[str, list[str]]:
     """What differs between two worlds, by the name of the step: where it begins to."""
+    found = _compared(names, *(world.answers for world in worlds))
+    one, other = (Counter(text for step in world.frames for text in step) for world in worlds)
+    if one != other:
+        found |= {
+            f"{name}, over the socket": texts for name, texts in _compared(names, *(w.frames for w in worlds)).items()
+        }
+    return found
+
+
+def _compared(names: list[str], ones: list[list[str]], others: list[list[str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, one, other in zip(names, worlds[0].seen, worlds[1].seen, strict=True):
+    for name, one, other in zip(names, ones, others, strict=True):
         if one != other:
             texts = [text for text in one if text not in other], [text for text in other if text not in one]
             first = [text for some in texts for text in some[:1]]
             at = next((n for n, pair in enumerate(zip(*first, strict=False)) if len({*pair}) > 1), 0)
-            found[name] = [f"{len(texts[0])}: {texts[0][:1]}"[:400], f"{len(texts[1])}: {texts[1][:1]}"[:400]]
-            found[name] += [text[max(0, at - 60) : at + 100] for some in texts for text in some[:1]]
+            found[name] = [f"{len(some)}: {some[:1]}"[:400] for some in texts]
+            found[name] += [text[max(0, at - 60) : at + 100] for text in first]
     return found
 
 
