@@ -45,8 +45,9 @@ for i, field in ipairs(fields) do
 end
 local groups = groups_of(mailbox)
 settle_each(keys, groups, device, ids)
--- A mailbox has a group for each device. Where there is none, the devices are looked up.
-if #news > 0 and #groups ~= 1 then
+-- A mailbox has a group for each device. Where that of this device is not the only one, the devices are looked up: it
+-- may have been forgotten.
+if #news > 0 and not (#groups == 1 and groups[1].name == device) then
   --@use _own
   --@use _notify
   if has_others(user, device) then
