@@ -144,7 +144,7 @@ OF_MAILBOXES: Final = {
     ),
     "copies are made for nobody": _instead("store_own", "if not has_others(user, device) then", "if false then"),
     "reading is not told to the other devices": _instead(
-        "mark_read", "if #news > 0 and #groups ~= 1 then", "if false then"
+        "mark_read", "if #news > 0 and not (#groups == 1 and groups[1].name == device) then", "if false then"
     ),
     "reading is told to the other devices each time": _instead("mark_read", "if state ~= READ then", "if true then"),
     "stuck entries are not notified": _instead("find_stuck", "if stuck then", "if false then"),

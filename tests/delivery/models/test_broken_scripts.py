@@ -13,8 +13,8 @@ from tools.chaos.breakages import OF_MAILBOXES, OF_PRESENCE, Breakage
 MOST = 1000
 """Plays before a breakage counts as missed."""
 MAILBOXES = {
-    "an acknowledgement is not noted for the other devices": 41,
-    "the note of an acknowledgement is lost with its entry": 41,
+    "an acknowledgement is not noted for the other devices": 924,
+    "the note of an acknowledgement is lost with its entry": 113,
     "the note of an acknowledgement stays when its entry leaves": 2,
     "an entry leaves and stays in pending lists": 9,
     "settling counts for devices that have not read": 14,
@@ -30,7 +30,7 @@ MAILBOXES = {
     "a send leaves no record": 2,
     "another text under a known messageId gets sent": 17,
     "a text is forgotten when its chat becomes a shadow entry": 33,
-    "a text is forgotten when its chat is read": 41,
+    "a text is forgotten when its chat is read": 234,
     "a settled chat takes the records along": 3,
     "a read chat is not marked": 0,
     "the number of chats has no limit": 0,
@@ -40,8 +40,8 @@ MAILBOXES = {
     "a cap drops what is oldest": 2,
     "shadow entries are stored as chats": 32,
     "a chat expires without a receipt": 23,
-    "an acknowledgement is not noted": 41,
-    "a shadow entry is noted as if it were an entry": 41,
+    "an acknowledgement is not noted": 113,
+    "a shadow entry is noted as if it were an entry": 1035,
     "an acknowledged chat that becomes a shadow entry is forgotten": 11,
     "an entry in flight expires": 27,
     "an expired chat leaves before its receipt is stored": 1,
