@@ -117,7 +117,8 @@ class Session:
         redeliver = settings.redeliver_seconds, settings.redeliver_times
         self._reader = MailboxReader(mobile, device, dialect, redeliver, now)
         self._lease = Lease(settings.ping_seconds, now)
-        self._typing = TypingThrottle()
+        self._typing: TypingThrottle | None = None
+        """Made with the first ``typing``: most connections are idle."""
         self._watch_limit = settings.watch_limit
         self._watches = 0
         """How many were not answered yet."""
@@ -227,6 +228,7 @@ class Session:
                 self._handle_ack(frame, now)
             elif isinstance(frame, TypingIn):
                 to = frames.check_typing(frame)
+                self._typing = self._typing or TypingThrottle()
                 if self._typing.admits(to, now):
                     self.effects.append(do.SendTyping(to, frame.active))
             else:
