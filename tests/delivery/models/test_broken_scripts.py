@@ -39,7 +39,7 @@ MAILBOXES = {
     "one sender's bytes have no limit": 2,
     "a cap drops what is oldest": 2,
     "shadow entries are stored as chats": 32,
-    "a chat expires without a receipt": 23,
+    "a chat expires without a receipt": 1,
     "an acknowledgement is not noted": 113,
     "a shadow entry is noted as if it were an entry": 1035,
     "an acknowledged chat that becomes a shadow entry is forgotten": 11,
