@@ -74,8 +74,9 @@ class InFlightWindow:
         self.early_acks: dict[str | tuple[str, str], None] | None = {}
         """Acknowledgements that came before the entries they name, by streamId or by sender and messageId; None: no
         more are kept."""
-        self.shared = False
-        """Whether the user has other devices, which have copies of these entries."""
+        self.shared = True
+        """Whether the user has other devices, which have copies of these entries. Until the lease is claimed it is not
+        known, and those that there may be must miss nothing."""
 
     def __len__(self) -> int:
         return len(self.sent)

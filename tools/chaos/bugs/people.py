@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from accounts import refresh_tokens
-from delivery import presence, watches
+from delivery import presence, watched_people
 from delivery.hub import Hub
 from delivery.mailbox import Mailbox, Stored
 from delivery.policy import Facts, Side, View
@@ -95,7 +95,7 @@ def show_everybody() -> None:
     def see(_asker: Side, _person: Side, facts: Facts) -> View:
         return View(facts.online, facts.last_seen or None)
 
-    for module in (presence, watches):
+    for module in (presence, watched_people):
         replace(module, "see", see)
 
 
