@@ -393,6 +393,9 @@ def test_without_a_proof_the_connection_ends_and_what_it_said_is_stored(gone: st
     store = driven.one(do.StoreChats)
     assert driven.take(do.ReleaseLease) == []
     driven.reply(store, ["5-1"])
+    copies = driven.one(do.StoreOwn)
+    assert copies.store is store, "nobody knows yet whether there are other devices"
+    driven.reply(copies, False)
     driven.reply(driven.one(do.ReleaseLease), None)
     assert driven.session.left
 
