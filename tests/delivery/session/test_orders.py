@@ -70,7 +70,7 @@ def outcomes(effect: do.Effect, machine: "Orders") -> list[Any]:  # noqa: C901, 
             ids = [machine.new_id() for _ in effect.chats]
             return [ids, unavailable, NotCached(), failed, [*ids[:-1], ApiError("mailbox_full")]]
         case do.StoreOwn():
-            return [True, unavailable, NotCached(), failed]
+            return [machine.is_shared, unavailable, NotCached(), failed]
         case do.FetchEntries():
             entries = machine.entries_for(effect)
             gone = [Fetched(verdict, FIRST_ENTRY, 0, []) for verdict in ("gone", "replaced")]
@@ -155,7 +155,7 @@ class Orders(RuleBasedStateMachine):
             case do.StoreChats():
                 assert not any(isinstance(e, do.StoreChats) and e.to == effect.to for e in self.under_way)
             case do.StoreOwn():
-                assert self.is_shared, "copies for nobody"
+                assert self.is_shared or not self.is_claimed, "copies for nobody"
                 assert {name for name, *_ in effect.chats} <= self.stored, "a copy before the recipient's"
             case do.FetchEntries():
                 assert self.is_claimed, "a fetch before the claim"
