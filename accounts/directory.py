@@ -21,6 +21,7 @@ from protocol.privacy import Privacy
 # One statement, so one snapshot: a version never comes with the blocks of another.
 _PEOPLE: Final = f"""
 SELECT u.mobile_no, u.id, u.name, u.blocks_version, u.last_seen_to, u.online_to, u.read_receipts, u.stranger_receipts,
+       coalesce(u.mobile_since, u.created_at) AS since,
        ARRAY(SELECT t.mobile_no || ' ' || round(extract(epoch FROM b.created_at) * 1000)::text
              FROM blocks b JOIN users t ON t.id = b.blocked_id
              WHERE b.blocker_id = u.id ORDER BY 1) AS blocked,
@@ -39,6 +40,7 @@ class PersonRecord:
 
     :param blocked: the mobiles this person blocks, and since when, in unix ms
     :param privacy: what they hide; :meth:`protocol.privacy.Privacy.encode`
+    :param since_ms: when the account got the number, in unix ms
     :param last_seen_ms: when the last connection ended, in unix ms; None: never connected
     :param devices: deviceIds that are linked
     """
@@ -48,6 +50,7 @@ class PersonRecord:
     blocks_version: int
     blocked: dict[str, int]
     privacy: str
+    since_ms: int
     last_seen_ms: int | None
     devices: list[str]
 
@@ -138,6 +141,7 @@ def _record(row: dict[str, Any]) -> PersonRecord:
         blocks_version=row["blocks_version"],
         blocked={mobile: int(since) for mobile, _, since in (each.partition(" ") for each in row["blocked"])},
         privacy=Privacy(*(row[column] for column in PRIVACY_COLUMNS)).encode(),
+        since_ms=round(row["since"].timestamp() * 1000),
         last_seen_ms=None if seen is None else round(seen.timestamp() * 1000),
         devices=list(row["devices"]),
     )

@@ -27,12 +27,14 @@ class Rules:
 
     :param blocked: mobile number -> since when, in unix ms
     :param privacy: :meth:`protocol.privacy.Privacy.encode`
+    :param since_ms: when the account got the number, in unix ms
     """
 
     account_id: str
     blocks_version: int
     blocked: dict[str, int]
     privacy: str
+    since_ms: int
 
 
 OnChange = Callable[[str, Rules], Awaitable[None]]
@@ -55,7 +57,9 @@ async def change_rules(mobile: str, work: Callable[[User], Awaitable[bool]], on_
         if await work(user):
             user.blocks_version += 1
             await get_connection("default").execute_query(_CHANGED, [user.id, user.blocks_version])
-        rules = Rules(str(user.id), user.blocks_version, await _blocked_by(user), privacy_of(user).encode())
+        since = round((user.mobile_since or user.created_at).timestamp() * 1000)
+        blocked, privacy = await _blocked_by(user), privacy_of(user).encode()
+        rules = Rules(str(user.id), user.blocks_version, blocked, privacy, since)
     await on_change(mobile, rules)
 
 

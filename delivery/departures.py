@@ -94,7 +94,8 @@ class NumberClearing:
         shadows.sort(key=lambda shadow: parse_stream_id(shadow.chat_id))
         for first in range(0, len(shadows), BATCH_SIZE):
             some = shadows[first : first + BATCH_SIZE]
-            await self._expiry.tell_senders(mobile, [(shadow.sender, shadow.message_id) for shadow in some])
+            chats = [(shadow.sender, shadow.message_id, shadow.chat_id) for shadow in some]
+            await self._expiry.tell_senders(mobile, chats)
             told = [shadow.shadow_id for shadow in some]
             args: list[Arg] = [account_id, 1, told[-1], *told]
             await self._redis.call(DROP_WAITING, self._users.keys(mobile).of(DROP_WAITING), args)

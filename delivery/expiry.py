@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -20,29 +20,30 @@ class Expiry:
         self._mailbox = mailbox
         self._users = users
 
-    async def tell_senders(self, mobile: str, chats: Sequence[tuple[str, str]]) -> None:
+    async def tell_senders(self, mobile: str, chats: Sequence[tuple[str, str, str]]) -> None:
         """Each sender gets receipts for their chats to this person, in the order given. May be repeated after a crash.
 
-        :param chats: (sender, messageId)
+        :param chats: (sender, messageId, streamId)
         :raises ApiError: ``unavailable``
         """
-        by_sender: defaultdict[str, list[str]] = defaultdict(list)
-        for sender, message_id in chats:
-            by_sender[sender].append(message_id)
+        by_sender: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for sender, message_id, stream_id in chats:
+            by_sender[sender][message_id] = stream_id
         senders = list(by_sender.items())
         for first in range(0, len(senders), SENDERS_AT_ONCE):
             some = senders[first : first + SENDERS_AT_ONCE]
-            await asyncio.gather(*[self._tell(mobile, sender, ids) for sender, ids in some])
+            await asyncio.gather(*[self._tell(mobile, sender, times) for sender, times in some])
 
-    async def _tell(self, mobile: str, sender: str, message_ids: Sequence[str]) -> None:
+    async def _tell(self, mobile: str, sender: str, times: Mapping[str, str]) -> None:
         # Ticks only move forward. A server may have told the sender that a chat is delivered, and may have ended before
         # it settled the chat: then the sender is told so once more, and of no expiry.
         mailbox = self._mailbox
-        expired, perhaps_delivered = await awaited(mailbox.find_unacknowledged, mobile, sender, message_ids)
+        expired, perhaps_delivered = await awaited(mailbox.find_unacknowledged, mobile, sender, [*times])
         for kind, ids in (("delivered", perhaps_delivered), ("expired", expired)):
             if ids:
                 try:
-                    store = partial(awaited, mailbox.store_receipt, sender, mobile, kind, ids)
+                    at = [times[message_id] for message_id in ids]
+                    store = partial(awaited, mailbox.store_receipt, sender, mobile, kind, ids, at)
                     await loading(self._users, sender, store)
                 except ApiError as error:
                     if error.code != "no_such_person":  # the account is gone: nobody is left to be told

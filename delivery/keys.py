@@ -78,6 +78,8 @@ RULES_VERSION: Final = "rules"
 """The same, written only with all that belongs to it: servers before privacy wrote the other one alone."""
 PRIVACY: Final = "privacy"
 """See :meth:`protocol.privacy.Privacy.encode`; absent for a person who hides nothing."""
+NUMBER_SINCE: Final = "since"
+"""When this account got the number, in ms of Redis' clock: receipts of older chats are the former owner's."""
 LAST_ID: Final = "last"
 """Where the ids of a deleted mailbox ended."""
 

@@ -189,12 +189,23 @@ class Mailbox:
             limits.handle_unknown_recipient(sender, to)
             raise
 
-    def store_receipt(self, to: str, reader: str, kind: str, message_ids: Sequence[str], then: Then[Stored]) -> None:
+    def store_receipt(
+        self,
+        to: str,
+        reader: str,
+        kind: str,
+        message_ids: Sequence[str],
+        stream_ids: Sequence[str],
+        then: Then[Stored],
+    ) -> None:
         """A receipt (``delivered``, ``read``, ``expired``) of ``reader`` for the sender of chats.
+
+        :param stream_ids: of the chats, in the same order; empty: not known. Of those that a former owner of the number
+            sent, nobody is told; nothing is stored, and ``newest`` is "", if there are no others
 
         Fails with :class:`NotCached`, ``unavailable``, CommandFailed.
         """
-        args: list[Arg] = [reader, kind, " ".join(message_ids), self._server_id, to]
+        args: list[Arg] = [reader, kind, " ".join(message_ids), self._server_id, to, " ".join(stream_ids)]
         on_reply = partial(_pass_on, then, _receipt_stored)
         self.durable.request(STORE_RECEIPT, self._users.keys(to).of(STORE_RECEIPT), args, on_reply)
 
@@ -343,8 +354,8 @@ def _two_lists(reply: list[list[bytes]]) -> tuple[list[str], list[str]]:
 
 
 def _unread(reply: list[Any]) -> Unread:
-    message_ids, unacknowledged, privacy, side = reply
-    return Unread(_texts(message_ids), _texts(unacknowledged), read_sides(privacy, [side])[0])
+    message_ids, unacknowledged, privacy, side, stream_ids = reply
+    return Unread(_texts(message_ids), _texts(unacknowledged), read_sides(privacy, [side])[0], _texts(stream_ids))
 
 
 def _receipt_stored(reply: list[Any]) -> Stored | NotCached:

@@ -73,11 +73,13 @@ class Unread(NamedTuple):
 
     :param unacknowledged: those of them that no device has acknowledged; looked up only for a user who hides something
     :param side: what decides what the sender is told
+    :param stream_ids: of the chats, in the order of ``message_ids``
     """
 
     message_ids: list[str]
     unacknowledged: list[str] = []  # noqa: RUF012 - never changed
     side: Side = Side()
+    stream_ids: list[str] = []  # noqa: RUF012
 
 
 class NotCached(Exception):

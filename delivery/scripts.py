@@ -85,7 +85,7 @@ GENERATED: Final = {
     "_own_chats": _constants("OWN_CHATS"),
     "_everything": {"EVERYTHING": f"local EVERYTHING = {{{', '.join(keys.EVERYTHING)}}}"},
     "_user_fields": _constants(
-        "ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "RULES_VERSION", "PRIVACY", "LAST_ID", "DEVICE_PREFIX"
+        "ACCOUNT_ID", "EPOCH", "BLOCKS_VERSION", "RULES_VERSION", "PRIVACY", "NUMBER_SINCE", "LAST_ID", "DEVICE_PREFIX"
     ),
 }
 """What ``--@use`` gives beside the fragments: name -> its definition. A script gets those that it mentions."""

@@ -28,6 +28,9 @@ class Rules(Protocol):
     def blocked(self) -> Mapping[str, int]: ...
     @property
     def privacy(self) -> str: ...
+    @property
+    def since_ms(self) -> int:
+        """When the account got the number, in unix ms."""
 
 
 class Record(Rules, Protocol):
@@ -84,4 +87,4 @@ class UserRecords:
 def _arguments(rules: Rules, last_seen: int | None) -> list[Arg]:
     seen: Arg = "" if last_seen is None else last_seen
     blocks = [word for block in rules.blocked.items() for word in block]
-    return [rules.account_id, secrets.token_hex(8), rules.blocks_version, seen, rules.privacy, *blocks]
+    return [rules.account_id, secrets.token_hex(8), rules.blocks_version, seen, rules.privacy, rules.since_ms, *blocks]

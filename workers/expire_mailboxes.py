@@ -135,7 +135,7 @@ async def _expire(run: Run, mobile: str) -> int:
         if first and run.must_stop():
             break
         batch = shadows[first : first + BATCH_SIZE]
-        chats = [(shadow.sender, shadow.message_id) for shadow in batch]
+        chats = [(shadow.sender, shadow.message_id, shadow.chat_id) for shadow in batch]
         await services.expiry.tell_senders(mobile, chats)
         async with run.heavy:
             ids = [shadow.shadow_id for shadow in batch]

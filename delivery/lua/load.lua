@@ -30,7 +30,8 @@ local new_epoch = ARGV[2] -- for a user that Redis does not know
 local blocks_version = ARGV[3]
 local seen = ARGV[4] -- in ms, or ''
 local privacy = ARGV[5] -- '' if nothing is hidden
--- ARGV[6..]: blocked mobile number, time of the block in ms, ...
+local since = tonumber(ARGV[6]) -- when the account got the number by PostgreSQL's clock, in ms
+-- ARGV[7..]: blocked mobile number, time of the block in ms, ...
 --@use _channels
 --@use _clock
 --@use _everything
@@ -45,7 +46,12 @@ if account_before and account_before ~= account_id then
   account_before = false
 end
 if not account_before then
-  redis.call('HSET', user, ACCOUNT_ID, account_id, EPOCH, new_epoch)
+  -- Clocks differ by less than this. A new owner is loaded before they send anything, mostly at once: then Redis' own
+  -- clock is the right one.
+  local CLOCKS_MS = 60000
+  local time = now_ms()
+  local from = time - since < CLOCKS_MS and time or since
+  redis.call('HSET', user, ACCOUNT_ID, account_id, EPOCH, new_epoch, NUMBER_SINCE, digits(from))
   if seen ~= '' then redis.call('SET', last_seen, seen, 'NX') end
   verdict = 'created'
 end
@@ -53,14 +59,14 @@ local known = redis.call('HMGET', user, BLOCKS_VERSION, RULES_VERSION)
 local version, version_before = tonumber(blocks_version), tonumber(known[1] or '-1')
 local is_incomplete = version == version_before and version > 0 and known[2] ~= blocks_version
 if version > version_before or is_incomplete then
-  if #ARGV >= 6 then
+  if #ARGV >= 7 then
     --@use _presence
     local ends_at, last_seen_at, now = presence_of(leases, last_seen)
     local seen_now = ends_at ~= '' and now or last_seen_at
     local noted, before = {}, redis.call('HGETALL', blocked_at)
     for i = 1, #before, 2 do noted[before[i]] = before[i + 1] end
     local blocked, times = {}, {}
-    for i = 6, #ARGV, 2 do
+    for i = 7, #ARGV, 2 do
       local mobile, at = ARGV[i], ARGV[i + 1]
       local frozen = noted[mobile]
       if not frozen and (verdict == 'created' or redis.call('SISMEMBER', blocks, mobile) == 1) then

@@ -92,7 +92,7 @@ class Acknowledgements:
             for start in range(0, len(theirs), MOST_NAMES):
                 part = theirs[start : start + MOST_NAMES]
                 names, ids = [chat.message_id for chat in part], [chat.stream_id for chat in part]
-                receipt = SendReceipt(sender, "delivered", names, ids)
+                receipt = SendReceipt(sender, "delivered", names, ids, stream_ids=ids)
                 effects.append(NoteDelivered("a", receipt) if shared else receipt)
         self._left = len(effects)
         return effects or self._begin_reads()

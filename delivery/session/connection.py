@@ -344,7 +344,8 @@ class Connection:
             mailbox.note_acknowledged(self.mobile, receipt.sender, receipt.ids, names, on_result)
         else:
             mailbox.note_delivered(self.mobile, receipt.sender, names, "a", on_result)
-        mailbox.store_receipt(receipt.sender, self.mobile, receipt.tells or receipt.kind, names, on_result)
+        tells, stream_ids = receipt.tells or receipt.kind, receipt.stream_ids
+        mailbox.store_receipt(receipt.sender, self.mobile, tells, names, stream_ids, on_result)
 
     def _find_side(self, find: do.FindSide) -> None:
         self._await(find, self._messaging.presence.side(self.mobile, find.sender))

@@ -98,6 +98,7 @@ class SendReceipt(Effect):
     :param kind: what the client said of the chats
     :param tells: what the sender is told; "": the same
     :param retried: whether the sender was loaded for it
+    :param stream_ids: of the chats, in the order of ``message_ids``
     """
 
     sender: str
@@ -106,6 +107,7 @@ class SendReceipt(Effect):
     ids: list[str]
     retried: bool = False
     tells: Literal["", "delivered", "read"] = ""
+    stream_ids: list[str] = []
 
 
 class NoteDelivered(Effect):

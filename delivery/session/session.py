@@ -463,7 +463,8 @@ class Session:
             return
         if result:
             known = set(result)
-            receipt.message_ids = [message_id for message_id in receipt.message_ids if message_id not in known]
+            left = [pair for pair in zip(receipt.message_ids, receipt.stream_ids, strict=True) if pair[0] not in known]
+            receipt.message_ids, receipt.stream_ids = [name for name, _ in left], [at for _, at in left]
         if receipt.message_ids:
             self.effects.append(receipt)
         else:
@@ -504,7 +505,9 @@ class Session:
             # Another device may have marked them, or nobody is to be told. Here they are settled all the same.
             self.effects.append(do.MarkRead(unread.sender, unread.message_ids))
         else:
+            times = dict(zip(result.message_ids, result.stream_ids, strict=True))
             told = do.SendReceipt(unread.sender, "read", names, unread.message_ids, tells=tells or "")
+            told.stream_ids = [times[name] for name in names]
             self.effects.append(told)
             if self._window.shared:
                 # Behind it in the same write: before it, the receipt of another device would be kept back although this

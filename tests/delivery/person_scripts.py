@@ -59,10 +59,14 @@ class Scripts:
         seen: int | str = "",
         privacy: str = "",
         since: int = 1,
+        owned_since: int = 0,
     ) -> Any:
-        """:param since: when all of these were blocked, in ms"""
+        """
+        :param since: when all of these were blocked, in ms
+        :param owned_since: when the account got the number, in ms
+        """
         blocks = [word for mobile in blocked for word in (mobile, since)]
-        return await self.call(scripts.LOAD, account, "epoch-1", version, seen, privacy, *blocks)
+        return await self.call(scripts.LOAD, account, "epoch-1", version, seen, privacy, owned_since, *blocks)
 
     async def store_chat(
         self,
@@ -85,8 +89,10 @@ class Scripts:
         """This person wrote to somebody."""
         return await self.call(scripts.NOTE_ANSWERED, to, life, most)
 
-    async def store_receipt(self, message_ids: str, sender: str = ASHA, kind: str = "delivered") -> Any:
-        words = [sender, kind, message_ids, "s1", self.keys.mobile]
+    async def store_receipt(
+        self, message_ids: str, sender: str = ASHA, kind: str = "delivered", stream_ids: str = ""
+    ) -> Any:
+        words = [sender, kind, message_ids, "s1", self.keys.mobile, stream_ids]
         return await self.call(scripts.STORE_RECEIPT, *words)
 
     async def claim(
@@ -255,3 +261,8 @@ class Scripts:
     async def snapshot(self) -> dict[str, bytes | None]:
         """Everything there is, to be compared with later."""
         return {name.decode(): await self.redis.dump(name) for name in sorted(await self.redis.keys("*"))}
+
+
+async def now_ms(person: Scripts) -> int:
+    seconds, micros = await person.redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000

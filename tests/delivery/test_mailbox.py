@@ -24,7 +24,7 @@ def server(redis: "Redis") -> OneServer:
 
 OPERATIONS: list[tuple[str, tuple[object, ...]]] = [
     ("store_chats", (RAVI, ASHA, [("m1", "x")])),
-    ("store_receipt", (RAVI, ASHA, "delivered", ["m1"])),
+    ("store_receipt", (RAVI, ASHA, "delivered", ["m1"], ["1-0"])),
     ("fetch", (HOLDER, "new", 1, "0-0", [], [])),
     ("note_delivered", (RAVI, ASHA, ["m1"], "a")),
     ("find_unread", (RAVI, ASHA, ["m1"])),

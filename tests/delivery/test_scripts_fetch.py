@@ -338,17 +338,17 @@ async def test_of_who_hides_something_it_is_said_which_unread_chats_nobody_ackno
     await person.claim()
     await person.fetch()
     assert await person.find_unread("m0", "m1", "m2", "m3") == ["m0", "m1", "m2", "m3"]
-    assert person.told == [[], "", "-"], "nothing is looked up for who hides nothing"
+    assert person.told == [[], "", "-", ids], "nothing is looked up for who hides nothing"
     await person.load(version=1, privacy="ee01")
     await person.settle(ids[0])
     await person.note_acknowledged({"m1": ids[1]})
     await person.mark_read("m2")
     for _ in range(2):
         assert await person.find_unread("m0", "m1", "m2", "m3") == ["m0", "m1", "m3"]
-        assert person.told == [["m3"], "ee01", "-"]
+        assert person.told == [["m3"], "ee01", "-", [ids[0], ids[1], ids[3]]]
     await person.note_answered(ASHA)
     await person.find_unread("m3")
-    assert person.told == [["m3"], "ee01", "c"]
+    assert person.told == [["m3"], "ee01", "c", [ids[3]]]
     await person.claim("tablet", connection="c2")
     await person.fetch(device="tablet", connection="c2")
     await person.settle(ids[3])
@@ -356,4 +356,4 @@ async def test_of_who_hides_something_it_is_said_which_unread_chats_nobody_ackno
     assert person.told[0] == [], "another device has not settled it: it waits, and its sender was told"
     await person.load(version=2, privacy="ee01", blocked=(ASHA,))
     assert await person.find_unread("m3") == []
-    assert person.told == [[], "", "-"]
+    assert person.told == [[], "", "-", []]

@@ -5,18 +5,13 @@ import time
 
 from redis.asyncio import Redis
 
-from tests.delivery.person_scripts import ASHA, RAVI, Scripts
+from tests.delivery.person_scripts import ASHA, RAVI, Scripts, now_ms
 
 
 async def lease(person: Scripts, device: str = "primary") -> list[str]:
     """serverId, connectionId, evidence in ms, end in ms."""
     value = await person.redis.hget(person.keys.leases, device)
     return value.decode().split(" ") if value else []
-
-
-async def now_ms(person: Scripts) -> int:
-    seconds, micros = await person.redis.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def test_nobody_claims_who_is_not_loaded_or_under_another_account(redis: "Redis") -> None:

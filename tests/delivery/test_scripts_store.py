@@ -1,5 +1,6 @@
 """Sending, loading and receipts, script by script: every verdict, and each twice in a row."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.delivery.person_scripts import (
     RECORDS_SECONDS,
     Scripts,
     digest,
+    now_ms,
 )
 
 
@@ -270,7 +272,7 @@ async def test_the_script_notifies_every_server_but_the_callers_once(person: Scr
             words = [ASHA, *LIMITS, RECORDS_SECONDS, "s1", MOBILE, 100_000, *NO_QUESTION, "m1", "hello", "digest"]
             _, stream_id, servers, *_ = await person.call(STORE_CHATS, *words)
         else:
-            _, stream_id, servers = await person.call(STORE_RECEIPT, ASHA, "read", "m1", "s1", MOBILE)
+            _, stream_id, servers = await person.call(STORE_RECEIPT, ASHA, "read", "m1", "s1", MOBILE, "")
         assert sorted(servers) == ["s1", "s2", "s2"]
         told = await wire.get_message(ignore_subscribe_messages=True, timeout=1)
         assert (told["channel"].decode(), told["data"].decode()) == notify_command("s2", MOBILE, stream_id)[1:]
@@ -354,3 +356,35 @@ async def test_what_found_no_room_may_be_sent_again_with_another_text(person: Sc
     one: list[Arg] = [1, 100_000, 50]
     assert (await send_all(person, "m1", "m2 first", "m2 other", limits=one))[3][1:] == ["full", "full"]
     assert (await person.store_chat("m2", "other"))[0] == "stored"
+
+
+async def test_the_next_owner_of_a_number_gets_no_receipts_of_the_former_ones_chats(person: Scripts) -> None:
+    await person.redis.flushall()
+    former = await now_ms(person)
+    while await now_ms(person) == former:
+        await asyncio.sleep(0)
+    await person.load("account-2", owned_since=former - 20)
+    own = await now_ms(person)
+    before, after = f"{former}-0", f"{own}-0"
+    assert await person.store_receipt("m1", stream_ids=before) == ["stored", "", []]
+    assert await person.store_receipt("m1 m2", stream_ids=f"{before} {before}", kind="expired") == ["stored", "", []]
+    assert not await person.redis.exists(person.keys.mailbox)
+    await person.store_receipt("m1 m2 m3", stream_ids=f"{after} {before} {after}")
+    await person.store_receipt("m4", stream_ids=after)
+    told = [entry[b"i"] for _, entry in await person.redis.xrange(person.keys.mailbox)]
+    assert told == [b"m1 m3", b"m4"]
+
+
+async def test_who_redis_forgot_gets_the_receipts_of_all_their_chats(person: Scripts) -> None:
+    await person.redis.flushall()
+    now = await now_ms(person)
+    await person.load("account-1", owned_since=now - 90_000)
+    await person.store_receipt("m1 m2", stream_ids=f"{now - 90_001}-0 {now - 90_000}-0")
+    assert [entry[b"i"] for _, entry in await person.redis.xrange(person.keys.mailbox)] == [b"m2"]
+
+
+async def test_a_clock_of_postgresql_that_is_ahead_keeps_nobodys_receipts_back(person: Scripts) -> None:
+    await person.redis.flushall()
+    await person.load("account-1", owned_since=await now_ms(person) + 3_600_000)
+    await person.store_receipt("m1", stream_ids=f"{await now_ms(person)}-0")
+    assert await person.redis.exists(person.keys.mailbox)

@@ -99,7 +99,7 @@ async def test_a_user_who_may_not_ask_is_refused_at_the_start_in_one_sentence(re
 
 async def test_a_full_storage_takes_no_chat_and_every_receipt_and_never_answers_at_once(redis: "Redis") -> None:
     class Row:
-        account_id, blocks_version, privacy, last_seen_ms, devices = "account-1", 0, "", None, ("primary",)
+        account_id, blocks_version, privacy, since_ms, last_seen_ms, devices = "account-1", 0, "", 0, None, ("primary",)
         blocked: ClassVar[dict[str, int]] = {}
 
     async def find(_mobile: str) -> Row:

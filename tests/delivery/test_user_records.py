@@ -20,6 +20,7 @@ class Row:
     blocks_version: int = 2
     blocked: dict[str, int] = field(default_factory=lambda: {"9200000001": 1000})
     privacy: str = ""
+    since_ms: int = 5
     last_seen_ms: int | None = 1234
     devices: list[str] = field(default_factory=list)
 

@@ -49,6 +49,8 @@ async def test_a_deleted_account_leaves_nothing_to_the_next_owner(
     his = await ravi.open(single_server.ws_url, v1, ack=False)
     await hers.chat(ravi, "m1")
     await his.wait(lambda frame: frame["type"] == "chat")
+    tom = await sign_up(product.url, "Tom")
+    await his.chat(tom, "his", "waits until the number has its next owner")
 
     answer = await delete(product.url, ravi)  # another server than the one with his socket
     answered = time.monotonic()
@@ -74,7 +76,14 @@ async def test_a_deleted_account_leaves_nothing_to_the_next_owner(
     others = await eve.open(product.ws_url, v1)
     await theirs.chat(eve, "m1", "who was not blocked")
     await others.wait(lambda frame: frame["type"] == "chat" and frame["message"] == "who was not blocked")
-    for talk in (hers, theirs, others):
+    late = await tom.open(single_server.ws_url, v1)
+    await late.wait(lambda frame: frame["type"] == "chat" and frame["messageId"] == "his")
+    await theirs.chat(tom, "own")
+    async with asyncio.timeout(5):
+        while not theirs.ticks("own"):
+            await asyncio.sleep(0.05)
+    assert theirs.ticks("his") == [], "the chat was the former owner's"
+    for talk in (hers, theirs, others, late):
         await talk.end()
 
 

@@ -63,6 +63,7 @@ class Row:
     blocks_version: int = 0
     blocked: dict[str, int] = field(default_factory=dict)
     privacy: str = ""
+    since_ms: int = 0
     last_seen_ms: int | None = None
     devices: list[str] = field(default_factory=list)
 
@@ -83,7 +84,8 @@ class AwaitedMailbox:
         return await loading(self.users, to, lambda: awaited(self.mailbox.store_chats, to, sender, chats))
 
     async def receipt(self, to: str, reader: str, kind: str, message_ids: Sequence[str]) -> Stored:
-        return await loading(self.users, to, lambda: awaited(self.mailbox.store_receipt, to, reader, kind, message_ids))
+        work = lambda: awaited(self.mailbox.store_receipt, to, reader, kind, message_ids, ())  # noqa: E731 - short
+        return await loading(self.users, to, work)
 
     async def fetch(
         self,

@@ -1,12 +1,14 @@
 """A session without a shell: its inputs by hand, its effects as a list, its time as a number."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from accounts.mobile_numbers import canonical_mobile
-from delivery.results import FIRST_ENTRY, Claimed, Fetched
+from delivery.policy import Side
+from delivery.results import FIRST_ENTRY, Claimed, Fetched, Unread
 from delivery.session import effects as do
 from delivery.session.send_queue import Admit
 from delivery.session.session import Session
@@ -25,6 +27,10 @@ def chat_entry(number: int, message_id: str = "", sender: str = ASHA) -> Chat:
 
 def receipt_entry(number: int, sender: str = ASHA) -> Receipt:
     return Receipt(f"5-{number}", sender, "delivered", [f"x-{number}"])
+
+
+def unread(*names: str, unacknowledged: Sequence[str] = (), side: Side | None = None) -> Unread:
+    return Unread([*names], [*unacknowledged], side or Side(), [f"5-{n}" for n in range(len(names))])
 
 
 def chat_frame(message_id: str = "m-1", **changes: Any) -> Frame:

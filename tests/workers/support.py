@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from delivery import keys
@@ -19,6 +20,8 @@ async def enrol(mobile: str, *blocked: User, version: int = 0) -> User:
     user = await User.create(
         id=uuid.uuid4(), mobile_no=mobile, name="Somebody", password_hash="x" * 60, blocks_version=version
     )
+    # Chats in the tests are no older than this, and so they are this account's.
+    await User.filter(id=user.id).update(created_at=datetime.now(UTC) - timedelta(days=365))
     for other in blocked:
         await Block.create(blocker=user, blocked=other)
     return user

@@ -115,7 +115,7 @@ async def acknowledge(ctx: dict[str, Any], chats: dict[str, str], kind: str = "d
         await awaited(services.mailbox.note_delivered, MOBILE, ASHA, names, "a")
     else:
         await awaited(services.mailbox.note_acknowledged, MOBILE, ASHA, list(chats.values()), names)
-    stored = partial(awaited, services.mailbox.store_receipt, ASHA, MOBILE, kind, names)
+    stored = partial(awaited, services.mailbox.store_receipt, ASHA, MOBILE, kind, names, ())
     await loading(services.users, ASHA, stored)
 
 
@@ -279,6 +279,17 @@ async def test_a_sender_whose_account_is_gone_holds_nothing_up(ctx: dict[str, An
     await old()
     assert await cap_all(ctx) == 1
     assert await person.waits() == []
+
+
+async def test_the_next_owner_of_a_senders_number_is_told_of_no_expiry(
+    ctx: dict[str, Any], old: Old, person: Scripts, asha: Scripts
+) -> None:
+    await person.store_chat("old")
+    await next_ms(person)
+    await asha.load("account-of-the-next", owned_since=await now_ms(person))
+    await old()
+    assert await cap_all(ctx) == 1
+    assert (await person.waits(), await asha.waits()) == ([], [])
 
 
 async def test_the_senders_server_is_rung(ctx: dict[str, Any], old: Old, person: Scripts, asha: Scripts) -> None:

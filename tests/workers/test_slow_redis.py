@@ -43,7 +43,7 @@ class Town:
     async def load(self) -> None:
         link = link_to(self.redis)
         for some in _by(1000, self.people):
-            args = ["epoch", 0, "", ""]
+            args = ["epoch", 0, "", "", 0]
             await asyncio.gather(*[link.call(LOAD, each.of(LOAD), [each.mobile, *args]) for each in some])
 
     async def connect(self, server: str, people: list[Person], *, alive: bool) -> None:
@@ -166,12 +166,12 @@ async def test_a_cap_that_is_cut_off_at_any_step_goes_on_from_there(
     told, mailbox = set(), ctx["services"].mailbox
     store = mailbox.store_receipt
 
-    def noted(sender: str, mobile: str, kind: str, ids: list[str], then: Callable[[Any], None]) -> None:
+    def noted(sender: str, mobile: str, kind: str, ids: list[str], at: list[str], then: Callable[[Any], None]) -> None:
         def stored(result: Any) -> None:
             told.add(mobile)
             then(result)
 
-        store(sender, mobile, kind, ids, stored)
+        store(sender, mobile, kind, ids, at, stored)
 
     monkeypatch.setattr(mailbox, "store_receipt", noted)
     cut, chance, runs = CutOff(ctx), random.Random(5), 0  # noqa: S311 - not a secret

@@ -215,7 +215,9 @@ class Storage:
 
     def find_unread(self, mobile: str, sender: str, message_ids: Sequence[str]) -> Unread:
         """Known, and not marked read."""
-        return Unread(self.mailboxes[mobile].find_unread(sender, message_ids))
+        mailbox = self.mailboxes[mobile]
+        names = mailbox.find_unread(sender, message_ids)
+        return Unread(names, stream_ids=[format_id(mailbox.records[sender, name].at) for name in names])
 
     def mark_read(self, server_id: str, holder: Holder, sender: str, message_ids: Sequence[str]) -> Read:
         """The streamIds of those that are marked now."""

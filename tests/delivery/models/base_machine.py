@@ -108,7 +108,7 @@ class BaseMachine(RuleBasedStateMachine):
         """A script that the product ran on the way."""
         model, args = self.models[self.owner(ran)], [str(arg) for arg in ran.args]
         if ran.name == "load":
-            account, epoch, version, seen, _privacy, *blocks = args
+            account, epoch, version, seen, _privacy, _since, *blocks = args
             blocked = {who: int(since) for who, since in zip(blocks[::2], blocks[1::2], strict=True)}
             model.load(account, epoch, int(version), blocked, int(seen) if seen else None)
         elif ran.name == "forget_device":

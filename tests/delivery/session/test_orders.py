@@ -80,7 +80,7 @@ def outcomes(effect: do.Effect, machine: "Orders") -> list[Any]:  # noqa: C901, 
         case do.SendReceipt():
             return [None, unavailable, NotCached(), failed]
         case do.FindUnread():
-            return [Unread(effect.message_ids), Unread([]), unavailable, failed]
+            return [Unread(effect.message_ids, stream_ids=effect.message_ids), Unread([]), unavailable, failed]
         case do.MarkRead():
             return [[at for at, entry in machine.waiting.items() if _is_named(entry, effect)], unavailable, failed]
         case do.LoadUser():

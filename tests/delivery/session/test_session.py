@@ -6,14 +6,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from delivery.in_flight import BEAT_SECONDS, NEVER, SETTLE_SECONDS, on_beat
-from delivery.results import Claimed, CommandFailed, NotCached, Renewed, Silent, Superseded, Unproven, Unread
+from delivery.results import Claimed, CommandFailed, NotCached, Renewed, Silent, Superseded, Unproven
 from delivery.session import effects as do
 from delivery.session.lease import PROOF_SECONDS
 from delivery.session.session import CHARACTERS_IN_HAND, IN_HAND, Session
 from protocol.dialects import V1, Seed
 from protocol.errors import LOGGED_OUT, REPLACED, ApiError
 from tests.support.messaging import ASHA, EVE, RAVI
-from tests.support.sessions import DrivenSession, chat_entry, chat_frame, receipt_entry
+from tests.support.sessions import DrivenSession, chat_entry, chat_frame, receipt_entry, unread
 
 AWAY = ApiError("unavailable")
 
@@ -203,9 +203,9 @@ def test_a_read_is_found_then_told_then_marked() -> None:
     driven = DrivenSession().follow()
     ids = driven.deliver(chat_entry(1), chat_entry(2))
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m-1", "m-2"]})
-    driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
+    driven.reply(driven.one(do.FindUnread), unread("m-1"))
     receipt = driven.one(do.SendReceipt)
-    assert (receipt.kind, receipt.message_ids) == ("read", ["m-1"])
+    assert (receipt.kind, receipt.message_ids, receipt.stream_ids) == ("read", ["m-1"], ["5-0"])
     assert driven.take(do.MarkRead) == [], "its sender does not know"
     driven.reply(receipt, None)
     mark = driven.one(do.MarkRead)
@@ -217,7 +217,7 @@ def test_a_read_is_found_then_told_then_marked() -> None:
 def test_a_read_of_nothing_unread_is_marked_without_a_receipt() -> None:
     driven = DrivenSession().follow()
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-    driven.reply(driven.one(do.FindUnread), Unread([]))
+    driven.reply(driven.one(do.FindUnread), unread())
     driven.reply(driven.one(do.MarkRead), [])
     assert (driven.take(do.SendReceipt), driven.session.in_hand) == ([], 0)
 
@@ -226,7 +226,7 @@ def test_a_read_of_nothing_unread_is_marked_without_a_receipt() -> None:
 def test_a_read_that_fails_at_any_step_is_refused(step: str) -> None:
     driven = DrivenSession().follow()
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-    driven.reply(driven.one(do.FindUnread), AWAY if step == "find" else Unread(["m-1"]))
+    driven.reply(driven.one(do.FindUnread), AWAY if step == "find" else unread("m-1"))
     if step != "find":
         driven.reply(driven.one(do.SendReceipt), AWAY if step == "receipt" else None)
     if step == "mark":
@@ -240,7 +240,8 @@ def test_with_several_devices_a_chat_is_told_of_only_if_its_sender_knows_less() 
     driven = DrivenSession().follow(devices=2)
     driven.ack(*driven.deliver(chat_entry(1), chat_entry(2)))
     driven.reply(driven.one(do.NoteDelivered), ["m-1"])
-    assert driven.one(do.SendReceipt).message_ids == ["m-2"]
+    receipt = driven.one(do.SendReceipt)
+    assert (receipt.message_ids, receipt.stream_ids) == (["m-2"], ["5-2"])
     driven = DrivenSession().follow(devices=2)
     driven.ack(*driven.deliver(chat_entry(1)))
     driven.reply(driven.one(do.NoteDelivered), ["m-1"])
@@ -252,7 +253,7 @@ def test_with_several_devices_a_read_is_noted_behind_its_receipt_and_before_its_
     """Noted before it, a server that ends in between would keep back the receipt of every other device."""
     driven = DrivenSession().follow(devices=2)
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-    driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
+    driven.reply(driven.one(do.FindUnread), unread("m-1"))
     assert driven.kinds() == ["SendReceipt", "NoteDelivered"]
     receipt, note = driven.one(do.SendReceipt), driven.one(do.NoteDelivered)
     assert (receipt.kind, note.state) == ("read", "d")
@@ -668,7 +669,7 @@ def test_no_failure_of_our_own_is_swallowed(kind: str) -> None:
         effect = do.CountFailure("5-1")
     else:
         driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageId": "m-1"})
-        driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
+        driven.reply(driven.one(do.FindUnread), unread("m-1"))
         effect = driven.one(do.NoteDelivered)
     with capture_logs() as logs:
         driven.reply(effect, ValueError("a bug"))
@@ -679,7 +680,7 @@ def test_a_chat_that_is_read_is_not_told_to_be_delivered_afterwards() -> None:
     driven = DrivenSession().follow()
     ids = driven.deliver(chat_entry(1))
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m-1"]})
-    driven.reply(driven.one(do.FindUnread), Unread(["m-1"]))
+    driven.reply(driven.one(do.FindUnread), unread("m-1"))
     driven.ack(*ids)
     driven.reply(driven.one(do.SendReceipt), None)
     driven.reply(driven.one(do.MarkRead), ids)

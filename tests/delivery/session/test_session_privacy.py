@@ -5,24 +5,24 @@ from collections.abc import Sequence
 import pytest
 
 from delivery.policy import Side
-from delivery.results import Claimed, CommandFailed, NotCached, Renewed, Unread
+from delivery.results import Claimed, CommandFailed, NotCached, Renewed
 from delivery.session import effects as do
 from protocol.dialects import V1, Seed
 from protocol.entries import Receipt
 from protocol.errors import ApiError
 from protocol.privacy import OPEN, Privacy
 from tests.support.messaging import ASHA
-from tests.support.sessions import DrivenSession, chat_entry
+from tests.support.sessions import DrivenSession, chat_entry, unread
 
 SILENT = Privacy(read_receipts=False)
 NO_STRANGERS = Privacy(stranger_receipts=False)
 NEITHER = Privacy(read_receipts=False, stranger_receipts=False)
 
 
-def read(driven: DrivenSession, side: Side, unread: Sequence[str], unacknowledged: Sequence[str]) -> None:
+def read(driven: DrivenSession, side: Side, names: Sequence[str], unacknowledged: Sequence[str]) -> None:
     """The client read m-1 and m-2; this is what Redis says of them."""
     driven.message({"type": "ack", "ackType": "read", "to": ASHA, "messageIds": ["m-1", "m-2"]})
-    driven.reply(driven.one(do.FindUnread), Unread([*unread], [*unacknowledged], side))
+    driven.reply(driven.one(do.FindUnread), unread(*names, unacknowledged=unacknowledged, side=side))
 
 
 @pytest.mark.parametrize("side", [Side(SILENT), Side(SILENT, is_contact=True), Side(NEITHER, is_contact=True)])
@@ -31,6 +31,7 @@ def test_who_hides_what_they_read_tells_delivered_where_nothing_was_told(side: S
     read(driven, side, ["m-1", "m-2"], ["m-2"])
     told = driven.one(do.SendReceipt)
     assert (told.kind, told.tells, told.message_ids, told.ids) == ("read", "delivered", ["m-2"], ["m-1", "m-2"])
+    assert told.stream_ids == ["5-1"]
     assert driven.take(do.MarkRead) == [], "first the receipt"
     driven.reply(told, None)
     assert driven.one(do.MarkRead).message_ids == ["m-1", "m-2"]
