@@ -17,8 +17,9 @@ from delivery.user_records import UserRecords
 from protocol.errors import ApiError
 from protocol.identifiers import parse_stream_id
 
-NOT_LOADED_SECONDS: Final = 3600
-"""How long a server may have waited between reading a person in PostgreSQL and loading them: longer than any does."""
+LEFT_SECONDS: Final = 366 * 86_400
+"""How long it is noted that a number had another owner: longer than chats that they sent may wait, and than a server
+waits between reading a person in PostgreSQL and loading them."""
 LOOK_SECONDS: Final = 0.05
 BATCH_SIZE: Final = 200
 """Entries that one command works on: it takes Redis some milliseconds."""
@@ -47,7 +48,7 @@ class NumberClearing:
 
         :returns: how many of their connections hold a lease
         """
-        args: list[Arg] = [account_id, NOT_LOADED_SECONDS]
+        args: list[Arg] = [account_id, LEFT_SECONDS]
         _, leases = await self._redis.call(LEAVE, self._users.keys(mobile).of(LEAVE), args)
         return int(leases)
 

@@ -79,7 +79,8 @@ RULES_VERSION: Final = "rules"
 PRIVACY: Final = "privacy"
 """See :meth:`protocol.privacy.Privacy.encode`; absent for a person who hides nothing."""
 NUMBER_SINCE: Final = "since"
-"""When this account got the number, in ms of Redis' clock: receipts of older chats are the former owner's."""
+"""When this account got the number, in ms of Redis' clock, if it had another owner before: receipts of older chats are
+theirs."""
 LAST_ID: Final = "last"
 """Where the ids of a deleted mailbox ended."""
 

@@ -8,7 +8,7 @@ local left_by = KEYS[2] -- string
 local leases = KEYS[3] -- hash
 local watchers = KEYS[4] -- sorted set
 local account_id = ARGV[1]
-local life = ARGV[2] -- of the note that keeps them from being loaded, in s
+local life = ARGV[2] -- of the note that keeps them from being loaded, and tells that there was another owner, in s
 --@use _leases
 --@use _owner
 --@use _watchers

@@ -38,7 +38,8 @@ local since = tonumber(ARGV[6]) -- when the account got the number by PostgreSQL
 --@use _tell_servers
 --@use _user_fields
 --@use _watchers
-if redis.call('GET', left_by) == account_id then return {'left', ''} end
+local former = redis.call('GET', left_by)
+if former == account_id then return {'left', ''} end
 local verdict = 'kept'
 local account_before = redis.call('HGET', user, ACCOUNT_ID)
 if account_before and account_before ~= account_id then
@@ -46,12 +47,14 @@ if account_before and account_before ~= account_id then
   account_before = false
 end
 if not account_before then
-  -- Clocks differ by less than this. A new owner is loaded before they send anything, mostly at once: then Redis' own
-  -- clock is the right one.
-  local CLOCKS_MS = 60000
-  local time = now_ms()
-  local from = time - since < CLOCKS_MS and time or since
-  redis.call('HSET', user, ACCOUNT_ID, account_id, EPOCH, new_epoch, NUMBER_SINCE, digits(from))
+  redis.call('HSET', user, ACCOUNT_ID, account_id, EPOCH, new_epoch)
+  if former then
+    -- Clocks differ by less than this. A new owner is loaded before they send anything, mostly at once: then Redis' own
+    -- clock is the right one.
+    local CLOCKS_MS = 60000
+    local time = now_ms()
+    redis.call('HSET', user, NUMBER_SINCE, digits(time - since < CLOCKS_MS and time or since))
+  end
   if seen ~= '' then redis.call('SET', last_seen, seen, 'NX') end
   verdict = 'created'
 end

@@ -15,9 +15,9 @@ local stream_ids = ARGV[6] -- of the chats, joined by a space; '': not known
 --@use _mailbox
 --@use _notify
 --@use _user_fields
--- Earlier versions loaded people without the time.
-local since = tonumber(redis.call('HGET', user, NUMBER_SINCE) or '')
-if not since and redis.call('EXISTS', user) == 0 then return {'not_cached', '', {}} end
+local owner = redis.call('HMGET', user, ACCOUNT_ID, NUMBER_SINCE)
+if not owner[1] then return {'not_cached', '', {}} end
+local since = tonumber(owner[2] or '') -- of a number that nobody had before there is none
 if since and stream_ids ~= '' then
   local kept, are_older, next_name = {}, false, string.gmatch(message_ids, '%S+')
   for ms in string.gmatch(stream_ids, '(%d+)-%d+') do

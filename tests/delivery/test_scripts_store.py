@@ -360,6 +360,7 @@ async def test_what_found_no_room_may_be_sent_again_with_another_text(person: Sc
 
 async def test_the_next_owner_of_a_number_gets_no_receipts_of_the_former_ones_chats(person: Scripts) -> None:
     await person.redis.flushall()
+    await person.redis.set(person.keys.left_by, "the former one")
     former = await now_ms(person)
     while await now_ms(person) == former:
         await asyncio.sleep(0)
@@ -377,6 +378,7 @@ async def test_the_next_owner_of_a_number_gets_no_receipts_of_the_former_ones_ch
 
 async def test_who_redis_forgot_gets_the_receipts_of_all_their_chats(person: Scripts) -> None:
     await person.redis.flushall()
+    await person.redis.set(person.keys.left_by, "the former one")
     now = await now_ms(person)
     await person.load("account-1", owned_since=now - 90_000)
     await person.store_receipt("m1 m2", stream_ids=f"{now - 90_001}-0 {now - 90_000}-0")
@@ -385,6 +387,14 @@ async def test_who_redis_forgot_gets_the_receipts_of_all_their_chats(person: Scr
 
 async def test_a_clock_of_postgresql_that_is_ahead_keeps_nobodys_receipts_back(person: Scripts) -> None:
     await person.redis.flushall()
+    await person.redis.set(person.keys.left_by, "the former one")
     await person.load("account-1", owned_since=await now_ms(person) + 3_600_000)
     await person.store_receipt("m1", stream_ids=f"{await now_ms(person)}-0")
+    assert await person.redis.exists(person.keys.mailbox)
+
+
+async def test_of_a_number_that_nobody_had_before_no_clock_matters(person: Scripts) -> None:
+    await person.redis.flushall()
+    await person.load("account-1", owned_since=0)
+    await person.store_receipt("m1", stream_ids="1-0")
     assert await person.redis.exists(person.keys.mailbox)

@@ -286,6 +286,7 @@ async def test_the_next_owner_of_a_senders_number_is_told_of_no_expiry(
 ) -> None:
     await person.store_chat("old")
     await next_ms(person)
+    await asha.redis.set(asha.keys.left_by, "the former one")
     await asha.load("account-of-the-next", owned_since=await now_ms(person))
     await old()
     assert await cap_all(ctx) == 1
