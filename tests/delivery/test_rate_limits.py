@@ -96,7 +96,8 @@ async def test_every_bucket_expires(limits: RateLimits, redis: "Redis") -> None:
     await limits.take(DOUBLING, "B")
     left = [await redis.pttl(name) for name in await redis.keys()]
     assert left
-    assert all(0 < each <= FAILURE_SECONDS * 1000 for each in left)
+    gone = -2  # the quick one lives for some milliseconds
+    assert all(each == gone or 0 < each <= FAILURE_SECONDS * 1000 for each in left)
 
 
 async def _waits(limits: RateLimits, redis: "Redis", count: int) -> list[int]:
