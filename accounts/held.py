@@ -11,6 +11,7 @@ from tortoise.connection import get_connection
 
 from accounts.database import read
 from protocol.errors import ApiError
+from protocol.privacy import Audience
 
 _USER: Final = """
 SELECT id::text, name::text, about::text, mobile_no::text, created_at, mobile_since, last_seen_at,
@@ -42,8 +43,8 @@ class HeldUser:
     created_at: datetime
     mobile_since: datetime | None
     last_seen_at: datetime | None
-    last_seen_to: str
-    online_to: str
+    last_seen_to: Audience
+    online_to: Audience
     read_receipts: bool
     stranger_receipts: bool
 

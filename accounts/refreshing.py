@@ -5,7 +5,7 @@ second statement, because the successor cannot be made without the key of the se
 the change names the generation that was seen.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 from tortoise.connection import get_connection
@@ -93,12 +93,7 @@ async def _rotate(_found: dict[str, Any], following: RefreshToken, settings: Set
 
     Done twice after a broken connection, it finds the token rotated, and the caller looks again.
     """
-    args = [following.session_id, following.generation, refresh_tokens.digest(following.secret)]
-    change: Callable[[], Awaitable[Any]] = lambda: get_connection("default").execute_query_dict(  # noqa: E731
-        _ROTATE, [*args, settings.session_seconds]
-    )
-    rows = await read(change)
-    return rows[0]["expires_at"] if rows else None
+    return await read(lambda: _write(following, settings))
 
 
 async def _rotate_where_there_is_room(found: dict[str, Any], following: RefreshToken, settings: Settings) -> Any:
@@ -108,8 +103,13 @@ async def _rotate_where_there_is_room(found: dict[str, Any], following: RefreshT
         if user is None:
             raise ApiError("session_revoked")
         await check_room(user, found["device_id"], settings)
-        args = [following.session_id, following.generation, refresh_tokens.digest(following.secret)]
-        rows = await get_connection("default").execute_query_dict(_ROTATE, [*args, settings.session_seconds])
+        return await _write(following, settings)
+
+
+async def _write(following: RefreshToken, settings: Settings) -> Any:
+    digest = refresh_tokens.digest(following.secret)
+    args = [following.session_id, following.generation, digest, settings.session_seconds]
+    rows = await get_connection("default").execute_query_dict(_ROTATE, args)
     return rows[0]["expires_at"] if rows else None
 
 

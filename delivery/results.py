@@ -79,7 +79,7 @@ class Unread(NamedTuple):
     message_ids: list[str]
     unacknowledged: list[str] = []  # noqa: RUF012 - never changed
     side: Side = Side()
-    stream_ids: list[str] = []  # noqa: RUF012
+    stream_ids: list[str] = []  # noqa: RUF012 - never changed
 
 
 class NotCached(Exception):

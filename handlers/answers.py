@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from handlers.requests import Audience, Switch
 from protocol.fields import DeviceId, Id, Mobile, Moment, described
+from protocol.privacy import Privacy
 
 
 class Answer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -191,6 +192,16 @@ class PrivacyShown(Struct, frozen=True, kw_only=True, rename="camel"):
     online: Audience
     read_receipts: Switch
     stranger_receipts: Switch
+
+
+def privacy_shown(privacy: Privacy) -> PrivacyShown:
+    """As a client gets it."""
+    return PrivacyShown(
+        last_seen=privacy.last_seen,
+        online=privacy.online,
+        read_receipts="on" if privacy.read_receipts else "off",
+        stranger_receipts="on" if privacy.stranger_receipts else "off",
+    )
 
 
 class PrivacyAnswer(Answer, frozen=True, kw_only=True):

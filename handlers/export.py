@@ -23,6 +23,7 @@ from handlers.services import Services, services
 from handlers.sessions import event_line
 from protocol.entries import Chat, Entry, OwnChat, OwnRead, Receipt
 from protocol.errors import ApiError
+from protocol.privacy import Privacy
 
 logger = structlog.get_logger(__name__)
 SECONDS: Final = 60.0
@@ -73,11 +74,8 @@ def _export(account: HeldOfAccount, person: HeldOfPerson) -> answers.Export:
     return answers.Export(
         exported_at=rfc3339(datetime.now(UTC)),
         profile=_profile(user),
-        privacy=answers.PrivacyShown(
-            last_seen=user.last_seen_to,  # type: ignore[arg-type]
-            online=user.online_to,  # type: ignore[arg-type]
-            read_receipts="on" if user.read_receipts else "off",
-            stranger_receipts="on" if user.stranger_receipts else "off",
+        privacy=answers.privacy_shown(
+            Privacy(user.last_seen_to, user.online_to, user.read_receipts, user.stranger_receipts)
         ),
         presence=answers.HeldPresence(last_seen=_known(person.last_seen), last_seen_before=_known(user.last_seen_at)),
         connections=_devices(person.connections),

@@ -6,7 +6,7 @@ from sanic.response import HTTPResponse
 
 from accounts.tokens import Claims
 from delivery.rate_limits import own_account
-from handlers.answers import PrivacyAnswer, PrivacyShown
+from handlers.answers import PrivacyAnswer, privacy_shown
 from handlers.authentication import authenticated
 from handlers.requests import PrivacyChange, body
 from handlers.responses import success
@@ -35,13 +35,4 @@ async def change_privacy(request: Request, claims: Claims) -> HTTPResponse:
 
 
 def _answer(privacy: Privacy) -> HTTPResponse:
-    return success(
-        PrivacyAnswer(
-            data=PrivacyShown(
-                last_seen=privacy.last_seen,
-                online=privacy.online,
-                read_receipts="on" if privacy.read_receipts else "off",
-                stranger_receipts="on" if privacy.stranger_receipts else "off",
-            )
-        )
-    )
+    return success(PrivacyAnswer(data=privacy_shown(privacy)))

@@ -88,13 +88,13 @@ def decode_entry(stream_id: bytes, values: Sequence[bytes]) -> Chat | Receipt | 
 
 
 def _decode_own(stream_id: str, values: Sequence[str]) -> OwnChat | OwnRead:
-    kind, whom, message_ids, *rest = values
+    kind, other, message_ids, *rest = values
     if kind == OWN_CHAT.kind:
         message, sent_at, device = rest
-        return OwnChat(stream_id, whom, message_ids, message, int(sent_at), device)
+        return OwnChat(stream_id, other, message_ids, message, int(sent_at), device)
     if kind == OWN_READ.kind:
         (device,) = rest
-        return OwnRead(stream_id, whom, message_ids.split(" "), device)
+        return OwnRead(stream_id, other, message_ids.split(" "), device)
     raise ValueError(f"the entry {stream_id} is of an unknown kind")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from delivery.mailbox import awaited, loading
 from models import User
-from tests.delivery.person_scripts import ASHA, MOBILE, RAVI, Scripts
+from tests.delivery.person_scripts import ASHA, MOBILE, RAVI, Scripts, now_ms
 from tests.workers.support import account, at_once, connected, enrol, with_settings
 
 Old = Callable[[], Awaitable[None]]
@@ -42,11 +42,6 @@ async def next_ms(person: Scripts) -> int:
     while (now := await now_ms(person)) == before:
         await asyncio.sleep(0)
     return now
-
-
-async def now_ms(person: Scripts) -> int:
-    seconds, micros = await person.redis.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 @pytest.fixture

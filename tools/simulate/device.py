@@ -69,11 +69,11 @@ class Device:
         self._somebody = somebody
         self.outbox = Outbox(manners.pipelined)
         self.awaiting: dict[tuple[str, str], None] = {}
-        """Chats that got ``sent``, as (whom, messageId), and no receipt yet."""
+        """Chats that got ``sent``, as (recipient, messageId), and no receipt yet."""
         self.seen: dict[tuple[str, str], None] = {}
         """Chats that came, as (sender, messageId)."""
         self.own: dict[tuple[str, str], None] = {}
-        """Chats that another device of this person sent, as (whom, messageId)."""
+        """Chats that another device of this person sent, as (recipient, messageId)."""
         self.longest_outage = 0.0
         self._trouble_since = 0.0
         self._socket: Socket | None = None
