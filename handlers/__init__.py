@@ -56,6 +56,7 @@ ROUTES: Final = (
     ("PUT", "/v1/privacy", privacy.change_privacy),
     ("GET", "/", web_client.page),
     ("GET", "/web/<name:str>", web_client.page_file),
+    ("GET", "/web/<folder:str>/<name:str>", web_client.page_folder_file),
     ("GET", "/openapi.json", documents.openapi_document),
     ("GET", "/asyncapi.json", documents.asyncapi_document),
     ("GET", "/docs", documents.docs),

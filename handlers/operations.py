@@ -30,6 +30,8 @@ ANYWHERE: Final = "bad_request request_timeout body_too_large uri_too_long head_
 """Codes of requests that are broken, or come at a bad moment, whatever they ask for."""
 WITH_BODY: Final = "unsupported_media_type bad_json bad_request"
 WITH_BEARER: Final = "token_missing token_invalid token_expired session_revoked unavailable"
+FILES: Final = "text/javascript text/css text/html image/svg+xml image/png application/manifest+json"
+"""Content types of the page's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,15 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         tag=PAGE,
         path=requests.PageFile,
         codes="not_found",
-        media="text/javascript text/css text/html",
+        media=FILES,
+    ),
+    ("GET", "/web/<folder:str>/<name:str>"): Operation(
+        id="pageFolderFile",
+        summary="A file of a folder of the page",
+        tag=PAGE,
+        path=requests.PageFolderFile,
+        codes="not_found",
+        media=FILES,
     ),
     ("GET", "/openapi.json"): Operation(id="openapi", summary="This document", tag=PAGE, media="application/json"),
     ("GET", "/asyncapi.json"): Operation(

@@ -166,7 +166,20 @@ class MobileQuery(msgspec.Struct, rename="camel"):
 class PageFile(msgspec.Struct):
     """The last part of ``/web/…``."""
 
-    name: Annotated[str, described("A file of the page.", "app.js", enum=list(PAGE_FILES))]
+    name: Annotated[str, described("A file of the page.", "app.js", enum=[n for n in PAGE_FILES if "/" not in n])]
+
+
+class PageFolderFile(msgspec.Struct):
+    """The last two parts of ``/web/…/…``."""
+
+    folder: Annotated[
+        str,
+        described("A folder of the page.", "vendor", enum=sorted({n.split("/")[0] for n in PAGE_FILES if "/" in n})),
+    ]
+    name: Annotated[
+        str,
+        described("A file in it.", "preact.js", enum=sorted({n.split("/")[1] for n in PAGE_FILES if "/" in n})),
+    ]
 
 
 class ViewerFile(msgspec.Struct):

@@ -1,39 +1,60 @@
-"""Files that are served as they are: read once at start, from a fixed list. A client's path never opens a file."""
+"""Files that are served as they are: read once at start. A client's path never opens a file."""
 
+import gzip
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from sanic import Request
 from sanic.response import HTTPResponse
 
-WEB: Final = Path(__file__).resolve().parent.parent / "web"
+ROOT: Final = Path(__file__).resolve().parent.parent
+WEB: Final = ROOT / "web"
 HTML: Final = "text/html; charset=utf-8"
 CSS: Final = "text/css; charset=utf-8"
 SCRIPT: Final = "text/javascript; charset=utf-8"
-PAGE_FILES: Final = {
-    "index.html": HTML,
-    "style.css": CSS,
-    "app.js": SCRIPT,
-    "api.js": SCRIPT,
-    "line.js": SCRIPT,
-    "log.js": SCRIPT,
-    "memory.js": SCRIPT,
-    "outbox.js": SCRIPT,
-    "people.js": SCRIPT,
-    "talk.js": SCRIPT,
-    "view.js": SCRIPT,
-    "views.js": SCRIPT,
+_TYPES: Final = {
+    ".html": HTML,
+    ".css": CSS,
+    ".js": SCRIPT,
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
 }
-"""Content types of the page's files, in ``web/``."""
+_PAGE_FOLDERS: Final = {
+    "": WEB,
+    "old": WEB / "old",
+    "vendor": WEB / "vendor",
+    "icons": WEB / "icons",
+    "client": ROOT / "clients" / "js" / "src",  # the page runs the very files that others build on
+}
+"""Folders of the page's files, by the part of the path behind ``/web/``."""
 VIEWER_FILES: Final = {"docs.css": CSS, "docs.js": SCRIPT, "rapidoc-min.js": SCRIPT}
-"""Those of the viewer's files, in ``web/docs/``; its page is not one of them."""
+"""Content types of the viewer's files, in ``web/docs/``; its page is not one of them."""
 _HEADERS: Final = {
     "Cache-Control": "no-cache",  # cached, but revalidated each time: modules of two versions must not meet
     "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding",
     "X-Content-Type-Options": "nosniff",
 }
+_PACKED_TYPES: Final = ("text/", "image/svg", "application/manifest")
+
+
+def _page_files() -> Mapping[str, Path]:
+    """The page's files by their path behind ``/web/``. What has no type above is not served."""
+    found = {
+        f"{folder}/{path.name}".lstrip("/"): path
+        for folder, where in _PAGE_FOLDERS.items()
+        for path in sorted(where.glob("*"))
+        if path.suffix in _TYPES
+    }
+    return MappingProxyType(found)
+
+
+PAGE_FILES: Final = _page_files()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +64,43 @@ class StaticFile:
     body: bytes
     content_type: str
     headers: dict[str, str]
+    packed: bytes | None
+    """The body in gzip, where that is smaller."""
 
 
 def static_file(body: bytes, content_type: str, policy: str) -> StaticFile:
     """:param policy: the Content-Security-Policy"""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return StaticFile(body, content_type, _HEADERS | {"Content-Security-Policy": policy, "ETag": etag})
+    # mtime=0: all servers send the same bytes.
+    packed = gzip.compress(body, mtime=0) if content_type.startswith(_PACKED_TYPES) else None
+    if packed is not None and len(packed) >= len(body):
+        packed = None
+    return StaticFile(body, content_type, _HEADERS | {"Content-Security-Policy": policy, "ETag": etag}, packed)
 
 
-def serve(request: Request, file: StaticFile) -> HTTPResponse:
-    """200 with the file, or 304."""
-    if request.headers.get("if-none-match") == file.headers["ETag"]:
-        return HTTPResponse(status=304, headers=file.headers)
-    return HTTPResponse(file.body, headers=file.headers, content_type=file.content_type)
+def read_file(path: Path, policy: str) -> StaticFile:
+    """The file at this path, of the type that its name says."""
+    return static_file(path.read_bytes(), _TYPES[path.suffix], policy)
+
+
+def serve(request: Request, file: StaticFile, **headers: str) -> HTTPResponse:
+    """200 with the file, packed if the client takes that, or 304.
+
+    :param headers: others than the file's own, with ``_`` for ``-``
+    """
+    is_packed = file.packed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
+    sent = file.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+    if is_packed:  # other bytes, so another ETag (RFC 9110, 8.8.3)
+        sent |= {"Content-Encoding": "gzip", "ETag": sent["ETag"][:-1] + '-gzip"'}
+    if request.headers.get("if-none-match") == sent["ETag"]:
+        return HTTPResponse(status=304, headers=sent)
+    return HTTPResponse(file.packed if is_packed else file.body, headers=sent, content_type=file.content_type)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """RFC 9110, 12.5.3, as far as browsers use it: ``gzip`` is named, and not with ``q=0``."""
+    for part in accepted.lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,24 +1,30 @@
-"""The small page at ``/``."""
+"""The page at ``/``."""
 
 from typing import Final
 
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from handlers.static_files import PAGE_FILES, WEB, serve, static_file
+from handlers.static_files import PAGE_FILES, read_file, serve
 from protocol.errors import ApiError
 
 # 'self' covers ws: and wss: of the same host (CSP Level 3).
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
 )
-_FILES: Final = {name: static_file((WEB / name).read_bytes(), kind, _POLICY) for name, kind in PAGE_FILES.items()}
+_FILES: Final = {name: read_file(path, f"{_POLICY}'none'") for name, path in PAGE_FILES.items()}
 
 
 async def page(request: Request) -> HTTPResponse:
-    """``GET /``."""
-    return serve(request, _FILES["index.html"])
+    """``GET /``.
+
+    A program that shows the page in a frame of its own (``tools/demo``) sets ``app.ctx.frame_ancestors``, a list of
+    sources as in Content-Security-Policy. Otherwise nobody may.
+    """
+    ancestors = getattr(request.app.ctx, "frame_ancestors", "'none'")
+    name = "index.html" if "new" in request.args else "old/index.html"
+    return serve(request, _FILES[name], Content_Security_Policy=_POLICY + ancestors)
 
 
 async def page_file(request: Request, name: str) -> HTTPResponse:
@@ -29,3 +35,11 @@ async def page_file(request: Request, name: str) -> HTTPResponse:
     if name not in _FILES:
         raise ApiError("not_found")
     return serve(request, _FILES[name])
+
+
+async def page_folder_file(request: Request, folder: str, name: str) -> HTTPResponse:
+    """``GET /web/<folder>/<name>``.
+
+    :raises ApiError: ``not_found``
+    """
+    return await page_file(request, f"{folder}/{name}")

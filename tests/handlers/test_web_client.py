@@ -1,21 +1,35 @@
 """The page at ``/``: what is served, under which policy, and nothing but that."""
 
+import hashlib
+import posixpath
 import re
 from html.parser import HTMLParser
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from handlers.static_files import PAGE_FILES, WEB
+from handlers.web_client import page
 from tests.support.api import Api
 
-WEB = Path(__file__).resolve().parents[2] / "web"
-FILES = sorted(path.name for path in WEB.iterdir() if path.is_file())
+OURS = [name for name in PAGE_FILES if name.endswith(".js") and not name.startswith(("vendor/", "client/", "old/"))]
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "webmanifest": "application/manifest+json",
+}
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
     "connect-src 'self'",
     "img-src 'self' data:",
+    "manifest-src 'self'",
+    "worker-src 'self'",
     "base-uri 'none'",
     "form-action 'self'",
     "frame-ancestors 'none'",
@@ -57,20 +71,31 @@ async def test_the_page_is_served_under_a_strict_policy(api: Api) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-cache"
-    assert answer.content == (WEB / "index.html").read_bytes()
+    assert answer.content == (WEB / "old" / "index.html").read_bytes()
+
+
+async def test_a_program_around_it_may_show_the_page_in_a_frame() -> None:
+    """As the demo does; the rest of the policy stays."""
+    app = SimpleNamespace(ctx=SimpleNamespace(frame_ancestors="'self'"))
+    request: Any = SimpleNamespace(app=app, args={}, headers={})
+    answer = await page(request)
+    assert set(answer.headers["Content-Security-Policy"].split("; ")) == POLICY - {"frame-ancestors 'none'"} | {
+        "frame-ancestors 'self'"
+    }
 
 
 async def test_every_file_is_served_with_its_type(api: Api) -> None:
-    for name in FILES:
+    assert {"app.js", "style.css", "vendor/preact.js"} <= set(PAGE_FILES)
+    for name, path in PAGE_FILES.items():
         print(name)
         answer = await api.client.get(f"/web/{name}")
-        assert (answer.status_code, answer.content) == (200, (WEB / name).read_bytes())
-        kind = {"html": "text/html", "css": "text/css", "js": "text/javascript"}[name.rsplit(".", 1)[1]]
-        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+        assert (answer.status_code, answer.content) == (200, path.read_bytes())
+        assert answer.headers["content-type"] == TYPES[name.rsplit(".", 1)[1]]
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-NOTHING = ["none.js", "..%2Fapp.py", "%2e%2e%2fapp.py", "../app.py", "app.js%00", "", "APP.JS"]
+NOTHING = ["none.js", "..%2Fapp.py", "%2e%2e%2fapp.py", "../app.py", "app.js%00", "", "APP.JS", "docs/docs.js"]
+NOTHING += ["vendor/README.md", "vendor%2Fpreact.js", "nowhere/app.js", "/app.js"]
 
 
 async def test_nothing_else_is_served(api: Api) -> None:
@@ -84,28 +109,29 @@ async def test_a_cached_file_is_not_sent_again(api: Api) -> None:
     first = await api.client.get("/web/app.js")
     again = await api.client.get("/web/app.js", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    other = await api.client.get("/web/api.js", headers={"If-None-Match": first.headers["etag"]})
+    other = await api.client.get("/web/style.css", headers={"If-None-Match": first.headers["etag"]})
     assert other.status_code == 200
 
 
 def test_the_page_keeps_its_own_policy_and_loads_only_its_own_files() -> None:
-    page = Page((WEB / "index.html").read_text())
-    assert page.inline == []
-    assert sorted(page.loads) == ["data:,", "web/app.js", "web/style.css"], (
-        "relative: there may be a path of a proxy's before them"
-    )
-    assert page.fields
-    assert page.fields <= page.labels, "a field without a label"
-    assert page.methods == {"post"}, "without scripts a form with GET would put the password into the address"
+    shell = Page((WEB / "index.html").read_text())
+    assert shell.inline == []
+    assert {"web/app.js", "web/style.css"} <= set(shell.loads)
+    for name in set(shell.loads) - {"data:,"}:
+        assert name.removeprefix("web/") in PAGE_FILES, "relative: there may be a path of a proxy's before them"
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".js")])
+@pytest.mark.parametrize("name", OURS)
 def test_scripts_make_no_markup_from_texts_and_call_no_other_host(name: str) -> None:
     text = (WEB / name).read_text()
-    assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|localStorage", text
-    )
-    assert not re.search(r"https?://", text)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text)
+    assert not re.search(r"""["'`]https?://[a-z]""", text)
     assert not re.search(r"""["'`]/[a-z]""", text), "an absolute path: there may be one of a proxy's before it"
-    for module in re.findall(r'from "([^"]+)"', text):
-        assert module.removeprefix("./") in FILES
+    for module in re.findall(r'(?:from|import) "([^"]+)"', text):
+        assert posixpath.normpath(posixpath.join(posixpath.dirname(name), module)) in PAGE_FILES
+
+
+def test_the_library_is_the_one_that_is_noted() -> None:
+    """``web/vendor/README.md`` says what it is made of."""
+    noted = (WEB / "vendor" / "README.md").read_text()
+    assert hashlib.sha256((WEB / "vendor" / "preact.js").read_bytes()).hexdigest() in noted

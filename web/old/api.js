@@ -2,8 +2,8 @@
 
 const PATIENCE_MS = 15_000;
 
-// Where the server is: the folder above this file's. So the page also works under a proxy's path.
-export const BASE = new URL("../", import.meta.url);
+// Where the server is: the folder above web/. So the page also works under a proxy's path.
+export const BASE = new URL("../../", import.meta.url);
 
 export class ApiError extends Error {
   constructor(status, { code = "unknown", message = "The server refused.", errors = [] }, retryAfter) {
