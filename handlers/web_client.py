@@ -5,7 +5,8 @@ from typing import Final
 from sanic import Request
 from sanic.response import HTTPResponse
 
-from handlers.static_files import PAGE_FILES, read_file, serve
+from handlers import service_worker
+from handlers.static_files import PAGE_FILES, StaticFile, read_file, serve
 from protocol.errors import ApiError
 
 # 'self' covers ws: and wss: of the same host (CSP Level 3).
@@ -13,7 +14,15 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
 )
-_FILES: Final = {name: read_file(path, f"{_POLICY}'none'") for name, path in PAGE_FILES.items()}
+
+
+def _read_files() -> dict[str, StaticFile]:
+    files = {name: read_file(path, f"{_POLICY}'none'") for name, path in PAGE_FILES.items()}
+    files[service_worker.NAME] = service_worker.filled_in(files)
+    return files
+
+
+_FILES: Final = _read_files()
 
 
 async def page(request: Request) -> HTTPResponse:

@@ -8,14 +8,19 @@ export const BASE = new URL("../", import.meta.url);
 
 const profile = new URLSearchParams(location.search).get("profile") ?? "";
 const SLOT = `wm:${BASE.pathname}${profile ? `${encodeURIComponent(profile)}:` : ""}`;
-const KNOWN = `${SLOT}accounts`; // localStorage: [{mobileNo, name}], the one used last first
+const KNOWN = `${SLOT}accounts`; // localStorage: [{mobileNo, name, deviceId}], the one used last first
 const SHOWN = `${SLOT}shown`; // sessionStorage: the number that this tab shows
-const DEVICE = `${SLOT}device`; // localStorage: this browser's deviceId
 
-// The name of the database of an account.
-export const databaseName = (mobileNo) => `${SLOT}${mobileNo}`;
+// The name of the database of an account. It stays when the account gets another number; then somebody else's database
+// may be the one of the old number, so that it is noted with the account.
+export function databaseName(mobileNo) {
+  const usual = `${SLOT}${mobileNo}`;
+  const known = knownAccounts();
+  const noted = known.find((one) => one.mobileNo === mobileNo)?.database;
+  return noted ?? (known.some(({ database }) => database === usual) ? `${usual}:${randomHex()}` : usual);
+}
 
-// [{mobileNo, name}], the one used last first.
+// [{mobileNo, name, deviceId}], the one used last first.
 export function knownAccounts() {
   return JSON.parse(localStorage.getItem(KNOWN) ?? "[]");
 }
@@ -28,10 +33,23 @@ export function shownAccount() {
 }
 
 // This tab shows this account from now on.
-export function rememberAccount({ mobileNo, name }) {
-  const others = knownAccounts().filter((known) => known.mobileNo !== mobileNo);
-  localStorage.setItem(KNOWN, JSON.stringify([{ mobileNo, name }, ...others]));
-  sessionStorage.setItem(SHOWN, mobileNo);
+export function rememberAccount({ mobileNo, name, deviceId }) {
+  const before = knownAccounts().find((known) => known.mobileNo === mobileNo);
+  keepFirst({ database: databaseName(mobileNo), ...before, mobileNo, name, ...(deviceId && { deviceId }) });
+}
+
+// The account that this tab shows has another number now. Its database stays what it is.
+export function accountMoved(from, { mobileNo, name }) {
+  const before = knownAccounts().find((known) => known.mobileNo === from);
+  const database = databaseName(from);
+  forgetAccount(from);
+  keepFirst({ ...before, database, mobileNo, name });
+}
+
+function keepFirst(account) {
+  const others = knownAccounts().filter((known) => known.mobileNo !== account.mobileNo);
+  localStorage.setItem(KNOWN, JSON.stringify([account, ...others]));
+  sessionStorage.setItem(SHOWN, account.mobileNo);
 }
 
 // This tab shows the door, until somebody logs in.
@@ -45,14 +63,19 @@ export function forgetAccount(mobileNo) {
   if (sessionStorage.getItem(SHOWN) === mobileNo) showNobody();
 }
 
-// One for each browser (and profile), for every account: logging in again is the same device.
-export function deviceId() {
-  const known = localStorage.getItem(DEVICE);
-  if (known) return known;
-  const made = `web-${crypto.randomUUID?.() ?? randomHex()}`;
-  localStorage.setItem(DEVICE, made);
-  return made;
+const made = new Map(); // by what was written: tries with a wrong password come from one device
+
+// The deviceId to log in with: the same one again for an account that was here before. Each account has one of its own,
+// so that nobody can see at the server which accounts share a browser.
+export function deviceIdFor(written) {
+  const digits = written.replace(/\D/g, "").replace(/^00/, "");
+  const known = knownAccounts().find(({ mobileNo }) => mobileNo === digits)?.deviceId;
+  if (!known && !made.has(digits)) made.set(digits, `web-${crypto.randomUUID?.() ?? randomHex()}`);
+  return known ?? made.get(digits);
 }
+
+// For accounts without one: none has been made yet.
+export const deviceId = () => deviceIdFor("");
 
 // randomUUID() is missing where a page is not served securely, as by http:// in a local network.
 function randomHex() {

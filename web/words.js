@@ -43,6 +43,14 @@ export function lastSeenWords(ms, now = Date.now()) {
   return `last seen ${when}, ${clock(ms)}`;
 }
 
+// In a sentence: "today, 19:42", "yesterday, 19:42", "3 May, 19:42", "3 May 2024, 19:42".
+export function sinceWords(ms, now = Date.now()) {
+  const days = daysBetween(ms, now);
+  const year = new Date(ms).getFullYear() === new Date(now).getFullYear() ? day : dated;
+  const when = days <= 0 ? "today" : days === 1 ? "yesterday" : year.format(ms);
+  return `${when}, ${clock(ms)}`;
+}
+
 // ITU-T E.164: 1 and 7 are country codes by themselves; these begin one of two digits; the others have three.
 const TWO = new Set(
   "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98".split(" "),
