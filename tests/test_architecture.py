@@ -11,6 +11,7 @@ PACKAGES = ("settings", "background", "protocol", "models", "accounts", "deliver
 PRODUCT = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 DEVSTACK, BENCH = (sorted((ROOT / "tools" / package).rglob("*.py")) for package in ("devstack", "bench"))
 TOOLS, TESTS = (sorted((ROOT / folder).rglob("*.py")) for folder in ("tools", "tests"))
+CLIENT = sorted((ROOT / "clients" / "python" / "src").rglob("*.py"))
 EVERYTHING = [*PRODUCT, *DEVSTACK, *BENCH, ROOT / "app.py", ROOT / "run.py"]
 
 ELSEWHERE = {
@@ -102,6 +103,21 @@ def test_what_starts_the_product_does_not_know_what_measures_it() -> None:
         return any(each.startswith(("tools.bench", "tools.chaos")) for each in imports(source))
 
     assert offenders(DEVSTACK, offends) == []
+
+
+def test_the_python_client_and_the_product_know_nothing_of_each_other() -> None:
+    """import-linter would need the client on its path, and finds only what is in this folder."""
+    allowed = {*sys.stdlib_module_names, "whatsapp_mini", "httpx", "websockets"}
+    assert CLIENT
+    assert offenders(CLIENT, lambda source: roots(source) - allowed) == []
+    assert offenders([*PRODUCT, *DEVSTACK], lambda source: roots(source) & {"whatsapp_mini"}) == []
+
+
+def test_the_core_of_the_python_client_does_no_io_and_reads_no_clock() -> None:
+    core = [path for path in CLIENT if path.parent.name == "core"]
+    forbidden = {"asyncio", "time", "datetime", "socket", "httpx", "websockets", "sqlite3", "logging"}
+    assert core
+    assert offenders(core, lambda source: roots(source) & forbidden) == []
 
 
 def test_the_benchmark_sees_the_product_from_outside() -> None:
