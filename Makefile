@@ -1,5 +1,5 @@
 # Shorthands; run.py does the work and needs no make.
-.PHONY: help run test quick check bench chaos simulate lock
+.PHONY: help run test quick check docs bench chaos simulate lock
 PYTHON ?= python3
 
 help: ## this list
@@ -17,6 +17,9 @@ quick: ## the tests to run while working: under a minute
 check: ## what CI does: format, lint, types, layers, tests
 	$(PYTHON) run.py check
 
+docs: ## the documentation site, into .site
+	$(PYTHON) run.py docs
+
 bench: ## measure it
 	$(PYTHON) run.py bench
 
@@ -30,4 +33,4 @@ simulate: ## the core in a simulated world, for a minute: fresh seeds
 LOCK = uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11
 lock: ## pin what requirements.in and requirements/*.in ask for; needs uv (pip install uv)
 	$(LOCK) requirements.in -o requirements.txt
-	for name in embedded dev bench browser; do $(LOCK) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in embedded dev bench browser docs; do $(LOCK) requirements/$$name.in -o requirements/$$name.txt || exit 1; done

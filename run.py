@@ -14,6 +14,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+MODULES: dict[str, tuple[tuple[str, ...], str]] = {
+    "bench": (("dev", "bench"), "tools.bench"),
+    "chaos": (("dev",), "tools.chaos"),
+    "docs": (("docs",), "tools.docs"),
+    "simulate": (("dev",), "tools.simulate"),
+}
+"""Commands that read their arguments themselves: what is installed for each, besides the product, and what runs."""
 
 
 def refuse(why: str) -> None:
@@ -47,7 +54,7 @@ def main(arguments: list[str]) -> None:
     command, rest = (
         (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("run", arguments)
     )
-    tests = ("dev", "browser") if checks.browser_is_wanted() else ("dev",)
+    tests = ("dev", "docs", "browser") if checks.browser_is_wanted() else ("dev", "docs")
     if command in ("test", "check"):
         checks.keep_bytecode(os.environ, VENV)
     if command == "run":
@@ -59,12 +66,9 @@ def main(arguments: list[str]) -> None:
         become(ready_python(*tests), "-m", "pytest", *checks.pytest_arguments(rest))
     elif command == "check" and not rest:
         sys.exit(checks.run_checks(ready_python(*tests)))
-    elif command == "bench":
-        become(ready_python("dev", "bench"), "-m", "tools.bench", *rest)
-    elif command == "chaos":
-        become(ready_python("dev"), "-m", "tools.chaos", *rest)
-    elif command == "simulate":
-        become(ready_python("dev"), "-m", "tools.simulate", *rest)
+    elif command in MODULES:
+        layers, module = MODULES[command]
+        become(ready_python(*layers), "-m", module, *rest)
     elif command == "describe" and not rest:
         become(ready_python(), "-m", "tools.describe")
     else:

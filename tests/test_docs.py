@@ -11,6 +11,8 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "tools").glob("*/README.md")),
+    *sorted((ROOT / "clients").glob("*/README.md")),
+    *sorted((ROOT / "examples").glob("README.md")),
 ]
 CHARACTERS_A_LINE = 120
 CODE = re.compile(r"`([^`\n]+)`")

@@ -20,6 +20,7 @@ other commands:
   run.py check          format, lint, types, layers and tests, as CI does
   run.py bench [ARGS]   measure it, on a stack of its own; see: run.py bench --help
   run.py chaos [ARGS]   break it, on a stack of its own, and check that nothing is lost; see: run.py chaos --help
+  run.py docs [--serve]   build the documentation site into .site, or show it; see: run.py docs --help
   run.py describe         write the JSON Schemas of all frames to docs/schemas
   run.py simulate [ARGS]  hours of talk and faults in seconds, in a simulated world; see: run.py simulate --help
 """

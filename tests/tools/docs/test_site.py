@@ -1,0 +1,73 @@
+"""The whole site is built without a warning, and a mistake in a page is one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.docs import contents, diagrams, site
+from tools.docs.checks import address, search_index
+from tools.docs.contents import ROOT, Group, Page, groups, heading, pages
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    assert site.build(tmp_path / "site") == len(pages())
+    return tmp_path / "site"
+
+
+def test_the_search_knows_what_each_page_is_about(built: Path) -> None:
+    """Its heading, and the last long word of its text: so the whole page is in it."""
+    index = search_index(built)
+    for page in pages():
+        text = page.text()
+        if "\n# " in f"\n{text}":
+            for word in heading(text).split():
+                assert word.strip(".,:").lower() in index[address(page.target)].lower(), page.source
+
+
+def test_every_markdown_file_of_the_documentation_is_a_page() -> None:
+    sources = {page.source for page in pages()}
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").glob("*/README.md")]
+    assert [str(path.relative_to(ROOT)) for path in files if str(path.relative_to(ROOT)) not in sources] == []
+    targets = [page.target for page in pages()]
+    assert len(targets) == len(set(targets))
+
+
+@pytest.fixture
+def with_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """The text of the second page of a site of two; the site that is there before is to stay."""
+    texts: list[str] = []
+    front = Page("docs/front", "index.md", "Front", lambda: "# Front\n\n[more](more)\n")
+    every = [Group("All", (front, Page("docs/more", "more.md", "More", lambda: texts[0])))]
+    monkeypatch.setattr(contents, "groups", lambda: every)
+    monkeypatch.setattr(site, "groups", lambda: every)
+    (tmp_path / "site").mkdir()
+    yield texts
+    assert list(tmp_path.iterdir()) == [tmp_path / "site"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# More\n\n[x](front#nowhere)\n", "anchor does not exist"),
+        ("# More\n\n![](images/page.png)\n", "has no alt text"),
+        ('# More\n\n<script src="https://cdn.example/x.js"></script>\n', "from outside"),
+    ],
+)
+def test_a_mistake_in_a_page_fails_the_build(with_page: list[str], tmp_path: Path, text: str, expected: str) -> None:
+    with_page.append(text)
+    with pytest.raises(site.SiteError, match=expected):
+        site.build(tmp_path / "site")
+
+
+def test_a_diagram_without_a_picture_or_a_title_fails_the_build(with_page: list[str], tmp_path: Path) -> None:
+    with_page.append("# More\n\n```mermaid\nflowchart LR\n    accTitle: New\n    a --> b\n```\n")
+    with pytest.raises(diagrams.DiagramError, match="is missing"):
+        site.build(tmp_path / "site")
+    with pytest.raises(diagrams.DiagramError, match="accTitle"):
+        diagrams.title("flowchart LR\n    a --> b\n")
+
+
+def test_no_picture_of_a_diagram_is_left_over() -> None:
+    assert diagrams.unused(page.text() for page in pages()) == []

@@ -1,0 +1,39 @@
+"""``python -m tools.docs``: builds the site into ``.site``."""
+
+import argparse
+import sys
+import time
+
+from tools.docs import drawing
+from tools.docs.diagrams import DiagramError
+from tools.docs.site import SITE, SiteError, build, serve
+
+_DESCRIPTION = "Build the documentation site into .site. A warning is a failure."
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    parser = argparse.ArgumentParser(prog="run.py docs", description=_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--serve", action="store_true", help="show it, and what changes while it is shown")
+    parser.add_argument("--port", type=int, default=8000, help="for --serve (default 8000)")
+    parser.add_argument("--draw", action="store_true", help="draw the diagrams that changed (needs npm and Chromium)")
+    options = parser.parse_args(arguments)
+    try:
+        if options.draw:
+            print("\n".join(drawing.draw()) or "No diagram has changed.")
+        elif options.serve:
+            serve(options.port)
+        else:
+            began = time.monotonic()
+            pages = build()
+            print(f"{pages} pages in {SITE} ({time.monotonic() - began:.1f} s). To look at it: run.py docs --serve")
+    except (SiteError, DiagramError, drawing.DrawingError) as error:
+        print(f"run.py docs: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
