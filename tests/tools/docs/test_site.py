@@ -7,7 +7,7 @@ import pytest
 
 from tools.docs import contents, diagrams, site
 from tools.docs.checks import address, search_index
-from tools.docs.contents import ROOT, Group, Page, groups, heading, pages
+from tools.docs.contents import ROOT, Group, Page, heading, pages
 
 
 @pytest.fixture
