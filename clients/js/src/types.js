@@ -45,7 +45,7 @@
  *   | {kind: "sent", peer: string, id: string, timestamp: number}
  *   | {kind: "receipt", peer: string, ids: string[], state: "expired" | "delivered" | "read", timestamp: number}
  *   | {kind: "failed", peer: string, id: string, error: {code: string, message: string}}
- *   | {kind: "retried", id: string, newId: string}
+ *   | {kind: "retried", id: string, newId: string, timestamp: number}
  *   | {kind: "discarded", id: string}
  *   | {kind: "read" | "told" | "ownRead", peer: string, ids: string[]}} Change
  */

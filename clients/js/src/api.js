@@ -1,0 +1,279 @@
+// Every route of HTTP as a method (docs/PROTOCOL.md, section 2).
+
+import { ApiError } from "./errors.js";
+
+/** @import { Session } from "./types.js" */
+
+const ANSWER_MS = 10_000;
+
+/**
+ * @typedef {object} Request
+ * @property {Record<string, unknown>} [body]
+ * @property {Record<string, string | number | boolean | undefined>} [query]
+ * @property {string} [token]
+ * @property {number} [timeout] ms
+ */
+
+/**
+ * Who knows the token, and what to do when it is refused.
+ * @typedef {object} Bearer
+ * @property {<T>(ask: (token: string) => Promise<T>) => Promise<T>} withToken
+ * @property {(session: Session) => Promise<void>} adopt
+ * @property {(code: string) => Promise<void>} end
+ */
+
+/**
+ * The HTTP interface. With a client (`client.api`) it has a session, and refreshes it (C2). Without one only `signUp`,
+ * `requestCode`, `resetPassword`, `logIn`, `health` and `ready` can be used.
+ *
+ * All methods reject with an `ApiError`.
+ */
+export class Api {
+  /**
+   * @param {string | URL} url Of the server, with the path prefix it may have.
+   * @param {{fetch?: typeof globalThis.fetch, bearer?: Bearer}} [how]
+   */
+  constructor(url, { fetch, bearer } = {}) {
+    const base = new URL(url);
+    if (!base.pathname.endsWith("/")) base.pathname += "/";
+    base.search = base.hash = "";
+    this.url = base.href;
+    this.fetch = fetch ?? globalThis.fetch.bind(globalThis);
+    this.bearer = bearer;
+  }
+
+  // ---- accounts
+
+  /** @param {{name: string, mobileNo: string, password: string, code?: string}} who @returns {Promise<{id: string}>} */
+  signUp(who) {
+    return this.ask("POST", "auth/signin", { body: who });
+  }
+
+  /** Has a code sent to the number. @param {string} mobileNo @returns {Promise<{expiresIn: number}>} In seconds. */
+  requestCode(mobileNo) {
+    return this.ask("POST", "v1/codes", { body: { mobileNo } });
+  }
+
+  /** Ends all sessions. @param {{mobileNo: string, code: string, newPassword: string}} what @returns {Promise<void>} */
+  resetPassword(what) {
+    return this.ask("POST", "auth/reset", { body: what });
+  }
+
+  /**
+   * Gives the session; nothing is kept.
+   * @param {{mobileNo: string, password: string, deviceId?: string, deviceName?: string, replaceDeviceId?: string}} who
+   * @returns {Promise<Session>}
+   */
+  async logIn(who) {
+    return this.session(await this.ask("POST", "auth/login", { body: who }));
+  }
+
+  /** @param {string} refreshToken @param {number} timeout ms @returns {Promise<Session>} */
+  async refresh(refreshToken, timeout) {
+    return this.session(await this.ask("POST", "auth/refresh", { body: { refreshToken }, timeout }));
+  }
+
+  /** Only what belongs to it. @param {Session} answer @returns {Session} */
+  session({ mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt }) {
+    return { url: this.url, mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt };
+  }
+
+  /** @returns {Promise<Profile>} */
+  me() {
+    return this.askAs("GET", "v1/me");
+  }
+
+  /** @param {{name?: string, about?: string}} what @returns {Promise<Profile>} */
+  updateMe(what) {
+    return this.askAs("PATCH", "v1/me", { body: what });
+  }
+
+  /** The session goes on with another number and other tokens. @param {{mobileNo: string, password: string, code?: string}} to */
+  async changeNumber(to) {
+    const session = this.session(await this.askAs("POST", "v1/me/number", { body: to }));
+    await this.bearer?.adopt(session);
+    return session;
+  }
+
+  /** @param {string} password @returns {Promise<void>} */
+  async deleteAccount(password) {
+    await this.askAs("DELETE", "v1/me", { body: { password } });
+    await this.bearer?.end("account_deleted");
+  }
+
+  /** Everything that the server holds about the person. @returns {Promise<Record<string, any>>} */
+  exportAll() {
+    return this.askAs("GET", "v1/export", { timeout: 60_000 });
+  }
+
+  // ---- devices, sessions, passwords
+
+  /** @returns {Promise<{deviceId: string, deviceName: string, lastSeen: string, waiting: number, current: boolean}[]>} */
+  devices() {
+    return this.data("v1/devices");
+  }
+
+  /** @param {string} deviceId @returns {Promise<void>} */
+  unlinkDevice(deviceId) {
+    return this.askAs("DELETE", `v1/devices/${encodeURIComponent(deviceId)}`);
+  }
+
+  /** @returns {Promise<{id: string, deviceId: string, deviceName: string, createdAt: string, lastUsedAt: string, current: boolean}[]>} */
+  sessions() {
+    return this.data("v1/sessions");
+  }
+
+  /** @param {string} id @returns {Promise<void>} */
+  endSession(id) {
+    return this.askAs("DELETE", `v1/sessions/${encodeURIComponent(id)}`);
+  }
+
+  /**
+   * The latest first. `before` is an event's `id`.
+   * @param {{before?: string, limit?: number}} [which]
+   * @returns {Promise<{id: string, kind: string, at: string, deviceId: string, sessionId?: string, reason?: string, times: number}[]>}
+   */
+  securityEvents(which = {}) {
+    return this.data("v1/events", which);
+  }
+
+  /** @returns {Promise<void>} */
+  async logOut() {
+    await this.askAs("POST", "auth/logout");
+    await this.bearer?.end("logged_out");
+  }
+
+  /** `all`: this session, too. @param {{all?: boolean}} [how] @returns {Promise<{ended: number}>} */
+  async logOutEverywhere({ all = false } = {}) {
+    const answer = await this.askAs("POST", "auth/logout-everywhere", { query: { all: all || undefined } });
+    if (all) await this.bearer?.end("logged_out");
+    return answer;
+  }
+
+  /** All other sessions end. @param {{currentPassword: string, newPassword: string}} what @returns {Promise<void>} */
+  changePassword(what) {
+    return this.askAs("POST", "auth/password", { body: what });
+  }
+
+  // ---- people
+
+  /** @param {string} mobileNo @returns {Promise<void>} */
+  block(mobileNo) {
+    return this.askAs("POST", "block-action/block", { body: { blockedUserMobileNo: mobileNo } });
+  }
+
+  /** @param {string} mobileNo @returns {Promise<void>} */
+  unblock(mobileNo) {
+    return this.askAs("DELETE", "block-action/unblock", { query: { mobileNo } });
+  }
+
+  /** The latest last. @returns {Promise<{username: string, mobileNo: string}[]>} */
+  blocked() {
+    return this.data("block-action/list");
+  }
+
+  /** @param {string} mobileNo @returns {Promise<{username: string, mobileNo: string, lastSeen?: string}>} */
+  lastSeen(mobileNo) {
+    return this.data("profile/lastseen", { mobileNo });
+  }
+
+  /**
+   * Those of up to 100 numbers that have an account.
+   * @param {string[]} mobileNos
+   * @returns {Promise<{data: {index: number, mobileNo: string, name: string, about?: string}[], errors?: {field: string, message: string}[]}>}
+   */
+  lookup(mobileNos) {
+    return this.askAs("POST", "v1/people/lookup", { body: { mobileNos } });
+  }
+
+  /** @returns {Promise<Privacy>} */
+  privacy() {
+    return this.data("v1/privacy");
+  }
+
+  /** What is not named stays. @param {Partial<Privacy>} what @returns {Promise<Privacy>} */
+  async setPrivacy(what) {
+    return (await this.askAs("PUT", "v1/privacy", { body: what })).data;
+  }
+
+  // ---- the server
+
+  /** What opens one socket. @returns {Promise<string>} */
+  async ticket() {
+    return (await this.askAs("POST", "v1/tickets")).ticket;
+  }
+
+  /** Whether this process serves. @returns {Promise<{status: string}>} */
+  health() {
+    return this.ask("GET", "health");
+  }
+
+  /** Whether it can do its work. @returns {Promise<{status: string, checks: Record<string, boolean>}>} */
+  ready() {
+    return this.ask("GET", "ready");
+  }
+
+  /** The interface for machines: OpenAPI. @returns {Promise<Record<string, any>>} */
+  openapi() {
+    return this.ask("GET", "openapi.json");
+  }
+
+  /** The same of the socket: AsyncAPI. @returns {Promise<Record<string, any>>} */
+  asyncapi() {
+    return this.ask("GET", "asyncapi.json");
+  }
+
+  // ---- how
+
+  /** @param {string} path @param {Request["query"]} [query] @returns {Promise<any>} */
+  async data(path, query) {
+    return (await this.askAs("GET", path, { query })).data;
+  }
+
+  /** With a token. @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} */
+  async askAs(method, path, what) {
+    if (!this.bearer) throw new ApiError(401, "token_missing", "There is no session.");
+    return this.bearer.withToken((token) => this.ask(method, path, { ...what, token }));
+  }
+
+  /** @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} The body. */
+  async ask(method, path, { body, query = {}, token, timeout = ANSWER_MS } = {}) {
+    const url = new URL(path, this.url);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    /** @type {Record<string, string>} */
+    const headers = body ? { "Content-Type": "application/json" } : {};
+    if (token) headers.Authorization = `Bearer ${token}`;
+    const signal = AbortSignal.timeout(timeout);
+    let answer, text;
+    try {
+      answer = await this.fetch(url, { method, headers, signal, body: body && JSON.stringify(body), credentials: "omit" });
+      text = await answer.text();
+    } catch {
+      // What fetch says may name the address, and helps nobody.
+      throw new ApiError(0, "unreachable", "The server cannot be reached.");
+    }
+    return read(answer, text);
+  }
+}
+
+/** @param {Response} answer @param {string} text */
+function read(answer, text) {
+  let body;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = null; // a proxy's page, perhaps
+  }
+  if (answer.ok && body !== null) return body;
+  const { code = "bad_answer", message = `The server answered with ${answer.status}.`, errors, devices } = body ?? {};
+  const retryAfter = body?.retryAfter ?? Number(answer.headers.get("Retry-After") ?? undefined);
+  throw new ApiError(answer.status, code, message, { errors, devices, retryAfter: retryAfter >= 0 ? retryAfter : undefined });
+}
+
+/**
+ * @typedef {{id: string, name: string, about: string, mobileNo: string, deviceId: string, createdAt: string}} Profile
+ * @typedef {"everyone" | "contacts" | "nobody"} Audience
+ * @typedef {{lastSeen: Audience, online: Audience, readReceipts: "on" | "off", strangerReceipts: "on" | "off"}} Privacy
+ */

@@ -1,0 +1,23 @@
+/**
+ * A client for WhatsApp Mini, for browsers and Node. In Node also: `whatsapp-mini-client/file-store`.
+ * How it behaves is said in `docs/clients.md`; the types are in `types.js`.
+ * @module whatsapp-mini-client
+ */
+
+/** @import * as types from "./types.js" */
+/** @typedef {types.Change} Change */
+/** @typedef {types.ClientOptions} ClientOptions */
+/** @typedef {types.Events} Events */
+/** @typedef {types.Message} Message */
+/** @typedef {types.MessageState} MessageState */
+/** @typedef {types.News} News */
+/** @typedef {types.Session} Session */
+/** @typedef {types.State} State */
+/** @typedef {types.Store} Store */
+
+export { Api } from "./api.js";
+export { Client } from "./client.js";
+export { ApiError, SendFailed } from "./errors.js";
+export { IndexedDBStore } from "./indexeddb-store.js";
+export { newMessage, randomId } from "./messages.js";
+export { MemoryStore } from "./store.js";

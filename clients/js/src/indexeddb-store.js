@@ -1,0 +1,437 @@
+// The store in a browser, with a history. Several tabs may use it at once.
+
+import { digest } from "./messages.js";
+import { addWaiting, applyChange, isKnown, readsOf, serial } from "./store.js";
+
+/** @import { Change, Kept, Message, MessageState, News, Session, Store } from "./types.js" */
+/** @import { Row, Rows } from "./store.js" */
+
+/**
+ * What a list of chats shows of one. `at` is the time of its last message.
+ * @typedef {{peer: string, name: string, draft: string, unread: number, at: number, last: Message | null}} Chat
+ */
+
+/**
+ * A message as it is kept. Fields that only some have make small indexes: `waiting`, `failed`, `untold`, and `unread`
+ * (its peer). A message of a chat that was cleared has no `peer`, but `gone`: it is only known.
+ * @typedef {Row & {key: string, stream?: string, unread?: string, gone?: string}} Stored
+ */
+
+const VERSION = 1;
+const SEARCH_AT_ONCE = 2_000;
+
+/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
+function result(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** @param {IDBTransaction} transaction @returns {Promise<void>} When it is durable. */
+function finished(transaction) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error ?? new DOMException("aborted", "AbortError"));
+  });
+}
+
+/** @param {IDBDatabase} database */
+function create(database) {
+  database.createObjectStore("values"); // session, epoch, generation
+  database.createObjectStore("chats", { keyPath: "peer" });
+  database.createObjectStore("receipts");
+  const messages = database.createObjectStore("messages", { keyPath: "n", autoIncrement: true });
+  messages.createIndex("key", "key");
+  messages.createIndex("stream", "stream");
+  messages.createIndex("order", ["peer", "timestamp", "n"]);
+  messages.createIndex("unread", "unread");
+  for (const few of ["waiting", "failed", "untold"]) messages.createIndex(few, few);
+}
+
+/** @implements {Store} */
+export class IndexedDBStore {
+  history = true;
+
+  /** Called after each write of this instance, with whose chats it changed. Other tabs are for the program to tell. */
+  changed = /** @type {(peers: string[]) => void} */ (() => {});
+
+  /**
+   * @param {string} name Of the database: one for each account.
+   * @returns {Promise<IndexedDBStore>}
+   */
+  static async open(name) {
+    const store = new IndexedDBStore(name);
+    await store.database();
+    return store;
+  }
+
+  /** Deletes a database. It waits until no tab has it open. @param {string} name */
+  static async wipe(name) {
+    await result(indexedDB.deleteDatabase(name));
+  }
+
+  /** @param {string} name */
+  constructor(name) {
+    this.name = name;
+    /** @type {Promise<IDBDatabase> | null} */
+    this.opened = null;
+    this.inThisTab = serial();
+  }
+
+  /** Browsers may close it at any time (storage was cleared, another version): then it is opened anew. */
+  database() {
+    this.opened ??= this.openDatabase().catch((error) => {
+      this.opened = null;
+      throw error;
+    });
+    return this.opened;
+  }
+
+  async openDatabase() {
+    const request = indexedDB.open(this.name, VERSION);
+    request.onupgradeneeded = () => create(request.result);
+    const database = await result(request);
+    database.onversionchange = () => (database.close(), (this.opened = null));
+    database.onclose = () => (this.opened = null);
+    return database;
+  }
+
+  async close() {
+    const opened = await this.opened;
+    this.opened = null;
+    opened?.close();
+  }
+
+  /**
+   * @template T
+   * @param {(transaction: IDBTransaction) => Promise<T>} task
+   * @returns {Promise<T>}
+   */
+  async read(task) {
+    const database = await this.database();
+    return task(database.transaction([...database.objectStoreNames]));
+  }
+
+  /**
+   * All or nothing, and durable when it resolves.
+   * @template T
+   * @param {(rows: DatabaseRows, transaction: IDBTransaction) => Promise<T>} task
+   * @returns {Promise<T>}
+   */
+  async write(task) {
+    const database = await this.database();
+    const transaction = database.transaction([...database.objectStoreNames], "readwrite", { durability: "strict" });
+    const end = finished(transaction);
+    const rows = new DatabaseRows(transaction, (await result(transaction.objectStore("values").get("generation"))) ?? 0);
+    let done;
+    try {
+      done = await task(rows, transaction);
+      for (const peer of rows.touched) await summarise(transaction, peer);
+    } catch (error) {
+      end.catch(() => undefined); // the error says more
+      try {
+        transaction.abort();
+      } catch {
+        // it has aborted by itself
+      }
+      throw error;
+    }
+    await end;
+    if (rows.touched.size) this.changed([...rows.touched]);
+    return done;
+  }
+
+  // ---- what every store does
+
+  /** @returns {Promise<Kept>} */
+  load() {
+    return this.read(async (transaction) => {
+      const values = transaction.objectStore("values");
+      const messages = transaction.objectStore("messages");
+      const [session, epoch, waiting, untold] = await Promise.all([
+        result(values.get("session")),
+        result(values.get("epoch")),
+        result(messages.index("waiting").getAll()),
+        result(messages.index("untold").getAll()),
+      ]);
+      return { session: session ?? null, epoch: epoch ?? null, waiting: waiting.map(asMessage), reads: readsOf(untold) };
+    });
+  }
+
+  /** @param {Session | null} session */
+  saveSession(session) {
+    return this.write(async (_, transaction) => {
+      const values = transaction.objectStore("values");
+      await result(session ? values.put(session, "session") : values.delete("session"));
+    });
+  }
+
+  /**
+   * Among all tabs. On pages that were not loaded by HTTPS browsers have no locks: then among the users of this
+   * instance, and tabs that refresh at the same time get the same tokens from the server.
+   * @template T @param {() => Promise<T>} task @returns {Promise<T>}
+   */
+  async locked(task) {
+    if (!navigator.locks) return this.inThisTab(task);
+    return navigator.locks.request(`${this.name} session`, task);
+  }
+
+  /** @param {Message} message */
+  add(message) {
+    return this.write(async (rows, transaction) => {
+      const last = await lastOf(transaction, message.peer);
+      // Behind what is there, also where the clock of this machine is slow.
+      await addWaiting(rows, { ...message, timestamp: Math.max(message.timestamp, last?.timestamp ?? 0) });
+    });
+  }
+
+  /** @param {Change[]} changes @returns {Promise<News[]>} */
+  apply(changes) {
+    return this.write(async (rows) => {
+      const all = [];
+      for (const change of changes) all.push(await applyChange(rows, change));
+      return all
+        .filter((one) => one !== null)
+        .map((one) => (one.message ? { ...one, message: asMessage(/** @type {any} */ (one.message)) } : one));
+    });
+  }
+
+  /** @param {Message[]} chats */
+  unknown(chats) {
+    return this.read(async (transaction) => {
+      const generation = (await result(transaction.objectStore("values").get("generation"))) ?? 0;
+      const rows = new DatabaseRows(transaction, generation);
+      const known = await Promise.all(chats.map((one) => isKnown(rows, one)));
+      return chats.filter((_, at) => !known[at]);
+    });
+  }
+
+  /** @param {string} epoch */
+  saveEpoch(epoch) {
+    return this.write(async (rows, transaction) => {
+      const values = transaction.objectStore("values");
+      const before = await result(values.get("epoch"));
+      // A new generation forgets all `streamId`s: no row has to be written for it.
+      if (before !== undefined && before !== epoch) await result(values.put(rows.generation + 1, "generation"));
+      await result(values.put(epoch, "epoch"));
+    });
+  }
+
+  // ---- what a page shows
+
+  /** By recency. @returns {Promise<Chat[]>} */
+  chats() {
+    return this.read(async (transaction) => {
+      /** @type {Chat[]} */
+      const chats = await result(transaction.objectStore("chats").getAll());
+      return chats.sort((a, b) => b.at - a.at);
+    });
+  }
+
+  /**
+   * Some of a conversation, the oldest first: the latest, or those before `before`.
+   * @param {string} peer
+   * @param {{before?: Message, limit?: number}} [which]
+   * @returns {Promise<Message[]>}
+   */
+  messages(peer, { before, limit = 50 } = {}) {
+    const upper = before ? [peer, before.timestamp, before.n ?? 0] : [peer, []];
+    const range = IDBKeyRange.bound([peer], upper, false, true);
+    return this.read(async (transaction) => {
+      const index = transaction.objectStore("messages").index("order");
+      const found = await collect(index.openCursor(range, "prev"), limit);
+      return found.reverse();
+    });
+  }
+
+  /**
+   * Messages that contain the text, the latest first, whatever the case of letters.
+   * @param {string} text
+   * @param {{limit?: number}} [how]
+   * @returns {Promise<Message[]>}
+   */
+  search(text, { limit = 50 } = {}) {
+    const wanted = plain(text);
+    return this.read(async (transaction) => {
+      const messages = transaction.objectStore("messages");
+      const newest = await result(messages.openKeyCursor(null, "prev"));
+      /** @type {Message[]} */
+      const found = [];
+      // Parts are read at once: a cursor over each message takes ten times as long.
+      for (let upper = Number(newest?.key ?? 0); upper > 0 && found.length < limit; upper -= SEARCH_AT_ONCE) {
+        const range = IDBKeyRange.bound(upper - SEARCH_AT_ONCE, upper, true, false);
+        /** @type {Stored[]} */
+        const part = await result(messages.getAll(range));
+        found.push(...part.reverse().filter((row) => row.peer && plain(row.text ?? "").includes(wanted)).map(asMessage));
+      }
+      return found.slice(0, limit);
+    });
+  }
+
+  /** @param {string} peer @param {string} draft */
+  setDraft(peer, draft) {
+    return this.describe(peer, { draft });
+  }
+
+  /** @param {string} peer @param {string} name */
+  setName(peer, name) {
+    return this.describe(peer, { name });
+  }
+
+  /** @param {string} peer @param {Partial<Chat>} what */
+  describe(peer, what) {
+    return this.write(async (rows, transaction) => {
+      const chats = transaction.objectStore("chats");
+      await result(chats.put({ ...newChat(peer), ...(await result(chats.get(peer))), ...what }));
+      rows.touched.add(peer);
+    });
+  }
+
+  /** Its messages go, but for those that wait. They stay known, so that none of them comes again. @param {string} peer */
+  clearChat(peer) {
+    return this.write(async (rows, transaction) => {
+      const range = IDBKeyRange.bound([peer], [peer, []]);
+      await eachOf(transaction.objectStore("messages").index("order").openCursor(range), (cursor) => {
+        const { key, n, id, mine, timestamp, state, stream, waiting, text } = cursor.value;
+        if (!waiting) cursor.update({ key, n, id, mine, timestamp, state, stream, gone: peer, digest: digest(text) });
+      });
+      rows.touched.add(peer);
+    });
+  }
+
+  /** @returns {Promise<{chats: Chat[], messages: Message[]}>} All of it, without secrets. */
+  exportAll() {
+    return this.read(async (transaction) => {
+      const [chats, messages] = await Promise.all([
+        result(transaction.objectStore("chats").getAll()),
+        result(transaction.objectStore("messages").getAll()),
+      ]);
+      return { chats, messages: messages.filter((row) => row.peer).map(asMessage) };
+    });
+  }
+
+  /** Everything goes, the session too. */
+  async wipe() {
+    const peers = await this.write(async (_, transaction) => {
+      const chats = await result(transaction.objectStore("chats").getAllKeys());
+      for (const name of transaction.objectStoreNames) transaction.objectStore(name).clear();
+      return chats.map(String);
+    });
+    this.changed(peers);
+  }
+}
+
+/** @implements {Rows} */
+class DatabaseRows {
+  /** @param {IDBTransaction} transaction @param {number} generation Of `streamId`s: those of older ones are forgotten. */
+  constructor(transaction, generation) {
+    this.messages = transaction.objectStore("messages");
+    this.receipts = transaction.objectStore("receipts");
+    this.generation = generation;
+    /** @type {Set<string>} Whose chats were changed. */
+    this.touched = new Set();
+  }
+
+  /** @param {boolean} mine @param {string} peer @param {string} id @returns {Promise<Row[]>} */
+  async find(mine, peer, id) {
+    /** @type {Stored[]} */
+    const rows = await result(this.messages.index("key").getAll(`${mine} ${peer} ${id}`));
+    return rows.map((row) => ({ ...row, peer }));
+  }
+
+  /** @param {string} id @returns {Promise<Row[]>} */
+  async failed(id) {
+    const rows = await result(this.messages.index("failed").getAll());
+    return rows.filter((row) => row.id === id);
+  }
+
+  /** @param {string} streamId */
+  async knowsStream(streamId) {
+    return (await result(this.messages.index("stream").count(`${this.generation} ${streamId}`))) > 0;
+  }
+
+  /** @param {Row & Partial<Stored>} row @returns {Promise<Row>} */
+  async put({ waiting: _w, failed: _f, unread: _u, untold, ...row }) {
+    const { mine, peer, id, state, streamId, gone } = row;
+    /** @type {any} */
+    const stored = { ...row, key: `${mine} ${peer} ${id}` };
+    if (streamId && !row.stream) stored.stream = `${this.generation} ${streamId}`;
+    if (gone) delete stored.peer;
+    else if (state === "waiting" || state === "failed") stored[state] = 1;
+    else if (state === "new") stored.unread = peer;
+    if (untold) stored.untold = 1;
+    this.touched.add(peer);
+    return { ...row, n: Number(await result(this.messages.put(stored))) };
+  }
+
+  /** @param {Row} row */
+  async remove(row) {
+    this.touched.add(row.peer);
+    await result(this.messages.delete(Number(row.n)));
+  }
+
+  /** @param {string} peer @param {string} id @returns {Promise<MessageState | undefined>} */
+  async early(peer, id) {
+    return (await result(this.receipts.get([peer, id])))?.state;
+  }
+
+  /** @param {string} peer @param {string} id @param {MessageState | null} state @param {number} timestamp */
+  async setEarly(peer, id, state, timestamp) {
+    const receipts = this.receipts;
+    await result(state ? receipts.put({ state, timestamp }, [peer, id]) : receipts.delete([peer, id]));
+  }
+}
+
+/** @param {string} peer @returns {Chat} */
+const newChat = (peer) => ({ peer, name: "", draft: "", unread: 0, at: 0, last: null });
+
+/** What the list shows of it, after its messages have changed. @param {IDBTransaction} transaction @param {string} peer */
+async function summarise(transaction, peer) {
+  const chats = transaction.objectStore("chats");
+  const [chat, last, unread] = await Promise.all([
+    result(chats.get(peer)),
+    lastOf(transaction, peer),
+    result(transaction.objectStore("messages").index("unread").count(peer)),
+  ]);
+  const known = chat ?? newChat(peer);
+  await result(chats.put({ ...known, last, unread, at: last?.timestamp ?? known.at }));
+}
+
+/** @param {IDBTransaction} transaction @param {string} peer @returns {Promise<Message | null>} */
+async function lastOf(transaction, peer) {
+  const index = transaction.objectStore("messages").index("order");
+  return (await collect(index.openCursor(IDBKeyRange.bound([peer], [peer, []]), "prev"), 1))[0] ?? null;
+}
+
+/** @param {IDBRequest<IDBCursorWithValue | null>} request @param {number} limit @returns {Promise<Message[]>} */
+async function collect(request, limit) {
+  /** @type {Message[]} */
+  const found = [];
+  await eachOf(request, (cursor) => found.push(asMessage(cursor.value)) < limit);
+  return found;
+}
+
+/**
+ * @param {IDBRequest<IDBCursorWithValue | null>} request
+ * @param {(cursor: IDBCursorWithValue) => unknown} each False ends it.
+ * @returns {Promise<void>}
+ */
+function eachOf(request, each) {
+  return new Promise((resolve, reject) => {
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const cursor = request.result;
+      if (!cursor || each(cursor) === false) resolve();
+      else cursor.continue();
+    };
+  });
+}
+
+/** Without what only the store needs. @param {Stored} row @returns {Message} */
+function asMessage({ id, peer, mine, text = "", timestamp, state, streamId, error, n }) {
+  return { id, peer, mine, text, timestamp, state, n, ...(streamId && { streamId }), ...(error && { error }) };
+}
+
+/** @param {string} text */
+const plain = (text) => text.normalize("NFC").toLowerCase();

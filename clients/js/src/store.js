@@ -1,0 +1,318 @@
+// What a change makes of what is kept: the same for every store of this package. And the store in memory.
+
+import { digest } from "./messages.js";
+
+/** @import { Change, Kept, Message, MessageState, News, Session, Store } from "./types.js" */
+
+/**
+ * A message as it is kept. `text` may be gone: then `digest` tells whether another text is the same.
+ * @typedef {Omit<Message, "text"> & {text?: string, digest?: string, untold?: boolean}} Row
+ */
+
+/**
+ * How the rules see what is kept. A `put` of a row without `n` gives it the next one.
+ * @typedef {object} Rows
+ * @property {(mine: boolean, peer: string, id: string) => Promise<Row[]>} find
+ * @property {(id: string) => Promise<Row[]>} failed
+ * @property {(streamId: string) => Promise<boolean>} knowsStream
+ * @property {(row: Row) => Promise<Row>} put
+ * @property {(row: Row) => Promise<void>} remove
+ * @property {(peer: string, id: string) => Promise<MessageState | undefined>} early The state that a receipt told of
+ *   before its message was known.
+ * @property {(peer: string, id: string, state: MessageState | null, timestamp: number) => Promise<void>} setEarly
+ */
+
+/** @type {Record<MessageState, number>} */
+const RANK = { waiting: 0, failed: 0, sent: 1, expired: 2, delivered: 3, read: 4, new: 0 };
+
+/** @param {Row} row @param {Message} message */
+const sameText = (row, message) =>
+  row.text === undefined ? row.digest === digest(message.text) : row.text === message.text;
+
+/** Whether a chat of somebody else's is known (C30). @param {Rows} rows @param {Message} chat */
+export async function isKnown(rows, chat) {
+  if (chat.streamId && (await rows.knowsStream(chat.streamId))) return true;
+  return (await rows.find(false, chat.peer, chat.id)).some((row) => sameText(row, chat));
+}
+
+/** Keeps a message that waits. The same one again waits once. @param {Rows} rows @param {Message} message */
+export async function addWaiting(rows, message) {
+  const found = await rows.find(true, message.peer, message.id);
+  if (!found.some((row) => row.state !== "failed" && sameText(row, message))) await rows.put({ ...message });
+}
+
+/** Of several messages with one id, an answer means the one that waits. @param {Row[]} found */
+const answered = (found) => found.find((row) => row.state === "waiting") ?? found.at(-1);
+
+/**
+ * @param {Rows} rows
+ * @param {Change} change
+ * @returns {Promise<News | null>} Null if it was no news.
+ */
+export async function applyChange(rows, change) {
+  switch (change.kind) {
+    case "chat":
+      return chat(rows, change.message);
+    case "own":
+      return own(rows, change.message);
+    case "sent":
+      return raise(rows, { ...change, ids: [change.id], state: "sent" });
+    case "receipt":
+      return raise(rows, change);
+    case "failed": {
+      const row = (await rows.find(true, change.peer, change.id)).find(({ state }) => state === "waiting");
+      return row ? news("failed", await rows.put({ ...row, state: "failed", error: change.error })) : null;
+    }
+    case "retried":
+      return retried(rows, change);
+    case "discarded": {
+      const [row] = await rows.failed(change.id);
+      if (row) await rows.remove(row);
+      return row ? news("discarded", row) : null;
+    }
+    default:
+      return read(rows, change);
+  }
+}
+
+/** @param {Change["kind"]} kind @param {Row} row @returns {News} */
+const news = (kind, row) => ({ kind, peer: row.peer, ids: [row.id], message: /** @type {Message} */ (row) });
+
+/** @param {Rows} rows @param {Message} message */
+async function chat(rows, message) {
+  return (await isKnown(rows, message)) ? null : news("chat", await rows.put({ ...message }));
+}
+
+/** @param {Rows} rows @param {Message} message */
+async function own(rows, message) {
+  const { peer, id, timestamp } = message;
+  if ((await rows.find(true, peer, id)).length) {
+    await raise(rows, { kind: "sent", peer, ids: [id], state: "sent", timestamp }); // it waited here, and is stored
+    return null;
+  }
+  const early = await rows.early(peer, id);
+  if (early) await rows.setEarly(peer, id, null, timestamp);
+  return news("own", await rows.put({ ...message, state: early ?? "sent" }));
+}
+
+/**
+ * Ticks only go forward (C33).
+ * @param {Rows} rows
+ * @param {{kind: "sent" | "receipt", peer: string, ids: string[], state: MessageState, timestamp: number}} change
+ * @returns {Promise<News | null>}
+ */
+async function raise(rows, { kind, peer, ids, state, timestamp }) {
+  const raised = [];
+  for (const id of ids) {
+    const row = answered(await rows.find(true, peer, id));
+    const before = row ? row.state : ((await rows.early(peer, id)) ?? "waiting");
+    if (RANK[state] <= RANK[before]) continue;
+    if (!row) {
+      if (kind === "receipt") await rows.setEarly(peer, id, state, timestamp);
+      continue;
+    }
+    const { error: _, ...rest } = row;
+    await rows.put({ ...rest, state, timestamp: kind === "sent" ? timestamp : row.timestamp });
+    raised.push(id);
+  }
+  return raised.length ? { kind, peer, ids: raised, state, timestamp } : null;
+}
+
+/** It waits again, behind everything that waits already. @param {Rows} rows @param {Change & {kind: "retried"}} change */
+async function retried(rows, { id, newId, timestamp }) {
+  const [row] = await rows.failed(id);
+  if (!row) return null;
+  await rows.remove(row);
+  const { error, n: _, ...rest } = row;
+  const used = error?.code === "message_id_reused" ? newId : id; // C24
+  return news("retried", await rows.put({ ...rest, id: used, timestamp, state: "waiting" }));
+}
+
+/**
+ * @param {Rows} rows
+ * @param {Change & {kind: "read" | "told" | "ownRead"}} change
+ * @returns {Promise<News | null>}
+ */
+async function read(rows, { kind, peer, ids }) {
+  const changed = [];
+  for (const id of ids) {
+    for (const { untold, ...row } of await rows.find(false, peer, id)) {
+      if (kind !== "read" && untold) await rows.put({ ...row });
+      if (kind === "told" || row.state === "read") continue;
+      await rows.put(kind === "read" ? { ...row, state: "read", untold: true } : { ...row, state: "read" });
+      changed.push(id);
+    }
+  }
+  return changed.length ? { kind, peer, ids: changed } : null;
+}
+
+/** @param {Row[]} untold @returns {Kept["reads"]} */
+export function readsOf(untold) {
+  /** @type {Map<string, string[]>} */
+  const byPeer = new Map();
+  for (const { peer, id } of untold) byPeer.set(peer, [...(byPeer.get(peer) ?? []), id]);
+  return [...byPeer].map(([peer, ids]) => ({ peer, ids }));
+}
+
+/** Runs tasks one after the other, each also if the one before failed. @returns {<T>(task: () => Promise<T>) => Promise<T>} */
+export function serial() {
+  /** @type {Promise<unknown>} */
+  let last = Promise.resolve();
+  return (task) => {
+    const result = last.then(task, task);
+    last = result.catch(() => undefined); // its own caller hears of it
+    return result;
+  };
+}
+
+const DAYS_30 = 30 * 86_400_000;
+
+/**
+ * Keeps nothing longer than the program runs, and no texts but of what waits and what failed. What came is known for
+ * 30 days, by digests.
+ * @implements {Store}
+ */
+export class MemoryStore {
+  history = false;
+
+  constructor() {
+    /** @type {Session | null} */
+    this.session = null;
+    /** @type {string | null} */
+    this.epoch = null;
+    this.rows = new MemoryRows();
+    this.locked = serial();
+    this.inOrder = serial();
+  }
+
+  /** @returns {Promise<Kept>} */
+  load() {
+    return this.inOrder(async () => {
+      const rows = this.rows.all();
+      const waiting = rows.filter((row) => row.mine && row.state === "waiting");
+      const reads = readsOf(rows.filter((row) => row.untold));
+      return { session: this.session, epoch: this.epoch, waiting: /** @type {Message[]} */ (waiting), reads };
+    });
+  }
+
+  /** @param {Session | null} session */
+  saveSession(session) {
+    return this.inOrder(async () => void (this.session = session));
+  }
+
+  /** @param {Message} message */
+  add(message) {
+    return this.inOrder(() => addWaiting(this.rows, message));
+  }
+
+  /** @param {Change[]} changes @returns {Promise<News[]>} */
+  apply(changes) {
+    return this.inOrder(async () => {
+      const all = [];
+      for (const change of changes) all.push(await applyChange(this.rows, change));
+      this.rows.forgetOld();
+      return all.filter((one) => one !== null);
+    });
+  }
+
+  /** @param {Message[]} chats */
+  unknown(chats) {
+    return this.inOrder(async () => {
+      const known = await Promise.all(chats.map((one) => isKnown(this.rows, one)));
+      return chats.filter((_, at) => !known[at]);
+    });
+  }
+
+  /** @param {string} epoch */
+  saveEpoch(epoch) {
+    return this.inOrder(async () => {
+      if (this.epoch !== null && this.epoch !== epoch) this.rows.streams.clear();
+      this.epoch = epoch;
+    });
+  }
+
+  async close() {}
+}
+
+/** @implements {Rows} */
+export class MemoryRows {
+  constructor() {
+    /** @type {Map<string, Row[]>} Of one key in the order of `n`. */
+    this.byKey = new Map();
+    /** @type {Map<string, number>} `streamId`s, with their times. */
+    this.streams = new Map();
+    /** @type {Map<string, {state: MessageState, timestamp: number}>} */
+    this.receipts = new Map();
+    this.n = 0;
+    this.newest = 0; // the server's latest time: the clock of this machine may be wrong
+    this.sizeAfterForgetting = 1_000;
+  }
+
+  /** In the order in which they were added. */
+  all() {
+    return [...this.byKey.values()].flat().sort((a, b) => Number(a.n) - Number(b.n));
+  }
+
+  /** @param {boolean} mine @param {string} peer @param {string} id */
+  async find(mine, peer, id) {
+    return this.byKey.get(`${mine} ${peer} ${id}`)?.slice() ?? [];
+  }
+
+  /** @param {string} id */
+  async failed(id) {
+    return this.all().filter((row) => row.mine && row.id === id && row.state === "failed");
+  }
+
+  /** @param {string} streamId */
+  async knowsStream(streamId) {
+    return this.streams.has(streamId);
+  }
+
+  /** @param {Row} row */
+  async put(row) {
+    const kept = { ...row, n: row.n ?? (this.n += 1) };
+    if (row.state !== "waiting" && row.state !== "failed" && row.text !== undefined) {
+      kept.digest = digest(row.text);
+      delete kept.text;
+    }
+    const key = `${row.mine} ${row.peer} ${row.id}`;
+    const others = (this.byKey.get(key) ?? []).filter((other) => other.n !== kept.n);
+    this.byKey.set(key, [...others, kept].sort((a, b) => a.n - Number(b.n)));
+    if (row.streamId) this.streams.set(row.streamId, row.timestamp);
+    if (row.state !== "waiting") this.newest = Math.max(this.newest, row.timestamp);
+    return { ...row, n: kept.n };
+  }
+
+  /** @param {Row} row */
+  async remove(row) {
+    const key = `${row.mine} ${row.peer} ${row.id}`;
+    const others = (this.byKey.get(key) ?? []).filter((other) => other.n !== row.n);
+    if (others.length) this.byKey.set(key, others);
+    else this.byKey.delete(key);
+  }
+
+  /** @param {string} peer @param {string} id */
+  async early(peer, id) {
+    return this.receipts.get(`${peer} ${id}`)?.state;
+  }
+
+  /** @param {string} peer @param {string} id @param {MessageState | null} state @param {number} timestamp */
+  async setEarly(peer, id, state, timestamp) {
+    if (state) this.receipts.set(`${peer} ${id}`, { state, timestamp });
+    else this.receipts.delete(`${peer} ${id}`);
+  }
+
+  /** What is older than 30 days, but for what waits; looked for when there is twice as much as the last time. */
+  forgetOld() {
+    if (this.byKey.size + this.streams.size + this.receipts.size < 2 * this.sizeAfterForgetting) return;
+    const since = this.newest - DAYS_30;
+    for (const [key, rows] of this.byKey) {
+      const kept = rows.filter((row) => row.state === "waiting" || row.untold || row.timestamp >= since);
+      if (kept.length) this.byKey.set(key, kept);
+      else this.byKey.delete(key);
+    }
+    for (const [id, timestamp] of this.streams) if (timestamp < since) this.streams.delete(id);
+    for (const [key, { timestamp }] of this.receipts) if (timestamp < since) this.receipts.delete(key);
+    this.sizeAfterForgetting = Math.max(1_000, this.byKey.size + this.streams.size + this.receipts.size);
+  }
+}
