@@ -10,6 +10,7 @@ import { Chats } from "./chats.js";
 import { Door } from "./door.js";
 import { route } from "./router.js";
 import { Settings } from "./settings.js";
+import "./surface.js";
 import { account, begin, ready } from "./state.js";
 import { html, render } from "./vendor/preact.js";
 

@@ -10,6 +10,7 @@ export function Dialog({ title, onClose, children }) {
     const dialog = ref.current;
     const before = document.activeElement;
     dialog.showModal();
+    dialog.querySelector("[data-first]")?.focus();
     return () => {
       dialog.close();
       if (before?.isConnected) before.focus();
@@ -31,7 +32,7 @@ export function Confirm({ title, children, does, danger = false, busy = false, o
     <${Dialog} title=${title} onClose=${onClose}>
       ${children}
       <div class="does">
-        <button type="button" class="quiet" onClick=${onClose} autofocus>Cancel</button>
+        <button type="button" class="quiet" onClick=${onClose} data-first>Cancel</button>
         <button type="button" class=${danger ? "danger" : "main"} disabled=${busy} onClick=${onYes}>${does}</button>
       </div>
     <//>

@@ -1,18 +1,23 @@
 // What the views share. Signals: a view that reads one is drawn again when it changes.
 
-import { rememberAccount, showNobody, shownAccount } from "./accounts.js";
+import { forgetAccount, rememberAccount, showNobody, shownAccount } from "./accounts.js";
+import { client, closeAccount, connection, openAccount, store } from "./opened.js";
 import { route } from "./router.js";
 import { computed, signal } from "./vendor/preact.js";
 
+// client: the client of clients/js, or null while nobody is logged in. In tabs that do not lead it is not started: its
+// `api` works in all of them. connection: {name, until?, code?, reason?}, the client's state, in all of them.
+// store: the IndexedDBStore of the account.
+export { client, connection, store };
 export const ready = signal(false); // whether it is known who is logged in
 export const account = signal(null); // {mobileNo, name, about?}, or null: nobody is logged in
-export const client = signal(null); // the client of clients/js; null while nobody is logged in
-export const connection = signal({ name: "off" }); // state of the client: {name, until?, code?, reason?}
-export const chats = signal(new Map()); // mobileNo -> what the list shows of a chat (see chats.js)
 export const leftBecause = signal(""); // a sentence for the door: why somebody is not logged in any more
 
-// The number of the open chat, or "".
-export const openChat = computed(() => (route.value.view === "chat" ? route.value.arg : ""));
+// The number of the open chat, or "". An address may have one's own, which is no chat.
+export const openChat = computed(() => {
+  const { view, arg } = route.value;
+  return view === "chat" && /^[1-9][0-9]{9,14}$/.test(arg) && arg !== account.value?.mobileNo ? arg : "";
+});
 
 // Finds out who is logged in here. Called once, by app.js.
 export async function begin() {
@@ -24,19 +29,41 @@ export async function begin() {
 // The door calls this after a log-in or sign-up, with the session as the client keeps it:
 // {url, mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt}.
 export async function enter(session) {
+  await _show(await openAccount(session.mobileNo, leave, session));
+}
+
+// The door calls this when somebody chooses an account that this browser knows. Says whether its session lives.
+export async function resume(mobileNo) {
+  const session = await openAccount(mobileNo, leave);
+  if (session) await _show(session);
+  else showNobody();
+  return session !== null;
+}
+
+// The session has ended: after a log-out, or because the server says so. History and outbox stay in the browser.
+export async function leave(why = "") {
+  if (!account.value) return;
+  account.value = null;
+  leftBecause.value = why;
+  showNobody();
+  await closeAccount(why);
+}
+
+// This tab shows the door, and the account stays logged in: somebody wants to use another one.
+export async function switchAccount() {
+  account.value = null;
+  leftBecause.value = "";
+  showNobody();
+  await closeAccount();
+}
+
+// After a log-out with wipe: nothing of the account stays in this browser.
+export async function forget(mobileNo) {
+  forgetAccount(mobileNo);
+}
+
+async function _show(session) {
   rememberAccount(session);
   leftBecause.value = "";
   account.value = { mobileNo: session.mobileNo, name: session.name };
-}
-
-// The door calls this when somebody chooses an account that this browser knows.
-export async function resume(mobileNo) {
-  rememberAccount({ mobileNo, name: mobileNo });
-}
-
-// This tab is logged out, or shows somebody else from now on. What is kept stays kept.
-export async function leave(why = "") {
-  showNobody();
-  leftBecause.value = why;
-  account.value = null;
 }

@@ -10,7 +10,7 @@ export function readable(mobileNo) {
 const sameDay = (one, other) => one.toDateString() === other.toDateString();
 const daysBetween = (one, other) =>
   Math.round((new Date(other).setHours(12, 0, 0, 0) - new Date(one).setHours(12, 0, 0, 0)) / 86_400_000);
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short" });
 const longDay = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });

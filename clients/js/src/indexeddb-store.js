@@ -230,28 +230,32 @@ export class IndexedDBStore {
   }
 
   /**
-   * Some of a conversation, the oldest first: the latest, or those before `before`.
+   * Some of a conversation, the oldest first: the latest, those before `before`, those after `after`, or those from
+   * `from` on.
    * @param {string} peer
-   * @param {{before?: Message, limit?: number}} [which]
+   * @param {{before?: Message, after?: Message, from?: Message, limit?: number}} [which]
    * @returns {Promise<Message[]>}
    */
-  messages(peer, { before, limit = 50 } = {}) {
-    const upper = before ? [peer, before.timestamp, before.n ?? 0] : [peer, []];
-    const range = IDBKeyRange.bound([peer], upper, false, true);
+  messages(peer, { before, after, from, limit = 50 } = {}) {
+    const first = from ?? after;
+    const lower = first ? placeOf(first) : [peer];
+    const upper = before ? placeOf(before) : [peer, []];
+    const range = IDBKeyRange.bound(lower, upper, Boolean(after), true);
     return this.read(async (transaction) => {
       const index = transaction.objectStore("messages").index("order");
-      const found = await collect(index.openCursor(range, "prev"), limit);
-      return found.reverse();
+      // All at once where that is no more than was asked for: a cursor takes a step for each.
+      if (!first) return (await collect(index.openCursor(range, "prev"), limit)).reverse();
+      return (await result(index.getAll(range, limit))).map(asMessage);
     });
   }
 
   /**
    * Messages that contain the text, the latest first, whatever the case of letters.
    * @param {string} text
-   * @param {{limit?: number}} [how]
+   * @param {{peer?: string, limit?: number}} [how] `peer`: only of this conversation.
    * @returns {Promise<Message[]>}
    */
-  search(text, { limit = 50 } = {}) {
+  search(text, { peer, limit = 50 } = {}) {
     const wanted = plain(text);
     return this.read(async (transaction) => {
       const messages = transaction.objectStore("messages");
@@ -263,7 +267,7 @@ export class IndexedDBStore {
         const range = IDBKeyRange.bound(upper - SEARCH_AT_ONCE, upper, true, false);
         /** @type {Stored[]} */
         const part = await result(messages.getAll(range));
-        found.push(...part.reverse().filter((row) => row.peer && plain(row.text ?? "").includes(wanted)).map(asMessage));
+        found.push(...part.reverse().filter((row) => row.peer && (!peer || row.peer === peer) && plain(row.text ?? "").includes(wanted)).map(asMessage));
       }
       return found.slice(0, limit);
     });
@@ -432,6 +436,9 @@ function eachOf(request, each) {
 function asMessage({ id, peer, mine, text = "", timestamp, state, streamId, error, n }) {
   return { id, peer, mine, text, timestamp, state, n, ...(streamId && { streamId }), ...(error && { error }) };
 }
+
+/** @param {Message} message */
+const placeOf = ({ peer, timestamp, n = 0 }) => [peer, timestamp, n];
 
 /** @param {string} text */
 const plain = (text) => text.normalize("NFC").toLowerCase();

@@ -1,0 +1,112 @@
+// The box for the next message. A draft belongs to its chat, and is kept.
+
+import { chatOf, nameOf } from "./chat_list.js";
+import { byLeader, client, sendSoon, store } from "./opened.js";
+import { Send } from "./symbols.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+
+const DRAFT_MS = 400;
+const MAX_FRAME_BYTES = 60_000; // of 64 KiB: what JSON writes as \u0001 is six times as long as the text
+const MAX_BYTES = 16 * 1024;
+const encoder = new TextEncoder();
+const touches = matchMedia("(hover: none) and (pointer: coarse)").matches;
+
+export function Composer({ peer, waiting }) {
+  const box = useRef(null);
+  const [text, setText] = useState("");
+  const [note, setNote] = useState("");
+  const draft = useDraft(peer);
+
+  function set(value, isKept = true) {
+    box.current.value = value;
+    setText(value);
+    if (isKept) draft.keep(value);
+  }
+
+  useLayoutEffect(() => {
+    setNote("");
+    set(chatOf(peer).draft, false);
+    if (!touches) box.current.focus();
+  }, [peer]);
+
+  useEffect(() => {
+    const takenBack = ({ detail }) => {
+      if (detail.peer !== peer) return;
+      set([detail.text, box.current.value].filter(Boolean).join("\n"));
+      box.current.focus();
+    };
+    addEventListener("wm:taken-back", takenBack);
+    return () => removeEventListener("wm:taken-back", takenBack);
+  }, [peer]);
+
+  async function write(event) {
+    event?.preventDefault();
+    const written = box.current.value.toWellFormed(); // half an emoji, with which a cut text may end, cannot be sent
+    if (!written.trim()) return;
+    const problem = tooLong(written);
+    setNote(problem);
+    if (problem) return;
+    set("");
+    await draft.save();
+    await client.value.post(peer, written);
+    byLeader("typing", peer, false);
+    sendSoon();
+  }
+
+  function onKey(event) {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || touches) return;
+    event.preventDefault();
+    write();
+  }
+
+  function onInput() {
+    const value = box.current.value;
+    setText(value);
+    draft.keep(value);
+    byLeader("typing", peer, value !== "");
+  }
+
+  return html`
+    <form id="write" class="write" method="post" onSubmit=${write}>
+      <div class="box">
+        <label class="vh" for="text">Message ${nameOf(peer)}</label>
+        <textarea id="text" rows="1" placeholder="Message" autocomplete="off" dir=${text ? "auto" : undefined} aria-describedby="write-note"
+          enterkeyhint=${touches ? "enter" : "send"} ref=${box} onInput=${onInput} onKeyDown=${onKey}></textarea>
+      </div>
+      ${waiting > 0 && html`<span class="q">${waiting} waiting</span>`}
+      <button class="icon send" aria-label="Send" title="Send" disabled=${!text.trim()}><${Send} /></button>
+    </form>
+    <p id="write-note" class="note write-note" role="alert">${note}</p>
+  `;
+}
+
+// Keeps what is typed a moment after the last key, and at once when somebody leaves the chat or the page.
+function useDraft(peer) {
+  const kept = useRef({ timer: 0, peer: "", text: null }).current;
+  kept.save ??= async () => {
+    clearTimeout(kept.timer);
+    const { text } = kept;
+    kept.text = null;
+    if (text !== null) await store.value?.setDraft(kept.peer, text);
+  };
+  kept.keep ??= (text) => {
+    clearTimeout(kept.timer);
+    kept.text = text;
+    kept.timer = setTimeout(kept.save, DRAFT_MS);
+  };
+  useLayoutEffect(() => {
+    kept.peer = peer;
+    return () => void kept.save();
+  }, [peer]);
+  useEffect(() => {
+    addEventListener("pagehide", kept.save);
+    return () => removeEventListener("pagehide", kept.save);
+  }, []);
+  return kept;
+}
+
+function tooLong(text) {
+  const size = encoder.encode(text).length;
+  const isFine = size <= MAX_BYTES && encoder.encode(JSON.stringify(text)).length <= MAX_FRAME_BYTES;
+  return isFine ? "" : `Too long: ${size} bytes of at most ${MAX_BYTES}, control characters counting more.`;
+}
