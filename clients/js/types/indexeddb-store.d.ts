@@ -1,0 +1,143 @@
+export class IndexedDBStore {
+    /**
+     * @param {string} name Of the database: one for each account.
+     * @returns {Promise<IndexedDBStore>}
+     */
+    static open(name: string): Promise<IndexedDBStore>;
+    /** Deletes a database. It waits until no tab has it open. @param {string} name */
+    static wipe(name: string): Promise<void>;
+    /** @param {string} name */
+    constructor(name: string);
+    history: boolean;
+    /** Called after each write of this instance, with whose chats it changed. Other tabs are for the program to tell. */
+    changed: (peers: string[]) => void;
+    name: string;
+    /** @type {Promise<IDBDatabase> | null} */
+    opened: Promise<IDBDatabase> | null;
+    inThisTab: <T>(task: () => Promise<T>) => Promise<T>;
+    /** Browsers may close it at any time (storage was cleared, another version): then it is opened anew. */
+    database(): Promise<IDBDatabase>;
+    openDatabase(): Promise<IDBDatabase>;
+    close(): Promise<void>;
+    /**
+     * @template T
+     * @param {(transaction: IDBTransaction) => Promise<T>} task
+     * @returns {Promise<T>}
+     */
+    read<T>(task: (transaction: IDBTransaction) => Promise<T>): Promise<T>;
+    /**
+     * All or nothing, and durable when it resolves.
+     * @template T
+     * @param {(rows: DatabaseRows, transaction: IDBTransaction) => Promise<T>} task
+     * @returns {Promise<T>}
+     */
+    write<T>(task: (rows: DatabaseRows, transaction: IDBTransaction) => Promise<T>): Promise<T>;
+    /** @returns {Promise<Kept>} */
+    load(): Promise<Kept>;
+    /** @param {Session | null} session */
+    saveSession(session: Session | null): Promise<void>;
+    /**
+     * Among all tabs. On pages that were not loaded by HTTPS browsers have no locks: then among the users of this
+     * instance, and tabs that refresh at the same time get the same tokens from the server.
+     * @template T @param {() => Promise<T>} task @returns {Promise<T>}
+     */
+    locked<T>(task: () => Promise<T>): Promise<T>;
+    /** @param {Message} message */
+    add(message: Message): Promise<void>;
+    /** @param {Change[]} changes @returns {Promise<News[]>} */
+    apply(changes: Change[]): Promise<News[]>;
+    /** @param {Message[]} chats */
+    unknown(chats: Message[]): Promise<Message[]>;
+    /** @param {string} epoch */
+    saveEpoch(epoch: string): Promise<void>;
+    /** By recency. @returns {Promise<Chat[]>} */
+    chats(): Promise<Chat[]>;
+    /**
+     * Some of a conversation, the oldest first: the latest, or those before `before`.
+     * @param {string} peer
+     * @param {{before?: Message, limit?: number}} [which]
+     * @returns {Promise<Message[]>}
+     */
+    messages(peer: string, { before, limit }?: {
+        before?: Message;
+        limit?: number;
+    }): Promise<Message[]>;
+    /**
+     * Messages that contain the text, the latest first, whatever the case of letters.
+     * @param {string} text
+     * @param {{limit?: number}} [how]
+     * @returns {Promise<Message[]>}
+     */
+    search(text: string, { limit }?: {
+        limit?: number;
+    }): Promise<Message[]>;
+    /** @param {string} peer @param {string} draft */
+    setDraft(peer: string, draft: string): Promise<void>;
+    /** @param {string} peer @param {string} name */
+    setName(peer: string, name: string): Promise<void>;
+    /** @param {string} peer @param {Partial<Chat>} what */
+    describe(peer: string, what: Partial<Chat>): Promise<void>;
+    /** Its messages go, but for those that wait. They stay known, so that none of them comes again. @param {string} peer */
+    clearChat(peer: string): Promise<void>;
+    /** @returns {Promise<{chats: Chat[], messages: Message[]}>} All of it, without secrets. */
+    exportAll(): Promise<{
+        chats: Chat[];
+        messages: Message[];
+    }>;
+    /** Everything goes, the session too. */
+    wipe(): Promise<void>;
+}
+/**
+ * What a list of chats shows of one. `at` is the time of its last message.
+ */
+export type Chat = {
+    peer: string;
+    name: string;
+    draft: string;
+    unread: number;
+    at: number;
+    last: Message | null;
+};
+/**
+ * A message as it is kept. Fields that only some have make small indexes: `waiting`, `failed`, `untold`, and `unread`
+ * (its peer). A message of a chat that was cleared has no `peer`, but `gone`: it is only known.
+ */
+export type Stored = Row & {
+    key: string;
+    stream?: string;
+    gone?: string;
+    unread?: string;
+    waiting?: 1;
+    failed?: 1;
+};
+declare class DatabaseRows {
+    /** @param {IDBTransaction} transaction @param {number} generation Of `streamId`s: those of older ones are forgotten. */
+    constructor(transaction: IDBTransaction, generation: number);
+    messages: IDBObjectStore;
+    receipts: IDBObjectStore;
+    generation: number;
+    /** @type {Set<string>} Whose chats were changed. */
+    touched: Set<string>;
+    /** @param {boolean} mine @param {string} peer @param {string} id @returns {Promise<Row[]>} */
+    find(mine: boolean, peer: string, id: string): Promise<Row[]>;
+    /** @param {string} id @returns {Promise<Row[]>} */
+    failed(id: string): Promise<Row[]>;
+    /** @param {string} streamId */
+    knowsStream(streamId: string): Promise<boolean>;
+    /** @param {Row & Partial<Stored>} row @returns {Promise<Row>} */
+    put({ waiting: _w, failed: _f, unread: _u, untold, ...row }: Row & Partial<Stored>): Promise<Row>;
+    /** @param {Row} row */
+    remove(row: Row): Promise<void>;
+    /** @param {string} peer @param {string} id @returns {Promise<MessageState | undefined>} */
+    early(peer: string, id: string): Promise<MessageState | undefined>;
+    /** @param {string} peer @param {string} id @param {MessageState | null} state @param {number} timestamp */
+    setEarly(peer: string, id: string, state: MessageState | null, timestamp: number): Promise<void>;
+}
+import type { Kept } from "./types.js";
+import type { Session } from "./types.js";
+import type { Message } from "./types.js";
+import type { Change } from "./types.js";
+import type { News } from "./types.js";
+import type { Row } from "./store.js";
+import type { MessageState } from "./types.js";
+export {};
