@@ -41,9 +41,10 @@ export function rememberAccount({ mobileNo, name, deviceId }) {
 // The account that this tab shows has another number now. Its database stays what it is.
 export function accountMoved(from, { mobileNo, name }) {
   const before = knownAccounts().find((known) => known.mobileNo === from);
+  if (!before) return rememberAccount({ mobileNo, name }); // another tab was first
   const database = databaseName(from);
   forgetAccount(from);
-  keepFirst({ ...before, database, mobileNo, name });
+  return keepFirst({ ...before, database, mobileNo, name });
 }
 
 function keepFirst(account) {
@@ -73,9 +74,6 @@ export function deviceIdFor(written) {
   if (!known && !made.has(digits)) made.set(digits, `web-${crypto.randomUUID?.() ?? randomHex()}`);
   return known ?? made.get(digits);
 }
-
-// For accounts without one: none has been made yet.
-export const deviceId = () => deviceIdFor("");
 
 // randomUUID() is missing where a page is not served securely, as by http:// in a local network.
 function randomHex() {

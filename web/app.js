@@ -3,16 +3,18 @@
 // How a view is added: write a component that takes {arg} (what follows the view's name in the address, "" if nothing
 // does) in a file of its own, import it here, and give it a row in VIEWS. `#/settings/privacy` is the view "settings"
 // with the arg "privacy". Links are made with href("settings", "privacy") of router.js, which also has go() and back().
-// The title of the window is set by the view: title(). Everything shared is in state.js, dialogs in dialog.js, menus in
+// The title of the window is set by the view: useTitle() of title.js. Everything shared is in state.js, dialogs in dialog.js, menus in
 // menu.js, drawn symbols in symbols.js, and the words for numbers and times in words.js.
 
 import { Chats } from "./chats.js";
 import { Door } from "./door.js";
+import { beginNotifications } from "./notifications.js";
 import { route } from "./router.js";
 import { Settings } from "./settings.js";
 import "./surface.js";
 import { account, begin, ready } from "./state.js";
 import { html, render } from "./vendor/preact.js";
+import { beginWorker } from "./worker.js";
 
 const VIEWS = {
   "": Chats,
@@ -31,4 +33,6 @@ const root = document.createElement("div");
 root.id = "app";
 document.body.append(root);
 render(html`<${App} />`, root);
-begin();
+await begin();
+beginNotifications();
+beginWorker();

@@ -3,7 +3,7 @@
 import { Avatar } from "./avatar.js";
 import { Banner } from "./banner.js";
 import { Chat } from "./chat.js";
-import { chatOf, list, listed, unread } from "./chat_list.js";
+import { chatOf, list, listed } from "./chat_list.js";
 import { Finder, Results } from "./find.js";
 import { connection } from "./opened.js";
 import { blocked, presence, typing } from "./people.js";
@@ -11,6 +11,7 @@ import { go, href, route } from "./router.js";
 import { account, openChat } from "./state.js";
 import { Gear, Lock, Send } from "./symbols.js";
 import { Tick } from "./ticks.js";
+import { useTitle } from "./title.js";
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { readable, shortTime } from "./words.js";
 
@@ -18,7 +19,7 @@ export function Chats() {
   const { mobileNo, name } = account.value;
   const open = openChat.value;
   const [words, setWords] = useState("");
-  useTitle(open);
+  useTitle(open ? chatOf(open).name || readable(open) : "");
   useFocusOnReturn(open);
   const isWide = useIsWide();
   return html`
@@ -120,15 +121,6 @@ function Nobody() {
     <div class="hint" id="nobody"><h1 class="vh">WhatsApp Mini</h1><${Lock} /><h2>Choose a chat</h2>
       <p>Messages are kept in this browser. The server keeps them only until they are delivered.</p></div>
   `;
-}
-
-// "(2) Asha, WhatsApp Mini"
-function useTitle(open) {
-  const count = unread.value;
-  const name = open ? chatOf(open).name || readable(open) : "";
-  useEffect(() => {
-    document.title = `${count ? `(${count}) ` : ""}${name ? `${name}, ` : ""}WhatsApp Mini`;
-  }, [count, name]);
 }
 
 // Back in the list, the focus is on the chat that was open.

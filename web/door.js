@@ -1,8 +1,30 @@
-// The door: signing up, logging in.
+// The door: what somebody sees who is not logged in. One step is shown at a time.
+//
+// Steps get `go(step, more)`, which shows another one, and what `more` brought along.
 
+import { knownAccounts } from "./accounts.js";
+import { Accounts } from "./door-accounts.js";
+import { LogIn, TooManyDevices } from "./door-login.js";
+import { Reset } from "./door-reset.js";
+import { SignUp } from "./door-signup.js";
 import { leftBecause } from "./state.js";
-import { html } from "./vendor/preact.js";
+import { html, useEffect, useState } from "./vendor/preact.js";
+
+const STEPS = { accounts: Accounts, logIn: LogIn, signUp: SignUp, reset: Reset, tooMany: TooManyDevices };
 
 export function Door() {
-  return html`<main class="door"><h1>WhatsApp Mini</h1><p role="alert">${leftBecause}</p></main>`;
+  const [{ step, more }, show] = useState(() => ({ step: knownAccounts().length ? "accounts" : "logIn", more: {} }));
+  const go = (next, given = {}) => {
+    leftBecause.value = "";
+    show({ step: next, more: given });
+  };
+  useEffect(() => void (document.title = "WhatsApp Mini"), []);
+  return html`
+    <main class="door">
+      <header><img src="web/icons/icon.svg" alt="" width="56" height="56" /><h1>WhatsApp Mini</h1></header>
+      ${leftBecause.value && html`<p class="left" role="alert">${leftBecause}</p>`}
+      <${STEPS[step]} key=${step} go=${go} ...${more} />
+      <p class="note foot">Your messages are kept in this browser. The server keeps each one only until it is delivered.</p>
+    </main>
+  `;
 }

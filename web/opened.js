@@ -3,8 +3,9 @@
 // Every tab has a client on the same store. Only the leader's is started; the others keep what they send and read in
 // the store, and tell the leader to look.
 
-import { BASE, databaseName, deviceId } from "./accounts.js";
+import { BASE, databaseName } from "./accounts.js";
 import { Client, IndexedDBStore } from "./client/index.js";
+import { leavingWords } from "./leaving.js";
 import { Tabs } from "./tabs.js";
 import { signal } from "./vendor/preact.js";
 
@@ -34,14 +35,14 @@ export async function openAccount(mobileNo, ended, session = null) {
     return null;
   }
   onEnd = ended;
-  const made = new Client(BASE, { store: kept, deviceId: found.deviceId ?? deviceId() });
+  const made = new Client(BASE, { store: kept });
   kept.changed = (peers) => {
     emit("changed", peers);
     tabs?.tell({ name: "changed", detail: peers });
   };
   for (const event of FOR_ALL) made.on(event, (detail) => share(event, detail));
   made.on("frame", (detail) => dispatchEvent(new CustomEvent("wm:frame", { detail })));
-  made.on("state", (state) => (state.name === "loggedOut" ? onEnd(state.reason) : tabs?.leads && share("state", state)));
+  made.on("state", (state) => (state.name === "loggedOut" ? onEnd(leavingWords(state.code)) : tabs?.leads && share("state", state)));
   [store.value, client.value, connection.value] = [kept, made, { name: "connecting" }];
   tabs = new Tabs(name, { onLead: () => lead(made), onTold });
   tabs.tell({ name: "ask" });

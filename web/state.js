@@ -1,6 +1,7 @@
 // What the views share. Signals: a view that reads one is drawn again when it changes.
 
-import { forgetAccount, rememberAccount, showNobody, shownAccount } from "./accounts.js";
+import { databaseName, forgetAccount, rememberAccount, showNobody, shownAccount } from "./accounts.js";
+import { IndexedDBStore } from "./client/index.js";
 import { client, closeAccount, connection, openAccount, store } from "./opened.js";
 import { route } from "./router.js";
 import { computed, signal } from "./vendor/preact.js";
@@ -59,7 +60,9 @@ export async function switchAccount() {
 
 // After a log-out with wipe: nothing of the account stays in this browser.
 export async function forget(mobileNo) {
+  const name = databaseName(mobileNo);
   forgetAccount(mobileNo);
+  await IndexedDBStore.wipe(name);
 }
 
 async function _show(session) {

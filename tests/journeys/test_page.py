@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import Tab, come, open_tab, playwright
+from tests.support.old_browser import Tab, come, open_tab, playwright
 from tests.support.people import PASSWORD, sign_up
 from tests.support.stack import ServerGroup
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import come, friend
+from tests.support.old_browser import come, friend
 from tests.support.stack import ServerGroup
 
 if TYPE_CHECKING:

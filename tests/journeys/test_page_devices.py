@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import come, playwright
+from tests.support.old_browser import come, playwright
 from tests.support.people import Person, on_device, sign_up
 from tests.support.stack import ServerGroup
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import Friend, Judge, Tab, come, friend, playwright
+from tests.support.old_browser import Friend, Judge, Tab, come, friend, playwright
 from tests.support.people import Frame
 from tests.support.stack import ServerGroup
 from tests.support.waiting import until

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import Tab, come, playwright
+from tests.support.old_browser import Tab, come, playwright
 from tests.support.people import Frame, Person, Talk, sign_up
 from tests.support.stack import ServerGroup
 

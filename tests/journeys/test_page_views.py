@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import PHONE, come, friend, playwright
+from tests.support.old_browser import PHONE, come, friend, playwright
 from tests.support.people import sign_up
 from tests.support.stack import ServerGroup
 

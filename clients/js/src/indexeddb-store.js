@@ -304,6 +304,15 @@ export class IndexedDBStore {
     });
   }
 
+  /** The same; and it leaves the list, unless something waits or failed in it. @param {string} peer */
+  async removeChat(peer) {
+    await this.clearChat(peer);
+    await this.write(async (_, transaction) => {
+      if (!(await lastOf(transaction, peer))) await result(transaction.objectStore("chats").delete(peer));
+    });
+    this.changed([peer]);
+  }
+
   /** @returns {Promise<{chats: Chat[], messages: Message[]}>} All of it, without secrets. */
   exportAll() {
     return this.read(async (transaction) => {

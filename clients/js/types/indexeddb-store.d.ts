@@ -79,6 +79,8 @@ export class IndexedDBStore {
     describe(peer: string, what: Partial<Chat>): Promise<void>;
     /** Its messages go, but for those that wait. They stay known, so that none of them comes again. @param {string} peer */
     clearChat(peer: string): Promise<void>;
+    /** The same; and it leaves the list, unless something waits or failed in it. @param {string} peer */
+    removeChat(peer: string): Promise<void>;
     /** @returns {Promise<{chats: Chat[], messages: Message[]}>} All of it, without secrets. */
     exportAll(): Promise<{
         chats: Chat[];

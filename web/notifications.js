@@ -1,0 +1,68 @@
+// Notifications: on request, while nobody looks at the page.
+
+import { on, store } from "./opened.js";
+import { go } from "./router.js";
+import { account } from "./state.js";
+import { signal } from "./vendor/preact.js";
+import { readable } from "./words.js";
+import { activeWorker } from "./worker.js";
+
+const place = () => `wm:notifications:${account.value.mobileNo}`; // localStorage: {on, text}
+const SEEN = "wm:seen"; // a lock that every tab holds while somebody can see it
+
+// "unsupported", or what the browser says: "default" (nobody was asked), "granted", "denied".
+export const permission = signal(globalThis.Notification?.permission ?? "unsupported");
+
+export const chosen = () => ({ on: false, text: false, ...JSON.parse(localStorage.getItem(place()) ?? "{}") });
+export const choose = (change) => localStorage.setItem(place(), JSON.stringify({ ...chosen(), ...change }));
+
+export async function askPermission() {
+  permission.value = await Notification.requestPermission();
+  return permission.value === "granted";
+}
+
+// Begins to tell of messages, where the person has asked for it. Every tab does; the tag makes one notification of them.
+export function beginNotifications() {
+  on("message", (message) => account.value && chosen().on && tell(message));
+  holdWhileSeen();
+  document.addEventListener("visibilitychange", holdWhileSeen);
+}
+
+async function tell({ peer, text }) {
+  if (permission.value !== "granted" || (await isSeen())) return;
+  const chat = (await store.value.chats()).find((one) => one.peer === peer);
+  await show(peer, chat?.name || readable(peer), chosen().text ? text : unreadWords(chat?.unread ?? 1));
+}
+
+// One for each chat: a newer one takes its place. What was written is in it only if the person has chosen that, for
+// others may look at a locked screen.
+async function show(peer, name, body) {
+  const page = location.href.split("#")[0];
+  const options = { body, tag: `${account.value.mobileNo}:${peer}`, icon: "web/icons/icon-192.png", data: { chat: peer, page } };
+  const worker = activeWorker();
+  if (worker) return void (await worker.showNotification(name, options)); // on phones the only way
+  const shown = new Notification(name, options);
+  shown.onclick = () => {
+    focus();
+    go("chat", peer);
+    shown.close();
+  };
+}
+
+const unreadWords = (count) => (count > 1 ? `${count} new messages` : "A new message");
+
+let unsee = () => undefined;
+
+function holdWhileSeen() {
+  unsee();
+  if (document.visibilityState !== "visible") return;
+  const over = new Promise((resolve) => (unsee = resolve));
+  navigator.locks?.request(SEEN, { mode: "shared" }, () => over);
+}
+
+// Whether any tab of the page is seen: somebody who looks at one needs no notification from another.
+async function isSeen() {
+  if (document.visibilityState === "visible") return true;
+  const held = (await navigator.locks?.query())?.held ?? [];
+  return held.some(({ name }) => name === SEEN);
+}

@@ -1,0 +1,30 @@
+// Whether a notification tells of messages that come while nobody looks at the page.
+
+import { askPermission, choose, chosen, permission } from "./notifications.js";
+import { Toggle } from "./settings-privacy.js";
+import { html, useState } from "./vendor/preact.js";
+
+const CANNOT = {
+  unsupported: "This browser shows no notifications for pages, or not for pages that came without https.",
+  denied: "This browser was told to show no notifications of this page. Change it in the browser's settings for this site.",
+};
+
+export function Notifications() {
+  const [now, setNow] = useState(chosen);
+  const cannot = CANNOT[permission.value];
+  const on = now.on && permission.value === "granted";
+
+  async function turn(wanted) {
+    choose({ on: wanted && (permission.value === "granted" || (await askPermission())) });
+    setNow(chosen());
+  }
+
+  return html`
+    <${Toggle} name="notifications" words="Tell me of new messages" on=${on} disabled=${Boolean(cannot)} onChange=${turn}
+      meaning="While this page is open, but in the background. When it is closed, nothing comes until you open it." />
+    ${cannot && html`<p class="problem" role="alert">${cannot}</p>`}
+    <${Toggle} name="text" words="Show what was written" on=${now.text} disabled=${!on}
+      onChange=${(text) => (choose({ text }), setNow(chosen()))}
+      meaning="Otherwise a notification says who wrote, and not what. Others may see a locked screen." />
+  `;
+}
