@@ -47,14 +47,15 @@ def main(arguments: list[str]) -> None:
     """Read the command line before installing anything: a typing error should not cost a download."""
     check_machine()
     # Imported late: they may use what an older Python does not know.
-    from tools.devstack import checks  # noqa: PLC0415
+    from tools.devstack import checks, javascript  # noqa: PLC0415
     from tools.devstack.install import VENV, ready_python  # noqa: PLC0415
     from tools.devstack.options import parse  # noqa: PLC0415
 
     command, rest = (
         (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("run", arguments)
     )
-    tests = ("dev", "docs", "browser") if checks.browser_is_wanted() else ("dev", "docs")
+    browser = ("browser",) if checks.browser_is_wanted() else ()
+    tests = ("dev", "docs", *browser, *(("node",) if javascript.node_is_wanted() else ()))
     if command in ("test", "check"):
         checks.keep_bytecode(os.environ, VENV)
     if command == "run":

@@ -40,6 +40,7 @@ CHECKS = {
     "lint": ["ruff", "check", "."],
     "types": ["mypy"],
     "layers": ["lint-imports"],
+    "js types": ["python", "-m", "tools.devstack.javascript"],
     "docs": ["python", "-m", "tools.docs"],
     "tests": ["pytest", *parallel()],
     "simulate": ["python", "-m", "tools.simulate", "--seconds", "60"],

@@ -28,6 +28,7 @@ LOCKS = {
     "bench": ROOT / "requirements/bench.txt",
     "browser": ROOT / "requirements/browser.txt",
     "docs": ROOT / "requirements/docs.txt",
+    "node": ROOT / "requirements/node.txt",
 }
 RUN = ("product", "embedded")
 """What the one-command start needs."""
@@ -37,6 +38,7 @@ EXPECTATION = {
     "bench": "about 25 MB to download, 90 MB on disk; usually 5 to 30 s",
     "browser": "about 50 MB to download, 140 MB on disk; usually 5 to 30 s",
     "docs": "about 27 MB to download, 100 MB on disk; usually 3 to 15 s",
+    "node": "about 60 MB to download, 200 MB on disk; usually 5 to 30 s",
 }
 STAMP = VENV / "installed"
 """Written last. It names where it was installed, for which Python, and the digest of each lock."""
@@ -47,7 +49,7 @@ UNFINISHED = VENV / "unfinished"
 def ready_python(*more: str) -> Path:
     """The environment's Python, after installing whatever is missing.
 
-    :param more: layers besides those of the one-command start: ``dev``, ``bench``, ``browser``, ``docs``
+    :param more: layers besides those of the one-command start: ``dev``, ``bench``, ``browser``, ``docs``, ``node``
     :raises SystemExit: with what to do, when that fails
     """
     layers = (*RUN, *more)

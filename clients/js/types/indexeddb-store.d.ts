@@ -53,22 +53,26 @@ export class IndexedDBStore {
     /** By recency. @returns {Promise<Chat[]>} */
     chats(): Promise<Chat[]>;
     /**
-     * Some of a conversation, the oldest first: the latest, or those before `before`.
+     * Some of a conversation, the oldest first: the latest, those before `before`, those after `after`, or those from
+     * `from` on.
      * @param {string} peer
-     * @param {{before?: Message, limit?: number}} [which]
+     * @param {{before?: Message, after?: Message, from?: Message, limit?: number}} [which]
      * @returns {Promise<Message[]>}
      */
-    messages(peer: string, { before, limit }?: {
+    messages(peer: string, { before, after, from, limit }?: {
         before?: Message;
+        after?: Message;
+        from?: Message;
         limit?: number;
     }): Promise<Message[]>;
     /**
      * Messages that contain the text, the latest first, whatever the case of letters.
      * @param {string} text
-     * @param {{limit?: number}} [how]
+     * @param {{peer?: string, limit?: number}} [how] `peer`: only of this conversation.
      * @returns {Promise<Message[]>}
      */
-    search(text: string, { limit }?: {
+    search(text: string, { peer, limit }?: {
+        peer?: string;
         limit?: number;
     }): Promise<Message[]>;
     /** @param {string} peer @param {string} draft */

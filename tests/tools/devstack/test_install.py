@@ -92,13 +92,13 @@ def test_it_is_done_only_when_pip_is(
     assert install._missing(install.RUN) == []
 
 
-@pytest.mark.parametrize("extra", ["dev", "bench", "browser", "docs"])
+@pytest.mark.parametrize("extra", ["dev", "bench", "browser", "docs", "node"])
 def test_a_layer_is_installed_when_it_is_asked_for(
     python: Path, calls: Callable[[], list[str]], capsys: pytest.CaptureFixture[str], extra: str
 ) -> None:
     install.ready_python(extra)
     (line,) = calls()
-    assert [name for name in ("dev", "bench", "browser", "docs") if str(install.LOCKS[name]) in line] == [extra]
+    assert [name for name in ("dev", "bench", "browser", "docs", "node") if str(install.LOCKS[name]) in line] == [extra]
     assert install.EXPECTATION[extra] in capsys.readouterr().out
     install.ready_python(extra)
     install.ready_python()
