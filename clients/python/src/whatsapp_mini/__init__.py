@@ -4,6 +4,7 @@ from whatsapp_mini.client import Client, Events
 from whatsapp_mini.errors import ApiError, ClientError, Ended, LoggedOut, SendFailed, Stopped, StoreMismatch
 from whatsapp_mini.events import ConnectionState, Event
 from whatsapp_mini.messages import Message
+from whatsapp_mini.sqlite_store import Conversation, SqliteStore
 from whatsapp_mini.store import MemoryStore, Session, Store
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConnectionState",
+    "Conversation",
     "Ended",
     "Event",
     "Events",
@@ -19,6 +21,7 @@ __all__ = [
     "Message",
     "SendFailed",
     "Session",
+    "SqliteStore",
     "Stopped",
     "Store",
     "StoreMismatch",

@@ -522,7 +522,7 @@ class Client:
 
         async def work() -> tuple[Message, asyncio.Future[int] | None]:
             kept = await self._store.add(wanted)
-            if kept.text and kept.text != wanted.text:
+            if kept.text != wanted.text:
                 raise SendFailed("message_id_reused", "This messageId was used for another text.", wanted.id)
             if kept.state == "failed" and kept.error is not None:
                 raise SendFailed(kept.error.code, kept.error.message, kept.id)

@@ -273,11 +273,13 @@ class MemoryStore:
         return News(change, (message.id,), replace(message, state=state))
 
     def _raised(self, change: Change, peer: str, ids: Sequence[str], state: State) -> News | None:
-        raised = tuple(id for id in dict.fromkeys(ids) if RANKS[self._ticks.get((peer, id), "waiting")] < RANKS[state])
-        for id in raised:
+        raised = []
+        for id in dict.fromkeys(ids):
             self._outgoing.pop((peer, id), None)
-            self._ticks.put((peer, id), state)
-        return News(change, raised) if raised else None
+            if RANKS[self._ticks.get((peer, id), "waiting")] < RANKS[state]:
+                self._ticks.put((peer, id), state)
+                raised.append(id)
+        return News(change, tuple(raised)) if raised else None
 
     def _settled(self, change: HasFailed | Retried | Discarded) -> News | None:
         place, wanted = (change.peer, change.id), "waiting" if isinstance(change, HasFailed) else "failed"
@@ -300,7 +302,7 @@ class MemoryStore:
             untold[:] = [id for id in untold if id not in change.ids]
         if not untold:
             del self._reads[change.peer]
-        return News(change, change.ids)
+        return News(change, change.ids) if change.where != "told" else None
 
 
 K = TypeVar("K")

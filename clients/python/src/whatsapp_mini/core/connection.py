@@ -31,7 +31,8 @@ class Connection:
         """What the server's ``draining`` said on this connection."""
         self._failures = 0
         self._free = True
-        """Whether the next connection may come without a pause, where a rule allows it: once in a row of failures."""
+        """Whether the next connection may come without a pause, where a rule allows it: once, until the server has
+        been heard on a connection for 10 s."""
         self._ping_seconds = 20.0
         self._hello_by: float | None = None
         self._online_since = self._heard_at = 0.0
@@ -154,7 +155,9 @@ class Connection:
 
     def _steady(self, now: float) -> None:
         if self.is_online and now >= self._online_since + STEADY_SECONDS:
-            self._failures, self._free = 0, True
+            self._failures = 0
+        if self.is_online and self._heard_at >= self._online_since + STEADY_SECONDS:
+            self._free = True
 
     def _let_go(self, code: int | None) -> None:
         if self.state.name in ("connecting", "online"):

@@ -38,6 +38,17 @@ class Batch:
         if message.stream_id in self.stream_ids:
             self.stream_ids.remove(message.stream_id)
 
+    def taken(self) -> "Batch":
+        """What is still in it, which is in it no longer."""
+        rest = Batch(self.chats, self.others, self.stream_ids)
+        self.chats, self.others, self.stream_ids = [], [], []
+        return rest
+
+    @property
+    def changes(self) -> list[Change]:
+        """All of it."""
+        return [*(Chat(message) for message in self.chats), *self.others]
+
     @property
     def may_overtake(self) -> bool:
         """Whether it may be kept before chats that came before it: receipts and own chats may."""
@@ -97,7 +108,7 @@ class Inbox:
                 self._asked += 1
                 self._do(AskUnknown(self._asked, tuple(batch.chats)))
             else:
-                self._keep([*(Chat(message) for message in batch.chats), *batch.others], batch.stream_ids, False)
+                self._keep(batch.changes, batch.stream_ids, False)
 
     def unknown(self, number: int, chats: Sequence[Message], now: float) -> None:
         """These chats of the batch are news."""
@@ -111,7 +122,10 @@ class Inbox:
         if message is not None and self._batch is not None:
             self._keeping = True
             self._batch.done(message)
-            self._keep([Chat(message)], [] if message.stream_id is None else [message.stream_id], True)
+            # The last one takes with it what the array held besides: it is acknowledged in one frame.
+            rest = Batch() if self._todo else self._batch.taken()
+            ids = [] if message.stream_id is None else [message.stream_id]
+            self._keep([Chat(message), *rest.changes], [*ids, *rest.stream_ids], True)
 
     def given_back(self) -> None:
         """The program does not want what it was handed. It is handed over again to the next one that asks."""
@@ -172,5 +186,5 @@ class Inbox:
         self._todo.clear()
         batch, self._batch = self._batch, None
         if batch.stream_ids:
-            self._keep([*(Chat(message) for message in batch.chats), *batch.others], batch.stream_ids, False)
+            self._keep(batch.changes, batch.stream_ids, False)
         self.go_on(now)
