@@ -53,9 +53,9 @@ def test_what_another_test_runs_is_named_there() -> None:
 
 
 def test_only_the_port_and_the_start_of_our_own_programs_are_changed() -> None:
-    printed = "curl http://127.0.0.1:5000/x; sanic app --port=5000 --workers=5000; python3 run.py docs --serve; python3 run.py"
+    printed = "curl http://127.0.0.1:5000/x; sanic app --port=5000 --workers=5000; python3 run.py docs; python3 run.py"
     assert as_run(printed, 6001) == (
-        "curl http://127.0.0.1:6001/x; sanic app --port=6001 --workers=5000; python -m tools.docs --serve; python3 run.py"
+        "curl http://127.0.0.1:6001/x; sanic app --port=6001 --workers=5000; python -m tools.docs; python3 run.py"
     )
 
 

@@ -5,8 +5,8 @@ A comment of HTML right above a block says what is special about it; readers do 
 - ``<!-- not run: REASON -->``
 - ``<!-- run by PATH -->``: another test runs the block as it is printed.
 - ``<!-- file: NAME -->``: the block is saved under this name.
-- ``<!-- terminal NAME: until TEXT -->``: it is typed into a terminal of its own, which goes on; what follows waits until
-  the terminal shows the text. ``until TEXT in terminal OTHER`` waits for another one.
+- ``<!-- terminal NAME: until TEXT -->``: it is typed into a terminal of its own, which goes on; what follows waits
+  until the terminal shows the text. ``until TEXT in terminal OTHER`` waits for another one.
 
 A block ``text`` below a block is what that one must have printed, line by line, in any order.
 
