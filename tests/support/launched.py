@@ -1,4 +1,4 @@
-"""``python -m tools.devstack``: what ``run.py`` becomes, in a process of its own."""
+"""``python -m tools.devstack`` or ``tools.demo``: what ``run.py`` becomes, in a process of its own."""
 
 import os
 import sys
@@ -16,9 +16,11 @@ READY_SECONDS = 60.0
 class Launched:
     """One launcher. Its own child processes are in sessions of their own: killing it kills it alone."""
 
-    def __init__(self, log: Path, *arguments: str | Path, run_file: Path, **changes: str) -> None:
+    def __init__(
+        self, log: Path, *arguments: str | Path, run_file: Path, module: str = "tools.devstack", **changes: str
+    ) -> None:
         env = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
-        command: list[str | Path] = [sys.executable, "-m", "tools.devstack", *arguments]
+        command: list[str | Path] = [sys.executable, "-m", module, *arguments]
         self.run_file = run_file
         self.child = Child(
             "launcher", command, log=log, env={**env, "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off", **changes}, cwd=ROOT

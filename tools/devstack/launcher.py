@@ -1,7 +1,8 @@
 """From a command line to a running product, and back to nothing."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,31 @@ ONE_ADDRESS = {
 """Limits of an address, for where everybody comes from this machine; unless the environment says otherwise."""
 
 
-def main(options: Options) -> int:
+@dataclass(frozen=True)
+class Served:
+    """What is served, where it is not the product alone.
+
+    :param module: what the ``sanic`` command takes
+    :param env: instead of this process' environment
+    :param prepare: called with the data directory when nobody else has it, before anything is started on it
+    :param announce: called with the address when people can come, and says so
+    """
+
+    module: str = "app"
+    env: Mapping[str, str] | None = None
+    prepare: Callable[[Path], None] = lambda _data: None
+    announce: Callable[[str], None] | None = None
+
+
+PRODUCT = Served()
+
+
+def main(options: Options, served: Served = PRODUCT) -> int:
     """Run until stopped; the exit code."""
     try:
         with stop_on_signals():
             require_address(options.host)
-            join(options, options.join) if options.join else run(options)
+            join(options, options.join) if options.join else run(options, served)
     except StopRequested:
         say("Stopped. Everything is kept for the next start.")
         return 0
@@ -46,7 +66,7 @@ def main(options: Options) -> int:
     return 0
 
 
-def run(options: Options) -> None:
+def run(options: Options, served: Served = PRODUCT) -> None:
     """Storage, migrations, servers and background worker, in this order; the opposite at the end.
 
     :raises StopRequested: the only good end
@@ -57,16 +77,17 @@ def run(options: Options) -> None:
             say(f"  ended {left} processes that an earlier, killed start had left")
         for stale in data.glob("run*.json"):
             stale.unlink()
+        served.prepare(data)
         registry = ChildRegistry(data / "children.json")
-        storage = Storage(data, os.environ)
+        storage = Storage(data, os.environ if served.env is None else served.env)
         try:
-            _run(options, data, registry, storage)
+            _run(options, data, registry, storage, served)
         finally:
             storage.stop()
             registry.close()
 
 
-def _run(options: Options, data: Path, registry: ChildRegistry, storage: Storage) -> None:
+def _run(options: Options, data: Path, registry: ChildRegistry, storage: Storage, served: Served) -> None:
     storage.start(registry)
     say(f"  Redis      {'Valkey, ' + str(data / 'valkey') if storage.valkey else 'yours (REDIS_URL)'}")
     if storage.valkey:
@@ -75,11 +96,12 @@ def _run(options: Options, data: Path, registry: ChildRegistry, storage: Storage
     given = "JWT_SECRET" in storage.env
     if not given:
         storage.env["JWT_SECRET"] = secret_of(data)
-    product = Product({**ONE_ADDRESS, **storage.env}, data / "logs")
+    product = Product({**ONE_ADDRESS, **storage.env}, data / "logs", served.module)
     product.migrate()
     say("  database   up to date")
     facts = {"secret_file": None if given else str(data / SECRET_NAME)}
-    Serving(options, choose_port(options), product, registry, RunFile(data / NAME)).run(facts)
+    file = RunFile(data / NAME)
+    Serving(options, choose_port(options), product, registry, file, announce=served.announce).run(facts)
 
 
 def join(options: Options, data: Path) -> None:

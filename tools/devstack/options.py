@@ -16,6 +16,7 @@ variables name servers of your own. All other variables are passed on; .env.samp
 """
 COMMANDS = """\
 other commands:
+  run.py demo [ARGS]    two phones on one page, and buttons to break things while they talk; see: run.py demo --help
   run.py test [ARGS]    run the tests (ARGS go to pytest; --quick: those to run while working)
   run.py check          format, lint, types, layers and tests, as CI does
   run.py bench [ARGS]   measure it, on a stack of its own; see: run.py bench --help
@@ -56,7 +57,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _whole(lowest: int, highest: int) -> type[int]:
+def whole(lowest: int, highest: int) -> type[int]:
+    """For ``type`` of an argument: a whole number within these bounds."""
+
     def number(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
             raise argparse.ArgumentTypeError(f"must be a whole number from {lowest} to {highest}, not {text!r}")
@@ -65,7 +68,8 @@ def _whole(lowest: int, highest: int) -> type[int]:
     return number  # type: ignore[return-value]  # argparse takes any callable
 
 
-def _directory(text: str) -> Path:
+def directory(text: str) -> Path:
+    """For ``type`` of an argument: a directory, as an absolute path."""
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError:
@@ -92,18 +96,18 @@ def parse(arguments: list[str]) -> Options:
     )
     add = parser.add_argument
     add("--version", action="version", version=f"WhatsApp Mini {version()}")
-    add("--port", type=_whole(1, 65535), default=DEFAULT_PORT, help="default 5000; the next free one when it is taken")
+    add("--port", type=whole(1, 65535), default=DEFAULT_PORT, help="default 5000; the next free one when it is taken")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     workers = default_workers()
     add(
         "--workers",
-        type=_whole(1, 64),
+        type=whole(1, 64),
         default=workers,
         help=f"server processes (cores - 1: {workers})",
     )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--data", type=_directory, metavar="DIR", help="where to keep everything (default .data)")
-    where.add_argument("--join", type=_directory, metavar="DIR", help="add servers to the instance running on DIR")
+    where.add_argument("--data", type=directory, metavar="DIR", help="where to keep everything (default .data)")
+    where.add_argument("--join", type=directory, metavar="DIR", help="add servers to the instance running on DIR")
     found = parser.parse_args(arguments)
     data = found.join or found.data or ROOT / ".data"
     return Options(found.host, found.port, found.workers, data, found.join)

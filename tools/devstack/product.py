@@ -27,10 +27,12 @@ def log_file(logs: Path, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Product:
-    """How to start each part: ``env`` is its environment, ``logs`` the directory of its logs."""
+    """How to start each part: ``env`` is its environment, ``logs`` the directory of its logs, ``module`` what the
+    ``sanic`` command serves."""
 
     env: Mapping[str, str]
     logs: Path
+    module: str = "app"
 
     def migrate(self) -> None:
         """Bring the database up to date.
@@ -54,7 +56,7 @@ class Product:
         """Start Sanic."""
         command: list[str | Path] = [
             _BIN / "sanic",
-            "app",
+            self.module,
             "--host",
             host,
             "--port",

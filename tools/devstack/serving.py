@@ -131,11 +131,14 @@ class Serving:
         registry: ChildRegistry,
         file: RunFile,
         joined: int | None = None,
+        announce: Callable[[str], None] | None = None,
     ) -> None:
+        """``announce`` is called with the address when people can come, and says so."""
         self._options, self._port, self._product, self._registry = options, port, product, registry
         self._file, self._joined = file, joined
         self._joined_born = birth(joined) if joined else None
         self._url = f"http://{_reachable(options.host)}:{port}"
+        self._announce = announce or self._announce_product
 
     def run(self, facts: dict[str, Any]) -> None:
         """Serve until something ends; ``facts`` are more for the run file.
@@ -152,7 +155,9 @@ class Serving:
                 background = Background(self._product, self._registry)
             supervisor = Supervisor(self._facts(facts), self._file, sanic, background)
             sanic.await_ready(lambda: supervisor.report() >= self._options.workers, READY_SECONDS)
-            self._announce()
+            self._announce(self._url)
+            say(f"  logs       {self._product.logs}")
+            say("  stop       Ctrl-C")
             supervisor.watch(self._check)
         finally:
             say("\nStopping …")
@@ -164,13 +169,11 @@ class Serving:
         storage = {"redis_url": env["REDIS_URL"], "database_url": env["DATABASE_URL"]}
         return {"pid": os.getpid(), "port": self._port, "url": self._url, **storage, **more}
 
-    def _announce(self) -> None:
-        say(f"\nWhatsApp Mini runs. Open it in two browser windows:\n\n    {self._url}/\n")
+    def _announce_product(self, url: str) -> None:
+        say(f"\nWhatsApp Mini runs. Open it in two browser windows:\n\n    {url}/\n")
         if not self._joined:
             say(f"  data       {self._options.data} (survives restarts)")
             say(f"  more       python3 run.py --join {shlex.quote(str(self._options.data))} adds a second server")
-        say(f"  logs       {self._product.logs}")
-        say("  stop       Ctrl-C")
 
     def _check(self) -> None:
         must_live(*self._registry.others_than("arq"))
