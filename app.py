@@ -1,4 +1,4 @@
-"""Builds the application: makes the parts of one server process and connects them. Nothing imports this."""
+"""Builds the application: makes the parts of one server process and connects them. Only tools/demo imports this."""
 
 import sys
 from functools import partial

@@ -1,7 +1,8 @@
 """One command: set up what is missing, then run WhatsApp Mini, its tests or its checks.
 
     python3 run.py [--help]          python3 run.py test [ARGS]     python3 run.py check
-    python3 run.py bench [ARGS]      python3 run.py chaos [ARGS]    python3 run.py --version
+    python3 run.py demo [ARGS]       python3 run.py bench [ARGS]    python3 run.py chaos [ARGS]
+    python3 run.py --version
 
 Needs Python 3.11 or newer with pip, nothing else. Standard library only. What runs then lives in ``tools/devstack/``.
 """
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> None:
     """Read the command line before installing anything: a typing error should not cost a download."""
     check_machine()
     # Imported late: they may use what an older Python does not know.
+    from tools.demo.options import parse as parse_demo  # noqa: PLC0415
     from tools.devstack import checks, javascript  # noqa: PLC0415
     from tools.devstack.install import VENV, ready_python  # noqa: PLC0415
     from tools.devstack.options import parse  # noqa: PLC0415
@@ -61,6 +63,8 @@ def main(arguments: list[str]) -> None:
     if command == "run":
         options = parse(rest)
         become(ready_python(), "-m", "tools.devstack", *options.arguments())
+    elif command == "demo":
+        become(ready_python(), "-m", "tools.demo", *parse_demo(rest).arguments())
     elif command == "help" and not rest:
         parse(["--help"])
     elif command == "test":

@@ -138,10 +138,11 @@ export class Incoming {
 
   /**
    * The handler has returned, or the store knew the chat.
+   * @param {number} now
    * @param {number} token
-   * @param {{failed?: unknown}} how
+   * @param {{failed?: unknown, taken?: boolean}} how `taken`: whether the handler had it.
    */
-  handled(token, how) {
+  handled(now, token, how) {
     if (token !== this.inHands) return;
     if ("failed" in how) {
       const reason = "The handler of messages failed.";

@@ -1,0 +1,30 @@
+// What the servers tell of Redis and of themselves: the feed of /demo/feed. It connects again by itself, since the
+// server that it comes from may be the one that is killed.
+
+const SILENT_MS = 2_000; // without the feed for so long, nobody knows what is in the mailboxes
+
+export class Feed {
+  // on.seen({redis, servers, mailboxes}), on.news([{what, whose?, entry?, serverId?, word?}])
+  constructor(on) {
+    this.seen = null;
+    this.lostAt = 0;
+    this.source = new EventSource("/demo/feed");
+    this.source.onmessage = ({ data }) => {
+      const { seen, news } = JSON.parse(data);
+      this.lostAt = 0;
+      if (seen) this.seen = seen;
+      if (news.length) on.news(news);
+      if (seen) on.seen(seen);
+    };
+    this.source.onerror = () => (this.lostAt ||= Date.now());
+  }
+
+  // What waits for a phone, for the counter; null while that is not known.
+  mailbox(phone) {
+    const isKnown = this.seen?.redis && (!this.lostAt || Date.now() - this.lostAt < SILENT_MS);
+    const box = isKnown ? this.seen.mailboxes[phone] : undefined;
+    if (!box) return null;
+    const waiting = box.entries.filter(({ kind }) => kind === "chat").flatMap(({ messageIds }) => messageIds);
+    return { waiting: new Set(waiting), withheld: new Set(box.withheld) };
+  }
+}
