@@ -64,7 +64,8 @@ def main(arguments: list[str]) -> None:
         options = parse(rest)
         become(ready_python(), "-m", "tools.devstack", *options.arguments())
     elif command == "demo":
-        become(ready_python(), "-m", "tools.demo", *parse_demo(rest).arguments())
+        demo = parse_demo(rest)
+        become(ready_python(), "-m", "tools.demo", *demo.arguments())
     elif command == "help" and not rest:
         parse(["--help"])
     elif command == "test":

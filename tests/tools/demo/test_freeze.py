@@ -13,7 +13,6 @@ from tools.demo.freeze import BUSY, GONE
 from tools.devstack.process import birth, wait_until
 from tools.devstack.valkey import Valkey
 
-
 SECONDS = 5.0  # on a busy machine it takes more than two until a Python asks
 
 

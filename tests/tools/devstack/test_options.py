@@ -62,9 +62,10 @@ def test_run_py_needs_nothing_installed_to_explain_itself() -> None:
     assert helped.returncode == 0
     for word in ("--port", "--host", "--workers", "--data", "--join", "run.py test", "run.py check"):
         assert word in helped.stdout
+    assert "usage: run.py demo" in run_py("demo", "--help").stdout
 
 
-@pytest.mark.parametrize("arguments", [["tset"], ["check", "extra"], ["--wrong"]])
+@pytest.mark.parametrize("arguments", [["tset"], ["check", "extra"], ["--wrong"], ["demo", "--wrong"]])
 def test_run_py_refuses_what_it_does_not_know(arguments: list[str]) -> None:
     refused = run_py(*arguments)
     assert refused.returncode != 0
