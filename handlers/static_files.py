@@ -26,7 +26,6 @@ _TYPES: Final = {
 }
 _PAGE_FOLDERS: Final = {
     "": WEB,
-    "old": WEB / "old",
     "vendor": WEB / "vendor",
     "icons": WEB / "icons",
     "client": ROOT / "clients" / "js" / "src",  # the page runs the very files that others build on

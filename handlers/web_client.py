@@ -32,8 +32,7 @@ async def page(request: Request) -> HTTPResponse:
     sources as in Content-Security-Policy. Otherwise nobody may.
     """
     ancestors = getattr(request.app.ctx, "frame_ancestors", "'none'")
-    name = "index.html" if "new" in request.args else "old/index.html"
-    return serve(request, _FILES[name], Content_Security_Policy=_POLICY + ancestors)
+    return serve(request, _FILES["index.html"], Content_Security_Policy=_POLICY + ancestors)
 
 
 async def page_file(request: Request, name: str) -> HTTPResponse:

@@ -1,11 +1,12 @@
 // The box for the next message. A draft belongs to its chat, and is kept.
 
-import { chatOf, nameOf } from "./chat_list.js";
+import { chatOf, listed, nameOf } from "./chat_list.js";
 import { byLeader, client, sendSoon, store } from "./opened.js";
 import { Send } from "./symbols.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 
-const DRAFT_MS = 400;
+const DRAFT_MS = 300;
+const UNSAVED = "wm:unsaved"; // sessionStorage: [number, text]
 const MAX_FRAME_BYTES = 60_000; // of 64 KiB: what JSON writes as \u0001 is six times as long as the text
 const MAX_BYTES = 16 * 1024;
 const encoder = new TextEncoder();
@@ -25,9 +26,12 @@ export function Composer({ peer, waiting }) {
 
   useLayoutEffect(() => {
     setNote("");
-    set(chatOf(peer).draft, false);
+    set(draft.unsaved() ?? chatOf(peer).draft, false);
     if (!touches) box.current.focus();
   }, [peer]);
+  useEffect(() => {
+    if (listed.value && !box.current.value) set(chatOf(peer).draft, false); // opened by its address: now it is known
+  }, [listed.value]);
 
   useEffect(() => {
     const takenBack = ({ detail }) => {
@@ -80,7 +84,8 @@ export function Composer({ peer, waiting }) {
   `;
 }
 
-// Keeps what is typed a moment after the last key, and at once when somebody leaves the chat or the page.
+// Keeps what is typed a moment after the last key, and at once when somebody leaves the chat. When the page goes there
+// is no time to write to a database: then it is in the tab's storage until the page is there again.
 function useDraft(peer) {
   const kept = useRef({ timer: 0, peer: "", text: null }).current;
   kept.save ??= async () => {
@@ -94,13 +99,21 @@ function useDraft(peer) {
     kept.text = text;
     kept.timer = setTimeout(kept.save, DRAFT_MS);
   };
+  kept.unsaved ??= () => {
+    const [number, text] = JSON.parse(sessionStorage.getItem(UNSAVED) ?? "[]");
+    if (number !== kept.peer) return undefined;
+    sessionStorage.removeItem(UNSAVED);
+    kept.keep(text);
+    return text;
+  };
   useLayoutEffect(() => {
     kept.peer = peer;
     return () => void kept.save();
   }, [peer]);
   useEffect(() => {
-    addEventListener("pagehide", kept.save);
-    return () => removeEventListener("pagehide", kept.save);
+    const gone = () => kept.text !== null && sessionStorage.setItem(UNSAVED, JSON.stringify([kept.peer, kept.text]));
+    addEventListener("pagehide", gone);
+    return () => removeEventListener("pagehide", gone);
   }, []);
   return kept;
 }

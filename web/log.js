@@ -32,8 +32,8 @@ export function Log({ found, name }) {
         </ol>
       </div>
       ${(view.away || !atEnd.value) && html`
-        <button type="button" id="newer" class=${`newer${view.below ? " unread" : ""}`} onClick=${view.follow}>
-          ${view.below > 0 && `${view.below} new`}<${Down} /><span class="vh"> Jump to the newest message</span>
+        <button type="button" id="newer" class=${`newer${view.below ? " unread" : ""}`} aria-label=${`${view.below > 0 ? `${view.below} new. ` : ""}Jump to the newest message`} onClick=${view.follow}>
+          ${view.below > 0 && `${view.below} new`}<${Down} />
         </button>
       `}
     </div>

@@ -14,7 +14,7 @@ from handlers.static_files import PAGE_FILES, WEB
 from handlers.web_client import page
 from tests.support.api import Api
 
-OURS = [name for name in PAGE_FILES if name.endswith(".js") and not name.startswith(("vendor/", "client/", "old/"))]
+OURS = [name for name in PAGE_FILES if name.endswith(".js") and not name.startswith(("vendor/", "client/"))]
 TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -72,7 +72,7 @@ async def test_the_page_is_served_under_a_strict_policy(api: Api) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-cache"
-    assert answer.content == (WEB / "old" / "index.html").read_bytes()
+    assert answer.content == (WEB / "index.html").read_bytes()
 
 
 async def test_a_program_around_it_may_show_the_page_in_a_frame() -> None:

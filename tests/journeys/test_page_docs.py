@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.old_browser import open_tab, playwright
+from tests.support.browser import open_tab, playwright
 from tests.support.prefix_proxy import prefix_proxy
 from tests.support.stack import ServerGroup
 

@@ -1,7 +1,6 @@
 """The door of the page: signing up, logging in, codes, forgotten passwords, too many devices, several accounts."""
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +16,9 @@ REFUSED = "Failed to load resource"
 
 
 @pytest.fixture(scope="module")
-def with_codes(lasting_stack: Stack) -> Iterator[ServerGroup]:
+def with_codes(lasting_stack: Stack) -> ServerGroup:
     """A server that wants codes, and prints them."""
-    yield lasting_stack.start(workers=1, SIGNUP_CODE="log")
+    return lasting_stack.start(workers=1, SIGNUP_CODE="log")
 
 
 def codes(group: ServerGroup) -> list[str]:

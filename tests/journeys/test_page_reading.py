@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.old_browser import Tab, come, playwright
+from tests.support.browser import Tab, come, playwright
 from tests.support.people import Frame, Person, Talk, sign_up
 from tests.support.stack import ServerGroup
 
@@ -34,7 +34,7 @@ def read(talk: Talk) -> set[str]:
 async def in_view(reader: Tab) -> set[str]:
     """The messages whose end is above the lower edge of the chat."""
     texts = await reader.page.evaluate(
-        "[...document.querySelectorAll('#log .m:not(.me)')].filter((m) => m.getBoundingClientRect().bottom"
+        "[...document.querySelectorAll('#log .m:not(.mine)')].filter((m) => m.getBoundingClientRect().bottom"
         " <= document.querySelector('#log').getBoundingClientRect().bottom + 4).map((m) => m.innerText)"
     )
     return {text.replace("They:", "").split()[0] for text in texts}
@@ -49,9 +49,9 @@ async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser"
     _, talk, asha = await start(browser, product)
     ids = [f"m{number}" for number in range(20)]
     await send(talk, asha, *ids)
-    await asha.sees("#list .badge", "20 new")
+    await asha.sees("#list .badge", "20 unread")
     assert read(talk) == set()
-    await asha.page.click("#list button")
+    await asha.page.click("#list a")
     await asha.is_visible("#newer")
     seen = await in_view(asha)
     assert {"m0"} <= seen < set(ids), "the first new one is where the person begins"
@@ -81,7 +81,7 @@ async def test_read_is_told_as_far_as_the_person_has_scrolled(browser: "Browser"
 async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser", product: ServerGroup) -> None:
     _, talk, asha = await start(browser, product)
     await send(talk, asha, "first")
-    await asha.page.click("#list button")
+    await asha.page.click("#list a")
     await talk.wait(lambda frame: is_receipt(frame, "read", "first"))
     await asha.page.evaluate(AWAY)
     ids = [f"m{number}" for number in range(20)]
@@ -101,7 +101,7 @@ async def test_nothing_is_read_on_a_page_that_is_not_in_front(browser: "Browser"
 async def test_at_the_end_of_a_chat_what_comes_is_seen_and_read(browser: "Browser", product: ServerGroup) -> None:
     _, talk, asha = await start(browser, product)
     await send(talk, asha, "m0")
-    await asha.page.click("#list button")
+    await asha.page.click("#list a")
     for number in range(1, 10):
         await send(talk, asha, f"m{number}")
         await talk.wait(lambda frame, m=f"m{number}": is_receipt(frame, "read", m))  # type: ignore[misc]

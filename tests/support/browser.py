@@ -3,6 +3,7 @@
 Needs Chromium (see ``tools.devstack.checks``) and the package ``playwright``, but no browser of its own.
 """
 
+import asyncio
 import importlib
 import importlib.util
 import json
@@ -131,7 +132,10 @@ class Tab:
 
     async def logged_in(self) -> None:
         await self.sees("#my-name", self.name)
-        await self.is_hidden("#banner")
+        await self.is_connected()
+
+    async def is_connected(self) -> None:
+        await self.until("window.wm.state.name === 'online'")
 
     # ---- chats
 
@@ -147,6 +151,16 @@ class Tab:
     async def choose(self, other: Known) -> None:
         """From the list."""
         await self.page.click(f'#list a[data-mobile="{other.mobile}"]')
+        await self.sees("#chat-name", other.name)
+
+    async def block(self) -> None:
+        await self.from_menu("Block", "Block")
+        await self.is_visible("#barred")
+
+    async def unblock(self) -> None:
+        await self.page.click("#barred button")
+        await self.confirm("Unblock")
+        await self.is_visible("#write")
 
     async def write(self, text: str) -> None:
         await self.page.fill("#text", text)
@@ -201,6 +215,20 @@ class Tab:
     async def is_visible(self, where: str) -> None:
         await playwright.expect(self.page.locator(where)).to_be_visible()
 
+    async def until(self, condition: str, seconds: float = 15) -> None:
+        """Playwright's own way to wait for a condition needs eval(), which the page's policy forbids."""
+        async with asyncio.timeout(seconds):
+            while not await self.page.evaluate(condition):
+                await asyncio.sleep(0.02)
+
+    async def click_if_there(self, where: str) -> None:
+        """Without waiting for what may be gone by now."""
+        await self.page.evaluate("(where) => document.querySelector(where)?.click()", where)
+
+    async def look_again(self) -> None:
+        """The person comes back to the window."""
+        await self.page.evaluate("window.dispatchEvent(new Event('focus'))")
+
     async def reload(self) -> None:
         await self.page.reload()
         await self.logged_in()
@@ -234,13 +262,13 @@ async def open_tab(
     made.watch()
     if judge is not None:
         await made.page.route_web_socket("**", lambda socket: _stand_between(socket, judge))
-    await made.page.goto(f"{url}?new=1")
+    await made.page.goto(url)
     return made
 
 
 async def come(browser: "Browser", url: str, name: str, judge: Judge | None = None, **how: Any) -> Tab:
     """Somebody new on a page that knows them already: to sign up on it takes as long as most tests."""
-    person = await sign_up(url.split("?")[0], name)
+    person = await sign_up(url, name)
     return await come_as(browser, url, person, judge, **how)
 
 
@@ -249,12 +277,21 @@ async def come_as(browser: "Browser", url: str, person: Person, judge: Judge | N
     made = await open_tab(browser, url, judge, **how)
     made.mobile, made.name = person.mobile, person.name
     form = {"mobileNo": person.mobile, "password": PASSWORD, "deviceId": f"page-{id(made)}", "deviceName": "A page"}
-    session = (await request(url.split("?")[0], person, "POST", "auth/login", json=form)).raise_for_status().json()
+    session = (await request(url, person, "POST", "auth/login", json=form)).raise_for_status().json()
     await made.at_the_door()
     await made.page.evaluate(
         "async (session) => (await import(new URL('web/state.js', document.baseURI))).enter(session)",
-        {"url": url.split("?")[0]} | session,
+        {"url": url} | session,
     )
+    await made.logged_in()
+    return made
+
+
+async def another_tab(tab: Tab, where: str = "") -> Tab:
+    """In the same browser profile, so of the same account."""
+    made = Tab(await tab.page.context.new_page(), tab.host, tab.mobile, tab.name)
+    made.watch()
+    await made.page.goto(tab.page.url.split("#")[0] + where)
     await made.logged_in()
     return made
 
