@@ -51,7 +51,7 @@ export class Client {
   #draining = false;
   /** @type {State} */
   #state = { name: "off" };
-  #onNetwork = () => this.#do((now) => this.#core.connectNow(now, false));
+  #onNetwork = () => this.#do(() => this.#core.connectNow(false));
 
   /**
    * @param {string | URL} url Of the server (http or https), with the path prefix it may have.
@@ -114,7 +114,7 @@ export class Client {
       await this.sessions.get();
       this.sessions.run(true);
       if (typeof addEventListener === "function") addEventListener("online", this.#onNetwork);
-      this.#do((now) => this.#core.start(now, kept));
+      this.#do(() => this.#core.start(kept));
     } catch (error) {
       this.#running = false;
       const { code, message } = asError(error);
@@ -151,7 +151,7 @@ export class Client {
 
   /** Ends a pause, or `stopped`. */
   connectNow() {
-    this.#do((now) => this.#core.connectNow(now));
+    this.#do(() => this.#core.connectNow());
   }
 
   /**
@@ -163,7 +163,7 @@ export class Client {
   async logIn(password, more = {}) {
     await this.#logIn({ password, ...more });
     if (this.#state.name === "loggedOut" && !this.#running) await this.start();
-    else this.#do((now) => this.#core.loggedIn(now));
+    else this.#do(() => this.#core.loggedIn());
   }
 
   /** @param {{password?: string, mobileNo?: string, deviceId?: string, deviceName?: string, replaceDeviceId?: string}} [how] */
@@ -508,10 +508,10 @@ export class Client {
       else if (isNews && this.#handler) await this.#handler(message);
       else if (isNews) taken = false;
     } catch (failed) {
-      return this.#do((now) => this.#core.incoming.handled(now, token, { failed }));
+      return this.#do(() => this.#core.incoming.handled(token, { failed }));
     }
-    this.#do((now) => {
-      if (taken) this.#core.incoming.handled(now, token, {});
+    this.#do(() => {
+      if (taken) this.#core.incoming.handled(token, {});
       else this.#core.incoming.givenBack(token);
     });
   }
@@ -616,7 +616,7 @@ export class Client {
 
   /** @param {SessionEnded | null} error @param {string} code */
   #sessionEnded(error, code) {
-    this.#do((now) => this.#core.sessionEnded(now, code, error?.message, Boolean(error && this.options.password)));
+    this.#do(() => this.#core.sessionEnded(code, error?.message, Boolean(error && this.options.password)));
   }
 
   #bearer() {
@@ -627,7 +627,7 @@ export class Client {
       adopt: async (session) => {
         await this.sessions.adopt(session);
         this.#remember(session);
-        if (this.#state.name === "loggedOut") this.#do((now) => this.#core.loggedIn(now));
+        if (this.#state.name === "loggedOut") this.#do(() => this.#core.loggedIn());
       },
       /** @param {string} code */
       end: (code) => this.sessions.end(code),

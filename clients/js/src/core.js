@@ -152,22 +152,22 @@ export class Core {
     }
   }
 
-  /** The machine knows its store: begin. @param {number} now @param {Kept} kept */
-  start(now, kept) {
+  /** The machine knows its store: begin. @param {Kept} kept */
+  start(kept) {
     this.epoch = kept.epoch;
     this.stopping = false;
     this.mayLogIn = true;
     this.failures = 0;
     this.outgoing.load(kept.waiting);
     this.incoming.load(kept.reads);
-    this.connect(now);
+    this.connect();
   }
 
-  /** A person or the program wants it (`byPerson`), or the machine says that its network is back. @param {number} now */
-  connectNow(now, byPerson = true) {
+  /** A person or the program wants it (`byPerson`), or the machine says that its network is back. */
+  connectNow(byPerson = true) {
     if (this.state.name !== "pausing" && !(byPerson && this.state.name === "stopped")) return;
     if (!byPerson && this.obeying) return;
-    this.connect(now);
+    this.connect();
   }
 
   /** There is a new session, by the password; once until a connection was steady (C5). */
@@ -175,15 +175,15 @@ export class Core {
     this.mayLogIn = false;
   }
 
-  /** A person has logged in. @param {number} now */
-  loggedIn(now) {
-    if (this.state.name !== "off") this.connect(now);
+  /** A person has logged in. */
+  loggedIn() {
+    if (this.state.name !== "off") this.connect();
   }
 
-  /** The session ended by a log-out here, or as an answer to a request said. @param {number} now */
-  sessionEnded(now, code = "logged_out", reason = "", mayLogIn = false) {
+  /** The session ended by a log-out here, or as an answer to a request said. */
+  sessionEnded(code = "logged_out", reason = "", mayLogIn = false) {
     if (this.state.name === "off" || this.state.name === "loggedOut") return;
-    if (mayLogIn && this.mayLogIn) return this.connect(now);
+    if (mayLogIn && this.mayLogIn) return this.connect();
     this.finish({ name: "loggedOut", code, reason });
   }
 
@@ -202,16 +202,15 @@ export class Core {
     if (!this.outgoing.flights.size && this.incoming.idle) this.finish({ name: "off" });
   }
 
-  /** The store does not keep any more. @param {number} now @param {unknown} cause */
-  storeFailed(now, cause) {
+  /** The store does not keep any more. @param {unknown} cause */
+  storeFailed(cause) {
     const reason = "What came could not be kept, so nothing more is accepted.";
     if (this.running) this.finish({ name: "stopped", code: "store_failed", reason, cause });
   }
 
   // ---- connecting
 
-  /** @param {number} now */
-  connect(now) {
+  connect() {
     this.drop();
     this.show({ name: "connecting" });
     this.effect({ do: "ticket", round: this.round, refresh: this.refreshFirst, logIn: this.mayLogIn });
@@ -347,7 +346,7 @@ export class Core {
     if (this.stopping) return this.finish({ name: "off" });
     if (this.hurried.has(why)) return this.pause(now, { reason }, this.retryAfter);
     this.hurried.add(why);
-    this.connect(now);
+    this.connect();
   }
 
   /** @param {number} now @param {{code?: string, reason: string}} why @param {number} [retryAfter] Seconds (C11, C12). */
@@ -357,7 +356,7 @@ export class Core {
     this.obeying = retryAfter !== undefined;
     const wait = retryAfter === undefined ? this.random() * limit : retryAfter * 1000 + this.random() * 1000;
     this.failures += 1;
-    this.at("pause", now + wait, (then) => this.connect(then));
+    this.at("pause", now + wait, () => this.connect());
     this.show({ name: "pausing", ...why }, wait);
   }
 

@@ -138,11 +138,10 @@ export class Incoming {
 
   /**
    * The handler has returned, or the store knew the chat.
-   * @param {number} now
    * @param {number} token
-   * @param {{failed?: unknown, taken?: boolean}} how `taken`: whether the handler had it.
+   * @param {{failed?: unknown}} how
    */
-  handled(now, token, how) {
+  handled(token, how) {
     if (token !== this.inHands) return;
     if ("failed" in how) {
       const reason = "The handler of messages failed.";

@@ -3,8 +3,8 @@
 import { digest } from "./messages.js";
 import { addWaiting, applyChange, isKnown, readsOf, serial } from "./store.js";
 
-/** @import { Change, Kept, Message, MessageState, News, Session, Store } from "./types.js" */
-/** @import { Row, Rows } from "./store.js" */
+/** @import { Change, Kept, Message, MessageState, News, Session } from "./types.js" */
+/** @import { Row } from "./store.js" */
 
 /**
  * What a list of chats shows of one. `at` is the time of its last message.
@@ -14,7 +14,7 @@ import { addWaiting, applyChange, isKnown, readsOf, serial } from "./store.js";
 /**
  * A message as it is kept. Fields that only some have make small indexes: `waiting`, `failed`, `untold`, and `unread`
  * (its peer). A message of a chat that was cleared has no `peer`, but `gone`: it is only known.
- * @typedef {Row & {key: string, stream?: string, unread?: string, gone?: string}} Stored
+ * @typedef {Row & {key: string, stream?: string, gone?: string, unread?: string, waiting?: 1, failed?: 1}} Stored
  */
 
 const VERSION = 1;
@@ -49,7 +49,6 @@ function create(database) {
   for (const few of ["waiting", "failed", "untold"]) messages.createIndex(few, few);
 }
 
-/** @implements {Store} */
 export class IndexedDBStore {
   history = true;
 
@@ -163,7 +162,8 @@ export class IndexedDBStore {
   saveSession(session) {
     return this.write(async (_, transaction) => {
       const values = transaction.objectStore("values");
-      await result(session ? values.put(session, "session") : values.delete("session"));
+      if (session) values.put(session, "session");
+      else values.delete("session");
     });
   }
 
@@ -335,7 +335,6 @@ export class IndexedDBStore {
   }
 }
 
-/** @implements {Rows} */
 class DatabaseRows {
   /** @param {IDBTransaction} transaction @param {number} generation Of `streamId`s: those of older ones are forgotten. */
   constructor(transaction, generation) {
@@ -391,8 +390,8 @@ class DatabaseRows {
 
   /** @param {string} peer @param {string} id @param {MessageState | null} state @param {number} timestamp */
   async setEarly(peer, id, state, timestamp) {
-    const receipts = this.receipts;
-    await result(state ? receipts.put({ state, timestamp }, [peer, id]) : receipts.delete([peer, id]));
+    if (state) this.receipts.put({ state, timestamp }, [peer, id]);
+    else this.receipts.delete([peer, id]);
   }
 }
 

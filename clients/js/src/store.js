@@ -2,7 +2,7 @@
 
 import { digest } from "./messages.js";
 
-/** @import { Change, Kept, Message, MessageState, News, Session, Store } from "./types.js" */
+/** @import { Change, Kept, Message, MessageState, News, Session } from "./types.js" */
 
 /**
  * A message as it is kept. `text` may be gone: then `digest` tells whether another text is the same.
@@ -170,7 +170,6 @@ const DAYS_30 = 30 * 86_400_000;
 /**
  * Keeps nothing longer than the program runs, and no texts but of what waits and what failed. What came is known for
  * 30 days, by digests.
- * @implements {Store}
  */
 export class MemoryStore {
   history = false;
@@ -195,7 +194,7 @@ export class MemoryStore {
     });
   }
 
-  /** @param {Session | null} session */
+  /** @param {Session | null} session @returns {Promise<void>} */
   saveSession(session) {
     return this.inOrder(async () => void (this.session = session));
   }
@@ -207,12 +206,15 @@ export class MemoryStore {
 
   /** @param {Change[]} changes @returns {Promise<News[]>} */
   apply(changes) {
-    return this.inOrder(async () => {
-      const all = [];
-      for (const change of changes) all.push(await applyChange(this.rows, change));
-      this.rows.forgetOld();
-      return all.filter((one) => one !== null);
-    });
+    return this.inOrder(() => this.applyAll(changes));
+  }
+
+  /** @param {Change[]} changes @returns {Promise<News[]>} */
+  async applyAll(changes) {
+    const all = [];
+    for (const change of changes) all.push(await applyChange(this.rows, change));
+    this.rows.forgetOld();
+    return all.filter((one) => one !== null);
   }
 
   /** @param {Message[]} chats */
@@ -225,16 +227,18 @@ export class MemoryStore {
 
   /** @param {string} epoch */
   saveEpoch(epoch) {
-    return this.inOrder(async () => {
-      if (this.epoch !== null && this.epoch !== epoch) this.rows.streams.clear();
-      this.epoch = epoch;
-    });
+    return this.inOrder(async () => this.setEpoch(epoch));
+  }
+
+  /** @param {string} epoch */
+  setEpoch(epoch) {
+    if (this.epoch !== null && this.epoch !== epoch) this.rows.streams.clear();
+    this.epoch = epoch;
   }
 
   async close() {}
 }
 
-/** @implements {Rows} */
 export class MemoryRows {
   constructor() {
     /** @type {Map<string, Row[]>} Of one key in the order of `n`. */
@@ -270,14 +274,15 @@ export class MemoryRows {
 
   /** @param {Row} row */
   async put(row) {
-    const kept = { ...row, n: row.n ?? (this.n += 1) };
+    const kept = { ...row, n: row.n ?? this.n + 1 };
+    this.n = Math.max(this.n, kept.n);
     if (row.state !== "waiting" && row.state !== "failed" && row.text !== undefined) {
       kept.digest = digest(row.text);
       delete kept.text;
     }
     const key = `${row.mine} ${row.peer} ${row.id}`;
     const others = (this.byKey.get(key) ?? []).filter((other) => other.n !== kept.n);
-    this.byKey.set(key, [...others, kept].sort((a, b) => a.n - Number(b.n)));
+    this.byKey.set(key, [...others, kept].sort((a, b) => Number(a.n) - Number(b.n)));
     if (row.streamId) this.streams.set(row.streamId, row.timestamp);
     if (row.state !== "waiting") this.newest = Math.max(this.newest, row.timestamp);
     return { ...row, n: kept.n };

@@ -1,0 +1,16 @@
+export { Api } from "./api.js";
+export { Client } from "./client.js";
+export { IndexedDBStore } from "./indexeddb-store.js";
+export { MemoryStore } from "./store.js";
+export type Change = types.Change;
+export type ClientOptions = types.ClientOptions;
+export type Events = types.Events;
+export type Message = types.Message;
+export type MessageState = types.MessageState;
+export type News = types.News;
+export type Session = types.Session;
+export type State = types.State;
+export type Store = types.Store;
+import type * as types from "./types.js";
+export { ApiError, SendFailed } from "./errors.js";
+export { newMessage, randomId } from "./messages.js";
