@@ -21,6 +21,7 @@ NOT_QUICK = (
     "tests/docs",
     "tests/tools",
     "tests/journeys",
+    "tests/clients/python/test_faults.py",
     "tests/conformance",
     "tests/interface",
     "tests/delivery/models",
@@ -43,6 +44,7 @@ NOT_QUICK_FIXTURES = {"own_postgres", "stack"}
 TOGETHER = {
     "tests/journeys/test_page": "pages",
     "tests/interface/test_vectors.py": "vectors",
+    "tests/clients/python/test_faults.py": "faults of the python client",
     "tests/journeys/test_account_faults.py": "fragile",
     "tests/journeys/test_full_redis.py": "fragile",
     "tests/journeys/test_outages.py": "fragile",

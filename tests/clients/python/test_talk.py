@@ -94,8 +94,8 @@ async def test_a_cut_connection_is_opened_again_and_the_message_goes_out_once(
         sends = [asyncio.create_task(asha.send(ben.mobile_no, f"hello {number}")) for number in range(50)]
         await sends[10]
         for client in (asha, ben):
-            assert client._socket is not None
-            client._socket.abort()
+            assert client._shell._socket is not None
+            client._shell._socket.abort()
         await asyncio.gather(*sends)
         await asha.send(ben.mobile_no, "last")
         while "last" not in came:

@@ -71,6 +71,7 @@ class Api:
     async def delete_account(self, password: str) -> None:
         """End the account, and everything that is held about the person."""
         await self._ask("DELETE", "/v1/me", json={"password": password})
+        await self._keeper.end()
 
     async def export_all(self) -> dict[str, Any]:
         """Everything that is held about the person, as the server says it."""
@@ -100,13 +101,17 @@ class Api:
         return [read(SecurityEvent, line) for line in (await self._ask("GET", "/v1/events", query=query))["data"]]
 
     async def log_out(self) -> None:
-        """End this session."""
+        """End this session: the client is ``loggedOut``."""
         await self._ask("POST", "/auth/logout")
+        await self._keeper.end()
 
     async def log_out_everywhere(self, include_this: bool = False) -> int:
         """End all other sessions, or all; how many ended."""
         query = {"all": "true"} if include_this else {}
-        return int((await self._ask("POST", "/auth/logout-everywhere", query=query))["ended"])
+        ended = int((await self._ask("POST", "/auth/logout-everywhere", query=query))["ended"])
+        if include_this:
+            await self._keeper.end()
+        return ended
 
     async def change_password(self, current_password: str, new_password: str) -> None:
         """All other sessions end."""

@@ -33,8 +33,8 @@ class ApiError(ClientError):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed later."""
-        return self.status in (0, 408, 429) or self.status >= 500
+        """Whether the same request may succeed later. A success is none of the server's when it is no JSON."""
+        return self.status < 400 or self.status in (408, 429) or self.status >= 500
 
 
 class SendFailed(ClientError):

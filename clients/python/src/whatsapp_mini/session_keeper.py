@@ -55,6 +55,8 @@ class SessionKeeper:
         self.generation = 0
         """Counts log-ins: a socket of an older one is not this session's."""
         self._may_log_in_anew = True
+        self._over: LoggedOut | None = None
+        """Why there is no session, until a person logs in or the client is started anew."""
         self._refresh_at = 0.0
         self._work: asyncio.Task[Session] | None = None
         self.on_logged_out: Callable[[LoggedOut], None] = lambda _error: None
@@ -67,6 +69,7 @@ class SessionKeeper:
 
         :raises StoreMismatch: it is another account's, server's or device's
         """
+        self._over = None
         if session is None:
             return
         self._check("server", session.url, self._http.url)
@@ -111,6 +114,7 @@ class SessionKeeper:
         """With a password that a person typed."""
         self._password = password
         self._may_log_in_anew = True
+        self._over = None
         return await self._once(lambda: self._log_in(replace_device_id))
 
     def password_changed(self, password: str) -> None:
@@ -130,7 +134,14 @@ class SessionKeeper:
     async def forget(self) -> None:
         """The session has ended (C5)."""
         self.session = None
+        self._over = LoggedOut("logged_out", "The session has ended.")
         await self._store.save_session(None)
+
+    async def end(self) -> None:
+        """This client ended its own session: it does not log in by itself again."""
+        await self.forget()
+        self._over = LoggedOut("logged_out", "This client logged out.")
+        self.on_logged_out(self._over)
 
     def is_good(self) -> None:
         """The server took this session: when it ends, one may log in anew (once)."""
@@ -166,6 +177,8 @@ class SessionKeeper:
             self.on_logged_out(error)
 
     async def _fresh(self, session: Session | None) -> Session:
+        if self._over is not None:
+            raise LoggedOut(self._over.code, self._over.reason)
         if session is None:
             return await self._log_in(None)
         return await self._store.locked(lambda: self._refresh(session))
@@ -198,8 +211,10 @@ class SessionKeeper:
     async def _anew(self, error: ApiError) -> Session:
         await self.forget()
         if not self._password or not self._may_log_in_anew:
-            raise LoggedOut(error.code, error.message)
+            self._over = LoggedOut(error.code, error.message)
+            raise self._over
         self._may_log_in_anew = False
+        self._over = None
         session = await self._log_in(None)
         self.on_new_session()
         return session

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 from urllib.parse import quote
 
@@ -41,7 +41,7 @@ class Socket:
         self._written.clear()
         self._news.set()
 
-    async def messages(self) -> AsyncIterator[str | bytes]:
+    async def messages(self) -> AsyncGenerator[str | bytes]:
         """What comes, until the end."""
         try:
             while True:

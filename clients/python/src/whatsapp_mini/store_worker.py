@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from whatsapp_mini.core.effects import AskUnknown, Keep, KeepEpoch
+from whatsapp_mini.errors import ClientError
 from whatsapp_mini.messages import Message
 from whatsapp_mini.store import News, Store
 
@@ -38,6 +39,7 @@ class StoreWorker:
     def start(self) -> None:
         """Begin to work."""
         self._jobs.clear()
+        self._news = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
     async def finish(self) -> None:
@@ -54,7 +56,12 @@ class StoreWorker:
             self._news.set()
 
     async def do(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The same for any other work; its result. A caller that is cancelled does not end it."""
+        """The same for any other work; its result. A caller that is cancelled does not end it.
+
+        :raises ClientError: there is no worker any more
+        """
+        if self._task is None:
+            raise ClientError("The client has been stopped.")
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         async def run() -> None:
