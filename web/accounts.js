@@ -3,6 +3,8 @@
 // `?profile=NAME` gives a window a slot of its own, with its own accounts, device and history: so two people, or two
 // devices of one, can be in one browser side by side.
 
+import { signal } from "./vendor/preact.js";
+
 // The address of the server: the folder above this file's. So the page also works under a proxy's path.
 export const BASE = new URL("../", import.meta.url);
 
@@ -20,8 +22,12 @@ export function databaseName(mobileNo) {
   return noted ?? (known.some(({ database }) => database === usual) ? `${usual}:${randomHex()}` : usual);
 }
 
+const changes = signal(0); // of what is stored, so that a view that reads it is drawn again
+addEventListener("storage", ({ key }) => key === KNOWN && (changes.value += 1));
+
 // [{mobileNo, name, deviceId}], the one used last first.
 export function knownAccounts() {
+  void changes.value;
   return JSON.parse(localStorage.getItem(KNOWN) ?? "[]");
 }
 
@@ -48,8 +54,7 @@ export function accountMoved(from, { mobileNo, name }) {
 }
 
 function keepFirst(account) {
-  const others = knownAccounts().filter((known) => known.mobileNo !== account.mobileNo);
-  localStorage.setItem(KNOWN, JSON.stringify([account, ...others]));
+  keep([account, ...knownAccounts().filter((known) => known.mobileNo !== account.mobileNo)]);
   sessionStorage.setItem(SHOWN, account.mobileNo);
 }
 
@@ -60,8 +65,13 @@ export function showNobody() {
 
 // The account is no more among those that this browser knows. Its database is not touched.
 export function forgetAccount(mobileNo) {
-  localStorage.setItem(KNOWN, JSON.stringify(knownAccounts().filter((known) => known.mobileNo !== mobileNo)));
+  keep(knownAccounts().filter((known) => known.mobileNo !== mobileNo));
   if (sessionStorage.getItem(SHOWN) === mobileNo) showNobody();
+}
+
+function keep(accounts) {
+  localStorage.setItem(KNOWN, JSON.stringify(accounts));
+  changes.value = changes.peek() + 1;
 }
 
 const made = new Map(); // by what was written: tries with a wrong password come from one device

@@ -9,7 +9,6 @@ import { html, useState } from "./vendor/preact.js";
 import { readable } from "./words.js";
 
 export function Accounts({ go }) {
-  const [known, setKnown] = useState(knownAccounts);
   const [leaving, setLeaving] = useState(null);
 
   // Somebody whose session has ended logs in again; the others are there at once.
@@ -18,15 +17,13 @@ export function Accounts({ go }) {
   async function remove() {
     await forget(leaving.mobileNo);
     setLeaving(null);
-    setKnown(knownAccounts());
-    if (!knownAccounts().length) go("logIn");
   }
 
   return html`
     <section class="card">
       <h2>Choose an account</h2>
       <ul class="rows">
-        ${known.map((one) => html`
+        ${knownAccounts().map((one) => html`
           <li key=${one.mobileNo}>
             <button type="button" class="row" onClick=${() => choose(one)}>
               <${Avatar} mobileNo=${one.mobileNo} name=${one.name} />

@@ -13,7 +13,8 @@ import { html, useEffect, useState } from "./vendor/preact.js";
 const STEPS = { accounts: Accounts, logIn: LogIn, signUp: SignUp, reset: Reset, tooMany: TooManyDevices };
 
 export function Door() {
-  const [{ step, more }, show] = useState(() => ({ step: knownAccounts().length ? "accounts" : "logIn", more: {} }));
+  const [{ step: chosen, more }, show] = useState({ step: "accounts", more: {} });
+  const step = chosen === "accounts" && !knownAccounts().length ? "logIn" : chosen;
   const go = (next, given = {}) => {
     leftBecause.value = "";
     show({ step: next, more: given });

@@ -14,3 +14,19 @@ const WORDS = {
 
 // code: of the client's state `loggedOut`.
 export const leavingWords = (code) => WORDS[code] ?? "The session has ended. Log in again.";
+
+let purpose = "";
+
+// Does what ends the session. The server closes the socket at once, perhaps before it answers: then it looks as if
+// somebody else had done it.
+export async function onPurpose(code, task) {
+  purpose = code;
+  try {
+    return await task();
+  } finally {
+    purpose = "";
+  }
+}
+
+// The sentence, if the person of this tab is about to do it.
+export const purposeWords = () => WORDS[purpose];

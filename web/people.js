@@ -31,6 +31,7 @@ on("state", ({ name }) => {
   if (name === "online") getBlocked();
   else if (presence.value.size || typing.value.size) [presence.value, typing.value] = [new Map(), new Set()];
 });
+on("removed", (peers) => peers.forEach((peer) => asked.delete(peer)));
 on("blocked", (numbers) => (blocked.value = new Set(numbers)));
 on("asked", () => {
   for (const [mobileNo, how] of presence.value) share("presence", { mobileNo, ...how });

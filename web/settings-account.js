@@ -3,7 +3,7 @@
 import { Confirm } from "./dialog.js";
 import { CodeField, askForCode } from "./door-code.js";
 import { Field, PasswordField, Submit, Username, useForm } from "./form.js";
-import { leavingWords } from "./leaving.js";
+import { leavingWords, onPurpose } from "./leaving.js";
 import { numberChanged } from "./own-account.js";
 import { go } from "./router.js";
 import { account, client, forget, leave } from "./state.js";
@@ -71,7 +71,8 @@ export function DeleteAccount() {
     if (!sure.current) return ask(true);
     sure.current = false;
     const { mobileNo } = account.value;
-    await client.value.api.deleteAccount(password);
+    const { api } = client.value;
+    await onPurpose("account_deleted", () => api.deleteAccount(password));
     go("", "", { replace: true });
     await leave(leavingWords("account_deleted"));
     return forget(mobileNo);

@@ -1,7 +1,7 @@
 // Devices and sessions: which there are, and how to end them.
 
 import { Confirm } from "./dialog.js";
-import { leavingWords } from "./leaving.js";
+import { leavingWords, onPurpose } from "./leaving.js";
 import { go, href } from "./router.js";
 import { Act, Loaded, Problem, refusalOf, useLoaded } from "./settings-parts.js";
 import { client, leave } from "./state.js";
@@ -66,7 +66,9 @@ export function Sessions() {
   async function everywhere() {
     const all = asked === "all";
     ask(null);
-    const refusal = await refusalOf(() => client.value.api.logOutEverywhere({ all }));
+    const { api } = client.value;
+    const end = () => api.logOutEverywhere({ all });
+    const refusal = await refusalOf(() => (all ? onPurpose("logged_out", end) : end()));
     if (!all || refusal) return refused(refusal);
     go("", "", { replace: true });
     return leave(leavingWords("logged_out"));

@@ -1,6 +1,6 @@
 // Logging out of this browser.
 
-import { leavingWords } from "./leaving.js";
+import { leavingWords, onPurpose } from "./leaving.js";
 import { go } from "./router.js";
 import { Act, Loaded, Problem, useLoaded } from "./settings-parts.js";
 import { Toggle } from "./settings-privacy.js";
@@ -14,7 +14,8 @@ export function LogOut() {
   const [error, setError] = useState(undefined);
 
   async function logOut() {
-    await client.value.api.logOut();
+    const { api } = client.value;
+    await onPurpose("logged_out", () => api.logOut());
     await left();
   }
 

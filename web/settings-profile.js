@@ -18,7 +18,7 @@ function Fill({ given }) {
   const form = useForm(async ({ name, about }) => {
     say("");
     const now = await client.value.api.updateMe({ name, about });
-    renamed(now.name);
+    await renamed(now.name);
     say("Saved.");
   });
   const { mobileNo, name } = account.value;

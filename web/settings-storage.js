@@ -2,6 +2,7 @@
 
 import { Avatar } from "./avatar.js";
 import { Confirm } from "./dialog.js";
+import { share } from "./opened.js";
 import { Act, Loaded, Problem, download, useLoaded } from "./settings-parts.js";
 import { account, client, store } from "./state.js";
 import { html, useState } from "./vendor/preact.js";
@@ -32,6 +33,7 @@ export function Storage() {
     ask(null);
     const peers = what === "all" ? kept.data.chats.map(({ peer }) => peer) : [what.peer];
     for (const peer of peers) await store.value.removeChat(peer);
+    share("removed", peers); // their names went, too
     say(what === "all" ? "All messages in this browser are deleted." : "The messages of this chat are deleted here.");
     kept.reload();
   }

@@ -2,6 +2,7 @@
 
 import { databaseName, forgetAccount, rememberAccount, showNobody, shownAccount } from "./accounts.js";
 import { IndexedDBStore } from "./client/index.js";
+import { purposeWords } from "./leaving.js";
 import { client, closeAccount, connection, openAccount, store } from "./opened.js";
 import { route } from "./router.js";
 import { computed, signal } from "./vendor/preact.js";
@@ -30,6 +31,7 @@ export async function begin() {
 // The door calls this after a log-in or sign-up, with the session as the client keeps it:
 // {url, mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt}.
 export async function enter(session) {
+  rememberAccount(session); // first, for it notes which database is theirs
   await _show(await openAccount(session.mobileNo, leave, session));
 }
 
@@ -45,7 +47,7 @@ export async function resume(mobileNo) {
 export async function leave(why = "") {
   if (!account.value) return;
   account.value = null;
-  leftBecause.value = why;
+  leftBecause.value = purposeWords() ?? why;
   showNobody();
   await closeAccount(why);
 }

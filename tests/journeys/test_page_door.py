@@ -116,6 +116,7 @@ async def test_a_forgotten_password_is_replaced_with_a_code(browser: "Browser", 
     asha = await open_tab(browser, with_codes.url)
     await asha.press("No account yet? Sign up")
     await asha.fill_sign_up("Asha", f"+{asha.mobile}", PASSWORD)
+    await asha.says("Is this number yours?")
     await asha.field("Code of six digits").fill(codes(with_codes)[-1])
     await asha.press("Sign up")
     asha.name = "Asha"
