@@ -59,11 +59,12 @@ TOGETHER = {
     "tests/tools/demo/test_served.py": "served demo",
     "tests/journeys/test_demo.py": "demo",
     "tests/tools/devstack/test_launcher.py": "launcher",
+    "tests/tools/docs/test_site": "site",
     "tests/tools/bench/test_floods.py": "floods of the benchmark",
     "tests/tools/bench/test_modes.py": "modes of the benchmark",
 }
 """By the beginning of their ids: tests that share what is expensive to start, and so run in one process."""
-SHARED = {"_fragile", "demo", "lasting_stack", "running", "running_chromium"}
+SHARED = {"_fragile", "built_site", "demo", "lasting_stack", "running", "running_chromium"}
 """The fixtures that hand such things out."""
 
 

@@ -93,6 +93,7 @@ def groups() -> list[Group]:
             (
                 _page("docs/README.md", "index.md", "Documentation"),
                 _page("docs/start.md", "start.md"),
+                _page("docs/demo.md", "demo.md", "The demo"),
                 _page("README.md", "overview.md", "Overview"),
                 _page("docs/message-flow.md", "message-flow.md"),
                 _page("docs/comparison.md", "comparison.md", "Compared with others"),

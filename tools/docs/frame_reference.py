@@ -23,7 +23,7 @@ def page() -> str:
     """The Markdown. Links are those of a file in ``docs/``."""
     described = json.loads(asyncapi.document())
     schemas = Schemas(described)
-    lines = [_INTRODUCTION]
+    lines = [_INTRODUCTION, "## Types", "", *schemas.types(), ""]
     for action, title in _SENDERS:
         lines += [f"## {title}", ""]
         for name in _frames(described, "v1", action):

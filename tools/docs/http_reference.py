@@ -32,6 +32,10 @@ Every refusal has the same body:
 
 Any route may answer with one of these codes, so they are not repeated below: {anywhere}.
 [All codes](PROTOCOL.md#6-codes) says what each means and which are worth a retry.
+
+## Types
+
+{types}
 """
 
 
@@ -41,7 +45,7 @@ def page() -> str:
     schemas = Schemas(described)
     problem = "\n".join(schemas.table(described["components"]["schemas"]["Problem"]))
     anywhere = ", ".join(f"`{code}`" for code in _ANYWHERE)
-    lines = [_INTRODUCTION.format(problem=problem, anywhere=anywhere)]
+    lines = [_INTRODUCTION.format(problem=problem, anywhere=anywhere, types="\n".join(schemas.types()))]
     for tag in described["tags"]:
         if tag["name"] != "methods":  # HEAD and OPTIONS: said once, above
             lines += [f"## {tag['name'].capitalize()}", "", tag["description"], ""]

@@ -51,7 +51,10 @@ class Schemas:
         return kinds[0] if len(kinds) == 1 else schema
 
     def kind(self, schema: Schema) -> str:
-        """In words: ``string``, ``list of integer``, the values that are allowed."""
+        """In words: ``string``, ``list of integer``, the values that are allowed, or a named type."""
+        named = self._type_of(schema)
+        if named:
+            return f"[{named}](#types)"
         schema = self._without_null(self.resolve(schema))
         if "const" in schema:
             return f"`{_json(schema['const'])}`"
@@ -63,7 +66,26 @@ class Schemas:
             return f"list of {self.kind(schema['items'])}"
         return f"{schema.get('type', 'anything')}{_bounds(schema)}"
 
+    def types(self) -> list[str]:
+        """A table of the named types that are no objects: lines of Markdown."""
+        rows = [
+            f"| {name} | {schema.get('type', 'string')} | {self._described(schema)} |"
+            for name, schema in sorted(self._named.items())
+            if "properties" not in schema
+        ]
+        return ["| type | is a | |", "|---|---|---|", *rows]
+
+    def _type_of(self, schema: Schema) -> str:
+        """The name of its type, if that is in :meth:`types`."""
+        for each in (schema, *schema.get("anyOf", ())):
+            name = each.get("$ref", "").rpartition("/")[2]
+            if name and "properties" not in self._named[name]:
+                return str(name)
+        return ""
+
     def _described(self, field: Schema) -> str:
+        if self._type_of(field) and "description" not in field:
+            return ""
         schema = self._without_null(self.resolve(field))
         examples = schema.get("examples", ())
         example = f" Example: `{_json(examples[0])}`." if examples and not isinstance(examples[0], dict | list) else ""
@@ -77,8 +99,9 @@ def _json(value: object) -> str:
 
 
 def _bounds(schema: Schema) -> str:
-    if schema.get("type") == "string" and ("minLength" in schema or "maxLength" in schema):
-        return f", {schema.get('minLength', 0)} to {schema.get('maxLength', 'any number of')} characters"
+    if schema.get("type") == "string" and "maxLength" in schema:
+        least = f"{schema['minLength']} to" if schema.get("minLength") else "at most"
+        return f", {least} {schema['maxLength']} characters"
     if schema.get("type") == "integer" and "maximum" in schema and schema["maximum"] < 10**15:
         return f", {schema.get('minimum', 0)} to {schema['maximum']}"
     return ""

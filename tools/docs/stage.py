@@ -1,5 +1,6 @@
 """Writes the tree that the site generator reads: every page at its place in the site, with links to match."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,10 @@ from tools.docs.contents import ROOT, Group, Page, pages
 from tools.docs.links import FILES, rewrite
 
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
+
+
+_ON_THE_SITE: Final = re.compile(r"<!-- on the site: (.*?) -->", re.DOTALL)
+"""What only the site can say, such as a link to a page that is generated."""
 
 
 def stage(folder: Path) -> list[Page]:
@@ -34,7 +39,7 @@ def stage(folder: Path) -> list[Page]:
 
 
 def _page(page: Page, targets: dict[str, str]) -> tuple[str, set[str]]:
-    text, files = rewrite(page.text(), page.source, page.target, targets)
+    text, files = rewrite(_ON_THE_SITE.sub(r"\1", page.text()), page.source, page.target, targets)
     return diagrams.replace(text), files
 
 

@@ -32,7 +32,7 @@ def test_a_route_has_its_fields_its_answer_and_its_codes() -> None:
     assert "token_missing" not in login
     assert "Needs a Bearer token." in part(http_reference.page(), "`GET /v1/events`")
     assert "| `limit?` | query | integer, 1 to 100 |" in part(http_reference.page(), "`GET /v1/events`")
-    assert "| `data[].deviceId` | string |" in part(http_reference.page(), "`GET /v1/devices`")
+    assert "| `data[].deviceId` | [DeviceId](#types) |" in part(http_reference.page(), "`GET /v1/devices`")
 
 
 def test_every_frame_is_there_with_an_example() -> None:
@@ -44,7 +44,7 @@ def test_every_frame_is_there_with_an_example() -> None:
         )
         assert json.dumps(message["examples"][0]["payload"], ensure_ascii=False) in page
         assert "| `type` | `" in found, name
-    assert "| `streamIds?` | list of string |" in part(page, "`ack` from the client")
+    assert "| `streamIds?` | list of [StreamId](#types) |" in part(page, "`ack` from the client")
     assert "| 4508 | no |" in page
 
 
@@ -64,11 +64,15 @@ def test_every_schema_file_is_listed() -> None:
 
 
 def test_a_schema_becomes_rows() -> None:
-    named = {"Line": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}}
+    named = {
+        "Id": {"type": "string", "maxLength": 9},
+        "Line": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
+    }
     schema = {
         "type": "object",
         "properties": {
             "lines": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}, "description": "All | of them."},
+            "owner": {"anyOf": [{"$ref": "#/components/schemas/Id"}, {"type": "null"}]},
             "state": {"anyOf": [{"enum": ["on", 1]}, {"type": "null"}]},
         },
         "required": ["lines"],
@@ -76,5 +80,6 @@ def test_a_schema_becomes_rows() -> None:
     assert Schemas({"components": {"schemas": named}}).table(schema)[2:] == [
         "| `lines` | list of object | All \\| of them. |",
         "| `lines[].id` | integer |  |",
+        "| `owner?` | [Id](#types) |  |",
         "| `state?` | `on` or `1` |  |",
     ]
