@@ -25,8 +25,8 @@ def name(path: Path) -> str:
 
 
 def prose(text: str) -> str:
-    """Without blocks of code and without spans of code, where the words are somebody else's."""
-    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    """Without code, where the words are somebody else's, and without comments, which a code host does not show."""
+    return re.sub(r"`[^`\n]*`|<!--.*?-->", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
 
 
 def anchors(text: str) -> set[str]:
