@@ -17,9 +17,14 @@ _POLICY: Final = (
 
 
 def _read_files() -> dict[str, StaticFile]:
-    files = {name: read_file(path, f"{_POLICY}'none'") for name, path in PAGE_FILES.items()}
+    files = {name: read_file(path, _policy_of(name)) for name, path in PAGE_FILES.items()}
     files[service_worker.NAME] = service_worker.filled_in(files)
     return files
+
+
+def _policy_of(name: str) -> str:
+    """Documents and workers have one; scripts, styles and pictures obey that of what loads them."""
+    return f"{_POLICY}'none'" if name.endswith((".html", ".svg")) or name == service_worker.NAME else ""
 
 
 _FILES: Final = _read_files()

@@ -1,22 +1,24 @@
 // The open chat.
 
-import { Announcer } from "./announce.js";
+import { Announcer, useAnnouncements } from "./announce.js";
 import { Avatar } from "./avatar.js";
 import { Banner } from "./banner.js";
 import { chatOf } from "./chat_list.js";
 import { Composer } from "./composer.js";
-import { Confirm } from "./dialog.js";
 import { messages, openHistory } from "./history.js";
+import { lazy } from "./lazy.js";
 import { Log } from "./log.js";
 import { Menu } from "./menu.js";
-import { connection, store } from "./opened.js";
-import { abouts, blocked, presence, setBlocked, watch } from "./people.js";
+import { connection } from "./opened.js";
+import { abouts, blocked, presence, watch } from "./people.js";
 import { back } from "./router.js";
-import { jump, SearchBar } from "./search.js";
+import { jump } from "./search.js";
 import { Back, More } from "./symbols.js";
-import { useAnnouncements } from "./announce.js";
 import { html, useEffect, useState } from "./vendor/preact.js";
 import { lastSeenWords, readable } from "./words.js";
+
+const SearchBar = lazy(() => import("./search_bar.js").then((module) => module.SearchBar));
+const Question = lazy(() => import("./question.js").then((module) => module.Question));
 
 export function Chat({ peer }) {
   const { name } = chatOf(peer);
@@ -93,35 +95,5 @@ function Barred({ name, onUnblock }) {
       <span>You blocked <bdi>${name}</bdi>. Unblock to write.</span>
       <button type="button" class="link" onClick=${onUnblock}>Unblock</button>
     </p>
-  `;
-}
-
-const QUESTIONS = {
-  block: (name) => [`Block ${name}?`, "Their messages will not reach you. To them it looks as if you had gone offline; they are not told.", "Block"],
-  unblock: (name) => [`Unblock ${name}?`, "They can write to you again. What they wrote meanwhile does not come.", "Unblock"],
-  clear: (name) => [`Clear the chat with ${name}?`, "Its messages are deleted from this browser. The server has no copy, so they do not come back.", "Clear"],
-};
-
-function Question({ asks, peer, name, onClose }) {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState("");
-  const [title, text, does] = QUESTIONS[asks](name);
-  async function doIt() {
-    setBusy(true);
-    try {
-      if (asks === "clear") await store.value.clearChat(peer);
-      else await setBlocked(peer, asks === "block");
-      onClose();
-    } catch (error) {
-      if (error.status === undefined) throw error;
-      setBusy(false);
-      setProblem(error.message);
-    }
-  }
-  return html`
-    <${Confirm} title=${title} does=${does} danger=${asks !== "unblock"} busy=${busy} onYes=${doIt} onClose=${onClose}>
-      <p>${text}</p>
-      <p class="note" role="alert">${problem}</p>
-    <//>
   `;
 }

@@ -7,7 +7,7 @@ import { chatOf, list, listed } from "./chat_list.js";
 import { Finder, Results } from "./find.js";
 import { connection } from "./opened.js";
 import { blocked, presence, typing } from "./people.js";
-import { go, href, route } from "./router.js";
+import { href, openChatOf } from "./router.js";
 import { account, openChat } from "./state.js";
 import { Gear, Lock, Send } from "./symbols.js";
 import { Tick } from "./ticks.js";
@@ -98,11 +98,6 @@ function Preview({ last, types, isBlocked, draft, peer }) {
   const line = last.text.slice(0, 200);
   if (!last.mine) return html`<span class="s last"><span dir="auto">${line}</span></span>`;
   return html`<span class="s last"><${Tick} state=${last.state} /><span><span class="vh">You: </span><bdi>${line}</bdi></span></span>`;
-}
-
-// Another chat takes the place of the open one in the browser's history: Back leads to the list.
-export function openChatOf(peer) {
-  go("chat", peer, { replace: route.value.view === "chat" });
 }
 
 function moveInList(event) {

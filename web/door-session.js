@@ -1,7 +1,7 @@
 // What the steps of the door do at the server.
 
 import { BASE, deviceIdFor } from "./accounts.js";
-import { Api } from "./client/index.js";
+import { Api } from "./client/api.js"; // and no more: the door is what somebody new waits for
 import { deviceName } from "./device-name.js";
 import { enter } from "./state.js";
 

@@ -2,9 +2,10 @@
 
 import { Avatar } from "./avatar.js";
 import { list } from "./chat_list.js";
-import { moveInList, openChatOf, Row } from "./chats.js";
+import { moveInList, Row } from "./chats.js";
 import { client } from "./opened.js";
 import { begin } from "./people.js";
+import { openChatOf } from "./router.js";
 import { jumpTo, LEAST, useSearch } from "./search.js";
 import { account } from "./state.js";
 import { Close, Find, Send } from "./symbols.js";

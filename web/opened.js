@@ -4,7 +4,6 @@
 // the store, and tell the leader to look.
 
 import { BASE, databaseName } from "./accounts.js";
-import { Client, IndexedDBStore } from "./client/index.js";
 import { leavingWords } from "./leaving.js";
 import { Tabs } from "./tabs.js";
 import { signal } from "./vendor/preact.js";
@@ -27,6 +26,8 @@ let onEnd = () => undefined;
 // ended, here or in another tab.
 export async function openAccount(mobileNo, ended, session = null) {
   const name = databaseName(mobileNo);
+  // The door does without. What listens to what happens here has to be there before.
+  const [{ Client, IndexedDBStore }] = await Promise.all([import("./client/index.js"), import("./chats.js")]);
   const kept = await IndexedDBStore.open(name);
   if (session) await kept.saveSession(session);
   const { session: found } = await kept.load();

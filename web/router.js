@@ -20,6 +20,11 @@ export function go(view = "", arg = "", { replace = false } = {}) {
   address.value = location.hash;
 }
 
+// Another chat takes the place of the open one in the browser's history: Back leads to the list.
+export function openChatOf(mobileNo) {
+  go("chat", mobileNo, { replace: route.value.view === "chat" });
+}
+
 // As the browser's Back, but never out of the page: somebody who came by a link gets to the view given here.
 export function back(view = "", arg = "") {
   if (history.state?.inside) history.back();

@@ -1,7 +1,6 @@
 // What the views share. Signals: a view that reads one is drawn again when it changes.
 
 import { databaseName, forgetAccount, rememberAccount, showNobody, shownAccount } from "./accounts.js";
-import { IndexedDBStore } from "./client/index.js";
 import { purposeWords } from "./leaving.js";
 import { client, closeAccount, connection, openAccount, store } from "./opened.js";
 import { route } from "./router.js";
@@ -64,6 +63,7 @@ export async function switchAccount() {
 export async function forget(mobileNo) {
   const name = databaseName(mobileNo);
   forgetAccount(mobileNo);
+  const { IndexedDBStore } = await import("./client/index.js");
   await IndexedDBStore.wipe(name);
 }
 

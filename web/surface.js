@@ -1,8 +1,8 @@
 // What programs around the page may use, such as a page that shows it in a frame: `window.wm`, and an event `wm:frame`
 // on `window` for each frame of the connection (`detail: {direction: "in" | "out", frame}`). There are no tokens in it.
 
-import { openChatOf } from "./chats.js";
 import { client, connection, sendSoon } from "./opened.js";
+import { openChatOf } from "./router.js";
 import { account } from "./state.js";
 
 window.wm = Object.freeze({

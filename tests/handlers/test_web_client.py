@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from handlers import service_worker
-from handlers.static_files import PAGE_FILES, WEB
+from handlers.static_files import PAGE_FILES, WEB, without_comments
 from handlers.web_client import page
 from tests.support.api import Api
 
@@ -91,7 +91,8 @@ async def test_every_file_is_served_with_its_type(api: Api) -> None:
         print(name)
         answer = await api.client.get(f"/web/{name}")
         assert answer.status_code == 200
-        assert answer.content == path.read_bytes() or name == service_worker.NAME, "which has its list filled in"
+        sent = without_comments(path.read_bytes()) if name.endswith(".js") else path.read_bytes()
+        assert answer.content == sent or name == service_worker.NAME, "which has its list filled in"
         assert answer.headers["content-type"] == TYPES[name.rsplit(".", 1)[1]]
         assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -131,6 +132,18 @@ def test_scripts_make_no_markup_from_texts_and_call_no_other_host(name: str) -> 
     assert not re.search(r"""["'`]/[a-z]""", text), "an absolute path: there may be one of a proxy's before it"
     for module in re.findall(r'(?:from|import) "([^"]+)"', text):
         assert posixpath.normpath(posixpath.join(posixpath.dirname(name), module)) in PAGE_FILES
+
+
+def test_comments_are_left_out_and_nothing_else() -> None:
+    script = b"// one\nlet a = 1; // stays\n  /** two\n   * three */\nlet b = `\n${a} // four`;\n"
+    assert without_comments(script) == b"\nlet a = 1; // stays\n\n\nlet b = `\n${a} // four`;\n"
+    for name, path in PAGE_FILES.items():
+        if not name.endswith(".js"):
+            continue
+        text = path.read_text()
+        for comment in re.finditer(r"^[ \t]*(//|/\*\*)", text, re.MULTILINE):
+            before = without_comments(text[: comment.start()].encode()).decode()
+            assert before.replace("\\`", "").count("`") % 2 == 0, f"{name}: in a template: {comment[0]}"
 
 
 def test_the_library_is_the_one_that_is_noted() -> None:

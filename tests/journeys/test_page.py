@@ -23,11 +23,11 @@ async def test_two_people_talk_and_see_ticks_and_last_seen(browser: "Browser", p
     await asha.write("hello <b>Ravi</b> & all")
     await asha.ticks("Delivered")
     await ravi.sees("#list .badge", "1 unread")
-    assert await ravi.page.title() == "(1) WhatsApp Mini"
+    await playwright.expect(ravi.page).to_have_title("(1) WhatsApp Mini")
     await ravi.choose(asha)
     await ravi.shows("hello <b>Ravi</b> & all")
     await asha.ticks("Read")
-    assert await ravi.page.title() == "Asha, WhatsApp Mini"
+    await playwright.expect(ravi.page).to_have_title("Asha, WhatsApp Mini")
     await ravi.page.locator("#text").press_sequentially("hello")
     await asha.sees("#log .typing", "Ravi is typing…")
     await asha.sees("#list .s", "typing…")
