@@ -10,6 +10,13 @@ import { Wires } from "./wires.js";
 const COUNT_MS = 500;
 const IDLE = 9; // a long history takes long to read: the count takes a tenth of the time at most
 const OFFLINE_MS = 3_000; // "go offline, send 50": from the last message until the cable is in again
+const STATES = {
+  off: "not connected",
+  connecting: "connects …",
+  pausing: "offline, tries again soon",
+  stopped: "offline, does not try again",
+  loggedOut: "logged out: reload this page",
+};
 const $ = (id) => document.getElementById(id);
 
 const state = { phones: {}, counts: null, counter: new Counter(), isBusy: false };
@@ -47,7 +54,8 @@ function drawPhones() {
     if (serverId && connection === "online") here.set(serverId, [...(here.get(serverId) ?? []), { phone: name, name: names[name] }]);
     const where = sections[name].querySelector(".where");
     where.className = `where ${isOut ? "out" : connection}`;
-    where.textContent = isOut ? "the cable is out" : connection === "online" ? `online on ${serverName(serverId)} · ${serverRun(serverId)}` : connection;
+    const online = `online on ${serverName(serverId)} · ${serverRun(serverId)}`;
+    where.textContent = isOut ? "the cable is out" : connection === "online" ? online : STATES[connection];
     sections[name].querySelector(".screen").classList.toggle("out", isOut);
     const button = sections[name].querySelector("[data-do=cable]");
     button.textContent = isOut ? "Plug cable in" : "Pull cable";
@@ -74,8 +82,9 @@ function drawNews(news) {
 }
 
 function drawFrame(name, { direction, frame }) {
-  addLine(sections[name].querySelector(".frames ol"), frameLine({ direction, frame }));
-  wires.run(name, direction === "in", name);
+  const { isOut } = state.phones[name];
+  addLine(sections[name].querySelector(".frames ol"), frameLine({ direction, frame }, isOut));
+  if (!isOut) wires.run(name, direction === "in", name);
 }
 
 function drawCounts(counts) {
@@ -190,13 +199,14 @@ function listen() {
 const drawTalk = () => $("talk").setAttribute("aria-pressed", talk.isOn);
 
 async function show() {
+  const talking = { start: () => (talk.start(), drawTalk()), stop: () => (talk.stop(), drawTalk()) };
   await separate();
-  await showMe({
-    talk: { start: () => (talk.start(), drawTalk()), stop: () => (talk.stop(), drawTalk()) },
-    act,
-    count: () => state.counts,
-    say,
-  });
+  try {
+    await showMe({ talk: talking, act, count: () => state.counts, say });
+  } finally {
+    talking.stop();
+    if (state.phones.b.isOut) act.plugIn("b");
+  }
 }
 
 // -- the start

@@ -1,6 +1,6 @@
 // What is drawn of frames, mailboxes, servers and of what happens. Nothing here decides anything.
 
-const MOST_LINES = 60;
+const MOST_LINES = 100;
 const GONE_MS = 700; // how long an entry that left is still shown, so that somebody can see it
 const KILLED_MS = 10_000; // unless its successor comes sooner
 const FRESH_MS = 3_000;
@@ -30,7 +30,10 @@ const quoted = (text) => `“${text}”`;
 
 export function addLine(list, line) {
   list.prepend(line);
-  while (list.childElementCount > MOST_LINES) list.lastElementChild.remove();
+  if (list.childElementCount <= MOST_LINES) return;
+  // What is rare stays while what is frequent goes.
+  const oldest = [...list.children].reverse();
+  (oldest.find((old) => !old.classList.contains("rare")) ?? oldest[0]).remove();
 }
 
 // -- frames
@@ -53,12 +56,13 @@ const FIELDS = {
   },
 };
 
-export function frameLine({ direction, frame }) {
+// isHeld: the cable is out, so it does not get far.
+export function frameLine({ direction, frame }, isHeld) {
   const arrow = make("span", direction, direction === "out" ? "→" : "←");
   arrow.setAttribute("aria-label", direction === "out" ? "from the phone" : "to the phone");
   arrow.setAttribute("role", "img");
   const fields = FIELDS[frame.type]?.(frame, direction) ?? "";
-  return make("li", frame.type, arrow, make("b", "", frame.type), make("span", "", fields));
+  return make("li", isHeld ? "held" : frame.type, arrow, make("b", "", frame.type), make("span", "", isHeld ? `held back: ${fields}` : fields));
 }
 
 // -- what happens
@@ -79,10 +83,12 @@ const EVENTS = {
   back: () => ["+", "Redis", "answers again"],
 };
 const BAD = new Set(["went", "away"]);
+const FREQUENT = new Set(["stored", "settled", "notified"]);
 
 export function eventLine(news, name) {
   const [sign, what, text] = EVENTS[news.what](name, news);
-  const line = make("li", BAD.has(news.what) ? "bad" : "", make("span", "", sign), make("b", "", what), make("span", "", text));
+  const look = `${BAD.has(news.what) ? "bad" : ""} ${FREQUENT.has(news.what) ? "" : "rare"}`;
+  const line = make("li", look, make("span", "", sign), make("b", "", what), make("span", "", text));
   line.dataset.phone = news.whose ?? "";
   return line;
 }
@@ -181,7 +187,7 @@ export class ServersView {
   #killed(serverId, card) {
     this.cards.delete(serverId);
     card.classList.add("killed");
-    card.querySelector("small").textContent = "killed: another one is starting";
+    card.querySelector("small").textContent = "killed · starting anew";
     card.querySelector(".here").replaceChildren();
     setTimeout(() => card.remove(), KILLED_MS);
   }
