@@ -5,6 +5,7 @@ import { Banner } from "./banner.js";
 import { Chat } from "./chat.js";
 import { chatOf, list, listed } from "./chat_list.js";
 import { Finder, Results } from "./find.js";
+import { NewerVersion } from "./newer.js";
 import { connection } from "./opened.js";
 import { blocked, presence, typing } from "./people.js";
 import { href, openChatOf } from "./router.js";
@@ -30,6 +31,7 @@ export function Chats() {
           <div class="who"><h2 id="my-name" dir="auto">${name}</h2><span id="my-mobile" class="sub">${readable(mobileNo)}</span></div>
           <a class="icon" id="to-settings" href=${href("settings")} aria-label="Settings" title="Settings"><${Gear} /></a>
         </header>
+        <${NewerVersion} />
         ${!open && !isWide && html`<${Banner} />`}
         <${Finder} words=${words} onWords=${setWords} />
         ${words.trim() ? html`<${Results} words=${words.trim()} onDone=${() => setWords("")} />` : html`<${List} open=${open} />`}

@@ -1,6 +1,6 @@
 // Notifications: on request, while nobody looks at the page.
 
-import { on, store } from "./opened.js";
+import { client, on, store } from "./opened.js";
 import { go } from "./router.js";
 import { account } from "./state.js";
 import { signal } from "./vendor/preact.js";
@@ -31,7 +31,17 @@ export function beginNotifications() {
 async function tell({ peer, text }) {
   if (permission.value !== "granted" || (await isSeen())) return;
   const chat = (await store.value.chats()).find((one) => one.peer === peer);
-  await show(peer, chat?.name || readable(peer), chosen().text ? text : unreadWords(chat?.unread ?? 1));
+  await show(peer, chat?.name || (await nameAtServer(peer)), chosen().text ? text : unreadWords(chat?.unread ?? 1));
+}
+
+// Of somebody who writes for the first time the list does not know the name yet.
+async function nameAtServer(peer) {
+  try {
+    return (await client.value.api.lookup([peer])).data[0]?.name ?? readable(peer);
+  } catch (error) {
+    if (error.status === undefined) throw error;
+    return readable(peer);
+  }
 }
 
 // One for each chat: a newer one takes its place. What was written is in it only if the person has chosen that, for

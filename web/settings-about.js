@@ -1,18 +1,17 @@
 // What this is: its version, where to read on, and how to have it on the home screen.
 
 import { BASE } from "./accounts.js";
+import { NewerVersion } from "./newer.js";
 import { Loaded, useLoaded } from "./settings-parts.js";
 import { html } from "./vendor/preact.js";
-import { canInstall, install, newerVersion } from "./worker.js";
+import { canInstall, install } from "./worker.js";
 
 export function About() {
   const version = useLoaded(serverVersion);
   return html`
     <div class="face"><img src="web/icons/icon.svg" alt="" width="72" height="72" /><p><strong>WhatsApp Mini</strong><br />
       <${Loaded} of=${version}>${(data) => html`<span class="note">Version ${data}</span>`}<//></p></div>
-    ${newerVersion.value && html`
-      <div class="problem" role="status"><p>A newer version of this page is ready.</p><button type="button" class="quiet" onClick=${() => location.reload()}>Load it</button></div>
-    `}
+    <${NewerVersion} />
     ${canInstall.value && html`<div><button type="button" class="quiet" onClick=${install}>Install on this device</button></div>`}
     <p>It carries messages between two people: each one arrives once, in order, and is not kept by the server afterwards.</p>
     <p class="note">Messages are encrypted on their way to the server where the address begins with https. The server can read

@@ -15,7 +15,7 @@ import { Storage } from "./settings-storage.js";
 import { account, switchAccount } from "./state.js";
 import * as symbols from "./symbols.js";
 import { useTitle } from "./title.js";
-import { html } from "./vendor/preact.js";
+import { html, useLayoutEffect, useRef } from "./vendor/preact.js";
 import { readable } from "./words.js";
 
 const PAGES = [
@@ -39,11 +39,11 @@ export function Settings({ arg }) {
   const open = arg !== "";
   useTitle(open ? words : "Settings");
   return html`
-    <div class="app settings" data-view=${open ? "detail" : "list"}>
+    <main class="app settings" data-view=${open ? "detail" : "list"}>
       <nav aria-label="Settings">
         <header class="bar">
           <button type="button" class="icon" aria-label="Back to the chats" title="Back to the chats" onClick=${() => go()}><${symbols.Back} /></button>
-          <h2>Settings</h2>
+          <${open ? "h2" : "h1"}>Settings<//>
         </header>
         <${Me} />
         <ul class="pages">
@@ -54,14 +54,14 @@ export function Settings({ arg }) {
         </ul>
         <button type="button" class="another" onClick=${another}><${symbols.Switch} />Another account in this window</button>
       </nav>
-      <main>
+      <section class="one" aria-label=${words}>
         <header class="bar">
           <a class="icon back" href=${href("settings")} aria-label="Back to the settings"><${symbols.Back} /></a>
-          <${Heading} key=${name} words=${words} focus=${open} />
+          <${Heading} key=${name} words=${words} open=${open} />
         </header>
         <div class="scroll"><div class="sheet"><${View} key=${name} /></div></div>
-      </main>
-    </div>
+      </section>
+    </main>
   `;
 }
 
@@ -82,7 +82,8 @@ function Me() {
 }
 
 // A page that has just been opened begins at its heading, for the keyboard and for screen readers.
-function Heading({ words, focus }) {
-  const begin = (heading) => heading && focus && heading.focus({ preventScroll: true });
-  return html`<h1 tabindex="-1" ref=${begin}>${words}</h1>`;
+function Heading({ words, open }) {
+  const heading = useRef(null);
+  useLayoutEffect(() => void (open && heading.current.focus({ preventScroll: true })), [open]);
+  return html`<${open ? "h1" : "h2"} tabindex="-1" ref=${heading}>${words}<//>`;
 }

@@ -29,12 +29,12 @@ self.addEventListener("notificationclick", (event) => {
 
 async function install() {
   const shell = await caches.open(SHELL);
-  try {
-    await Promise.all(Object.keys(FILES).map((path) => keep(shell, path)));
-  } catch (error) {
+  const done = await Promise.allSettled(Object.keys(FILES).map((path) => keep(shell, path)));
+  const failed = done.find(({ status }) => status === "rejected");
+  if (failed) {
     // The server has just got another version, or some of the servers have. The browser tries again later.
     await caches.delete(SHELL);
-    throw error;
+    throw failed.reason;
   }
   await self.skipWaiting(); // for windows that open from now on; those that are open keep their version
 }
