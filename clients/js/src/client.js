@@ -71,6 +71,7 @@ export class Client {
       store: this.store,
       clock: this.clock,
       onEnd: (error, code) => this.#sessionEnded(error, code),
+      onError: (error) => this.#storeFailed(error),
     });
     this.#setTaker();
   }

@@ -79,13 +79,14 @@ export class Core {
     this.failures = 0;
     this.hasSocket = false;
     this.online = false; // its `hello` came
+    this.onlineSince = 0;
     this.refreshFirst = false;
     /** @type {number | undefined} Seconds. */
     this.retryAfter = undefined;
     this.obeying = false; // the pause is one that the server asked for
     this.stopping = false;
     this.mayLogIn = true;
-    /** What was done without a pause since the connection was last steady. @type {Set<string>} */
+    /** Why it connected without a pause since a connection was last good for long. @type {Set<string>} */
     this.hurried = new Set();
     this.outgoing = new Outgoing(this);
     this.incoming = new Incoming(this);
@@ -263,6 +264,7 @@ export class Core {
   hello(now, frame) {
     this.cancel("hello");
     this.online = true;
+    this.onlineSince = now;
     this.own = frame.mobileNo;
     if (frame.maxMessageBytes > 0) this.maxBytes = frame.maxMessageBytes;
     if (frame.pingSeconds > 0) this.pingMs = frame.pingSeconds * 1000;
@@ -289,13 +291,14 @@ export class Core {
   steady() {
     this.failures = 0;
     this.mayLogIn = true;
-    this.hurried.clear();
   }
 
   /** @param {number} now */
   heard(now) {
     this.cancel("pong");
-    if (this.online) this.at("ping", now + this.pingMs, (then) => this.ping(then));
+    if (!this.online) return;
+    this.at("ping", now + this.pingMs, (then) => this.ping(then));
+    if (now - this.onlineSince >= STEADY_MS) this.hurried.clear();
   }
 
   /** C15. @param {number} now */

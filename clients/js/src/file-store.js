@@ -70,7 +70,7 @@ export class FileStore extends MemoryStore {
     const lines = [
       { session: this.session },
       ...(this.epoch === null ? [] : [{ epoch: this.epoch }]),
-      ...this.rows.all().map((row) => ({ row })),
+      ...this.rows.all().map(({ streamId: _, ...row }) => ({ row })), // those that are not forgotten follow
       ...[...this.rows.streams].map((stream) => ({ stream })),
       ...[...this.rows.receipts].map((receipt) => ({ receipt })),
     ];

@@ -21,12 +21,14 @@ export class Sessions {
    * @param {Store} how.store
    * @param {Clock} how.clock
    * @param {(error: SessionEnded | null, code: string) => void} how.onEnd Null if the person ended it.
+   * @param {(error: unknown) => void} how.onError The store failed in a refresh that nobody waits for.
    */
-  constructor({ api, store, clock, onEnd }) {
+  constructor({ api, store, clock, onEnd, onError }) {
     this.api = api;
     this.store = store;
     this.clock = clock;
     this.onEnd = onEnd;
+    this.onError = onError;
     /** @type {Session | null} */
     this.current = null;
     this.refreshAt = Infinity;
@@ -81,8 +83,8 @@ export class Sessions {
     try {
       if (this.current) await this.refresh(this.current.token);
     } catch (error) {
-      const wait = error instanceof ApiError ? error.retryAfter : undefined;
-      const least = wait === undefined ? TRY_LATER_MS : wait * 1000;
+      if (!(error instanceof ApiError)) return this.onError(error);
+      const least = error.retryAfter === undefined ? TRY_LATER_MS : error.retryAfter * 1000;
       this.refreshAt = this.clock.now() + least + this.clock.random() * 1000;
       this.schedule();
     }

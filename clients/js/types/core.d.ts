@@ -23,13 +23,14 @@ export class Core {
     failures: number;
     hasSocket: boolean;
     online: boolean;
+    onlineSince: number;
     refreshFirst: boolean;
     /** @type {number | undefined} Seconds. */
     retryAfter: number | undefined;
     obeying: boolean;
     stopping: boolean;
     mayLogIn: boolean;
-    /** What was done without a pause since the connection was last steady. @type {Set<string>} */
+    /** Why it connected without a pause since a connection was last good for long. @type {Set<string>} */
     hurried: Set<string>;
     outgoing: Outgoing;
     incoming: Incoming;

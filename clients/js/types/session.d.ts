@@ -8,17 +8,20 @@ export class Sessions {
      * @param {Store} how.store
      * @param {Clock} how.clock
      * @param {(error: SessionEnded | null, code: string) => void} how.onEnd Null if the person ended it.
+     * @param {(error: unknown) => void} how.onError The store failed in a refresh that nobody waits for.
      */
-    constructor({ api, store, clock, onEnd }: {
+    constructor({ api, store, clock, onEnd, onError }: {
         api: Api;
         store: Store;
         clock: Clock;
         onEnd: (error: SessionEnded | null, code: string) => void;
+        onError: (error: unknown) => void;
     });
     api: Api;
     store: Store;
     clock: Clock;
     onEnd: (error: SessionEnded | null, code: string) => void;
+    onError: (error: unknown) => void;
     /** @type {Session | null} */
     current: Session | null;
     refreshAt: number;
