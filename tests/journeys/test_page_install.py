@@ -16,8 +16,12 @@ WORKING: dict[str, Any] = {"service_workers": "allow"}
 ACTIVE = "navigator.serviceWorker.ready.then(({ active }) => active.state === 'activated')"
 KEPT = """async () => {
     const names = (await caches.keys()).filter((name) => !name.endsWith(" windows"));
-    const keys = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url)));
-    return [names.length, keys.flat()];
+    const keys = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+    return [names.length, keys.flat().map(({ url }) => url)];
+}"""
+SHOWN = """async () => {
+    const worker = await navigator.serviceWorker.ready;
+    return (await worker.getNotifications()).map(({ title, body }) => [title, body]);
 }"""
 
 
@@ -145,9 +149,8 @@ async def test_a_press_on_a_notification_opens_the_chat(browser: "Browser", prod
         }"""
     )
     await ravi.writes(asha, "a secret")
-    shown = "navigator.serviceWorker.ready.then((it) => it.getNotifications()).then((all) => all.map((one) => [one.title, one.body]))"
-    await asha.until(f"{shown}.then((all) => all.length === 1)")
-    assert await asha.page.evaluate(shown) == [["Ravi", "A new message"]]
+    await asha.until(f"({SHOWN})().then((all) => all.length === 1)")
+    assert await asha.page.evaluate(SHOWN) == [["Ravi", "A new message"]]
     (worker,) = asha.page.context.service_workers
     await worker.evaluate(
         """async () => {

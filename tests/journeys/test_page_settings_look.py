@@ -1,4 +1,4 @@
-"""The door and the settings for everybody: axe on each view, in light and dark, on phones, from right to left, by keys."""
+"""The door and the settings for everybody: axe on each view, light and dark, phones, right to left, keys alone."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""What axe finds on a page: where somebody with a disability could not use it (WCAG 2.2 A and AA, and best practices)."""
+"""What axe finds on a page: where somebody with a disability could not use it (WCAG 2.2 A, AA; best practices)."""
 
 import importlib
 import importlib.util
