@@ -33,4 +33,4 @@ simulate: ## the core in a simulated world, for a minute: fresh seeds
 LOCK = uv pip compile --no-emit-index-url --universal --generate-hashes --python-version 3.11
 lock: ## pin what requirements.in and requirements/*.in ask for; needs uv (pip install uv)
 	$(LOCK) requirements.in -o requirements.txt
-	for name in embedded dev bench browser docs node; do $(LOCK) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in embedded dev bench browser docs node terminal; do $(LOCK) requirements/$$name.in -o requirements/$$name.txt || exit 1; done

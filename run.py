@@ -1,8 +1,8 @@
 """One command: set up what is missing, then run WhatsApp Mini, its tests or its checks.
 
-    python3 run.py [--help]          python3 run.py test [ARGS]     python3 run.py check
-    python3 run.py demo [ARGS]       python3 run.py bench [ARGS]    python3 run.py chaos [ARGS]
-    python3 run.py --version
+    python3 run.py [--help]          python3 run.py chat [NUMBER]   python3 run.py demo [ARGS]
+    python3 run.py test [ARGS]       python3 run.py check           python3 run.py bench [ARGS]
+    python3 run.py chaos [ARGS]      python3 run.py --version
 
 Needs Python 3.11 or newer with pip, nothing else. Standard library only. What runs then lives in ``tools/devstack/``.
 """
@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> None:
     # Imported late: they may use what an older Python does not know.
     from tools.demo.options import parse as parse_demo  # noqa: PLC0415
     from tools.devstack import checks, javascript  # noqa: PLC0415
+    from tools.devstack.client_environment import COMMANDS, client_environment  # noqa: PLC0415
     from tools.devstack.install import VENV, ready_python  # noqa: PLC0415
     from tools.devstack.options import parse  # noqa: PLC0415
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
         (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("run", arguments)
     )
     browser = ("browser",) if checks.browser_is_wanted() else ()
-    tests = ("dev", "docs", *browser, *(("node",) if javascript.node_is_wanted() else ()))
+    tests = ("dev", "docs", "terminal", *browser, *(("node",) if javascript.node_is_wanted() else ()))
     if command in ("test", "check"):
         checks.keep_bytecode(os.environ, VENV)
     if command == "run":
@@ -68,6 +69,10 @@ def main(arguments: list[str]) -> None:
         become(ready_python(), "-m", "tools.demo", *demo.arguments())
     elif command == "help" and not rest:
         parse(["--help"])
+    elif command in COMMANDS:
+        python = ready_python("terminal")
+        os.environ.update(client_environment(os.environ))
+        become(python, "-m", "whatsapp_mini.terminal.command", command, *rest)
     elif command == "test":
         become(ready_python(*tests), "-m", "pytest", *checks.pytest_arguments(rest))
     elif command == "check" and not rest:

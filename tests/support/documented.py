@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Self
 
 import run
+from tools.devstack import client_environment
 from tools.devstack.process import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,8 @@ def as_run(text: str, port: int) -> str:
     - Port 5000 of this machine is the port of the product that the test started.
     - ``python3 run.py COMMAND`` is what ``run.py`` becomes when everything is installed.
     """
+    clients = rf"\bpython3 run\.py ({'|'.join(client_environment.COMMANDS)})\b"
+    text = re.sub(clients, r"python -m whatsapp_mini.terminal.command \1", text)
     text = re.sub(rf"((?:127\.0\.0\.1|localhost):|--port[= ]){PRINTED_PORT}\b", rf"\g<1>{port}", text)
     return re.sub(
         rf"\bpython3 run\.py ({'|'.join(run.MODULES)})\b", lambda match: f"python -m {run.MODULES[match[1]][1]}", text
@@ -151,6 +154,9 @@ class Reader:
             "PATH": f"{programs}:{env['PATH']}",
             "PYTHONPATH": str(folder / "clients" / "python" / "src"),
             "PYTHONUNBUFFERED": "1",
+            # what run.py would read from the run file of the product
+            "WHATSAPP_MINI_URL": f"http://127.0.0.1:{port}",
+            "WHATSAPP_MINI_HOME": str(folder / ".data" / "terminal"),
         }
         self._terminals: dict[str, Terminal] = {}
 

@@ -19,6 +19,10 @@ LONG = (
 """What takes longest begins first, so that the processes are done at about the same time."""
 NOT_QUICK = (
     "tests/docs",
+    "tests/clients/terminal/test_chat.py",
+    "tests/clients/terminal/test_send_listen.py",
+    "tests/clients/terminal/test_two_terminals.py",
+    "tests/examples",
     "tests/tools",
     "tests/journeys",
     "tests/clients/python/test_faults.py",
@@ -56,6 +60,7 @@ TOGETHER = {
     "tests/journeys/test_numbers.py": "numbers",
     "tests/journeys/test_rate_limits.py": "rate limits",
     "tests/journeys/test_upgrades.py": "upgrades",
+    "tests/examples/test_examples.py": "examples",
     "tests/tools/demo/test_served.py": "served demo",
     "tests/journeys/test_demo.py": "demo",
     "tests/tools/devstack/test_launcher.py": "launcher",

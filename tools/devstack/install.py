@@ -29,6 +29,7 @@ LOCKS = {
     "browser": ROOT / "requirements/browser.txt",
     "docs": ROOT / "requirements/docs.txt",
     "node": ROOT / "requirements/node.txt",
+    "terminal": ROOT / "requirements/terminal.txt",
 }
 RUN = ("product", "embedded")
 """What the one-command start needs."""
@@ -39,6 +40,7 @@ EXPECTATION = {
     "browser": "about 50 MB to download, 140 MB on disk; usually 5 to 30 s",
     "docs": "about 27 MB to download, 100 MB on disk; usually 3 to 15 s",
     "node": "about 60 MB to download, 200 MB on disk; usually 5 to 30 s",
+    "terminal": "about 3 MB to download, 15 MB on disk; a few seconds",
 }
 STAMP = VENV / "installed"
 """Written last. It names where it was installed, for which Python, and the digest of each lock."""
@@ -49,7 +51,8 @@ UNFINISHED = VENV / "unfinished"
 def ready_python(*more: str) -> Path:
     """The environment's Python, after installing whatever is missing.
 
-    :param more: layers besides those of the one-command start: ``dev``, ``bench``, ``browser``, ``docs``, ``node``
+    :param more: layers besides those of the one-command start: ``dev``, ``bench``, ``browser``, ``docs``, ``node``,
+        ``terminal``
     :raises SystemExit: with what to do, when that fails
     """
     layers = (*RUN, *more)

@@ -16,6 +16,9 @@ variables name servers of your own. All other variables are passed on; .env.samp
 """
 COMMANDS = """\
 other commands:
+  run.py chat [NUMBER]  the messenger in the terminal
+  run.py send NUMBER [TEXT], run.py listen
+                        the same for scripts: lines of JSON; see: run.py send --help
   run.py demo [ARGS]    two phones on one page, and buttons to break things while they talk; see: run.py demo --help
   run.py test [ARGS]    run the tests (ARGS go to pytest; --quick: those to run while working)
   run.py check          format, lint, types, layers and tests, as CI does

@@ -92,13 +92,14 @@ def test_it_is_done_only_when_pip_is(
     assert install._missing(install.RUN) == []
 
 
-@pytest.mark.parametrize("extra", ["dev", "bench", "browser", "docs", "node"])
+@pytest.mark.parametrize("extra", ["dev", "bench", "browser", "docs", "node", "terminal"])
 def test_a_layer_is_installed_when_it_is_asked_for(
     python: Path, calls: Callable[[], list[str]], capsys: pytest.CaptureFixture[str], extra: str
 ) -> None:
     install.ready_python(extra)
     (line,) = calls()
-    assert [name for name in ("dev", "bench", "browser", "docs", "node") if str(install.LOCKS[name]) in line] == [extra]
+    layers = ("dev", "bench", "browser", "docs", "node", "terminal")
+    assert [name for name in layers if str(install.LOCKS[name]) in line] == [extra]
     assert install.EXPECTATION[extra] in capsys.readouterr().out
     install.ready_python(extra)
     install.ready_python()

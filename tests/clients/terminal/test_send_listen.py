@@ -1,0 +1,250 @@
+"""``send`` and ``listen`` as scripts use them: processes, with the real product behind them."""
+
+import asyncio
+import json
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from whatsapp_mini import Client
+from whatsapp_mini.terminal.accounts import Accounts
+
+from tests.clients.terminal.support import SECONDS, command, environment, talker
+from tests.support.people import new_mobile, sign_up
+from tests.support.processes import patient
+from tests.support.stack import ServerGroup
+from tests.support.waiting import until
+
+Line = dict[str, Any]
+
+
+class Script:
+    """One run of the command, and the lines that it printed."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.lines: list[Line] = []
+        self.errors = ""
+        self._reading = [asyncio.create_task(self._read()), asyncio.create_task(self._read_errors())]
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    async def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        self.errors = (await self.process.stderr.read()).decode()
+
+    def of(self, event: str) -> list[Line]:
+        return [line for line in self.lines if line["event"] == event]
+
+    async def prints(self, wanted: Callable[[Line], object]) -> Line:
+        """The first line that is wanted, past or to come."""
+        await until(lambda: any(wanted(line) for line in self.lines) or self.process.returncode, patient(SECONDS))
+        found = [line for line in self.lines if wanted(line)]
+        assert found, (self.lines, self.errors)
+        return found[0]
+
+    async def end(self, number: int = 0) -> int:
+        """The exit code, after a signal if one is named."""
+        if number and self.process.returncode is None:
+            self.process.send_signal(number)
+        code = await asyncio.wait_for(self.process.wait(), patient(SECONDS))
+        await asyncio.gather(*self._reading)
+        return code
+
+
+@asynccontextmanager
+async def running(home: Path, url: str, *arguments: str, stdin: int = DEVNULL, **more: str) -> AsyncIterator[Script]:
+    """A run that is killed at the latest when the test ends."""
+    process = await asyncio.create_subprocess_exec(
+        *command(*arguments), stdin=stdin, stdout=PIPE, stderr=PIPE, env=environment(home, url) | more
+    )
+    script = Script(process)
+    try:
+        yield script
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await script.end()
+
+
+@pytest.fixture
+async def pair(product: ServerGroup) -> AsyncIterator[tuple[str, Client]]:
+    """The number of somebody who uses scripts, and somebody who is online."""
+    me, friend = await sign_up(product.url, "Bot"), await sign_up(product.url, "Asha")
+    async with talker(product.url, friend.mobile) as client:
+        yield me.mobile, client
+
+
+async def test_a_message_of_the_command_line(product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]) -> None:
+    number, friend = pair
+    async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, "hello") as script:
+        message = await anext(friend.messages())
+        assert await script.end() == 0, script.errors
+    assert script.lines == [{"event": "sent", "id": message.id, "to": friend.mobile_no, "timestamp": message.timestamp}]
+    assert (message.peer, message.text, script.errors) == (number, "hello", "")
+
+
+async def test_messages_of_standard_input_keep_their_order(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    texts = [f"hello {n}" for n in range(30)]
+    async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, stdin=PIPE) as script:
+        assert script.process.stdin is not None
+        script.process.stdin.write("\n".join([*texts, "", ""]).encode())
+        script.process.stdin.close()
+        messages = friend.messages()
+        came = [(await anext(messages)).text for _ in texts]
+        assert await script.end() == 0
+    assert came == texts
+    assert [line["event"] for line in script.lines] == ["sent"] * len(texts)
+
+
+async def test_a_refusal_is_a_line_and_an_exit_code(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, _ = pair
+    async with running(tmp_path, product.url, "send", "--as", number, new_mobile(), "hello") as script:
+        assert await script.end() == 1
+    (line,) = script.lines
+    assert (line["event"], line["code"]) == ("failed", "no_such_person")
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "says"),
+    [
+        ({"WHATSAPP_MINI_PASSWORD": ""}, 3, "is not logged in here: set WHATSAPP_MINI_PASSWORD"),
+        ({"WHATSAPP_MINI_PASSWORD": "another one"}, 3, "password is wrong"),
+        ({"WHATSAPP_MINI_URL": "http://127.0.0.1:9"}, 4, "nothing answers at http://127.0.0.1:9."),
+    ],
+)
+async def test_why_it_cannot_is_one_sentence(
+    product: ServerGroup,
+    tmp_path: Path,
+    pair: tuple[str, Client],
+    environment: dict[str, str],
+    code: int,
+    says: str,
+) -> None:
+    number, friend = pair
+    arguments = ("send", "--as", number, "--timeout", "5", friend.mobile_no, "hello")
+    async with running(tmp_path, product.url, *arguments, **environment) as script:
+        assert await script.end() == code
+    assert says in script.errors
+    assert script.errors.count("\n") == 1
+    assert "another one" not in script.errors
+
+
+async def test_sending_takes_nothing_that_came(product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]) -> None:
+    number, friend = pair
+    await friend.send(number, "hello, this waits")
+    async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, "hello") as script:
+        assert await script.end() == 0
+    async with running(tmp_path, product.url, "listen", "--as", number) as script:
+        assert (await script.prints(lambda line: line["event"] == "message"))["text"] == "hello, this waits"
+
+
+async def test_listening_prints_messages_receipts_presence_and_typing(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    async with running(tmp_path, product.url, "listen", "--as", number, "--watch", friend.mobile_no) as script:
+        await script.prints(lambda line: line == {"event": "presence", "mobileNo": friend.mobile_no, "online": True})
+        friend.typing(number)
+        await script.prints(lambda line: line == {"event": "typing", "from": friend.mobile_no, "active": True})
+        sent = await friend.send(number, "hello")
+        message = await script.prints(lambda line: line["event"] == "message")
+        expected = {"from": friend.mobile_no, "id": sent.id, "text": "hello", "timestamp": sent.timestamp}
+        assert message == {"event": "message", **expected}
+
+        async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, "hello to you") as sender:
+            assert await sender.end() == 0, sender.errors
+        received = await anext(friend.messages())
+        assert received.text == "hello to you"
+        await friend.mark_read(number, [received.id])
+        receipt = await script.prints(lambda line: line["event"] == "receipt" and line["state"] == "read")
+        assert (receipt["to"], receipt["ids"]) == (friend.mobile_no, [sender.lines[0]["id"]])
+        assert await script.end(signal.SIGTERM) == 0
+    assert script.errors == ""
+
+
+async def test_nothing_is_lost_or_doubled_when_it_is_killed(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    texts = [f"hello {n}" for n in range(120)]
+    sending = asyncio.create_task(_send_all(friend, number, texts))
+    lines: list[Line] = []
+    kills = 0
+    while len({line["text"] for line in lines}) < len(texts):
+        async with running(tmp_path, product.url, "listen", "--as", number) as script:
+            enough = min(25, len(texts) - len({line["text"] for line in lines}))
+            await until(lambda: len(script.of("message")) >= enough, patient(SECONDS))  # noqa: B023 - used at once
+            assert await script.end(signal.SIGKILL) == -signal.SIGKILL
+        lines += script.of("message")
+        kills += 1
+    await sending
+    assert kills >= 4
+    assert [line["text"] for line in lines if "again" not in line] == texts
+    again = [line["text"] for line in lines if "again" in line]
+    assert len(again) <= kills  # at most the one line that a killed process had in hand
+
+
+async def _send_all(friend: Client, number: str, texts: list[str]) -> None:
+    for text in texts:
+        await friend.send(number, text)
+
+
+async def test_it_ends_when_nobody_reads_any_more(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *command("listen", "--as", number), stdout=writing, stderr=PIPE, env=environment(tmp_path, product.url)
+    )
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        for expected in ("connecting", "online"):
+            assert json.loads(await asyncio.to_thread(pipe.readline))["state"] == expected
+    _, errors = await asyncio.wait_for(process.communicate(), patient(SECONDS))
+    assert (process.returncode, errors) == (0, b"")
+
+    await friend.send(number, "hello, afterwards")
+    async with running(tmp_path, product.url, "listen", "--as", number) as script:
+        assert (await script.prints(lambda line: line["event"] == "message"))["text"] == "hello, afterwards"
+
+
+async def test_two_cannot_listen_with_one_account(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, _ = pair
+    async with running(tmp_path, product.url, "listen", "--as", number) as first:
+        await first.prints(lambda line: line.get("state") == "online")
+        async with running(tmp_path, product.url, "listen", "--as", number) as second:
+            assert await second.end() == 4
+        assert second.errors == f"listen: {number} is open in another terminal.\n"
+        async with running(tmp_path, product.url, "listen", "--as", number, "--device", "two") as other:
+            await other.prints(lambda line: line.get("state") == "online")
+            assert await other.end(signal.SIGINT) == 0
+        assert not first.process.returncode
+
+
+async def test_the_only_account_needs_no_name(product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]) -> None:
+    number, friend = pair
+    async with running(tmp_path, product.url, "send", friend.mobile_no, "hello") as script:
+        assert await script.end() == 2
+    assert "say which account: --as NUMBER" in script.errors
+    for account in ([number], []):
+        named = ["--as", *account] if account else []
+        async with running(tmp_path, product.url, "send", *named, friend.mobile_no, "hello") as script:
+            assert await script.end() == 0
+    assert [each.mobile for each in Accounts(tmp_path).known()] == [number]
