@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import getpass
+import logging
 import os
 import signal
 import sys
@@ -120,6 +121,7 @@ def _number(text: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
+    logging.getLogger("whatsapp_mini").addHandler(logging.NullHandler())  # what it would warn of is shown or printed
     try:
         if options.command == "chat":
             return _chat(options)

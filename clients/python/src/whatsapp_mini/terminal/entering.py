@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from whatsapp_mini import ApiError, Client, LoggedOut, MemoryStore
-from whatsapp_mini.http import Http
 from whatsapp_mini.store import Store
 from whatsapp_mini.terminal import words
 from whatsapp_mini.terminal.accounts import Account, Accounts, device_name, full_url
@@ -41,7 +40,7 @@ class Entering:
             await store.close()
             raise LoggedOut("token_missing", "Log in again.")
         self._stack.enter_context(account.opened())
-        return Entrance(account, self._client(Http(account.url), account.mobile, store), session.name)
+        return Entrance(account, self._client(account.url, account.mobile, store), session.name)
 
     async def log_in(self, url: str, number: str, password: str, replace: str = "") -> Entrance:
         """With a password, which is not kept.
@@ -52,33 +51,31 @@ class Entering:
         :raises AccountBusyError: another process has the account open
         """
         # The server knows numbers that are written as at home; the file's name is the number that it says.
-        http = Http(full_url(url))
+        client = self._client(full_url(url), words.number(number) or number, MemoryStore())
         try:
-            client = self._client(http, words.number(number) or number, MemoryStore())
             session = await client.api.log_in(password, replace or None)
         finally:
-            await http.close()
+            await client.stop(0)
         account = self._accounts.account(session.url, session.mobile_no, self._device)
         self._stack.enter_context(account.opened())
         store = account.store()
         await store.save_session(session)
-        return Entrance(account, self._client(Http(account.url), account.mobile, store), session.name)
+        return Entrance(account, self._client(account.url, account.mobile, store), session.name)
 
     async def sign_up(self, url: str, number: str, password: str, name: str, code: str) -> Entrance:
         """A new account, and log in to it.
 
         :raises ApiError: refused; ``code_missing``: a code was sent to the number just now
         """
-        http = Http(full_url(url))
+        client = self._client(full_url(url), number, MemoryStore())
         try:
-            client = self._client(http, number, MemoryStore())
             await client.api.sign_up(name, number, password, code or None)
         except ApiError as refused:
             if refused.code == "code_missing":
                 await client.api.request_code(number)
             raise
         finally:
-            await http.close()
+            await client.stop(0)
         return await self.log_in(url, number, password)
 
     async def name(self, account: Account) -> str:
@@ -90,6 +87,6 @@ class Entering:
             await store.close()
         return session.name if session else ""
 
-    def _client(self, http: Http, mobile: str, store: Store) -> Client:
+    def _client(self, url: str, mobile: str, store: Store) -> Client:
         device_id = self._accounts.device_id(self._device)
-        return Client(http.url, mobile, store=store, device_id=device_id, device_name=device_name(), http=http)
+        return Client(url, mobile, store=store, device_id=device_id, device_name=device_name())
