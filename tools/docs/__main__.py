@@ -5,7 +5,7 @@ import sys
 import time
 
 from tools.docs import drawing
-from tools.docs.diagrams import DiagramError
+from tools.docs.links import PageError
 from tools.docs.site import SITE, SiteError, build, serve
 
 _DESCRIPTION = "Build the documentation site into .site. A warning is a failure."
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
             began = time.monotonic()
             pages = build()
             print(f"{pages} pages in {SITE} ({time.monotonic() - began:.1f} s). To look at it: run.py docs --serve")
-    except (SiteError, DiagramError, drawing.DrawingError) as error:
+    except (SiteError, PageError, drawing.DrawingError) as error:
         print(f"run.py docs: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

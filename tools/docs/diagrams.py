@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tools.docs.links import PageError
+
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "diagrams"
 _FENCE: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TITLE: Final = re.compile(r"^\s*accTitle: (.+)$", re.MULTILINE)
 
 
-class DiagramError(Exception):
+class DiagramError(PageError):
     """A diagram that cannot be shown."""
 
 

@@ -5,6 +5,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+
+class PageError(Exception):
+    """A page that cannot be shown as it is written; says why."""
+
+
 _LINK: Final = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 _CODE: Final = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _OUTSIDE: Final = re.compile(r"[a-z][a-z0-9+.-]*:")

@@ -12,6 +12,7 @@ from typing import Final
 
 from tools.docs.checks import problems
 from tools.docs.contents import ROOT, groups
+from tools.docs.links import PageError
 from tools.docs.stage import navigation, stage
 
 SITE: Final = ROOT / ".site"
@@ -60,17 +61,34 @@ def _prepare(folder: Path) -> list[str]:
 def serve(port: int) -> None:
     """Show it at 127.0.0.1 until Ctrl-C; a file that is saved shows within some seconds.
 
-    :raises SiteError: a page cannot be read now, or the preview ended by itself
+    :raises SiteError: the preview ended by itself
+    :raises PageError: a page cannot be shown at the beginning; later on, that is only printed
     """
     with tempfile.TemporaryDirectory(prefix="wm-docs-") as made:
         folder = Path(made)
         _prepare(folder)
         command = [sys.executable, "-m", "zensical", "serve", "-f", "mkdocs.yml", "-a", f"127.0.0.1:{port}"]
+        said = ""
         with subprocess.Popen(command, cwd=folder) as preview:
             try:
                 while preview.poll() is None:
                     time.sleep(_LOOK_SECONDS)
-                    _prepare(folder)
+                    said = _prepare_again(folder, said)
             finally:
                 preview.terminate()
         raise SiteError(f"the preview ended (code {preview.returncode})")
+
+
+def _prepare_again(folder: Path, said: str) -> str:
+    """A page that is being written may be wrong for a moment: say so once, and go on.
+
+    :param said: what is wrong and was printed already
+    :returns: what is wrong now
+    """
+    try:
+        _prepare(folder)
+    except (PageError, OSError, ValueError) as error:
+        if str(error) != said:
+            print(f"not shown: {error}", flush=True)
+        return str(error)
+    return ""

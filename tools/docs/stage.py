@@ -8,11 +8,9 @@ from typing import Final
 
 from tools.docs import diagrams
 from tools.docs.contents import ROOT, Group, Page, pages
-from tools.docs.links import FILES, rewrite
+from tools.docs.links import FILES, PageError, rewrite
 
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
-
-
 _ON_THE_SITE: Final = re.compile(r"<!-- on the site: (.*?) -->", re.DOTALL)
 """What only the site can say, such as a link to a page that is generated."""
 
@@ -21,13 +19,15 @@ def stage(folder: Path) -> list[Page]:
     """Write everything anew; what did not change keeps its time, so that a preview reloads only what did.
 
     :returns: the pages
-    :raises FileNotFoundError: a page leads to a file that is not there
-    :raises tools.docs.diagrams.DiagramError: a diagram has no picture
+    :raises PageError: a page leads to a file that is not there, or a diagram has no picture
     """
     found = pages()
     targets = {page.source: page.target for page in found}
     written = {folder / page.target: _page(page, targets) for page in found}
     files = {file for _, linked in written.values() for file in linked}
+    missing = sorted(file for file in files if not (ROOT / file).is_file())
+    if missing:
+        raise PageError(f"pages lead to what is no file of this repository: {', '.join(missing)}")
     for path, (text, _) in written.items():
         _write(path, text.encode())
     copies = {_place(folder, file): ROOT / file for file in files}

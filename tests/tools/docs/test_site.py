@@ -9,6 +9,7 @@ import pytest
 from tools.docs import contents, diagrams, site
 from tools.docs.checks import address, search_index
 from tools.docs.contents import ROOT, Group, Page, heading, pages
+from tools.docs.links import PageError
 
 
 def test_the_search_knows_each_page_to_its_end(built_site: Path) -> None:
@@ -53,6 +54,12 @@ def with_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[
 def test_a_mistake_in_a_page_fails_the_build(with_page: list[str], tmp_path: Path, text: str, expected: str) -> None:
     with_page.append(text)
     with pytest.raises(site.SiteError, match=expected):
+        site.build(tmp_path / "site")
+
+
+def test_a_link_to_a_file_that_is_not_there_fails_the_build(with_page: list[str], tmp_path: Path) -> None:
+    with_page.append("# More\n\n[x](../nowhere.py) [y](../tests)\n")
+    with pytest.raises(PageError, match=r"nowhere\.py, tests"):
         site.build(tmp_path / "site")
 
 
