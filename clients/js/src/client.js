@@ -402,10 +402,13 @@ export class Client {
     input(this.clock.now());
     if (this.#draining) return; // called by a listener: what it brought comes behind what is being done
     this.#draining = true;
-    for (let effects = this.#core.take(); effects.length; effects = this.#core.take()) {
-      for (const effect of effects) this.#run(effect);
+    try {
+      for (let effects = this.#core.take(); effects.length; effects = this.#core.take()) {
+        for (const effect of effects) this.#run(effect);
+      }
+    } finally {
+      this.#draining = false;
     }
-    this.#draining = false;
     this.#cancelTimer();
     const deadline = this.#core.deadline();
     if (deadline === Infinity) return;
@@ -603,10 +606,7 @@ export class Client {
       try {
         listener(value);
       } catch (error) {
-        // The listener's mistake, for the program to hear of; the client goes on.
-        queueMicrotask(() => {
-          throw error;
-        });
+        mistake(error);
       }
     }
   }
@@ -634,6 +634,14 @@ export class Client {
       end: (code) => this.sessions.end(code),
     };
   }
+}
+
+/** A listener's: the program hears of it as of any that nobody has caught, and the client goes on. @param {unknown} error */
+function mistake(error) {
+  if (typeof reportError === "function") return reportError(error);
+  queueMicrotask(() => {
+    throw error;
+  });
 }
 
 /** @param {State["name"]} name */

@@ -367,9 +367,9 @@ export class Core {
   finish(state) {
     this.drop();
     this.incoming.stop();
-    this.stopping = false;
     this.timers.clear();
-    this.show(state);
+    this.show(this.stopping ? { name: "off" } : state); // it was to end in any case
+    this.stopping = false;
     this.effect({ do: "abandon" });
   }
 

@@ -125,6 +125,12 @@ test("C39: while it stops, a lost connection is the end", () => {
   assert.equal(silent.state, "off");
 });
 
+test("C39: while it stops, whatever ends it is the end", () => {
+  for (const end of [(core) => core.storeFailed(new Error("full")), (core) => core.sessionEnded("session_revoked")]) {
+    assert.equal(new World().online().post(waiting("a")).do((core, now) => core.stop(now, 10_000)).do(end).state, "off");
+  }
+});
+
 test("C39: in a pause and while connecting it stops at once", () => {
   assert.equal(new World().start().do((core, now) => core.stop(now, 10_000)).state, "off");
   assert.equal(new World().online().close(1006).do((core, now) => core.stop(now, 10_000)).pass(10 ** 6).state, "off");

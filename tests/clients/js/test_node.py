@@ -19,7 +19,7 @@ RULES = sorted(path.name for path in FOLDER.glob("*.test.js") if path.name != "p
 def run(path: Path, record: Callable[[str, object], None], **environment: str) -> None:
     """Run a file of Node's tests. All cases must pass; their number is recorded."""
     done = subprocess.run(
-        [*node_or_skip().program, "--test", "--test-timeout=30000", "--test-reporter=tap", str(path)],
+        [*node_or_skip().program, "--test", "--test-reporter=tap", str(path)],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
