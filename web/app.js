@@ -11,7 +11,7 @@ import { beginNotifications } from "./notifications.js";
 import { route } from "./router.js";
 import { account, begin, ready } from "./state.js";
 import "./surface.js";
-import { html, render, signal } from "./vendor/preact.js";
+import { effect, html, render, signal } from "./vendor/preact.js";
 import { beginWorker } from "./worker.js";
 
 // Views are loaded when they are needed, with their styles: somebody new waits for the door only.
@@ -33,6 +33,10 @@ function App() {
   if (component === undefined) show(load);
   return null;
 }
+
+// Somebody who is logged in gets the settings, too, a moment later: when they want them there may be no network.
+const LATER_MS = 3_000;
+effect(() => void (account.value && setTimeout(() => components.peek().has(VIEWS.settings) || show(VIEWS.settings), LATER_MS)));
 
 async function show(load) {
   const set = (component) => (components.value = new Map(components.value).set(load, component));

@@ -23,7 +23,7 @@ const PAGES = [
   ["privacy", "Privacy", symbols.Lock, Privacy],
   ["notifications", "Notifications", symbols.Bell, Notifications],
   ["devices", "Devices", symbols.Device, Devices],
-  ["sessions", "Sessions", symbols.Waiting, Sessions],
+  ["sessions", "Sessions", symbols.Clock, Sessions],
   ["events", "What happened", symbols.History, Events],
   ["blocked", "Blocked people", symbols.Blocked, BlockedPeople],
   ["password", "Password", symbols.Key, Password],

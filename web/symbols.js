@@ -34,6 +34,7 @@ export const Person = drawing("18 18", [circle(9, 6, 3), "M3 15.5a6 6 0 0 1 12 0
 export const Key = drawing("18 18", [circle(5.5, 12.5, 3), "m7.7 10.3 7.3-7.3M12 6l2.5 2.5"]);
 export const History = drawing("18 18", ["M3 9a6 6 0 1 0 1.8-4.3L3 6.5M3 3v3.5h3.5M9 6v3.2l2.2 1.3"]);
 export const Shelf = drawing("18 18", ["M3 3.5h12v4H3zM3 10.5h12v4H3zM6 5.5h.1M6 12.5h.1"]);
+export const Clock = drawing("18 18", [circle(9, 9, 7), "M9 5v4l3 2"]);
 export const Hash = drawing("18 18", ["M7 3 5.5 15M12.5 3 11 15M3.5 7h11.5M3 11h11.5"]);
 export const Info = drawing("18 18", [circle(9, 9, 7), "M9 8.5v4M9 5.5v.2"]);
 export const Leave = drawing("18 18", ["M7 3H4v12h3M8 9h8m-3-3 3 3-3 3"], "mirror");
