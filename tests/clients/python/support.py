@@ -62,6 +62,8 @@ class Talk:
         self.log: list[Effect] = []
         self.keeps: list[Keep] | None = None
         """While it is a list, the store is slow: it answers at :meth:`answer`."""
+        self.asks: list[AskUnknown] | None = None
+        """The same for questions; a test answers them itself."""
         self.core.load(at_once(self.store.load()))
         self.core.listened(handler, heard, self.now)
         self.run()
@@ -96,6 +98,8 @@ class Talk:
                 self.core.kept([number], at_once(self.store.apply(changes)), self.now)
             case KeepEpoch(epoch):
                 at_once(self.store.save_epoch(epoch))
+            case AskUnknown() if self.asks is not None:
+                self.asks.append(effect)
             case AskUnknown(number, chats):
                 self.core.unknown(number, at_once(self.store.unknown(chats)), self.now)
 

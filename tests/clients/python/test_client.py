@@ -299,6 +299,7 @@ class TestStopping:
         @ben.on_message
         async def slow(message: Message) -> None:
             await asyncio.sleep(0.3)
+            await ben.send(message.peer, "hello back")
             done.append(message.text)
 
         async with asha, ben:

@@ -167,6 +167,22 @@ class TestHandler:
         talk.handled()
         assert handed(talk) == ["m1", "m2", "m3"]
 
+    def test_an_answer_of_the_store_for_the_connection_before_is_passed_over(self) -> None:
+        talk = Talk(handler=True).connect()
+        talk.asks = []
+        talk.come(chat("m1", 1))
+        talk.close()
+        talk.connect()
+        talk.come(chat("m1", 1), chat("m2", 2))
+        late, asked = talk.asks
+        talk.core.unknown(late.number, late.chats, talk.now)
+        talk.run()
+        assert handed(talk) == []
+        talk.core.unknown(asked.number, asked.chats, talk.now)
+        talk.run()
+        talk.handled()
+        assert handed(talk) == ["m1", "m2"]
+
     def test_what_a_loop_gave_back_is_handed_over_again_in_its_order(self) -> None:
         talk = Talk(handler=True).connect()
         talk.took("")
@@ -303,3 +319,20 @@ def test_a_stop_hands_nothing_more_over_and_begins_no_message() -> None:
     assert (talk.state.name, talk.ended, talk.core.deadline()) == ("off", [1000], None)
     assert talk.took("chat") == []
     assert [message.id for message in talk.kept().waiting] == ["a2"]
+
+
+def test_a_stop_lets_the_handler_send_what_it_waits_for() -> None:
+    """C39."""
+    talk = Talk(handler=True).connect()
+    talk.come(chat("m1", 1))
+    talk.core.stop_begins()
+    talk.took("")
+    talk.post(ASHA, id="answer")
+    assert [frame["messageId"] for frame in talk.took("chat")] == ["answer"]
+    talk.come(sent("answer"))
+    talk.handled()
+    assert talk.core.is_quiet(in_handler=False)
+    talk.core.off(talk.now)
+    talk.core.stopped("handler_failed", "It was too late.", talk.now)
+    talk.run()
+    assert talk.state.name == "off"

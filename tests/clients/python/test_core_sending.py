@@ -246,6 +246,17 @@ class TestRefusals:
         assert on_the_way(talk) == ["d1"]
         assert talk.outcomes.keys() == {"a1", "b1", "c1"}
 
+    def test_one_that_is_alone_by_chance_is_sent_once_more_too(self) -> None:
+        talk = Talk().connect()
+        talk.post(ASHA, id="a1")
+        talk.post(BEN, id="b1")
+        talk.come(refusal("bad_json", False, "frame"))
+        talk.come(sent("a1"), refusal("bad_frame", False, "frame"))
+        assert "b1" not in talk.outcomes, "it was sent among others"
+        talk.took("")
+        talk.wait(2)
+        assert on_the_way(talk) == ["b1"]
+
     def test_a_single_one_is_sent_once_more_before_it_has_failed(self) -> None:
         talk = Talk().connect()
         talk.post(ASHA, id="a1")

@@ -173,7 +173,7 @@ class Shell:
         """Will be the server's timestamp, or raise :class:`SendFailed`."""
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._answers.setdefault(place, []).append(answer)
-        if self.state.name in GIVEN_UP:
+        if self.state.name in ("off", *GIVEN_UP):
             self._settle(*place, STOPPED)
         return answer
 
@@ -312,7 +312,9 @@ class Shell:
 
     def store_failed(self, error: Exception) -> None:
         """It cannot be used: nothing more is acknowledged."""
-        self._broke("store_failed", "The store failed", error)
+        self._cause = error
+        self.core.store_failed(f"The store failed ({type(error).__name__}).", self.now())
+        self.run()
 
     # ---- the socket
 

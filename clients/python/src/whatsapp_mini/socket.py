@@ -24,7 +24,7 @@ _quiet.setLevel(logging.WARNING)  # below that it logs the address with the tick
 
 
 class Socket:
-    """An open one. ``code`` and ``reason`` say how it ended."""
+    """An open one. ``code`` and ``reason`` say how the other side ended it; 1006: it did not."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -47,9 +47,9 @@ class Socket:
             while True:
                 yield await self._connection.recv()
         except ConnectionClosed as ended:
-            close = ended.rcvd or ended.sent
-            if close is not None:
-                self.code, self.reason = close.code, close.reason
+            # What this side closed with, because it could not read the other one, is no verdict on what was sent.
+            if ended.rcvd is not None and ended.rcvd_then_sent is not False:
+                self.code, self.reason = ended.rcvd.code, ended.rcvd.reason
         finally:
             self._writer.cancel()
 

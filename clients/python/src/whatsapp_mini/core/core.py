@@ -121,7 +121,7 @@ class Core:
             self.connection.connect()
 
     def stop_begins(self) -> None:
-        """Begin nothing new: neither to send nor to hand over (C39)."""
+        """Begin nothing new: nothing is handed over, and sent only as long as a handler may wait for it (C39)."""
         self._is_stopping = self.inbox.is_stopping = True
 
     def is_quiet(self, in_handler: bool) -> bool:
@@ -139,10 +139,17 @@ class Core:
             self.connection.end("off")
 
     def stopped(self, code: str, reason: str, now: float) -> None:
-        """It cannot go on: the handler or the store failed (C28)."""
+        """It cannot go on: the handler failed (C28), or something else. What fails since it was ended is no news."""
+        if self.connection.state.name == "off":
+            return
         self.inbox.forget()
         self._disconnected(now, blamed=False)
         self.connection.end("stopped", code, reason)
+
+    def store_failed(self, reason: str, now: float) -> None:
+        """What was to be kept is not: there is nothing more to wait for."""
+        self._jobs.clear()
+        self.stopped("store_failed", reason, now)
 
     def logged_out(self, code: int | str, reason: str, now: float) -> None:
         """The session has ended, and there is no other one."""
@@ -205,7 +212,7 @@ class Core:
         times = [self.connection.deadline(), self._their_typing.deadline()]
         if self.connection.is_online:
             times += [self.watching.deadline(), self._own_typing.deadline(), self.inbox.deadline()]
-            times += [] if self._is_stopping else [self.outbox.deadline()]
+            times += [self.outbox.deadline()] if not self._is_stopping or self.inbox.is_busy else []
         return min((at for at in times if at is not None), default=None)
 
     # ---- sending
@@ -404,7 +411,7 @@ class Core:
     def _go_on(self, now: float) -> None:
         if self.connection.is_online:
             self.inbox.flush(now)
-            if not self._is_stopping:
+            if not self._is_stopping or self.inbox.is_busy:  # the handler may wait for an answer
                 self.outbox.pump(now)
         self._keep_failed()
         if not self.inbox.has_acks or not self.connection.is_online:

@@ -1,7 +1,6 @@
 """Messages to be sent: in their order, with the same messageId, until the server has answered (C19–C26)."""
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -53,6 +52,7 @@ class Outbox:
     def __init__(self, do: Do, rng: Random) -> None:
         self._do, self._rng = do, rng
         self._queues: dict[str, deque[_Waiting]] = {}
+        self._waiting: dict[Place, _Waiting] = {}
         self._ready: list[tuple[int, str]] = []
         """A heap of recipients whose first message may go, by the order in which those were written. It may hold some
         that are not ready any more."""
@@ -70,13 +70,14 @@ class Outbox:
     def add(self, message: Message) -> None:
         """A message that is kept."""
         queue = self._queues.setdefault(message.peer, deque())
-        queue.append(_Waiting(next(self._orders), message))
+        waiting = self._waiting[message.peer, message.id] = _Waiting(next(self._orders), message)
+        queue.append(waiting)
         if len(queue) == 1:
             self._is_ready(message.peer)
 
     def waits(self, place: Place) -> bool:
         """Whether it has no final answer."""
-        return self._find(place) is not None
+        return place in self._waiting
 
     def place_of(self, message_id: str) -> Place | None:
         """Where a message is of which only the id is known."""
@@ -104,14 +105,14 @@ class Outbox:
 
     def answered(self, place: Place) -> bool:
         """It is stored by the server. False: it did not wait any more."""
-        waiting = self._find(place)
+        waiting = self._waiting.get(place)
         if waiting is not None:
             self._remove(waiting)
         return waiting is not None
 
     def refused(self, place: Place, failure: Failure, retry_after: float | None, retryable: bool, now: float) -> None:
         """A refusal that names it."""
-        waiting = self._find(place)
+        waiting = self._waiting.get(place)
         if waiting is None:
             return
         if not retryable:
@@ -127,7 +128,7 @@ class Outbox:
             return
         if now < self._doubt_until:
             return
-        flying = [waiting for place in self._flights if (waiting := self._find(place)) is not None]
+        flying = [waiting for place in self._flights if (waiting := self._waiting.get(place)) is not None]
         if len(flying) == 1 and flying[0].suspect:
             self._fail(flying[0], failure)
             return
@@ -139,7 +140,7 @@ class Outbox:
         """The connection ended, perhaps by the fault of something unanswered (C26)."""
         if blamed:
             for place in list(self._flights):
-                if (waiting := self._find(place)) is not None:
+                if (waiting := self._waiting.get(place)) is not None:
                     waiting.blamed += 1
                     if waiting.blamed >= FAILED_AFTER:
                         self._fail(waiting, NO_ANSWER)
@@ -182,7 +183,7 @@ class Outbox:
     def _one_is_alone(self) -> bool:
         if len(self._flights) != 1:
             return False
-        waiting = self._find(next(iter(self._flights)))
+        waiting = self._waiting.get(next(iter(self._flights)))
         return waiting is not None and waiting.alone
 
     def _recall(self) -> None:
@@ -204,17 +205,16 @@ class Outbox:
 
     def _remove(self, waiting: _Waiting) -> None:
         peer = waiting.message.peer
+        del self._waiting[peer, waiting.message.id]
         self._flights.pop((peer, waiting.message.id), None)
         queue = self._queues[peer]
         was_first = queue[0] is waiting
-        queue.remove(waiting)
         if was_first:
+            queue.popleft()
             self._holds.pop(peer, None)
+        else:
+            queue.remove(waiting)
         if not queue:
             del self._queues[peer]
         elif was_first:
             self._is_ready(peer)
-
-    def _find(self, place: Place) -> _Waiting | None:
-        queue: Iterable[_Waiting] = self._queues.get(place[0], ())
-        return next((waiting for waiting in queue if waiting.message.id == place[1]), None)
