@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -10,8 +11,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from delivery import keys
-from tools.demo.observed import News, Seen, Server, look_at, news_between
+from tools.demo.observed import News, Seen, Server, look_at, news_between, servers_of
 from tools.demo.place import Place
+from tools.devstack.process import birth
 
 LOOK_SECONDS: Final = 0.2
 """Between two looks, if no notification asks for one sooner."""
@@ -66,12 +68,12 @@ class Feed:
             await redis.aclose()
 
     async def _seen(self, redis: "Redis", before: Seen) -> Seen:
-        servers = [Server(each.server_id, each.pid) for each in self._place.servers()]
-        servers.sort(key=lambda each: each.server_id)
         try:
+            servers = await servers_of(redis, os.getppid())
             return Seen(redis=True, servers=servers, mailboxes=await look_at(redis, self._mobiles))
         except (RedisError, OSError):
-            return Seen(redis=False, servers=servers, mailboxes=before.mailboxes)
+            known = before.servers or [Server(each.server_id, each.pid) for each in self._place.servers()]
+            return Seen(redis=False, servers=[each for each in known if birth(each.pid)], mailboxes=before.mailboxes)
 
     def _take_notified(self) -> list[News]:
         taken, self._notified = self._notified, []

@@ -8,9 +8,10 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from delivery.keys import Person
+from delivery.keys import SERVERS, Person, server
 from protocol.entries import Chat, OwnChat, OwnRead, Receipt
 from protocol.stored_entries import decode_entry, decode_shadow
+from tools.devstack.process import birth
 
 MOST: Final = 3_000
 """Entries of one mailbox that are shown."""
@@ -96,6 +97,21 @@ class _Raw:
     groups: list[bytes]
 
 
+async def servers_of(redis: "Redis", parent: int) -> list[Server]:
+    """The living server processes of one ``sanic`` command, whose own process is ``parent``.
+
+    :raises redis.RedisError: Redis does not answer
+    """
+    names = [name.decode() for name in await redis.zrange(SERVERS, 0, -1)]
+    records = await redis.mget([server(name) for name in names]) if names else []
+    found = []
+    for name, record in sorted(zip(names, records, strict=True)):
+        facts = msgspec.json.decode(record) if record else {}
+        if facts.get("parent") == parent and birth(facts["pid"]):
+            found.append(Server(name, facts["pid"]))
+    return found
+
+
 async def look_at(redis: "Redis", mobiles: dict[str, str]) -> dict[str, Mailbox]:
     """The mailbox of each phone.
 
@@ -170,12 +186,12 @@ def _lease(device: bytes, value: bytes) -> Lease:
 
 def news_between(before: Seen, after: Seen) -> Iterator[News]:
     """What changed from one look to the next. An entry that came and left between the two is not seen."""
-    for server in after.servers:
-        if server not in before.servers:
-            yield News("came", server_id=server.server_id)
-    for server in before.servers:
-        if server not in after.servers:
-            yield News("went", server_id=server.server_id)
+    for each in after.servers:
+        if each not in before.servers:
+            yield News("came", server_id=each.server_id)
+    for each in before.servers:
+        if each not in after.servers:
+            yield News("went", server_id=each.server_id)
     if before.redis != after.redis:
         yield News("back" if after.redis else "away")
     for phone, now in after.mailboxes.items():
@@ -189,8 +205,8 @@ def _mailbox_news(phone: str, before: Mailbox, after: Mailbox) -> Iterator[News]
     yield from (News("stored", phone, plain(each)) for each in after.entries if each.stream_id not in old)
     yield from (News("settled", phone, plain(each)) for each in before.entries if each.stream_id not in new)
     had, has = ({(each.device, each.server_id) for each in box.leases} for box in (before, after))
-    yield from (News("leased", phone, server_id=server) for _device, server in sorted(has - had))
-    yield from (News("released", phone, server_id=server) for _device, server in sorted(had - has))
+    yield from (News("leased", phone, server_id=server_id) for _device, server_id in sorted(has - had))
+    yield from (News("released", phone, server_id=server_id) for _device, server_id in sorted(had - has))
 
 
 def plain(entry: Entry) -> Entry:
