@@ -87,7 +87,8 @@ export function trim() {
 async function refresh() {
   timer = 0;
   const [first] = messages.value;
-  if (!peer.value || !first) return void (peer.value && (await readEnd(peer.value)));
+  // One that waits stands elsewhere when it has been sent.
+  if (!peer.value || !first || first.state === "waiting") return void (peer.value && (await readEnd(peer.value)));
   const limit = messages.value.length + (atEnd.value ? MOST : 0);
   const found = await read({ from: first, limit });
   show(peer.value, found, atStart.value, atEnd.value && found.length < limit);

@@ -128,12 +128,27 @@ async def test_show_me_breaks_everything_and_everything_arrives(shown: Shown) ->
     assert all(word in events for word in ("stored", "settled", "notified", "Redis"))
 
 
+# Looks at each frame that is drawn whether the fifty stand in their order on the sender's screen.
+WATCH = """() => {
+  window.jumps = [];
+  const look = () => {
+    const log = demo.phones.a.window.document.querySelectorAll("#log .m");
+    const shown = [...log].map((line) => /(\\d+) of 50/.exec(line.textContent)?.[1]).filter(Boolean).map(Number);
+    if (shown.some((n, at) => at && n < shown[at - 1])) jumps.push(shown.join(" "));
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
 async def test_what_is_written_offline_arrives_in_order(shown: Shown) -> None:
     before = await shown.number("delivered")
+    await shown.page.evaluate(WATCH)
     await shown.press("a", "many")
     await shown.until("() => demo.counts.inPhone === 50")
     await shown.until("(most) => demo.counts.delivered === most", before + 50)
     await shown.everything_arrived()
+    assert await shown.page.evaluate("jumps") == []
     await playwright.expect(shown.page.locator("#phone-a [data-do=many]")).to_be_enabled()
 
 

@@ -13,8 +13,11 @@ import { addWaiting, applyChange, isKnown, readsOf, serial } from "./store.js";
 
 /**
  * A message as it is kept. Fields that only some have make small indexes: `waiting`, `failed`, `untold`, and `unread`
- * (its peer). A message of a chat that was cleared has no `peer`, but `gone`: it is only known.
- * @typedef {Row & {key: string, stream?: string, gone?: string, unread?: string, waiting?: 1, failed?: 1}} Stored
+ * (its peer). A message of a chat that was cleared has no `peer`, but `gone`: it is only known. `place` is its time; one
+ * that waits stands behind all others, since the server's time for it will be later than any.
+ * @typedef {Row & {
+ *   key: string, place?: number, stream?: string, gone?: string, unread?: string, waiting?: 1, failed?: 1
+ * }} Stored
  */
 
 const VERSION = 1;
@@ -44,7 +47,7 @@ function create(database) {
   const messages = database.createObjectStore("messages", { keyPath: "n", autoIncrement: true });
   messages.createIndex("key", "key");
   messages.createIndex("stream", "stream");
-  messages.createIndex("order", ["peer", "timestamp", "n"]);
+  messages.createIndex("order", ["peer", "place", "n"]);
   messages.createIndex("unread", "unread");
   for (const few of ["waiting", "failed", "untold"]) messages.createIndex(few, few);
 }
@@ -364,10 +367,10 @@ class DatabaseRows {
   }
 
   /** @param {Row & Partial<Stored>} row @returns {Promise<Row>} */
-  async put({ waiting: _w, failed: _f, unread: _u, untold, ...row }) {
+  async put({ waiting: _w, failed: _f, unread: _u, place: _p, untold, ...row }) {
     const { mine, peer, id, state, streamId, gone } = row;
     /** @type {any} */
-    const stored = { ...row, key: `${mine} ${peer} ${id}` };
+    const stored = { ...row, key: `${mine} ${peer} ${id}`, place: placeIn(row) };
     if (streamId && !row.stream) stored.stream = `${this.generation} ${streamId}`;
     if (gone) delete stored.peer;
     else if (state === "waiting" || state === "failed") stored[state] = 1;
@@ -445,8 +448,11 @@ function asMessage({ id, peer, mine, text = "", timestamp, state, streamId, erro
   return { id, peer, mine, text, timestamp, state, n, ...(streamId && { streamId }), ...(error && { error }) };
 }
 
+/** @param {{state: MessageState, timestamp: number}} message */
+const placeIn = ({ state, timestamp }) => (state === "waiting" ? Number.MAX_SAFE_INTEGER : timestamp);
+
 /** @param {Message} message */
-const placeOf = ({ peer, timestamp, n = 0 }) => [peer, timestamp, n];
+const placeOf = ({ peer, n = 0, ...message }) => [peer, placeIn(message), n];
 
 /** @param {string} text */
 const plain = (text) => text.normalize("NFC").toLowerCase();

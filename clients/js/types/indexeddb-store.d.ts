@@ -106,10 +106,12 @@ export type Chat = {
 };
 /**
  * A message as it is kept. Fields that only some have make small indexes: `waiting`, `failed`, `untold`, and `unread`
- * (its peer). A message of a chat that was cleared has no `peer`, but `gone`: it is only known.
+ * (its peer). A message of a chat that was cleared has no `peer`, but `gone`: it is only known. `place` is its time; one
+ * that waits stands behind all others, since the server's time for it will be later than any.
  */
 export type Stored = Row & {
     key: string;
+    place?: number;
     stream?: string;
     gone?: string;
     unread?: string;
@@ -131,7 +133,7 @@ declare class DatabaseRows {
     /** @param {string} streamId */
     knowsStream(streamId: string): Promise<boolean>;
     /** @param {Row & Partial<Stored>} row @returns {Promise<Row>} */
-    put({ waiting: _w, failed: _f, unread: _u, untold, ...row }: Row & Partial<Stored>): Promise<Row>;
+    put({ waiting: _w, failed: _f, unread: _u, place: _p, untold, ...row }: Row & Partial<Stored>): Promise<Row>;
     /** @param {Row} row */
     remove(row: Row): Promise<void>;
     /** @param {string} peer @param {string} id @returns {Promise<MessageState | undefined>} */
