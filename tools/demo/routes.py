@@ -136,7 +136,7 @@ class Demo:
         return json({"success": True, "instance": found.instance, "people": people}, headers=NO_STORE)
 
     async def feed(self, request: Request) -> None:
-        """``GET /demo/feed``: server-sent events until one side ends it.
+        """``GET /demo/feed``: server-sent events until one side ends it. ``Demo-Server`` names the server that sends.
 
         :raises ApiError: ``forbidden``, ``too_many_requests``
         """
@@ -147,7 +147,8 @@ class Demo:
         feed = Feed(request.app.ctx.container.settings.redis_url, self._place, mobiles)
         self._feeds += 1
         try:
-            response = await request.respond(content_type="text/event-stream", headers=NO_STORE)
+            headers = NO_STORE | {"Demo-Server": request.app.ctx.server_id}
+            response = await request.respond(content_type="text/event-stream", headers=headers)
             await response.send("retry: 300\n\n")
             await self._pass_on(feed, response)
         finally:

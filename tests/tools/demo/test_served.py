@@ -45,8 +45,9 @@ async def log_in(client: httpx.AsyncClient, demo: Launched, phone: str) -> Perso
 class Watched:
     """What one feed has told so far."""
 
-    def __init__(self, lines: AsyncIterator[str]) -> None:
+    def __init__(self, lines: AsyncIterator[str], server_id: str) -> None:
         self._lines = lines
+        self.server_id = server_id
         self.seen: Update = {}
         self.news: list[Update] = []
 
@@ -68,7 +69,12 @@ async def feed(client: httpx.AsyncClient) -> AsyncIterator[Watched]:
     async with client.stream("GET", "/demo/feed") as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/event-stream"
-        yield Watched(answer.aiter_lines())
+        yield Watched(answer.aiter_lines(), answer.headers["demo-server"])
+
+
+def ids(watched: Watched) -> set[str]:
+    """The servers that live, as far as it has told."""
+    return {each["serverId"] for each in watched.seen.get("servers", [])}
 
 
 async def test_the_product_has_no_demo(product: ServerGroup) -> None:
@@ -177,18 +183,25 @@ async def test_others_are_not_told_of(demo: Launched, client: httpx.AsyncClient)
 async def test_a_killed_server_is_replaced_and_the_feed_says_so(demo: Launched, client: httpx.AsyncClient) -> None:
     async with feed(client) as watched:
         await watched.until(lambda now: bool(now.seen))
-        # One that does not serve this feed: no page would hear of its end then before it has connected again.
-        for victim in [each["serverId"] for each in demo.run()["servers"]]:
-            pressed = {"do": "kill", "serverId": victim}
-            try:
-                (await client.post("/demo/do", headers=PRESS, json=pressed)).raise_for_status()
-                await watched.until(lambda now, gone=victim: now.told("went", serverId=gone))  # type: ignore[misc]
-            except httpx.HTTPError:
-                continue
-            break
+        victim = next(each for each in ids(watched) if each != watched.server_id)
+        pressed = {"do": "kill", "serverId": victim}
+        (await client.post("/demo/do", headers=PRESS, json=pressed)).raise_for_status()
+        await watched.until(lambda now: now.told("went", serverId=victim))
         await watched.until(lambda now: now.told("came"))
         assert len(watched.seen["servers"]) == 3
-        assert victim not in {each["serverId"] for each in watched.seen["servers"]}
+        assert victim not in ids(watched)
+
+
+async def test_the_feed_of_a_killed_server_ends_and_another_one_goes_on(client: httpx.AsyncClient) -> None:
+    async with feed(client) as watched:
+        await watched.until(lambda now: bool(now.seen))
+        victim = watched.server_id
+        pressed = {"do": "kill", "serverId": victim}
+        (await client.post("/demo/do", headers=PRESS, json=pressed)).raise_for_status()
+        with pytest.raises((httpx.HTTPError, StopAsyncIteration)):
+            await watched.until(lambda _now: False)
+    async with feed(client) as again:
+        await again.until(lambda now: len(ids(now)) == 3 and victim not in ids(now))
 
 
 async def test_redis_is_away_and_comes_back(client: httpx.AsyncClient) -> None:
