@@ -26,6 +26,8 @@ NOT_QUICK = (
     "tests/tools",
     "tests/journeys",
     "tests/clients/python/test_faults.py",
+    "tests/clients/js/test_indexeddb.py",
+    "tests/clients/js/test_readme.py",
     "tests/conformance",
     "tests/interface",
     "tests/delivery/models",
