@@ -10,7 +10,7 @@ export const BASE = new URL("../", import.meta.url);
 
 const profile = new URLSearchParams(location.search).get("profile") ?? "";
 const SLOT = `wm:${BASE.pathname}${profile ? `${encodeURIComponent(profile)}:` : ""}`;
-const KNOWN = `${SLOT}accounts`; // localStorage: [{mobileNo, name, deviceId}], the one used last first
+const KNOWN = `${SLOT}accounts`; // localStorage: [{mobileNo, name, deviceId, database, choices}], the one used last first
 const SHOWN = `${SLOT}shown`; // sessionStorage: the number that this tab shows
 
 // The name of the database of an account. It stays when the account gets another number; then somebody else's database
@@ -25,7 +25,7 @@ export function databaseName(mobileNo) {
 const changes = signal(0); // of what is stored, so that a view that reads it is drawn again
 addEventListener("storage", ({ key }) => key === KNOWN && (changes.value += 1));
 
-// [{mobileNo, name, deviceId}], the one used last first.
+// [{mobileNo, name, …}], the one used last first.
 export function knownAccounts() {
   void changes.value;
   return JSON.parse(localStorage.getItem(KNOWN) ?? "[]");
@@ -56,6 +56,14 @@ export function accountMoved(from, { mobileNo, name }) {
 function keepFirst(account) {
   keep([account, ...knownAccounts().filter((known) => known.mobileNo !== account.mobileNo)]);
   sessionStorage.setItem(SHOWN, account.mobileNo);
+}
+
+// What the person chose for this account in this browser: {notify, showText}.
+export const choicesOf = (mobileNo) => knownAccounts().find((known) => known.mobileNo === mobileNo)?.choices ?? {};
+
+export function choose(mobileNo, change) {
+  const changed = (one) => ({ ...one, choices: { ...one.choices, ...change } });
+  keep(knownAccounts().map((one) => (one.mobileNo === mobileNo ? changed(one) : one)));
 }
 
 // This tab shows the door, until somebody logs in.

@@ -1,5 +1,6 @@
 // Notifications: on request, while nobody looks at the page.
 
+import { choicesOf } from "./accounts.js";
 import { client, on, store } from "./opened.js";
 import { go } from "./router.js";
 import { account } from "./state.js";
@@ -7,14 +8,12 @@ import { signal } from "./vendor/preact.js";
 import { readable } from "./words.js";
 import { activeWorker } from "./worker.js";
 
-const place = () => `wm:notifications:${account.value.mobileNo}`; // localStorage: {on, text}
 const SEEN = "wm:seen"; // a lock that every tab holds while somebody can see it
 
 // "unsupported", or what the browser says: "default" (nobody was asked), "granted", "denied".
 export const permission = signal(globalThis.Notification?.permission ?? "unsupported");
 
-export const chosen = () => ({ on: false, text: false, ...JSON.parse(localStorage.getItem(place()) ?? "{}") });
-export const choose = (change) => localStorage.setItem(place(), JSON.stringify({ ...chosen(), ...change }));
+const choices = () => choicesOf(account.value.mobileNo);
 
 export async function askPermission() {
   permission.value = await Notification.requestPermission();
@@ -23,7 +22,7 @@ export async function askPermission() {
 
 // Begins to tell of messages, where the person has asked for it. Every tab does; the tag makes one notification of them.
 export function beginNotifications() {
-  on("message", (message) => account.value && chosen().on && tell(message));
+  on("message", (message) => account.value && choices().notify && tell(message));
   holdWhileSeen();
   document.addEventListener("visibilitychange", holdWhileSeen);
 }
@@ -31,7 +30,7 @@ export function beginNotifications() {
 async function tell({ peer, text }) {
   if (permission.value !== "granted" || (await isSeen())) return;
   const chat = (await store.value.chats()).find((one) => one.peer === peer);
-  await show(peer, chat?.name || (await nameAtServer(peer)), chosen().text ? text : unreadWords(chat?.unread ?? 1));
+  await show(peer, chat?.name || (await nameAtServer(peer)), choices().showText ? text : unreadWords(chat?.unread ?? 1));
 }
 
 // Of somebody who writes for the first time the list does not know the name yet.

@@ -1,8 +1,10 @@
 // Whether a notification tells of messages that come while nobody looks at the page.
 
-import { askPermission, choose, chosen, permission } from "./notifications.js";
+import { choicesOf, choose } from "./accounts.js";
+import { askPermission, permission } from "./notifications.js";
 import { Toggle } from "./settings-privacy.js";
-import { html, useState } from "./vendor/preact.js";
+import { account } from "./state.js";
+import { html } from "./vendor/preact.js";
 
 const CANNOT = {
   unsupported: "This browser shows no notifications for pages, or not for pages that came without https.",
@@ -10,21 +12,21 @@ const CANNOT = {
 };
 
 export function Notifications() {
-  const [now, setNow] = useState(chosen);
+  const { mobileNo } = account.value;
+  const { notify = false, showText = false } = choicesOf(mobileNo);
   const cannot = CANNOT[permission.value];
-  const on = now.on && permission.value === "granted";
+  const on = notify && permission.value === "granted";
 
   async function turn(wanted) {
-    choose({ on: wanted && (permission.value === "granted" || (await askPermission())) });
-    setNow(chosen());
+    choose(mobileNo, { notify: wanted && (permission.value === "granted" || (await askPermission())) });
   }
 
   return html`
     <${Toggle} name="notifications" words="Tell me of new messages" on=${on} disabled=${Boolean(cannot)} onChange=${turn}
       meaning="While this page is open, but in the background. When it is closed, nothing comes until you open it." />
     ${cannot && html`<p class="problem" role="alert">${cannot}</p>`}
-    <${Toggle} name="text" words="Show what was written" on=${now.text} disabled=${!on}
-      onChange=${(text) => (choose({ text }), setNow(chosen()))}
+    <${Toggle} name="text" words="Show what was written" on=${showText} disabled=${!on}
+      onChange=${(wanted) => choose(mobileNo, { showText: wanted })}
       meaning="Otherwise a notification says who wrote, and not what. Others may see a locked screen." />
   `;
 }

@@ -20,7 +20,9 @@ self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(removeOld()));
 self.addEventListener("fetch", (event) => {
   const path = ofShell(event.request);
-  if (path !== undefined) event.respondWith(path === "" ? openPage(event) : file(event, path));
+  if (path === undefined) return;
+  if (event.request.destination === "iframe") event.waitUntil(passOn(event));
+  else event.respondWith(path === "" ? openPage(event) : file(event, path));
 });
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
@@ -66,6 +68,10 @@ async function openPage(event) {
   await noteVersion(event.resultingClientId, page ? SHELL : "");
   return page ?? fetch(event.request);
 }
+
+// Who may show the page in a frame is in its head, and another program at this address (the demo) may say otherwise than
+// the one from which the page was kept. So in a frame the page comes from the server, and all of its files.
+const passOn = (event) => noteVersion(event.resultingClientId, "");
 
 async function file(event, path) {
   const name = await versionOf(event.clientId);

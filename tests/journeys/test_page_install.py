@@ -121,6 +121,16 @@ async def test_a_worker_of_a_server_that_is_half_updated_is_not_installed(
         await asha.says("A newer version of this page is ready.")
 
 
+async def test_in_a_frame_the_page_is_the_servers(browser: "Browser", product: ServerGroup) -> None:
+    """The one that was kept forbids frames. The demo, at the same address some day, has the page in two."""
+    async with changing_page(product.port) as server:
+        asha = await come(browser, server.url, "Asha", **WORKING)
+        await installed(asha)
+        server.framed = True
+        await asha.page.goto(f"{server.url}frame")
+        await playwright.expect(asha.page.frame_locator("iframe").locator("#my-name")).to_have_text("Asha")
+
+
 async def test_a_browser_would_install_it(browser: "Browser", product: ServerGroup) -> None:
     asha = await come(browser, product.url, "Asha", **WORKING)
     await installed(asha)

@@ -280,7 +280,8 @@ async def test_without_the_server_one_can_go_all_the_same(browser: "Browser", pr
     await asha.press("Log out in this browser only")
     await asha.at_the_door("You are logged out.")
     await asha.page.reload()
-    await asha.at_the_door()
+    await asha.button("Asha", exact=False).first.click()
+    await playwright.expect(asha.field("Password")).to_be_visible()
 
 
 async def test_the_account_is_deleted(browser: "Browser", product: ServerGroup) -> None:

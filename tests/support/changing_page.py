@@ -21,6 +21,8 @@ class ChangingPage(PrefixProxy):
 
     file_version: int = 1
     worker_version: int = 1
+    framed: bool = False
+    """Whether it shows the page in a frame, at ``/frame``, and lets it be shown there."""
 
     def update(self) -> None:
         """To version 2, all of it."""
@@ -29,7 +31,7 @@ class ChangingPage(PrefixProxy):
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readuntil(b"\r\n")
         path = line.split(b" ", 2)[1].decode().removeprefix(self.prefix)
-        if path in (CHANGED, "web/sw.js"):
+        if path in (CHANGED, "web/sw.js") or (self.framed and path in ("", "frame")):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(await self._answer(path))
             return
@@ -42,6 +44,13 @@ class ChangingPage(PrefixProxy):
             plain = {"Accept-Encoding": "identity"}
             file = (await client.get(CHANGED, headers=plain)).content
             worker = await client.get("web/sw.js", headers=plain)
+            page = await client.get("", headers=plain)
+        policy = page.headers["Content-Security-Policy"]
+        if path == "frame":
+            return _response(b'<iframe src="./"></iframe>', {"Content-Type": "text/html"})
+        if path == "":
+            framed = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+            return _response(page.content, {"Content-Type": "text/html", "Content-Security-Policy": framed})
         changed = file + b"\n// version 2\n"
         if path == CHANGED:
             return _response(changed if self.file_version == 2 else file, {"Content-Type": "text/javascript"})
