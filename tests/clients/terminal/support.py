@@ -1,5 +1,6 @@
 """A messenger that a test looks at and types in, and people it talks with."""
 
+import asyncio
 import os
 import re
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 from textual.widgets import Input
-from whatsapp_mini import Client
+from whatsapp_mini import Client, Events, Message
+from whatsapp_mini.events import MessageCame
 from whatsapp_mini.terminal.accounts import Accounts
 from whatsapp_mini.terminal.app import ChatApp
 
@@ -24,8 +26,8 @@ SIZE = (80, 24)
 class Terminal:
     """One messenger, and what can be read on its screen."""
 
-    def __init__(self, app: ChatApp, pilot: Pilot[None]) -> None:
-        self.app, self.pilot = app, pilot
+    def __init__(self, app: ChatApp, pilot: Pilot[None], url: str) -> None:
+        self.app, self.pilot, self.url = app, pilot, url
 
     @property
     def screen(self) -> str:
@@ -53,6 +55,20 @@ class Terminal:
         names = {" ": "space", "/": "slash", "+": "plus", ".": "full_stop", "?": "question_mark", "\n": "ctrl+j"}
         await self.pilot.press(*(names.get(each, each) for each in text), *keys)
 
+    async def open(self, number: str) -> None:
+        """The conversation with somebody, by their number."""
+        await self.press("ctrl+o")
+        await self.sees("Open a chat")
+        await self.write(number)
+        await self.sees("Write to")
+        await self.press("enter")
+        await self.sees_no("Open a chat")
+        await self.can_write()
+
+    async def can_write(self) -> None:
+        """A conversation is open, and what is typed goes into its field."""
+        await until(lambda: self.app.focused is not None and self.app.focused.id == "composer", SECONDS)
+
     async def fill(self, field: str, text: str, *keys: str) -> None:
         """Put a text into a field of the door at once, and press these keys in it."""
         widget = self.app.screen.query_one(f"#{field}", Input)
@@ -67,8 +83,8 @@ async def messenger(
 ) -> AsyncIterator[Terminal]:
     """``whatsapp-mini chat`` on a screen of this size; it is left properly at the end."""
     app = ChatApp(Accounts(home), url, number, device, "dark")
-    async with app.run_test(size=size) as pilot:
-        yield Terminal(app, pilot)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        yield Terminal(app, pilot, url)
         await app.action_quit()
 
 
@@ -80,6 +96,13 @@ async def entered(home: Path, url: str, number: str, size: tuple[int, int] = SIZ
         await terminal.fill("password", PASSWORD, "enter")
         await terminal.sees("● online")
         yield terminal
+
+
+async def arrived(heard: Events) -> Message:
+    """The next message of somebody, when it is kept and acknowledged."""
+    while not isinstance(event := await asyncio.wait_for(anext(heard), SECONDS), MessageCame):
+        pass
+    return event.message
 
 
 @asynccontextmanager

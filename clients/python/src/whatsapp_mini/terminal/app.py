@@ -31,7 +31,7 @@ class ChatApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", priority=True),
         Binding("ctrl+c", "leave", "Quit", show=False),
-        Binding("f6", "change_colours", "Light/dark", show=False),
+        Binding("f6", "change_colours", "Light/dark", show=False, priority=True),
     ]
 
     def __init__(self, accounts: Accounts, url: str, number: str, device: str = "", theme: str = "auto") -> None:
@@ -96,6 +96,9 @@ class ChatApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave, with everything in good order."""
+        for screen in self.screen_stack:
+            if isinstance(screen, Talk):
+                screen.keep_draft()
         await self._open.aclose()
         self.exit()
 

@@ -30,6 +30,7 @@ class Book:
 
     def __init__(self, file: Path) -> None:
         self._database = sqlite3.connect(file, timeout=10, isolation_level=None)
+        self._database.execute("PRAGMA synchronous = NORMAL")  # for names and drafts the disk need not be waited for
         self._database.execute(_PEOPLE)
 
     def __enter__(self) -> Self:

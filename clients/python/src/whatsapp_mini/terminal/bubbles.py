@@ -51,12 +51,13 @@ class Bubble(Static):
     def change(self, message: Message) -> None:
         """The same message in another state."""
         self.message = message
-        self.lay_out_for(self._width)
+        width, self._width = self._width, 0
+        self.lay_out_for(width)
 
     def lay_out_for(self, width: int) -> None:
         """Show it in a row that is ``width`` cells wide; in 0, not yet."""
-        self._width = width
-        if width:
+        if width not in (0, self._width):
+            self._width = width
             room = max(_NARROWEST, min(_WIDEST, max(width * 4 // 5, width - 8)) - _PADDING)
             lines = lay_out(words.printable(self.message.text).expandtabs(4), meta_of(self.message), room)
             self.lines = len(lines)

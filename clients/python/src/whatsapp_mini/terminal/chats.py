@@ -41,15 +41,15 @@ def two_lines(chat: Chat, width: int, now: datetime, *, is_open: bool) -> Conten
     badge = Content.styled(f" {min(chat.unread, 999)} ", "$badge-text on $badge bold") if chat.unread else Content("")
     title = Content.styled(chat.title, "bold" if chat.unread or is_open else "")
     first = _both(dot + title, Content.styled(when, "$muted"), width)
-    return first + "\n" + _both(Content("  ") + _preview(chat), badge, width)
+    return first + "\n" + _both(Content("  ") + _preview(chat, is_open), badge, width)
 
 
-def _preview(chat: Chat) -> Content:
+def _preview(chat: Chat, is_open: bool) -> Content:
     if chat.blocked:
         return Content.styled("blocked", "$bad")
     if chat.typing:
         return Content.styled("typing…", "$online")
-    if chat.draft:
+    if chat.draft and not is_open:
         return Content.assemble(("Draft: ", "$warning"), (words.one_line(chat.draft[:200]), "$muted"))
     if chat.last is None:
         return Content.styled("No messages yet", "$muted")

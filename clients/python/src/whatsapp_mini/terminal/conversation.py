@@ -58,23 +58,29 @@ class Conversation(VerticalScroll):
         self._order: list[Key] = []
         self._chosen: Key | None = None
         self.asked_for_earlier = True
+        self._follows = True
+        """Whether new messages are brought into view: until somebody scrolls up, and again when they are back."""
 
     @property
     def messages(self) -> list[Message]:
         """Those that are shown, in their order."""
         return [self.rows[each].bubble.message for each in self._order]
 
-    @property
-    def at_newest(self) -> bool:
-        """Whether the last line can be seen."""
-        return self.scroll_offset.y >= self.max_scroll_y - 1
-
-    async def show(self, messages: Sequence[Message], *, new: int = 0, note: str = "", more: bool = False) -> None:
+    async def show(
+        self,
+        messages: Sequence[Message],
+        *,
+        new: int = 0,
+        note: str = "",
+        more: bool = False,
+        to: Message | None = None,
+    ) -> None:
         """Show these and nothing else.
 
         :param new: so many at the end are new: a line says so
         :param note: what stands above the first message
         :param more: whether there are earlier ones
+        :param to: choose this one, and bring it into view, in place of the first new one or the last
         """
         await self.remove_children()
         self.rows, self._order, self._chosen = {}, [], None
@@ -88,7 +94,10 @@ class Conversation(VerticalScroll):
         await self.mount_all(widgets)
         self._fit()
         self.asked_for_earlier = not more
-        if new and new_from >= 0:
+        self._follows = not new and to is None
+        if to is not None:
+            self.call_after_refresh(self._choose, key(to))
+        elif new:
             self.call_after_refresh(self._bring, self._order[new_from])
         else:
             self.call_after_refresh(self.scroll_end, animate=False)
@@ -119,20 +128,16 @@ class Conversation(VerticalScroll):
         if key(message) in self.rows:
             self.rows[key(message)].bubble.change(message)
             return
-        follow = self.at_newest or message.mine
+        self._follows = self._follows or message.mine
         before = self.messages[-1] if self._order else None
         await self.mount_all(self._with_lines(message, before))
         self._fit()
-        if follow:
+        if self._follows:
             self.call_after_refresh(self.scroll_end, animate=False)
-
-    def go_to(self, message: Message) -> None:
-        """Choose a message, and bring it into view."""
-        self._choose(key(message))
 
     def seen(self) -> list[Message]:
         """Messages of the other one that have been in view: all above the lower edge."""
-        if self.at_newest:
+        if self._follows:
             return [message for message in self.messages if not message.mine]
         edge = self.scroll_offset.y + self.size.height
         rows = (self.rows[each] for each in self._order)
@@ -167,14 +172,16 @@ class Conversation(VerticalScroll):
 
     def on_resize(self, _event: events.Resize) -> None:
         """Lay everything out anew, and stay at the end if that is where one was."""
-        at_end = self.at_newest
+        follows = self._follows
         self._fit()
-        if at_end:
+        if follows:
+            self._follows = True
             self.call_after_refresh(self.scroll_end, animate=False)
 
     def watch_scroll_y(self, old: float, new: float) -> None:
         """At the top, ask for what was before."""
         super().watch_scroll_y(old, new)
+        self._follows = new >= self.max_scroll_y - 1 or (self._follows and new >= old)
         if new <= 1 and old > new and not self.asked_for_earlier:
             self.asked_for_earlier = True
             self.post_message(self.Earlier())
@@ -228,11 +235,12 @@ class Conversation(VerticalScroll):
         self._chosen = wanted
         if wanted in self.rows:
             self.rows[wanted].add_class("chosen")
-            self.rows[wanted].scroll_visible(animate=False)
+            self.scroll_to_widget(self.rows[wanted], animate=False, immediate=True)
 
     def _bring(self, wanted: Key) -> None:
         if wanted in self.rows:
-            self.scroll_to_widget(self.rows[wanted], animate=False, top=False)
+            self.scroll_to_widget(self.rows[wanted], animate=False, top=True, immediate=True)
+            self._follows = self.scroll_target_y >= self.max_scroll_y - 1
 
 
 def _now() -> datetime:

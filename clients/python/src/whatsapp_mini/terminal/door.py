@@ -163,7 +163,7 @@ class Door(Screen[Entrance]):
                 self.query_one("#name", Input).focus()
             case "already_exists":
                 self.action_back()
-                self._say("reason", "This number has an account, and the password is not its password.")
+                self._say("reason", "That is not the password of this number.")
                 self.query_one("#password", Input).value = ""
             case "code_missing" | "code_wrong":
                 self.add_class("with-code")

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static, TextArea
-from whatsapp_mini import ApiError, Ended, Events, Message, SendFailed, events
+from whatsapp_mini import ApiError, ClientError, Ended, Events, Message, SendFailed, events
 from whatsapp_mini.terminal import finding, words
 from whatsapp_mini.terminal.book import Book
 from whatsapp_mini.terminal.chats import Chat, Chats
@@ -79,7 +79,7 @@ class Talk(Screen[str]):
         """Show what is known, then what comes."""
         self._chats = {chat.peer: chat for chat in self._book.chats()}
         self._follow()
-        self.set_interval(1, self._show_connection)
+        self.set_interval(1, self._each_second)
         self._invite()
         self._show_connection()
         await self._go_to(next(iter(self._sorted()), Chat("")).peer, focus=True)
@@ -196,16 +196,20 @@ class Talk(Screen[str]):
     async def _go_to(self, peer: str, *, focus: bool = False, until: Message | None = None) -> None:
         """Show a conversation; ``until``: back to this message."""
         composer = self.query_one(Composer)
-        if self.peer and self.peer != peer:
-            self._keep_draft()
+        self.keep_draft()
         self.peer = peer
         self.set_class(not peer, "nobody")
         if peer:
             chat = self._chat(peer)
+            chat.unread = self._book.chat(peer).unread
             messages = self._book.messages(peer, count=PAGE, since=until)
             more = len(messages) >= PAGE
             await self.query_one(Conversation).show(
-                messages, new=chat.unread if chat.unread < len(messages) else 0, more=more, note="" if more else NOTE
+                messages,
+                new=chat.unread if chat.unread < len(messages) else 0,
+                more=more,
+                note="" if more else NOTE,
+                to=until,
             )
             composer.text = chat.draft
             composer.move_cursor(composer.document.end)
@@ -218,10 +222,16 @@ class Talk(Screen[str]):
         self._show_list()
         self._show_who()
 
-    def _keep_draft(self) -> None:
+    def keep_draft(self) -> None:
+        """What is being written is there at the next start, too."""
         text = self.query_one(Composer).text
-        self._chat(self.peer).draft = text
-        self._book.keep_draft(self.peer, text)
+        if self.peer and text != self._chat(self.peer).draft:
+            self._chat(self.peer).draft = text
+            self._book.keep_draft(self.peer, text)
+
+    def _each_second(self) -> None:
+        self._show_connection()
+        self.keep_draft()
 
     @on(OptionList.OptionSelected, "#chats")
     async def _chosen_in_list(self, event: OptionList.OptionSelected) -> None:
@@ -284,7 +294,6 @@ class Talk(Screen[str]):
             message = self._book.by_row(int(found))
             await self._go_to(message.peer, until=message)
             self.query_one(Conversation).focus()
-            self.call_after_refresh(self.query_one(Conversation).go_to, message)
 
     # ---- writing
 
@@ -306,7 +315,7 @@ class Talk(Screen[str]):
             self.notify(words.why(refused), severity="error")
             return
         self.query_one(Composer).clear()
-        self._keep_draft()
+        self.keep_draft()
 
     async def _command(self, text: str) -> None:
         name, _, rest = text[1:].partition(" ")
@@ -404,7 +413,10 @@ class Talk(Screen[str]):
         unread = [message for message in conversation.seen() if message.state == "new"]
         if unread:
             peer = self.peer
-            await self._client.mark_read(peer, [message.id for message in unread])
+            try:
+                await self._client.mark_read(peer, [message.id for message in unread])
+            except ClientError:
+                return  # somebody leaves at this moment: they are unread, and told the next time
             await self._changed(peer, [replace(message, state="read") for message in unread])
 
     # ---- people
