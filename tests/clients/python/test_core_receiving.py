@@ -125,6 +125,7 @@ class TestHandler:
         assert (talk.state.name, talk.state.code, talk.ended) == ("stopped", "handler_failed", [1000])
         assert (acked(talk), handed(talk)) == ([], ["m1", "m2"])
         talk.connect()
+        assert acked(talk) == []
         talk.come(chat("m1", 1), chat("m2", 2), chat("m3", 3))
         talk.handled()
         talk.handled()

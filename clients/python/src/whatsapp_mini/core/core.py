@@ -354,7 +354,6 @@ class Core:
         self._has_epoch(epoch)
         self.connection.hello(_seconds(frame.get("pingSeconds")) or PING_SECONDS, now)
         self.inbox.flush(now)
-        self.outbox.again()
         self.watching.connected()
         for peer, ids in self._reads.items():
             self._tell_reads(peer, ids)
