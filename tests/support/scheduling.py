@@ -63,6 +63,7 @@ TOGETHER = {
     "tests/journeys/test_rate_limits.py": "rate limits",
     "tests/journeys/test_upgrades.py": "upgrades",
     "tests/examples/test_examples.py": "examples",
+    "tests/tools/conformance/test_conformance.py": "conformance",
     "tests/tools/demo/test_served.py": "served demo",
     "tests/journeys/test_demo.py": "demo",
     "tests/tools/devstack/test_launcher.py": "launcher",

@@ -1,0 +1,63 @@
+"""The clients of this repository against docs/clients.md; and that the run has a case for each rule, and can fail."""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.conformance import bugs, table
+from tools.conformance.case import CASES, RULES
+from tools.conformance.running import Outcome, chosen, known_clients, run
+
+DOCS = Path(__file__).parents[3] / "docs"
+AT_ONCE = 8
+MISSING = "there is no Node"
+
+
+async def test_no_rule_is_without_a_case() -> None:
+    """The rules are those of the page."""
+    assert re.findall(r"^- \*\*(C\d+)\*\*", (DOCS / "clients.md").read_text(), re.MULTILINE) == list(RULES)
+    assert [rule for rule in RULES if not chosen([rule])] == []
+
+
+async def test_names_and_descriptions_of_cases_are_their_own() -> None:
+    """A case is asked for by its name, and found in the table by its words."""
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert len({(case.rule, case.what) for case in CASES}) == len(CASES)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["python", "js"])
+async def test_client_keeps_every_rule(name: str) -> None:
+    """All cases."""
+    client = known_clients().get(name)
+    if client is None and os.environ.get("CI") != "true":
+        pytest.skip(MISSING)
+    assert client is not None, MISSING
+    outcomes = await run([client], CASES, at_once=AT_ONCE)
+    assert [f"{each.case.name}: {each.why}" for each in outcomes if each.why] == []
+
+
+async def test_table_is_up_to_date() -> None:
+    """It was written with the cases of today, and with both clients."""
+    passed = [Outcome(case, client, "", 0.0) for case in CASES for client in ("python", "js")]
+    assert (DOCS / "conformance.md").read_text() == table.as_markdown(passed)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("bug", bugs.BUGS, ids=lambda bug: f"{bug.client}-{bug.name}")
+async def test_bug_is_found(bug: bugs.Bug) -> None:
+    """A client that breaks a rule on purpose fails a case of this rule."""
+    client = known_clients().get(bug.client)
+    if client is None:
+        pytest.skip(MISSING)
+    assert await bugs.find(bug, client, AT_ONCE)
+
+
+async def test_bug_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    """Otherwise a change of the client would leave a sound client to be hunted."""
+    bug = bugs.Bug("gone", "python", "nothing", ("C1",), "whatsapp_mini/client.py", "no such place", "")
+    with pytest.raises(ValueError, match="change bugs"):
+        await asyncio.to_thread(bugs.copy_with, bug, tmp_path)
