@@ -69,12 +69,14 @@ async def run(
     at_once: int,
     done: Callable[[Outcome], None] = lambda _: None,
     environment: Mapping[str, str] | None = None,
+    until_one_fails: bool = False,
 ) -> list[Outcome]:
     """Play each case against each client.
 
     :param at_once: so many cases are played together
     :param done: called after each
     :param environment: more of it for the agents
+    :param until_one_fails: then the others are left out
     """
     places = asyncio.Semaphore(at_once)
     surroundings = {**os.environ, **(environment or {})}
@@ -88,8 +90,17 @@ async def run(
             done(outcome)
             return outcome
 
+    playing = [asyncio.create_task(one(case, client)) for case in cases for client in clients]
     try:
-        return await asyncio.gather(*(one(case, client) for case in cases for client in clients))
+        if until_one_fails:
+            for each in asyncio.as_completed(playing):
+                if (await each).why:
+                    break
+            for task in playing:
+                task.cancel()
+            await asyncio.wait(playing)
+            return [task.result() for task in playing if not task.cancelled()]
+        return await asyncio.gather(*playing)
     finally:
         for pool in pools.values():
             await pool.close()

@@ -5,6 +5,7 @@ import { ApiError } from "./errors.js";
 /** @import { Session } from "./types.js" */
 
 const ANSWER_MS = 10_000;
+const SESSION = ["mobileNo", "id", "name", "deviceId", "token", "expiresAt", "refreshToken", "refreshExpiresAt"];
 
 /**
  * @typedef {object} Request
@@ -73,8 +74,9 @@ export class Api {
     return this.session(await this.ask("POST", "auth/refresh", { body: { refreshToken }, timeout }));
   }
 
-  /** Only what belongs to it. @param {Session} answer @returns {Session} */
-  session({ mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt }) {
+  /** Only what belongs to it. @param {any} answer @returns {Session} */
+  session(answer) {
+    const { mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt } = check(answer, SESSION);
     return { url: this.url, mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt };
   }
 
@@ -200,7 +202,7 @@ export class Api {
 
   /** What opens one socket. @returns {Promise<string>} */
   async ticket() {
-    return (await this.askAs("POST", "v1/tickets")).ticket;
+    return check(await this.askAs("POST", "v1/tickets"), ["ticket"]).ticket;
   }
 
   /** Whether this process serves. @returns {Promise<{status: string}>} */
@@ -258,6 +260,15 @@ export class Api {
   }
 }
 
+/** For an answer that says success and is none of the server: a page that wants a log-in to the network, say. */
+const notTheServer = () => new ApiError(0, "unreachable", "Something else than the server answered.");
+
+/** @param {any} answer @param {string[]} names Of fields that the server writes in any case. */
+function check(answer, names) {
+  if (!names.every((name) => typeof answer[name] === "string")) throw notTheServer();
+  return answer;
+}
+
 /** @param {Response} answer @param {string} text */
 function read(answer, text) {
   let body;
@@ -266,7 +277,8 @@ function read(answer, text) {
   } catch {
     body = null; // a proxy's page, perhaps
   }
-  if (answer.ok && body !== null) return body;
+  if (answer.ok && body !== null && typeof body === "object") return body;
+  if (answer.ok) throw notTheServer();
   const { code = "bad_answer", message = `The server answered with ${answer.status}.`, errors, devices } = body ?? {};
   const retryAfter = body?.retryAfter ?? Number(answer.headers.get("Retry-After") ?? undefined);
   throw new ApiError(answer.status, code, message, { errors, devices, retryAfter: retryAfter >= 0 ? retryAfter : undefined });

@@ -110,12 +110,12 @@ export class Client {
     this.#show({ name: "connecting" });
     try {
       const kept = await this.store.load();
-      if (!kept.session && this.options.password) await this.#firstLogIn();
+      const error = !kept.session && this.options.password ? await this.#firstLogIn() : null;
       if (!this.#running) return; // stopped meanwhile
       await this.sessions.get();
       this.sessions.run(true);
       if (typeof addEventListener === "function") addEventListener("online", this.#onNetwork);
-      this.#do(() => this.#core.start(kept));
+      this.#do((now) => this.#core.start(now, kept, error));
     } catch (error) {
       this.#running = false;
       const { code, message } = asError(error);
@@ -124,12 +124,15 @@ export class Client {
     }
   }
 
+  /** @returns {Promise<ApiError | null>} A refusal that passes: the next try comes after a pause (C12). */
   async #firstLogIn() {
     try {
       await this.#logIn();
     } catch (error) {
-      if (!passes(error)) throw error;
+      if (passes(error)) return /** @type {ApiError} */ (error);
+      throw error;
     }
+    return null;
   }
 
   /** Until it is online. @returns {Promise<void>} Rejects with an `ApiError` when it is `stopped` or `loggedOut`. */

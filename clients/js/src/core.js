@@ -153,15 +153,21 @@ export class Core {
     }
   }
 
-  /** The machine knows its store: begin. @param {Kept} kept */
-  start(kept) {
+  /**
+   * The shell knows its store: begin.
+   * @param {number} now
+   * @param {Kept} kept
+   * @param {{code: string, message: string, retryAfter?: number} | null} error Why there is no session yet.
+   */
+  start(now, kept, error = null) {
     this.epoch = kept.epoch;
     this.stopping = false;
     this.mayLogIn = true;
     this.failures = 0;
     this.outgoing.load(kept.waiting);
     this.incoming.load(kept.reads);
-    this.connect();
+    if (error) this.pause(now, { code: error.code, reason: error.message }, error.retryAfter);
+    else this.connect();
   }
 
   /** A person or the program wants it (`byPerson`), or the machine says that its network is back. */

@@ -123,7 +123,7 @@ export class Outgoing {
    */
   find(peer, id) {
     const flights = [...this.flights.values()].map(({ item }) => item);
-    return this.queues.get(String(peer))?.get(id) ?? flights.find(({ message }) => message.id === id);
+    return this.queues.get(String(peer))?.get(id) ?? flights.find(({ message }) => isMeant(message, peer, id));
   }
 
   /** The server has stored it (C20). @param {string} peer @param {string} id @returns {Message | undefined} */
@@ -201,3 +201,10 @@ export class Outgoing {
     else this.pump(now);
   }
 }
+
+/**
+ * A number that was written as at home ends as the server writes it. Another recipient's message may have the same id.
+ * @param {Message} message @param {unknown} peer @param {string} id
+ */
+const isMeant = (message, peer, id) =>
+  message.id === id && (peer === undefined || String(peer).endsWith(message.peer.replace(/^0+/, "")));

@@ -63,8 +63,8 @@ export class Api {
     }): Promise<Session>;
     /** @param {string} refreshToken @param {number} timeout ms @returns {Promise<Session>} */
     refresh(refreshToken: string, timeout: number): Promise<Session>;
-    /** Only what belongs to it. @param {Session} answer @returns {Session} */
-    session({ mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt }: Session): Session;
+    /** Only what belongs to it. @param {any} answer @returns {Session} */
+    session(answer: any): Session;
     /** @returns {Promise<Profile>} */
     me(): Promise<Profile>;
     /** @param {{name?: string, about?: string}} what @returns {Promise<Profile>} */

@@ -54,8 +54,17 @@ export class Core {
     deadline(): number;
     /** @param {number} now */
     wake(now: number): void;
-    /** The machine knows its store: begin. @param {Kept} kept */
-    start(kept: Kept): void;
+    /**
+     * The shell knows its store: begin.
+     * @param {number} now
+     * @param {Kept} kept
+     * @param {{code: string, message: string, retryAfter?: number} | null} error Why there is no session yet.
+     */
+    start(now: number, kept: Kept, error?: {
+        code: string;
+        message: string;
+        retryAfter?: number;
+    } | null): void;
     /** A person or the program wants it (`byPerson`), or the machine says that its network is back. */
     connectNow(byPerson?: boolean): void;
     /** There is a new session, by the password; once until a connection was steady (C5). */

@@ -19,7 +19,7 @@ from whatsapp_mini.answers import (
     read,
 )
 from whatsapp_mini.errors import ApiError
-from whatsapp_mini.http import Http
+from whatsapp_mini.http import Http, text_of
 from whatsapp_mini.session_keeper import SessionKeeper
 from whatsapp_mini.store import Session
 
@@ -159,7 +159,7 @@ class Api:
 
     async def ticket(self) -> str:
         """A secret that opens one socket, once."""
-        return str((await self._ask("POST", "/v1/tickets"))["ticket"])
+        return text_of(await self._ask("POST", "/v1/tickets"), "ticket")
 
     async def _ask(self, method: str, path: str, **how: Any) -> dict[str, Any]:
         """With a token; and once more with another one, if it is refused (C2, C5)."""

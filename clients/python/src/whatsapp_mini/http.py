@@ -79,7 +79,25 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
         body = {}
     if answer.is_success and body:
         return body
+    if answer.is_success:
+        raise no_answer()
     raise refusal(answer.status_code, body, answer.headers.get("Retry-After"))
+
+
+def no_answer() -> ApiError:
+    """For an answer that says success and is none of the server: a page that wants a log-in to the network, say."""
+    return ApiError(0, "unreachable", "Something else than the server answered.")
+
+
+def text_of(body: Mapping[str, Any], name: str) -> str:
+    """A field of a success.
+
+    :raises ApiError: it is not there, so the server did not write this
+    """
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise no_answer()
+    return value
 
 
 def refusal(status: int, body: Mapping[str, Any], retry_after: str | None) -> ApiError:

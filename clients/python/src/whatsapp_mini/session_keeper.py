@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Final
 
 from whatsapp_mini.errors import ApiError, LoggedOut, StoreMismatch
-from whatsapp_mini.http import Http
+from whatsapp_mini.http import Http, text_of
 from whatsapp_mini.messages import digits
 from whatsapp_mini.store import Session, Store
 
@@ -189,19 +189,20 @@ class SessionKeeper:
             self.load(kept)
             return kept
         try:
-            answer = await self._ask_for_refresh(session.refresh_token)
+            fresh = await self._ask_for_refresh(session.refresh_token)
         except ApiError as error:
             if error.code in ENDED:
                 return await self._anew(error)
             self.later(error.retry_after)
             raise
-        return await self._keep(answer)
+        return await self._keep(fresh)
 
-    async def _ask_for_refresh(self, refresh_token: str) -> Mapping[str, Any]:
+    async def _ask_for_refresh(self, refresh_token: str) -> Session:
         for pause in (0.0, LAST_TRY_AFTER, None):
             try:
                 body = {"refreshToken": refresh_token}
-                return await self._http.request("POST", "/auth/refresh", json=body, timeout=REFRESH_TIMEOUT)
+                answer = await self._http.request("POST", "/auth/refresh", json=body, timeout=REFRESH_TIMEOUT)
+                return self._session_of(answer)
             except ApiError as error:
                 if error.status or pause is None:
                     raise
@@ -231,16 +232,15 @@ class SessionKeeper:
         }
         try:
             given = {name: value for name, value in body.items() if value is not None}
-            answer = await self._http.request("POST", "/auth/login", json=given)
+            session = self._session_of(await self._http.request("POST", "/auth/login", json=given))
         except ApiError as error:
             if error.retryable or error.code == "too_many_devices":
                 raise
             raise LoggedOut(error.code, error.message) from None
         self.generation += 1
-        return await self._keep(answer)
+        return await self._keep(session)
 
-    async def _keep(self, answer: Mapping[str, Any]) -> Session:
-        session = self._session_of(answer)
+    async def _keep(self, session: Session) -> Session:
         await self._store.save_session(session)
         self._use_fresh(session)
         return session
@@ -248,14 +248,14 @@ class SessionKeeper:
     def _session_of(self, answer: Mapping[str, Any]) -> Session:
         return Session(
             url=self._http.url,
-            mobile_no=str(answer["mobileNo"]),
-            id=str(answer["id"]),
-            name=str(answer["name"]),
-            device_id=str(answer["deviceId"]),
-            token=str(answer["token"]),
-            expires_at=str(answer["expiresAt"]),
-            refresh_token=str(answer["refreshToken"]),
-            refresh_expires_at=str(answer["refreshExpiresAt"]),
+            mobile_no=text_of(answer, "mobileNo"),
+            id=text_of(answer, "id"),
+            name=text_of(answer, "name"),
+            device_id=text_of(answer, "deviceId"),
+            token=text_of(answer, "token"),
+            expires_at=text_of(answer, "expiresAt"),
+            refresh_token=text_of(answer, "refreshToken"),
+            refresh_expires_at=text_of(answer, "refreshExpiresAt"),
         )
 
     def _use_fresh(self, session: Session) -> None:

@@ -147,8 +147,10 @@ class Inbox:
         self.go_on(now)
 
     def flush(self, now: float) -> None:
-        """Acknowledge what may be, while online. Joined: not while a batch is at work, unless that takes long."""
-        if not self._acks or (self._batch is not None and now < self._joined_since + JOIN_SECONDS):
+        """Acknowledge what may be, while online. Joined: not while a batch is at work, unless that takes long. A batch
+        of which the rest will not be handed over, because the client stops, is waited for by nobody."""
+        is_at_work = self._batch is not None and not self.is_stopping
+        if not self._acks or (is_at_work and now < self._joined_since + JOIN_SECONDS):
             return
         self._joined_since = now
         for start in range(0, len(self._acks), ACK_IDS):
