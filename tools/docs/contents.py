@@ -106,6 +106,7 @@ def groups() -> list[Group]:
                 _page("docs/PROTOCOL.md", "protocol.md", "The protocol"),
                 _page("docs/clients.md", "clients/index.md", "How a client behaves"),
                 _page("docs/conformance.md", "clients/conformance.md"),
+                _page("tools/conformance/README.md", "clients/conformance-run.md", "The conformance run"),
                 *_clients(),
                 Page("docs/http", "http.md", "HTTP reference", http_reference.page),
                 Page("docs/frames", "frames.md", "Frame reference", frame_reference.page),

@@ -211,7 +211,7 @@ def _obeyed(name: str, route: str, reaction: Reaction, seconds: float, what: str
 # ---- C13
 
 
-@case("codes after which it pauses and connects: " + ", ".join(map(str, PAUSING)) + ", none, and 1006")
+@case("19 codes after which it pauses and connects: below 4000 but 1008 and 1011, 4000 to 4499, none, and 1006")
 async def c13_pausing(s: Stage) -> None:
     socket = await s.online()
     for code in (*PAUSING, None):
