@@ -181,6 +181,14 @@ test("C25: a final one: what is on the way goes again one at a time, and the one
   assert.deepEqual(world.receive(sent("d", "919800000009")).went, ["c", "d", "e"]);
 });
 
+test("C25: one that was not alone when it was refused goes again first", () => {
+  const world = new World().online().post(waiting("a")).receive(refusal("bad_json", { component: "frame" }));
+  world.pass(1_000).receive(refusal("bad_json", { component: "frame" })).pass(1_000); // the second one changes nothing
+  assert.deepEqual([world.settled, world.went], [[], ["a", "a"]]);
+  world.receive(refusal("bad_json", { component: "frame" }));
+  assert.deepEqual(world.settled, [["a", "bad_json"]]);
+});
+
 test("C25: it does not wait when everything on the way has its answer", () => {
   const world = new World().online().post(waiting("a"), waiting("b")).receive(refusal("bad_json", { component: "frame" }), sent("a"));
   assert.deepEqual(world.went, ["a", "b"]);

@@ -137,6 +137,7 @@ test("C4: the new tokens are kept before they are used", async () => {
   store.saveSession = async (one) => {
     await settled();
     assert.equal(world.asked.length, 2, "nothing was asked with them yet");
+    assert.equal(world.sessions.current.refreshToken, "wmr_1");
     await save(one);
   };
   await me(world);

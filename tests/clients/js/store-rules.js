@@ -79,6 +79,14 @@ export const storeRules = {
     assert.deepEqual((await store.apply([receipt(["a"], "read")]))[0].ids, ["a"]);
   },
 
+  async "of two messages with one id, an answer means the one that waits"(store, assert) {
+    await store.add(own("a"));
+    await store.apply([sent("a"), receipt(["a"], "read")]);
+    await store.add(own("a", { text: "another" }));
+    assert.equal((await store.apply([sent("a")])).length, 1);
+    assert.deepEqual(await waits(store), []);
+  },
+
   async "what failed is discarded, and nothing else"(store, assert) {
     for (const id of ["a", "b"]) await store.add(own(id));
     await store.apply([failed("a", "x")]);
