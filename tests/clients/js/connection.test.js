@@ -79,6 +79,12 @@ test("C12: a refused ticket's retryAfter is obeyed", () => {
   assert.deepEqual([world.state, world.wait], ["pausing", 40_000]);
 });
 
+test("C12: a first log-in's retryAfter is obeyed", () => {
+  const world = new World();
+  world.do((core, now) => core.start(now, world.kept, { code: "rate_limited", message: "No.", retryAfter: 9 }));
+  assert.deepEqual([world.state, world.wait, world.did("ticket")], ["pausing", 9_000, []]);
+});
+
 test("C12: the network's return ends a pause, but not one that the server asked for; a person's wish ends both", () => {
   const world = new World().start().refuse("unreachable");
   world.do((core) => core.connectNow(false));

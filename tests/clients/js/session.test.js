@@ -208,6 +208,18 @@ for (const [status, refusal] of [[429, "rate_limited"], [503, "unavailable"], [4
   });
 }
 
+for (const body of ["<html>log in to the network</html>", '"ok"', "{}"]) {
+  test(`C6: ${body} with status 200 is no answer of the server's, and ends nothing`, async () => {
+    const world = made({ answers: [no(401, "token_expired"), new Response(body)] });
+    const result = me(world);
+    result.catch(() => undefined);
+    await world.clock.pass(0);
+    await world.clock.pass(2_000);
+    await assert.rejects(result, code("unreachable"));
+    assert.equal((await world.store.load()).session.refreshToken, "wmr_1");
+  });
+}
+
 test("C6: a refresh in time obeys retryAfter", async () => {
   const world = made({ answers: [no(429, "rate_limited", { retryAfter: 90 })] });
   await world.sessions.get();

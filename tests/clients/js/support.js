@@ -92,7 +92,7 @@ export class World {
   }
 
   start() {
-    return this.do((core) => core.start(this.kept));
+    return this.do((core, now) => core.start(now, this.kept));
   }
 
   ticket() {
