@@ -27,7 +27,7 @@ export function Accounts({ go }) {
           <li key=${one.mobileNo}>
             <button type="button" class="row" onClick=${() => choose(one)}>
               <${Avatar} mobileNo=${one.mobileNo} name=${one.name} />
-              <span class="who"><span dir="auto">${one.name}</span><span class="sub">${readable(one.mobileNo)}</span></span>
+              <span class="who"><span><bdi>${one.name}</bdi></span><span class="sub">${readable(one.mobileNo)}</span></span>
             </button>
             <button type="button" class="icon" aria-label=${`Remove ${one.name} from this browser`} title="Remove from this browser"
               onClick=${() => setLeaving(one)}><${Close} /></button>

@@ -40,12 +40,12 @@ export function TooManyDevices({ go, mobileNo, password, devices }) {
       <form ...${form.props}>
         <fieldset class="choices">
           <legend class="vh">Device to replace</legend>
-          ${devices.map(({ deviceId, deviceName, lastSeen }, place) => html`
+          ${devices.map(({ deviceId, deviceName, lastSeen }) => html`
             <label key=${deviceId} class="row">
               <${Device} />
-              <span class="who"><span dir="auto">${deviceName || "Device without a name"}</span>
+              <span class="who"><span><bdi>${deviceName || "Device without a name"}</bdi></span>
                 <span class="sub">${lastSeen === "online" ? "online now" : `last used ${sinceWords(Date.parse(lastSeen))}`}</span></span>
-              <input type="radio" name="replaceDeviceId" value=${deviceId} defaultChecked=${place === devices.length - 1} />
+              <input type="radio" name="replaceDeviceId" value=${deviceId} defaultChecked=${deviceId === leastUsed(devices)} />
             </label>
           `)}
         </fieldset>
@@ -54,4 +54,10 @@ export function TooManyDevices({ go, mobileNo, password, devices }) {
       <div class="ways"><button type="button" class="link" onClick=${() => go("logIn", { mobileNo })}>Do not log in here</button></div>
     </section>
   `;
+}
+
+// Of those that are not in use just now the one that was not for the longest time.
+function leastUsed(devices) {
+  const used = ({ lastSeen }) => (lastSeen === "online" ? Infinity : Date.parse(lastSeen));
+  return devices.reduce((least, one) => (used(one) < used(least) ? one : least)).deviceId;
 }

@@ -24,7 +24,7 @@ export function BlockedPeople() {
           <li key=${mobileNo}>
             <div class="row">
               <${Avatar} mobileNo=${mobileNo} name=${username} />
-              <span class="who"><span dir="auto">${username}</span><span class="sub">${readable(mobileNo)}</span></span>
+              <span class="who"><span><bdi>${username}</bdi></span><span class="sub">${readable(mobileNo)}</span></span>
               <${Act} words="Unblock" label=${`Unblock ${username}`} does=${() => setBlocked(mobileNo, false)} onRefused=${refused} />
             </div>
           </li>

@@ -32,7 +32,7 @@ export function Devices() {
           <li key=${one.deviceId}>
             <div class="row">
               <${Device} />
-              <span class="who"><span dir="auto">${named(one.deviceName)} ${one.current && html`<span class="tag">this one</span>`}</span>
+              <span class="who"><span><bdi>${named(one.deviceName)}</bdi> ${one.current && html`<span class="tag">this one</span>`}</span>
                 <span class="sub">${one.lastSeen === "online" ? "online now" : `last online ${since(one.lastSeen)}`}${waitingWords(one.waiting)}</span></span>
               ${one.current
                 ? html`<a class="quiet" href=${href("settings", "logout")}>Log out</a>`
@@ -83,7 +83,7 @@ export function Sessions() {
           <li key=${one.id}>
             <div class="row">
               <${Device} />
-              <span class="who"><span dir="auto">${named(one.deviceName)} ${one.current && html`<span class="tag">this one</span>`}</span>
+              <span class="who"><span><bdi>${named(one.deviceName)}</bdi> ${one.current && html`<span class="tag">this one</span>`}</span>
                 <span class="sub">since ${since(one.createdAt)} · last used ${since(one.lastUsedAt)}</span></span>
               ${!one.current && html`<${Act} words="End" label=${`End the session of ${named(one.deviceName)}`}
                 does=${() => client.value.api.endSession(one.id)} onRefused=${refused} />`}

@@ -63,7 +63,7 @@ export function Storage() {
             <li key=${chat.peer}>
               <div class="row">
                 <${Avatar} mobileNo=${chat.peer} name=${chat.name} />
-                <span class="who"><span dir="auto">${chat.name || readable(chat.peer)}</span><span class="sub">${readable(chat.peer)}</span></span>
+                <span class="who"><span><bdi>${chat.name || readable(chat.peer)}</bdi></span><span class="sub">${readable(chat.peer)}</span></span>
                 <button type="button" class="quiet" aria-label=${`Delete the messages with ${chat.name || readable(chat.peer)}`} onClick=${() => ask(chat)}>Delete</button>
               </div>
             </li>

@@ -76,7 +76,7 @@ function Me() {
   return html`
     <div class="me">
       <${Avatar} mobileNo=${mobileNo} name=${name} />
-      <span class="who"><strong dir="auto">${name}</strong><span class="sub">${readable(mobileNo)}</span></span>
+      <span class="who"><strong><bdi>${name}</bdi></strong><span class="sub">${readable(mobileNo)}</span></span>
     </div>
   `;
 }
