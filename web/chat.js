@@ -5,7 +5,7 @@ import { Avatar } from "./avatar.js";
 import { Banner } from "./banner.js";
 import { chatOf } from "./chat_list.js";
 import { Composer } from "./composer.js";
-import { messages, openHistory } from "./history.js";
+import { closeHistory, messages, openHistory } from "./history.js";
 import { lazy } from "./lazy.js";
 import { Log } from "./log.js";
 import { Menu } from "./menu.js";
@@ -14,7 +14,7 @@ import { abouts, blocked, presence, watch } from "./people.js";
 import { back } from "./router.js";
 import { jump } from "./search.js";
 import { Back, More } from "./symbols.js";
-import { html, useEffect, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { lastSeenWords, readable } from "./words.js";
 
 const SearchBar = lazy(() => import("./search_bar.js").then((module) => module.SearchBar));
@@ -33,7 +33,12 @@ export function Chat({ peer }) {
     setAsks("");
     watch([peer]);
   }, [peer]);
-  useEffect(() => void openHistory(peer, found?.message), [peer, found]);
+  // When a search ends, the chat stays where it is.
+  const place = useRef("");
+  if (found || !place.current.startsWith(`${peer} `)) place.current = `${peer} ${found?.times ?? ""}`;
+  const key = place.current;
+  useEffect(() => void openHistory(peer, found?.message, key), [key]);
+  useEffect(() => closeHistory, []);
   useAnnouncements(shownName);
 
   function onKey(event) {
@@ -63,7 +68,7 @@ export function Chat({ peer }) {
       </header>
       ${searches && html`<${SearchBar} peer=${peer} onClose=${closeSearch} />`}
       <${Banner} />
-      <${Log} found=${found} name=${shownName} />
+      <${Log} place=${key} found=${found} name=${shownName} />
       ${isBlocked ? html`<${Barred} name=${shownName} onUnblock=${() => setAsks("unblock")} />` : html`<${Composer} peer=${peer} waiting=${waitingIn(peer)} />`}
       <${Announcer} />
       ${asks && html`<${Question} asks=${asks} peer=${peer} name=${shownName} onClose=${() => setAsks("")} />`}
@@ -71,14 +76,14 @@ export function Chat({ peer }) {
   `;
 }
 
-const isOnline = (peer) => connection.value.name === "online" && presence.value.get(peer)?.online === true;
+const isOnline = (peer) => connection.value.name === "online" && !blocked.value.has(peer) && presence.value.get(peer)?.online === true;
 // More than these may wait, but nobody counts them.
 const waitingIn = () => messages.value.filter((message) => message.mine && message.state === "waiting").length;
 
 // Online, or when they were seen last; and their number, where their name does not say it already. Without a connection
 // nothing is said about others: it may be out of date.
 function Presence({ peer, name }) {
-  const seen = connection.value.name === "online" ? presence.value.get(peer) : undefined;
+  const seen = connection.value.name === "online" && !blocked.value.has(peer) ? presence.value.get(peer) : undefined;
   const words = isOnline(peer) ? "online" : seen?.lastSeen ? lastSeenWords(seen.lastSeen) : "";
   const about = abouts.value.get(peer);
   const rest = [name && readable(peer), !words && about].filter(Boolean).join(" · ");

@@ -64,9 +64,9 @@ function List({ open }) {
 export function Row({ chat, isOpen, isFirst = false, onChoose }) {
   const { peer, name, last, unread: count, draft, at } = chat;
   const isLive = connection.value.name === "online";
-  const online = isLive && presence.value.get(peer)?.online === true;
-  const types = typing.value.has(peer);
   const isBlocked = blocked.value.has(peer);
+  const online = isLive && !isBlocked && presence.value.get(peer)?.online === true;
+  const types = typing.value.has(peer);
   const day = new Date().toDateString(); // "19:42" becomes "Yesterday"
   return useMemo(() => {
     const choose = (event) => {

@@ -1,7 +1,7 @@
 // The messages of the open chat, as far as they are in the window of its history.
 
 import { Bubble } from "./bubble.js";
-import { atEnd, atStart, loaded, messages, peer } from "./history.js";
+import { atEnd, atStart, messages, peer, shown } from "./history.js";
 import { typing } from "./people.js";
 import { useScrolling } from "./scrolling.js";
 import { Down, Lock } from "./symbols.js";
@@ -12,17 +12,17 @@ const TOGETHER_MS = 5 * 60_000; // bubbles of one writer within this time stand 
 
 const isNew = (message) => !message.mine && message.state === "new";
 
-// found: {n, words} of a message that was searched for, or null. name: of the other person.
-export function Log({ found, name }) {
+// place: the key of what was opened. found: {n, words} of a message that was searched for, or null. name: of the other person.
+export function Log({ place, found, name }) {
   const ref = useRef(null);
-  const view = useScrolling(ref, found);
+  const view = useScrolling(ref, place, found);
   const all = messages.value;
   const words = found?.words ?? "";
   return html`
     <div class="messages">
       <div id="log" class="log" role="log" aria-live="off" aria-label=${`Messages with ${name}`} tabindex="0" ref=${ref} onScroll=${view.onScroll}>
         <ol>
-          ${atStart.value && loaded.value && html`
+          ${atStart.value && shown.value === place && html`
             <li key="kept" class="sys"><${Lock} />Messages are kept only until delivered. The server stores no chat history.</li>
           `}
           ${rows(all, view, found, words)}

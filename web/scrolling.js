@@ -2,7 +2,7 @@
 // below; and it reports which new messages were seen.
 
 import { chatOf } from "./chat_list.js";
-import { atEnd, loaded, messages, newer, older, peer, toEnd, trim } from "./history.js";
+import { atEnd, messages, newer, older, peer, shown, toEnd, trim } from "./history.js";
 import { client, sendSoon } from "./opened.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 
@@ -18,30 +18,36 @@ const isNew = (message) => !message.mine && message.state === "new";
 // ref: the element that scrolls. found: {n} of a message that was searched for. Gives {away: whether one is not at the
 // end, below: how many new messages were not seen, firstNew: n of the first new one, openedAt: n of the last message
 // when the chat was opened, onScroll, follow}.
-export function useScrolling(ref, found) {
+export function useScrolling(ref, place, found) {
   const kept = useRef({ reported: new Set() }).current;
-  const [shown, setShown] = useState({ away: false, below: 0, firstNew: 0 });
+  const [view, setView] = useState({ away: false, below: 0, firstNew: 0 });
   const all = messages.value;
-  const isOpen = loaded.value;
+  const isOpen = shown.value === place; // and not still what was open before
+
+  // While it is drawn, so that the line before what is new is there when it is looked at what is seen.
+  if (isOpen && kept.peer !== peer.value) {
+    Object.assign(kept, { peer: peer.value, firstNew: lineBefore(all), openedAt: newest(all), reported: new Set() });
+  }
 
   useLayoutEffect(() => {
     const log = ref.current;
-    const key = `${peer.value} ${found?.n ?? ""} ${found?.times ?? ""}`;
+    kept.isOpen = isOpen;
     if (!isOpen) return;
-    if (kept.key !== key) {
-      if (kept.peer !== peer.value) Object.assign(kept, { peer: peer.value, firstNew: all.find(isNew)?.n ?? 0, openedAt: newest(all), reported: new Set() });
-      kept.key = key;
+    if (kept.place !== place) {
+      kept.place = place;
       if (found) center(log, found.n);
       else follow(log, all);
     } else arrange(log, all, kept);
     kept.newest = newest(all);
     look();
-  }, [all, isOpen, found]);
+  }, [all, isOpen, place]);
+  const { unread } = chatOf(peer.value);
+  useEffect(() => look(), [unread]); // something came that is not in the window
 
   useEffect(() => {
     const again = () => look();
     const sized = new ResizeObserver(() => {
-      if (!ref.current) return;
+      if (!ref.current || !kept.isOpen) return;
       // The keyboard of a phone opened, the box grew, somebody begins to type …
       if (kept.isAtEnd) follow(ref.current, messages.value);
       look();
@@ -59,14 +65,14 @@ export function useScrolling(ref, found) {
   // After each scroll and each change: what is seen now, and whether more of the history is needed.
   function look() {
     const log = ref.current;
-    if (!log || !loaded.value) return;
+    if (!log || !kept.isOpen) return;
     remember(log, kept);
-    const unread = messages.value.filter(isNew);
-    const seen = inView(log, unread);
-    const unreadHere = unread.length - seen.length;
-    const below = unreadHere + (atEnd.value ? 0 : Math.max(0, chatOf(peer.value).unread - unread.length));
+    const fresh = messages.value.filter(isNew);
+    const seen = inView(log, fresh);
+    const unseen = fresh.length - seen.length;
+    const below = unseen + (atEnd.value ? 0 : Math.max(0, chatOf(peer.value).unread - fresh.length));
     const isAway = !kept.isAtEnd;
-    setShown((was) => {
+    setView((was) => {
       const now = { away: isAway, below, firstNew: kept.firstNew };
       return was.away === now.away && was.below === now.below && was.firstNew === now.firstNew ? was : now;
     });
@@ -77,7 +83,8 @@ export function useScrolling(ref, found) {
   }
 
   return {
-    ...shown,
+    ...view,
+    firstNew: kept.firstNew ?? 0,
     openedAt: kept.openedAt ?? Infinity,
     onScroll: look,
     follow: async () => {
@@ -87,6 +94,8 @@ export function useScrolling(ref, found) {
   };
 }
 
+// n of the first message that is new since somebody of this side wrote: a line is drawn before it.
+const lineBefore = (all) => all.slice(all.findLastIndex(({ mine }) => mine) + 1).find(isNew)?.n ?? 0;
 const fromEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight;
 const bubble = (log, n) => log.querySelector(`[data-n="${n}"]`);
 
@@ -135,8 +144,8 @@ function remember(log, kept) {
 }
 
 // The new messages whose end is above the lower edge.
-function inView(log, unread) {
-  return unread.filter(({ n }) => {
+function inView(log, fresh) {
+  return fresh.filter(({ n }) => {
     const element = bubble(log, n);
     return element && top(element, log) + element.offsetHeight <= log.clientHeight + SLACK_PX;
   });

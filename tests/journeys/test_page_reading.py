@@ -108,3 +108,26 @@ async def test_at_the_end_of_a_chat_what_comes_is_seen_and_read(browser: "Browse
     await asha.is_hidden("#newer")
     await asha.nothing_went_wrong()
     await talk.end()
+
+
+async def test_more_than_the_page_shows_at_once_begins_where_it_is_new(
+    browser: "Browser", product: ServerGroup
+) -> None:
+    """Nothing of it is told as read that was only loaded."""
+    _, talk, asha = await start(browser, product)
+    ids = [f"m{number}" for number in range(100)]
+    for message_id in ids:
+        await talk.send(type="chat", to=asha.mobile, messageId=message_id, message=message_id)
+    await talk.wait(lambda frame: is_receipt(frame, "delivered", ids[-1]), 20)
+    await asha.sees("#list .badge", "100 unread")
+    await asha.page.click("#list a")
+    await talk.wait(lambda frame: is_receipt(frame, "read", "m0"))
+    await asyncio.sleep(0.5)
+    seen = await in_view(asha)
+    assert {"m0"} <= read(talk) == seen < set(ids)
+    await asha.sees("#newer", f"{100 - len(seen)} new")
+    async with asyncio.timeout(20):
+        while read(talk) != set(ids):
+            await asha.click_if_there("#newer")
+            await asyncio.sleep(0.05)
+    await talk.end()
