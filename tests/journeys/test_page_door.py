@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.browser import Tab, come, come_as, open_context, open_tab, playwright
-from tests.support.people import PASSWORD, Person, on_device, request, sign_up
+from tests.support.people import PASSWORD, Person, new_mobile, on_device, request, sign_up
 from tests.support.stack import ServerGroup, Stack
 
 if TYPE_CHECKING:
@@ -135,6 +135,28 @@ async def test_a_forgotten_password_is_replaced_with_a_code(browser: "Browser", 
     await elsewhere.nothing_went_wrong()
 
 
+async def test_another_number_is_proven_by_a_code_too(browser: "Browser", with_codes: ServerGroup) -> None:
+    asha = await open_tab(browser, with_codes.url)
+    await asha.press("No account yet? Sign up")
+    await asha.fill_sign_up("Asha", f"+{asha.mobile}", PASSWORD)
+    await asha.says("Is this number yours?")
+    await asha.field("Code of six digits").fill(codes(with_codes)[-1])
+    await asha.press("Sign up")
+    asha.name, asha.mobile = "Asha", new_mobile()
+    await asha.logged_in()
+    await asha.settings("number", "Mobile number")
+    await asha.field("New mobile number").fill(f"+{asha.mobile}")
+    await asha.field("Password").fill(PASSWORD)
+    await asha.press("Change the number")
+    await playwright.expect(asha.field("Code of six digits")).to_be_visible()
+    await asha.field("Code of six digits").fill(codes(with_codes)[-1])
+    await asha.press("Change the number")
+    await asha.says("Your number is")
+    await asha.go("")
+    await playwright.expect(asha.page.locator("#my-mobile")).to_have_text(re.compile(asha.mobile[-3:]))
+    await asha.is_connected()
+
+
 async def test_where_no_codes_are_sent_the_page_says_so(browser: "Browser", product: ServerGroup) -> None:
     tab = await open_tab(browser, product.url)
     await tab.press("Forgotten password?")
@@ -221,3 +243,29 @@ async def test_an_address_is_opened_after_the_log_in(browser: "Browser", product
     await asha.page.evaluate("import(new URL('web/state.js', document.baseURI)).then((it) => it.switchAccount())")
     await asha.button("Asha", exact=False).first.click()
     await playwright.expect(asha.page.get_by_role("heading", name="Privacy", level=1)).to_be_visible()
+
+
+AGENTS = {
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 "
+    "Safari/537.36": "Chrome on Linux",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 "
+    "Edg/140.0.0.0": "Edge on Windows",
+    "Mozilla/5.0 (Android 15; Mobile; rv:143.0) Gecko/143.0 Firefox/143.0": "Firefox on Android",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 "
+    "Mobile/15E148 Safari/604.1": "Safari on iPhone",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 "
+    "Safari/605.1.15": "Safari on Mac",
+    "Something/1.0": "Browser",
+}
+
+
+async def test_a_device_has_the_name_of_its_browser_and_system(browser: "Browser", product: ServerGroup) -> None:
+    tab = await open_tab(browser, product.url)
+    ask = """async (all) => {
+        const { deviceName } = await import(new URL("web/device-name.js", document.baseURI));
+        return all.map((userAgent) => deviceName({ userAgent, maxTouchPoints: 0 }));
+    }"""
+    assert await tab.page.evaluate(ask, list(AGENTS)) == list(AGENTS.values())
+    mac = next(agent for agent in AGENTS if "Macintosh" in agent)
+    touched = ask.replace("maxTouchPoints: 0", "maxTouchPoints: 5")
+    assert await tab.page.evaluate(touched, [mac]) == ["Safari on iPad"]
