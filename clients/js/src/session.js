@@ -32,6 +32,8 @@ export class Sessions {
     /** @type {Session | null} */
     this.current = null;
     this.refreshAt = Infinity;
+    /** @type {Promise<Session> | null} */
+    this.refreshing = null;
     this.running = false;
     this.cancel = () => {};
   }
@@ -108,8 +110,14 @@ export class Sessions {
     }
   }
 
-  /** Refreshes, unless another one has done it meanwhile (C3). @param {string} token That is over. @returns {Promise<Session>} */
+  /** Refreshes, unless another one has done it meanwhile. @param {string} token The one that is over. */
   refresh(token) {
+    this.refreshing ??= this.refreshAlone(token).finally(() => (this.refreshing = null));
+    return this.refreshing;
+  }
+
+  /** C3. @param {string} token @returns {Promise<Session>} */
+  async refreshAlone(token) {
     return this.store.locked(async () => {
       const { session } = await this.store.load();
       if (!session) throw this.gone(new ApiError(401, "session_revoked", "The session has ended."));

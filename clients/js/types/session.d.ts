@@ -25,6 +25,8 @@ export class Sessions {
     /** @type {Session | null} */
     current: Session | null;
     refreshAt: number;
+    /** @type {Promise<Session> | null} */
+    refreshing: Promise<Session> | null;
     running: boolean;
     cancel: () => void;
     /** The stored one, if there is one (C1). @returns {Promise<Session | null>} */
@@ -49,8 +51,10 @@ export class Sessions {
      * @throws {ApiError}
      */
     withToken<T>(ask: (token: string) => Promise<T>): Promise<T>;
-    /** Refreshes, unless another one has done it meanwhile (C3). @param {string} token That is over. @returns {Promise<Session>} */
+    /** Refreshes, unless another one has done it meanwhile. @param {string} token The one that is over. */
     refresh(token: string): Promise<Session>;
+    /** C3. @param {string} token @returns {Promise<Session>} */
+    refreshAlone(token: string): Promise<Session>;
     /** Without an answer the same is asked again: the server then gives the same tokens (C4). @param {string} refreshToken */
     askForRefresh(refreshToken: string): Promise<Session>;
     /** The server says so (C5), unless another one has a newer session. @param {string} token @param {ApiError} error */
