@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from whatsapp_mini import Client
 from whatsapp_mini.terminal.accounts import Accounts
+from whatsapp_mini.terminal.composer import Composer
 
 from tests.clients.terminal.support import Terminal, arrived, entered, messenger, talker
 from tests.support.people import PASSWORD, Person, new_mobile, on_device, request, sign_up
@@ -145,6 +147,15 @@ async def test_several_lines_are_one_message(chat: Terminal, pair: Pair) -> None
     assert (await arrived(heard)).text == "one\ntwo"
     await chat.write("//not a command", "enter")
     assert (await arrived(heard)).text == "/not a command"
+
+
+async def test_somebody_who_types_fast_sends_what_they_typed(chat: Terminal, pair: Pair) -> None:
+    await chat.open(pair.asha.mobile_no)
+    heard = pair.asha.events()
+    composer = chat.app.screen.query_one(Composer)
+    for key in [*"one", "enter", *"two", "enter", *"three", "enter"]:
+        composer.post_message(Key(key, key if len(key) == 1 else None))  # all of them before any is looked at
+    assert [(await arrived(heard)).text for _ in range(3)] == ["one", "two", "three"]
 
 
 async def test_blocking_asks_first(chat: Terminal, pair: Pair, product: ServerGroup) -> None:

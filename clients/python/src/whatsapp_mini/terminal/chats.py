@@ -96,4 +96,12 @@ class Chats(OptionList):
 
     def on_resize(self, _event: events.Resize) -> None:
         """Cut the lines anew."""
+        self.call_after_refresh(self._cut_anew)
+
+    def on_show(self) -> None:
+        """The list had no width while it was hidden."""
+        super().on_show()
+        self.call_after_refresh(self._cut_anew)
+
+    def _cut_anew(self) -> None:
         self._fill((self.highlighted_option.id if self.highlighted_option else None) or "")

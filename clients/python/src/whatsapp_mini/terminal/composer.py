@@ -42,12 +42,19 @@ class Composer(TextArea):
         leaves = {"pageup": True, "pagedown": True, "up": self.cursor_at_first_line and not self.text}
         if event.key == "enter":
             self._taken(event)
-            self.post_message(self.Submitted(self.text))
+            text = self.text
+            self.clear()  # at once: what is typed next belongs to the next message
+            self.post_message(self.Submitted(text))
         elif leaves.get(event.key):
             self._taken(event)
             self.post_message(self.Leave(event.key))
         else:
             await super()._on_key(event)
+
+    def give_back(self, text: str) -> None:
+        """It could not be sent: it stands here again, before what was typed meanwhile."""
+        self.text = text + self.text
+        self.move_cursor(self.document.end)
 
     @staticmethod
     def _taken(event: events.Key) -> None:

@@ -198,3 +198,5 @@ class Door(Screen[Entrance]):
         line = self.query_one(f"#{where}", Static)
         line.update(Content(text))
         line.set_class(bool(text), "shown")
+        if where == "hint":  # in a low terminal it is below the edge
+            self.call_after_refresh(line.scroll_visible, animate=False)

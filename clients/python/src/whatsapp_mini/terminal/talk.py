@@ -87,7 +87,7 @@ class Talk(Screen[str]):
 
     def _invite(self) -> None:
         number, keys = f"Your number is {self._client.mobile_no}", "Ctrl+O writes to somebody · F1 shows all keys"
-        alone = "To try it alone: run this again in a second\nterminal, sign up with another number, and talk."
+        alone = "To try it alone: run this again in a second terminal, sign up with another number, and talk."
         for where in ("#nobody", "#empty"):
             self.query_one(where, Static).update(Content(f"{number}\n\n{keys}\n\n{alone}"))
 
@@ -308,14 +308,15 @@ class Talk(Screen[str]):
     async def _send(self, text: str) -> None:
         if self._chat(self.peer).blocked:
             self.notify("You blocked this person. F4 unblocks.", severity="warning")
+            self.query_one(Composer).give_back(text)
             return
         try:
             await self._client.post(self.peer, text)
         except SendFailed as refused:
             self.notify(words.why(refused), severity="error")
-            return
-        self.query_one(Composer).clear()
-        self.keep_draft()
+            self.query_one(Composer).give_back(text)
+        else:
+            self.keep_draft()
 
     async def _command(self, text: str) -> None:
         name, _, rest = text[1:].partition(" ")
@@ -334,8 +335,8 @@ class Talk(Screen[str]):
         }
         if name not in commands:
             self.notify(f"There is no command /{name}. F1 lists them; //{name} sends it as text.", severity="warning")
+            self.query_one(Composer).give_back(text)
             return
-        self.query_one(Composer).clear()
         done = commands[name]()
         if isinstance(done, Awaitable):
             await done
