@@ -10,6 +10,7 @@ from textual.events import Key
 from whatsapp_mini import Client
 from whatsapp_mini.terminal.accounts import Accounts
 from whatsapp_mini.terminal.composer import Composer
+from whatsapp_mini.terminal.conversation import Conversation
 
 from tests.clients.terminal.support import Terminal, arrived, entered, messenger, talker
 from tests.support.people import PASSWORD, Person, new_mobile, on_device, request, sign_up
@@ -206,14 +207,18 @@ async def test_search_leads_to_a_message(chat: Terminal, pair: Pair) -> None:
         await pair.asha.post(pair.ravi.mobile, text)
     await chat.sees("hello 29")
     await chat.can_write()
-    assert "a needle" not in chat.screen
+    await chat.sees_no("a needle")
     await chat.press("ctrl+f")
     await chat.sees("A word that was said")
     await chat.write("NEEDLE", "enter")
-    await chat.sees("a needle", "c Copy")
-    await chat.press("c")
+    await chat.sees("a needle", "^c Copy")
+    await chat.press("ctrl+c")
     await chat.sees("Copied.")
     assert chat.app.clipboard == "a needle"
+    heard = pair.asha.events()
+    for key in [*"carry", "enter"]:  # one types on, without going back to the field
+        chat.app.screen.query_one(Conversation).post_message(Key(key, key if len(key) == 1 else None))
+    assert (await arrived(heard)).text == "carry"
 
 
 async def test_a_lost_connection_is_told_with_seconds_and_what_is_written_waits(

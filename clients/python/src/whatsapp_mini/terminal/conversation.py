@@ -26,31 +26,29 @@ class Conversation(VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "choose(-1)", "Up", show=False),
         Binding("down", "choose(1)", "Down", show=False),
-        Binding("c,y", "copy", "Copy", key_display="c"),
-        Binding("r", "retry", "Send again"),
-        Binding("end,G", "newest", "Newest", show=False),
+        Binding("ctrl+c", "copy", "Copy"),
+        Binding("end", "newest", "Newest", show=False),
     ]
 
     class Earlier(Event):
         """What was before the first message shown is wanted."""
 
-    class Chosen(Event):
-        """The chosen message is to be copied (``what`` is ``copy``) or sent again (``retry``)."""
+    class Copied(Event):
+        """The chosen message is to be copied."""
 
-        def __init__(self, message: Message, what: str) -> None:
+        def __init__(self, message: Message) -> None:
             super().__init__()
             self.message = message
-            self.what = what
 
     class Back(Event):
         """The person wants to write again."""
 
     class Typed(Event):
-        """A letter was typed here, where nothing can be written: it is meant for the message."""
+        """A key was pressed here that is meant for the message one writes."""
 
-        def __init__(self, character: str) -> None:
+        def __init__(self, pressed: events.Key) -> None:
             super().__init__()
-            self.character = character
+            self.pressed = pressed
 
     def __init__(self) -> None:
         super().__init__(id="conversation")
@@ -58,6 +56,8 @@ class Conversation(VerticalScroll):
         self._order: list[Key] = []
         self._chosen: Key | None = None
         self.asked_for_earlier = True
+        self._passes_on = False
+        """Whether keys are meant for the field: the first one was, and the focus is on its way there."""
         self._follows = True
         """Whether new messages are brought into view: until somebody scrolls up, and again when they are back."""
 
@@ -191,13 +191,21 @@ class Conversation(VerticalScroll):
         """Other messages are in view."""
 
     def on_key(self, event: events.Key) -> None:
-        """Letters go where one writes; Escape and Enter go back there."""
-        if event.key in ("escape", "enter"):
+        """Letters go where one writes; Escape and Enter go back there.
+
+        Somebody who types fast has typed more before the focus is there: all of it follows, Enter too.
+        """
+        if event.is_printable or (event.key == "enter" and self._passes_on):
+            event.stop()
+            self._passes_on = True
+            self.post_message(self.Typed(event))
+        elif event.key in ("escape", "enter"):
             event.stop()
             self.post_message(self.Back())
-        elif event.character and event.is_printable and event.key not in ("c", "y", "r", "G"):
-            event.stop()
-            self.post_message(self.Typed(event.character))
+
+    def on_focus(self, _event: events.Focus) -> None:
+        """The keys are meant for this again."""
+        self._passes_on = False
 
     def on_blur(self, _event: events.Blur) -> None:
         """Nothing is chosen while one writes."""
@@ -214,20 +222,15 @@ class Conversation(VerticalScroll):
             self._choose(self._order[max(0, place)])
 
     def action_copy(self) -> None:
-        """Copy the text of the chosen one."""
-        self._tell("copy")
-
-    def action_retry(self) -> None:
-        """Send the chosen one again."""
-        self._tell("retry")
+        """Copy what is marked with the mouse, else the chosen one."""
+        if self.screen.get_selected_text():
+            self.screen.action_copy_text()
+        elif self._chosen in self.rows:
+            self.post_message(self.Copied(self.rows[self._chosen].bubble.message))
 
     def action_newest(self) -> None:
         """To the end."""
         self.scroll_end(animate=False)
-
-    def _tell(self, what: str) -> None:
-        if self._chosen in self.rows:
-            self.post_message(self.Chosen(self.rows[self._chosen].bubble.message, what))
 
     def _choose(self, wanted: Key | None) -> None:
         if self._chosen in self.rows:

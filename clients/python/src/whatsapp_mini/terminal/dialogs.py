@@ -19,8 +19,7 @@ HELP = (
     )),
     ("In the conversation", (
         ("Up, Down", "choose a message"),
-        ("c", "copy it"),
-        ("r", "send it again, if it failed"),
+        ("Ctrl+C", "copy it"),
         ("End", "to the newest"),
         ("Esc", "write again"),
     )),

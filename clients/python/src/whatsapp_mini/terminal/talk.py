@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static, TextArea
 from whatsapp_mini import ApiError, ClientError, Ended, Events, Message, SendFailed, events
@@ -362,17 +363,13 @@ class Talk(Screen[str]):
 
     @on(Conversation.Typed)
     def _typed_elsewhere(self, event: Conversation.Typed) -> None:
-        self.query_one(Composer).focus()
-        self.query_one(Composer).insert(event.character)
+        composer = self.query_one(Composer)
+        self.set_focus(composer)
+        composer.post_message(Key(event.pressed.key, event.pressed.character))
 
-    @on(Conversation.Chosen)
-    async def _about_chosen(self, event: Conversation.Chosen) -> None:
-        if event.what == "copy":
-            self._copy(event.message)
-        elif event.message.mine and event.message.state == "failed":
-            await self._send_again([event.message])
-        else:
-            self.notify("This message was sent already.")
+    @on(Conversation.Copied)
+    def _copy_chosen(self, event: Conversation.Copied) -> None:
+        self._copy(event.message)
 
     def _copy_last(self) -> None:
         if messages := self.query_one(Conversation).messages:
@@ -467,10 +464,7 @@ class Talk(Screen[str]):
 
     async def action_retry(self) -> None:
         """Send again what was refused, in this conversation."""
-        await self._send_again(self._book.failed(self.peer))
-
-    async def _send_again(self, messages: Sequence[Message]) -> None:
-        for message in messages:
+        for message in self._book.failed(self.peer):
             await self._client.retry(message.id)
         await self._go_to(self.peer)  # they are the last ones now, and may have another id
 
