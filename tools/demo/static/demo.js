@@ -8,7 +8,8 @@ import { Talk, showMe, sleep } from "./script.js";
 import { Wires } from "./wires.js";
 
 const COUNT_MS = 500;
-const IDLE = 9; // a long history takes long to read: the count takes a tenth of the time at most
+const IDLE = 4; // a long history takes long to read: the count takes a fifth of the time at most
+const APART_MS = 1_000;
 const OFFLINE_MS = 3_000; // "go offline, send 50": from the last message until the cable is in again
 const STATES = {
   off: "not connected",
@@ -19,7 +20,7 @@ const STATES = {
 };
 const $ = (id) => document.getElementById(id);
 
-const state = { phones: {}, counts: null, counter: new Counter(), isBusy: false };
+const state = { phones: {}, counts: null, counter: new Counter(), isSeparating: false };
 const names = { a: "Asha", b: "Ravi" };
 const sections = { a: $("phone-a"), b: $("phone-b") };
 const mailboxes = Object.fromEntries(["a", "b"].map((n) => [n, new MailboxView(document.querySelector(`.box[data-phone=${n}]`))]));
@@ -118,7 +119,20 @@ async function keepCounting() {
 // The phones are on two servers again, if one of them came to the other's.
 async function separate() {
   const { a, b } = state.phones;
-  if (a.isOnline && b.isOnline && a.serverId === b.serverId) await b.leave(a);
+  if (state.isSeparating || !a.isOnline || !b.isOnline || a.serverId !== b.serverId) return;
+  state.isSeparating = true;
+  try {
+    await b.leave(a);
+  } finally {
+    state.isSeparating = false;
+  }
+}
+
+async function keepApart() {
+  for (;;) {
+    await sleep(APART_MS);
+    if (feed.seen?.redis) await separate().catch(() => undefined); // something was broken meanwhile: it is tried again
+  }
 }
 
 const act = {
@@ -225,6 +239,7 @@ async function begin() {
   await separate();
   listen();
   say("Press “Show me”, or write something and break what you like.");
+  keepApart();
   keepCounting().catch((error) => trouble(`The count has stopped: ${error.message}`));
   document.documentElement.dataset.ready = "true";
 }
