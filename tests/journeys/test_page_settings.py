@@ -90,6 +90,7 @@ async def test_a_device_is_unlinked(browser: "Browser", product: ServerGroup) ->
     asha = await come_as(browser, product.url, person)
     ravi = await friend(product, "Ravi")
     await ravi.writes(asha, "hello")
+    await asha.is_visible(f'#list a[data-mobile="{ravi.mobile}"]')
     await asha.settings("devices", "Devices")
     await playwright.expect(row(asha, "A page")).to_contain_text("this one")
     await playwright.expect(row(asha, "A page")).to_contain_text("online now")
