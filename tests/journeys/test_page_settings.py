@@ -87,6 +87,7 @@ async def test_a_privacy_that_is_not_kept_goes_back(browser: "Browser", product:
 
 async def test_a_device_is_unlinked(browser: "Browser", product: ServerGroup) -> None:
     person = await sign_up(product.url, "Asha", "old-phone")
+    await (await person.open(product.ws_url)).end()  # from now on it has its own copy of what waits
     asha = await come_as(browser, product.url, person)
     ravi = await friend(product, "Ravi")
     await ravi.writes(asha, "hello")
