@@ -19,9 +19,14 @@ from tests.support.stack import ServerGroup
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "clients" / "python" / "README.md").read_text(encoding="utf-8")
+FIRST_PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
 SEND, BOT, LOOP, EVENTS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 ASHA, BEN, THIRD = "919800000001", "919800000002", "919800000003"
 SECONDS = 30
+
+
+def test_the_bot_on_the_first_page_is_the_one_that_runs_here() -> None:
+    assert re.findall(r"```python\n(.*?)```", FIRST_PAGE, re.DOTALL) == [BOT]
 
 
 @asynccontextmanager
