@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,8 @@ CI_LEAVES_OUT: Final = frozenset(
 CI_PAIRS: Final = (("kill-worker", "no-replies"), ("kill-redis", "freeze-worker"), ("flushall", "kill-both-workers"))
 CI_TIMES: Final = Times(before=1.0, after=1.0, drain=20.0)
 
+CLIENTS_TIMES: Final = Times(before=4.0, after=4.0, drain=60.0, people=16, rate=60.0)
+"""With real clients, each of which is a program of its own to the machine, and pauses for longer."""
 FUZZ_TIMES: Final = Times(before=5.0, people=10, rate=10.0)
 
 
@@ -68,6 +71,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seed", type=int, help=f"of everything random (ci, bugs: {CI_SEED}; else a new one, which is printed)")
     add("--minutes", type=float, help="begin nothing after so long; with --part long, go on with pairs until then")
     add("--part", choices=["ci", "long"], default="ci", help="short faults (default), or long ones and random pairs")
+    add(
+        "--clients", default="", metavar="NAMES", help="more people use these clients: python,js (fewer chats a second)"
+    )
     add("--list", action="store_true", help="what can be broken")
     add(
         "--bugs",
@@ -123,7 +129,10 @@ def main(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else random.randrange(10**6) if long else CI_SEED  # noqa: S311
     minutes = options.minutes if options.minutes is not None else 60.0 if long else 1000.0
     until = time.monotonic() + 60 * minutes
-    campaign = Campaign(options.out, say, long=long, times=None if long or options.fault else CI_TIMES)
+    times = Times() if long or options.fault else CI_TIMES
+    if options.clients:
+        times = replace(CLIENTS_TIMES, clients=options.clients.split(","))
+    campaign = Campaign(options.out, say, long=long, times=times)
     say(f"seed {seed}\n{header()}")
     try:
         campaign.run(plans(options, seed), until)

@@ -57,6 +57,13 @@ refresh response   mobile, session, request, status, seconds
 reuse request      mobile, session, request                      somebody uses a refresh token that was replaced
 reuse response     mobile, session, request, status, result,     long ago; ``result`` is the code of the refusal.
                    seconds                                       ``refresh_reused``: the session has ended
+posted             mobile, peer, message_id, digest              a program gave a real client (``real_clients.py``) a
+                                                                 chat
+post refused       mobile, peer, message_id                      it was not accepted, or the process was killed
+                                                                 before the answer
+handed             mobile, peer, message_id, digest, device,     a real client hands a chat to its program
+                   connection
+killed             mobile, device                                the process of a real client was killed
 fault start        fault (its name)                              written by the scenario. Optional:
                                                                  ``loses_storage`` (Redis loses what it had:
                                                                  every client must be notified),
@@ -115,6 +122,10 @@ _NEEDED: Final = {
     "refresh response": "mobile session request status seconds",
     "reuse request": "mobile session request",
     "reuse response": "mobile session request status result seconds",
+    "posted": "mobile peer message_id digest",
+    "post refused": "mobile peer message_id",
+    "handed": "mobile peer message_id digest device connection",
+    "killed": "mobile device",
     "fault start": "fault",
     "fault end": "fault",
     "drained": "ok waiting",
@@ -213,7 +224,28 @@ def read(path: Path) -> list[Event]:
     """
     decode = msgspec.json.Decoder(Event).decode
     with path.open("rb") as lines:
-        return [decode(line) for line in lines]
+        return in_order([decode(line) for line in lines])
+
+
+def in_order(events: list[Event]) -> list[Event]:
+    """By their times, and numbered so. Other processes tell later of what happened earlier.
+
+    A chat that is told to have been sent only after it was answered or arrived was sent before: the process that told
+    was interrupted between the two.
+    """
+    effects: dict[tuple[str, str, str], float] = {}
+    for event in events:
+        if event.kind == "delivery":
+            place = (event.peer, event.mobile, event.message_id)
+            effects[place] = min(event.t, effects.get(place, event.t))
+    moved = [_before(event, effects.get((event.mobile, event.peer, event.message_id), event.t)) for event in events]
+    moved.sort(key=lambda event: (event.t, event.n))
+    return [msgspec.structs.replace(event, n=n) for n, event in enumerate(moved, 1)]
+
+
+def _before(event: Event, effect: float) -> Event:
+    is_late = event.kind == "send" and event.attempt == 1 and event.t > effect
+    return msgspec.structs.replace(event, t=effect - 1e-6) if is_late else event
 
 
 def digest(text: str) -> str:

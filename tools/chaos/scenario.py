@@ -43,6 +43,7 @@ class Times:
     :param people: number of clients
     :param rate: chats a second of all clients
     :param settle: within which the stack must come back to base
+    :param clients: names of real clients that some more people use
     :param often: how often people do what, where it differs from ``activities.RATES``
     """
 
@@ -53,6 +54,7 @@ class Times:
     rate: float = 200.0
     settle: float = probe.BACK_SECONDS
     rates: Mapping[str, float] = field(default_factory=dict)
+    clients: Sequence[str] = ()
 
 
 @dataclass
@@ -151,7 +153,13 @@ class Scenario:
         for fault in self.faults:
             rates.update(fault.rates)
         return Workload(
-            history, self.stack.addresses, people=times.people, rate=times.rate, seed=self.seed, rates=rates
+            history,
+            self.stack.addresses,
+            people=times.people,
+            rate=times.rate,
+            seed=self.seed,
+            rates=rates,
+            clients=times.clients,
         )
 
     async def _break(self, workload: Workload, history: History) -> float:

@@ -12,6 +12,7 @@ from tools.chaos.client import Client
 from tools.chaos.client_state import Behaviour
 from tools.chaos.frames import SEED, V1
 from tools.chaos.history import History
+from tools.chaos.real_clients import RealClient, RealClients
 from tools.chaos.shared import Shared
 
 STEP_SECONDS: Final = 0.02
@@ -38,6 +39,7 @@ class Workload:
     :param addresses: HTTP base URLs of the server groups
     :param rate: chats a second of all clients together
     :param rates: of activities, where they differ from ``activities.RATES``
+    :param clients: names of real clients, which some more people use
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Workload:
         rate: float = 200.0,
         seed: int = 0,
         rates: Mapping[str, float] | None = None,
+        clients: Sequence[str] = (),
     ) -> None:
         self._rng = random.Random(seed)  # noqa: S311 - a seed that can be repeated
         self._history, self._rate = history, rate
@@ -58,10 +61,15 @@ class Workload:
         ]
         self._second = {n: Client("", self._shared, SECOND_DEVICE, self._rng) for n in range(0, people, SECOND_DEVICES)}
         self.clients = [*self._people, *self._second.values()]
+        self.real = RealClients(clients, self._shared, self._rng)
         self._peers: dict[str, list[str]] = {}
         self._activities = Activities(self._shared, self.clients, self._rng, rates or {})
         self._tasks: list[asyncio.Task[None]] = []
         self._chats_due = 0.0
+
+    @property
+    def _everybody(self) -> list[Client | RealClient]:
+        return [*self.clients, *self.real.all]
 
     @property
     def addresses(self) -> list[str]:
@@ -83,14 +91,18 @@ class Workload:
                 await client.sign_up()
                 await client.log_in()
 
-        await asyncio.gather(*map(enter, self._people))
+        await asyncio.gather(*map(enter, self._people), *(person.sign_up() for person in self.real.all))
         for n, second in self._second.items():
             second.state.mobile = self._people[n].mobile
             await second.log_in()
-        self._shared.mobiles = [client.mobile for client in self._people]
+        self._shared.mobiles = [
+            *(client.mobile for client in self._people),
+            *(person.mobile for person in self.real.all),
+        ]
         self._choose_peers()
         for client in self.clients:
             client.state.watched = self._peers[client.mobile]
+        await self.real.begin()
         self._tasks = [asyncio.create_task(client.run_forever()) for client in self.clients]
         self._tasks.append(asyncio.create_task(self._tick()))
         while not self._all_connected():
@@ -107,6 +119,7 @@ class Workload:
                 self._chats_due -= 1
                 self._write_chat()
             self._activities.advance(now - last)
+            self.real.advance(now - last)
             self._check_tasks()
             last = now
             await asyncio.sleep(STEP_SECONDS)
@@ -119,8 +132,8 @@ class Workload:
         """
         end = time.monotonic() + seconds
         self._activities.finish_early()
-        for client in self.clients:
-            client.come_back()
+        for person in self._everybody:
+            person.come_back()
         while not (done := await self._is_drained()) and time.monotonic() < end:
             self._check_tasks()
             await asyncio.sleep(5 * STEP_SECONDS)
@@ -135,6 +148,7 @@ class Workload:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.real.stop()
         await self._shared.http.close()
 
     def counts(self) -> dict[str, int]:
@@ -153,8 +167,9 @@ class Workload:
             self._peers[one][-1], self._peers[other][0] = other, one
 
     def _write_chat(self) -> None:
-        client = self._rng.choice(self.clients)
-        if len(client.outbox) < MOST_UNSENT:
+        client: Client | RealClient = self._rng.choice(self._everybody)
+        unsent = client.pending if isinstance(client, RealClient) else client.outbox
+        if len(unsent) < MOST_UNSENT:
             text = f"{self._rng.getrandbits(64):x} " * self._rng.randint(1, 12)
             client.write(self._rng.choice(self._peers[client.mobile]), text + "\u00e9\U0001f680")
 
@@ -171,13 +186,15 @@ class Workload:
             if task.done():
                 task.result()
         self._activities.check_tasks()
+        self.real.check()
 
     def _all_connected(self) -> bool:
-        return all(client.connected for client in self.clients)
+        return all(person.connected for person in self._everybody)
 
     def _waiting(self) -> int:
         """Chats without an answer, and chats with ``sent`` and without a receipt that no block may have withheld."""
         unanswered = sum(len(client.outbox) for client in self.clients)
+        unanswered += sum(len(person.pending) + len(person.awaiting) for person in self.real.all)
         return unanswered + sum(
             (peer, client.mobile) not in self._activities.blocked
             for client in self.clients
@@ -185,13 +202,14 @@ class Workload:
         )
 
     async def _is_drained(self) -> bool:
-        if not self._all_connected() or self._activities.busy:
+        if not self._all_connected() or self._activities.busy or self.real.busy:
             return False
         if self._waiting() == 0:
             # What was sent has its copies by now; they come to devices that are connected within a ping.
             await asyncio.sleep(COPIES_SECONDS)
             return self._all_connected() and self._waiting() == 0
-        if not self._shared.storage_lost or any(len(client.outbox) for client in self.clients):
+        unsent = [*(len(client.outbox) for client in self.clients), *(len(each.pending) for each in self.real.all)]
+        if not self._shared.storage_lost or any(unsent):
             return False
         before = self.counts()
         await asyncio.sleep(QUIET_SECONDS)

@@ -121,7 +121,7 @@ const OF_A_CLIENT = {
   state: ({ client }) => client.state,
   connectNow: ({ client }) => client.connectNow(),
   send: ({ client }, { to, text, messageId }) => client.send(to, text, messageId === undefined ? {} : { id: messageId }),
-  post: ({ client }, { to, text }) => client.post(to, text),
+  post: ({ client }, { to, text, messageId }) => client.post(to, text, messageId === undefined ? {} : { id: messageId }),
   retry: ({ client }, { messageId }) => client.retry(messageId),
   discard: ({ client }, { messageId }) => client.discard(messageId),
   next: (person) => person.next(),

@@ -120,6 +120,8 @@ class Person:
             device_id=given["deviceId"],
         )
         self._listener = self.client.events(frames=True)
+        self._keep = self._listener.put
+        self._listener.put = self._put  # type: ignore[method-assign]
         self._events: asyncio.Task[None] | None = None
         self._messages: AsyncIterator[Any] | None = None
         if self.mode:
@@ -134,6 +136,13 @@ class Person:
         await self.client.start(wait=False)
         self._events = asyncio.create_task(self._tell_events())
         self._events.add_done_callback(_fail_loudly)
+
+    def _put(self, event: Any) -> None:
+        """A frame is told at once, so that what it causes elsewhere cannot be told before it."""
+        if event.name == "frame":
+            self.tell("frame", **plain(event))
+        else:
+            self._keep(event)
 
     async def _tell_events(self) -> None:
         async for event in self._listener:
@@ -253,7 +262,7 @@ def _of_a_client(person: Person, do: str, given: Command) -> Any:
         "state": lambda: client.state,
         "connectNow": client.connect_now,
         "send": lambda: client.send(given["to"], given["text"], **named),
-        "post": lambda: client.post(given["to"], given["text"]),
+        "post": lambda: client.post(given["to"], given["text"], **named),
         "retry": lambda: client.retry(given["messageId"]),
         "discard": lambda: client.discard(given["messageId"]),
         "next": person.next,

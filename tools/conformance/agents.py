@@ -41,6 +41,8 @@ class Agent:
         self.name = name
         self.events: list[Event] = []
         self.changes = Changes()
+        self.on_event: Callable[[Event], None] | None = None
+        """Hears the events in place of :attr:`events`."""
         self.stderr = ""
         self._process = process
         self._numbers = itertools.count(1)
@@ -74,7 +76,7 @@ class Agent:
         async for line in self._process.stdout:
             told = json.loads(line)
             if "event" in told:
-                self.events.append(told)
+                self.hear(told)
             else:
                 self._answer(told)
             self.changes.notify()
@@ -82,6 +84,13 @@ class Agent:
             if not waiting.done():
                 waiting.set_exception(AgentError({"code": "agent_ended", "message": self.stderr[-2000:]}))
         self.changes.notify()
+
+    def hear(self, told: Event) -> None:
+        """One event."""
+        if self.on_event is not None:
+            self.on_event(told)
+        else:
+            self.events.append(told)
 
     def _answer(self, told: dict[str, Any]) -> None:
         waiting = self._answers.pop(told["id"])

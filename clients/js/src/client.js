@@ -500,8 +500,8 @@ export class Client {
   /** @param {Record<string, unknown>[]} frames */
   #send(frames) {
     for (const frame of frames) {
+      this.#emit("frame", { direction: "out", frame }); // who looks on hears of it before anybody can answer it
       this.#socket?.send(JSON.stringify(frame));
-      this.#emit("frame", { direction: "out", frame });
     }
   }
 

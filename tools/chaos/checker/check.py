@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tools.chaos.checker.chats import i1_kept, i1b_at_most_once, i2_once, i3_order, i4_receipts, i8_authentic, missing
+from tools.chaos.checker.clients import handed_over, sent_in_order
 from tools.chaos.checker.devices import on_each_device, own_copies, own_reads
 from tools.chaos.checker.facts import chats_of
 from tools.chaos.checker.people import hidden_presence, i5_blocks, i6_presence, i9_logout, reused_tokens
@@ -30,6 +31,8 @@ INVARIANTS: Final[dict[str, Callable[[Sequence[Event], Limits], list[Violation]]
     "each device": on_each_device,
     "own copies": own_copies,
     "own reads": own_reads,
+    "handed over": handed_over,
+    "sent in order": sent_in_order,
 }
 
 
