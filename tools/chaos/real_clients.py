@@ -28,6 +28,8 @@ DEVICE: Final = "real"
 READ_SHARE: Final = 0.2
 LONGEST_ABSENCE: Final = 4.0
 START_SECONDS: Final = 60.0
+AWAY_SECONDS: Final = 20.0
+"""So long a program may be gone that was ended: until it is started again, and a busy machine has started it."""
 OFTEN: Final = {"restart": 0.1, "kill": 0.04}
 """How often a second one of all these people ends the program and starts it again, and one process is killed."""
 
@@ -98,6 +100,7 @@ class RealClient:
         """End the program properly."""
         agent, self.agent = self.agent, None
         if agent is not None:
+            self._record(time.monotonic(), "away", seconds=AWAY_SECONDS)
             await answer_of(agent.begin_to("stop", client=self.name, seconds=0), "stop", START_SECONDS)
             self._disconnected(time.monotonic(), 1000, by_client=True)
 
@@ -105,6 +108,7 @@ class RealClient:
         """The process is gone."""
         self.agent = None
         self._record(time.monotonic(), "killed", device=DEVICE)
+        self._record(time.monotonic(), "away", seconds=AWAY_SECONDS)
         self._disconnected(time.monotonic(), 0, by_client=True)
 
     def come_back(self) -> None:

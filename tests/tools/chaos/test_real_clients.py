@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.support.stack import Stack
 from tools.chaos.checker import Limits, check
 from tools.chaos.history import History, read
 from tools.chaos.workload import Workload
