@@ -24,7 +24,8 @@ class Outage(NamedTuple):
 
 
 def gaps(history: Sequence[Event]) -> Iterator[tuple[Event, Event]]:
-    """For each client: the times in which a send had no answer and none succeeded."""
+    """For each client: the times in which a send had no answer and none succeeded. A receipt says as much as an answer:
+    a real client does not ask for one that was lost."""
     waiting: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     since: dict[str, Event] = {}
     for event in history:
@@ -32,14 +33,20 @@ def gaps(history: Sequence[Event]) -> Iterator[tuple[Event, Event]]:
         if event.kind == "send":
             theirs.add(chat)
             since.setdefault(event.mobile, event)
-        elif event.kind == "answer" and not event.retryable and chat in theirs:
-            theirs.discard(chat)
+        elif answered := theirs & set(_answered(event)):
+            theirs -= answered
             yield since.pop(event.mobile), event
             if theirs:
                 since[event.mobile] = event
     for mobile, event in since.items():
         if waiting[mobile]:
             yield event, history[-1]
+
+
+def _answered(event: Event) -> list[tuple[str, str]]:
+    if event.kind == "receipt":
+        return [(event.peer, each) for each in event.message_ids]
+    return [(event.peer, event.message_id)] if event.kind == "answer" and not event.retryable else []
 
 
 def _without(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
