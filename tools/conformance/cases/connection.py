@@ -89,7 +89,7 @@ async def c10_no_hello(s: Stage) -> None:
     await s.agent.advance(8.5)
     await s.agent.quiet()
     assert socket.code is None, "it was given up too early"
-    await s.agent.advance(3, until=lambda: s.state["name"] == "pausing")
+    await s.agent.advance(3, until=lambda: bool(s.agent.told("state", name="pausing")))
     await socket.ended()
     s.server.says_hello = True
     await s.next_socket()
@@ -101,7 +101,7 @@ async def c10_no_upgrade(s: Stage) -> None:
     await s.open()
     await s.start()
     await s.server.request(UPGRADE)
-    await s.agent.advance(21, until=lambda: s.state["name"] == "pausing")
+    await s.agent.advance(21, until=lambda: bool(s.agent.told("state", name="pausing")))
     await s.next_socket()
 
 
@@ -175,7 +175,7 @@ async def c11_connect_now(s: Stage) -> None:
     await s.agent.do("luck", value=EDGE)
     socket = await s.online()
     socket.cut()
-    await s.in_state("pausing")
+    await s.agent.expect("state", name="pausing")
     await s.agent.do("connectNow")
     await s.server.socket()
 
@@ -402,7 +402,7 @@ def _no_frame(name: str, text: str, what: str) -> None:
         socket = await s.online(handler="ok")
         socket.send_text(text)
         await socket.ended()
-        await s.in_state("pausing")
+        await s.agent.expect("state", name="pausing")
         await s.agent.quiet()
         assert not s.agent.told("handling"), "a part of it counted"
         await s.next_socket()
@@ -415,7 +415,7 @@ def _no_frame(name: str, text: str, what: str) -> None:
 async def c16_cut_within(s: Stage) -> None:
     socket = await s.online(handler="ok")
     await socket.cut_within(chat("one"), chat("two"))
-    await s.in_state("pausing")
+    await s.agent.expect("state", name="pausing")
     again = await s.next_socket()
     assert not (s.agent.told("handling"))
     assert not (again.acknowledged())
@@ -426,7 +426,7 @@ async def c16_too_large(s: Stage) -> None:
     socket = await s.online(handler="ok")
     socket.send_bytes(encode(TEXT, b'{"type":"chat","message":"', announced=1 << 40))
     await socket.ended()
-    await s.in_state("pausing")
+    await s.agent.expect("state", name="pausing")
     await s.next_socket()
 
 

@@ -119,7 +119,7 @@ async def c37_dropped_while_away(s: Stage) -> None:
     socket = await s.online()
     await s.agent.do("luck", value=0.999)
     socket.cut()
-    await s.in_state("pausing")
+    await s.agent.expect("state", name="pausing")
     await s.agent.do("typing", to=RAVI, active=True)
     again = await s.next_socket()
     await s.agent.quiet()

@@ -396,7 +396,7 @@ async def c34_while_away(s: Stage) -> None:
     socket.send(came)
     await socket.acked(came["streamId"])
     socket.cut()
-    await s.in_state("pausing")
+    await s.agent.expect("state", name="pausing")
     await s.agent.do("markRead", peer=RAVI, messageIds=[came["messageId"]])
     again = await s.next_socket()
     assert (await again.expect("ack", ackType="read"))["messageIds"] == [came["messageId"]]

@@ -74,7 +74,7 @@ async def c39_out_of_a_pause(s: Stage) -> None:
     socket = await s.online()
     await s.agent.do("luck", value=0.999)
     socket.cut()
-    await s.in_state("pausing")
+    await s.agent.expect("state", name="pausing")
     await s.agent.do("stop")
     left = await s.agent.do("left")
     assert left == {"tasks": [], "timers": 0}, f"left: {left}"
