@@ -318,6 +318,7 @@ export class Core {
     if (!(frame.retryAfter >= 0)) delete frame.retryAfter;
     if (frame.code === "draining") this.retryAfter = frame.retryAfter;
     if (this.people.refused(now, frame) || this.outgoing.refused(now, frame)) return;
+    this.incoming.refused(now, frame);
     const { type: _, ...rest } = frame;
     this.emit("notice", { ...rest, code: frame.code, message: String(frame.message), component: String(frame.component) });
   }

@@ -236,7 +236,7 @@ export class Incoming {
   /** C34. @param {number} now @param {string} peer @param {string[]} ids */
   read(now, peer, ids) {
     this.addReads(peer, ids);
-    if (this.core.online) this.sendReads(now);
+    if (this.core.online && !this.core.timers.has("reads")) this.sendReads(now);
   }
 
   /** @param {number} now */
@@ -248,8 +248,21 @@ export class Incoming {
       }
     }
     this.reads.clear();
-    // There is no answer to it. While the connection lives, it has come through.
+    // There is no answer to it. When the connection lives on without a refusal, it has come through.
     if (this.told.length) this.core.at("told", now + TOLD_MS, () => this.haveTold());
+  }
+
+  /** A retryable refusal of an acknowledgement names only some of the ids: all are sent again. @param {number} now @param {any} frame */
+  refused(now, { component, retryable, retryAfter }) {
+    if (component !== "ack" || retryable !== true || !this.told.length) return;
+    this.takeReadsBack();
+    this.core.at("reads", now + (retryAfter || 1) * 1_000, (then) => this.sendReads(then));
+  }
+
+  takeReadsBack() {
+    for (const { peer, ids } of this.told) this.addReads(peer, ids);
+    this.told = [];
+    this.core.cancel("told");
   }
 
   haveTold() {
@@ -267,9 +280,8 @@ export class Incoming {
   }
 
   ended() {
-    for (const { peer, ids } of this.told) this.addReads(peer, ids);
-    this.told = [];
-    this.core.cancel("told");
+    this.takeReadsBack();
+    this.core.cancel("reads");
   }
 
   /** What is in the handler's hands is kept when it returns, and acknowledged on the next connection, if there is one. */

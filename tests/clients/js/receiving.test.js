@@ -128,6 +128,21 @@ test("C34: what may not have come through is sent again; what has is told to the
   assert.deepEqual(world.close(1006).forget().reconnect().frames, []);
 });
 
+test("C34: a retryable refusal names only some of the reads: all are sent again", () => {
+  const world = new World().online().do((core, now) => core.incoming.read(now, BELA, ["c1", "c2"])).forget();
+  world.receive({ type: "error", component: "ack", code: "unavailable", message: "", retryable: true, retryAfter: 3, messageIds: ["c1"] });
+  world.do((core, now) => core.incoming.read(now, BELA, ["c3"])).pass(2_999);
+  assert.deepEqual(world.frames, []);
+  assert.deepEqual(world.pass(1).frames.map(({ messageIds }) => messageIds), [["c1", "c2", "c3"]]);
+});
+
+test("C34: a final refusal of a read is not tried again", () => {
+  const world = new World().online().do((core, now) => core.incoming.read(now, BELA, ["c1"])).forget();
+  world.receive({ type: "error", component: "ack", code: "bad_frame", message: "", retryable: false }).pass(10_000);
+  assert.deepEqual(world.frames, []);
+  assert.deepEqual(world.applies[0].changes, [{ kind: "told", peer: BELA, ids: ["c1"] }]);
+});
+
 test("C35: resync forgets streamIds, and says so", () => {
   const world = new World({ taker: "handler" }).online().receive(chat(1)).receive({ type: "resync", epoch: "e2", reason: "gone" });
   assert.deepEqual(world.did("saveEpoch"), [{ do: "saveEpoch", epoch: "e2" }]);

@@ -19,7 +19,7 @@ class TestOpening:
         talk.come(chat("m1"))
         assert talk.sent == []
         talk.connect()
-        assert [frame["type"] for frame in talk.sent] == ["ack", "watch", "ack", "ping", "chat"]
+        assert [frame["type"] for frame in talk.sent] == ["ack", "watch", "ack", "chat"]
 
     def test_a_socket_without_hello_is_left_after_ten_seconds(self) -> None:
         talk = Talk()

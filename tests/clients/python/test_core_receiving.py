@@ -290,10 +290,45 @@ class TestRead:
             assert [frame["messageIds"] for frame in talk.took("ack")] == [["m1"]]
             talk.close()
         talk.connect()
+        talk.wait(10)
+        assert not talk.kept().reads
+        talk.took("")
+        talk.close()
+        talk.connect()
+        assert talk.took("ack") == []
+
+    def test_a_pong_is_no_answer_to_it(self) -> None:
+        """The server may refuse it later than it answers a ping that came behind it."""
+        talk = Talk().connect()
+        talk.core.read(ASHA, ["m1"], talk.now)
         talk.come({"type": "pong"})
         talk.took("")
         talk.close()
         talk.connect()
+        assert [frame["messageIds"] for frame in talk.took("ack")] == [["m1"]]
+
+    def test_what_was_refused_is_sent_again_as_a_whole(self) -> None:
+        talk = Talk().connect()
+        ids = [f"m{number}" for number in range(120)]
+        talk.core.read(ASHA, ids, talk.now)
+        talk.run()
+        talk.took("")
+        error = {"code": "unavailable", "message": "", "retryable": True, "retryAfter": 3, "messageIds": ids[:16]}
+        talk.come({"type": "error", "component": "ack", **error})
+        talk.core.read(ASHA, ["m120"], talk.now)
+        talk.wait(2.9)
+        assert talk.took("ack") == []
+        talk.wait(0.2)
+        assert [len(frame["messageIds"]) for frame in talk.took("ack")] == [100, 21]
+
+    def test_a_final_refusal_is_not_sent_again(self) -> None:
+        talk = Talk().connect()
+        talk.core.read(ASHA, ["m1"], talk.now)
+        talk.run()
+        talk.come({"type": "error", "component": "ack", "code": "bad_frame", "message": "", "retryable": False})
+        talk.took("")
+        talk.wait(10)
+        assert not talk.kept().reads
         assert talk.took("ack") == []
 
     def test_nothing_is_read_by_itself(self) -> None:

@@ -402,6 +402,21 @@ async def c34_while_away(s: Stage) -> None:
     assert (await again.expect("ack", ackType="read"))["messageIds"] == [came["messageId"]]
 
 
+@case("a read that was refused for now is sent again as a whole, although the refusal names it in part")
+async def c34_refused(s: Stage) -> None:
+    socket = await s.online(handler="ok")
+    came = [chat("one"), chat("two")]
+    socket.send(*came)
+    await socket.acked(*(each["streamId"] for each in came))
+    ids = [each["messageId"] for each in came]
+    await s.agent.do("markRead", peer=RAVI, messageIds=ids)
+    await socket.expect("ack", ackType="read")
+    error = {"code": "unavailable", "message": "Try again.", "retryable": True, "retryAfter": 2}
+    socket.send({"type": "error", "component": "ack", **error, "to": RAVI, "messageIds": ids[:1]})
+    await s.changes.until(lambda: len(socket.of("ack", ackType="read")) >= 2, lambda: "it was not sent again")
+    assert sorted(socket.of("ack", ackType="read")[1]["messageIds"]) == sorted(ids)
+
+
 # ---- C35
 
 

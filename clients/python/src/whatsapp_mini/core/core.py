@@ -13,6 +13,7 @@ from whatsapp_mini.core.effects import Effect, Emit, Frame, Keep, KeepEpoch, Sen
 from whatsapp_mini.core.inbox import Batch, Inbox
 from whatsapp_mini.core.outbox import Outbox, Place
 from whatsapp_mini.core.presence import OwnTyping, TheirTyping, Watching
+from whatsapp_mini.core.reads import Reads
 from whatsapp_mini.errors import ApiError, SendFailed
 from whatsapp_mini.events import (
     Event,
@@ -51,7 +52,6 @@ encoded: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).enc
 """A frame as it travels."""
 BLAMED: Final = (1002, 1007, 1009, 4503)
 """Close codes that may be the fault of what was sent (C26)."""
-READ_IDS: Final = 100
 PING_SECONDS: Final = 20.0
 RECEIPT_STATES: Final = ("expired", "delivered", "read")
 DEFAULT_MAX_BYTES: Final = 16 * 1024
@@ -80,9 +80,7 @@ class Core:
         self._epoch: str | None = None
         self._numbers = count(1)
         self._jobs: dict[int, _Job] = {}
-        self._reads: dict[str, list[str]] = {}
-        """What was read here and the server was not told; with the next ``pong`` it has been told ``_reads_sent``."""
-        self._reads_sent: list[tuple[str, tuple[str, ...]]] = []
+        self._reads = Reads(self._do)
         self._later: list[Event] = []
         """What is kept, and will be told when it is acknowledged."""
         self._is_stopping = False
@@ -100,7 +98,7 @@ class Core:
         for message in kept.waiting:
             self.outbox.add(message)
         self.failed = {(message.peer, message.id): message for message in kept.failed}
-        self._reads = {peer: list(ids) for peer, ids in kept.reads}
+        self._reads.load(kept.reads)
 
     def connect_now(self) -> None:
         """Begin, or end a pause or ``stopped``. In other states it does nothing."""
@@ -205,6 +203,8 @@ class Core:
             self._send({"type": "ping"})
         for part in (self.watching, self._own_typing, self._their_typing):
             part.tick(now)
+        if self.connection.is_online and (told := self._reads.tick(now)):
+            self._keep([Read(peer, ids, "told") for peer, ids in told], _Job())
         self._go_on(now)
 
     def deadline(self) -> float | None:
@@ -212,6 +212,7 @@ class Core:
         times = [self.connection.deadline(), self._their_typing.deadline()]
         if self.connection.is_online:
             times += [self.watching.deadline(), self._own_typing.deadline(), self.inbox.deadline()]
+            times.append(self._reads.deadline())
             times += [self.outbox.deadline()] if not self._is_stopping or self.inbox.is_busy else []
         return min((at for at in times if at is not None), default=None)
 
@@ -262,11 +263,7 @@ class Core:
 
     def read(self, peer: str, ids: Sequence[str], now: float) -> None:
         """It is kept that these were read here: tell the server (C34)."""
-        untold = self._reads.setdefault(peer, [])
-        new = [id for id in dict.fromkeys(ids) if id not in untold]
-        untold += new
-        if self.connection.is_online:
-            self._tell_reads(peer, new)
+        self._reads.read(peer, ids, self.connection.is_online, now)
         self._go_on(now)
 
     def typing(self, to: str, active: bool, now: float) -> None:
@@ -343,8 +340,6 @@ class Core:
                 self._do(Emit(Resync(str(frame.get("reason", "")))))
                 self._has_epoch(epoch)
                 self.outbox.again()
-            case {"type": "pong"}:
-                self._reads_told()
             case {"type": "error", "code": str(code)}:
                 self._refused(frame, code, now)
 
@@ -355,8 +350,7 @@ class Core:
         self.connection.hello(_seconds(frame.get("pingSeconds")) or PING_SECONDS, now)
         self.inbox.flush(now)
         self.watching.connected()
-        for peer, ids in self._reads.items():
-            self._tell_reads(peer, ids)
+        self._reads.connected(now)
 
     def _has_epoch(self, epoch: str) -> None:
         if epoch != self._epoch:
@@ -389,6 +383,8 @@ class Core:
         else:
             if component in ("chat", "frame"):
                 self.outbox.refused_unnamed(failure, retry_after, retryable, now)
+            elif component == "ack" and retryable:
+                self._reads.refused(retry_after, now)
             elif component == "watch":
                 self.watching.refused(frame.get("mobileNos", ()), retry_after, retryable, now)
             self._do(Emit(Notice(code, failure.message, component)))
@@ -402,9 +398,8 @@ class Core:
     def _disconnected(self, now: float, *, blamed: bool) -> None:
         self.outbox.ended(blamed and self.connection.is_online)
         self.inbox.disconnected()
-        for part in (self.watching, self._own_typing, self._their_typing):
+        for part in (self.watching, self._own_typing, self._their_typing, self._reads):
             part.disconnected()
-        self._reads_sent.clear()
         self._keep_failed()
 
     def _go_on(self, now: float) -> None:
@@ -422,25 +417,6 @@ class Core:
         failed, self.outbox.failed = self.outbox.failed, []
         for place, failure in failed:
             self._keep([HasFailed(*place, failure)], _Job(settled=[(*place, failure)]))
-
-    def _tell_reads(self, peer: str, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), READ_IDS):
-            some = tuple(ids[start : start + READ_IDS])
-            self._send({"type": "ack", "ackType": "read", "to": peer, "messageIds": list(some)})
-            self._reads_sent.append((peer, some))
-        if ids:
-            # A read has no answer, but frames are handled in their order: with the pong it has been.
-            self._send({"type": "ping"})
-
-    def _reads_told(self) -> None:
-        told, self._reads_sent = self._reads_sent, []
-        for peer, ids in told:
-            left = [id for id in self._reads.get(peer, ()) if id not in ids]
-            self._reads.pop(peer, None)
-            if left:
-                self._reads[peer] = left
-        if told:
-            self._keep([Read(peer, ids, "told") for peer, ids in told], _Job())
 
     def _keep_what_came(self, changes: Sequence[Change], stream_ids: Sequence[str], one_by_one: bool) -> None:
         self._keep(changes, _Job(stream_ids, one_by_one=one_by_one))
