@@ -82,6 +82,9 @@ export class Incoming {
     read(now: number, peer: string, ids: string[]): void;
     /** @param {number} now */
     sendReads(now: number): void;
+    /** A retryable refusal of an acknowledgement names only some of the ids: all are sent again. @param {number} now @param {any} frame */
+    refused(now: number, { component, retryable, retryAfter }: any): void;
+    takeReadsBack(): void;
     haveTold(): void;
     /** What was kept meanwhile is acknowledged first of all. @param {number} now */
     online(now: number): void;
