@@ -172,8 +172,10 @@ def _success(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {"description": operation.summary + "."}
     if operation.answer is None:
         found["headers"] = {"ETag": _header_ref("ETag")}
-        kind = {"type": "object"} if operation.media == "application/json" else {"type": "string"}
-        found["content"] = {media: {"schema": kind} for media in operation.media.split()}
+        found["content"] = {
+            media: {"schema": {"type": "object" if media.endswith("json") else "string"}}
+            for media in operation.media.split()
+        }
     else:
         found["description"] = prose(operation.answer.__doc__)
         found["headers"] = {"Cache-Control": _header_ref("NoStore")}

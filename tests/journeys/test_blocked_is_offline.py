@@ -154,6 +154,7 @@ HTTP: dict[tuple[str, str], Work] = {
     ),
     ("GET", "/"): call("GET", "/"),
     ("GET", "/web/<name:str>"): call("GET", "/web/app.js"),
+    ("GET", "/web/<folder:str>/<name:str>"): call("GET", "/web/vendor/preact.js"),
     ("GET", "/openapi.json"): call("GET", "/openapi.json"),
     ("GET", "/asyncapi.json"): call("GET", "/asyncapi.json"),
     ("GET", "/docs"): call("GET", "/docs"),

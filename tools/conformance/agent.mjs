@@ -102,7 +102,7 @@ const OF_THE_PROCESS = {
   },
   async renew() {
     time.setLuck(null);
-    time.setWall(0);
+    time.rightWall();
     for (const person of people.values()) await person.end();
     people.clear();
     memory.clear();

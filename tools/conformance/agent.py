@@ -212,7 +212,7 @@ class Agent:
     async def renew(self) -> None:
         """Forget everything but the process."""
         agent_clock.set_luck(None)
-        CLOCK.wall_error = 0.0
+        CLOCK.right_wall()
         for person in self._people.values():
             await person.end()
         self._people, self._memory = {}, {}

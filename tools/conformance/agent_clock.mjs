@@ -3,6 +3,7 @@
 const timers = new Map();
 let ahead = 0;
 let wallError = 0;
+let rightAt = 0;
 let luck = null;
 let numbers = 0;
 let alarm = null;
@@ -21,7 +22,7 @@ function later(run, milliseconds, isLimit = false) {
 export const clock = {
   now,
   later: (run, milliseconds) => later(run, milliseconds),
-  wall: () => Date.now() + ahead + wallError,
+  wall: () => Date.now() + ahead - rightAt + wallError,
   random: () => luck ?? Math.random(),
 };
 
@@ -65,6 +66,12 @@ export async function step(most) {
 /** The wall clock is wrong by so many seconds. */
 export function setWall(seconds) {
   wallError = seconds * 1000;
+}
+
+/** For the next case the wall clock is right: the server's does not know what this one was moved on. */
+export function rightWall() {
+  wallError = 0;
+  rightAt = ahead;
 }
 
 /** Every random number of the client is this one, from 0 to below 1. null: chance again. */

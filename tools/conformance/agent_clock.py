@@ -16,7 +16,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        self.wall_error = 0.0
+        self.wall_error = self._right_at = 0.0
 
     def install(self) -> None:
         """Everybody who reads a clock of :mod:`time` reads this one; asyncio does, too."""
@@ -32,7 +32,11 @@ class Clock:
 
     def wall(self) -> float:
         """Unix time in seconds."""
-        return _WALL() + self.ahead + self.wall_error
+        return _WALL() + self.ahead - self._right_at + self.wall_error
+
+    def right_wall(self) -> None:
+        """For the next case the wall clock is right: the server's does not know what this one was moved on."""
+        self.wall_error, self._right_at = 0.0, self.ahead
 
 
 class Loop(asyncio.SelectorEventLoop):

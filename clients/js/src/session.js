@@ -32,6 +32,7 @@ export class Sessions {
     /** @type {Session | null} */
     this.current = null;
     this.refreshAt = Infinity;
+    this.usedSince = 0;
     /** @type {Promise<Session> | null} */
     this.refreshing = null;
     this.running = false;
@@ -62,7 +63,8 @@ export class Sessions {
     const life = lifetime(session);
     const early = Math.min(life / 10, EARLIEST_MS);
     this.current = session;
-    this.refreshAt = this.clock.now() + Math.max(0, Math.min(left, life) - early);
+    this.usedSince = this.clock.now();
+    this.refreshAt = this.usedSince + Math.max(0, Math.min(left, life) - early);
     this.schedule();
   }
 
@@ -157,9 +159,14 @@ export class Sessions {
     });
   }
 
-  /** Another tab has refreshed, or logged in. @param {Session} session */
+  /**
+   * Another tab has refreshed, or logged in: after the session that was used here until now was the newest one. So its
+   * age has a bound that no wrong wall clock changes (C8).
+   * @param {Session} session
+   */
   takeOver(session) {
-    this.use(session, Date.parse(session.expiresAt) - this.clock.wall());
+    const left = lifetime(session) - (this.clock.now() - this.usedSince);
+    this.use(session, Math.max(left, Date.parse(session.expiresAt) - this.clock.wall()));
     return session;
   }
 

@@ -25,6 +25,7 @@ export class Sessions {
     /** @type {Session | null} */
     current: Session | null;
     refreshAt: number;
+    usedSince: number;
     /** @type {Promise<Session> | null} */
     refreshing: Promise<Session> | null;
     running: boolean;
@@ -59,7 +60,11 @@ export class Sessions {
     askForRefresh(refreshToken: string): Promise<Session>;
     /** The server says so (C5), unless another one has a newer session. @param {string} token @param {ApiError} error */
     ended(token: string, error: ApiError): Promise<Session>;
-    /** Another tab has refreshed, or logged in. @param {Session} session */
+    /**
+     * Another tab has refreshed, or logged in: after the session that was used here until now was the newest one. So its
+     * age has a bound that no wrong wall clock changes (C8).
+     * @param {Session} session
+     */
     takeOver(session: Session): Session;
     /** @param {ApiError} error @returns {SessionEnded} */
     gone(error: ApiError): SessionEnded;

@@ -121,6 +121,20 @@ test("C3: inside the lock the session is read again: another one's refresh is us
   ]);
 });
 
+test("C8: another one's refresh is not old because the wall clock is wrong", async () => {
+  const world = made({ answers: [no(401, "token_expired"), json(200, {}), fresh(9)], stored: false });
+  await world.sessions.adopt(session(1, world.clock));
+  const taken = session(7, world.clock);
+  world.clock.wallAt += 48 * HOUR;
+  await world.store.saveSession(taken);
+  world.sessions.run(true);
+  await me(world);
+  await world.clock.pass(23 * HOUR);
+  assert.deepEqual(world.asked.map(({ path }) => path), ["/v1/me", "/v1/me"]);
+  await world.clock.pass(HOUR);
+  assert.equal(world.asked.at(-1).refreshToken, "wmr_7");
+});
+
 test("C3: a session that another one ended is over", async () => {
   const world = made({ answers: [no(401, "token_expired")] });
   await world.sessions.get();

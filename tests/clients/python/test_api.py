@@ -98,7 +98,7 @@ async def test_a_refusal_says_what_the_server_said(product: ServerGroup) -> None
         (httpx.Response(503, text="", headers={"Retry-After": "7"}), "unavailable", 7),
         (httpx.Response(429, json={"code": "rate_limited", "retryAfter": 0.5}), "rate_limited", 0.5),
         (httpx.Response(302, headers={"Location": "http://elsewhere"}), "unavailable", None),
-        (httpx.Response(200, text="<html>"), "unavailable", None),
+        (httpx.Response(200, text="<html>"), "unreachable", None),
         (httpx.Response(404, json=[1]), "bad_request", None),
     ],
 )

@@ -355,6 +355,19 @@ class TestClock:
         assert in_seconds is not None
         assert in_seconds <= 24 * HOUR
 
+    async def test_what_another_user_refreshed_is_not_old_because_the_wall_clock_is_wrong(self) -> None:
+        one = World()
+        stale = await one.logged_in()
+        other = World(one.store)
+        other.keeper.load(await kept(other.store))
+        one.will("/auth/refresh", tokens(2))
+        await one.keeper.renewed(stale)
+        other.now, other.wall = HOUR, other.wall + 365 * 24 * HOUR
+        got = await other.keeper.renewed(stale)
+        assert other.keeper.refresh_in() == 23 * HOUR - 300
+        assert await other.keeper.token() == got
+        assert other.asked == []
+
     async def test_a_jump_changes_nothing(self) -> None:
         world = World()
         await world.logged_in()

@@ -29,6 +29,14 @@ async def test_no_rule_is_without_a_case() -> None:
     assert [rule for rule in RULES if not chosen([rule])] == []
 
 
+async def test_the_case_that_readme_shows_is_one_that_runs() -> None:
+    """README.md of the run shows how one is written."""
+    tool = DOCS.parent / "tools" / "conformance"
+    shown = re.findall(r"```python\n(.*?)```", (tool / "README.md").read_text(), re.DOTALL)
+    assert [case for case in shown if case not in (tool / "cases" / "connection.py").read_text()] == []
+    assert shown
+
+
 async def test_names_and_descriptions_of_cases_are_their_own() -> None:
     """A case is asked for by its name, and found in the table by its words."""
     assert len({case.name for case in CASES}) == len(CASES)

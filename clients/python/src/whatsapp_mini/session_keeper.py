@@ -57,16 +57,17 @@ class SessionKeeper:
         self._may_log_in_anew = True
         self._over: LoggedOut | None = None
         """Why there is no session, until a person logs in or the client is started anew."""
-        self._refresh_at = 0.0
+        self._refresh_at = self._used_since = 0.0
         self._work: asyncio.Task[Session] | None = None
         self.on_logged_out: Callable[[LoggedOut], None] = lambda _error: None
         """Is told when there is no session any more, and no password that opens one."""
         self.on_new_session: Callable[[], None] = lambda: None
         """Is told when another session takes the place of one that ended."""
 
-    def load(self, session: Session | None) -> None:
+    def load(self, session: Session | None, newer_than: float | None = None) -> None:
         """Use the stored session (C1).
 
+        :param newer_than: it was issued after that time, by the monotonic clock
         :raises StoreMismatch: it is another account's, server's or device's
         """
         self._over = None
@@ -77,8 +78,10 @@ class SessionKeeper:
         self._check("device", session.device_id, self._device_id)
         life = _seconds_of_life(session, self._clock.wall())
         # How long ago it was issued only the wall clock could tell, which may be wrong: never more than its life.
-        left = min(life, max(0.0, _unix(session.expires_at) - self._clock.wall()))
-        self._use(session, life, left)
+        left = max(0.0, _unix(session.expires_at) - self._clock.wall())
+        if newer_than is not None:
+            left = max(left, life - (self._clock.now() - newer_than))
+        self._use(session, life, min(life, left))
 
     async def token(self) -> str:
         """One that is good, as far as is known. Logs in or refreshes if need be.
@@ -186,7 +189,7 @@ class SessionKeeper:
     async def _refresh(self, session: Session) -> Session:
         kept = (await self._store.load()).session
         if kept is not None and kept.refresh_token != session.refresh_token:
-            self.load(kept)
+            self.load(kept, self._used_since)
             return kept
         try:
             fresh = await self._ask_for_refresh(session.refresh_token)
@@ -265,7 +268,8 @@ class SessionKeeper:
     def _use(self, session: Session, life: float, left: float) -> None:
         self.session = session
         self._device_id = session.device_id
-        self._refresh_at = self._clock.now() + left - min(MOST_SECONDS_BEFORE, life * TENTH)
+        self._used_since = self._clock.now()
+        self._refresh_at = self._used_since + left - min(MOST_SECONDS_BEFORE, life * TENTH)
 
     @staticmethod
     def _check(what: str, stored: str, given: str | None) -> None:
