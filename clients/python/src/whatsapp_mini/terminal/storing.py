@@ -58,11 +58,11 @@ class Journal:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._lines: dict[int, list[Line]] = {}
         self._number = 0
         left = file.read_text(encoding="utf-8") if file.exists() else ""
         self.left: list[Line] = json.loads(left) if left else []
-        """Of the process before, which was killed."""
+        """Of the process before, which was killed. They stay in the file until :meth:`left_done`."""
+        self._lines: dict[int, list[Line]] = {self._number: self.left}
 
     def note(self, lines: list[Line]) -> int:
         """These are about to be printed; the number is for :meth:`done`."""
@@ -75,6 +75,10 @@ class Journal:
         """They were printed, and what they say is kept."""
         del self._lines[number]
         self._write()
+
+    def left_done(self) -> None:
+        """Nothing more is to be done about what was left."""
+        self.done(0)
 
     def _write(self) -> None:
         lines = [line for lines in self._lines.values() for line in lines]
@@ -95,21 +99,32 @@ class Printing(Around):
         super().__init__(inner)
         self._journal, self._show = journal, show
         self._in_hand: int | None = None
-        self._doubtful = {(line["from"], line["id"]) for line in journal.left if line["event"] == "message"}
+        self._doubtful: dict[tuple[str, str], int] = {}
+        """Chats that a killed process may have printed and did not keep, by peer and id; and their numbers."""
 
     async def show_left(self) -> None:
-        """Print what a killed process kept and may not have printed. Its chat comes again from the server."""
+        """Print what a killed process kept and may not have printed. Its chat comes again from the server.
+
+        Until then it stays in the journal: receipts may overtake it, and this process may be killed as well.
+        """
+        chats = []
         for line in self._journal.left:
-            if line["event"] != "message":
+            if line["event"] == "message":
+                chats.append(Message(line["id"], line["from"], False, line["text"], line["timestamp"], "new"))
+            else:
                 await self._show(line | {"again": True})
+        for message in await self.unknown(chats):
+            self._doubtful[message.peer, message.id] = self._journal.note([_line_of_chat(message)])
+        self._journal.left_done()
 
     async def show_message(self, message: Message) -> None:
         """Print a chat. ``again``: it may have been printed before."""
-        line: Line = {"event": "message", "from": message.peer, "id": message.id, "text": message.text}
-        line |= {"timestamp": message.timestamp}
-        if (message.peer, message.id) in self._doubtful:
+        line = _line_of_chat(message)
+        self._in_hand = self._doubtful.pop((message.peer, message.id), None)
+        if self._in_hand is not None:
             line["again"] = True
-        self._in_hand = self._journal.note([line])
+        else:
+            self._in_hand = self._journal.note([line])
         await self._show(line)
 
     async def apply(self, changes: Sequence[Change]) -> list[News]:
@@ -125,6 +140,11 @@ class Printing(Around):
         if number is not None:
             self._journal.done(number)
         return news
+
+
+def _line_of_chat(message: Message) -> Line:
+    line: Line = {"event": "message", "from": message.peer, "id": message.id, "text": message.text}
+    return line | {"timestamp": message.timestamp}
 
 
 def line_of(change: Change) -> Line | None:
