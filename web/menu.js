@@ -1,6 +1,6 @@
 // A button that opens a menu. Arrow keys, Home and End move in it; Esc closes it and gives the focus back.
 
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 
 // items: [{words, does, bad?}]; bad: it is drawn as something that takes away.
 export function Menu({ label, symbol, items }) {
@@ -11,9 +11,10 @@ export function Menu({ label, symbol, items }) {
     setOpen(false);
     root.current.querySelector("button").focus();
   };
+  // At once, so that no key that follows comes too early.
+  useLayoutEffect(() => void (open && buttons()[0]?.focus()), [open]);
   useEffect(() => {
     if (!open) return undefined;
-    buttons()[0]?.focus();
     const outside = (event) => root.current.contains(event.target) || setOpen(false);
     document.addEventListener("pointerdown", outside);
     return () => document.removeEventListener("pointerdown", outside);

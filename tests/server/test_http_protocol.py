@@ -75,10 +75,11 @@ async def test_a_body_dripped_byte_by_byte_is_cut(local: LocalServer) -> None:
 
 
 async def test_a_connection_kept_alive_has_the_whole_time_for_each_request(local: LocalServer) -> None:
+    local.app.config["REQUEST_TIMEOUT"] = 3
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{local.port}", verify=NO_TLS) as client:
-        for _ in range(6):  # longer than the second that one may take, and each pause is far from one
+        for _ in range(7):  # longer than the time that one may take, and each pause is far from it
             assert (await client.post("/take", content=b"x" * 10_000)).text == "10000"
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.5)
 
 
 async def test_a_websocket_is_not_under_the_requests_deadline(local: LocalServer) -> None:

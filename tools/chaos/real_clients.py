@@ -266,7 +266,7 @@ class RealClients:
 
     def advance(self, seconds: float) -> None:
         """Restart and kill, as it falls into so much time."""
-        if self._busy:
+        if self._busy or not self.people:
             return
         if self._rng.random() < OFTEN["kill"] * seconds:
             self._spawn(self.kill(self._rng.choice(list(self.people))))

@@ -202,6 +202,9 @@ class Talk(Screen[str]):
         self.set_class(not peer, "nobody")
         if peer:
             chat = self._chat(peer)
+            # Before anything is awaited: what is typed meanwhile comes behind the draft, and not in its place.
+            composer.text = chat.draft
+            composer.move_cursor(composer.document.end)
             chat.unread = self._book.chat(peer).unread
             messages = self._book.messages(peer, count=PAGE, since=until)
             more = len(messages) >= PAGE
@@ -212,8 +215,6 @@ class Talk(Screen[str]):
                 note="" if more else NOTE,
                 to=until,
             )
-            composer.text = chat.draft
-            composer.move_cursor(composer.document.end)
             self._client.watch([peer])
             self._find_name(peer)
             self.add_class("in-chat")
