@@ -20,15 +20,18 @@ BUG = Bug("x", "Something.", "I4", "no receipt ever arrived", lambda: None)
 RIGHT = "I4: m1 from a to b was acknowledged, and no receipt ever arrived\n    {}"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("bug", QUICK, ids=[bug.name for bug in QUICK])
 def test_a_bug_in_the_running_product_is_found(bug: Bug, tmp_path: Path) -> None:
     lines: list[str] = []
-    run = hunt.Hunt(tmp_path, lines.append)
-    run.run([bug])
+    for attempt in range(2):  # in a few seconds of a busy machine too little may happen for a bug to show
+        run = hunt.Hunt(tmp_path / str(attempt), lines.append)
+        run.run([bug])
+        if run.findings[0].good:
+            break
     assert run.findings[0].good, lines
-    assert f"{bug.check} ({bug.says})" in lines[0]
+    assert f"{bug.check} ({bug.says})" in lines[-1]
 
 
 def test_a_bug_is_caught_by_its_check_for_its_reason_and_by_nothing_else() -> None:
