@@ -41,6 +41,8 @@ export class Api {
     this.url = base.href;
     this.fetch = fetch ?? globalThis.fetch.bind(globalThis);
     this.bearer = bearer;
+    /** Settles when no change of the number is on its way: until then the old session may be over already. @type {Promise<unknown>} */
+    this.changing = Promise.resolve();
   }
 
   // ---- accounts
@@ -91,7 +93,14 @@ export class Api {
   }
 
   /** The session goes on with another number and other tokens. @param {{mobileNo: string, password: string, code?: string}} to */
-  async changeNumber(to) {
+  changeNumber(to) {
+    const changed = this.changeNumberAndAdopt(to);
+    this.changing = changed.catch(() => {}); // the caller hears of it
+    return changed;
+  }
+
+  /** @param {{mobileNo: string, password: string, code?: string}} to */
+  async changeNumberAndAdopt(to) {
     const session = this.session(await this.askAs("POST", "v1/me/number", { body: to }));
     await this.bearer?.adopt(session);
     return session;

@@ -452,6 +452,7 @@ export class Client {
   /** @param {Effect & {do: "ticket"}} effect */
   async #getTicket({ round, refresh, logIn }) {
     try {
+      await this.api.changing;
       const session = await this.sessions.get();
       if (!session) await this.#logInAgain(logIn);
       else if (refresh) await this.sessions.refresh(session.token);

@@ -30,6 +30,8 @@ export class Api {
     url: string;
     fetch: typeof fetch;
     bearer: Bearer | undefined;
+    /** Settles when no change of the number is on its way: until then the old session may be over already. @type {Promise<unknown>} */
+    changing: Promise<unknown>;
     /** @param {{name: string, mobileNo: string, password: string, code?: string}} who @returns {Promise<{id: string}>} */
     signUp(who: {
         name: string;
@@ -74,6 +76,12 @@ export class Api {
     }): Promise<Profile>;
     /** The session goes on with another number and other tokens. @param {{mobileNo: string, password: string, code?: string}} to */
     changeNumber(to: {
+        mobileNo: string;
+        password: string;
+        code?: string;
+    }): Promise<Session>;
+    /** @param {{mobileNo: string, password: string, code?: string}} to */
+    changeNumberAndAdopt(to: {
         mobileNo: string;
         password: string;
         code?: string;
