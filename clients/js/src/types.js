@@ -14,7 +14,7 @@
 /**
  * @typedef {object} Message
  * @property {string} id The `messageId`.
- * @property {string} peer The other one's number, whoever sent it.
+ * @property {string} peer The other one's number, of one's own messages, too.
  * @property {boolean} mine Whether it is one's own.
  * @property {string} text
  * @property {number} timestamp Of the server; while it waits, of this machine.

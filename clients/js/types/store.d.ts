@@ -72,7 +72,7 @@ export class MemoryRows {
          */
         id: string;
         /**
-         * The other one's number, whoever sent it.
+         * The other one's number, of one's own messages, too.
          */
         peer: string;
         /**

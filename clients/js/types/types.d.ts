@@ -9,7 +9,7 @@ export type Message = {
      */
     id: string;
     /**
-     * The other one's number, whoever sent it.
+     * The other one's number, of one's own messages, too.
      */
     peer: string;
     /**

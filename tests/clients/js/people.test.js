@@ -143,7 +143,7 @@ test("C39: what the handler returned after the end is kept, and acknowledged whe
   assert.deepEqual(world.acks[0], ["1-0"]);
 });
 
-test("C40: whoever waits for an answer hears of the end", () => {
+test("C40: all who wait for an answer hear of the end", () => {
   for (const end of [
     (world) => world.do((core, now) => core.stop(now, 0)).pass(0),
     (world) => world.close(4508),

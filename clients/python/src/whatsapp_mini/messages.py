@@ -24,7 +24,7 @@ class Failure:
 class Message:
     """One message of a conversation.
 
-    :param peer: the other one's number, whoever wrote it
+    :param peer: the other one's number, of one's own messages, too
     :param timestamp: milliseconds of Unix time; the server's, but of a message that waits this machine's
     :param text: is left out of the ``repr``, which may end in a log
     """

@@ -77,7 +77,7 @@ class Socket:
                     self._outgoing.popleft()
                 self._written.set()
         except ConnectionClosed:
-            self._written.set()  # whoever reads hears of it, and the core knows what had no answer
+            self._written.set()  # the reader gets the error, and the core knows what had no answer
 
 
 async def open_socket(http: Http, ticket: str) -> Socket:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class OutputClosedError(Exception):
-    """Whoever read our lines has gone."""
+    """The reader of our lines has gone."""
 
 
 class Output:
