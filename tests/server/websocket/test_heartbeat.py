@@ -6,8 +6,9 @@ import pytest
 from websockets.asyncio.client import connect
 
 from protocol.errors import UNREACHABLE, Close
-from server.websocket.heartbeat import BUCKETS, Heartbeat
+from server.websocket.heartbeat import BUCKETS, LATE_PART, Heartbeat
 from tests.server.support import CLOSE, PING, PONG, TEXT, RawClient, serving, until
+from tests.support.skipped_time import loop_now, run_skipping
 
 PERIOD = 0.25
 
@@ -86,11 +87,13 @@ async def test_an_ordinary_client_stays() -> None:
 
 
 class Quiet:
+    """A socket whose client always answers; it notes when it was pinged, in seconds of the loop."""
+
     def __init__(self) -> None:
         self.pinged: list[float] = []
 
     def ping(self) -> int:
-        self.pinged.append(time.monotonic())
+        self.pinged.append(asyncio.get_running_loop().time())
         return len(self.pinged)
 
     def take_activity(self) -> bool:
@@ -100,67 +103,91 @@ class Quiet:
         raise AssertionError(close)
 
 
-async def test_a_busy_loop_does_not_slow_the_pings_down() -> None:
+def gaps(socket: Quiet) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(socket.pinged)]
+
+
+def started(period: float, sockets: list[Quiet]) -> Heartbeat:
+    heart = Heartbeat(period)
+    for socket in sockets:
+        heart.add(socket)
+    heart.start()
+    return heart
+
+
+def test_a_busy_loop_does_not_slow_the_pings_down() -> None:
     async def busy() -> None:
         while True:
-            time.sleep(0.025)  # noqa: ASYNC251 - it is to be held up
+            loop_now().stand_still(0.025)
             await asyncio.sleep(0)
 
-    heart, socket = Heartbeat(0.4), Quiet()
-    heart.add(socket)
-    work = asyncio.create_task(busy())
-    heart.start()
-    await asyncio.sleep(2.5)
-    heart.stop()
-    work.cancel()
-    gaps = [later - earlier for earlier, later in pairwise(socket.pinged)]
-    assert sum(gaps) / len(gaps) < 0.5
-    assert min(gaps) > 0.25
+    async def watch() -> Quiet:
+        socket = Quiet()
+        heart, work = started(0.4, [socket]), asyncio.create_task(busy())
+        await asyncio.sleep(40)
+        heart.stop()
+        work.cancel()
+        return socket
+
+    pinged = gaps(run_skipping(watch()))
+    assert len(pinged) >= 98
+    assert min(pinged) > 0.35
+    assert max(pinged) < 0.45
 
 
-async def test_after_a_standstill_no_ping_hurries() -> None:
-    heart, sockets = Heartbeat(0.4), [Quiet() for _ in range(BUCKETS)]
-    for socket in sockets:
-        heart.add(socket)
-    heart.start()
-    await asyncio.sleep(0.5)
-    time.sleep(1.0)  # noqa: ASYNC251 - it is to stand still
-    await asyncio.sleep(1.0)
-    heart.stop()
-    assert min(later - earlier for socket in sockets for earlier, later in pairwise(socket.pinged)) > 0.25
+@pytest.mark.parametrize("still", [0.09, 0.11, 0.35, 1.0, 60.0])
+def test_after_a_standstill_no_ping_hurries(still: float) -> None:
+    async def watch() -> list[Quiet]:
+        sockets = [Quiet() for _ in range(BUCKETS)]
+        heart = started(0.4, sockets)
+        await asyncio.sleep(0.5)
+        loop_now().stand_still(still)
+        await asyncio.sleep(1.0)
+        heart.stop()
+        return sockets
+
+    sockets = run_skipping(watch())
+    assert min(min(gaps(socket)) for socket in sockets) > 0.4 * (1 - LATE_PART) - 0.02
+    assert max(max(gaps(socket)) for socket in sockets) < 0.4 + still + 0.02
 
 
-async def test_others_get_their_turn_however_long_pinging_takes() -> None:
+def test_others_get_their_turn_however_long_pinging_takes() -> None:
     class Slow(Quiet):
         def ping(self) -> int:
-            time.sleep(0.02)
+            loop_now().stand_still(0.02)
             return super().ping()
 
-    heart, sockets = Heartbeat(0.4), [Slow() for _ in range(BUCKETS)]
-    for socket in sockets:
-        heart.add(socket)
-    heart.start()
-    for _ in range(10):
-        await asyncio.wait_for(asyncio.sleep(0.001), 3)
-    heart.stop()
+    async def watch() -> float:
+        heart = started(0.4, [Slow() for _ in range(BUCKETS)])
+        waited = 0.0
+        for _ in range(50):
+            since = loop_now().time()
+            await asyncio.sleep(0.001)
+            waited = max(waited, loop_now().time() - since)
+        heart.stop()
+        return waited
+
+    # One round makes up for a quarter of a period, ten steps, each in twice the time; a timer costs up to three rounds.
+    assert run_skipping(watch()) < 3 * (10 + 2) * 0.02
 
 
-async def test_pings_are_spread_over_the_period_and_come_once_in_each() -> None:
-    heart = Heartbeat(0.8)
-    sockets = [Quiet() for _ in range(BUCKETS)]
-    for socket in sockets:
-        heart.add(socket)
-    heart.start()
-    await asyncio.sleep(2.2)
-    heart.stop()
+def test_pings_are_spread_over_the_period_and_come_once_in_each() -> None:
+    async def watch() -> list[Quiet]:
+        sockets = [Quiet() for _ in range(BUCKETS)]
+        heart = started(0.8, sockets)
+        await asyncio.sleep(8.01)
+        heart.stop()
+        assert heart.sockets() == sockets
+        heart.remove(sockets[0])
+        heart.remove(sockets[0])
+        assert heart.sockets() == sockets[1:]
+        return sockets
+
+    sockets = run_skipping(watch())
     firsts = sorted(socket.pinged[0] for socket in sockets)
-    assert firsts[-1] - firsts[0] > 0.6
-    assert max(later - earlier for earlier, later in pairwise(firsts)) < 0.2
-    assert all(0.7 < b - a < 1.3 for socket in sockets for a, b in pairwise(socket.pinged))
-    assert heart.sockets() == sockets
-    heart.remove(sockets[0])
-    heart.remove(sockets[0])
-    assert heart.sockets() == sockets[1:]
+    assert [round(first, 6) for first in firsts] == [round(0.02 * (i + 1), 6) for i in range(BUCKETS)]
+    assert all(len(socket.pinged) == 10 for socket in sockets)
+    assert all(gap == pytest.approx(0.8) for socket in sockets for gap in gaps(socket))
 
 
 class Broken(Quiet):
