@@ -105,6 +105,9 @@ async def test_the_phones_are_on_two_servers(shown: Shown) -> None:
     await playwright.expect(chips).to_have_count(2)
     for phone in "ab":
         await playwright.expect(shown.page.locator(f"#phone-{phone} .where")).to_contain_text("online on Server")
+    for phone, other in (("a", "Ravi"), ("b", "Asha")):
+        name = shown.page.frame_locator(f"#phone-{phone} iframe").locator("#chat-name")
+        await playwright.expect(name).to_have_text(other)
 
 
 # What a server's card shows for a second or three may be over before a busy machine looks.
@@ -261,6 +264,16 @@ async def test_lost_is_what_nobody_can_be_waiting_for(shown: Shown) -> None:
     assert (found["before"]["lost"], found["before"]["sent"]) == (0, 0)
     rest = found["rest"]
     assert (rest["failed"], rest["inPhone"], rest["sent"], rest["lost"]) == (1, 1, 0, 0)
+
+
+ROWS = """() => {
+  for (const box of document.querySelectorAll(".counts > div")) box.hidden = false;
+  return new Set([...document.querySelectorAll(".counts > div")].map((box) => box.getBoundingClientRect().top)).size;
+}"""
+
+
+async def test_all_counters_stand_in_one_row(shown: Shown) -> None:
+    assert await shown.page.evaluate(ROWS) == 1
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390)])

@@ -9,6 +9,7 @@ const URL_OF_SERVER = new URL("/", location).href;
 
 const { instance, people } = await (await fetch("/demo/people", { headers: { "X-Demo": "1" } })).json();
 const { mobileNo, name, password } = people.find((one) => one.phone === phone);
+const other = people.find((one) => one.phone !== phone);
 const database = databaseName(mobileNo);
 
 // The server has forgotten everything since, so this phone does, too.
@@ -18,6 +19,7 @@ const store = await IndexedDBStore.open(database);
 if (!(await store.load()).session) {
   const device = { deviceId: `demo-${phone}`, deviceName: "The demo" };
   await store.saveSession(await new Api(URL_OF_SERVER).logIn({ mobileNo, password, ...device }));
+  await store.describe(other.mobileNo, { name: other.name, at: Date.now() }); // they know each other
 }
 await store.close();
 rememberAccount({ mobileNo, name });
