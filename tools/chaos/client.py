@@ -218,9 +218,8 @@ class Client:
         while (response := await self._shared.http.request("POST", "/auth/login", json=form)).status != 200:
             await self._pause()
         self.token, self.refresh_token = str(response.body["token"]), str(response.body["refreshToken"])
-        self.state.session = next(self._shared.sessions)
         self._logged_out_at, self._tries = 0.0, 0
-        self._shared.history.record("login", mobile=self.mobile, session=self.state.session)
+        self.state.logged_in()
 
     async def _pause(self) -> None:
         self._tries += 1

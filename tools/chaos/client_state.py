@@ -56,8 +56,8 @@ class ClientState:
         self.mobile, self.connection, self.session = mobile, 0, 0
         self._shared, self._behaviour, self._rng = shared, behaviour, rng
         self.outbox = Outbox(behaviour.pipelined)
-        self.awaiting: set[tuple[str, str]] = set()
-        """Chats with ``sent`` and without a receipt, as (peer, messageId)."""
+        self._awaiting: set[tuple[str, str]] = set()
+        self._of_former_sessions: set[tuple[str, str]] = set()
         self.longest_outage = 0.0
         self._trouble_since = 0.0
         self._epoch = ""
@@ -91,7 +91,23 @@ class ClientState:
                 chat.begun = chat.not_before = 0.0
                 self.outbox.put(chat)
 
+    @property
+    def awaiting(self) -> list[tuple[str, str]]:
+        """Chats with ``sent`` and without a receipt, as (peer, messageId).
+
+        A device that logs in again is a new one: it gets no receipt that came to the person's other device meanwhile.
+        """
+        missed = {chat for chat in self._of_former_sessions if (self.mobile, *chat) in self._shared.receipted}
+        return [chat for chat in self._awaiting if chat not in missed]
+
     # ---- sockets come and go
+
+    def logged_in(self) -> None:
+        """A new session begins."""
+        self.session = next(self._shared.sessions)
+        self._shared.history.record("login", mobile=self.mobile, session=self.session)
+        begun = ((chat.peer, chat.message_id) for chat in self.outbox.current() if chat.attempts)
+        self._of_former_sessions.update(self._awaiting, begun)
 
     def connected(self, epoch: str) -> None:
         """The first frame arrived; ``epoch`` is "" in the seed dialect."""
@@ -171,7 +187,8 @@ class ClientState:
             self._ack_later(Entry(frame.sender, "", frame.stream_id))
         for message_id in frame.named:
             chat = (frame.sender, message_id)
-            self.awaiting.discard(chat)
+            self._awaiting.discard(chat)
+            self._shared.receipted.add((self.mobile, *chat))
             if chat not in self._receipted:
                 self._receipted.add(chat)
                 self._shared.counts["receipts"] += 1
@@ -194,7 +211,7 @@ class ClientState:
             self._shared.counts["acknowledged"] += 1
             self._answered.append(chat)
         if (frame.to, frame.message_id) not in self._receipted:
-            self.awaiting.add((frame.to, frame.message_id))
+            self._awaiting.add((frame.to, frame.message_id))
         now = time.monotonic()
         self.longest_outage = max(self.longest_outage, now - self._trouble_since)
         self._trouble_since = now if self.outbox.trying else 0.0

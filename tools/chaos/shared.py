@@ -75,6 +75,8 @@ class Shared:
         self.sessions = itertools.count(1)
         self.counts: Counter[str] = Counter()
         """Chats, each counted once: ``begun``, ``acknowledged``, ``delivered``, ``receipts``."""
+        self.receipted: set[tuple[str, str, str]] = set()
+        """Chats with a receipt at any device of their sender, as (sender, recipient, messageId)."""
         self._delivered: set[tuple[str, str, str]] = set()
         self.mobiles: list[str] = []
         self.storage_lost = False
