@@ -3,11 +3,12 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tools.conformance.case import Case
 from tools.conformance.running import Client, chosen, run
 
 ROOT: Final = Path(__file__).parents[2]
@@ -239,13 +240,23 @@ async def hunt(names: Sequence[str], clients: Sequence[Client], at_once: int, sa
 
 
 async def find(bug: Bug, client: Client, at_once: int) -> str:
-    """A case that fails with the bug; "" if none does.
+    """A case that fails with the bug, fails again, and passes without it; "" if none does.
+
+    The second and the third time rule out that a case failed for another reason, as on a busy machine.
 
     :raises ValueError: the bug does not fit the source
     """
     with tempfile.TemporaryDirectory(prefix="wm-conformance-bug-") as folder:
         surroundings = {"CONFORMANCE_CLIENT": str(copy_with(bug, Path(folder)))}
-        outcomes = await run(
-            [client], chosen(bug.rules), at_once=at_once, environment=surroundings, until_one_fails=True
-        )
-    return next((each.case.name for each in outcomes if each.why), "")
+
+        async def failed(cases: Sequence[Case], environment: Mapping[str, str]) -> list[Case]:
+            played = await run([client], cases, at_once=at_once, environment=environment, until_one_fails=True)
+            return [each.case for each in played if each.why]
+
+        left = chosen(bug.rules)
+        while left and (found := await failed(left, surroundings)):
+            case = found[0]
+            if not await failed([case], {}) and await failed([case], surroundings):
+                return case.name
+            left.remove(case)
+    return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.conformance import bugs, table
-from tools.conformance.case import CASES, RULES
+from tools.conformance.case import CASES, RULES, Case
 from tools.conformance.running import Outcome, chosen, known_clients, run
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -71,6 +71,40 @@ async def test_bug_is_found(bug: bugs.Bug) -> None:
     if client is None:
         pytest.skip(MISSING)
     assert await bugs.find(bug, client, AT_ONCE)
+
+
+@pytest.mark.parametrize(
+    ("fails", "found"),
+    [
+        ([[], []], None),
+        ([["with", "with"], []], 0),
+        ([["with", "without"], []], None),
+        ([["with"], []], None),
+        ([["with", "without"], ["with", "with", "with"]], 1),
+    ],
+)
+async def test_a_case_that_fails_by_chance_finds_no_bug(
+    fails: list[list[str]], found: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cases, and for each how it was played when it failed: with the bug or without it."""
+    cases = chosen(["C4"])[:2]
+    left = dict(zip((case.name for case in cases), map(list, fails), strict=True))
+
+    async def scripted(
+        clients: object, asked: list[Case], *, environment: dict[str, str], **how: object
+    ) -> list[Outcome]:
+        played = "with" if environment else "without"
+        outcomes = []
+        for case in asked:
+            fails = left[case.name][:1] == [played]
+            del left[case.name][: int(fails)]
+            outcomes.append(Outcome(case, "python", "it fails" if fails else "", 0.0))
+        return outcomes
+
+    monkeypatch.setattr(bugs, "run", scripted)
+    monkeypatch.setattr(bugs, "chosen", lambda rules: list(cases))
+    name = "" if found is None else cases[found].name
+    assert await bugs.find(bugs.BUGS[0], known_clients()["python"], 1) == name
 
 
 async def test_bug_that_does_not_fit_is_told(tmp_path: Path) -> None:
