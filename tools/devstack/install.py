@@ -58,7 +58,10 @@ def ready_python(*more: str) -> Path:
     layers = (*RUN, *more)
     python = VENV / "bin" / "python"
     with _one_at_a_time():
-        missing = list(layers) if UNFINISHED.exists() or not python.exists() else _missing(layers)
+        try:
+            missing = list(layers) if UNFINISHED.exists() or not python.exists() else _missing(layers)
+        except PermissionError as error:
+            sys.exit(f"run.py: {error.filename} cannot be read: another user made it. Use a clone of your own.")
         if missing:
             try:
                 _install(python, layers, missing)

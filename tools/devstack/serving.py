@@ -170,7 +170,7 @@ class Serving:
         return {"pid": os.getpid(), "port": self._port, "url": self._url, **storage, **more}
 
     def _announce_product(self, url: str) -> None:
-        say(f"\nWhatsApp Mini runs. Open it in two browser windows:\n\n    {url}/\n")
+        say(f"\nWhatsApp Mini runs. Open it in two browser windows, one of them private:\n\n    {url}/\n")
         if not self._joined:
             say(f"  data       {self._options.data} (survives restarts)")
             say(f"  more       python3 run.py --join {shlex.quote(str(self._options.data))} adds a second server")

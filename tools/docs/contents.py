@@ -73,7 +73,10 @@ def _clients() -> Iterator[Page]:
 
 
 def _tools() -> Iterator[Page]:
+    """All but the conformance run, which stands with the clients."""
     for path in sorted((ROOT / "tools").glob("*/README.md")):
+        if path.parent.name == "conformance":
+            continue
         yield _page(str(path.relative_to(ROOT)), f"tools/{path.parent.name}.md")
 
 
@@ -92,10 +95,10 @@ def groups() -> list[Group]:
             "Start",
             (
                 _page("docs/README.md", "index.md", "Documentation"),
+                _page("README.md", "overview.md", "Overview"),
                 _page("docs/start.md", "start.md"),
                 _page("docs/demo.md", "demo.md", "The demo"),
                 _page("docs/terminal.md", "terminal.md", "In the terminal"),
-                _page("README.md", "overview.md", "Overview"),
                 _page("docs/message-flow.md", "message-flow.md"),
                 _page("docs/comparison.md", "comparison.md", "Compared with others"),
             ),

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tools.devstack.probe import free_port, port_is_free
 from tools.docs.checks import problems
 from tools.docs.contents import ROOT, groups
 from tools.docs.links import PageError
@@ -61,13 +62,18 @@ def _prepare(folder: Path) -> list[str]:
 def serve(port: int) -> None:
     """Show it at 127.0.0.1 until Ctrl-C; a file that is saved shows within some seconds.
 
+    :param port: if it is taken, the next free one
     :raises SiteError: the preview ended by itself
     :raises PageError: a page cannot be shown at the beginning; later on, that is only printed
     """
     with tempfile.TemporaryDirectory(prefix="wm-docs-") as made:
         folder = Path(made)
         _prepare(folder)
-        command = [sys.executable, "-m", "zensical", "serve", "-f", "mkdocs.yml", "-a", f"127.0.0.1:{port}"]
+        free = next((each for each in range(port, 65536) if port_is_free("127.0.0.1", each)), None) or free_port()
+        if free != port:
+            print(f"port {port} is taken, so {free}")
+        print(f"http://127.0.0.1:{free}/ shows the site in some seconds, when it is built. Ctrl-C ends it.", flush=True)
+        command = [sys.executable, "-m", "zensical", "serve", "-f", "mkdocs.yml", "-a", f"127.0.0.1:{free}"]
         said = ""
         with subprocess.Popen(command, cwd=folder) as preview:
             try:

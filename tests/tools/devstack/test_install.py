@@ -146,6 +146,16 @@ def test_where_uv_fails_pip_has_its_turn_in_a_new_environment(
     assert install._missing(("dev", *install.RUN)) == []
 
 
+def test_one_of_another_user_is_refused_in_a_sentence(python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: Path) -> bool:
+        raise PermissionError(13, os.strerror(13), str(python))
+
+    with monkeypatch.context() as patched:  # the tests may run as root, whom nothing is forbidden
+        patched.setattr(Path, "exists", refuse)
+        with pytest.raises(SystemExit, match=r"\.venv/bin/python cannot be read: another user made it"):
+            install.ready_python()
+
+
 def test_what_cannot_be_written_is_refused_in_a_sentence(python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, os.strerror(13))
