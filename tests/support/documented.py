@@ -74,7 +74,7 @@ def as_run(text: str, port: int) -> str:
     - ``python3 run.py COMMAND`` is what ``run.py`` becomes when everything is installed.
     """
     clients = rf"\bpython3 run\.py ({'|'.join(client_environment.COMMANDS)})\b"
-    text = re.sub(clients, r"python -m whatsapp_mini.terminal.command \1", text)
+    text = re.sub(clients, r"PYTHONPATH=clients/python/src python -m whatsapp_mini.terminal.command \1", text)
     text = re.sub(rf"((?:127\.0\.0\.1|localhost):|--port[= ]){PRINTED_PORT}\b", rf"\g<1>{port}", text)
     return re.sub(
         rf"\bpython3 run\.py ({'|'.join(run.MODULES)})\b", lambda match: f"python -m {run.MODULES[match[1]][1]}", text
@@ -152,7 +152,6 @@ class Reader:
         self._env = {
             **env,
             "PATH": f"{programs}:{env['PATH']}",
-            "PYTHONPATH": str(folder / "clients" / "python" / "src"),
             "PYTHONUNBUFFERED": "1",
             # what run.py would read from the run file of the product
             "WHATSAPP_MINI_URL": f"http://127.0.0.1:{port}",
