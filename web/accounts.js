@@ -10,7 +10,7 @@ export const BASE = new URL("../", import.meta.url);
 
 const profile = new URLSearchParams(location.search).get("profile") ?? "";
 const SLOT = `wm:${BASE.pathname}${profile ? `${encodeURIComponent(profile)}:` : ""}`;
-const KNOWN = `${SLOT}accounts`; // localStorage: [{mobileNo, name, deviceId, database, choices}], the one used last first
+const KNOWN = `${SLOT}accounts`; // localStorage: [{mobileNo, name, deviceId, database, choices, blocked}], the one used last first
 const SHOWN = `${SLOT}shown`; // sessionStorage: the number that this tab shows
 
 // The name of the database of an account. It stays when the account gets another number; then somebody else's database
@@ -61,9 +61,14 @@ function keepFirst(account) {
 // What the person chose for this account in this browser: {notify, showText}.
 export const choicesOf = (mobileNo) => knownAccounts().find((known) => known.mobileNo === mobileNo)?.choices ?? {};
 
-export function choose(mobileNo, change) {
-  const changed = (one) => ({ ...one, choices: { ...one.choices, ...change } });
-  keep(knownAccounts().map((one) => (one.mobileNo === mobileNo ? changed(one) : one)));
+export const choose = (mobileNo, change) => note(mobileNo, { choices: { ...choicesOf(mobileNo), ...change } });
+
+// Whom the account has blocked, as the server said last: a page that opens without a network knows it, too.
+export const blockedBy = (mobileNo) => knownAccounts().find((known) => known.mobileNo === mobileNo)?.blocked ?? [];
+export const noteBlocked = (mobileNo, numbers) => note(mobileNo, { blocked: numbers });
+
+function note(mobileNo, what) {
+  keep(knownAccounts().map((one) => (one.mobileNo === mobileNo ? { ...one, ...what } : one)));
 }
 
 // This tab shows the door, until somebody logs in.

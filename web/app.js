@@ -6,58 +6,54 @@
 // The title of the window is set by the view: useTitle() of title.js. Everything shared is in state.js, dialogs in
 // dialog.js, menus in menu.js, drawn symbols in symbols.js, and the words for numbers and times in words.js.
 
-import { BASE } from "./accounts.js";
-import { beginNotifications } from "./notifications.js";
+import { BASE, choicesOf, shownAccount } from "./accounts.js";
+import { ask, lazy } from "./parts.js";
 import { route } from "./router.js";
-import { account, begin, ready } from "./state.js";
+import { account, begin, openChat, ready } from "./state.js";
 import "./surface.js";
-import { effect, html, render, signal } from "./vendor/preact.js";
+import { effect, html, render } from "./vendor/preact.js";
 import { beginWorker } from "./worker.js";
 
 // Views are loaded when they are needed, with their styles: somebody new waits for the door only.
-const loadDoor = () => styled("door.css", import("./door.js").then(({ Door }) => Door));
-const loadChats = () => styled("chats.css", import("./chats.js").then(({ Chats }) => Chats));
-const VIEWS = {
-  "": loadChats,
-  chat: loadChats, // beside the list, or instead of it on a phone
-  settings: () => styled("settings.css", import("./settings.js").then(({ Settings }) => Settings)),
-};
-const components = signal(new Map()); // by what loads them; null while they are loaded
+const Door = view("door.js", "Door", ["forms.css", "door.css"]);
+const Chats = view("chats.js", "Chats", ["chats.css"]);
+const Settings = view("settings.js", "Settings", ["forms.css", "settings.css"]);
+const VIEWS = { "": Chats, chat: Chats /* beside the list, or instead of it on a phone */, settings: Settings };
 
 function App() {
   if (!ready.value) return null;
-  const { view, arg } = route.value;
-  const load = account.value ? (VIEWS[view] ?? loadChats) : loadDoor;
-  const component = components.value.get(load);
-  if (component) return html`<${component} arg=${arg} />`;
-  if (component === undefined) show(load);
-  return null;
+  const { view: name, arg } = route.value;
+  const View = account.value ? (VIEWS[name] ?? Chats) : Door;
+  return html`<${View} key=${View} arg=${arg} />`;
 }
 
-// Somebody who is logged in gets the settings, too, a moment later: when they want them there may be no network.
-const LATER_MS = 3_000;
-effect(() => void (account.value && setTimeout(() => components.peek().has(VIEWS.settings) || show(VIEWS.settings), LATER_MS)));
-
-async function show(load) {
-  const set = (component) => (components.value = new Map(components.value).set(load, component));
-  set(null);
-  set(await load().catch(() => Broken));
+function view(file, name, styles) {
+  const load = async () => (await Promise.all([import(`./${file}`), ...styles.map(styled)]))[0][name];
+  return lazy(load, "main");
 }
 
-async function styled(name, loading) {
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL(`web/${name}`, BASE) });
-  const there = new Promise((resolve, reject) => Object.assign(link, { onload: resolve, onerror: reject }));
-  document.head.append(link);
-  return (await Promise.all([loading, there]))[0];
+const styles = new Map(); // by name, what is loaded or is there
+
+function styled(name) {
+  if (!styles.has(name)) {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL(`web/${name}`, BASE) });
+    const there = new Promise((resolve, reject) => {
+      const failed = () => (styles.delete(name), link.remove(), reject(new TypeError(`${name} did not come`)));
+      Object.assign(link, { onload: resolve, onerror: failed });
+    });
+    styles.set(name, there);
+    document.head.append(link);
+  }
+  return styles.get(name);
 }
 
-function Broken() {
-  return html`
-    <main class="hint" role="alert">
-      <p>A part of the page could not be loaded.</p>
-      <button type="button" class="main" onClick=${() => location.reload()}>Try again</button>
-    </main>
-  `;
+// Before the database has said whether the session lives: what will most probably be shown.
+if (shownAccount()) {
+  ask("client", "chats", ...(openChat.value ? ["chat"] : []));
+  (VIEWS[route.value.view] ?? Chats).load().catch(() => undefined); // the view says it
+} else {
+  ask("door");
+  Door.load().catch(() => undefined);
 }
 
 const root = document.createElement("div");
@@ -65,5 +61,18 @@ root.id = "app";
 document.body.append(root);
 render(html`<${App} />`, root);
 await begin();
-beginNotifications();
-beginWorker();
+effect(() => void (account.value && choicesOf(account.value.mobileNo).notify && beginNotifications()));
+const hasWorker = await beginWorker();
+// The worker gets all files. Where there is none, the settings come a moment later: when they are wanted there may be no
+// network.
+const LATER_MS = 3_000;
+if (!hasWorker) effect(() => void (account.value && setTimeout(() => loadSettings().catch(() => undefined), LATER_MS)));
+
+async function loadSettings() {
+  await Settings.load();
+  await (await import("./settings.js")).loadPages();
+}
+
+async function beginNotifications() {
+  (await import("./notifications.js")).beginNotifications();
+}

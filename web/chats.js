@@ -2,11 +2,10 @@
 
 import { Avatar } from "./avatar.js";
 import { Banner } from "./banner.js";
-import { Chat } from "./chat.js";
 import { chatOf, list, listed } from "./chat_list.js";
 import { Finder, Results } from "./find.js";
-import { NewerVersion } from "./newer.js";
 import { connection } from "./opened.js";
+import { ask, lazy } from "./parts.js";
 import { blocked, presence, typing } from "./people.js";
 import { href, openChatOf } from "./router.js";
 import { account, openChat } from "./state.js";
@@ -15,6 +14,9 @@ import { Tick } from "./ticks.js";
 import { useTitle } from "./title.js";
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { readable, shortTime } from "./words.js";
+import { NewerVersion } from "./worker.js";
+
+const Chat = lazy(() => (ask("chat"), import("./chat.js").then((module) => module.Chat)));
 
 export function Chats() {
   const { mobileNo, name } = account.value;
@@ -23,6 +25,8 @@ export function Chats() {
   useTitle(open ? chatOf(open).name || readable(open) : "");
   useFocusOnReturn(open);
   const isWide = useIsWide();
+  // The list is there first. Then the chat, before somebody opens one: there may be no network.
+  useEffect(() => void Chat.load().catch(() => undefined), []);
   return html`
     <div class="app" data-view=${open ? "detail" : "list"}>
       <nav aria-label="Conversations">

@@ -3,7 +3,7 @@
 import { logIn, logInOrChoose } from "./door-session.js";
 import { useFocus } from "./focus.js";
 import { Field, PasswordField, Submit, useForm } from "./form.js";
-import { Device } from "./symbols.js";
+import { Device } from "./symbols-more.js";
 import { html } from "./vendor/preact.js";
 import { sinceWords } from "./words.js";
 

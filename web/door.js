@@ -7,6 +7,7 @@ import { Accounts } from "./door-accounts.js";
 import { LogIn, TooManyDevices } from "./door-login.js";
 import { Reset } from "./door-reset.js";
 import { SignUp } from "./door-signup.js";
+import { leavingWords } from "./leaving.js";
 import { leftBecause } from "./state.js";
 import { html, useEffect, useState } from "./vendor/preact.js";
 
@@ -23,7 +24,7 @@ export function Door() {
   return html`
     <main class="door">
       <header><img src="web/icons/icon.svg" alt="" width="56" height="56" /><h1>WhatsApp Mini</h1></header>
-      ${leftBecause.value && html`<p class="left" role="alert">${leftBecause}</p>`}
+      ${leftBecause.value && html`<p class="left" role="alert">${leavingWords(leftBecause.value)}</p>`}
       <${STEPS[step]} key=${step} go=${go} ...${more} />
       <p class="note foot">Your messages are kept in this browser. The server keeps each one only until it is delivered.</p>
     </main>

@@ -3,7 +3,7 @@
 //   const form = useForm(async ({ mobileNo }) => …);
 //   html`<form ...${form.props}><${Field} form=${form} name="mobileNo" label="Mobile number" required /><${Submit} form=${form} words="Go on" /></form>`
 
-import { Hide, Show } from "./symbols.js";
+import { Hide, Show } from "./symbols-more.js";
 import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 
 const IDLE = { busy: false, note: "", errors: {}, until: 0 };

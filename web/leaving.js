@@ -12,21 +12,5 @@ const WORDS = {
   4509: "You were logged out: on another device, or because the password was changed. Log in again.",
 };
 
-// code: of the client's state `loggedOut`.
+// code: of the client's state `loggedOut`, or what the person did: "logged_out", "account_deleted".
 export const leavingWords = (code) => WORDS[code] ?? "The session has ended. Log in again.";
-
-let purpose = "";
-
-// Does what ends the session. The server closes the socket at once, perhaps before it answers: then it looks as if
-// somebody else had done it.
-export async function onPurpose(code, task) {
-  purpose = code;
-  try {
-    return await task();
-  } finally {
-    purpose = "";
-  }
-}
-
-// The sentence, if the person of this tab is about to do it.
-export const purposeWords = () => WORDS[purpose];

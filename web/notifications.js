@@ -20,8 +20,12 @@ export async function askPermission() {
   return permission.value === "granted";
 }
 
+let begun = false;
+
 // Begins to tell of messages, where the person has asked for it. Every tab does; the tag makes one notification of them.
 export function beginNotifications() {
+  if (begun) return;
+  begun = true;
   on("message", (message) => account.value && choices().notify && tell(message));
   holdWhileSeen();
   document.addEventListener("visibilitychange", holdWhileSeen);

@@ -4,7 +4,6 @@
 // the store, and tell the leader to look.
 
 import { BASE, databaseName } from "./accounts.js";
-import { leavingWords } from "./leaving.js";
 import { Tabs } from "./tabs.js";
 import { signal } from "./vendor/preact.js";
 
@@ -22,12 +21,12 @@ const FOR_ALL = ["presence", "typing", "message", "notice"];
 let tabs = null;
 let onEnd = () => undefined;
 
-// Gives the session, or null where there is none. With `session`, that one is kept first. ended(why): the session
+// Gives the session, or null where there is none. With `session`, that one is kept first. ended(code): the session
 // ended, here or in another tab.
 export async function openAccount(mobileNo, ended, session = null) {
   const name = databaseName(mobileNo);
   // The door does without. What listens to what happens here has to be there before.
-  const [{ Client, IndexedDBStore }] = await Promise.all([import("./client/index.js"), import("./chats.js")]);
+  const [{ Client }, { IndexedDBStore }] = await Promise.all([import("./client/client.js"), import("./client/indexeddb-store.js"), import("./chats.js")]);
   const kept = await IndexedDBStore.open(name);
   if (session) await kept.saveSession(session);
   const { session: found } = await kept.load();
@@ -43,20 +42,20 @@ export async function openAccount(mobileNo, ended, session = null) {
   };
   for (const event of FOR_ALL) made.on(event, (detail) => share(event, detail));
   made.on("frame", (detail) => dispatchEvent(new CustomEvent("wm:frame", { detail })));
-  made.on("state", (state) => (state.name === "loggedOut" ? onEnd(leavingWords(state.code)) : tabs?.leads && share("state", state)));
+  made.on("state", (state) => (state.name === "loggedOut" ? onEnd(state.code) : tabs?.leads && share("state", state)));
   [store.value, client.value, connection.value] = [kept, made, { name: "connecting" }];
   tabs = new Tabs(name, { onLead: () => lead(made), onTold });
   tabs.tell({ name: "ask" });
-  emit("opened");
+  emit("opened", found.mobileNo);
   return found;
 }
 
-// why: the session has ended, and the other tabs hear that; without it only this tab goes.
-export async function closeAccount(why) {
+// code: the session has ended by it, and the other tabs hear that; without it only this tab goes.
+export async function closeAccount(code) {
   const [made, kept, mine] = [client.value, store.value, tabs];
   if (!mine) return;
   [store.value, client.value, connection.value, tabs] = [null, null, { name: "off" }, null];
-  if (why !== undefined) mine.tell({ name: "ended", detail: why });
+  if (code !== undefined) mine.tell({ name: "ended", detail: code });
   emit("closed");
   await made.stop({ seconds: 2 });
   mine.end();

@@ -1,5 +1,6 @@
 // Other people: who is online, who types, what they are called, and who is blocked.
 
+import { blockedBy, noteBlocked, shownAccount } from "./accounts.js";
 import { byLeader, client, connection, on, share, store } from "./opened.js";
 import { signal } from "./vendor/preact.js";
 
@@ -14,11 +15,11 @@ export const abouts = signal(new Map()); // mobileNo -> a line about themselves
 let watched = []; // the one asked for last is the last
 const asked = new Set(); // whose name was asked for
 
-on("opened", () => {
-  [presence.value, typing.value, blocked.value, abouts.value] = [new Map(), new Set(), new Set(), new Map()];
+on("opened", (mobileNo) => {
+  [presence.value, typing.value, abouts.value] = [new Map(), new Set(), new Map()];
+  blocked.value = new Set(blockedBy(mobileNo));
   watched = [];
   asked.clear();
-  getBlocked();
 });
 on("lead", () => client.value?.watch(watched));
 on("presence", ({ mobileNo, ...how }) => (presence.value = new Map(presence.value).set(mobileNo, how)));
@@ -32,7 +33,7 @@ on("state", ({ name }) => {
   else if (presence.value.size || typing.value.size) [presence.value, typing.value] = [new Map(), new Set()];
 });
 on("removed", (peers) => peers.forEach((peer) => asked.delete(peer)));
-on("blocked", (numbers) => (blocked.value = new Set(numbers)));
+on("blocked", showBlocked);
 on("asked", () => {
   for (const [mobileNo, how] of presence.value) share("presence", { mobileNo, ...how });
 });
@@ -84,7 +85,12 @@ async function attempt(ask) {
 
 async function getBlocked() {
   const people = await attempt(() => client.value.api.blocked());
-  if (people) blocked.value = new Set(people.map(({ mobileNo }) => mobileNo));
+  if (people) showBlocked(people.map(({ mobileNo }) => mobileNo));
+}
+
+function showBlocked(numbers) {
+  blocked.value = new Set(numbers);
+  noteBlocked(shownAccount(), numbers);
 }
 
 // Throws ApiError.

@@ -1,10 +1,9 @@
 // What this is: its version, where to read on, and how to have it on the home screen.
 
 import { BASE } from "./accounts.js";
-import { NewerVersion } from "./newer.js";
 import { Loaded, useLoaded } from "./settings-parts.js";
 import { html } from "./vendor/preact.js";
-import { canInstall, install } from "./worker.js";
+import { canInstall, install, NewerVersion } from "./worker.js";
 
 export function About() {
   const version = useLoaded(serverVersion);

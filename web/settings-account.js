@@ -3,10 +3,9 @@
 import { Confirm } from "./dialog.js";
 import { CodeField, askForCode } from "./door-code.js";
 import { Field, PasswordField, Submit, Username, useForm } from "./form.js";
-import { leavingWords, onPurpose } from "./leaving.js";
 import { numberChanged } from "./own-account.js";
 import { go } from "./router.js";
-import { account, client, forget, leave } from "./state.js";
+import { account, client, forget, leave, onPurpose } from "./state.js";
 import { html, useRef, useState } from "./vendor/preact.js";
 import { readable } from "./words.js";
 
@@ -74,7 +73,7 @@ export function DeleteAccount() {
     const { api } = client.value;
     await onPurpose("account_deleted", () => api.deleteAccount(password));
     go("", "", { replace: true });
-    await leave(leavingWords("account_deleted"));
+    await leave("account_deleted");
     return forget(mobileNo);
   });
   // The dialog sends the form once more: so a wrong password is shown beside its field.

@@ -1,11 +1,10 @@
 // Devices and sessions: which there are, and how to end them.
 
 import { Confirm } from "./dialog.js";
-import { leavingWords, onPurpose } from "./leaving.js";
 import { go, href } from "./router.js";
 import { Act, Loaded, Problem, refusalOf, useLoaded } from "./settings-parts.js";
-import { client, leave } from "./state.js";
-import { Device } from "./symbols.js";
+import { client, leave, onPurpose } from "./state.js";
+import { Device } from "./symbols-more.js";
 import { html, useState } from "./vendor/preact.js";
 import { sinceWords } from "./words.js";
 
@@ -71,7 +70,7 @@ export function Sessions() {
     const refusal = await refusalOf(() => (all ? onPurpose("logged_out", end) : end()));
     if (!all || refusal) return refused(refusal);
     go("", "", { replace: true });
-    return leave(leavingWords("logged_out"));
+    return leave("logged_out");
   }
 
   return html`

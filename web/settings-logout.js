@@ -1,10 +1,9 @@
 // Logging out of this browser.
 
-import { leavingWords, onPurpose } from "./leaving.js";
 import { go } from "./router.js";
 import { Act, Loaded, Problem, useLoaded } from "./settings-parts.js";
 import { Toggle } from "./settings-privacy.js";
-import { account, client, forget, leave, store } from "./state.js";
+import { account, client, forget, leave, onPurpose, store } from "./state.js";
 import { html, useState } from "./vendor/preact.js";
 
 export function LogOut() {
@@ -27,7 +26,7 @@ export function LogOut() {
 
   async function left() {
     go("", "", { replace: true });
-    await leave(leavingWords("logged_out"));
+    await leave("logged_out");
     if (wipe) await forget(mobileNo);
   }
 

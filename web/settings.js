@@ -1,38 +1,36 @@
 // Settings: the list of their pages, and beside it one of them. `arg` is the page, "" the list (on a phone).
 
 import { Avatar } from "./avatar.js";
+import { lazy } from "./parts.js";
 import { go, href } from "./router.js";
-import { About } from "./settings-about.js";
-import { DeleteAccount, Number, Password } from "./settings-account.js";
-import { BlockedPeople } from "./settings-blocked.js";
-import { Devices, Sessions } from "./settings-devices.js";
-import { Events } from "./settings-events.js";
-import { LogOut } from "./settings-logout.js";
-import { Notifications } from "./settings-notifications.js";
-import { Privacy } from "./settings-privacy.js";
-import { Profile } from "./settings-profile.js";
-import { Storage } from "./settings-storage.js";
 import { account, switchAccount } from "./state.js";
-import * as symbols from "./symbols.js";
+import { Back, Lock } from "./symbols.js";
+import * as symbols from "./symbols-more.js";
 import { useTitle } from "./title.js";
 import { html, useLayoutEffect, useRef } from "./vendor/preact.js";
 import { readable } from "./words.js";
 
+// A page is loaded when it is opened.
+const page = (file, name) => lazy(() => import(`./settings-${file}.js`).then((module) => module[name]));
+
 const PAGES = [
-  ["profile", "Profile", symbols.Person, Profile],
-  ["privacy", "Privacy", symbols.Lock, Privacy],
-  ["notifications", "Notifications", symbols.Bell, Notifications],
-  ["devices", "Devices", symbols.Device, Devices],
-  ["sessions", "Sessions", symbols.Clock, Sessions],
-  ["events", "What happened", symbols.History, Events],
-  ["blocked", "Blocked people", symbols.Blocked, BlockedPeople],
-  ["password", "Password", symbols.Key, Password],
-  ["number", "Mobile number", symbols.Hash, Number],
-  ["storage", "Messages in this browser", symbols.Shelf, Storage],
-  ["about", "About", symbols.Info, About],
-  ["logout", "Log out", symbols.Leave, LogOut],
-  ["delete", "Delete account", symbols.Bin, DeleteAccount],
+  ["profile", "Profile", symbols.Person, page("profile", "Profile")],
+  ["privacy", "Privacy", Lock, page("privacy", "Privacy")],
+  ["notifications", "Notifications", symbols.Bell, page("notifications", "Notifications")],
+  ["devices", "Devices", symbols.Device, page("devices", "Devices")],
+  ["sessions", "Sessions", symbols.Clock, page("devices", "Sessions")],
+  ["events", "What happened", symbols.History, page("events", "Events")],
+  ["blocked", "Blocked people", symbols.Blocked, page("blocked", "BlockedPeople")],
+  ["password", "Password", symbols.Key, page("account", "Password")],
+  ["number", "Mobile number", symbols.Hash, page("account", "Number")],
+  ["storage", "Messages in this browser", symbols.Shelf, page("storage", "Storage")],
+  ["about", "About", symbols.Info, page("about", "About")],
+  ["logout", "Log out", symbols.Leave, page("logout", "LogOut")],
+  ["delete", "Delete account", symbols.Bin, page("account", "DeleteAccount")],
 ];
+
+// For later, when there may be no network.
+export const loadPages = () => Promise.all(PAGES.map(([, , , View]) => View.load()));
 
 export function Settings({ arg }) {
   const [name, words, , View] = PAGES.find(([known]) => known === arg) ?? PAGES[0];
@@ -42,7 +40,7 @@ export function Settings({ arg }) {
     <main class="app settings" data-view=${open ? "detail" : "list"}>
       <nav aria-label="Settings">
         <header class="bar">
-          <button type="button" class="icon" aria-label="Back to the chats" title="Back to the chats" onClick=${() => go()}><${symbols.Back} /></button>
+          <button type="button" class="icon" aria-label="Back to the chats" title="Back to the chats" onClick=${() => go()}><${Back} /></button>
           <${open ? "h2" : "h1"}>Settings<//>
         </header>
         <${Me} />
@@ -56,7 +54,7 @@ export function Settings({ arg }) {
       </nav>
       <section class="one" aria-label=${words}>
         <header class="bar">
-          <a class="icon back" href=${href("settings")} aria-label="Back to the settings"><${symbols.Back} /></a>
+          <a class="icon back" href=${href("settings")} aria-label="Back to the settings"><${Back} /></a>
           <${Heading} key=${name} words=${words} open=${open} />
         </header>
         <div class="scroll"><div class="sheet"><${View} key=${name} /></div></div>

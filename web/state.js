@@ -1,7 +1,6 @@
 // What the views share. Signals: a view that reads one is drawn again when it changes.
 
 import { databaseName, forgetAccount, rememberAccount, showNobody, shownAccount } from "./accounts.js";
-import { purposeWords } from "./leaving.js";
 import { client, closeAccount, connection, openAccount, store } from "./opened.js";
 import { route } from "./router.js";
 import { computed, signal } from "./vendor/preact.js";
@@ -12,7 +11,7 @@ import { computed, signal } from "./vendor/preact.js";
 export { client, connection, store };
 export const ready = signal(false); // whether it is known who is logged in
 export const account = signal(null); // {mobileNo, name, about?}, or null: nobody is logged in
-export const leftBecause = signal(""); // a sentence for the door: why somebody is not logged in any more
+export const leftBecause = signal(""); // a code, for the door to say why somebody is not logged in any more
 
 // The number of the open chat, or "". An address may have one's own, which is no chat.
 export const openChat = computed(() => {
@@ -43,12 +42,26 @@ export async function resume(mobileNo) {
 }
 
 // The session has ended: after a log-out, or because the server says so. History and outbox stay in the browser.
-export async function leave(why = "") {
+// code: as leaving.js knows it.
+export async function leave(code) {
   if (!account.value) return;
   account.value = null;
-  leftBecause.value = purposeWords() ?? why;
+  leftBecause.value = purpose || code;
   showNobody();
-  await closeAccount(why);
+  await closeAccount(code);
+}
+
+let purpose = "";
+
+// Does what ends the session. The server closes the socket at once, perhaps before it answers: then it looks as if
+// somebody else had done it.
+export async function onPurpose(code, task) {
+  purpose = code;
+  try {
+    return await task();
+  } finally {
+    purpose = "";
+  }
 }
 
 // This tab shows the door, and the account stays logged in: somebody wants to use another one.
@@ -63,7 +76,7 @@ export async function switchAccount() {
 export async function forget(mobileNo) {
   const name = databaseName(mobileNo);
   forgetAccount(mobileNo);
-  const { IndexedDBStore } = await import("./client/index.js");
+  const { IndexedDBStore } = await import("./client/indexeddb-store.js");
   await IndexedDBStore.wipe(name);
 }
 

@@ -2,11 +2,11 @@
 
 import { BASE } from "./accounts.js";
 import { go } from "./router.js";
-import { signal } from "./vendor/preact.js";
+import { html, signal } from "./vendor/preact.js";
 
 const HOUR_MS = 3_600_000;
 
-export const newerVersion = signal(false); // this window shows an older version than a reload would
+const newerVersion = signal(false); // this window shows an older version than a reload would
 export const canInstall = signal(false); // the browser offers to put the page on the home screen
 
 let offer = null;
@@ -25,17 +25,18 @@ export async function install() {
 }
 
 // Called when the page is there, so that what it loads does not compete with it. Without a worker everything works but
-// opening the page without a network: browsers have none for pages that came by http:// from another machine.
+// opening the page without a network: browsers have none for pages that came by http:// from another machine. Says
+// whether there is one.
 export async function beginWorker() {
   const { serviceWorker } = navigator;
-  if (!serviceWorker) return;
+  if (!serviceWorker) return false;
   const before = serviceWorker.controller;
   serviceWorker.addEventListener("controllerchange", () => (newerVersion.value = Boolean(before)));
   serviceWorker.addEventListener("message", ({ data }) => data?.chat && go("chat", data.chat));
   try {
     registration = await serviceWorker.register(new URL("web/sw.js", BASE), { scope: BASE.pathname });
   } catch {
-    return; // the person has switched workers or storage off, or the server has just changed: next time
+    return false; // the person has switched workers or storage off, or the server has just changed: next time
   }
   let looked = Date.now();
   document.addEventListener("visibilitychange", () => {
@@ -43,7 +44,19 @@ export async function beginWorker() {
     looked = Date.now();
     registration?.update().catch(() => undefined); // without a network there is nothing newer to be had
   });
+  return true;
 }
 
 // The registration, if a worker is active: the way to show a notification on a phone.
 export const activeWorker = () => (registration?.active ? registration : undefined);
+
+// This window goes on with its own version until somebody loads it again: they may be in the middle of a sentence.
+export function NewerVersion() {
+  if (!newerVersion.value) return null;
+  return html`
+    <div id="newer-version" class="banner" role="status">
+      <span>A newer version of this page is ready.</span>
+      <button type="button" class="link" onClick=${() => location.reload()}>Load it</button>
+    </div>
+  `;
+}

@@ -91,7 +91,7 @@ async def test_every_file_is_served_with_its_type(api: Api) -> None:
         print(name)
         answer = await api.client.get(f"/web/{name}")
         assert answer.status_code == 200
-        sent = without_comments(path.read_bytes()) if name.endswith(".js") else path.read_bytes()
+        sent = without_comments(path.read_bytes(), path.suffix)
         assert answer.content == sent or name == service_worker.NAME, "which has its list filled in"
         assert answer.headers["content-type"] == TYPES[name.rsplit(".", 1)[1]]
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -135,14 +135,18 @@ def test_scripts_make_no_markup_from_texts_and_call_no_other_host(name: str) -> 
 
 
 def test_comments_are_left_out_and_nothing_else() -> None:
-    script = b"// one\nlet a = 1; // stays\n  /** two\n   * three */\nlet b = `\n${a} // four`;\n"
-    assert without_comments(script) == b"\nlet a = 1; // stays\n\n\nlet b = `\n${a} // four`;\n"
+    script = b"// one\nlet a = 1; // two\n  /** three\n   * four */\nlet b = `\n${a} // five`;\n"
+    assert without_comments(script, ".js") == b"\nlet a = 1;\n\n\nlet b = `\n${a} // five`;\n"
+    string = b"""let c = "a; // b"; let d = 'http://c'; f(/[;] \\/\\/ d/); // isn't\n"""
+    assert without_comments(string, ".js") == string
+    assert without_comments(b"/* one\ntwo */\na { b: c; } /* d */\n", ".css") == b"\n\na { b: c; }\n"
+    assert without_comments(b"/* a */", ".svg") == b"/* a */"
     for name, path in PAGE_FILES.items():
         if not name.endswith(".js"):
             continue
         text = path.read_text()
-        for comment in re.finditer(r"^[ \t]*(//|/\*\*)", text, re.MULTILINE):
-            before = without_comments(text[: comment.start()].encode()).decode()
+        for comment in re.finditer(r"^[ \t]*(//|/\*\*)|[;,{}()\[\]] // ", text, re.MULTILINE):
+            before = without_comments(text[: comment.start()].encode(), ".js").decode()
             assert before.replace("\\`", "").count("`") % 2 == 0, f"{name}: in a template: {comment[0]}"
 
 

@@ -74,6 +74,19 @@ async def test_nobody_writes_to_somebody_they_blocked(browser: "Browser", produc
     await asha.nothing_went_wrong()
 
 
+async def test_who_is_blocked_is_known_without_the_server(browser: "Browser", product: ServerGroup) -> None:
+    asha = await come(browser, product.url, "Asha")
+    ravi = await friend(product, "Ravi")
+    await asha.open(ravi)
+    await asha.block()
+    await asha.page.route("**/block-action/list", lambda route: route.abort())
+    await asha.page.reload()
+    await asha.is_visible("#barred")
+    await asha.sees("#list .last", "You blocked this number")
+    asha.forgive("Failed to load resource")
+    await asha.nothing_went_wrong()
+
+
 @pytest.mark.parametrize(("text", "size"), [("x" * 16_385, 16_385), ("\u0001" * 16_000, 16_000)])
 async def test_what_is_too_long_is_said_and_stays(
     browser: "Browser", product: ServerGroup, text: str, size: int

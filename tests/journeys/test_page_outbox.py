@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import Friend, Judge, Tab, come, friend, playwright
+from tests.support.browser import Friend, Judge, Tab, come, friend, open_context, playwright
 from tests.support.people import Frame
 from tests.support.stack import ServerGroup
 from tests.support.waiting import until
@@ -201,3 +201,23 @@ async def test_ids_of_messages_are_new_after_a_reload(browser: "Browser", produc
     await asha.write("after")
     await asha.ticks("Delivered", "Delivered")
     await ravi.shows("before", "after")
+
+
+async def test_a_message_that_failed_stands_where_it_was_written(browser: "Browser", product: ServerGroup) -> None:
+    """Also on a machine whose clock is a day ahead: else it would stand below all that is said for a day."""
+    refuser = Refuser("hello", refusal(code="message_too_large", component="chat", message="Never.", messageId=True))
+    ravi = await friend(product, "Ravi")
+    context = await open_context(browser)
+    await context.add_init_script("const now = Date.now; Date.now = () => now() + 86_400_000;")
+    asha = await come(browser, product.url, "Asha", refuser.judge, context=context)
+    await asha.open(ravi)
+    await asha.write("hello")
+    await asha.ticks("Not sent: Never")
+    await ravi.writes(asha, "later")
+    texts = playwright.expect(asha.page.locator("#log .m > p"))
+    await texts.to_have_text(["hello", "later"])
+    await asha.page.click("text=Retry")
+    await texts.to_have_text(["later", "hello"])
+    await asha.ticks("Not sent: Never")
+    await ravi.writes(asha, "last", "m-2")
+    await texts.to_have_text(["later", "hello", "last"])

@@ -89,9 +89,9 @@ async def test_what_waits_in_a_follower_goes_out_when_it_leads(browser: "Browser
 async def test_a_log_out_is_one_of_all_tabs(browser: "Browser", product: ServerGroup) -> None:
     leader = await come(browser, product.url, "Asha")
     follower = await another_tab(leader)
-    await follower.page.evaluate("(async () => (await import('./web/state.js')).leave('You have logged out.'))()")
+    await follower.page.evaluate("(async () => (await import('./web/state.js')).leave('logged_out'))()")
     await follower.at_the_door()
-    await leader.at_the_door("You have logged out.")
+    await leader.at_the_door("You are logged out.")
 
 
 async def test_two_windows_that_share_a_device_do_not_fight(browser: "Browser", product: ServerGroup) -> None:

@@ -1,6 +1,7 @@
 // The store in a browser, with a history. Several tabs may use it at once.
 
 import { digest } from "./messages.js";
+import { issuedAt } from "./session.js";
 import { addWaiting, applyChange, isKnown, readsOf, serial } from "./store.js";
 
 /** @import { Change, Kept, Message, MessageState, News, Session } from "./types.js" */
@@ -41,7 +42,7 @@ function finished(transaction) {
 
 /** @param {IDBDatabase} database */
 function create(database) {
-  database.createObjectStore("values"); // session, epoch, generation
+  database.createObjectStore("values"); // session, epoch, generation, ahead
   database.createObjectStore("chats", { keyPath: "peer" });
   database.createObjectStore("receipts");
   const messages = database.createObjectStore("messages", { keyPath: "n", autoIncrement: true });
@@ -165,8 +166,12 @@ export class IndexedDBStore {
   saveSession(session) {
     return this.write(async (_, transaction) => {
       const values = transaction.objectStore("values");
-      if (session) values.put(session, "session");
-      else values.delete("session");
+      const before = await result(values.get("session"));
+      if (!session) values.delete("session");
+      else {
+        values.put(session, "session");
+        if (session.token !== before?.token) values.put(Date.now() - issuedAt(session.token) || 0, "ahead"); // just issued
+      }
     });
   }
 
@@ -183,17 +188,16 @@ export class IndexedDBStore {
   /** @param {Message} message */
   add(message) {
     return this.write(async (rows, transaction) => {
-      const last = await lastOf(transaction, message.peer);
-      // Behind what is there, also where the clock of this machine is slow.
-      await addWaiting(rows, { ...message, timestamp: Math.max(message.timestamp, last?.timestamp ?? 0) });
+      await addWaiting(rows, { ...message, timestamp: await placeable(transaction, message.peer, message.timestamp) });
     });
   }
 
   /** @param {Change[]} changes @returns {Promise<News[]>} */
   apply(changes) {
-    return this.write(async (rows) => {
+    return this.write(async (rows, transaction) => {
       const all = [];
-      for (const change of changes) all.push(await applyChange(rows, change));
+      await noteTime(transaction, changes);
+      for (const change of changes) all.push(await applyChange(rows, await placed(rows, transaction, change)));
       return all
         .filter((one) => one !== null)
         .map((one) => (one.message ? { ...one, message: asMessage(/** @type {any} */ (one.message)) } : one));
@@ -417,6 +421,41 @@ async function summarise(transaction, peer) {
 async function lastOf(transaction, peer) {
   const index = transaction.objectStore("messages").index("order");
   return (await collect(index.openCursor(IDBKeyRange.bound([peer], [peer, []]), "prev"), 1))[0] ?? null;
+}
+
+/**
+ * The time for a message that is written now: behind what is there, also where the clock of this machine is slow. Where
+ * it is fast, the message would stand behind all that comes, if it is refused and keeps this time.
+ * @param {IDBTransaction} transaction @param {string} peer @param {number} timestamp Of this machine's clock.
+ */
+async function placeable(transaction, peer, timestamp) {
+  const [ahead, last] = await Promise.all([
+    result(transaction.objectStore("values").get("ahead")),
+    lastOf(transaction, peer),
+  ]);
+  return Math.max(timestamp - Math.max(0, ahead ?? 0), last?.timestamp ?? 0);
+}
+
+/** @param {DatabaseRows} rows @param {IDBTransaction} transaction @param {Change} change @returns {Promise<Change>} */
+async function placed(rows, transaction, change) {
+  if (change.kind !== "retried") return change;
+  const [row] = await rows.failed(change.id);
+  return row ? { ...change, timestamp: await placeable(transaction, row.peer, change.timestamp) } : change;
+}
+
+/**
+ * The clock of this machine is ahead of the server's by no more than what a time of the server's shows: somebody may
+ * have set it right since the session was issued.
+ * @param {IDBTransaction} transaction @param {Change[]} changes
+ */
+async function noteTime(transaction, changes) {
+  const values = transaction.objectStore("values");
+  const ahead = (await result(values.get("ahead"))) ?? 0;
+  const times = changes.map((change) =>
+    "message" in change ? change.message.timestamp : change.kind !== "retried" && "timestamp" in change ? change.timestamp : 0,
+  );
+  const most = Date.now() - Math.max(0, ...times);
+  if (most < ahead) values.put(most, "ahead");
 }
 
 /** @param {IDBRequest<IDBCursorWithValue | null>} request @param {number} limit @returns {Promise<Message[]>} */

@@ -194,12 +194,16 @@ export class Sessions {
 
 /** ms between the issue of a token and its end, both by the server's clock. @param {Session} session */
 function lifetime({ token, expiresAt }) {
+  const life = Date.parse(expiresAt) - issuedAt(token);
+  return life > 0 ? life : Infinity;
+}
+
+/** When the server issued it, ms of the server's clock; NaN of a token of another kind. @param {string} token */
+export function issuedAt(token) {
   try {
     const claims = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
-    const life = Date.parse(expiresAt) - JSON.parse(atob(claims)).iat * 1000;
-    if (life > 0) return life;
+    return JSON.parse(atob(claims)).iat * 1000;
   } catch {
-    // Another kind of token: the server will say when it is over.
+    return NaN; // the server will say when it is over
   }
-  return Infinity;
 }

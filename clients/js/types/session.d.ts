@@ -1,3 +1,5 @@
+/** When the server issued it, ms of the server's clock; NaN of a token of another kind. @param {string} token */
+export function issuedAt(token: string): number;
 /** The session is over, and removed from the store. */
 export class SessionEnded extends ApiError {
 }
