@@ -15,6 +15,7 @@ import pytest
 from delivery import webhooks
 from delivery.webhooks import CodeWebhook, signature
 from protocol.errors import ApiError
+from tests.support.processes import patient
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 A = "919800000001"
@@ -143,7 +144,7 @@ async def test_a_refusal_is_final_and_redirects_are_not_followed(
 async def test_a_receiver_that_is_silent_makes_nobody_wait_longer_than_the_deadline(receiver: Receiver) -> None:
     webhook = CodeWebhook(receiver.url, SECRET, 0.5)
     receiver.answers = [None] * 3
-    assert 0.4 < await _refused(webhook) < 2
+    assert 0.4 < await _refused(webhook) < patient(2)
     await webhook.close()
 
 
@@ -160,14 +161,14 @@ async def test_a_receiver_that_drips_its_answer_neither(unused_tcp_port: int) ->
 
     server = await asyncio.start_server(drip, "127.0.0.1", unused_tcp_port)
     webhook = CodeWebhook(f"http://127.0.0.1:{unused_tcp_port}/", SECRET, 0.5)
-    assert await _refused(webhook) < 2
+    assert await _refused(webhook) < patient(2)
     await webhook.close()
     server.close()
 
 
 async def test_nobody_there_is_said_so(unused_tcp_port: int) -> None:
     webhook = CodeWebhook(f"http://127.0.0.1:{unused_tcp_port}/", SECRET, 2)
-    assert await _refused(webhook) < 2
+    assert await _refused(webhook) < patient(2)
     await webhook.close()
 
 
@@ -178,7 +179,7 @@ async def test_deliveries_under_way_are_bounded_and_their_places_come_back(
     webhook = CodeWebhook(receiver.url, SECRET, 0.5)
     receiver.answers = [None] * 20
     times = await asyncio.gather(*(_refused(webhook) for _ in range(10)))
-    assert sum(seconds < 0.2 for seconds in times) == 7, "at once"
+    assert sum(seconds < 0.45 for seconds in times) == 7, "at once"
     receiver.answers = []
     await webhook.send(A, "042195", EXPIRES)
     await webhook.close()

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.people import Frame, Person, Talk, request, sign_up
+from tests.support.processes import patient
 from tests.support.stack import ServerGroup, Stack
 
 IN_TIME = 1.0
@@ -43,7 +44,7 @@ async def test_coming_and_going_is_pushed_at_once(product: ServerGroup, single_s
         for talk in (a, e):
             gone = await shown(talk, ravi, 2 * n + 3)
             assert (gone["online"], abs(gone["lastSeen"] - time.time() * 1000) < 60_000) == (False, True)
-        assert time.monotonic() - began < 2 * IN_TIME
+        assert time.monotonic() - began < patient(2 * IN_TIME)
     await e.send(type="unwatch", mobileNos=[ravi.mobile])
     await e.send(type="ping")
     await e.wait(lambda f: f["type"] == "pong")
@@ -70,7 +71,7 @@ async def test_blocks_and_privacy_are_shown_at_once_to_those_who_watch(
     assert (frozen["online"], frozen["lastSeen"] <= time.time() * 1000) == (False, True)
     assert (await request(product.url, ravi, "PUT", "/v1/privacy", json={"online": "nobody"})).status_code == 200
     assert (await shown(e, ravi, 2))["online"] is False
-    assert time.monotonic() - began < 2 * IN_TIME
+    assert time.monotonic() - began < patient(2 * IN_TIME)
     assert (await request(product.url, ravi, "PUT", "/v1/privacy", json={"online": "everyone"})).status_code == 200
     assert (await shown(e, ravi, 3))["online"] is True
     assert (await request(product.url, eve, "PUT", "/v1/privacy", json={"online": "nobody"})).status_code == 200
@@ -93,7 +94,7 @@ async def test_a_killed_server_and_cut_notifications_are_made_up_for(stack: Stac
     began = time.monotonic()
     gone = await shown(a, ravi, 2)
     assert gone["online"] is False
-    assert time.monotonic() - began < 6, "when the lease has ended"
+    assert time.monotonic() - began < patient(6), "when the lease has ended"
     async with Redis.from_url(one.env["REDIS_URL"]) as inside:
         await inside.delete(f"watchers:{{{eve.mobile}}}")  # so nobody is told
         e = await eve.open(one.ws_url)

@@ -22,6 +22,7 @@ from protocol.direct_write import NO_FD
 from protocol.errors import ApiError
 from settings import Settings
 from tests.support.links import link_to
+from tests.support.processes import patient
 from tools.devstack.valkey import Valkey
 
 KEYS = ["person:{9100000001}", "blockedUser:{9100000001}", "leases:{9100000001}", "lastseen:{9100000001}"]
@@ -149,7 +150,7 @@ async def test_a_redis_that_does_not_listen_is_unavailable(tmp_path: Path) -> No
     for work in (link.command("PING"), link.call(READ_SIDES, KEYS, ["x"]), link.pipeline([("PING",)])):
         with pytest.raises(ApiError, match="unavailable"):
             await work
-    assert time.monotonic() - started < 3 * (0.4 + module.CHECK_SECONDS + 0.2)
+    assert time.monotonic() - started < patient(3 * (0.4 + module.CHECK_SECONDS + 0.2))
     await link.close()
 
 
@@ -159,7 +160,7 @@ async def test_a_redis_that_does_not_answer_is_unavailable_within_the_limits() -
         started = time.monotonic()
         answers = await asyncio.gather(*(link.command("PING") for _ in range(3)), return_exceptions=True)
         assert [str(answer) for answer in answers] == ["unavailable"] * 3
-        assert time.monotonic() - started < 0.4 + 0.4 + 2 * module.CHECK_SECONDS + 0.2
+        assert time.monotonic() - started < patient(0.4 + 0.4 + 2 * module.CHECK_SECONDS + 0.2)
         await link.close()
 
 
