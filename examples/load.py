@@ -3,7 +3,8 @@
     python examples/load.py --people 10 --rate 20 --seconds 10
 
 It signs up new people each time, so it is for servers of your own: other addresses than this machine's are refused
-unless --remote is given. The server must have RATE_LIMITS=off, or it lets one address sign up a few people an hour.
+unless --remote is given. A server that run.py did not start must have RATE_LIMITS=off, or it lets one address sign up
+five people an hour.
 """
 
 import argparse
