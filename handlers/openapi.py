@@ -116,7 +116,7 @@ def _components(operations: dict[tuple[str, str], Operation]) -> dict[str, Any]:
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "The `token` of a log-in. A client need not look into it; of its claims `iat` and `exp` may be relied on.",
+                "description": "The `token` of a log-in. A client needs none of its claims but perhaps `iat`.",
             }
         },
     }
