@@ -53,6 +53,14 @@ async def test_pages_show_without_a_complaint_and_fit(page: "Page", address: str
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 
 
+@pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
+async def test_the_words_of_a_diagram_can_be_read_on_a_phone(page: "Page", address: str) -> None:
+    await page.goto(address + "message-flow/")
+    picture = await page.locator(".diagram svg").bounding_box()
+    assert picture
+    assert picture["width"] > 600, "it is scrolled instead of shrunk"
+
+
 @pytest.mark.parametrize("page", [{"color_scheme": "light"}], indirect=True, ids=["light"])
 async def test_one_searches_and_switches_to_dark(page: "Page", address: str) -> None:
     await page.goto(address + "message-flow/")
