@@ -46,6 +46,8 @@ _COMMENTS: Final = {
     ),
     ".css": re.compile(rb"[ ]?/\*.*?\*/", re.DOTALL),
 }
+_INDENTATION: Final = re.compile(rb"^[ \t]+", re.MULTILINE)
+"""In the page's templates, too, where HTML makes one space of it. A test sees to it that there are no other texts."""
 _PACKED_TYPES: Final = ("text/", "image/svg", "application/manifest", "application/json")
 
 
@@ -86,8 +88,11 @@ def static_file(body: bytes, content_type: str, policy: str) -> StaticFile:
 
 
 def read_file(path: Path, policy: str) -> StaticFile:
-    """The file at this path, of the type that its name says. Scripts and styles are sent without their comments."""
-    return static_file(without_comments(path.read_bytes(), path.suffix), _TYPES[path.suffix], policy)
+    """The file at this path, of the type that its name says. Scripts and styles are sent without what is for us."""
+    body = without_comments(path.read_bytes(), path.suffix)
+    if path.suffix in _COMMENTS:
+        body = _INDENTATION.sub(b"", body)
+    return static_file(body, _TYPES[path.suffix], policy)
 
 
 def without_comments(body: bytes, suffix: str) -> bytes:

@@ -6,7 +6,8 @@ from sanic import Request
 from sanic.response import HTTPResponse
 
 from handlers import service_worker
-from handlers.static_files import PAGE_FILES, StaticFile, read_file, serve
+from handlers.static_files import PAGE_FILES, StaticFile, read_file, serve, static_file
+from protocol.asyncapi import VERSION
 from protocol.errors import ApiError
 
 # 'self' covers ws: and wss: of the same host (CSP Level 3).
@@ -19,6 +20,9 @@ _POLICY: Final = (
 def _read_files() -> dict[str, StaticFile]:
     files = {name: read_file(path, _policy_of(name)) for name, path in PAGE_FILES.items()}
     files[service_worker.NAME] = service_worker.filled_in(files)
+    files["version.txt"] = static_file(
+        VERSION.encode(), "text/plain; charset=utf-8", ""
+    )  # of the server, so never kept
     return files
 
 

@@ -56,10 +56,12 @@ if (shownAccount()) {
   Door.load().catch(() => undefined);
 }
 
+const KEYBOARD_PX = 100; // a bar of the browser takes less
 const root = document.createElement("div");
 root.id = "app";
 document.body.append(root);
 render(html`<${App} />`, root);
+fitAboveKeyboard();
 await begin();
 effect(() => void (account.value && choicesOf(account.value.mobileNo).notify && beginNotifications()));
 const hasWorker = await beginWorker();
@@ -71,6 +73,16 @@ if (!hasWorker) effect(() => void (account.value && setTimeout(() => loadSetting
 async function loadSettings() {
   await Settings.load();
   await (await import("./settings.js")).loadPages();
+}
+
+// The keyboard of a phone covers the lower part of a page on iOS. Elsewhere the page gets smaller: index.html asks for it.
+function fitAboveKeyboard() {
+  const { visualViewport: seen } = window;
+  seen?.addEventListener("resize", () => {
+    const isCovered = seen.scale === 1 && innerHeight - seen.height > KEYBOARD_PX;
+    root.style.blockSize = isCovered ? `${seen.height}px` : "";
+    if (isCovered) scrollTo(0, 0); // the browser has moved the page up, so that the box is seen
+  });
 }
 
 async function beginNotifications() {

@@ -3,20 +3,21 @@
 import { chatOf, listed, nameOf } from "./chat_list.js";
 import { byLeader, client, sendSoon, store } from "./opened.js";
 import { Send } from "./symbols.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 
 const DRAFT_MS = 300;
 const UNSAVED = "wm:unsaved"; // sessionStorage: [number, text]
-const MAX_FRAME_BYTES = 60_000; // of 64 KiB: what JSON writes as \u0001 is six times as long as the text
 const MAX_BYTES = 16 * 1024;
+const MAX_FRAME_BYTES = 60_000; // of 64 KiB: what JSON writes as \u0001 is six times as long as the text
+const MOST_BYTES_OF_A_LETTER = 6; // of what JavaScript counts as one
 const encoder = new TextEncoder();
 const touches = matchMedia("(hover: none) and (pointer: coarse)").matches;
 
 export function Composer({ peer, waiting }) {
   const box = useRef(null);
   const [text, setText] = useState("");
-  const [note, setNote] = useState("");
   const draft = useDraft(peer);
+  const note = useMemo(() => tooLong(text), [text]);
 
   function set(value, isKept = true) {
     box.current.value = value;
@@ -25,7 +26,6 @@ export function Composer({ peer, waiting }) {
   }
 
   useLayoutEffect(() => {
-    setNote("");
     set(draft.unsaved() ?? chatOf(peer).draft, false);
     if (!touches) box.current.focus();
   }, [peer]);
@@ -47,9 +47,7 @@ export function Composer({ peer, waiting }) {
     event?.preventDefault();
     const written = box.current.value.toWellFormed(); // half an emoji, with which a cut text may end, cannot be sent
     if (!written.trim()) return;
-    const problem = tooLong(written);
-    setNote(problem);
-    if (problem) return;
+    if (tooLong(written)) return void box.current.focus(); // the note says so since it was typed
     set("");
     await draft.save();
     await client.value.post(peer, written);
@@ -74,7 +72,7 @@ export function Composer({ peer, waiting }) {
     <form id="write" class="write" method="post" onSubmit=${write}>
       <div class="box">
         <label class="vh" for="text">Message ${nameOf(peer)}</label>
-        <textarea id="text" rows="1" placeholder="Message" autocomplete="off" dir=${text ? "auto" : undefined} aria-describedby="write-note"
+        <textarea id="text" rows="1" placeholder="Message" autocomplete="off" dir=${text ? "auto" : undefined} aria-describedby="write-note" aria-invalid=${note ? "true" : undefined}
           enterkeyhint=${touches ? "enter" : "send"} ref=${box} onInput=${onInput} onKeyDown=${onKey}></textarea>
       </div>
       ${waiting > 0 && html`<span class="q">${waiting} waiting</span>`}
@@ -118,8 +116,10 @@ function useDraft(peer) {
   return kept;
 }
 
+// A sentence, or "". In parts of what fits, for bytes are nothing that people count.
 function tooLong(text) {
-  const size = encoder.encode(text).length;
-  const isFine = size <= MAX_BYTES && encoder.encode(JSON.stringify(text)).length <= MAX_FRAME_BYTES;
-  return isFine ? "" : `Too long: ${size} bytes of at most ${MAX_BYTES}, control characters counting more.`;
+  if (text.length * MOST_BYTES_OF_A_LETTER <= MAX_BYTES) return "";
+  const size = (value) => encoder.encode(value).length;
+  const part = Math.max(size(text) / MAX_BYTES, size(JSON.stringify(text)) / MAX_FRAME_BYTES);
+  return part > 1 ? `Too long for one message: ${Math.ceil(part * 100)} % of what fits. Shorten it, or send it in parts.` : "";
 }

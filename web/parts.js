@@ -32,10 +32,10 @@ export function lazy(load, Tag = "div") {
   const begin = () => (loading ??= load().then((component) => (made = component), (error) => ((loading = null), Promise.reject(error))));
 
   function Lazy(props) {
-    const [state, setState] = useState(""); // "there" or "missing", when that is known
+    const [state, setState] = useState(made ? "there" : ""); // or "missing", when that is known
     const again = () => begin().then(() => setState("there"), (error) => (setState("missing"), rethrow(error)));
-    useEffect(() => void (made || again()), []);
-    if (made) return html`<${made} ...${props} />`;
+    useEffect(() => void (state || again()), []); // it may be there by now, but was not when this was drawn
+    if (state === "there") return html`<${made} ...${props} />`;
     return state === "missing" ? html`<${Missing} Tag=${Tag} onAgain=${again} />` : null;
   }
   return Object.assign(Lazy, { load: begin });

@@ -27,8 +27,8 @@ export function About() {
 
 async function serverVersion() {
   try {
-    const answer = await fetch(new URL("openapi.json", BASE));
-    return (await answer.json()).info.version;
+    const answer = await fetch(new URL("web/version.txt", BASE));
+    return answer.ok ? await answer.text() : "unknown";
   } catch {
     return "unknown: the server cannot be reached";
   }

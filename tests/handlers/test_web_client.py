@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from handlers import service_worker
-from handlers.static_files import PAGE_FILES, WEB, without_comments
+from handlers.static_files import PAGE_FILES, WEB, read_file, without_comments
 from handlers.web_client import page
 from tests.support.api import Api
 
@@ -91,10 +91,15 @@ async def test_every_file_is_served_with_its_type(api: Api) -> None:
         print(name)
         answer = await api.client.get(f"/web/{name}")
         assert answer.status_code == 200
-        sent = without_comments(path.read_bytes(), path.suffix)
-        assert answer.content == sent or name == service_worker.NAME, "which has its list filled in"
+        assert answer.content == read_file(path, "").body or name == service_worker.NAME, "which has its list filled in"
         assert answer.headers["content-type"] == TYPES[name.rsplit(".", 1)[1]]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_page_learns_the_version_of_the_server(api: Api) -> None:
+    answer = await api.client.get("/web/version.txt")
+    described = (await api.client.get("/openapi.json")).json()
+    assert (answer.status_code, answer.text) == (200, described["info"]["version"])
 
 
 NOTHING = ["none.js", "..%2Fapp.py", "%2e%2e%2fapp.py", "../app.py", "app.js%00", "", "APP.JS", "docs/docs.js"]
@@ -148,6 +153,18 @@ def test_comments_are_left_out_and_nothing_else() -> None:
         for comment in re.finditer(r"^[ \t]*(//|/\*\*)|[;,{}()\[\]] // ", text, re.MULTILINE):
             before = without_comments(text[: comment.start()].encode(), ".js").decode()
             assert before.replace("\\`", "").count("`") % 2 == 0, f"{name}: in a template: {comment[0]}"
+
+
+LIST_OF_FILES = ("`avatar client/api", "`client/api")  # of parts.js, which are split at spaces
+
+
+def test_indentation_is_left_out_where_it_means_nothing() -> None:
+    """A text over several lines that is no markup would lose it."""
+    assert read_file(WEB / "style.css", "").body.startswith(b"\n\n\n:root {\ncolor-scheme")
+    for name, path in PAGE_FILES.items():
+        if name.endswith(".js"):
+            opened = re.findall(r"(?:[=,:?+>] |[(\[{]|return )(`[^`\n]*)\n", path.read_text())
+            assert [text for text in opened if not text.startswith(LIST_OF_FILES)] == [], name
 
 
 def test_the_library_is_the_one_that_is_noted() -> None:

@@ -171,6 +171,7 @@ async def test_every_first_load_is_light(browser: "Browser", product: ServerGrou
         "list": await loaded(context, product.url, "#find", CHAT_CODE),
         "chat": await loaded(context, f"{product.url}/#/chat/{ravi.mobile}", "#log .sys", CHAT_CODE),
         "settings": await loaded(context, f"{product.url}/#/settings/profile", ".settings form"),
+        "about": await loaded(context, f"{product.url}/#/settings/about", ".settings .points"),
     }
     print(found)
     assert {name: size for name, (size, _) in found.items() if size > 80_000} == {}
