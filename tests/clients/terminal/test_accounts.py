@@ -38,7 +38,18 @@ def test_one_process_has_it_at_a_time(tmp_path: Path) -> None:
     assert not account.is_busy()
 
 
-def test_known_accounts_are_those_of_this_device_the_last_used_first(tmp_path: Path) -> None:
+async def test_an_account_that_was_never_logged_in_is_not_known(tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path)
+    for number in ("919800000001", "919800000002"):
+        with (account := accounts.account(URL, number)).opened():
+            if number == "919800000002":
+                store = account.store()
+                await store.load()
+                await store.close()
+    assert accounts.known() == []
+
+
+async def test_known_accounts_are_those_of_this_device_the_last_used_first(tmp_path: Path) -> None:
     accounts = Accounts(tmp_path)
     made = [
         accounts.account(URL, "919800000001"),
@@ -47,7 +58,10 @@ def test_known_accounts_are_those_of_this_device_the_last_used_first(tmp_path: P
     ]
     for age, account in enumerate(made):
         with account.opened():
-            pass
+            store = account.store()
+            await store.load()
+            await store.save_epoch("e")
+            await store.close()
         os.utime(account.file, (age, age))
     assert accounts.known() == [made[1], made[0]]
     assert accounts.known("laptop") == [made[2]]

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import socket
+import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -102,12 +103,12 @@ class Accounts:
         return Account(self.root / _slug(url), url, mobile, device)
 
     def known(self, device: str = "") -> list[Account]:
-        """Those that were opened here before, the one used last first."""
+        """Those that were logged in here before, the one used last first."""
         files = sorted(self.root.glob("*/*.sqlite"), key=lambda file: file.stat().st_mtime, reverse=True)
         return [
             Account(file.parent, (file.parent / "url").read_text(encoding="utf-8").strip(), *_named(file))
             for file in files
-            if _named(file)[1] == device and (file.parent / "url").exists()
+            if _named(file)[1] == device and (file.parent / "url").exists() and _was_logged_in(file)
         ]
 
     def device_id(self, device: str = "") -> str:
@@ -118,6 +119,17 @@ class Accounts:
             new.write(f"terminal-{secrets.token_hex(4)}\n")
         base = file.read_text(encoding="utf-8").strip()
         return f"{base}-{device}" if device else base
+
+
+def _was_logged_in(file: Path) -> bool:
+    """Whether something was ever kept in it. A wrong number, password or server leaves a file in which nothing is."""
+    try:
+        with contextlib.closing(sqlite3.connect(file, timeout=10)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'account'").fetchone():
+                return False
+            return database.execute("SELECT 1 FROM account LIMIT 1").fetchone() is not None
+    except sqlite3.DatabaseError:
+        return True  # opening it says what is wrong with it
 
 
 def home(environment: Mapping[str, str]) -> Path:
