@@ -72,7 +72,7 @@ class Totals:
 
 
 def _parse(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py simulate", description=__doc__)
     parser.add_argument("--seed", type=int, help="this one only; without it fresh seeds are drawn")
     parser.add_argument("--hours", type=float, default=0.2, help="of talk in each run")
     parser.add_argument("--people", type=int, default=50)
