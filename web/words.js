@@ -4,7 +4,7 @@
 export function readable(mobileNo) {
   const code = countryCode(mobileNo);
   const rest = mobileNo.slice(code.length);
-  return [`+${code}`, ...grouped(rest)].join(" ");
+  return [`+${code}`, ...grouped(rest, code)].join(" ");
 }
 
 const sameDay = (one, other) => one.toDateString() === other.toDateString();
@@ -61,7 +61,10 @@ function countryCode(digits) {
   return digits.slice(0, TWO.has(digits.slice(0, 2)) ? 2 : 3);
 }
 
-function grouped(rest) {
-  if (rest.length === 10) return [rest.slice(0, 5), rest.slice(5)];
+// How people write ten digits there; elsewhere in 3, 3 and 4, and other lengths in threes.
+const TEN = { 44: /^(.{4})(.{6})$/, 91: /^(.{5})(.{5})$/ };
+
+function grouped(rest, code) {
+  if (rest.length === 10) return rest.match(TEN[code] ?? /^(.{3})(.{3})(.{4})$/).slice(1);
   return rest.match(/.{1,3}(?=(.{3})*$)/g) ?? [];
 }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.axe import found_in_any_colours
 from tests.support.browser import Tab, come, come_as, open_context, open_tab, playwright
 from tests.support.people import PASSWORD, Person, new_mobile, on_device, request, sign_up
 from tests.support.stack import ServerGroup, Stack
@@ -82,6 +83,7 @@ async def test_a_number_is_proven_by_a_code(browser: "Browser", with_codes: Serv
     await asha.field("Code of six digits").fill(other_than(first))
     await asha.press("Sign up")
     await wrong(asha, "Code of six digits", "The code is wrong")
+    assert await found_in_any_colours(asha.page) == []
     await asha.press("Change the number")
     await playwright.expect(asha.field("Name")).to_have_value("Asha")
     await asha.field("Password").fill(PASSWORD)
@@ -127,6 +129,7 @@ async def test_a_forgotten_password_is_replaced_with_a_code(browser: "Browser", 
     await elsewhere.field("Mobile number").fill(f"+{asha.mobile}")
     await elsewhere.press("Send the code")
     await elsewhere.says("Choose a new password")
+    assert await found_in_any_colours(elsewhere.page) == []
     await elsewhere.field("Code of six digits").fill(codes(with_codes)[-1])
     await elsewhere.field("New password").fill("another horse")
     await elsewhere.press("Set the password and log in")
@@ -149,6 +152,7 @@ async def test_another_number_is_proven_by_a_code_too(browser: "Browser", with_c
     await asha.field("Password").fill(PASSWORD)
     await asha.press("Change the number")
     await playwright.expect(asha.field("Code of six digits")).to_be_visible()
+    assert await found_in_any_colours(asha.page) == []
     await asha.field("Code of six digits").fill(codes(with_codes)[-1])
     await asha.press("Change the number")
     await asha.says("Your number is")
@@ -177,6 +181,7 @@ async def test_of_too_many_devices_one_is_replaced(browser: "Browser", product: 
     await tab.says("No room for another device")
     choices = tab.page.get_by_role("radio")
     await playwright.expect(choices).to_have_count(5)
+    assert await found_in_any_colours(tab.page) == []
     await tab.page.locator('input[value="device-2"]').check()
     await tab.press("Replace it and log in")
     await tab.logged_in()

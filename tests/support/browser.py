@@ -266,9 +266,11 @@ async def open_tab(
     return made
 
 
-async def come(browser: "Browser", url: str, name: str, judge: Judge | None = None, **how: Any) -> Tab:
+async def come(
+    browser: "Browser", url: str, name: str, judge: Judge | None = None, mobile: str = "", **how: Any
+) -> Tab:
     """Somebody new on a page that knows them already: to sign up on it takes as long as most tests."""
-    person = await sign_up(url, name)
+    person = await sign_up(url, name, mobile=mobile)
     return await come_as(browser, url, person, judge, **how)
 
 
@@ -318,9 +320,9 @@ class Friend:
             await self.talk.send(type="ack", ackType="read", to=frame["from"], messageId=frame["messageId"])
 
 
-async def friend(group: ServerGroup, name: str) -> Friend:
+async def friend(group: ServerGroup, name: str, mobile: str = "") -> Friend:
     """Somebody new, connected."""
-    person = await sign_up(group.url, name)
+    person = await sign_up(group.url, name, mobile=mobile)
     return Friend(person.mobile, name, await person.open(group.ws_url))
 
 
