@@ -13,6 +13,7 @@ const SESSION = ["mobileNo", "id", "name", "deviceId", "token", "expiresAt", "re
  * @property {Record<string, string | number | boolean | undefined>} [query]
  * @property {string} [token]
  * @property {number} [timeout] ms
+ * @property {AbortSignal} [signal] Nobody waits for the answer any more.
  */
 
 /**
@@ -33,13 +34,16 @@ export class Api {
   /**
    * @param {string | URL} url Of the server, with the path prefix it may have.
    * @param {{fetch?: typeof globalThis.fetch, bearer?: Bearer}} [how]
+   * @throws {TypeError} The URL is none, or not one of http or https.
    */
-  constructor(url, { fetch, bearer } = {}) {
+  constructor(url, { fetch = globalThis.fetch, bearer } = {}) {
     const base = new URL(url);
+    if (!/^https?:$/.test(base.protocol)) throw new TypeError("The URL must begin with http:// or https://.");
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     base.search = base.hash = "";
     this.url = base.href;
-    this.fetch = fetch ?? globalThis.fetch.bind(globalThis);
+    /** @type {typeof globalThis.fetch} Browsers refuse to run theirs as a method of something else. */
+    this.fetch = (...given) => fetch(...given);
     this.bearer = bearer;
     /** Settles when no change of the number is on its way: until then the old session may be over already. @type {Promise<unknown>} */
     this.changing = Promise.resolve();
@@ -65,10 +69,11 @@ export class Api {
   /**
    * Gives the session; nothing is kept.
    * @param {{mobileNo: string, password: string, deviceId?: string, deviceName?: string, replaceDeviceId?: string}} who
+   * @param {AbortSignal} [signal]
    * @returns {Promise<Session>}
    */
-  async logIn(who) {
-    return this.session(await this.ask("POST", "auth/login", { body: who }));
+  async logIn(who, signal) {
+    return this.session(await this.ask("POST", "auth/login", { body: who, signal }));
   }
 
   /** @param {string} refreshToken @param {number} timeout ms @returns {Promise<Session>} */
@@ -209,9 +214,9 @@ export class Api {
 
   // ---- the server
 
-  /** What opens one socket. @returns {Promise<string>} */
-  async ticket() {
-    return check(await this.askAs("POST", "v1/tickets"), ["ticket"]).ticket;
+  /** What opens one socket. @param {AbortSignal} [signal] @returns {Promise<string>} */
+  async ticket(signal) {
+    return check(await this.askAs("POST", "v1/tickets", { signal }), ["ticket"]).ticket;
   }
 
   /** Whether this process serves. @returns {Promise<{status: string}>} */
@@ -248,7 +253,7 @@ export class Api {
   }
 
   /** @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} The body. */
-  async ask(method, path, { body, query = {}, token, timeout = ANSWER_MS } = {}) {
+  async ask(method, path, { body, query = {}, token, timeout = ANSWER_MS, signal } = {}) {
     const url = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -256,14 +261,20 @@ export class Api {
     /** @type {Record<string, string>} */
     const headers = body ? { "Content-Type": "application/json" } : {};
     if (token) headers.Authorization = `Bearer ${token}`;
-    const signal = AbortSignal.timeout(timeout);
+    const end = new AbortController(); // `AbortSignal.any` is younger than some browsers
+    const abort = () => end.abort();
+    for (const other of [AbortSignal.timeout(timeout), signal]) other?.addEventListener("abort", abort, { signal: end.signal });
+    if (signal?.aborted) abort();
     let answer, text;
     try {
-      answer = await this.fetch(url, { method, headers, signal, body: body && JSON.stringify(body), credentials: "omit" });
+      const sent = body && JSON.stringify(body);
+      answer = await this.fetch(url, { method, headers, signal: end.signal, body: sent, credentials: "omit" });
       text = await answer.text();
     } catch {
       // What fetch says may name the address, and helps nobody.
       throw new ApiError(0, "unreachable", "The server cannot be reached.");
+    } finally {
+      abort(); // nobody listens to the others any more
     }
     return read(answer, text);
   }

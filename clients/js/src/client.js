@@ -3,14 +3,21 @@
 import { Api } from "./api.js";
 import { Core } from "./core.js";
 import { ApiError, SendFailed } from "./errors.js";
-import { newMessage, randomId } from "./messages.js";
+import { digits, newMessage, randomId } from "./messages.js";
 import { SessionEnded, Sessions } from "./session.js";
 import { MemoryStore, serial } from "./store.js";
+import { Takers } from "./takers.js";
 
 /** @import { Effect } from "./core.js" */
+/** @import { Handler } from "./takers.js" */
 /** @import { ClientOptions, Clock, Events, Message, Session, State, Store } from "./types.js" */
 
-/** @typedef {(message: Message) => unknown} Handler Whether it returns a promise or not. */
+/**
+ * @typedef {object} Watcher Waits for a state. `over`: off, but not by itself.
+ * @property {"online" | "off" | "over"} until
+ * @property {() => void} resolve
+ * @property {(error: Error) => void} reject
+ */
 
 /** @type {Clock} */
 const CLOCK = {
@@ -30,24 +37,27 @@ const CLOCK = {
  * works. So several of them can share a store (tabs), of which one is started and is told by `outboxChanged()`.
  */
 export class Client {
-  /** @type {Handler | null} */
-  #handler = null;
-  /** @type {{offer: (message: Message) => Promise<boolean>, wake: () => void} | null} In the place of a handler. */
-  #iterator = null;
-  #iterated = false;
+  /** @type {ClientOptions} With the password. */
+  #options;
+  #takers = new Takers({ changed: () => this.#setTaker(), end: () => this.#end() });
   /** @type {Map<string, Set<(value: any) => void>>} */
   #listeners = new Map();
   /** @type {Map<string, {resolve: (message: Message) => void, reject: (error: SendFailed) => void}[]>} */
   #waiters = new Map();
-  /** @type {Set<{until: "online" | "end", resolve: () => void, reject: (error: Error) => void}>} */
+  /** @type {Set<Watcher>} */
   #watchers = new Set();
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {Core} */
   #core;
+  /** @type {Sessions} */
+  #sessions;
   #kept = serial(); // what is written to the store, in the order in which it happened
   #cancelTimer = () => {};
-  #running = false;
+  /** @type {AbortController | null} From `start()` to the end: it ends requests that nobody waits for any more. */
+  #life = null;
+  /** @type {Promise<void>} */
+  #starting = Promise.resolve();
   #draining = false;
   /** @type {State} */
   #state = { name: "off" };
@@ -56,20 +66,21 @@ export class Client {
   /**
    * @param {string | URL} url Of the server (http or https), with the path prefix it may have.
    * @param {ClientOptions} [options]
+   * @throws {TypeError} The URL is none.
    */
   constructor(url, options = {}) {
-    this.options = options;
+    this.#options = options;
     /** @type {Clock} */
     this.clock = options.clock ?? CLOCK;
     /** @type {Store} */
     this.store = options.store ?? new MemoryStore();
     this.#core = new Core({ random: this.clock.random });
     this.api = new Api(url, { fetch: options.fetch, bearer: this.#bearer() });
-    /** @type {Sessions} */
-    this.sessions = new Sessions({
+    this.#sessions = new Sessions({
       api: this.api,
       store: this.store,
       clock: this.clock,
+      owner: options,
       onEnd: (error, code) => this.#sessionEnded(error, code),
       onError: (error) => this.#storeFailed(error),
     });
@@ -85,18 +96,21 @@ export class Client {
 
   /** The session in use, once it was read from the store or logged in. */
   get session() {
-    return this.sessions.current;
+    return this.#sessions.current;
   }
 
   /** One's own number in digits, once it is known. */
   get mobileNo() {
-    return this.sessions.current?.mobileNo ?? this.#core.own;
+    return this.#sessions.current?.mobileNo ?? this.#core.own;
   }
 
   /**
-   * Logs in if there is no session, and begins to connect. To wait for the connection: `await client.online()`.
-   * @throws {ApiError} A log-in was refused for good. What may pass (429, 503, unreachable) does not reject: the client
-   *   is `pausing` then.
+   * Logs in if there is no session, and begins to connect. To wait for the connection: `await client.online()`. Of a
+   * client that is `stopped` it is `connectNow()`; of one that runs it does nothing.
+   * @throws {ApiError} A log-in was refused for good, or the client is `loggedOut`. What may pass (429, 503, unreachable)
+   *   does not reject: the client is `pausing` then.
+   * @throws {StoreMismatch}
+   * @throws {Error} The runtime has no WebSocket; or what the store throws.
    */
   async start() {
     if (!this.#webSocket()) {
@@ -105,29 +119,42 @@ export class Client {
           "Or give the client a class for it: new Client(url, { WebSocket }).",
       );
     }
-    if (this.#running) return;
-    this.#running = true;
+    if (this.#life && this.#state.name === "stopped") return this.connectNow();
+    if (this.#life && this.#state.name === "loggedOut") throw this.#why();
+    if (!this.#life) {
+      this.#life = new AbortController();
+      this.#starting = this.#start(this.#life);
+    }
+    return this.#starting;
+  }
+
+  /** @param {AbortController} life */
+  async #start(life) {
     this.#show({ name: "connecting" });
     try {
-      const kept = await this.store.load();
-      const error = !kept.session && this.options.password ? await this.#firstLogIn() : null;
-      if (!this.#running) return; // stopped meanwhile
-      await this.sessions.get();
-      this.sessions.run(true);
+      const { session } = await this.store.load();
+      const refusal = !session && this.#options.password ? await this.#firstLogIn(life.signal) : null;
+      await this.#sessions.get();
+      // Behind all that was posted until now. What is posted from now on the core is told of.
+      const kept = await this.#kept(() => this.store.load());
+      if (this.#life !== life) return; // stopped meanwhile
+      this.#sessions.run(true);
       if (typeof addEventListener === "function") addEventListener("online", this.#onNetwork);
-      this.#do((now) => this.#core.start(now, kept, error));
+      this.#do((now) => this.#core.start(now, kept, refusal));
     } catch (error) {
-      this.#running = false;
+      if (this.#life !== life) return;
+      this.#life = null;
       const { code, message } = asError(error);
-      this.#show({ name: "loggedOut", code, reason: message });
+      if (error instanceof ApiError) this.#show({ name: "loggedOut", code, reason: message });
+      else this.#show({ name: "stopped", code, reason: message, cause: error });
       throw error;
     }
   }
 
-  /** @returns {Promise<ApiError | null>} A refusal that passes: the next try comes after a pause (C12). */
-  async #firstLogIn() {
+  /** @param {AbortSignal} signal @returns {Promise<ApiError | null>} A refusal that passes: the next try comes after a pause (C12). */
+  async #firstLogIn(signal) {
     try {
-      await this.#logIn();
+      await this.#logIn({}, signal);
     } catch (error) {
       if (passes(error)) return /** @type {ApiError} */ (error);
       throw error;
@@ -135,27 +162,49 @@ export class Client {
     return null;
   }
 
-  /** Until it is online. @returns {Promise<void>} Rejects with an `ApiError` when it is `stopped` or `loggedOut`. */
+  /** Until it is online. @returns {Promise<void>} Rejects with an `ApiError` when it is `stopped`, `loggedOut` or `off`. */
   online() {
     return this.#until("online");
   }
 
   /**
-   * Waits for answers and acknowledgements, at most so long, and closes (C39). What waits in the store goes on waiting.
+   * Starts, and goes on until `stop()`: for bots.
+   * @throws {ApiError} It stopped by itself. `cause` is what the handler or the store threw.
+   */
+  async run() {
+    try {
+      await this.start();
+      await this.#until("over");
+    } finally {
+      await this.stop({ seconds: 0 });
+    }
+  }
+
+  /**
+   * Waits for answers and acknowledgements, at most so long, and closes (C39). In a handler or a loop over messages it
+   * resolves at once: the client ends when the handler has returned, or the loop asks for the next one. Browsers cannot
+   * tell that it is called there after an `await`, or in a loop: there do not wait for it.
    * @param {{seconds?: number}} [how]
    */
   async stop({ seconds = 10 } = {}) {
-    if (this.#running) {
-      const ended = this.#until("end");
-      this.#do((now) => this.#core.stop(now, seconds * 1000));
-      await ended;
-    }
+    const isInHands = this.#takers.isCaller;
+    if (this.#life) this.#do((now) => this.#core.stop(now, seconds * 1000));
+    if (isInHands) return;
+    if (this.#life) await this.#until("off");
+    await this.#sessions.settled();
     await this.#kept(async () => undefined);
   }
 
   /** Ends a pause, or `stopped`. */
   connectNow() {
+    if (this.#life && this.#state.code === "store_failed") return void this.#reload(this.#life);
     this.#do(() => this.#core.connectNow());
+  }
+
+  /** What the store holds counts, not what it failed to keep. @param {AbortController} life */
+  async #reload(life) {
+    const kept = await this.#keep(() => this.store.load());
+    if (kept && this.#life === life) this.#do((now) => this.#core.start(now, kept));
   }
 
   /**
@@ -166,16 +215,19 @@ export class Client {
    */
   async logIn(password, more = {}) {
     await this.#logIn({ password, ...more });
-    if (this.#state.name === "loggedOut" && !this.#running) await this.start();
+    if (this.#state.name === "loggedOut" && !this.#life) await this.start();
     else this.#do(() => this.#core.loggedIn());
   }
 
-  /** @param {{password?: string, mobileNo?: string, deviceId?: string, deviceName?: string, replaceDeviceId?: string}} [how] */
-  async #logIn(how = {}) {
-    const { password = "", deviceId = this.#device, deviceName } = this.options;
-    const mobileNo = this.#number || (this.options.mobileNo ?? "");
-    const session = await this.api.logIn({ mobileNo, password, deviceId, deviceName, ...how });
-    await this.sessions.adopt(session);
+  /**
+   * @param {{password?: string, mobileNo?: string, deviceId?: string, deviceName?: string, replaceDeviceId?: string}} how
+   * @param {AbortSignal} [signal]
+   */
+  async #logIn(how, signal) {
+    const { password = "", deviceId = this.#device, deviceName } = this.#options;
+    const mobileNo = this.#number || (this.#options.mobileNo ?? "");
+    const session = await this.api.logIn({ mobileNo, password, deviceId, deviceName, ...how }, signal);
+    await this.#sessions.adopt(session);
     this.#remember(session);
     this.#core.didLogIn();
   }
@@ -198,27 +250,27 @@ export class Client {
    * @param {string} to
    * @param {string} text
    * @param {{id?: string}} [how] A `messageId` of one's own.
-   * @returns {Promise<Message>} Rejects with a `SendFailed`.
+   * @returns {Promise<Message>} Rejects with a `SendFailed`, or with what the store throws: then it is not kept.
    */
   async send(to, text, how) {
-    const message = this.#newMessage(to, text, how);
-    await this.#add(message);
+    const message = await this.#add(this.#newMessage(to, text, how));
+    if (message.state !== "waiting") return message;
     return new Promise((resolve, reject) => {
       const key = keyOf(message);
       this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), { resolve, reject }]);
       this.#enqueue(message);
-      if (!this.#running || isEnd(this.#state.name)) this.#abandon();
+      if (!this.#life || isEnd(this.#state.name)) this.#abandon();
     });
   }
 
   /**
    * Resolves when it is kept, with the message (`waiting`).
    * @param {string} to @param {string} text @param {{id?: string}} [how]
+   * @throws {SendFailed} The server would refuse it in any case.
    */
   async post(to, text, how) {
-    const message = this.#newMessage(to, text, how);
-    await this.#add(message);
-    this.#enqueue(message);
+    const message = await this.#add(this.#newMessage(to, text, how));
+    if (message.state === "waiting") this.#enqueue(message);
     return message;
   }
 
@@ -228,15 +280,17 @@ export class Client {
     return newMessage(digits(to), text, { ...how, own, maxBytes: this.#core.maxBytes, timestamp: this.clock.wall() });
   }
 
-  /** @param {Message} message */
+  /** @param {Message} message @returns {Promise<Message>} As it is kept: it may have been sent already. */
   async #add(message) {
-    await this.#kept(() => this.store.add(message));
-    this.#emit("posted", message);
+    const kept = await this.#kept(() => this.store.add(message));
+    if (kept.text !== message.text) throw new SendFailed("message_id_reused", "Another text waits with this messageId.", kept.id);
+    if (kept.state === "waiting") this.#emit("posted", kept);
+    return kept;
   }
 
   /** @param {Message} message */
   #enqueue(message) {
-    if (this.#running) this.#do((now) => this.#core.outgoing.add(now, [message]));
+    if (this.#life) this.#do((now) => this.#core.outgoing.add(now, [message]));
   }
 
   /** A failed message waits again (C24). @param {string} id @returns {Promise<Message>} As it waits now. */
@@ -250,6 +304,11 @@ export class Client {
     return message;
   }
 
+  /** Messages that failed, and were neither retried nor discarded. @returns {Promise<Message[]>} */
+  async failed() {
+    return (await this.#kept(() => this.store.load())).failed;
+  }
+
   /** A failed message is forgotten. @param {string} id */
   async discard(id) {
     await this.#kept(() => this.store.apply([{ kind: "discarded", id }]));
@@ -257,7 +316,7 @@ export class Client {
 
   /** Another user of the same store has written to it: there may be more to send. */
   async outboxChanged() {
-    if (!this.#running) return;
+    if (!this.#life) return;
     const { waiting, reads } = await this.#kept(() => this.store.load());
     this.#do((now) => {
       this.#core.outgoing.add(now, waiting);
@@ -269,76 +328,21 @@ export class Client {
 
   /** Called with each message of others, one after the other; it is acknowledged when the handler has returned (C27). */
   get onMessage() {
-    return this.#handler;
+    return this.#takers.handler;
   }
 
-  /** @param {Handler | null} handler */
+  /** @param {Handler | null} handler @throws {ClientError} A loop over `messages()` takes them. */
   set onMessage(handler) {
-    this.#handler = handler;
-    this.#iterated = false;
-    this.#setTaker();
+    this.#takers.handler = handler;
   }
 
   /**
    * The messages of others: one is acknowledged when the next one is asked for. Ends at `stop()`; rejects when the
-   * client is `stopped` or `loggedOut`.
-   * @returns {AsyncIterableIterator<Message>}
+   * client is `stopped` or `loggedOut`, and with a `ClientError` where there is a handler or another such loop.
+   * @returns {AsyncGenerator<Message, void, undefined>}
    */
   messages() {
-    /** @type {{message: Message, taken: (taken: boolean) => void} | null} */
-    let offered = null;
-    let isInHands = false;
-    let isDone = false;
-    let isOver = isEnd(this.#state.name) && this.#state.name !== "off"; // off: it may not have been started yet
-    let wake = () => {};
-    const iterator = {
-      /** @param {Message} message @returns {Promise<boolean>} */
-      offer(message) {
-        return new Promise((taken) => {
-          offered = { message, taken };
-          wake();
-        });
-      },
-      wake: () => {
-        isOver = isEnd(this.#state.name);
-        wake();
-      },
-    };
-    /** @param {boolean} isTaken */
-    const release = (isTaken) => {
-      offered?.taken(isTaken);
-      offered = null;
-      isInHands = false;
-    };
-    const close = () => {
-      isDone = true;
-      if (this.#iterator === iterator) this.#iterator = null;
-      this.#setTaker();
-      release(false);
-      return { done: /** @type {const} */ (true), value: undefined };
-    };
-    this.#iterator = iterator;
-    this.#iterated = true;
-    this.#setTaker();
-    return {
-      next: async () => {
-        if (isInHands) release(true);
-        while (!offered && !isDone && !isOver) {
-          await new Promise((resolve) => (wake = () => resolve(undefined)));
-        }
-        if (isOver && this.#state.name !== "off") {
-          close();
-          throw this.#why();
-        }
-        if (!offered || isOver) return close();
-        isInHands = true;
-        return { done: false, value: offered.message };
-      },
-      return: async () => close(),
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    return this.#takers.messages();
   }
 
   /**
@@ -359,15 +363,16 @@ export class Client {
 
   /** A person saw these messages (C34). @param {string} peer @param {string[]} ids */
   async markRead(peer, ids) {
+    peer = digits(peer);
     await this.#kept(() => this.store.apply([{ kind: "read", peer, ids }]));
-    if (this.#running) this.#do((now) => this.#core.incoming.read(now, peer, ids));
+    if (this.#life) this.#do((now) => this.#core.incoming.read(now, peer, ids));
   }
 
   // Where neither a handler nor a listener is and the store keeps no texts, chats stay at the server.
   #setTaker() {
-    const hands = this.#handler || this.#iterator;
     const isHeard = this.store.history || (this.#listeners.get("message")?.size ?? 0) > 0;
-    const taker = hands ? "handler" : isHeard && !this.#iterated ? "store" : "nobody";
+    const { isThere, isAwaited } = this.#takers;
+    const taker = isThere ? "handler" : isHeard && !isAwaited ? "store" : "nobody";
     this.#do(() => this.#core.incoming.setTaker(taker));
   }
 
@@ -390,12 +395,12 @@ export class Client {
 
   /** What is known of somebody who is watched. @param {string} mobileNo */
   presence(mobileNo) {
-    return this.#core.people.presence.get(mobileNo);
+    return this.#core.people.presence.get(digits(mobileNo));
   }
 
   /** @param {string} mobileNo */
   isTyping(mobileNo) {
-    return this.#core.people.typing.has(mobileNo);
+    return this.#core.people.typing.has(digits(mobileNo));
   }
 
   // ---- running what the core decides
@@ -431,7 +436,7 @@ export class Client {
       case "send":
         return this.#send(effect.frames);
       case "forget":
-        return void this.#keep(() => this.sessions.end("session_revoked"));
+        return void this.#keep(() => this.#sessions.end("session_revoked"));
       case "state":
         return this.#show(effect.state, effect.wait);
       case "hand":
@@ -451,25 +456,27 @@ export class Client {
 
   /** @param {Effect & {do: "ticket"}} effect */
   async #getTicket({ round, refresh, logIn }) {
+    const signal = this.#life?.signal;
+    let ticket = "";
     try {
       await this.api.changing;
-      const session = await this.sessions.get();
-      if (!session) await this.#logInAgain(logIn);
-      else if (refresh) await this.sessions.refresh(session.token);
+      const session = await this.#sessions.get();
+      if (!session) await this.#logInAgain(logIn, signal);
+      else if (refresh) await this.#sessions.refresh(session.token);
       this.#remember(this.session);
-      const ticket = await this.api.ticket();
-      this.#do((now) => this.#core.ticket(now, round, ticket));
+      ticket = await this.api.ticket(signal);
     } catch (error) {
       if (!(error instanceof ApiError)) return this.#storeFailed(error);
-      this.#do((now) => this.#core.refused(now, round, error, error instanceof LogInRefused));
+      return this.#do((now) => this.#core.refused(now, round, error, error instanceof LogInRefused));
     }
+    this.#do((now) => this.#core.ticket(now, round, ticket));
   }
 
-  /** @param {boolean} may */
-  async #logInAgain(may) {
-    if (!may || !this.options.password) throw new LogInRefused(401, "token_missing", "There is no session.");
+  /** @param {boolean} may @param {AbortSignal} [signal] */
+  async #logInAgain(may, signal) {
+    if (!may || !this.#options.password) throw new LogInRefused(401, "token_missing", "There is no session.");
     try {
-      await this.#logIn();
+      await this.#logIn({}, signal);
     } catch (error) {
       const { status, code, message, ...more } = asError(error);
       throw passes(error) || code === "too_many_devices" ? error : new LogInRefused(status, code, message, more);
@@ -481,7 +488,14 @@ export class Client {
     const address = new URL(this.api.url);
     address.protocol = address.protocol.replace("http", "ws");
     address.searchParams.set("ticket", ticket);
-    const socket = new (/** @type {typeof WebSocket} */ (this.#webSocket()))(address.href, ["wm.v1"]);
+    const Socket = /** @type {typeof WebSocket} */ (this.#webSocket());
+    let socket;
+    try {
+      socket = new Socket(address.href, ["wm.v1"]);
+    } catch {
+      // The page's policy does not allow the address, say. What it says may name the ticket.
+      return this.#do((now) => this.#core.closed(now, round, 1006, "The socket could not be opened."));
+    }
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
       this.#do((now) => this.#core.received(now, round, typeof data === "string" ? data : null));
@@ -508,13 +522,11 @@ export class Client {
 
   /** @param {Effect & {do: "hand"}} effect */
   async #hand({ token, message }) {
-    const isNews = await this.#keep(async () => (await this.store.unknown([message])).length > 0);
+    const isNews = await this.#keep(async () => (await this.store.unknown([message])).length > 0, token);
     if (isNews === undefined) return;
     let taken = true;
     try {
-      if (isNews && this.#iterator) taken = await this.#iterator.offer(message);
-      else if (isNews && this.#handler) await this.#handler(message);
-      else if (isNews) taken = false;
+      if (isNews) taken = await this.#takers.hand(message);
     } catch (failed) {
       return this.#do(() => this.#core.incoming.handled(token, { failed }));
     }
@@ -526,23 +538,23 @@ export class Client {
 
   /** @param {Effect & {do: "apply"}} effect */
   async #apply({ token, changes }) {
-    const news = await this.#keep(() => (changes.length ? this.store.apply(changes) : Promise.resolve([])));
+    const news = await this.#keep(() => (changes.length ? this.store.apply(changes) : Promise.resolve([])), token);
     if (news) this.#do((now) => this.#core.applied(now, token, news));
   }
 
-  /** @template T @param {() => Promise<T>} write @returns {Promise<T | undefined>} */
-  async #keep(write) {
+  /** @template T @param {() => Promise<T>} task @param {number} [token] @returns {Promise<T | undefined>} Nothing if the store failed. */
+  async #keep(task, token) {
     try {
-      return await this.#kept(write);
+      return await this.#kept(task);
     } catch (error) {
-      this.#storeFailed(error);
+      this.#storeFailed(error, token);
       return undefined;
     }
   }
 
-  /** @param {unknown} error */
-  #storeFailed(error) {
-    this.#do(() => this.#core.storeFailed(error));
+  /** @param {unknown} error @param {number} [token] */
+  #storeFailed(error, token) {
+    this.#do(() => this.#core.storeFailed(error, token));
   }
 
   /** @param {Effect & {do: "settle"}} effect */
@@ -571,16 +583,17 @@ export class Client {
     if (state.name === "off") this.#ended();
     this.#emit("state", this.#state);
     for (const watcher of [...this.#watchers]) this.#check(watcher);
-    this.#iterator?.wake();
+    this.#takers.turned();
   }
 
   #ended() {
-    this.#running = false;
-    this.sessions.run(false);
+    this.#life?.abort();
+    this.#life = null;
+    this.#sessions.run(false);
     if (typeof removeEventListener === "function") removeEventListener("online", this.#onNetwork);
   }
 
-  /** @param {"online" | "end"} until @returns {Promise<void>} */
+  /** @param {Watcher["until"]} until @returns {Promise<void>} */
   #until(until) {
     return new Promise((resolve, reject) => {
       const watcher = { until, resolve, reject };
@@ -589,13 +602,20 @@ export class Client {
     });
   }
 
-  /** @param {{until: "online" | "end", resolve: () => void, reject: (error: Error) => void}} watcher */
+  /** @param {Watcher} watcher */
   #check(watcher) {
+    const { until, resolve, reject } = watcher;
     const { name } = this.#state;
-    if (name === (watcher.until === "end" ? "off" : "online")) watcher.resolve();
-    else if (watcher.until === "online" && isEnd(name)) watcher.reject(this.#why());
+    if (name === (until === "online" ? "online" : "off")) resolve();
+    else if (until !== "off" && isEnd(name)) reject(this.#why());
     else return;
     this.#watchers.delete(watcher);
+  }
+
+  /** Why no more messages come: null if it was stopped, undefined if they may. */
+  #end() {
+    const { name } = this.#state;
+    return name === "off" ? null : isEnd(name) ? this.#why() : undefined;
   }
 
   /** Why it does not run. */
@@ -616,26 +636,26 @@ export class Client {
   }
 
   #webSocket() {
-    return this.options.WebSocket ?? globalThis.WebSocket;
+    return this.#options.WebSocket ?? globalThis.WebSocket;
   }
 
   /** @param {SessionEnded | null} error @param {string} code */
   #sessionEnded(error, code) {
-    this.#do(() => this.#core.sessionEnded(code, error?.message, Boolean(error && this.options.password)));
+    this.#do(() => this.#core.sessionEnded(code, error?.message, Boolean(error && this.#options.password)));
   }
 
   #bearer() {
     return {
       /** @template T @param {(token: string) => Promise<T>} ask */
-      withToken: (ask) => this.sessions.withToken(ask),
+      withToken: (ask) => this.#sessions.withToken(ask),
       /** @param {Session} session */
       adopt: async (session) => {
-        await this.sessions.adopt(session);
+        await this.#sessions.adopt(session);
         this.#remember(session);
         if (this.#state.name === "loggedOut") this.#do(() => this.#core.loggedIn());
       },
       /** @param {string} code */
-      end: (code) => this.sessions.end(code),
+      end: (code) => this.#sessions.end(code),
     };
   }
 }
@@ -660,9 +680,6 @@ const passes = (error) => error instanceof ApiError && (error.status === 0 || er
 /** @param {unknown} error @returns {ApiError} */
 const asError = (error) =>
   error instanceof ApiError ? error : new ApiError(0, "store_failed", "The store does not answer.");
-
-/** Digits of a number as people write it. @param {string} number */
-const digits = (number) => number.replace(/[\s().\/-]/g, "").replace(/^\+/, "");
 
 /** @param {Message} message */
 const keyOf = ({ peer, id }) => `${peer} ${id}`;

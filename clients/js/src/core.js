@@ -209,8 +209,9 @@ export class Core {
     if (!this.outgoing.flights.size && this.incoming.idle) this.finish({ name: "off" });
   }
 
-  /** The store does not keep any more. @param {unknown} cause */
-  storeFailed(cause) {
+  /** The store does not keep any more. @param {unknown} cause @param {number} [token] Of what it failed to keep. */
+  storeFailed(cause, token) {
+    if (token !== undefined) this.incoming.notKept(token);
     const reason = "What came could not be kept, so nothing more is accepted.";
     if (this.running) this.finish({ name: "stopped", code: "store_failed", reason, cause });
   }

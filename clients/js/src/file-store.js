@@ -108,9 +108,9 @@ export class FileStore extends MemoryStore {
 
   /** @param {Message} message */
   add(message) {
-    return this.inOrder(async () => {
+    return this.inOrder(() => {
       this.append({ add: message });
-      await addWaiting(this.rows, message);
+      return addWaiting(this.rows, message);
     });
   }
 

@@ -157,6 +157,7 @@ export class Incoming {
   /** The handler gives it back: nobody takes it just now. @param {number} token */
   givenBack(token) {
     if (token === this.inHands) this.inHands = 0;
+    this.advance();
   }
 
   // ---- keeping
@@ -200,6 +201,14 @@ export class Incoming {
     if (done.batch.left <= 0 || this.core.stopping) this.flush();
     else if (!this.core.timers.has("acks")) this.core.at("acks", now + JOIN_MS, () => this.flush());
     this.advance();
+  }
+
+  /** The store failed: nothing of it is known, and what came comes again. @param {number} token */
+  notKept(token) {
+    this.applying.delete(token);
+    if (token !== this.inHands) return;
+    this.inHands = 0;
+    this.lane.shift();
   }
 
   /** Acknowledges what is kept (C32), then tells of it. */

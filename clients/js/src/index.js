@@ -17,7 +17,7 @@
 
 export { Api } from "./api.js";
 export { Client } from "./client.js";
-export { ApiError, SendFailed } from "./errors.js";
+export { ApiError, ClientError, SendFailed, StoreMismatch } from "./errors.js";
 export { IndexedDBStore } from "./indexeddb-store.js";
 export { newMessage, randomId } from "./messages.js";
 export { MemoryStore } from "./store.js";

@@ -152,13 +152,15 @@ export class IndexedDBStore {
     return this.read(async (transaction) => {
       const values = transaction.objectStore("values");
       const messages = transaction.objectStore("messages");
-      const [session, epoch, waiting, untold] = await Promise.all([
+      const [session, epoch, waiting, failed, untold] = await Promise.all([
         result(values.get("session")),
         result(values.get("epoch")),
         result(messages.index("waiting").getAll()),
+        result(messages.index("failed").getAll()),
         result(messages.index("untold").getAll()),
       ]);
-      return { session: session ?? null, epoch: epoch ?? null, waiting: waiting.map(asMessage), reads: readsOf(untold) };
+      const [mine, refused] = [waiting, failed].map((rows) => rows.map(asMessage));
+      return { session: session ?? null, epoch: epoch ?? null, waiting: mine, failed: refused, reads: readsOf(untold) };
     });
   }
 
@@ -188,7 +190,8 @@ export class IndexedDBStore {
   /** @param {Message} message */
   add(message) {
     return this.write(async (rows, transaction) => {
-      await addWaiting(rows, { ...message, timestamp: await placeable(transaction, message.peer, message.timestamp) });
+      const timestamp = await placeable(transaction, message.peer, message.timestamp);
+      return asMessage(/** @type {any} */ (await addWaiting(rows, { ...message, timestamp })));
     });
   }
 

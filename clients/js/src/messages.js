@@ -17,15 +17,26 @@ export function randomId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+// What people write into numbers, and what copying brings along: invisible marks of writing direction.
+const FORMATTING = /[\s().\-/\u00ad\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** Digits of a number as people write it, with `+` or `00`, spaces, dashes or brackets. @param {string} number */
+export function digits(number) {
+  const plain = String(number).replace("(0)", "").replace(FORMATTING, "");
+  return plain.startsWith("+") ? plain.slice(1) : plain.replace(/^00/, "");
+}
+
 /**
  * A message to be sent, checked as the server would (C17, C18).
  * @param {string} peer
  * @param {string} text
  * @param {{id?: string, own?: string, maxBytes?: number, timestamp?: number}} [how] `own`: one's own number.
  * @returns {Message}
+ * @throws {TypeError} The text is none.
  * @throws {SendFailed} `bad_message_id`, `message_empty`, `message_too_large`, `self_message`
  */
 export function newMessage(peer, text, { id = randomId(), own, maxBytes = MAX_MESSAGE_BYTES, timestamp } = {}) {
+  if (typeof text !== "string") throw new TypeError("A message's text is a string.");
   // A lone half of a surrogate pair cannot be written in UTF-8. With the flag u, whole pairs are one character.
   const clean = text.replace(/\p{Surrogate}/gu, "\ufffd");
   /** @param {string} code @param {string} why */

@@ -60,7 +60,9 @@ export class Outgoing {
   /** Sends what may be sent, the oldest first. @param {number} now */
   pump(now) {
     this.wakeLater(now);
-    if (!this.core.online || this.core.stopping || this.doubting || now < this.pausedUntil) return;
+    if (!this.core.online || this.doubting || now < this.pausedUntil) return;
+    if (this.core.stopping && !this.core.incoming.inHands) return; // a handler may wait for its answer
+
     if ([...this.flights.values()].some(({ item }) => item.alone)) return;
     const heads = [...this.queues.values()].map((queue) => /** @type {Item} */ (queue.values().next().value));
     for (const item of heads.sort((a, b) => a.order - b.order)) {

@@ -1,6 +1,7 @@
 // The login session: which one there is, when it is refreshed, and when it is over (C1–C8).
 
-import { ApiError } from "./errors.js";
+import { ApiError, StoreMismatch } from "./errors.js";
+import { digits } from "./messages.js";
 
 /** @import { Api } from "./api.js" */
 /** @import { Clock, Session, Store } from "./types.js" */
@@ -20,13 +21,15 @@ export class Sessions {
    * @param {Api} how.api
    * @param {Store} how.store
    * @param {Clock} how.clock
+   * @param {{mobileNo?: string, deviceId?: string}} [how.owner] Whose session it is to be.
    * @param {(error: SessionEnded | null, code: string) => void} how.onEnd Null if the person ended it.
    * @param {(error: unknown) => void} how.onError The store failed in a refresh that nobody waits for.
    */
-  constructor({ api, store, clock, onEnd, onError }) {
+  constructor({ api, store, clock, owner = {}, onEnd, onError }) {
     this.api = api;
     this.store = store;
     this.clock = clock;
+    this.owner = owner;
     this.onEnd = onEnd;
     this.onError = onError;
     /** @type {Session | null} */
@@ -39,13 +42,29 @@ export class Sessions {
     this.cancel = () => {};
   }
 
-  /** The stored one, if there is one (C1). @returns {Promise<Session | null>} */
+  /** The stored one, if there is one (C1). @returns {Promise<Session | null>} @throws {StoreMismatch} */
   async get() {
     if (!this.current) {
       const { session } = await this.store.load();
+      if (session) this.check(session);
       if (session) this.use(session, Date.parse(session.expiresAt) - this.clock.wall());
     }
     return this.current;
+  }
+
+  /** No token goes to another server, and nobody uses another's account unawares. @param {Session} session */
+  check({ url, mobileNo, deviceId }) {
+    const { owner } = this;
+    // At home a number is written with a 0 in place of the country code.
+    const number = digits(owner.mobileNo ?? "").replace(/^0+/, "");
+    if (url !== this.api.url) throw mismatch("server", url, this.api.url);
+    if (!mobileNo.endsWith(number)) throw mismatch("number", mobileNo, number);
+    if (owner.deviceId && deviceId !== owner.deviceId) throw mismatch("device", deviceId, owner.deviceId);
+  }
+
+  /** When no refresh is on its way: the new tokens would be lost, and the old ones are worth nothing any more (C4). */
+  async settled() {
+    await this.refreshing?.catch(() => undefined); // those who asked for it hear of it
   }
 
   /** One that was just issued: kept before it is used (C4). @param {Session} session */
@@ -191,6 +210,9 @@ export class Sessions {
     this.onEnd(null, code);
   }
 }
+
+/** @param {string} what @param {string} stored @param {string} given */
+const mismatch = (what, stored, given) => new StoreMismatch(`The store is of another ${what}: ${stored}, not ${given}.`);
 
 /** ms between the issue of a token and its end, both by the server's clock. @param {Session} session */
 function lifetime({ token, expiresAt }) {

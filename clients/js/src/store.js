@@ -35,10 +35,21 @@ export async function isKnown(rows, chat) {
   return (await rows.find(false, chat.peer, chat.id)).some((row) => sameText(row, chat));
 }
 
-/** Keeps a message that waits. The same one again waits once. @param {Rows} rows @param {Message} message */
+/**
+ * Keeps a message that waits: the same one again once, and once more if it failed.
+ * @param {Rows} rows
+ * @param {Message} message
+ * @returns {Promise<Message>} As it is kept. It may have been sent already; another one that waits with its id has
+ *   another text.
+ */
 export async function addWaiting(rows, message) {
   const found = await rows.find(true, message.peer, message.id);
-  if (!found.some((row) => row.state !== "failed" && sameText(row, message))) await rows.put({ ...message });
+  const same = found.find((row) => sameText(row, message));
+  if (same && same.state !== "failed") return /** @type {Message} */ ({ ...same, text: message.text });
+  const other = found.find(({ state }) => state === "waiting");
+  if (other) return /** @type {Message} */ (other);
+  if (same) await rows.remove(same);
+  return /** @type {Message} */ (await rows.put({ ...message }));
 }
 
 /** Of several messages with one id, an answer means the one that waits. @param {Row[]} found */
@@ -173,10 +184,10 @@ const DAYS_30 = 30 * 86_400_000;
  */
 export class MemoryStore {
   history = false;
+  /** @type {Session | null} Not for everybody who logs the store. */
+  #session = null;
 
   constructor() {
-    /** @type {Session | null} */
-    this.session = null;
     /** @type {string | null} */
     this.epoch = null;
     this.rows = new MemoryRows();
@@ -184,13 +195,22 @@ export class MemoryStore {
     this.inOrder = serial();
   }
 
+  get session() {
+    return this.#session;
+  }
+
+  set session(session) {
+    this.#session = session;
+  }
+
   /** @returns {Promise<Kept>} */
   load() {
     return this.inOrder(async () => {
       const rows = this.rows.all();
-      const waiting = rows.filter((row) => row.mine && row.state === "waiting");
+      /** @param {MessageState} state */
+      const mine = (state) => /** @type {Message[]} */ (rows.filter((row) => row.mine && row.state === state));
       const reads = readsOf(rows.filter((row) => row.untold));
-      return { session: this.session, epoch: this.epoch, waiting: /** @type {Message[]} */ (waiting), reads };
+      return { session: this.session, epoch: this.epoch, waiting: mine("waiting"), failed: mine("failed"), reads };
     });
   }
 
@@ -199,7 +219,7 @@ export class MemoryStore {
     return this.inOrder(async () => void (this.session = session));
   }
 
-  /** @param {Message} message */
+  /** @param {Message} message @returns {Promise<Message>} */
   add(message) {
     return this.inOrder(() => addWaiting(this.rows, message));
   }

@@ -68,6 +68,7 @@
  * @property {Session | null} session
  * @property {string | null} epoch
  * @property {Message[]} waiting Messages to be sent, in the order in which they were written.
+ * @property {Message[]} failed Those that were refused, and neither retried nor discarded.
  * @property {{peer: string, ids: string[]}[]} reads Messages of others that were read here, and the server not told.
  */
 
@@ -80,7 +81,8 @@
  * @property {() => Promise<Kept>} load
  * @property {(session: Session | null) => Promise<void>} saveSession
  * @property {<T>(task: () => Promise<T>) => Promise<T>} locked Runs `task` while no other user of the store does.
- * @property {(message: Message) => Promise<void>} add Keeps a message of one's own that waits.
+ * @property {(message: Message) => Promise<Message>} add Keeps a message of one's own that waits, and gives it as it is
+ *   kept: with the state that it has if it was sent already; another one, if that waits with the same id.
  * @property {(changes: Change[]) => Promise<News[]>} apply In one transaction; gives back those that were news.
  * @property {(chats: Message[]) => Promise<Message[]>} unknown Those of the chats that are not known (C30).
  * @property {(epoch: string) => Promise<void>} saveEpoch Also forgets all `streamId`s if there was another one.
@@ -89,7 +91,7 @@
 
 /**
  * `off`, `connecting`, `online`, `pausing` (`until`, by this machine's clock), `stopped`, `loggedOut` (both with
- * `code`, `reason`, and `cause` when the handler failed).
+ * `code`, `reason`, and `cause` when the handler or the store failed).
  * @typedef {object} State
  * @property {"off" | "connecting" | "online" | "pausing" | "stopped" | "loggedOut"} name
  * @property {number} [until] ms of Unix time.
@@ -117,10 +119,12 @@
 
 /**
  * @typedef {object} ClientOptions
- * @property {string} [mobileNo] As the person writes it. Not needed when the store has a session.
+ * @property {string} [mobileNo] As the person writes it. Not needed when the store has a session; the store of another
+ *   number is refused (`StoreMismatch`).
  * @property {string} [password] If given, the client logs in by itself.
  * @property {Store} [store] Default: a `MemoryStore`.
- * @property {string} [deviceId] Default: the stored session's, else a random one.
+ * @property {string} [deviceId] Default: the stored session's, else the server's `primary`. Two clients that run at the
+ *   same time need two.
  * @property {string} [deviceName]
  * @property {typeof globalThis.WebSocket} [WebSocket] Where the runtime has none, such as Node 20.
  * @property {typeof globalThis.fetch} [fetch]

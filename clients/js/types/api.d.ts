@@ -4,6 +4,7 @@
  * @property {Record<string, string | number | boolean | undefined>} [query]
  * @property {string} [token]
  * @property {number} [timeout] ms
+ * @property {AbortSignal} [signal] Nobody waits for the answer any more.
  */
 /**
  * Who knows the token, and what to do when it is refused.
@@ -22,13 +23,15 @@ export class Api {
     /**
      * @param {string | URL} url Of the server, with the path prefix it may have.
      * @param {{fetch?: typeof globalThis.fetch, bearer?: Bearer}} [how]
+     * @throws {TypeError} The URL is none, or not one of http or https.
      */
     constructor(url: string | URL, { fetch, bearer }?: {
         fetch?: typeof globalThis.fetch;
         bearer?: Bearer;
     });
     url: string;
-    fetch: typeof fetch;
+    /** @type {typeof globalThis.fetch} Browsers refuse to run theirs as a method of something else. */
+    fetch: typeof globalThis.fetch;
     bearer: Bearer | undefined;
     /** Settles when no change of the number is on its way: until then the old session may be over already. @type {Promise<unknown>} */
     changing: Promise<unknown>;
@@ -54,6 +57,7 @@ export class Api {
     /**
      * Gives the session; nothing is kept.
      * @param {{mobileNo: string, password: string, deviceId?: string, deviceName?: string, replaceDeviceId?: string}} who
+     * @param {AbortSignal} [signal]
      * @returns {Promise<Session>}
      */
     logIn(who: {
@@ -62,7 +66,7 @@ export class Api {
         deviceId?: string;
         deviceName?: string;
         replaceDeviceId?: string;
-    }): Promise<Session>;
+    }, signal?: AbortSignal): Promise<Session>;
     /** @param {string} refreshToken @param {number} timeout ms @returns {Promise<Session>} */
     refresh(refreshToken: string, timeout: number): Promise<Session>;
     /** Only what belongs to it. @param {any} answer @returns {Session} */
@@ -177,8 +181,8 @@ export class Api {
     privacy(): Promise<Privacy>;
     /** What is not named stays. @param {Partial<Privacy>} what @returns {Promise<Privacy>} */
     setPrivacy(what: Partial<Privacy>): Promise<Privacy>;
-    /** What opens one socket. @returns {Promise<string>} */
-    ticket(): Promise<string>;
+    /** What opens one socket. @param {AbortSignal} [signal] @returns {Promise<string>} */
+    ticket(signal?: AbortSignal): Promise<string>;
     /** Whether this process serves. @returns {Promise<{status: string}>} */
     health(): Promise<{
         status: string;
@@ -197,7 +201,7 @@ export class Api {
     /** With a token. @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} */
     askAs(method: string, path: string, what?: Request): Promise<any>;
     /** @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} The body. */
-    ask(method: string, path: string, { body, query, token, timeout }?: Request): Promise<any>;
+    ask(method: string, path: string, { body, query, token, timeout, signal }?: Request): Promise<any>;
 }
 export type Request = {
     body?: Record<string, unknown> | undefined;
@@ -207,6 +211,10 @@ export type Request = {
      * ms
      */
     timeout?: number | undefined;
+    /**
+     * Nobody waits for the answer any more.
+     */
+    signal?: AbortSignal | undefined;
 };
 /**
  * Who knows the token, and what to do when it is refused.

@@ -8,16 +8,14 @@ export class Client {
     /**
      * @param {string | URL} url Of the server (http or https), with the path prefix it may have.
      * @param {ClientOptions} [options]
+     * @throws {TypeError} The URL is none.
      */
     constructor(url: string | URL, options?: ClientOptions);
-    options: ClientOptions;
     /** @type {Clock} */
     clock: Clock;
     /** @type {Store} */
     store: Store;
     api: Api;
-    /** @type {Sessions} */
-    sessions: Sessions;
     /** What it does just now. */
     get state(): State;
     /** The session in use, once it was read from the store or logged in. */
@@ -25,22 +23,32 @@ export class Client {
     /** One's own number in digits, once it is known. */
     get mobileNo(): string;
     /**
-     * Logs in if there is no session, and begins to connect. To wait for the connection: `await client.online()`.
-     * @throws {ApiError} A log-in was refused for good. What may pass (429, 503, unreachable) does not reject: the client
-     *   is `pausing` then.
+     * Logs in if there is no session, and begins to connect. To wait for the connection: `await client.online()`. Of a
+     * client that is `stopped` it is `connectNow()`; of one that runs it does nothing.
+     * @throws {ApiError} A log-in was refused for good, or the client is `loggedOut`. What may pass (429, 503, unreachable)
+     *   does not reject: the client is `pausing` then.
+     * @throws {StoreMismatch}
+     * @throws {Error} The runtime has no WebSocket; or what the store throws.
      */
     start(): Promise<void>;
-    /** Until it is online. @returns {Promise<void>} Rejects with an `ApiError` when it is `stopped` or `loggedOut`. */
+    /** Until it is online. @returns {Promise<void>} Rejects with an `ApiError` when it is `stopped`, `loggedOut` or `off`. */
     online(): Promise<void>;
     /**
-     * Waits for answers and acknowledgements, at most so long, and closes (C39). What waits in the store goes on waiting.
+     * Starts, and goes on until `stop()`: for bots.
+     * @throws {ApiError} It stopped by itself. `cause` is what the handler or the store threw.
+     */
+    run(): Promise<void>;
+    /**
+     * Waits for answers and acknowledgements, at most so long, and closes (C39). In a handler or a loop over messages it
+     * resolves at once: the client ends when the handler has returned, or the loop asks for the next one. Browsers cannot
+     * tell that it is called there after an `await`, or in a loop: there do not wait for it.
      * @param {{seconds?: number}} [how]
      */
     stop({ seconds }?: {
         seconds?: number;
     }): Promise<void>;
     /** Ends a pause, or `stopped`. */
-    connectNow(): void;
+    connectNow(): undefined;
     /**
      * Out of `loggedOut`. Messages that waited still do.
      * @param {string} password
@@ -58,7 +66,7 @@ export class Client {
      * @param {string} to
      * @param {string} text
      * @param {{id?: string}} [how] A `messageId` of one's own.
-     * @returns {Promise<Message>} Rejects with a `SendFailed`.
+     * @returns {Promise<Message>} Rejects with a `SendFailed`, or with what the store throws: then it is not kept.
      */
     send(to: string, text: string, how?: {
         id?: string;
@@ -66,26 +74,29 @@ export class Client {
     /**
      * Resolves when it is kept, with the message (`waiting`).
      * @param {string} to @param {string} text @param {{id?: string}} [how]
+     * @throws {SendFailed} The server would refuse it in any case.
      */
     post(to: string, text: string, how?: {
         id?: string;
     }): Promise<Message>;
     /** A failed message waits again (C24). @param {string} id @returns {Promise<Message>} As it waits now. */
     retry(id: string): Promise<Message>;
+    /** Messages that failed, and were neither retried nor discarded. @returns {Promise<Message[]>} */
+    failed(): Promise<Message[]>;
     /** A failed message is forgotten. @param {string} id */
     discard(id: string): Promise<void>;
     /** Another user of the same store has written to it: there may be more to send. */
     outboxChanged(): Promise<void>;
-    /** @param {Handler | null} handler */
+    /** @param {Handler | null} handler @throws {ClientError} A loop over `messages()` takes them. */
     set onMessage(handler: Handler | null);
     /** Called with each message of others, one after the other; it is acknowledged when the handler has returned (C27). */
     get onMessage(): Handler | null;
     /**
      * The messages of others: one is acknowledged when the next one is asked for. Ends at `stop()`; rejects when the
-     * client is `stopped` or `loggedOut`.
-     * @returns {AsyncIterableIterator<Message>}
+     * client is `stopped` or `loggedOut`, and with a `ClientError` where there is a handler or another such loop.
+     * @returns {AsyncGenerator<Message, void, undefined>}
      */
-    messages(): AsyncIterableIterator<Message>;
+    messages(): AsyncGenerator<Message, void, undefined>;
     /**
      * @template {keyof Events} K
      * @param {K} name
@@ -111,15 +122,19 @@ export class Client {
     #private;
 }
 /**
- * Whether it returns a promise or not.
+ * Waits for a state. `over`: off, but not by itself.
  */
-export type Handler = (message: Message) => unknown;
-import type { ClientOptions } from "./types.js";
+export type Watcher = {
+    until: "online" | "off" | "over";
+    resolve: () => void;
+    reject: (error: Error) => void;
+};
 import type { Clock } from "./types.js";
 import type { Store } from "./types.js";
 import { Api } from "./api.js";
-import { Sessions } from "./session.js";
 import type { State } from "./types.js";
 import type { Session } from "./types.js";
 import type { Message } from "./types.js";
+import type { Handler } from "./takers.js";
 import type { Events } from "./types.js";
+import type { ClientOptions } from "./types.js";

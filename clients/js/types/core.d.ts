@@ -77,8 +77,8 @@ export class Core {
     stop(now: number, ms: number): void;
     /** A stop waits for answers and acknowledgements (C39). */
     checkStopped(): void;
-    /** The store does not keep any more. @param {unknown} cause */
-    storeFailed(cause: unknown): void;
+    /** The store does not keep any more. @param {unknown} cause @param {number} [token] Of what it failed to keep. */
+    storeFailed(cause: unknown, token?: number): void;
     connect(): void;
     /** @param {number} now @param {number} round @param {string} ticket */
     ticket(now: number, round: number, ticket: string): void;

@@ -1,5 +1,14 @@
-/** A refusal of the server's by HTTP. No answer at all is `status` 0 with `code` `unreachable`. */
-export class ApiError extends Error {
+/** What all errors of this package are. None holds a token, a password, a ticket or a text (C7). */
+export class ClientError extends Error {
+    /** @param {string} message */
+    constructor(message: string);
+}
+/**
+ * A refusal of the server's by HTTP. No answer at all is `status` 0 with `code` `unreachable`; with `status` 0 also why a
+ * client does not run (`online`, `run`, `messages`): the `code` of its state, and as `cause` what the handler or the
+ * store threw.
+ */
+export class ApiError extends ClientError {
     /**
      * @param {number} status
      * @param {string} code One of the protocol's; the client's own are `unreachable` and `bad_answer`.
@@ -26,7 +35,7 @@ export class ApiError extends Error {
     devices: LinkedDevice[] | undefined;
 }
 /** A message was not sent: refused, or (`stopped`) the client ended before the answer and the message still waits. */
-export class SendFailed extends Error {
+export class SendFailed extends ClientError {
     /**
      * @param {string} code
      * @param {string} message
@@ -35,6 +44,9 @@ export class SendFailed extends Error {
     constructor(code: string, message: string, id: string);
     code: string;
     id: string;
+}
+/** The store is of another account, server or device than the client was made for. */
+export class StoreMismatch extends ClientError {
 }
 export type LinkedDevice = {
     deviceId: string;

@@ -72,6 +72,8 @@ export class Incoming {
     }): void;
     /** It is durable. @param {number} now @param {number} token @param {News[]} news */
     applied(now: number, token: number, news: News[]): void;
+    /** The store failed: nothing of it is known, and what came comes again. @param {number} token */
+    notKept(token: number): void;
     /** Acknowledges what is kept (C32), then tells of it. */
     flush(): void;
     /** @param {News} news */

@@ -12,5 +12,5 @@ export type Session = types.Session;
 export type State = types.State;
 export type Store = types.Store;
 import type * as types from "./types.js";
-export { ApiError, SendFailed } from "./errors.js";
+export { ApiError, ClientError, SendFailed, StoreMismatch } from "./errors.js";
 export { newMessage, randomId } from "./messages.js";

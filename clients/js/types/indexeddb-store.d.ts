@@ -43,7 +43,7 @@ export class IndexedDBStore {
      */
     locked<T>(task: () => Promise<T>): Promise<T>;
     /** @param {Message} message */
-    add(message: Message): Promise<void>;
+    add(message: Message): Promise<Message>;
     /** @param {Change[]} changes @returns {Promise<News[]>} */
     apply(changes: Change[]): Promise<News[]>;
     /** @param {Message[]} chats */

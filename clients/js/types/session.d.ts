@@ -9,19 +9,28 @@ export class Sessions {
      * @param {Api} how.api
      * @param {Store} how.store
      * @param {Clock} how.clock
+     * @param {{mobileNo?: string, deviceId?: string}} [how.owner] Whose session it is to be.
      * @param {(error: SessionEnded | null, code: string) => void} how.onEnd Null if the person ended it.
      * @param {(error: unknown) => void} how.onError The store failed in a refresh that nobody waits for.
      */
-    constructor({ api, store, clock, onEnd, onError }: {
+    constructor({ api, store, clock, owner, onEnd, onError }: {
         api: Api;
         store: Store;
         clock: Clock;
+        owner?: {
+            mobileNo?: string;
+            deviceId?: string;
+        } | undefined;
         onEnd: (error: SessionEnded | null, code: string) => void;
         onError: (error: unknown) => void;
     });
     api: Api;
     store: Store;
     clock: Clock;
+    owner: {
+        mobileNo?: string;
+        deviceId?: string;
+    };
     onEnd: (error: SessionEnded | null, code: string) => void;
     onError: (error: unknown) => void;
     /** @type {Session | null} */
@@ -32,8 +41,12 @@ export class Sessions {
     refreshing: Promise<Session> | null;
     running: boolean;
     cancel: () => void;
-    /** The stored one, if there is one (C1). @returns {Promise<Session | null>} */
+    /** The stored one, if there is one (C1). @returns {Promise<Session | null>} @throws {StoreMismatch} */
     get(): Promise<Session | null>;
+    /** No token goes to another server, and nobody uses another's account unawares. @param {Session} session */
+    check({ url, mobileNo, deviceId }: Session): void;
+    /** When no refresh is on its way: the new tokens would be lost, and the old ones are worth nothing any more (C4). */
+    settled(): Promise<void>;
     /** One that was just issued: kept before it is used (C4). @param {Session} session */
     adopt(session: Session): Promise<void>;
     /**

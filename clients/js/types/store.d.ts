@@ -1,7 +1,13 @@
 /** Whether a chat of somebody else's is known (C30). @param {Rows} rows @param {Message} chat */
 export function isKnown(rows: Rows, chat: Message): Promise<boolean>;
-/** Keeps a message that waits. The same one again waits once. @param {Rows} rows @param {Message} message */
-export function addWaiting(rows: Rows, message: Message): Promise<void>;
+/**
+ * Keeps a message that waits: the same one again once, and once more if it failed.
+ * @param {Rows} rows
+ * @param {Message} message
+ * @returns {Promise<Message>} As it is kept. It may have been sent already; another one that waits with its id has
+ *   another text.
+ */
+export function addWaiting(rows: Rows, message: Message): Promise<Message>;
 /**
  * @param {Rows} rows
  * @param {Change} change
@@ -18,19 +24,19 @@ export function serial(): <T>(task: () => Promise<T>) => Promise<T>;
  */
 export class MemoryStore {
     history: boolean;
-    /** @type {Session | null} */
-    session: Session | null;
     /** @type {string | null} */
     epoch: string | null;
     rows: MemoryRows;
     locked: <T>(task: () => Promise<T>) => Promise<T>;
     inOrder: <T>(task: () => Promise<T>) => Promise<T>;
+    set session(session: Session | null);
+    get session(): Session | null;
     /** @returns {Promise<Kept>} */
     load(): Promise<Kept>;
     /** @param {Session | null} session @returns {Promise<void>} */
     saveSession(session: Session | null): Promise<void>;
-    /** @param {Message} message */
-    add(message: Message): Promise<void>;
+    /** @param {Message} message @returns {Promise<Message>} */
+    add(message: Message): Promise<Message>;
     /** @param {Change[]} changes @returns {Promise<News[]>} */
     apply(changes: Change[]): Promise<News[]>;
     /** @param {Change[]} changes @returns {Promise<News[]>} */
@@ -42,6 +48,7 @@ export class MemoryStore {
     /** @param {string} epoch */
     setEpoch(epoch: string): void;
     close(): Promise<void>;
+    #private;
 }
 export class MemoryRows {
     /** @type {Map<string, Row[]>} Of one key in the order of `n`. */

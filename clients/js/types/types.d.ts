@@ -124,6 +124,10 @@ export type Kept = {
      */
     waiting: Message[];
     /**
+     * Those that were refused, and neither retried nor discarded.
+     */
+    failed: Message[];
+    /**
      * Messages of others that were read here, and the server not told.
      */
     reads: {
@@ -148,9 +152,10 @@ export type Store = {
      */
     locked: <T>(task: () => Promise<T>) => Promise<T>;
     /**
-     * Keeps a message of one's own that waits.
+     * Keeps a message of one's own that waits, and gives it as it is
+     * kept: with the state that it has if it was sent already; another one, if that waits with the same id.
      */
-    add: (message: Message) => Promise<void>;
+    add: (message: Message) => Promise<Message>;
     /**
      * In one transaction; gives back those that were news.
      */
@@ -170,7 +175,7 @@ export type Store = {
 };
 /**
  * `off`, `connecting`, `online`, `pausing` (`until`, by this machine's clock), `stopped`, `loggedOut` (both with
- * `code`, `reason`, and `cause` when the handler failed).
+ * `code`, `reason`, and `cause` when the handler or the store failed).
  */
 export type State = {
     name: "off" | "connecting" | "online" | "pausing" | "stopped" | "loggedOut";
@@ -245,7 +250,8 @@ export type Events = {
 };
 export type ClientOptions = {
     /**
-     * As the person writes it. Not needed when the store has a session.
+     * As the person writes it. Not needed when the store has a session; the store of another
+     * number is refused (`StoreMismatch`).
      */
     mobileNo?: string | undefined;
     /**
@@ -257,7 +263,8 @@ export type ClientOptions = {
      */
     store?: Store | undefined;
     /**
-     * Default: the stored session's, else a random one.
+     * Default: the stored session's, else the server's `primary`. Two clients that run at the
+     * same time need two.
      */
     deviceId?: string | undefined;
     deviceName?: string | undefined;

@@ -7,47 +7,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { FileStore } from "../../../clients/js/src/file-store.js";
-import { Api, ApiError, Client, MemoryStore, SendFailed, randomId } from "../../../clients/js/src/index.js";
-
-const URL_ = process.env.PRODUCT_URL ?? "";
-const PASSWORD = "correct horse";
-
-/** Somebody new: their number. */
-async function person(name = "Asha") {
-  const mobileNo = `9198${String(Math.floor(Math.random() * 1e8)).padStart(8, "0")}`;
-  await new Api(URL_).signUp({ name, mobileNo, password: PASSWORD });
-  return mobileNo;
-}
-
-/** Their client, online; it ends with the test. */
-async function online(t, mobileNo, more = {}) {
-  const client = new Client(URL_, { mobileNo, password: PASSWORD, ...more });
-  t.after(() => client.stop({ seconds: 1 }));
-  await client.start();
-  await client.online();
-  return client;
-}
-
-/** Values of an event as they come, and a promise of the first one that is wanted. */
-function watch(client, name) {
-  const values = [];
-  const wishes = new Set();
-  client.on(name, (value) => {
-    values.push(value);
-    for (const wish of wishes) if (wish.wants(value)) wish.resolve(value);
-  });
-  const first = (wants = () => true) =>
-    new Promise((resolve) => {
-      const known = values.find(wants);
-      if (known) resolve(known);
-      else wishes.add({ wants, resolve });
-    });
-  return { values, first };
-}
-
-const state = (name) => (one) => one.name === name;
-const failed = (code) => (error) => error instanceof SendFailed && error.code === code;
-const refused = (code) => (error) => error instanceof ApiError && error.code === code;
+import { Api, Client, MemoryStore, randomId } from "../../../clients/js/src/index.js";
+import { PASSWORD, URL_, failed, online, person, refused, state, watch } from "./product.js";
 
 test("two people talk: sent, delivered, read", async (t) => {
   const [a, b] = [await person("Asha"), await person("Bela")];

@@ -111,7 +111,7 @@ const cases = {
     await store.saveSession({ token: "t" });
     await store.apply([chat(1)]);
     await store.wipe();
-    assert.deepEqual(await store.load(), { session: null, epoch: null, waiting: [], reads: [] });
+    assert.deepEqual(await store.load(), { session: null, epoch: null, waiting: [], failed: [], reads: [] });
     assert.deepEqual([await store.chats(), await store.exportAll()], [[], { chats: [], messages: [] }]);
   },
 

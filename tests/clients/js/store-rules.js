@@ -15,7 +15,7 @@ const SESSION = {
 /** @type {Record<string, (store: any, assert: any) => Promise<void>>} */
 export const storeRules = {
   async "a new store is empty"(store, assert) {
-    assert.deepEqual(await store.load(), { session: null, epoch: null, waiting: [], reads: [] });
+    assert.deepEqual(await store.load(), { session: null, epoch: null, waiting: [], failed: [], reads: [] });
   },
 
   async "a session is kept and removed"(store, assert) {
@@ -44,6 +44,28 @@ export const storeRules = {
     await store.add(own("b"));
     const { waiting } = await store.load();
     assert.deepEqual(waiting.map(({ id, text, peer, mine, state }) => [id, text, peer, mine, state]), ["a", "b", "c"].map((id) => [id, `text of ${id}`, "9", true, "waiting"]));
+  },
+
+  async "C17: what was sent already is given back, and does not wait again"(store, assert) {
+    assert.equal((await store.add(own("a"))).state, "waiting");
+    await store.apply([sent("a"), receipt(["a"], "delivered")]);
+    const kept = await store.add(own("a", { timestamp: 99 }));
+    assert.deepEqual([kept.state, kept.text, kept.timestamp, await waits(store)], ["delivered", "text of a", 50, []]);
+  },
+
+  async "C24: while one waits, another text with its id does not"(store, assert) {
+    await store.add(own("a"));
+    assert.equal((await store.add(own("a", { text: "another" }))).text, "text of a");
+    assert.deepEqual(await waits(store), ["a"]);
+  },
+
+  async "what failed is known until it is added again, retried or discarded"(store, assert) {
+    for (const id of ["a", "b"]) await store.add(own(id));
+    await store.apply([failed("a", "no_answer"), failed("b", "no_answer")]);
+    assert.deepEqual((await store.load()).failed.map(({ id, text, error }) => [id, text, error.code]), [["a", "text of a", "no_answer"], ["b", "text of b", "no_answer"]]);
+    const again = await store.add(own("a"));
+    await store.apply([{ kind: "discarded", id: "b" }]);
+    assert.deepEqual([again.state, again.error, (await store.load()).failed, await waits(store)], ["waiting", undefined, [], ["a"]]);
   },
 
   async "C20: sent is the end of waiting, and news once"(store, assert) {
