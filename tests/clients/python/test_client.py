@@ -168,19 +168,29 @@ class TestHandler:
                 await until(lambda: len(came) == 4, SECONDS)
         assert came == ["hello 1", "hello 1", "hello 2", "hello 2"]
 
-    async def test_one_that_stops_the_client_does_not_wait_for_itself(
-        self, product: ServerGroup, newcomer: Newcomer
+    @pytest.mark.parametrize("in_loop", [False, True])
+    async def test_one_that_stops_the_client_does_not_wait_for_itself_and_its_message_is_acknowledged(
+        self, product: ServerGroup, newcomer: Newcomer, in_loop: bool
     ) -> None:
         asha, ben = await account(newcomer, product.url), await account(newcomer, product.url)
 
-        @ben.on_message
-        async def last(_message: Message) -> None:
-            await ben.stop()
+        async def quit_at_once(_message: Message) -> None:
+            await asyncio.wait_for(ben.stop(), 5)
 
+        async def loop() -> None:
+            await ben.start()
+            async for message in ben.messages():
+                await quit_at_once(message)
+
+        if not in_loop:
+            ben.on_message(quit_at_once)
         async with asha:
-            running = asyncio.create_task(ben.run())
-            await asha.send(ben.mobile_no, "hello")
+            ticks = asha.events()
+            running = asyncio.create_task(loop() if in_loop else ben.run())
+            sent = await asha.send(ben.mobile_no, "hello")
             await asyncio.wait_for(running, 5)
+            ended = await following(ticks, Tick, 2)
+        assert [tick.state for tick in ended if sent.id in tick.ids] == ["sent", "delivered"]
         assert ben.state.name == "off"
 
     async def test_only_one_takes_messages(self, product: ServerGroup, newcomer: Newcomer) -> None:

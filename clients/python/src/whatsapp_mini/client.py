@@ -14,7 +14,7 @@ from whatsapp_mini.events import ConnectionState, Event, FrameSeen, StateChanged
 from whatsapp_mini.http import Http
 from whatsapp_mini.messages import Message, digits, is_number, well_formed
 from whatsapp_mini.session_keeper import Clock, SessionKeeper
-from whatsapp_mini.shell import GIVEN_UP, Handler, Shell, Taker
+from whatsapp_mini.shell import GIVEN_UP, IN_HANDS, Handler, Shell, Taker
 from whatsapp_mini.store import Discarded, MemoryStore, Read, Retried, Store
 
 STOP_SECONDS: Final = 10.0
@@ -110,8 +110,15 @@ class Client:
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Wait so long until what is on the way is answered and what was handed over is acknowledged, then end (C39).
 
-        What waits in the store goes on waiting. The client may be started again.
+        What waits in the store goes on waiting. The client may be started again. In a handler, or in a loop over
+        messages, it does not wait: the client ends when the handler has returned, or the loop asks for the next one.
         """
+        if self._shell.is_in_hands:
+            self._shell.spawn(self._stop(seconds))
+        else:
+            await self._stop(seconds)
+
+    async def _stop(self, seconds: float) -> None:
         if await self._shell.stop(seconds):
             await self._shell.http.close()
             await self._shell.store.close()
@@ -277,6 +284,7 @@ class Client:
                     return
                 if taker.message is None:
                     raise shell.ended()
+                IN_HANDS.set(taker)  # in the context of the one who asks: a generator has none of its own
                 yield taker.message
                 taker.message = None
                 shell.core.handled(shell.now())

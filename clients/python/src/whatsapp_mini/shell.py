@@ -7,6 +7,7 @@ import random
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -41,6 +42,8 @@ Handler = Callable[[Message], Awaitable[None]]
 NO_SESSION_SECONDS: Final = 5.0
 SHORTEST_SECONDS: Final = 0.5
 NUMBER_CHANGED: Final = 4005
+IN_HANDS: Final[ContextVar[object | None]] = ContextVar("IN_HANDS", default=None)
+"""The loop, or the call of a handler, that the running code belongs to."""
 GIVEN_UP: Final = ("stopped", "loggedOut")
 STOPPED: Final = Failure("stopped", "The client ended before the answer. The message is kept.")
 
@@ -79,7 +82,7 @@ class Shell:
         self._cause: BaseException | None = None
         self._socket: Socket | None = None
         self._socket_task: asyncio.Task[None] | None = None
-        self._handler_task: asyncio.Task[None] | None = None
+        self._in_handler: object | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         """Those of the tasks that close a socket properly."""
@@ -103,35 +106,40 @@ class Shell:
         self.core = Core(digits(self.keeper.mobile_no), self._rng, self.core.watching.numbers)
         self.core.load(kept)
         self.worker.start()
-        self._spawn(self._refresh_in_time())
+        self.spawn(self._refresh_in_time())
         self.hear()
         self.core.connect_now()
         self.run()
+
+    @property
+    def is_in_hands(self) -> bool:
+        """Whether the caller is who has a message in hand: a handler, or a loop. Who waits for it waits for itself."""
+        in_loop = self.taker is not None and self.taker.message is not None
+        held = self.taker if in_loop else self._in_handler
+        return held is not None and IN_HANDS.get() is held
 
     async def stop(self, seconds: float) -> bool:
         """End what is on the way, but no longer than this; then everything (C39).
 
         :returns: whether it has been done by this call, or there was nothing to do; not if another one does it
         """
-        in_handler = self._handler_task is asyncio.current_task()
         if self._is_stopping:
-            if not in_handler:  # which the other one waits for
-                await self.until(lambda: not self._is_stopping)
+            await self.until(lambda: not self._is_stopping)
             return False
         if self.is_started:
             self._is_stopping = True
             try:
-                await self._stop(seconds, in_handler)
+                await self._stop(seconds)
             finally:
                 self.is_started = self._is_stopping = False
                 self.run()
         return True
 
-    async def _stop(self, seconds: float, in_handler: bool) -> None:
+    async def _stop(self, seconds: float) -> None:
         self.core.stop_begins()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.until(lambda: self.core.is_quiet(in_handler))
+                await self.until(self.core.is_quiet)
         self.core.off(self.now())
         self.times_stopped += 1
         self.run()
@@ -215,11 +223,11 @@ class Shell:
             case HandOver(message):
                 self._hand_over(message)
             case OpenSocket(round, refresh):
-                self._socket_task = self._spawn(self._connect(round, refresh))
+                self._socket_task = self.spawn(self._connect(round, refresh))
             case EndSocket(code):
                 self._end_socket(code)
             case ForgetSession():
-                self._spawn(self.keeper.forget())
+                self.spawn(self.keeper.forget())
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, StateChanged):
@@ -254,9 +262,11 @@ class Shell:
         if self.taker is not None:
             self.taker.message = message
         elif self.handler is not None:
-            self._handler_task = self._spawn(self._handle(self.handler, message))
+            self.spawn(self._handle(self.handler, message))
 
     async def _handle(self, handler: Handler, message: Message) -> None:
+        self._in_handler = object()
+        IN_HANDS.set(self._in_handler)
         try:
             await handler(message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message is not acknowledged (C28)
@@ -264,6 +274,8 @@ class Shell:
         else:
             self.core.handled(self.now())
             self.run()
+        finally:
+            self._in_handler = None
 
     def _broke(self, code: str, what: str, error: BaseException) -> None:
         """Its sentence may hold a text, so a log gets its type alone; the program finds it in ``__cause__``."""
@@ -271,7 +283,8 @@ class Shell:
         self.core.stopped(code, f"{what} ({type(error).__name__}).", self.now())
         self.run()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it beside the rest, until it ends or the client does."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._is_done)
@@ -360,7 +373,7 @@ class Shell:
         elif code is None:
             socket.abort()
         else:
-            self._closing.add(self._spawn(socket.close(code)))
+            self._closing.add(self.spawn(socket.close(code)))
 
     # ---- the session
 

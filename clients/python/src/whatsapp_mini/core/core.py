@@ -122,13 +122,10 @@ class Core:
         """Begin nothing new: nothing is handed over, and sent only as long as a handler may wait for it (C39)."""
         self._is_stopping = self.inbox.is_stopping = True
 
-    def is_quiet(self, in_handler: bool) -> bool:
-        """Whether nothing is on the way, in the handler's hands, or on its way to the store.
-
-        :param in_handler: the handler itself asks: it will not wait for itself
-        """
+    def is_quiet(self) -> bool:
+        """Whether nothing is on the way, in the handler's hands, or on its way to the store."""
         on_the_way = self.outbox.on_the_way if self.connection.is_online else 0
-        return not on_the_way and (in_handler or not self.inbox.is_busy) and not self._jobs
+        return not on_the_way and not self.inbox.is_busy and not self._jobs
 
     def off(self, now: float) -> None:
         """The end."""
