@@ -42,8 +42,9 @@ export class Api {
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     base.search = base.hash = "";
     this.url = base.href;
-    /** @type {typeof globalThis.fetch} Browsers refuse to run theirs as a method of something else. */
+    /** @private @type {typeof globalThis.fetch} Browsers refuse to run theirs as a method of something else. */
     this.fetch = (...given) => fetch(...given);
+    /** @private */
     this.bearer = bearer;
     /** Settles when no change of the number is on its way: until then the old session may be over already. @type {Promise<unknown>} */
     this.changing = Promise.resolve();
@@ -81,7 +82,7 @@ export class Api {
     return this.session(await this.ask("POST", "auth/refresh", { body: { refreshToken }, timeout }));
   }
 
-  /** Only what belongs to it. @param {any} answer @returns {Session} */
+  /** Only what belongs to it. @private @param {any} answer @returns {Session} */
   session(answer) {
     const { mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt } = check(answer, SESSION);
     return { url: this.url, mobileNo, id, name, deviceId, token, expiresAt, refreshToken, refreshExpiresAt };
@@ -104,7 +105,7 @@ export class Api {
     return changed;
   }
 
-  /** @param {{mobileNo: string, password: string, code?: string}} to */
+  /** @private @param {{mobileNo: string, password: string, code?: string}} to */
   async changeNumberAndAdopt(to) {
     const session = this.session(await this.askAs("POST", "v1/me/number", { body: to }));
     await this.bearer?.adopt(session);
@@ -241,18 +242,18 @@ export class Api {
 
   // ---- how
 
-  /** @param {string} path @param {Request["query"]} [query] @returns {Promise<any>} */
+  /** @private @param {string} path @param {Request["query"]} [query] @returns {Promise<any>} */
   async data(path, query) {
     return (await this.askAs("GET", path, { query })).data;
   }
 
-  /** With a token. @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} */
+  /** With a token. @private @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} */
   async askAs(method, path, what) {
     if (!this.bearer) throw new ApiError(401, "token_missing", "There is no session.");
     return this.bearer.withToken((token) => this.ask(method, path, { ...what, token }));
   }
 
-  /** @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} The body. */
+  /** @private @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} The body. */
   async ask(method, path, { body, query = {}, token, timeout = ANSWER_MS, signal } = {}) {
     const url = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) {

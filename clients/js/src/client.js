@@ -10,7 +10,7 @@ import { Takers } from "./takers.js";
 
 /** @import { Effect } from "./core.js" */
 /** @import { Handler } from "./takers.js" */
-/** @import { ClientOptions, Clock, Events, Message, Session, State, Store } from "./types.js" */
+/** @import { ClientOptions, Clock, Events, Message, Session, Socket, State, Store } from "./types.js" */
 
 /**
  * @typedef {object} Watcher Waits for a state. `over`: off, but not by itself.
@@ -46,7 +46,7 @@ export class Client {
   #waiters = new Map();
   /** @type {Set<Watcher>} */
   #watchers = new Set();
-  /** @type {WebSocket | null} */
+  /** @type {Socket | null} */
   #socket = null;
   /** @type {Core} */
   #core;
@@ -195,7 +195,7 @@ export class Client {
     await this.#kept(async () => undefined);
   }
 
-  /** Ends a pause, or `stopped`. */
+  /** Ends a pause, or `stopped`. @returns {void} */
   connectNow() {
     if (this.#life && this.#state.code === "store_failed") return void this.#reload(this.#life);
     this.#do(() => this.#core.connectNow());
@@ -488,10 +488,10 @@ export class Client {
     const address = new URL(this.api.url);
     address.protocol = address.protocol.replace("http", "ws");
     address.searchParams.set("ticket", ticket);
-    const Socket = /** @type {typeof WebSocket} */ (this.#webSocket());
+    const WebSocket = /** @type {NonNullable<ClientOptions["WebSocket"]>} */ (this.#webSocket());
     let socket;
     try {
-      socket = new Socket(address.href, ["wm.v1"]);
+      socket = new WebSocket(address.href, ["wm.v1"]);
     } catch {
       // The page's policy does not allow the address, say. What it says may name the ticket.
       return this.#do((now) => this.#core.closed(now, round, 1006, "The socket could not be opened."));

@@ -77,12 +77,13 @@ export class IndexedDBStore {
   /** @param {string} name */
   constructor(name) {
     this.name = name;
-    /** @type {Promise<IDBDatabase> | null} */
+    /** @private @type {Promise<IDBDatabase> | null} */
     this.opened = null;
+    /** @private */
     this.inThisTab = serial();
   }
 
-  /** Browsers may close it at any time (storage was cleared, another version): then it is opened anew. */
+  /** Browsers may close it at any time (storage was cleared, another version): then it is opened anew. @private */
   database() {
     this.opened ??= this.openDatabase().catch((error) => {
       this.opened = null;
@@ -91,6 +92,7 @@ export class IndexedDBStore {
     return this.opened;
   }
 
+  /** @private */
   async openDatabase() {
     const request = indexedDB.open(this.name, VERSION);
     request.onupgradeneeded = () => create(request.result);
@@ -107,6 +109,7 @@ export class IndexedDBStore {
   }
 
   /**
+   * @private
    * @template T
    * @param {(transaction: IDBTransaction) => Promise<T>} task
    * @returns {Promise<T>}
@@ -118,6 +121,7 @@ export class IndexedDBStore {
 
   /**
    * All or nothing, and durable when it resolves.
+   * @private
    * @template T
    * @param {(rows: DatabaseRows, transaction: IDBTransaction) => Promise<T>} task
    * @returns {Promise<T>}
@@ -293,7 +297,7 @@ export class IndexedDBStore {
     return this.describe(peer, { name });
   }
 
-  /** @param {string} peer @param {Partial<Chat>} what */
+  /** @private @param {string} peer @param {Partial<Chat>} what */
   describe(peer, what) {
     return this.write(async (rows, transaction) => {
       const chats = transaction.objectStore("chats");

@@ -57,7 +57,7 @@ export class Sessions {
     const { owner } = this;
     // At home a number is written with a 0 in place of the country code.
     const number = digits(owner.mobileNo ?? "").replace(/^0+/, "");
-    if (url !== this.api.url) throw mismatch("server", url, this.api.url);
+    if (`${url}/` !== this.api.url && url !== this.api.url) throw mismatch("server", url, this.api.url);
     if (!mobileNo.endsWith(number)) throw mismatch("number", mobileNo, number);
     if (owner.deviceId && deviceId !== owner.deviceId) throw mismatch("device", deviceId, owner.deviceId);
   }

@@ -126,9 +126,19 @@
  * @property {string} [deviceId] Default: the stored session's, else the server's `primary`. Two clients that run at the
  *   same time need two.
  * @property {string} [deviceName]
- * @property {typeof globalThis.WebSocket} [WebSocket] Where the runtime has none, such as Node 20.
+ * @property {new (url: string, protocols: string[]) => Socket} [WebSocket] Where the runtime has none, such as Node 20.
  * @property {typeof globalThis.fetch} [fetch]
  * @property {Clock} [clock] For tests.
+ */
+
+/**
+ * As much of a WebSocket as the client uses. Those of browsers, of Node and of the package `ws` are some.
+ * @typedef {object} Socket
+ * @property {((event: any) => void) | null} onmessage
+ * @property {((event: any) => void) | null} onclose
+ * @property {((event: any) => void) | null} onerror
+ * @property {(data: string) => void} send
+ * @property {(code?: number) => void} close
  */
 
 /**

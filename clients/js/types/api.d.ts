@@ -30,9 +30,10 @@ export class Api {
         bearer?: Bearer;
     });
     url: string;
-    /** @type {typeof globalThis.fetch} Browsers refuse to run theirs as a method of something else. */
-    fetch: typeof globalThis.fetch;
-    bearer: Bearer | undefined;
+    /** @private @type {typeof globalThis.fetch} Browsers refuse to run theirs as a method of something else. */
+    private fetch;
+    /** @private */
+    private bearer;
     /** Settles when no change of the number is on its way: until then the old session may be over already. @type {Promise<unknown>} */
     changing: Promise<unknown>;
     /** @param {{name: string, mobileNo: string, password: string, code?: string}} who @returns {Promise<{id: string}>} */
@@ -69,8 +70,8 @@ export class Api {
     }, signal?: AbortSignal): Promise<Session>;
     /** @param {string} refreshToken @param {number} timeout ms @returns {Promise<Session>} */
     refresh(refreshToken: string, timeout: number): Promise<Session>;
-    /** Only what belongs to it. @param {any} answer @returns {Session} */
-    session(answer: any): Session;
+    /** Only what belongs to it. @private @param {any} answer @returns {Session} */
+    private session;
     /** @returns {Promise<Profile>} */
     me(): Promise<Profile>;
     /** @param {{name?: string, about?: string}} what @returns {Promise<Profile>} */
@@ -84,12 +85,8 @@ export class Api {
         password: string;
         code?: string;
     }): Promise<Session>;
-    /** @param {{mobileNo: string, password: string, code?: string}} to */
-    changeNumberAndAdopt(to: {
-        mobileNo: string;
-        password: string;
-        code?: string;
-    }): Promise<Session>;
+    /** @private @param {{mobileNo: string, password: string, code?: string}} to */
+    private changeNumberAndAdopt;
     /** @param {string} password @returns {Promise<void>} */
     deleteAccount(password: string): Promise<void>;
     /** Everything that the server holds about the person. @returns {Promise<Record<string, any>>} */
@@ -196,12 +193,12 @@ export class Api {
     openapi(): Promise<Record<string, any>>;
     /** The same of the socket: AsyncAPI. @returns {Promise<Record<string, any>>} */
     asyncapi(): Promise<Record<string, any>>;
-    /** @param {string} path @param {Request["query"]} [query] @returns {Promise<any>} */
-    data(path: string, query?: Request["query"]): Promise<any>;
-    /** With a token. @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} */
-    askAs(method: string, path: string, what?: Request): Promise<any>;
-    /** @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} The body. */
-    ask(method: string, path: string, { body, query, token, timeout, signal }?: Request): Promise<any>;
+    /** @private @param {string} path @param {Request["query"]} [query] @returns {Promise<any>} */
+    private data;
+    /** With a token. @private @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} */
+    private askAs;
+    /** @private @param {string} method @param {string} path @param {Request} [what] @returns {Promise<any>} The body. */
+    private ask;
 }
 export type Request = {
     body?: Record<string, unknown> | undefined;

@@ -47,8 +47,8 @@ export class Client {
     stop({ seconds }?: {
         seconds?: number;
     }): Promise<void>;
-    /** Ends a pause, or `stopped`. */
-    connectNow(): undefined;
+    /** Ends a pause, or `stopped`. @returns {void} */
+    connectNow(): void;
     /**
      * Out of `loggedOut`. Messages that waited still do.
      * @param {string} password

@@ -12,26 +12,30 @@ export class IndexedDBStore {
     /** Called after each write of this instance, with whose chats it changed. Other tabs are for the program to tell. */
     changed: (peers: string[]) => void;
     name: string;
-    /** @type {Promise<IDBDatabase> | null} */
-    opened: Promise<IDBDatabase> | null;
-    inThisTab: <T>(task: () => Promise<T>) => Promise<T>;
-    /** Browsers may close it at any time (storage was cleared, another version): then it is opened anew. */
-    database(): Promise<IDBDatabase>;
-    openDatabase(): Promise<IDBDatabase>;
+    /** @private @type {Promise<IDBDatabase> | null} */
+    private opened;
+    /** @private */
+    private inThisTab;
+    /** Browsers may close it at any time (storage was cleared, another version): then it is opened anew. @private */
+    private database;
+    /** @private */
+    private openDatabase;
     close(): Promise<void>;
     /**
+     * @private
      * @template T
      * @param {(transaction: IDBTransaction) => Promise<T>} task
      * @returns {Promise<T>}
      */
-    read<T>(task: (transaction: IDBTransaction) => Promise<T>): Promise<T>;
+    private read;
     /**
      * All or nothing, and durable when it resolves.
+     * @private
      * @template T
      * @param {(rows: DatabaseRows, transaction: IDBTransaction) => Promise<T>} task
      * @returns {Promise<T>}
      */
-    write<T>(task: (rows: DatabaseRows, transaction: IDBTransaction) => Promise<T>): Promise<T>;
+    private write;
     /** @returns {Promise<Kept>} */
     load(): Promise<Kept>;
     /** @param {Session | null} session */
@@ -79,8 +83,8 @@ export class IndexedDBStore {
     setDraft(peer: string, draft: string): Promise<void>;
     /** @param {string} peer @param {string} name */
     setName(peer: string, name: string): Promise<void>;
-    /** @param {string} peer @param {Partial<Chat>} what */
-    describe(peer: string, what: Partial<Chat>): Promise<void>;
+    /** @private @param {string} peer @param {Partial<Chat>} what */
+    private describe;
     /** Its messages go, but for those that wait. They stay known, so that none of them comes again. @param {string} peer */
     clearChat(peer: string): Promise<void>;
     /** The same; and it leaves the list, unless something waits or failed in it. @param {string} peer */
@@ -118,34 +122,9 @@ export type Stored = Row & {
     waiting?: 1;
     failed?: 1;
 };
-declare class DatabaseRows {
-    /** @param {IDBTransaction} transaction @param {number} generation Of `streamId`s: those of older ones are forgotten. */
-    constructor(transaction: IDBTransaction, generation: number);
-    messages: IDBObjectStore;
-    receipts: IDBObjectStore;
-    generation: number;
-    /** @type {Set<string>} Whose chats were changed. */
-    touched: Set<string>;
-    /** @param {boolean} mine @param {string} peer @param {string} id @returns {Promise<Row[]>} */
-    find(mine: boolean, peer: string, id: string): Promise<Row[]>;
-    /** @param {string} id @returns {Promise<Row[]>} */
-    failed(id: string): Promise<Row[]>;
-    /** @param {string} streamId */
-    knowsStream(streamId: string): Promise<boolean>;
-    /** @param {Row & Partial<Stored>} row @returns {Promise<Row>} */
-    put({ waiting: _w, failed: _f, unread: _u, place: _p, untold, ...row }: Row & Partial<Stored>): Promise<Row>;
-    /** @param {Row} row */
-    remove(row: Row): Promise<void>;
-    /** @param {string} peer @param {string} id @returns {Promise<MessageState | undefined>} */
-    early(peer: string, id: string): Promise<MessageState | undefined>;
-    /** @param {string} peer @param {string} id @param {MessageState | null} state @param {number} timestamp */
-    setEarly(peer: string, id: string, state: MessageState | null, timestamp: number): Promise<void>;
-}
 import type { Kept } from "./types.js";
 import type { Session } from "./types.js";
 import type { Message } from "./types.js";
 import type { Change } from "./types.js";
 import type { News } from "./types.js";
 import type { Row } from "./store.js";
-import type { MessageState } from "./types.js";
-export {};

@@ -271,19 +271,22 @@ export type ClientOptions = {
     /**
      * Where the runtime has none, such as Node 20.
      */
-    WebSocket?: {
-        new (url: string | URL, protocols?: string | string[]): WebSocket;
-        prototype: WebSocket;
-        readonly CONNECTING: 0;
-        readonly OPEN: 1;
-        readonly CLOSING: 2;
-        readonly CLOSED: 3;
-    } | undefined;
+    WebSocket?: (new (url: string, protocols: string[]) => Socket) | undefined;
     fetch?: typeof fetch | undefined;
     /**
      * For tests.
      */
     clock?: Clock | undefined;
+};
+/**
+ * As much of a WebSocket as the client uses. Those of browsers, of Node and of the package `ws` are some.
+ */
+export type Socket = {
+    onmessage: ((event: any) => void) | null;
+    onclose: ((event: any) => void) | null;
+    onerror: ((event: any) => void) | null;
+    send: (data: string) => void;
+    close: (code?: number) => void;
 };
 export type Clock = {
     /**
