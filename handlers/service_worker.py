@@ -16,6 +16,7 @@ _NOT_KEPT: Final = {
     "icons/icon-maskable.png",
     "icons/icon-apple.png",
     "client/file-store.js",  # for Node
+    "client/memory-store.js",  # the page has another one
     "client/types.js",  # for tools that check types
 }
 

@@ -5,7 +5,7 @@ import { Core } from "./core.js";
 import { ApiError, SendFailed } from "./errors.js";
 import { digits, newMessage, randomId } from "./messages.js";
 import { SessionEnded, Sessions } from "./session.js";
-import { MemoryStore, serial } from "./store.js";
+import { serial } from "./store.js";
 import { Takers } from "./takers.js";
 
 /** @import { Effect } from "./core.js" */
@@ -65,15 +65,15 @@ export class Client {
 
   /**
    * @param {string | URL} url Of the server (http or https), with the path prefix it may have.
-   * @param {ClientOptions} [options]
+   * @param {ClientOptions & {store: Store}} options A page that brings its store need not load the one in memory.
    * @throws {TypeError} The URL is none.
    */
-  constructor(url, options = {}) {
+  constructor(url, options) {
     this.#options = options;
     /** @type {Clock} */
     this.clock = options.clock ?? CLOCK;
     /** @type {Store} */
-    this.store = options.store ?? new MemoryStore();
+    this.store = options.store;
     this.#core = new Core({ random: this.clock.random });
     this.api = new Api(url, { fetch: options.fetch, bearer: this.#bearer() });
     this.#sessions = new Sessions({

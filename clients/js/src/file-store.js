@@ -3,7 +3,8 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
-import { MemoryStore, addWaiting, applyChange } from "./store.js";
+import { MemoryStore } from "./memory-store.js";
+import { addWaiting, applyChange } from "./store.js";
 
 /** @import { Change, Message, News, Session } from "./types.js" */
 /** @import { Row } from "./store.js" */

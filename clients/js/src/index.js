@@ -15,9 +15,23 @@
 /** @typedef {types.State} State */
 /** @typedef {types.Store} Store */
 
+import { Client as ClientWithStore } from "./client.js";
+import { MemoryStore } from "./memory-store.js";
+
+/** The client, with a store in memory where no other is given. */
+export class Client extends ClientWithStore {
+  /**
+   * @param {string | URL} url Of the server (http or https), with the path prefix it may have.
+   * @param {types.ClientOptions} [options]
+   * @throws {TypeError} The URL is none.
+   */
+  constructor(url, options = {}) {
+    super(url, { ...options, store: options.store ?? new MemoryStore() });
+  }
+}
+
 export { Api } from "./api.js";
-export { Client } from "./client.js";
 export { ApiError, ClientError, SendFailed, StoreMismatch } from "./errors.js";
 export { IndexedDBStore } from "./indexeddb-store.js";
 export { newMessage, randomId } from "./messages.js";
-export { MemoryStore } from "./store.js";
+export { MemoryStore };

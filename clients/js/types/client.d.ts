@@ -7,10 +7,12 @@
 export class Client {
     /**
      * @param {string | URL} url Of the server (http or https), with the path prefix it may have.
-     * @param {ClientOptions} [options]
+     * @param {ClientOptions & {store: Store}} options A page that brings its store need not load the one in memory.
      * @throws {TypeError} The URL is none.
      */
-    constructor(url: string | URL, options?: ClientOptions);
+    constructor(url: string | URL, options: ClientOptions & {
+        store: Store;
+    });
     /** @type {Clock} */
     clock: Clock;
     /** @type {Store} */

@@ -46,7 +46,7 @@ export type Line = {
         timestamp: number;
     }];
 };
-import { MemoryStore } from "./store.js";
+import { MemoryStore } from "./memory-store.js";
 import type { Session } from "./types.js";
 import type { Message } from "./types.js";
 import type { Change } from "./types.js";

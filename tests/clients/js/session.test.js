@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Api } from "../../../clients/js/src/api.js";
 import { ApiError } from "../../../clients/js/src/errors.js";
 import { SessionEnded, Sessions } from "../../../clients/js/src/session.js";
-import { MemoryStore } from "../../../clients/js/src/store.js";
+import { MemoryStore } from "../../../clients/js/src/memory-store.js";
 
 const HOUR = 3_600_000;
 

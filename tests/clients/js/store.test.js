@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { FileStore } from "../../../clients/js/src/file-store.js";
-import { MemoryStore } from "../../../clients/js/src/store.js";
+import { MemoryStore } from "../../../clients/js/src/memory-store.js";
 import { storeRules } from "./store-rules.js";
 
 const file = () => join(mkdtempSync(join(tmpdir(), "wm-")), "store");
