@@ -178,7 +178,7 @@ test("C5: a session that was ended elsewhere: without a password logged out, wit
   await bare.logIn(PASSWORD);
   await bare.online();
   await store.saveSession({ ...bare.session, token: "x.y.z" });
-  const other = await online(t, a, { store, deviceId: "third" });
+  const other = await online(t, a, { store, deviceId: "other" });
   assert.notEqual(other.session.token, "x.y.z", "token_invalid, and the password was there");
 });
 
