@@ -45,5 +45,6 @@ function words({ name, until, code, reason }, now, late) {
   }
   if (name !== "stopped") return null;
   if (String(code) === REPLACED) return ["This account is in use in another window.", "Use it here"];
+  if (code === "store_failed") return ["This browser cannot keep what comes, so nothing more is accepted. Make room on the disk, then connect.", "Connect"];
   return [`Not connected: ${reason || code}`, "Connect"];
 }

@@ -10,6 +10,7 @@ const UNSAVED = "wm:unsaved"; // sessionStorage: [number, text]
 const MAX_BYTES = 16 * 1024;
 const MAX_FRAME_BYTES = 60_000; // of 64 KiB: what JSON writes as \u0001 is six times as long as the text
 const MOST_BYTES_OF_A_LETTER = 6; // of what JavaScript counts as one
+const FULL = "This browser could not keep the message, so it was not sent. Make room on the disk, then send it again.";
 const encoder = new TextEncoder();
 const touches = matchMedia("(hover: none) and (pointer: coarse)").matches;
 
@@ -17,7 +18,9 @@ export function Composer({ peer, waiting }) {
   const box = useRef(null);
   const [text, setText] = useState("");
   const draft = useDraft(peer);
-  const note = useMemo(() => tooLong(text), [text]);
+  const [isFull, setIsFull] = useState(false); // the browser could not keep it
+  const long = useMemo(() => tooLong(text), [text]);
+  const note = isFull ? FULL : long;
 
   function set(value, isKept = true) {
     box.current.value = value;
@@ -26,6 +29,7 @@ export function Composer({ peer, waiting }) {
   }
 
   useLayoutEffect(() => {
+    setIsFull(false);
     set(draft.unsaved() ?? chatOf(peer).draft, false);
     if (!touches) box.current.focus();
   }, [peer]);
@@ -49,10 +53,23 @@ export function Composer({ peer, waiting }) {
     if (!written.trim()) return;
     if (tooLong(written)) return void box.current.focus(); // the note says so since it was typed
     set("");
-    await draft.save();
-    await client.value.post(peer, written);
+    try {
+      await draft.save();
+      await client.value.post(peer, written);
+    } catch (error) {
+      putBack(written);
+      if (!(error instanceof DOMException)) throw error; // which databases throw
+      return;
+    }
     byLeader("typing", peer, false);
     sendSoon();
+  }
+
+  // It is in the box again, or will be when the chat is opened again.
+  function putBack(written) {
+    if (!draft.isOf(peer)) return void sessionStorage.setItem(UNSAVED, JSON.stringify([peer, written]));
+    set([written, box.current.value].filter(Boolean).join("\n"));
+    setIsFull(true);
   }
 
   function onKey(event) {
@@ -63,6 +80,7 @@ export function Composer({ peer, waiting }) {
 
   function onInput() {
     const value = box.current.value;
+    setIsFull(false);
     setText(value);
     draft.keep(value);
     byLeader("typing", peer, value !== "");
@@ -90,8 +108,15 @@ function useDraft(peer) {
     clearTimeout(kept.timer);
     const { text } = kept;
     kept.text = null;
-    if (text !== null) await store.value?.setDraft(kept.peer, text);
+    if (text === null) return;
+    try {
+      await store.value?.setDraft(kept.peer, text);
+    } catch (error) {
+      kept.text ??= text; // for later
+      if (!(error instanceof DOMException)) throw error;
+    }
   };
+  kept.isOf ??= (number) => kept.peer === number;
   kept.keep ??= (text) => {
     clearTimeout(kept.timer);
     kept.text = text;

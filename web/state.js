@@ -1,7 +1,7 @@
 // What the views share. Signals: a view that reads one is drawn again when it changes.
 
 import { databaseName, forgetAccount, rememberAccount, showNobody, shownAccount } from "./accounts.js";
-import { client, closeAccount, connection, openAccount, store } from "./opened.js";
+import { client, closeAccount, connection, on, openAccount, share, store } from "./opened.js";
 import { route } from "./router.js";
 import { computed, signal } from "./vendor/preact.js";
 
@@ -47,20 +47,23 @@ export async function leave(code) {
   if (!account.value) return;
   account.value = null;
   leftBecause.value = purpose || code;
+  purpose = "";
   showNobody();
-  await closeAccount(code);
+  await closeAccount(leftBecause.value);
 }
 
 let purpose = "";
 
-// Does what ends the session. The server closes the socket at once, perhaps before it answers: then it looks as if
-// somebody else had done it.
+on("purpose", (code) => (purpose = code));
+
+// Does what ends the session. The server closes the socket at once, perhaps before it answers: then it looks, in the tab
+// that has the socket, as if somebody else had done it.
 export async function onPurpose(code, task) {
-  purpose = code;
+  share("purpose", code);
   try {
     return await task();
   } finally {
-    purpose = "";
+    share("purpose", ""); // it was refused, or nobody hears it any more
   }
 }
 

@@ -106,3 +106,30 @@ async def test_what_is_too_long_is_said_before_it_is_sent(
     await asha.page.press("#text", "Enter")
     await asha.ticks("Delivered")
     await asha.nothing_went_wrong()
+
+
+FULL = """() => {
+    window.put = IDBObjectStore.prototype.put;
+    IDBObjectStore.prototype.put = () => { throw new DOMException("No room.", "QuotaExceededError"); };
+}"""
+ROOM = "() => { IDBObjectStore.prototype.put = window.put; }"
+
+
+async def test_where_the_disk_is_full_nothing_that_was_written_is_lost(
+    browser: "Browser", product: ServerGroup
+) -> None:
+    asha, ravi = await come(browser, product.url, "Asha"), await friend(product, "Ravi")
+    await asha.open(ravi)
+    await asha.page.evaluate(FULL)
+    await asha.write("something long")
+    await asha.says("This browser could not keep the message, so it was not sent. Make room on the disk")
+    await asha.has_typed("something long")
+    await ravi.writes(asha, "hello")
+    await asha.says("This browser cannot keep what comes, so nothing more is accepted.")
+    await asha.page.evaluate(ROOM)
+    await asha.press("Connect")
+    await asha.shows("hello")
+    await asha.page.press("#text", "Enter")
+    await asha.ticks("Delivered")
+    await ravi.shows("something long")
+    await asha.nothing_went_wrong()
