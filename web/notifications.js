@@ -9,6 +9,8 @@ import { readable } from "./words.js";
 import { activeWorker } from "./worker.js";
 
 const SEEN = "wm:seen"; // a lock that every tab holds while somebody can see it
+const TOGETHER_MS = 300; // what comes within this time is told together
+const MOST = 10; // chats with a notification of their own until somebody looks: any stranger can begin a chat
 
 // "unsupported", or what the browser says: "default" (nobody was asked), "granted", "denied".
 export const permission = signal(globalThis.Notification?.permission ?? "unsupported");
@@ -26,15 +28,35 @@ let begun = false;
 export function beginNotifications() {
   if (begun) return;
   begun = true;
-  on("message", (message) => account.value && choices().notify && tell(message));
+  on("message", soon);
   holdWhileSeen();
   document.addEventListener("visibilitychange", holdWhileSeen);
 }
 
-async function tell({ peer, text }) {
-  if (permission.value !== "granted" || (await isSeen())) return;
-  const chat = (await store.value.chats()).find((one) => one.peer === peer);
-  await show(peer, chat?.name || (await nameAtServer(peer)), choices().showText ? text : unreadWords(chat?.unread ?? 1));
+const coming = new Map(); // chat -> what was written in it last
+const told = new Set(); // chats with a notification
+const others = new Set(); // chats of which one notification tells together
+let timer = 0;
+
+function soon({ peer, text }) {
+  if (!account.value || !choices().notify) return;
+  coming.set(peer, text);
+  timer ||= setTimeout(tell, TOGETHER_MS);
+}
+
+async function tell() {
+  timer = 0;
+  const texts = [...coming];
+  coming.clear();
+  if (permission.value !== "granted" || (await isSeen()) || !account.value) return;
+  const { showText } = choices();
+  const chats = new Map((await store.value.chats()).map((chat) => [chat.peer, chat]));
+  for (const [peer] of texts) (told.has(peer) || told.size < MOST ? told : others).add(peer);
+  for (const [peer, text] of texts.filter(([peer]) => told.has(peer))) {
+    const { name, unread } = chats.get(peer) ?? { unread: 1 };
+    await show(peer, name || (await nameAtServer(peer)), showText ? text : unreadWords(unread));
+  }
+  if (texts.some(([peer]) => others.has(peer))) await show("", "WhatsApp Mini", moreWords(others.size));
 }
 
 // Of somebody who writes for the first time the list does not know the name yet.
@@ -62,6 +84,7 @@ async function show(peer, name, body) {
   };
 }
 
+const moreWords = (count) => `New messages in ${count} more ${count === 1 ? "chat" : "chats"}`;
 const unreadWords = (count) => (count > 1 ? `${count} new messages` : "A new message");
 
 let unsee = () => undefined;
@@ -69,6 +92,7 @@ let unsee = () => undefined;
 function holdWhileSeen() {
   unsee();
   if (document.visibilityState !== "visible") return;
+  for (const set of [told, others]) set.clear();
   const over = new Promise((resolve) => (unsee = resolve));
   navigator.locks?.request(SEEN, { mode: "shared" }, () => over);
 }

@@ -6,6 +6,7 @@ import { signal } from "./vendor/preact.js";
 
 const WATCHED = 100; // of at most 200 on a connection
 const NAMES_AT_ONCE = 100;
+const NAMES_AGAIN_MS = 30_000; // after a refusal that does not say when
 
 export const presence = signal(new Map()); // mobileNo -> {online, lastSeen?}
 export const typing = signal(new Set()); // of mobileNo
@@ -14,12 +15,14 @@ export const abouts = signal(new Map()); // mobileNo -> a line about themselves
 
 let watched = []; // the one asked for last is the last
 const asked = new Set(); // whose name was asked for
+let askAgainAt = 0; // ms; a refusal said so
 
 on("opened", (mobileNo) => {
   [presence.value, typing.value, abouts.value] = [new Map(), new Set(), new Map()];
   blocked.value = new Set(blockedBy(mobileNo));
   watched = [];
   asked.clear();
+  askAgainAt = 0;
 });
 on("lead", () => client.value?.watch(watched));
 on("presence", ({ mobileNo, ...how }) => (presence.value = new Map(presence.value).set(mobileNo, how)));
@@ -52,10 +55,10 @@ export function watch(numbers) {
 // connection they stay what they were.
 export async function learnNames(chats) {
   const fresh = chats.filter(({ peer }) => !asked.has(peer)).slice(0, NAMES_AT_ONCE);
-  if (!fresh.length || connection.value.name !== "online") return;
+  if (!fresh.length || connection.value.name !== "online" || performance.now() < askAgainAt) return;
   const numbers = fresh.map(({ peer }) => peer);
   for (const number of numbers) asked.add(number);
-  const people = await attempt(() => client.value.api.lookup(numbers));
+  const people = await attempt(() => client.value.api.lookup(numbers), namesRefused);
   if (!people) return void numbers.forEach((number) => asked.delete(number));
   const names = new Map(fresh.map(({ peer, name }) => [peer, name]));
   for (const { mobileNo, name, about = "" } of people.data) {
@@ -73,12 +76,18 @@ export async function begin({ mobileNo, name, about = "" }) {
 
 const learnAbout = (mobileNo, about) => (abouts.value = new Map(abouts.value).set(mobileNo, about));
 
+// While messages come the list changes all the time: without this each change would ask again.
+function namesRefused({ retryAfter }) {
+  askAgainAt = performance.now() + (retryAfter ? retryAfter * 1000 : NAMES_AGAIN_MS);
+}
+
 // The answer, or null after a refusal, of which nothing needs to be said: it is asked again later.
-async function attempt(ask) {
+async function attempt(ask, refused) {
   try {
     return await ask();
   } catch (error) {
     if (error.status === undefined) throw error;
+    refused?.(error);
     return null;
   }
 }

@@ -2,7 +2,8 @@
 
 import { html } from "./vendor/preact.js";
 
-const LINK = /\bhttps?:\/\/[^\s<>"]+/giu;
+// What cannot be seen, or turns the direction of what follows it, is no part of an address: it would look like another one.
+const LINK = /\bhttps?:\/\/[^\s<>"\p{Cc}\p{Cf}]+/giu;
 const TRAILING = /[.,:;!?'")\]}»”’…]+$/u; // belongs to the sentence, not to the address
 const EMOJI = /^\p{RGI_Emoji}{1,3}$/v;
 
@@ -15,8 +16,10 @@ export function parts(text) {
   for (const match of text.matchAll(LINK)) {
     const address = trimmed(match[0]);
     if (!URL.canParse(address)) continue;
+    const { href, username, password } = new URL(address);
+    if (username || password) continue; // https://a@b leads to b, and looks like a
     if (match.index > done) found.push({ text: text.slice(done, match.index) });
-    found.push({ text: address, link: new URL(address).href });
+    found.push({ text: address, link: href });
     done = match.index + address.length;
   }
   if (done < text.length) found.push({ text: text.slice(done) });
@@ -32,13 +35,13 @@ function trimmed(address) {
 // The text with its links, and with `words` marked.
 export function Text({ text, words = "" }) {
   return parts(text).map(({ text: part, link }) =>
-    link ? html`<a href=${link} target="_blank" rel="noopener noreferrer">${marked(part, words)}</a>` : marked(part, words),
+    link ? html`<a href=${link} dir="ltr" target="_blank" rel="noopener noreferrer">${marked(part, words)}</a>` : marked(part, words),
   );
 }
 
+// Others choose how often the words are in it, so each time must not take a call within a call.
 export function marked(text, words) {
-  const at = words ? text.toLowerCase().indexOf(words.toLowerCase()) : -1;
-  if (at < 0) return text;
-  const end = at + words.length;
-  return [text.slice(0, at), html`<mark>${text.slice(at, end)}</mark>`, marked(text.slice(end), words)];
+  if (!words) return text;
+  const found = new RegExp(`(${words.replace(/[$()*+.?[\\\]^{|}]/g, "\\$&")})`, "giu");
+  return text.split(found).map((part, at) => (at % 2 ? html`<mark>${part}</mark>` : part));
 }

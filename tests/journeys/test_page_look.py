@@ -155,6 +155,38 @@ async def test_links_lead_out_safely_and_nothing_else_is_one(browser: "Browser",
     await asha.nothing_went_wrong()
 
 
+async def test_no_link_looks_like_another_one(browser: "Browser", product: ServerGroup) -> None:
+    asha, ravi = await come(browser, product.url, "Asha"), await friend(product, "Ravi")
+    text = "https://bank.example@evil.example/ http://evil.example/\u202emoc.knab \u202ehttp://evil.example/b"
+    await ravi.writes(asha, text)
+    await asha.page.click("#list a")
+    await asha.shows(text)
+    links = asha.page.locator("#log .m a")
+    found = await links.evaluate_all(
+        "(all) => all.map((a) => [a.href, a.textContent, getComputedStyle(a).unicodeBidi])"
+    )
+    assert found == [
+        ["http://evil.example/", "http://evil.example/", "isolate"],
+        ["http://evil.example/b"] * 2 + ["isolate"],
+    ]
+    await asha.nothing_went_wrong()
+
+
+async def test_a_text_with_what_is_searched_for_in_it_thousands_of_times(
+    browser: "Browser", product: ServerGroup
+) -> None:
+    asha, ravi = await come(browser, product.url, "Asha"), await friend(product, "Ravi")
+    await ravi.writes(asha, "\u0130" + "a(" * 8000)
+    await asha.page.click("#list a")
+    await asha.from_menu("Search in this chat")
+    await asha.page.fill("#find-in-chat", "A(")
+    await asha.press("Show all")
+    marks = asha.page.locator("#log mark")
+    await playwright.expect(marks).to_have_count(8000)
+    await playwright.expect(marks.first).to_have_text("a(")
+    await asha.nothing_went_wrong()
+
+
 CHAT_CODE = "performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/web/scrolling.js'))"
 
 

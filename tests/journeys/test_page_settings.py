@@ -335,6 +335,32 @@ async def test_notifications_say_who_wrote_and_not_what(browser: "Browser", prod
     await asha.nothing_went_wrong()
 
 
+async def test_strangers_cannot_flood_notifications(browser: "Browser", product: ServerGroup) -> None:
+    asha = await come(browser, product.url, "Asha")
+    strangers = [await friend(product, f"Stranger {number}") for number in range(13)]
+    await asha.page.context.grant_permissions(["notifications"])
+    await asha.reload()
+    await asha.page.evaluate(
+        """() => {
+            window.shown = [];
+            window.Notification = class { constructor(title, how) { shown.push([how.tag, title, how.body]); }
+              static permission = "granted"; static requestPermission = async () => "granted"; };
+        }"""
+    )
+    await asha.settings("notifications", "Notifications")
+    await switch(asha, "Tell me of new messages").check()
+    await background(asha)
+    for number in range(5):
+        for stranger in strangers:
+            await stranger.writes(asha, "buy this", f"m-{number}")
+    await asha.until("() => shown.some(([, , body]) => body === 'New messages in 3 more chats')")
+    last = "5 new messages"
+    await asha.until(f"() => new Set(shown.filter(([, , body]) => body === '{last}').map(([tag]) => tag)).size === 10")
+    assert await asha.page.evaluate("new Set(shown.map(([tag]) => tag)).size") == 11
+    assert await asha.page.evaluate("shown.length") < 5 * 13
+    await asha.nothing_went_wrong()
+
+
 async def background(tab: Tab) -> None:
     """As when the person looks at something else: Chromium without a screen never says so by itself."""
     await tab.page.evaluate(

@@ -1,5 +1,6 @@
 """The page's views have a history: Back on a phone leads from a chat to the list, not out of the page."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ from tests.support.people import sign_up
 from tests.support.stack import ServerGroup
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 pytestmark = [pytest.mark.usefixtures("chromium_path"), pytest.mark.asyncio(loop_scope="session")]
 
 
@@ -72,4 +73,36 @@ async def test_the_latest_chat_is_the_first_of_the_list(browser: "Browser", prod
     await ravi.talk.send(type="chat", to=asha.mobile, messageId="m-1", message="hello")
     await names.to_have_text(["Ravi", "Meera"])
     await asha.sees("#list .badge:visible", "1 unread")
+    await asha.nothing_went_wrong()
+
+
+async def test_names_that_are_refused_are_not_asked_for_at_each_message(
+    browser: "Browser", product: ServerGroup
+) -> None:
+    asha, ravi = await come(browser, product.url, "Asha"), await friend(product, "Ravi")
+    asked = 0
+
+    async def refuse(route: "Route") -> None:
+        nonlocal asked
+        asked += 1
+        body = {
+            "success": False,
+            "code": "rate_limited",
+            "message": "Too often.",
+            "retryAfter": 2 if asked == 1 else 60,
+        }
+        await route.fulfill(status=429, json=body)
+
+    await asha.page.route("**/v1/people/lookup", refuse)
+    for number in range(12):
+        await ravi.writes(asha, f"text {number}", f"m-{number}")
+        await asha.says(f"text {number}")
+    assert asked == 1
+    await asyncio.sleep(2)
+    await ravi.writes(asha, "later", "m-later")
+    await ravi.writes(asha, "later", "m-later")
+    async with asyncio.timeout(10):
+        while asked < 2:
+            await asyncio.sleep(0.05)
+    asha.forgive("429")
     await asha.nothing_went_wrong()

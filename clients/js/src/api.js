@@ -1,10 +1,13 @@
 // Every route of HTTP as a method (docs/PROTOCOL.md, section 2).
 
 import { ApiError } from "./errors.js";
+import { asText, isSeconds } from "./fields.js";
 
 /** @import { Session } from "./types.js" */
 
 const ANSWER_MS = 10_000;
+/** A redirection would take passwords and tokens along, to whatever address it names. @type {RequestInit} */
+const HOW = { credentials: "omit", redirect: "error" };
 const SESSION = ["mobileNo", "id", "name", "deviceId", "token", "expiresAt", "refreshToken", "refreshExpiresAt"];
 
 /**
@@ -269,7 +272,7 @@ export class Api {
     let answer, text;
     try {
       const sent = body && JSON.stringify(body);
-      answer = await this.fetch(url, { method, headers, signal: end.signal, body: sent, credentials: "omit" });
+      answer = await this.fetch(url, { method, headers, signal: end.signal, body: sent, ...HOW });
       text = await answer.text();
     } catch {
       // What fetch says may name the address, and helps nobody.
@@ -300,9 +303,12 @@ function read(answer, text) {
   }
   if (answer.ok && body !== null && typeof body === "object") return body;
   if (answer.ok) throw notTheServer();
-  const { code = "bad_answer", message = `The server answered with ${answer.status}.`, errors, devices } = body ?? {};
-  const retryAfter = body?.retryAfter ?? Number(answer.headers.get("Retry-After") ?? undefined);
-  throw new ApiError(answer.status, code, message, { errors, devices, retryAfter: retryAfter >= 0 ? retryAfter : undefined });
+  const { code, message, retryAfter, ...lists } = body ?? {};
+  const errors = Array.isArray(lists.errors) ? lists.errors : undefined;
+  const devices = Array.isArray(lists.devices) ? lists.devices : undefined;
+  const seconds = [retryAfter, Number(answer.headers.get("Retry-After") ?? undefined)].find(isSeconds);
+  const said = asText(message) || `The server answered with ${answer.status}.`;
+  throw new ApiError(answer.status, asText(code) || "bad_answer", said, { errors, devices, retryAfter: seconds });
 }
 
 /**

@@ -1,6 +1,7 @@
 // One client as a state machine without I/O. What happens and when (monotonic ms) goes in by method calls; what is to
 // be done comes out by `take()` as effects, and when to call `wake` next by `deadline()`.
 
+import { asText, isSeconds, isTime } from "./fields.js";
 import { Incoming } from "./incoming.js";
 import { Outgoing } from "./outgoing.js";
 import { People } from "./people.js";
@@ -34,11 +35,13 @@ import { People } from "./people.js";
 
 const HELLO_MS = 10_000;
 const PONG_MS = 10_000;
+const SHORTEST_PING_S = 1;
 const STEADY_MS = 10_000;
 const PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 const SESSION_ENDED = 4509;
 const TOKEN_EXPIRED = 4501;
+const MOST_LETTERS = 1 << 20; // of one message; the server sends at most 256 KiB
 
 /** Ends that may be the fault of what was sent (C26). */
 const BLAMED = new Set([1002, 1007, 1009, 4503]);
@@ -140,7 +143,9 @@ export class Core {
 
   /** When `wake` is to be called, or Infinity. */
   deadline() {
-    return Math.min(Infinity, ...[...this.timers.values()].map(({ at }) => at));
+    let first = Infinity;
+    for (const { at } of this.timers.values()) first = Math.min(first, at);
+    return first;
   }
 
   /** @param {number} now */
@@ -262,7 +267,7 @@ export class Core {
   /** What is not kept in the store. @param {number} now @param {Frame} frame */
   handle(now, frame) {
     if (frame.type === "hello" && !this.online) this.hello(now, frame);
-    else if (frame.type === "resync") this.resync(now, frame.epoch, String(frame.reason ?? ""));
+    else if (frame.type === "resync") this.resync(now, frame.epoch, asText(frame.reason));
     else if (frame.type === "presence" || frame.type === "typing") this.people.came(now, frame);
     else if (frame.type === "error") this.refusal(now, frame);
   }
@@ -274,7 +279,7 @@ export class Core {
     this.onlineSince = now;
     this.own = frame.mobileNo;
     if (frame.maxMessageBytes > 0) this.maxBytes = frame.maxMessageBytes;
-    if (frame.pingSeconds > 0) this.pingMs = frame.pingSeconds * 1000;
+    if (isSeconds(frame.pingSeconds)) this.pingMs = Math.max(SHORTEST_PING_S, frame.pingSeconds) * 1000;
     this.heard(now);
     this.at("steady", now + STEADY_MS, () => this.steady());
     this.show({ name: "online" });
@@ -316,12 +321,12 @@ export class Core {
 
   /** @param {number} now @param {Frame} frame */
   refusal(now, { ...frame }) {
-    if (!(frame.retryAfter >= 0)) delete frame.retryAfter;
+    if (!isSeconds(frame.retryAfter)) delete frame.retryAfter;
     if (frame.code === "draining") this.retryAfter = frame.retryAfter;
     if (this.people.refused(now, frame) || this.outgoing.refused(now, frame)) return;
     this.incoming.refused(now, frame);
     const { type: _, ...rest } = frame;
-    this.emit("notice", { ...rest, code: frame.code, message: String(frame.message), component: String(frame.component) });
+    this.emit("notice", { ...rest, code: frame.code, message: asText(frame.message), component: asText(frame.component) });
   }
 
   // ---- ends
@@ -415,7 +420,7 @@ export class Core {
 
 /** The frames of a message; null if it is none. @param {string | null} text @returns {Frame[] | null} */
 function parse(text) {
-  if (text === null) return null;
+  if (text === null || text.length > MOST_LETTERS) return null;
   try {
     const value = JSON.parse(text.replace(/^\ufeff/, ""));
     return (Array.isArray(value) ? value : [value]).filter((one) => one !== null && typeof one === "object");
@@ -428,6 +433,7 @@ function parse(text) {
 function isWhole(frame) {
   const shape = typeof frame.type === "string" && Object.hasOwn(SHAPES, frame.type) ? SHAPES[frame.type] : null;
   if (!shape || !Object.entries(shape).every(([name, type]) => typeof frame[name] === type)) return false;
+  if (shape.timestamp && !isTime(frame.timestamp)) return false;
   const ids = frame.messageIds;
   return shape.messageIds === undefined || (Array.isArray(ids) && ids.every((id) => typeof id === "string"));
 }

@@ -1,5 +1,7 @@
 // The part of the core that sends: the order, the tries and the refusals (C19–C26).
 
+import { asText } from "./fields.js";
+
 /** @import { Core, Frame } from "./core.js" */
 /** @import { Message } from "./types.js" */
 
@@ -125,7 +127,7 @@ export class Outgoing {
    */
   find(peer, id) {
     const flights = [...this.flights.values()].map(({ item }) => item);
-    return this.queues.get(String(peer))?.get(id) ?? flights.find(({ message }) => isMeant(message, peer, id));
+    return this.queues.get(asText(peer))?.get(id) ?? flights.find(({ message }) => isMeant(message, peer, id));
   }
 
   /** The server has stored it (C20). @param {string} peer @param {string} id @returns {Message | undefined} */
@@ -159,17 +161,17 @@ export class Outgoing {
     const { code, message, retryable, retryAfter = 1 } = frame;
     const names = ["messageIds", "streamIds", "mobileNos"].some((name) => frame[name] !== undefined);
     if (frame.messageId !== undefined) {
-      const item = this.find(frame.to, String(frame.messageId));
+      const item = this.find(frame.to, asText(frame.messageId));
       if (!item) return frame.component === "chat"; // it has its answer
       if (retryable) this.hold(now, item, retryAfter);
-      else this.fail(item, code, String(message));
+      else this.fail(item, code, asText(message));
     } else if (names || !["chat", "frame"].includes(frame.component) || !this.flights.size) {
       return false;
     } else if (retryable) {
       this.pausedUntil = now + retryAfter * 1000 + this.core.random() * 250;
       this.land();
     } else {
-      this.refusedOneOf(now, code, String(message));
+      this.refusedOneOf(now, code, asText(message));
     }
     this.pump(now);
     this.core.checkStopped();
@@ -209,4 +211,4 @@ export class Outgoing {
  * @param {Message} message @param {unknown} peer @param {string} id
  */
 const isMeant = (message, peer, id) =>
-  message.id === id && (peer === undefined || String(peer).endsWith(message.peer.replace(/^0+/, "")));
+  message.id === id && (peer === undefined || asText(peer).endsWith(message.peer.replace(/^0+/, "")));

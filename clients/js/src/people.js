@@ -1,5 +1,7 @@
 // The part of the core that shows others: presence (C36) and typing (C37, C38). Nothing of it is kept.
 
+import { asText, isTime } from "./fields.js";
+
 /** @import { Core, Frame } from "./core.js" */
 
 const WATCH_NUMBERS = 200;
@@ -56,7 +58,7 @@ export class People {
   came(now, { type, mobileNo, online, lastSeen, from, active }) {
     if (type === "typing") return active ? this.typingBegan(now, from) : this.typingEnded(from);
     this.asked = this.asked.filter((numbers) => !numbers.includes(mobileNo));
-    if (this.watched.has(mobileNo)) this.show(mobileNo, typeof lastSeen === "number" ? { online, lastSeen } : { online });
+    if (this.watched.has(mobileNo)) this.show(mobileNo, isTime(lastSeen) ? { online, lastSeen } : { online });
   }
 
   /** @param {string} mobileNo @param {{online: boolean, lastSeen?: number}} presence */
@@ -68,7 +70,7 @@ export class People {
   /** @param {number} now @param {Frame} frame @returns {boolean} Whether it needs no more than this. */
   refused(now, { component, code, mobileNos, retryAfter = 1 }) {
     if (component !== "watch" || !Array.isArray(mobileNos)) return false;
-    const named = mobileNos.join();
+    const named = mobileNos.map(asText).join();
     const numbers = this.asked.find((asked) => asked.slice(0, NAMED_NUMBERS).join() === named);
     if (!numbers) return false;
     this.asked = this.asked.filter((asked) => asked !== numbers);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { World, chat, refusal, waiting } from "./support.js";
+import { BELA, World, chat, refusal, sent, waiting } from "./support.js";
 
 test("C9: nothing is sent before hello", () => {
   const world = new World({ kept: { waiting: [waiting("a")], reads: [{ peer: "9", ids: ["x"] }] } }).start().ticket();
@@ -180,8 +180,34 @@ test("C16: unknown frames and fields are passed over, and so are frames that are
   assert.equal(world.state, "online");
 });
 
-for (const text of ["{", "", '[{"type":"chat"', null]) {
-  test(`C16: ${JSON.stringify(text)} ends the connection, and nothing of it counts`, () => {
+test("C16: fields of any type and size throw nothing, and mean nothing", () => {
+  const odd = [{ toString: 1, valueOf: 1 }, [{ toString: 1 }], "x", -1, 1e300, null, true];
+  const world = new World({ kept: { waiting: [waiting("a")] } }).online();
+  for (const value of odd) {
+    for (const component of ["chat", "ack", "watch", "frame", value]) {
+      const more = { message: value, retryAfter: value, mobileNos: value, streamIds: value };
+      world.receive({ type: "error", code: "x", component, messageId: value, to: value, ...more });
+    }
+    world.receive({ type: "resync", epoch: "e1", reason: value }, { type: "presence", mobileNo: BELA, online: false, lastSeen: value });
+    world.receive(chat(1, { timestamp: value }), { ...sent("a"), timestamp: value });
+  }
+  world.hear(`{"type":"error","code":"x","message":${"[".repeat(100_000)}${"]".repeat(100_000)}}`);
+  assert.deepEqual([world.state, world.acks], ["online", []]);
+  world.hear('{"type":"error","code":"draining","retryAfter":1e999}').close(1001);
+  assert.ok(world.wait <= 1_000, "a pause that has no end is none");
+});
+
+test("many timers at once throw nothing", () => {
+  const world = new World().online();
+  const many = Array.from({ length: 15_000 }, (_, n) => n);
+  for (let part = 0; part < 10; part += 1) {
+    world.receive(...many.map((n) => ({ type: "typing", from: `${part}-${n}`, active: true })));
+  }
+  assert.ok(world.core.deadline() > world.now);
+});
+
+for (const text of ["{", "", '[{"type":"chat"', null, JSON.stringify([chat(1, { message: "x".repeat(1 << 20) })])]) {
+  test(`C16: ${JSON.stringify(text)?.slice(0, 60)} ends the connection, and nothing of it counts`, () => {
     const world = new World().online().hear(text);
     assert.deepEqual([world.state, world.did("close").length, world.did("apply").length], ["pausing", 1, 0]);
   });

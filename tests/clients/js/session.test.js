@@ -1,6 +1,8 @@
 // C1–C8: which session is used, when it is refreshed, and when it is over.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { test } from "node:test";
 
 import { Api } from "../../../clients/js/src/api.js";
@@ -75,6 +77,29 @@ function made({ answers = [], stored = true, store = new MemoryStore() } = {}) {
 const me = (made_) => made_.sessions.withToken((token) => made_.api.ask("GET", "v1/me", { token }));
 const fresh = (n, life) => (clock) => json(200, session(n, clock, life));
 const code = (expected) => (error) => error instanceof ApiError && error.code === expected;
+
+test("C7: no redirection takes a token or a password to another address", async () => {
+  const asked = [];
+  const other = createServer((request, answer) => (asked.push(request.url), answer.end("{}"))).listen(0, "127.0.0.1");
+  const Location = () => `http://127.0.0.1:${other.address().port}/stolen`;
+  const first = createServer((_, answer) => answer.writeHead(307, { Location: Location() }).end()).listen(0, "127.0.0.1");
+  await Promise.all([other, first].map((server) => once(server, "listening")));
+  const api = new Api(`http://127.0.0.1:${first.address().port}/`);
+  await assert.rejects(api.refresh("secret", 3_000), code("unreachable"));
+  await assert.rejects(api.logIn({ mobileNo: "919800000001", password: "secret" }), code("unreachable"));
+  assert.deepEqual(asked, []);
+  for (const server of [other, first]) server.close();
+});
+
+test("what a refusal says may be anything", async () => {
+  const body = { code: { toString: 1 }, message: [{ toString: 1 }], errors: 5, devices: "x", retryAfter: "x" };
+  const api = new Api("http://x/", { fetch: async () => json(429, body) });
+  await assert.rejects(api.health(), (error) => {
+    const { code, message, errors, devices, retryAfter } = error;
+    assert.deepEqual([code, message, errors, devices, retryAfter], ["bad_answer", "The server answered with 429.", undefined, undefined, undefined]);
+    return true;
+  });
+});
 
 test("C1: a stored session is used", async () => {
   const world = made({ answers: [json(200, { name: "Asha" })] });

@@ -1,5 +1,7 @@
 """Every route as a method, against the product."""
 
+import asyncio
+import contextlib
 from datetime import datetime
 
 import httpx
@@ -100,6 +102,11 @@ async def test_a_refusal_says_what_the_server_said(product: ServerGroup) -> None
         (httpx.Response(302, headers={"Location": "http://elsewhere"}), "unavailable", None),
         (httpx.Response(200, text="<html>"), "unreachable", None),
         (httpx.Response(404, json=[1]), "bad_request", None),
+        (httpx.Response(429, json={"code": "x", "retryAfter": -1}), "x", None),
+        (httpx.Response(429, text='{"code": "x", "retryAfter": NaN}'), "x", None),
+        (httpx.Response(429, text='{"code": "x", "retryAfter": 1' + "0" * 400 + "}"), "x", None),
+        (httpx.Response(503, headers=[(b"Retry-After", b"\xb2")]), "unavailable", None),
+        (httpx.Response(200, text="[" * 100_000), "unreachable", None),
     ],
 )
 async def test_what_a_proxy_answers_is_an_error_too(
@@ -110,6 +117,24 @@ async def test_what_a_proxy_answers_is_an_error_too(
         await http.request("GET", "/v1/me")
     assert (refused.value.code, refused.value.retry_after) == (code, retry_after)
     await http.close()
+
+
+async def test_an_answer_that_drips_is_none() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            while not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        http = Http(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with asyncio.timeout(20):
+            with pytest.raises(ApiError, match="unreachable"):
+                await http.request("GET", "/v1/me", timeout=0.3)
+        await http.close()
 
 
 async def test_no_answer_is_unreachable_and_names_no_address() -> None:

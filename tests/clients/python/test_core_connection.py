@@ -1,7 +1,15 @@
 """C9–C16: when the core connects, waits, and gives up."""
 
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from whatsapp_mini.errors import ApiError
+from whatsapp_mini.messages import Message
+from whatsapp_mini.sqlite_store import SqliteStore
+from whatsapp_mini.store import Chat
 
 from tests.clients.python.support import ASHA, Talk, chat
 
@@ -218,9 +226,38 @@ class TestLife:
         assert talk.state.name == "online"
         assert [event.message.id for event in talk.named("message")] == ["m1"]
 
+    @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "NaN", "-1", "[1]"])
+    def test_a_number_that_is_none_is_passed_over(self, number: str) -> None:
+        talk = Talk().connect()
+        for frame in (
+            '{"type":"hello","epoch":"e1","pingSeconds":N}',
+            '{"type":"error","code":"x","component":"watch","mobileNos":N,"retryAfter":N}',
+            '{"type":"presence","mobileNo":"919100000001","online":false,"lastSeen":N}',
+            '{"type":"error","code":"draining","retryAfter":N}',
+        ):
+            talk.raw(frame.replace(":N", f":{number}"))
+        talk.close(1001)
+        assert talk.state.until is not None
+        assert talk.now <= talk.state.until <= talk.now + 1
+
+    def test_what_no_store_can_take_is_replaced(self, tmp_path: Path) -> None:
+        talk = Talk().connect()
+        talk.raw(json.dumps(chat("m\ud800", text="\udc00 \U0001f600") | {"timestamp": 10**30, "from": "9\ud800"}))
+        (event,) = talk.named("message")
+        assert (event.message.text, event.message.timestamp) == ("\ufffd \U0001f600", 0)
+        (kept,) = asyncio.run(_kept(SqliteStore(tmp_path / "store"), event.message))
+        assert kept.change.message.id == "m\ufffd"
+
     @pytest.mark.parametrize("data", ["{", "", b"\x00", "[" * 100_000, '{"type":"chat"'])
     def test_what_is_no_json_ends_the_connection_and_counts_for_nothing(self, data: str | bytes) -> None:
         talk = Talk().connect()
         talk.took("")
         talk.raw(data)
         assert (talk.state.name, talk.ended, talk.sent) == ("pausing", [None], [])
+
+
+async def _kept(store: SqliteStore, message: Message) -> list[Any]:
+    try:
+        return await store.apply([Chat(message)])
+    finally:
+        await store.close()

@@ -202,6 +202,12 @@ async def sign_up_as(chat: Terminal, number: str) -> None:
     await Client(chat.url, number, PASSWORD).sign_up("Late")
 
 
+async def test_what_is_told_has_no_markup(chat: Terminal, pair: Pair) -> None:
+    await chat.open(pair.asha.mobile_no)
+    await chat.write("/[/b]", "enter")
+    await chat.sees("There is no command /[/b].")
+
+
 async def test_search_leads_to_a_message(chat: Terminal, pair: Pair) -> None:
     for text in ["hello", "a needle", *(f"hello {n}" for n in range(30))]:
         await pair.asha.post(pair.ravi.mobile, text)

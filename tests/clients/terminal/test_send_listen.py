@@ -18,6 +18,7 @@ from whatsapp_mini import Client, Message
 from whatsapp_mini.sqlite_store import SqliteStore
 from whatsapp_mini.store import Chat, Receipt
 from whatsapp_mini.terminal.accounts import Accounts
+from whatsapp_mini.terminal.output import Output
 from whatsapp_mini.terminal.storing import Journal, Printing
 
 from tests.clients.terminal.support import SECONDS, command, environment, talker
@@ -293,6 +294,15 @@ async def test_it_ends_when_nobody_reads_any_more(
     await friend.send(number, "hello, afterwards")
     async with running(tmp_path, product.url, "listen", "--as", number) as script:
         assert (await script.prints(lambda line: line["event"] == "message"))["text"] == "hello, afterwards"
+
+
+async def test_a_line_does_nothing_to_the_terminal_that_shows_it(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    text = "é \U0001f600 \x1b[2J \x9b31m \x9d52;c;aGk=\x9c \x7f \u202eabc\u2066 \u2028"
+    await Output(None).line({"text": text})
+    printed = capsysbinary.readouterr().out.decode()
+    assert json.loads(printed) == {"text": text}
+    assert [sign for sign in printed if not sign.isprintable()] == ["\n"]
+    assert "é \U0001f600" in printed, "what people write is readable"
 
 
 async def test_two_cannot_listen_with_one_account(

@@ -76,6 +76,8 @@ def test_a_refusal_is_one_sentence_with_an_end() -> None:
     assert words.refusal("unreachable", "x") == "The server does not answer."
     assert words.refusal("mailbox_full", "Too much is waiting") == "Too much is waiting."
     assert words.refusal("new_code") == "The server refused it (new_code)."
+    assert words.refusal("x\x9b", "\x1b[31mNo\n") == "\ufffd[31mNo.", "a server's words do nothing to the terminal"
+    assert words.refusal("x\x9b") == "The server refused it (x\ufffd)."
 
 
 def test_an_excerpt_shows_what_was_searched() -> None:
@@ -103,3 +105,4 @@ def test_the_banner_says_why_it_stopped() -> None:
     assert "too many bad frames (4503)" in banner(
         ConnectionState("stopped", code=4503, reason="too many bad frames"), "", was_online=True, now=0
     )
+    assert "\x1b" not in banner(ConnectionState("stopped", code=4503, reason="\x1b[2J"), "", was_online=True, now=0)

@@ -1,5 +1,6 @@
 """One HTTP request: what is sent, and how an answer or its absence becomes an error."""
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from whatsapp_mini.errors import ApiError
+from whatsapp_mini.messages import seconds_of
 
 TIMEOUT: Final = 10.0
 """Seconds until a request counts as unanswered."""
@@ -48,10 +50,11 @@ class Http:
         """
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
-            answer = await self._open().request(
-                method, self.url + path, json=json, params=query, headers=headers, timeout=timeout
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(timeout):  # httpx's own begins anew with each byte that comes
+                answer = await self._open().request(
+                    method, self.url + path, json=json, params=query, headers=headers, timeout=timeout
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
             # Its text may hold the address with what is in it, so it is left out.
             raise ApiError(0, "unreachable", f"The server did not answer ({type(error).__name__}).") from None
         return _body(answer)
@@ -73,7 +76,7 @@ class Http:
 def _body(answer: httpx.Response) -> dict[str, Any]:
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         body = {}
@@ -102,9 +105,9 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
 
 def refusal(status: int, body: Mapping[str, Any], retry_after: str | None) -> ApiError:
     """The error that an answer means. An answer of a proxy may have no body that can be read."""
-    seconds = body.get("retryAfter")
-    if not isinstance(seconds, int | float):
-        seconds = float(retry_after) if retry_after is not None and retry_after.isdigit() else None
+    seconds = seconds_of(body.get("retryAfter"))
+    if seconds is None and retry_after is not None and retry_after.isdecimal():
+        seconds = seconds_of(float(retry_after))
     code = body.get("code")
     if not isinstance(code, str):
         code = "unavailable" if status >= 500 or status < 400 else "bad_request"

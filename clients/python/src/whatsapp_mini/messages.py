@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from math import isfinite
+from typing import Any, Final, Literal
 
 State = Literal["waiting", "failed", "sent", "expired", "delivered", "read", "new"]
 RANKS: Final = {"waiting": 0, "failed": 0, "sent": 1, "expired": 2, "delivered": 3, "read": 4}
 """Ticks only go forward (C33)."""
 MAX_FRAME_BYTES: Final = 64 * 1024
+LATEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: later times are none that Python, or a database, can take."""
 _MESSAGE_ID: Final = re.compile(r"[!-~]{1,128}")
 _FORMATTING: Final = re.compile(r"[\s().\-/\u00ad\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -52,6 +55,17 @@ def well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def seconds_of(value: Any) -> float | None:
+    """A number of seconds as the other side wrote it; None if nobody can wait for so long, or it is no number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return seconds if isfinite(seconds) and seconds >= 0 else None
 
 
 def is_number(number: str) -> bool:

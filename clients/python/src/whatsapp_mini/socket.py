@@ -110,6 +110,6 @@ async def open_socket(http: Http, ticket: str) -> Socket:
 def _object(body: bytes | bytearray) -> dict[str, object]:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

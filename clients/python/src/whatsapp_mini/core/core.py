@@ -28,12 +28,14 @@ from whatsapp_mini.events import (
     Tick,
 )
 from whatsapp_mini.messages import (
+    LATEST_MS,
     MAX_FRAME_BYTES,
     Failure,
     Message,
     State,
     is_message_id,
     is_number,
+    seconds_of,
     well_formed,
 )
 from whatsapp_mini.store import (
@@ -319,7 +321,7 @@ class Core:
             case {"type": "hello", "epoch": str(epoch)}:
                 self._hello(frame, epoch, now)
             case {"type": "sent", "to": str(peer), "messageId": id, "timestamp": int(timestamp)}:
-                self._sent((peer, str(id)), timestamp)
+                self._sent((peer, str(id)), _whole(timestamp))
             case {"type": "chat", "from": str(peer), "messageId": id, "message": str(text), **more}:
                 self._their_typing.ended(peer)
                 _note(batch, more, chat=_message(peer, str(id), text, more, mine=False))
@@ -330,7 +332,7 @@ class Core:
             case {"type": "ack", "from": str(peer), "messageIds": list(ids), "ackType": str(state), **more}:
                 self._receipt(peer, _strings(ids), state, more, batch)
             case {"type": "presence", "mobileNo": str(mobile_no), "online": bool(online)}:
-                self.watching.came(mobile_no, online, frame.get("lastSeen"))
+                self.watching.came(mobile_no, online, _whole(frame.get("lastSeen")) or None)
             case {"type": "typing", "from": str(peer), "active": bool(active)}:
                 self._their_typing.came(peer, active, now)
             case {"type": "resync", "epoch": str(epoch)}:
@@ -344,7 +346,7 @@ class Core:
         self.max_message_bytes = _whole(frame.get("maxMessageBytes")) or DEFAULT_MAX_BYTES
         self.mobile_no = str(frame.get("mobileNo", self.mobile_no))
         self._has_epoch(epoch)
-        self.connection.hello(_seconds(frame.get("pingSeconds")) or PING_SECONDS, now)
+        self.connection.hello(max(1.0, seconds_of(frame.get("pingSeconds")) or PING_SECONDS), now)
         self.inbox.flush(now)
         self.watching.connected()
         self._reads.connected(now)
@@ -370,7 +372,7 @@ class Core:
 
     def _refused(self, frame: Frame, code: str, now: float) -> None:
         failure = Failure(code, str(frame.get("message", "")))
-        retryable, retry_after = frame.get("retryable") is True, _seconds(frame.get("retryAfter"))
+        retryable, retry_after = frame.get("retryable") is True, seconds_of(frame.get("retryAfter"))
         component = str(frame.get("component", ""))
         if code == "draining":
             self.connection.retry_after = retry_after
@@ -383,7 +385,8 @@ class Core:
             elif component == "ack" and retryable:
                 self._reads.refused(retry_after, now)
             elif component == "watch":
-                self.watching.refused(frame.get("mobileNos", ()), retry_after, retryable, now)
+                named = frame.get("mobileNos")
+                self.watching.refused(named if isinstance(named, list) else (), retry_after, retryable, now)
             self._do(Emit(Notice(code, failure.message, component)))
 
     def _named(self, to: str, id: str) -> Place:
@@ -472,6 +475,8 @@ def _decoded(data: str | bytes) -> list[Frame] | None:
     """The frames of a message; None: it is no JSON. What is no object is passed over (C16)."""
     try:
         said = json.loads(data) if isinstance(data, str) else None
+        if isinstance(data, str) and _HALF_PAIR.search(data):
+            said = json.loads(well_formed(encoded(said)))
     except (ValueError, RecursionError):
         return None
     if said is None:
@@ -500,6 +505,8 @@ def _chat(message: Message) -> Frame:
     return {"type": "chat", "to": message.peer, "messageId": message.id, "message": message.text}
 
 
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+"""JSON may hold half a surrogate pair where it is escaped. No store and no socket can take it."""
 _STREAM_ID = re.compile(r"(\d{1,20})-(\d{1,20})")
 
 
@@ -513,8 +520,4 @@ def _strings(ids: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _seconds(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and 0 <= value <= LATEST_MS else 0

@@ -2,13 +2,13 @@
 
 import os
 from contextlib import AsyncExitStack
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from whatsapp_mini import LoggedOut
-from whatsapp_mini.terminal import looks
+from whatsapp_mini.terminal import looks, words
 from whatsapp_mini.terminal.accounts import Account, Accounts
 from whatsapp_mini.terminal.book import Book
 from whatsapp_mini.terminal.door import Door, Known
@@ -93,6 +93,10 @@ class ChatApp(App[None]):
         way = taking(entrance.account.socket, lambda to, text, message_id: answer(client, to, text, message_id))
         await self._open.enter_async_context(way)
         return Talk(entrance, happening, book)
+
+    def notify(self, message: str, **how: Any) -> None:
+        """In Textual it may have markup. Here it may hold what somebody typed, or what a server said."""
+        super().notify(words.printable(message), **{**how, "markup": False})
 
     async def action_quit(self) -> None:
         """Leave, with everything in good order."""

@@ -3,6 +3,7 @@
 from math import ceil
 
 from whatsapp_mini.events import ConnectionState
+from whatsapp_mini.terminal import words
 
 
 def status(state: ConnectionState) -> tuple[str, str]:
@@ -29,5 +30,5 @@ def banner(state: ConnectionState, url: str, *, was_online: bool, now: float) ->
         case "stopped" if state.code == 4508:
             return "This account is open elsewhere as the same device. F5: use it here."
         case "stopped":
-            return f"{state.reason or 'The connection was ended'} ({state.code}). F5: try again."
+            return f"{words.one_line(state.reason or 'The connection was ended')} ({state.code}). F5: try again."
     return ""

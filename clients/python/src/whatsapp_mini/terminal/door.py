@@ -182,7 +182,8 @@ class Door(Screen[Entrance]):
         devices = self.query_one("#devices", OptionList)
         devices.set_options(
             Option(
-                Content(f"{each['deviceName'] or each['deviceId']}, last seen {each['lastSeen']}"), id=each["deviceId"]
+                Content(words.one_line(f"{each['deviceName'] or each['deviceId']}, last seen {each['lastSeen']}")),
+                id=each["deviceId"],
             )
             for each in refused.devices
         )

@@ -3,9 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import stat
 import sys
-from typing import Any
+from typing import Any, Final
+
+_ACTS: Final = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What JSON may hold as it is, and a terminal obeys: C1 controls (U+009B begins a sequence as ESC [ does), and marks
+that turn the direction of what follows them."""
 
 
 class OutputClosedError(Exception):
@@ -40,7 +45,8 @@ class Output:
         :raises OutputClosedError: nobody reads any more
         """
         async with self._turn:
-            data = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+            text = _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(said, ensure_ascii=False))
+            data = text.encode("utf-8", "replace") + b"\n"
             try:
                 await self._write(data)
             except ConnectionError:  # a broken pipe is one

@@ -36,7 +36,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
 
 def refusal(code: str, message: str = "") -> str:
     """One sentence for a refusal: ours where we have a better one, else the server's."""
-    text = _REFUSALS.get(code) or message or f"The server refused it ({code})."
+    text = _REFUSALS.get(code) or one_line(message) or f"The server refused it ({one_line(code)})."
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

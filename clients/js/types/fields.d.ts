@@ -1,0 +1,3 @@
+export function isTime(value: unknown): boolean;
+export function isSeconds(value: unknown): boolean;
+export function asText(value: unknown): string;
