@@ -6,7 +6,7 @@ import { Send } from "./symbols.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 
 const DRAFT_MS = 300;
-const UNSAVED = "wm:unsaved"; // sessionStorage: [number, text]
+const UNSAVED = "wm:unsaved"; // sessionStorage: [the account's database, number, text]
 const MAX_BYTES = 16 * 1024;
 const MAX_FRAME_BYTES = 60_000; // of 64 KiB: what JSON writes as \u0001 is six times as long as the text
 const MOST_BYTES_OF_A_LETTER = 6; // of what JavaScript counts as one
@@ -123,9 +123,11 @@ function useDraft(peer) {
     kept.timer = setTimeout(kept.save, DRAFT_MS);
   };
   kept.unsaved ??= () => {
-    const [number, text] = JSON.parse(sessionStorage.getItem(UNSAVED) ?? "[]");
-    if (number !== kept.peer) return undefined;
+    const [whose, number, text] = JSON.parse(sessionStorage.getItem(UNSAVED) ?? "[]");
+    const isOurs = whose === store.value.name; // somebody else may have logged in since
+    if (isOurs && number !== kept.peer) return undefined;
     sessionStorage.removeItem(UNSAVED);
+    if (!isOurs) return undefined;
     kept.keep(text);
     return text;
   };
@@ -134,7 +136,7 @@ function useDraft(peer) {
     return () => void kept.save();
   }, [peer]);
   useEffect(() => {
-    const gone = () => kept.text !== null && sessionStorage.setItem(UNSAVED, JSON.stringify([kept.peer, kept.text]));
+    const gone = () => kept.text !== null && store.value && sessionStorage.setItem(UNSAVED, JSON.stringify([store.value.name, kept.peer, kept.text]));
     addEventListener("pagehide", gone);
     return () => removeEventListener("pagehide", gone);
   }, []);

@@ -79,6 +79,7 @@ export async function switchAccount() {
 export async function forget(mobileNo) {
   const name = databaseName(mobileNo);
   forgetAccount(mobileNo);
+  sessionStorage.removeItem("wm:unsaved"); // by composer.js
   const { IndexedDBStore } = await import("./client/indexeddb-store.js");
   await IndexedDBStore.wipe(name);
 }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.browser import come, friend
+from tests.support.people import PASSWORD, request, sign_up
 from tests.support.stack import ServerGroup
 
 if TYPE_CHECKING:
@@ -84,6 +85,31 @@ async def test_who_is_blocked_is_known_without_the_server(browser: "Browser", pr
     await asha.is_visible("#barred")
     await asha.sees("#list .last", "You blocked this number")
     asha.forgive("Failed to load resource")
+    await asha.nothing_went_wrong()
+
+
+async def test_what_was_not_saved_is_for_nobody_else(browser: "Browser", product: ServerGroup) -> None:
+    """The page goes a moment after the last key, and when it is back somebody else logs in."""
+    asha, ravi = await come(browser, product.url, "Asha"), await friend(product, "Ravi")
+    await asha.open(ravi)
+    await asha.page.fill("#text", "a secret")
+    await asha.page.evaluate("dispatchEvent(new Event('pagehide'))")
+    ben = await sign_up(product.url, "Ben")
+    form = {"mobileNo": ben.mobile, "password": PASSWORD, "deviceId": "page-of-ben"}
+    session = (await request(product.url, ben, "POST", "auth/login", json=form)).raise_for_status().json()
+    await asha.page.evaluate(
+        """async (session) => {
+            const state = await import(new URL("web/state.js", document.baseURI));
+            await state.switchAccount();
+            await state.enter(session);
+        }""",
+        {"url": product.url} | session,
+    )
+    asha.name = "Ben"
+    await asha.logged_in()
+    await asha.is_visible("#text")
+    await asha.has_typed("")
+    assert "a secret" not in await asha.page.evaluate("JSON.stringify({ ...sessionStorage })")
     await asha.nothing_went_wrong()
 
 
