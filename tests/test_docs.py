@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from settings import Settings
+
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 PAGES = [
@@ -128,6 +130,16 @@ def test_the_log_messages_that_operators_look_for_are_in_the_code() -> None:
     folders = ("accounts", "background", "delivery", "handlers", "models", "server", "workers")
     code = "".join(path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py"))
     assert [message for message in messages if f'"{message}' not in code] == []
+
+
+def test_the_limits_that_the_protocol_names_are_the_defaults() -> None:
+    page = (ROOT / "docs" / "PROTOCOL.md").read_text(encoding="utf-8").partition("\n### Limits\n")[2]
+    rows = re.findall(r"^\|.*\| ([\d,]+) \| ([\d,]+) an? \w+ \| (.+) \|$", page.partition("\n### ")[0], re.MULTILINE)
+    assert len(rows) == 12
+    for at_once, then, settings in rows:
+        for name in CODE.findall(settings):
+            expected = at_once if name.endswith("_BURST") else then
+            assert Settings.model_fields[name.lower()].default == int(expected.replace(",", "")), name
 
 
 def test_the_index_lists_every_decision_with_its_title() -> None:
