@@ -18,7 +18,7 @@ import { beginWorker } from "./worker.js";
 const Door = view("door.js", "Door", ["forms.css", "door.css"]);
 const Chats = view("chats.js", "Chats", ["chats.css"]);
 const Settings = view("settings.js", "Settings", ["forms.css", "settings.css"]);
-const VIEWS = { "": Chats, chat: Chats /* beside the list, or instead of it on a phone */, settings: Settings };
+const VIEWS = { __proto__: null, "": Chats, chat: Chats /* beside the list, or instead of it on a phone */, settings: Settings };
 
 function App() {
   if (!ready.value) return null;

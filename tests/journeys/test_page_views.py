@@ -62,6 +62,15 @@ async def test_a_chat_has_an_address(browser: "Browser", product: ServerGroup) -
     await there.nothing_went_wrong()
 
 
+async def test_an_address_of_no_view_shows_the_list(browser: "Browser", product: ServerGroup) -> None:
+    asha = await come(browser, product.url, "Asha")
+    for address in ("constructor", "__proto__", "toString/x"):
+        await asha.page.goto("about:blank")
+        await asha.page.goto(f"{product.url}/#/{address}")
+        await asha.is_visible("#find")
+    await asha.nothing_went_wrong()
+
+
 async def test_the_latest_chat_is_the_first_of_the_list(browser: "Browser", product: ServerGroup) -> None:
     asha = await come(browser, product.url, "Asha")
     ravi = await friend(product, "Ravi")

@@ -9,6 +9,7 @@ import { digits } from "./messages.js";
 const REFRESH_MS = 3_000; // three tries fit into the 10 s in which the server gives the same answer again
 const SECOND_TRY_MS = 2_000;
 const TRY_LATER_MS = 30_000;
+const BETWEEN_MS = 500;
 const EARLIEST_MS = 5 * 60_000;
 const ENDS = new Set(["refresh_invalid", "refresh_reused", "session_revoked", "token_invalid"]);
 
@@ -103,6 +104,9 @@ export class Sessions {
   async refreshInTime() {
     try {
       if (this.current) await this.refresh(this.current.token);
+      // A server whose tokens end at once is not asked all the time.
+      this.refreshAt = Math.max(this.refreshAt, this.clock.now() + BETWEEN_MS);
+      this.schedule();
     } catch (error) {
       if (!(error instanceof ApiError)) return this.onError(error);
       const least = error.retryAfter === undefined ? TRY_LATER_MS : error.retryAfter * 1000;

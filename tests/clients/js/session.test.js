@@ -300,6 +300,16 @@ test("C8: a stored session and a wall clock far ahead: one refresh, no flood", a
   assert.equal(world.asked.length, 1);
 });
 
+test("C8: a server whose tokens end at once is not asked all the time", async () => {
+  let n = 1;
+  const world = made({ answers: [(clock) => json(200, session((n += 1), clock, 1))] });
+  await world.sessions.get();
+  world.sessions.run(true);
+  await world.clock.pass(24 * HOUR);
+  for (let ms = 0; ms < 3_000; ms += 1) await world.clock.pass(1);
+  assert.ok(world.asked.length > 2 && world.asked.length <= 8, String(world.asked.length));
+});
+
 test("a stopped client refreshes nothing by itself", async () => {
   const world = made({ answers: [fresh(2)] });
   await world.sessions.get();
