@@ -155,7 +155,7 @@ class Talk:
     def post(self, to: str, text: str = "hello", id: str | None = None) -> str:
         """The messageId of a message that is kept, and may go."""
         message = self.core.prepared(to, text, id, 1)
-        self.core.posted(at_once(self.store.add(message)), self.now)
+        self.core.posted(at_once(self.store.add([message]))[0], self.now)
         self.run()
         return message.id
 

@@ -1,16 +1,18 @@
 """What every store of the Python client promises, and what the file does besides."""
 
 import asyncio
+import gc
 import sqlite3
 import stat
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from whatsapp_mini import MemoryStore, Message, Session, SqliteStore, Store, StoreMismatch
+from whatsapp_mini import MemoryStore, Message, Session, SqliteStore, Store, StoreError, StoreMismatch
 from whatsapp_mini.messages import Failure
 from whatsapp_mini.store import (
     Chat,
@@ -61,14 +63,14 @@ class TestEveryStore:
 
     async def test_messages_wait_in_the_order_in_which_they_were_written(self, store: Store) -> None:
         for id in ("m3", "m1", "m2"):
-            assert await store.add(mine(id)) == mine(id)
-        assert await store.add(mine("m1")) == mine("m1"), "it is there already"
+            assert await store.add([mine(id)]) == [mine(id)]
+        assert await store.add([mine("m1")]) == [mine("m1")], "it is there already"
         await store.apply([Sent(ASHA, "m1", 5)])
         assert (await store.load()).waiting == [mine("m3"), mine("m2")]
 
     async def test_sent_and_receipts_only_raise(self, store: Store) -> None:
-        await store.add(mine("m1"))
-        await store.add(mine("m2"))
+        await store.add([mine("m1")])
+        await store.add([mine("m2")])
         changes = [Sent(ASHA, "m1", 5), Sent(ASHA, "m1", 5), Receipt(ASHA, ("m1", "m2"), "delivered", 6)]
         changes += [Receipt(ASHA, ("m1", "m2"), "expired", 7), Receipt(ASHA, ("m2", "m2"), "read", 8)]
         news = await store.apply(changes)
@@ -81,7 +83,7 @@ class TestEveryStore:
 
     async def test_a_failed_message_can_be_retried_or_discarded(self, store: Store) -> None:
         for id in ("m1", "m2", "m3"):
-            await store.add(mine(id))
+            await store.add([mine(id)])
         error = Failure("no_answer", "It was silent.")
         failed = await store.apply([HasFailed(ASHA, "m1", error), HasFailed(ASHA, "m1", error), Discarded(ASHA, "m2")])
         assert [each.message for each in failed] == [replace(mine("m1"), state="failed", error=error)]
@@ -93,7 +95,7 @@ class TestEveryStore:
         assert (kept.waiting, kept.failed) == ([mine("m2"), mine("new")], [])
 
     async def test_a_message_that_failed_and_arrived_is_no_longer_failed(self, store: Store) -> None:
-        await store.add(mine("m1"))
+        await store.add([mine("m1")])
         await store.apply([HasFailed(ASHA, "m1", Failure("x", "y")), Receipt(ASHA, ("m1",), "delivered", 5)])
         kept = await store.load()
         assert [*kept.waiting, *kept.failed] == []
@@ -149,7 +151,7 @@ class TestFile:
         before = SqliteStore(tmp_path / "me")
         await before.save_session(SESSION)
         await before.save_epoch("e1")
-        await before.add(mine("m1", "tschüß 😀"))
+        await before.add([mine("m1", "tschüß 😀")])
         await before.apply([Chat(theirs("c1")), Read(ASHA, ("c1",), "here")])
         await before.close()
         store = SqliteStore(tmp_path / "me")
@@ -162,15 +164,14 @@ class TestFile:
     async def test_only_its_owner_can_read_it(self, tmp_path: Path) -> None:
         (tmp_path / "me").touch(mode=0o644)
         store = SqliteStore(tmp_path / "me")
-        await store.add(mine("m1"))
+        await store.add([mine("m1")])
         await store.locked(store.load)
         assert modes(tmp_path) == dict.fromkeys(("me", "me-wal", "me-shm", "me.lock"), 0o600)
         await store.close()
 
     async def test_it_is_durable_and_in_one_transaction(self, tmp_path: Path) -> None:
         store = SqliteStore(tmp_path / "me")
-        await store.add(mine("m1"))
-        assert store._db is not None
+        await store.add([mine("m1")])
         with pytest.raises(AttributeError):
             await store.apply([Chat(theirs("c1")), Sent(ASHA, "m1", 5), Chat(None)])  # type: ignore[arg-type]
         assert (await store.load()).waiting == [mine("m1")]
@@ -189,7 +190,7 @@ class TestFile:
         for history in (False, True):
             path = tmp_path / f"history-{history}"
             store = SqliteStore(path, history=history)
-            await store.add(mine("m1", "secret"))
+            await store.add([mine("m1", "secret")])
             assert text_in_file(path), "it must survive until it is sent"
             await store.apply([Sent(ASHA, "m1", 5), Chat(theirs("c1", text="secret"))])
             assert text_in_file(path) is history
@@ -198,18 +199,18 @@ class TestFile:
     async def test_a_message_that_was_sent_is_answered_from_the_file(self, tmp_path: Path) -> None:
         for history in (False, True):
             store = SqliteStore(tmp_path / str(history), history=history)
-            await store.add(mine("m1", "hello"))
+            await store.add([mine("m1", "hello")])
             await store.apply([Sent(ASHA, "m1", 5)])
-            kept = await store.add(mine("m1", "hello"))
+            (kept,) = await store.add([mine("m1", "hello")])
             assert (kept.state, kept.text, kept.timestamp) == ("sent", "hello", 5)
-            assert (await store.add(mine("m1", "another"))).text != "another"
+            assert (await store.add([mine("m1", "another")]))[0].text != "another"
             await store.close()
 
     async def test_what_is_older_than_a_month_is_forgotten_by_the_servers_clock(self, tmp_path: Path) -> None:
         for history in (False, True):
             store = SqliteStore(tmp_path / str(history), history=history)
             old, new = theirs("old", 1), theirs("new", 31 * DAY_MS)
-            await store.add(mine("waits"))
+            await store.add([mine("waits")])
             await store.apply([Chat(old), Chat(new)])
             await store.load()
             assert await store.unknown([old, new]) == ([] if history else [old])
@@ -240,6 +241,56 @@ class TestFile:
         store = SqliteStore(tmp_path / "me")
         with pytest.raises(StoreMismatch, match="version 99"):
             await store.load()
+        await store.close()
+
+    async def test_a_full_disk_is_said_and_what_was_kept_before_stays(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path / "me")
+        await store.add([mine("m1")])
+        await store._do(lambda db: db.execute("PRAGMA max_page_count = 1"))
+        with pytest.raises(StoreError, match=r"me cannot be used: database or disk is full\. Make room"):
+            await store.add([mine("m2", "x" * 10_000)])
+        await store._do(lambda db: db.execute("PRAGMA max_page_count = 100000"))
+        await store.add([mine("m3")])
+        assert (await store.load()).waiting == [mine("m1"), mine("m3")]
+        await store.close()
+
+    @pytest.mark.parametrize(
+        ("path", "says"), [("me", "file is not a database. Something else is in this file"), ("no/me", "No such file")]
+    )
+    async def test_what_cannot_be_opened_is_said(self, tmp_path: Path, path: str, says: str) -> None:
+        (tmp_path / "me").write_text("Dear diary, " * 100)
+        store = SqliteStore(tmp_path / path)
+        with warnings.catch_warnings(action="error"), pytest.raises(StoreError, match=f"{path} cannot be used: {says}"):
+            await store.load()
+        if path == "no/me":
+            with pytest.raises(StoreError, match="lock cannot be used"):
+                await store.locked(store.load)
+        await store.close()
+        gc.collect()  # a connection that was left open would warn
+
+    async def test_it_may_be_asked_while_it_is_closed(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path / "me")
+        for number in range(20):
+            asked = [store.add([mine(f"m{number}")]), store.close(), store.load(), store.close(), store.load()]
+            await asyncio.gather(*asked)
+        assert len((await store.load()).waiting) == 20
+        await store.close()
+
+    async def test_who_waits_for_the_lock_may_be_cancelled(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path / "me")
+        for seconds in (0, 0.001, 0.002, 0.01):
+            waiting = asyncio.ensure_future(store.locked(lambda: asyncio.sleep(3600)))
+            await asyncio.sleep(seconds)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        assert (await asyncio.wait_for(store.locked(store.load), 10)).session is None
+        await store.close()
+
+    async def test_a_bot_that_runs_for_years_forgets_as_it_goes(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path / "me")
+        for day in range(0, 400, 2):
+            await store.apply([Chat(replace(theirs(f"m{day}", day), timestamp=1_000_000 + day * DAY_MS))])
+        assert await store._do(lambda db: db.execute("SELECT count(*) FROM messages").fetchone()[0]) <= 17
         await store.close()
 
     async def test_the_lock_holds_between_processes_and_ends_with_one_that_dies(self, tmp_path: Path) -> None:

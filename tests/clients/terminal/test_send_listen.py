@@ -238,7 +238,7 @@ async def test_a_line_that_could_not_be_written_comes_when_it_is_killed(
 async def test_a_line_is_in_doubt_until_it_is_kept_however_many_are_killed(tmp_path: Path) -> None:
     store, lines = SqliteStore(tmp_path / "store"), list[Line]()
     message = Message("1", "919800000001", False, "hello", 1, "new", "1-0")
-    await store.add(Message("2", message.peer, True, "hello to you", 1, "waiting"))
+    await store.add([Message("2", message.peer, True, "hello to you", 1, "waiting")])
 
     async def show(line: Line) -> None:
         lines.append(line)

@@ -1,7 +1,17 @@
 """A client of WhatsApp Mini. See the README beside it, and ``docs/clients.md`` for how it behaves."""
 
 from whatsapp_mini.client import Client, Events
-from whatsapp_mini.errors import ApiError, ClientError, Ended, LoggedOut, SendFailed, Stopped, StoreMismatch
+from whatsapp_mini.errors import (
+    ApiError,
+    ClientError,
+    Ended,
+    LoggedOut,
+    NotStarted,
+    SendFailed,
+    Stopped,
+    StoreError,
+    StoreMismatch,
+)
 from whatsapp_mini.events import ConnectionState, Event
 from whatsapp_mini.messages import Message
 from whatsapp_mini.sqlite_store import Conversation, SqliteStore
@@ -19,10 +29,12 @@ __all__ = [
     "LoggedOut",
     "MemoryStore",
     "Message",
+    "NotStarted",
     "SendFailed",
     "Session",
     "SqliteStore",
     "Stopped",
     "Store",
+    "StoreError",
     "StoreMismatch",
 ]

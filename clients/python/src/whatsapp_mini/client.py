@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from whatsapp_mini.api import Api
-from whatsapp_mini.errors import ClientError, SendFailed
-from whatsapp_mini.events import ConnectionState, Event, FrameSeen, StateChanged
+from whatsapp_mini.errors import ClientError, NotStarted, SendFailed
+from whatsapp_mini.events import ConnectionState, Event, FrameSeen
 from whatsapp_mini.http import Http
 from whatsapp_mini.messages import Message, digits, is_number, well_formed
 from whatsapp_mini.session_keeper import Clock, SessionKeeper
@@ -18,6 +18,8 @@ from whatsapp_mini.shell import GIVEN_UP, IN_HANDS, Handler, Shell, Taker
 from whatsapp_mini.store import Discarded, MemoryStore, Read, Retried, Store
 
 STOP_SECONDS: Final = 10.0
+ONE_TAKER: Final = "Messages are handed to a handler or to one loop over messages(), and this client has one already."
+H = TypeVar("H", bound=Handler)
 
 
 class Client:
@@ -58,7 +60,11 @@ class Client:
 
         :raises ApiError: the server refused
         """
-        await self.api.sign_up(name, self._shell.keeper.mobile_no, self._password, self._code)
+        try:
+            await self.api.sign_up(name, self._shell.keeper.mobile_no, self._password, self._code)
+        finally:
+            if not self._shell.is_started:
+                await self._shell.http.close()
 
     async def start(self, wait: bool = True) -> None:
         """Log in if need be, and connect. ``wait``: until it is online, however long that takes.
@@ -66,9 +72,10 @@ class Client:
         :raises LoggedOut: number or password are wrong, or there is no session and no password
         :raises Stopped: the server does not want this client: ``too_many_devices``, with the devices in ``__cause__``
         :raises StoreMismatch: the store belongs to another account, server or device
+        :raises StoreError: the store cannot be read
         """
         if self._shell.is_started:
-            raise ClientError("The client has been started.")
+            raise ClientError("The client runs already. It has one connection; stop() ends it.")
         self._shell.is_started = True
         try:
             await self._shell.start()
@@ -100,10 +107,13 @@ class Client:
     async def online(self) -> None:
         """Until the client is online.
 
-        :raises Stopped: it does not try any more, or has not been started
+        :raises Stopped: it does not try any more
         :raises LoggedOut: the session has ended
+        :raises NotStarted: it is not running, or was stopped meanwhile
         """
         await self._shell.until(lambda: self.state.name in ("online", "off", *GIVEN_UP))
+        if self.state.name == "off":
+            raise NotStarted
         if self.state.name != "online":
             raise self._shell.ended()
 
@@ -112,16 +122,12 @@ class Client:
 
         What waits in the store goes on waiting. The client may be started again. In a handler, or in a loop over
         messages, it does not wait: the client ends when the handler has returned, or the loop asks for the next one.
-        """
-        if self._shell.is_in_hands:
-            self._shell.spawn(self._stop(seconds))
-        else:
-            await self._stop(seconds)
 
-    async def _stop(self, seconds: float) -> None:
-        if await self._shell.stop(seconds):
-            await self._shell.http.close()
-            await self._shell.store.close()
+        A caller that is cancelled (by ``asyncio.timeout``, say) does not wait for answers any more, and leaves nothing
+        behind either. A refresh of the session that is on its way is waited for, which may take ten seconds: new tokens
+        that were not kept would be lost.
+        """
+        await self._shell.stop(seconds)
 
     def connect_now(self) -> None:
         """End a pause, or ``stopped``."""
@@ -178,8 +184,7 @@ class Client:
         shell.check_started()
         wanted = shell.core.prepared(digits(to), text, message_id, round(time.time() * 1000))
 
-        async def work() -> Message:
-            kept = await shell.store.add(wanted)
+        def then(kept: Message) -> Message:
             if kept.text != wanted.text:
                 raise SendFailed("message_id_reused", "This messageId was used for another text.", wanted.id)
             if kept.state == "failed" and kept.error is not None:
@@ -189,7 +194,7 @@ class Client:
                 shell.run()
             return kept
 
-        return await shell.worker.do(work)
+        return await shell.worker.add(wanted, then)
 
     async def retry(self, id: str) -> Message:
         """Send a failed message again, behind all others.
@@ -202,7 +207,7 @@ class Client:
         async def work() -> Message:
             news = await shell.store.apply([change])
             if not news or news[0].message is None:
-                raise KeyError(id)
+                raise KeyError(f"The message with the id {id!r} was retried or discarded meanwhile.")
             shell.core.failed.pop((failed.peer, id), None)
             shell.core.posted(news[0].message, shell.now())
             shell.run()
@@ -216,19 +221,23 @@ class Client:
         :raises KeyError: no message with this id has failed
         """
         shell, failed = self._shell, self._failed(id)
-        await shell.worker.do(lambda: shell.store.apply([Discarded(failed.peer, id)]))
-        shell.core.failed.pop((failed.peer, id), None)
+
+        async def work() -> None:
+            await shell.store.apply([Discarded(failed.peer, id)])
+            shell.core.failed.pop((failed.peer, id), None)
+
+        await shell.worker.do(work)
 
     @property
     def failed(self) -> list[Message]:
-        """Messages that failed, and were neither retried nor discarded."""
+        """Messages that failed, and were neither retried nor discarded; of the store's, once the client was started."""
         return list(self._shell.core.failed.values())
 
     def _failed(self, id: str) -> Message:
         self._shell.check_started()
         found = next((message for message in self.failed if message.id == id), None)
         if found is None:
-            raise KeyError(id)
+            raise KeyError(f"No message with the id {id!r} has failed; `failed` lists those that have.")
         return found
 
     async def mark_read(self, peer: str, ids: Sequence[str]) -> None:
@@ -244,15 +253,15 @@ class Client:
         if some:
             await shell.worker.do(work)
 
-    def on_message(self, handler: Handler) -> Handler:
+    def on_message(self, handler: H) -> H:
         """Hand each message to this function; for use as a decorator. It is acknowledged when it has returned.
 
         If it raises, the client stops, and the message comes again (C28).
 
-        :raises ClientError: messages are handed to a loop over :meth:`messages`
+        :raises ClientError: there is another handler, or a loop over :meth:`messages`
         """
-        if self._shell.taker is not None:
-            raise ClientError("Messages are handed to somebody else already.")
+        if self._shell.taker is not None or self._shell.handler is not None:
+            raise ClientError(ONE_TAKER)
         self._shell.handler = handler
         self._shell.hear()
         return handler
@@ -260,14 +269,14 @@ class Client:
     async def messages(self) -> AsyncGenerator[Message]:
         """The messages of others, each acknowledged when the next one is asked for. It ends when the client is stopped.
 
-        A message with which a loop was left is handed over again.
+        It may be begun before the client is started. A message with which a loop was left is handed over again.
 
         :raises ClientError: there is a handler, or another such loop
         :raises Ended: the client stopped by itself
         """
         shell = self._shell
         if shell.handler is not None or shell.taker is not None:
-            raise ClientError("Messages are handed to somebody else already.")
+            raise ClientError(ONE_TAKER)
         taker, times_stopped = Taker(), shell.times_stopped
         shell.taker = taker
         try:
@@ -280,26 +289,27 @@ class Client:
                         or shell.state.name in GIVEN_UP
                     )
                 )
-                if taker.message is None and shell.times_stopped != times_stopped:
+                if shell.times_stopped != times_stopped:
                     return
                 if taker.message is None:
                     raise shell.ended()
                 IN_HANDS.set(taker)  # in the context of the one who asks: a generator has none of its own
+                core = shell.core
                 yield taker.message
                 taker.message = None
-                shell.core.handled(shell.now())
-                shell.run()
+                shell.handled(core)
         finally:
-            shell.taker = None
-            if taker.message is not None:
-                shell.core.given_back(shell.now())
-            shell.hear()
+            if shell.taker is taker:
+                shell.taker = None
+                if taker.message is not None:
+                    shell.core.given_back(shell.now())
+                shell.hear()
 
     def events(self, frames: bool = False) -> "Events":
-        """What happens from now on. ``frames``: also each frame, for looking on.
+        """What happens from now on, until the client is stopped. ``frames``: also each frame, for looking on.
 
-        While it exists, messages are acknowledged and told here, if there is no handler. What it was told it keeps
-        until it is asked.
+        It may be called before the client is started: then nothing is missed. While it exists, messages are
+        acknowledged and told here, if there is no handler. What it was told it keeps until it is asked.
         """
         listener = Events(self._shell, frames)
         self._shell.listeners.add(listener)
@@ -309,7 +319,7 @@ class Client:
     # ---- presence and typing
 
     def typing(self, to: str, active: bool = True) -> None:
-        """May be called at each key (C37).
+        """May be called at each key (C37). While the client is not online it does nothing.
 
         :raises ValueError: ``to`` is no number
         """
@@ -317,7 +327,7 @@ class Client:
         self._shell.run()
 
     def watch(self, numbers: Sequence[str]) -> None:
-        """Tell by events whether these are online, from now on and after each reconnect (C36).
+        """Tell by events whether these are online, from now on and after each reconnect (C36), or from the start on.
 
         :raises ValueError: one of them is no number
         """
@@ -346,7 +356,10 @@ class Events:
         """One more."""
         if self.frames or not isinstance(event, FrameSeen):
             self._events.append(event)
-        self._is_over = isinstance(event, StateChanged) and event.state.name == "off"
+
+    def end(self) -> None:
+        """The client was stopped, or could not be started."""
+        self._is_over = True
 
     def __aiter__(self) -> Self:
         return self

@@ -65,5 +65,16 @@ class LoggedOut(Ended):
     """The login session has ended: ``log_in(password)`` begins another one."""
 
 
+class NotStarted(ClientError):
+    """The client is not running: it was not started yet, or it was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("The client is not running. Call start() first, or use the client in `async with`.")
+
+
 class StoreMismatch(ClientError):
-    """The store belongs to another account, server or device."""
+    """The store belongs to another account, server or device, or a newer version of this package wrote it."""
+
+
+class StoreError(ClientError):
+    """The store cannot be read or written: the disk is full, the file is damaged. ``__cause__`` says what happened."""

@@ -55,6 +55,8 @@ class SessionKeeper:
         self.generation = 0
         """Counts log-ins: a socket of an older one is not this session's."""
         self._may_log_in_anew = True
+        self._is_loaded = False
+        """Whether the store was asked for a session."""
         self._over: LoggedOut | None = None
         """Why there is no session, until a person logs in or the client is started anew."""
         self._refresh_at = self._used_since = 0.0
@@ -72,10 +74,12 @@ class SessionKeeper:
         """
         self._over = None
         if session is None:
+            self._is_loaded = True
             return
         self._check("server", session.url, self._http.url)
         self._check("number", session.mobile_no, digits(self.mobile_no))
         self._check("device", session.device_id, self._device_id)
+        self._is_loaded = True
         life = _seconds_of_life(session, self._clock.wall())
         # How long ago it was issued only the wall clock could tell, which may be wrong: never more than its life.
         left = max(0.0, _unix(session.expires_at) - self._clock.wall())
@@ -89,6 +93,7 @@ class SessionKeeper:
         :raises ApiError: it could not be done now
         :raises LoggedOut: there is no session, and no password that opens one
         """
+        await self._load_once()
         if self.session is not None and self._clock.now() < self._refresh_at:
             return self.session.token
         try:
@@ -114,7 +119,11 @@ class SessionKeeper:
         return (await self._once(lambda: self._anew(error))).token
 
     async def log_in(self, password: str, replace_device_id: str | None = None) -> Session:
-        """With a password that a person typed."""
+        """With a password that a person typed.
+
+        :raises StoreMismatch: the store has another account's session
+        """
+        await self._load_once()
         self._password = password
         self._may_log_in_anew = True
         self._over = None
@@ -162,6 +171,11 @@ class SessionKeeper:
         """Until no refresh is on its way."""
         if self._work is not None:
             await asyncio.wait([self._work])
+
+    async def _load_once(self) -> None:
+        """A route may be asked before the client is started: it uses the stored session, too (C1)."""
+        if not self._is_loaded:
+            self.load((await self._store.load()).session)
 
     # ---- one at a time
 
@@ -274,7 +288,10 @@ class SessionKeeper:
     @staticmethod
     def _check(what: str, stored: str, given: str | None) -> None:
         if given and stored != given:
-            raise StoreMismatch(f"The store is of another {what}: {stored}, not {given}.")
+            raise StoreMismatch(
+                f"The store belongs to another {what}: {stored}, and the client is for {given}."
+                " Each account, server and device needs a store of its own."
+            )
 
 
 def _seconds_of_life(session: Session, wall: float) -> float:

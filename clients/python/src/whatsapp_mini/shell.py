@@ -28,7 +28,7 @@ from whatsapp_mini.core.effects import (
     Settle,
 )
 from whatsapp_mini.core.outbox import Place
-from whatsapp_mini.errors import ApiError, ClientError, Ended, LoggedOut, SendFailed, Stopped
+from whatsapp_mini.errors import ApiError, Ended, LoggedOut, NotStarted, SendFailed, Stopped
 from whatsapp_mini.events import ConnectionState, Event, StateChanged
 from whatsapp_mini.http import Http
 from whatsapp_mini.messages import Failure, Message, digits
@@ -38,12 +38,17 @@ from whatsapp_mini.store import News, Store
 from whatsapp_mini.store_worker import StoreWorker
 
 log = logging.getLogger("whatsapp_mini")
-Handler = Callable[[Message], Awaitable[None]]
+Handler = Callable[[Message], Awaitable[object]]
 NO_SESSION_SECONDS: Final = 5.0
 SHORTEST_SECONDS: Final = 0.5
 NUMBER_CHANGED: Final = 4005
 IN_HANDS: Final[ContextVar[object | None]] = ContextVar("IN_HANDS", default=None)
 """The loop, or the call of a handler, that the running code belongs to."""
+ITERATIONS_TO_LEAVE: Final = 3
+"""So many turns of the event loop it takes until a loop that was left with ``break`` lets go of its message."""
+LATE_SECONDS: Final = 0.5
+READING_SECONDS: Final = 0.1
+"""A timer that is so late was held up by the program: what came meanwhile is read first, for which this is enough."""
 GIVEN_UP: Final = ("stopped", "loggedOut")
 STOPPED: Final = Failure("stopped", "The client ended before the answer. The message is kept.")
 
@@ -55,6 +60,9 @@ class Listener(Protocol):
 
     def put(self, event: Event) -> None:
         """One more event."""
+
+    def end(self) -> None:
+        """There will be no more."""
 
 
 class Taker:
@@ -75,7 +83,8 @@ class Shell:
         self.state = ConnectionState("off")
         self.is_started = False
         self.times_stopped = 0
-        self._is_stopping = False
+        self._stopping: asyncio.Task[None] | None = None
+        self._is_hurried = False
         self.handler: Handler | None = None
         self.taker: Taker | None = None
         self.listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
@@ -88,6 +97,8 @@ class Shell:
         """Those of the tasks that close a socket properly."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._has_read = False
+        """Whether a late timer has let what came be read."""
         self._answers: dict[Place, list[asyncio.Future[int]]] = {}
         self._waiters: set[asyncio.Future[None]] = set()
         keeper.on_logged_out = self._session_ended
@@ -118,36 +129,57 @@ class Shell:
         held = self.taker if in_loop else self._in_handler
         return held is not None and IN_HANDS.get() is held
 
-    async def stop(self, seconds: float) -> bool:
-        """End what is on the way, but no longer than this; then everything (C39).
+    async def stop(self, seconds: float) -> None:
+        """End what is on the way, but no longer than this; then everything (C39). Files and connections are closed.
 
-        :returns: whether it has been done by this call, or there was nothing to do; not if another one does it
+        A caller that is cancelled does not wait for answers any more, but nothing is left behind all the same.
         """
-        if self._is_stopping:
-            await self.until(lambda: not self._is_stopping)
-            return False
-        if self.is_started:
-            self._is_stopping = True
-            try:
-                await self._stop(seconds)
-            finally:
-                self.is_started = self._is_stopping = False
-                self.run()
-        return True
+        if self._stopping is None:
+            self._is_hurried = False
+            self._stopping = asyncio.create_task(self._stop(seconds))
+        for _ in range(ITERATIONS_TO_LEAVE):
+            if self.is_in_hands:
+                await asyncio.sleep(0)
+        if self.is_in_hands:
+            return  # the stop waits for this caller
+        stopping = self._stopping
+        if stopping is None:
+            return
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            self._is_hurried = True
+            self.run()
+            await asyncio.wait([stopping])
+            raise
 
     async def _stop(self, seconds: float) -> None:
+        try:
+            if self.is_started:
+                await self._end(seconds)
+            await self.http.close()
+            await self.store.close()
+        finally:
+            self.is_started, self._stopping = False, None
+            self.times_stopped += 1
+            self.taker = None  # a loop that is at work still ends when it asks for the next one
+            for listener in list(self.listeners):
+                listener.end()
+            self.listeners.clear()
+            self.run()
+
+    async def _end(self, seconds: float) -> None:
         self.core.stop_begins()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.until(self.core.is_quiet)
+                await self.until(lambda: self._is_hurried or self.core.is_quiet())
         self.core.off(self.now())
-        self.times_stopped += 1
         self.run()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         await asyncio.gather(*self._closing)  # what was written last is to arrive
-        tasks = self._tasks - {asyncio.current_task()}
+        tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -267,15 +299,25 @@ class Shell:
     async def _handle(self, handler: Handler, message: Message) -> None:
         self._in_handler = object()
         IN_HANDS.set(self._in_handler)
+        core, task = self.core, asyncio.current_task()
         try:
             await handler(message)
+        except asyncio.CancelledError as error:
+            if task is None or task.cancelling():  # this client is being stopped
+                raise
+            self._broke("handler_failed", "The handler waited for something that was cancelled", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message is not acknowledged (C28)
             self._broke("handler_failed", "The handler failed", error)
         else:
-            self.core.handled(self.now())
-            self.run()
+            self.handled(core)
         finally:
             self._in_handler = None
+
+    def handled(self, core: Core) -> None:
+        """What this core handed over is done. After another start it is nothing to the new one."""
+        if core is self.core:
+            core.handled(self.now())
+            self.run()
 
     def _broke(self, code: str, what: str, error: BaseException) -> None:
         """Its sentence may hold a text, so a log gets its type alone; the program finds it in ``__cause__``."""
@@ -308,6 +350,11 @@ class Shell:
 
     def _tick(self) -> None:
         self._timer = None
+        if self.now() > self._timer_at + LATE_SECONDS and not self._has_read:
+            self._has_read = True
+            self._timer = asyncio.get_running_loop().call_later(READING_SECONDS, self._tick)
+            return
+        self._has_read = False
         self.core.tick(self.now())
         self.run()
 
@@ -325,6 +372,8 @@ class Shell:
 
     def store_failed(self, error: Exception) -> None:
         """It cannot be used: nothing more is acknowledged."""
+        if self.state.name == "off":  # no state tells of it any more
+            log.error("The store failed (%s) while the client was being stopped.", type(error).__name__)
         self._cause = error
         self.core.store_failed(f"The store failed ({type(error).__name__}).", self.now())
         self.run()
@@ -397,6 +446,6 @@ class Shell:
             self.run()
 
     def check_started(self) -> None:
-        """:raises ClientError: it has not been started"""
+        """:raises NotStarted: it is not running"""
         if not self.is_started:
-            raise ClientError("The client has not been started.")
+            raise NotStarted

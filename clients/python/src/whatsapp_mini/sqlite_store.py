@@ -4,14 +4,13 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from json import dumps, loads
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from whatsapp_mini.errors import StoreMismatch
 from whatsapp_mini.messages import RANKS, Failure, Message, State
+from whatsapp_mini.sqlite_file import SqliteFile, locked
 from whatsapp_mini.store import (
     Change,
     Chat,
@@ -29,34 +28,8 @@ from whatsapp_mini.store import (
 )
 
 T = TypeVar("T")
-VERSION: Final = 1
 REMEMBERED_MS: Final = 30 * 24 * 3600 * 1000
-BUSY_SECONDS: Final = 10.0
-ASK_SECONDS: Final = 0.05
-"""How often a lock that another process holds is asked for."""
-_SCHEMA: Final = """
-CREATE TABLE account (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE messages (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, -- the order in which this device got to know them
-    mine INTEGER NOT NULL,
-    peer TEXT NOT NULL,
-    id TEXT NOT NULL,
-    digest BLOB NOT NULL,
-    text TEXT NOT NULL, -- '' where it is not kept
-    timestamp INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    stream_id TEXT,
-    error_code TEXT,
-    error TEXT,
-    known INTEGER NOT NULL DEFAULT 1 -- 0: only a receipt came, its own is still to come
-);
-CREATE UNIQUE INDEX theirs ON messages (peer, id, digest) WHERE NOT mine;
-CREATE UNIQUE INDEX mine ON messages (peer, id) WHERE mine;
-CREATE INDEX stream_ids ON messages (stream_id) WHERE stream_id IS NOT NULL;
-CREATE INDEX unsettled ON messages (n) WHERE state IN ('waiting', 'failed');
-CREATE INDEX conversations ON messages (peer, timestamp, n);
-CREATE TABLE untold_reads (peer TEXT, id TEXT, PRIMARY KEY (peer, id)) WITHOUT ROWID;
-"""
+DAY_MS: Final = 24 * 3600 * 1000
 _COLUMNS: Final = "id, peer, mine, text, timestamp, state, stream_id, error_code, error"
 
 
@@ -72,7 +45,8 @@ class Conversation:
 class SqliteStore:
     """Keeps it in ``path`` and the files beside it, readable by their owner alone: they hold tokens and texts.
 
-    Everything runs in a thread of its own, since to write durably (``synchronous=FULL``) waits for the disk.
+    Everything runs in a thread of its own, since to write durably (``synchronous=FULL``) waits for the disk. All
+    methods raise :class:`StoreError` if the file cannot be read or written.
 
     :param history: keep the texts of all messages, for :meth:`history` and :meth:`conversations`; without it they are
         forgotten when they are sent or handed over, and what else is known of a message after 30 days
@@ -81,9 +55,10 @@ class SqliteStore:
     def __init__(self, path: str | os.PathLike[str], *, history: bool = False) -> None:
         self.history = history
         self._path = Path(path)
-        self._thread: ThreadPoolExecutor | None = None
-        self._db: sqlite3.Connection | None = None
+        self._file: SqliteFile | None = None
         self._lock = asyncio.Lock()
+        self._newest = 0
+        """Up to which timestamp, in ms, what is too old was looked for."""
 
     # ---- as every store
 
@@ -100,18 +75,12 @@ class SqliteStore:
 
     async def locked(self, task: Callable[[], Awaitable[T]]) -> T:
         """Run it while no other user of the file runs one, in this process or another."""
-        async with self._lock:
-            lock = await asyncio.to_thread(_open_lock, self._path)
-            try:
-                while not await asyncio.to_thread(_try_lock, lock):  # noqa: ASYNC110 - no other process will tell
-                    await asyncio.sleep(ASK_SECONDS)
-                return await task()
-            finally:
-                lock.close()  # which rolls back, and so unlocks
+        async with self._lock, locked(self._path):
+            return await task()
 
-    async def add(self, message: Message) -> Message:
-        """Keep a message to be sent. One that is there already (peer, id) stays as it is, and is given back."""
-        return await self._do(lambda db: _add(db, message))
+    async def add(self, messages: Sequence[Message]) -> list[Message]:
+        """Keep messages to be sent. One that is there already (peer, id) stays as it is, and is given back."""
+        return await self._do(lambda db: [_add(db, message) for message in messages])
 
     async def apply(self, changes: Sequence[Change]) -> list[News]:
         """In one transaction; what was no news is left out of the answer."""
@@ -127,10 +96,9 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Close the file. It may be used again."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._close)
-            thread.shutdown()
+        file, self._file = self._file, None
+        if file is not None:
+            await file.close()
 
     # ---- with a history
 
@@ -152,31 +120,12 @@ class SqliteStore:
     # ---- in the thread
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="whatsapp-mini-store")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
-
-    def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._db is None:
-            self._db = _open(self._path)
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(self._db)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        return result
-
-    def _close(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        if self._file is None:
+            self._file = SqliteFile(self._path)
+        return await self._file.do(work)
 
     def _load(self, db: sqlite3.Connection) -> Kept:
-        if not self.history:
-            _forget_old(db)
+        self._forget_old(db)
         account = dict(db.execute("SELECT name, value FROM account"))
         session = Session(**loads(account["session"])) if "session" in account else None
         unsettled = _select(db, "WHERE state IN ('waiting', 'failed') ORDER BY n")
@@ -206,9 +155,22 @@ class SqliteStore:
             case Read():
                 return _read(db, change)
 
+    def _forget_old(self, db: sqlite3.Connection) -> None:
+        """What is 30 days older than the latest: by the server's clock, since this machine's may be wrong."""
+        if self.history:
+            return
+        settled = "state NOT IN ('waiting', 'failed')"
+        latest = db.execute(f"SELECT max(timestamp) FROM messages WHERE {settled}").fetchone()[0]  # noqa: S608 - no data
+        if latest is not None:
+            self._newest = latest
+            old = f"DELETE FROM messages WHERE timestamp < ? AND {settled}"  # noqa: S608 - the same
+            db.execute(old, (latest - REMEMBERED_MS,))
+
     def _came(self, db: sqlite3.Connection, change: Change, message: Message) -> News | None:
         if not _unknown(db, [message]):
             return None
+        if message.timestamp > self._newest + DAY_MS:  # a bot may run for years
+            self._forget_old(db)
         _insert(db, message, text=message.text if self.history else "")
         return News(change, (message.id,), message)
 
@@ -256,46 +218,6 @@ class SqliteStore:
                 db.execute("UPDATE messages SET text = '' WHERE n = ?", (n,))
 
 
-# ---- the file
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    path.chmod(0o600)
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("BEGIN IMMEDIATE")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        db.close()
-        raise StoreMismatch(f"The store has version {version}, and this package knows {VERSION}.")
-    if version == 0:
-        for statement in _SCHEMA.split(";"):  # executescript would end the transaction
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {VERSION}")
-    db.execute("COMMIT")
-    return db
-
-
-def _open_lock(path: Path) -> sqlite3.Connection:
-    """A file of its own: a transaction on the store's would keep everybody from writing meanwhile."""
-    name = path.with_name(f"{path.name}.lock")
-    os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600))
-    return sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False)
-
-
-def _try_lock(lock: sqlite3.Connection) -> bool:
-    """The operating system unlocks it when the process dies, on each system that Python runs on."""
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
-        return False
-    return True
-
-
 # ---- rows
 
 
@@ -311,14 +233,6 @@ def _save_epoch(db: sqlite3.Connection, epoch: str) -> None:
     if before is not None and before[0] != epoch:
         db.execute("UPDATE messages SET stream_id = NULL WHERE stream_id IS NOT NULL")
     _save(db, "epoch", epoch)
-
-
-def _forget_old(db: sqlite3.Connection) -> None:
-    """What is 30 days older than the latest: by the server's clock, since this machine's may be wrong."""
-    latest = db.execute("SELECT max(timestamp) FROM messages WHERE state NOT IN ('waiting', 'failed')").fetchone()[0]
-    if latest is not None:
-        old = "timestamp < ? AND state NOT IN ('waiting', 'failed')"
-        db.execute(f"DELETE FROM messages WHERE {old}", (latest - REMEMBERED_MS,))  # noqa: S608 - no data in it
 
 
 def _insert(db: sqlite3.Connection, message: Message, *, text: str, known: bool = True) -> None:

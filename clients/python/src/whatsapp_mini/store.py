@@ -152,8 +152,11 @@ class Store(Protocol):
         """Run it while no other user of the same store runs one."""
         ...
 
-    async def add(self, message: Message) -> Message:
-        """Keep a message to be sent. One that is there already (peer, id) stays as it is, and is given back."""
+    async def add(self, messages: Sequence[Message]) -> list[Message]:
+        """Keep messages to be sent, in this order and in one transaction.
+
+        One that is there already (peer, id) stays as it is. What is kept now is given back, for each in its place.
+        """
         ...
 
     async def apply(self, changes: Sequence[Change]) -> list[News]:
@@ -214,9 +217,9 @@ class MemoryStore:
         async with self._lock:
             return await task()
 
-    async def add(self, message: Message) -> Message:
-        """Keep a message to be sent."""
-        return self._outgoing.setdefault((message.peer, message.id), message)
+    async def add(self, messages: Sequence[Message]) -> list[Message]:
+        """Keep messages to be sent."""
+        return [self._outgoing.setdefault((message.peer, message.id), message) for message in messages]
 
     async def apply(self, changes: Sequence[Change]) -> list[News]:
         """Nothing in between can fail, or be seen."""

@@ -103,13 +103,13 @@ class Core:
         self._reads.load(kept.reads)
 
     def connect_now(self) -> None:
-        """Begin, or end a pause or ``stopped``. In other states it does nothing."""
-        if self.connection.state.name in ("off", "pausing", "stopped"):
+        """Begin, or end a pause or ``stopped``. In other states, and when a stop has begun, it does nothing."""
+        if not self._is_stopping and self.connection.state.name in ("off", "pausing", "stopped"):
             self.connection.connect()
 
     def log_in(self) -> None:
         """There is a session again."""
-        if self.connection.state.name == "loggedOut":
+        if self.connection.state.name == "loggedOut" and not self._is_stopping:
             self.connection.connect()
         else:
             self.connect_now()

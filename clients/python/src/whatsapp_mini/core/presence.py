@@ -47,6 +47,7 @@ class Watching:
 
     def came(self, mobile_no: str, online: bool, last_seen: int | None) -> None:
         """The server says how it is."""
+        self._asked = [chunk for chunk in self._asked if chunk[0] != mobile_no]  # it was answered, so it is not refused
         (self._online.add if online else self._online.discard)(mobile_no)
         self._do(Emit(Presence(mobile_no, online, last_seen)))
 

@@ -29,8 +29,8 @@ class Around:
     async def locked(self, task: Callable[[], Awaitable[T]]) -> T:
         return await self._inner.locked(task)
 
-    async def add(self, message: Message) -> Message:
-        return await self._inner.add(message)
+    async def add(self, messages: Sequence[Message]) -> list[Message]:
+        return await self._inner.add(messages)
 
     async def apply(self, changes: Sequence[Change]) -> list[News]:
         return await self._inner.apply(changes)
