@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
     # Imported late: they may use what an older Python does not know.
     from tools.demo.options import parse as parse_demo  # noqa: PLC0415
     from tools.devstack import checks, javascript  # noqa: PLC0415
-    from tools.devstack.client_environment import COMMANDS, client_environment  # noqa: PLC0415
+    from tools.devstack.client_environment import COMMANDS, check_usage, client_environment  # noqa: PLC0415
     from tools.devstack.install import VENV, ready_python  # noqa: PLC0415
     from tools.devstack.options import parse  # noqa: PLC0415
 
@@ -70,8 +70,9 @@ def main(arguments: list[str]) -> None:
     elif command == "help" and not rest:
         parse(["--help"])
     elif command in COMMANDS:
-        python = ready_python("terminal")
         os.environ.update(client_environment(os.environ))
+        check_usage(arguments)
+        python = ready_python("terminal")
         become(python, "-m", "whatsapp_mini.terminal.command", command, *rest)
     elif command == "test":
         become(ready_python(*tests), "-m", "pytest", *checks.pytest_arguments(rest))

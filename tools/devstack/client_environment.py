@@ -1,6 +1,7 @@
 """What ``run.py chat``, ``send`` and ``listen`` give to the Python client. Standard library only."""
 
-from collections.abc import Mapping
+import runpy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.devstack.options import ROOT
@@ -8,6 +9,15 @@ from tools.devstack.runfile import NAME, read_run
 
 SOURCE = ROOT / "clients" / "python" / "src"
 COMMANDS = ("chat", "send", "listen")
+_USAGE = SOURCE / "whatsapp_mini" / "terminal" / "usage.py"
+
+
+def check_usage(arguments: Sequence[str]) -> None:
+    """Show the help, or refuse a typing error, before anything is installed.
+
+    :raises SystemExit: after one of them
+    """
+    runpy.run_path(str(_USAGE))["parse"](arguments)
 
 
 def client_environment(given: Mapping[str, str], data: Path = ROOT / ".data") -> dict[str, str]:

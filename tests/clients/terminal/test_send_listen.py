@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
+import struct
+import termios
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +22,7 @@ from whatsapp_mini.sqlite_store import SqliteStore
 from whatsapp_mini.store import Chat, Receipt
 from whatsapp_mini.terminal.accounts import Accounts
 from whatsapp_mini.terminal.output import Output
+from whatsapp_mini.terminal.passing import Passed, taking
 from whatsapp_mini.terminal.storing import Journal, Printing
 
 from tests.clients.terminal.support import SECONDS, command, environment, talker
@@ -150,6 +154,100 @@ async def test_why_it_cannot_is_one_sentence(
     assert "another one" not in script.errors
 
 
+async def test_what_is_no_text_and_what_is_too_long(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    async with running(tmp_path, product.url, "listen", "--as", number) as listening:
+        await listening.prints(lambda line: line.get("state") == "online")
+        async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, stdin=PIPE) as script:
+            assert script.process.stdin is not None
+            script.process.stdin.write(b"na\xefve\n" + b"x" * 2_000_000 + b"\nthe end")
+            script.process.stdin.close()
+            assert await script.end() == 1, script.errors
+        assert [line.get("code", line["event"]) for line in script.lines] == ["sent", "message_too_large", "sent"]
+        messages = friend.messages()
+        assert [(await anext(messages)).text for _ in range(2)] == ["na\ufffdve", "the end"]
+
+
+async def test_it_ends_as_others_do_when_nobody_reads_its_answers(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, stdin=PIPE) as script:
+        assert script.process.stdin is not None
+        script.process.stdin.write(b"hello\n")
+        await script.prints(lambda line: line["event"] == "sent")
+        script.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        script.process.stdin.write(b"hello\n" * 100)
+        assert await script.end() == 128 + signal.SIGPIPE  # though more could come
+    assert script.errors == ""
+
+
+async def test_it_leaves_at_once_while_it_waits_for_a_line(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, stdin=PIPE) as script:
+        assert script.process.stdin is not None
+        script.process.stdin.write(b"hello\n")
+        await script.prints(lambda line: line["event"] == "sent")
+        assert await script.end(signal.SIGINT) == 130
+    assert script.errors == ""
+
+
+@pytest.mark.parametrize("what", [["listen"], ["send", "919800000001", "hello"]])
+async def test_a_full_disk_is_one_sentence(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client], what: list[str]
+) -> None:
+    name, *rest = what
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command(name, "--as", pair[0], *rest), stdout=full, stderr=PIPE, env=environment(tmp_path, product.url)
+        )
+        _, errors = await asyncio.wait_for(process.communicate(), patient(SECONDS))
+    finally:
+        os.close(full)
+    said = f"{name}: standard output cannot be written: No space left on device.\n"
+    assert (process.returncode, errors.decode()) == (1, said)
+
+
+async def test_what_a_process_that_hangs_was_given_is_kept_and_goes_out_once(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    async with running(tmp_path, product.url, "listen", "--as", number) as hanging:
+        await hanging.prints(lambda line: line.get("state") == "online")
+        hanging.process.send_signal(signal.SIGSTOP)
+        arguments = ("send", "--as", number, "--timeout", "1", friend.mobile_no, "hello")
+        async with running(tmp_path, product.url, *arguments) as script:
+            assert await script.end() == 4, script.errors
+        assert [line["event"] for line in script.lines] == ["waiting"]
+        await hanging.end(signal.SIGKILL)
+    messages = friend.messages()
+    async with running(tmp_path, product.url, "send", "--as", number, friend.mobile_no, "hello again"):
+        assert [(await anext(messages)).text for _ in range(2)] == ["hello", "hello again"]
+
+
+async def test_an_answer_that_comes_too_late_is_passed_over(tmp_path: Path) -> None:
+    late = asyncio.Event()
+
+    async def send(to: str, text: str, id: str) -> Line:
+        if text == "slow":
+            await late.wait()
+        return {"event": "sent", "id": id, "to": to}
+
+    async with taking(tmp_path / "socket", send):
+        passed = await Passed.to(tmp_path / "socket")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(passed.send("919800000001", "slow", "m1"), 0.1)
+        late.set()
+        for id in ("m2", "m3"):
+            assert (await asyncio.wait_for(passed.send("919800000001", "hello", id), 5))["id"] == id
+        await passed.close()
+
+
 async def test_sending_takes_nothing_that_came(product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]) -> None:
     number, friend = pair
     await friend.send(number, "hello, this waits")
@@ -233,6 +331,53 @@ async def test_a_line_that_could_not_be_written_comes_when_it_is_killed(
         await script.prints(lambda line: line.get("text") == "hello again")
     first, second = script.of("message")
     assert (first["text"], first.get("again"), "again" in second) == ("hello", True, False)
+
+
+async def test_half_a_line_of_one_that_was_killed_spoils_no_other(
+    product: ServerGroup, tmp_path: Path, pair: tuple[str, Client]
+) -> None:
+    number, friend = pair
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 8192)
+
+    async def start() -> Process:
+        how = {"stdout": writing, "env": environment(tmp_path, product.url)}
+        return await asyncio.create_subprocess_exec(*command("listen", "--as", number), **how)
+
+    process = await start()
+    sent = await friend.send(number, "x" * 12_000)
+    await until(lambda: waiting_in(reading) > 2000, patient(SECONDS))
+    process.kill()
+    await process.wait()
+    with os.fdopen(reading, "rb") as pipe:
+        written = asyncio.create_task(asyncio.to_thread(pipe.read))
+        process = await start()
+        await friend.send(number, "hello")
+        journal = Accounts(tmp_path).account(product.url, number).file.with_suffix(".printing")
+        await until(lambda: journal.exists() and not journal.read_text(), patient(SECONDS))
+        await asyncio.sleep(0.5)
+        process.terminate()
+        assert await process.wait() == 0
+        os.close(writing)
+        lines = (await written).decode().splitlines()
+    whole, cut = list[Line](), list[str]()
+    for line in filter(None, lines):
+        try:
+            whole.append(json.loads(line))
+        except ValueError:
+            cut.append(line)
+    (half,) = cut
+    assert half.startswith('{"event": "message"')
+    assert half.endswith("xxx"), "nothing is glued to it"
+    first, second = [line for line in whole if line["event"] == "message"]
+    assert (first["id"], first["text"], first["again"]) == (sent.id, "x" * 12_000, True)
+    assert (second["text"], "again" in second) == ("hello", False)
+
+
+def waiting_in(pipe: int) -> int:
+    """How many bytes can be read from it."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"))
+    return int(count)
 
 
 async def test_a_line_is_in_doubt_until_it_is_kept_however_many_are_killed(tmp_path: Path) -> None:

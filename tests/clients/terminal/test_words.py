@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from whatsapp_mini.events import ConnectionState
-from whatsapp_mini.terminal import words
+from whatsapp_mini.terminal import usage, words
 from whatsapp_mini.terminal.connection import banner
 
 NOW = datetime(2026, 11, 26, 12, 0).astimezone()
@@ -60,7 +60,7 @@ def test_presence(online: bool | None, last_seen: int | None, said: str) -> None
     ],
 )
 def test_a_number_is_read_as_people_write_it(typed: str, digits: str) -> None:
-    assert words.number(typed) == digits
+    assert usage.number(typed) == digits
 
 
 def test_a_number_is_shown_in_groups() -> None:

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 from whatsapp_mini import SqliteStore
 
-DEFAULT_URL: Final = "http://127.0.0.1:5000"
 _LONGEST_SOCKET: Final = 100
 """A Unix socket's path has at most 104 bytes on macOS, 108 on Linux."""
 

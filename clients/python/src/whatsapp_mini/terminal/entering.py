@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from whatsapp_mini import ApiError, Client, LoggedOut, MemoryStore
 from whatsapp_mini.store import Store
-from whatsapp_mini.terminal import words
+from whatsapp_mini.terminal import usage
 from whatsapp_mini.terminal.accounts import Account, Accounts, device_name, full_url
 
 
@@ -51,7 +51,7 @@ class Entering:
         :raises AccountBusyError: another process has the account open
         """
         # The server knows numbers that are written as at home; the file's name is the number that it says.
-        client = self._client(full_url(url), words.number(number) or number, MemoryStore())
+        client = self._client(full_url(url), usage.number(number) or number, MemoryStore())
         try:
             session = await client.api.log_in(password, replace or None)
         finally:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from textual.content import Content
-from whatsapp_mini.terminal import words
+from whatsapp_mini.terminal import usage, words
 from whatsapp_mini.terminal.book import Book
 from whatsapp_mini.terminal.chats import Chat
 
@@ -16,7 +16,7 @@ Offer = tuple[str, Content]
 
 def chats(shown: Sequence[Chat], text: str) -> list[Offer]:
     """Chats whose name or number has this in it; and the number itself, if it is one and no chat yet."""
-    digits, name = words.number(text), text.strip().lower()
+    digits, name = usage.number(text), text.strip().lower()
     found = [chat for chat in shown if name in chat.title.lower() or (digits and digits in chat.peer)]
     offers = [(chat.peer, Content.assemble((chat.title, "bold"), f"  {words.spaced(chat.peer)}")) for chat in found]
     if digits and digits not in [chat.peer for chat in shown]:

@@ -21,20 +21,25 @@ async def listen(account: Account, store: Store, make: Make, watched: Sequence[s
     :param make: a client on a store, not started
     :param watched: numbers whose presence is printed, too
     :raises Ended: the client has stopped, or is logged out
+    :raises OutputClosedError: standard output cannot be written, but for a reader who has gone
     """
     output = await Output.open()
-    printing = Printing(store, Journal(account.file.with_suffix(".printing")), output.line)
+    journal = Journal(account.file.with_suffix(".printing"))
+    printing = Printing(store, journal, output.line)
     client = make(printing)
     client.on_message(printing.show_message)
     try:
+        if journal.left:  # of a long line a pipe may have taken the beginning before the process was killed
+            await output.end_line()
         await printing.show_left()
         happening = client.events()
         await client.start(wait=False)
         client.watch(list(watched))
         async with taking(account.socket, lambda to, text, message_id: answer(client, to, text, message_id)):
             await _first_of(stop.wait(), output.closed.wait(), _print_events(happening, output))
-    except OutputClosedError:
-        pass
+    except OutputClosedError as closed:
+        if str(closed):
+            raise
     finally:
         await client.stop(1)
 
@@ -44,9 +49,10 @@ async def _print_events(happening: Events, output: Output) -> None:
         if (line := _line(event)) is not None:
             await output.line(line)
         if isinstance(event, events.StateChanged) and event.state.name in ("stopped", "loggedOut"):
+            if output.closed.is_set():
+                return  # that is why
             ended = LoggedOut if event.state.name == "loggedOut" else Stopped
-            if not output.closed.is_set():
-                raise ended(event.state.code or "", event.state.reason or "")
+            raise ended(event.state.code or "", event.state.reason or "")
 
 
 def _line(event: events.Event) -> Line | None:

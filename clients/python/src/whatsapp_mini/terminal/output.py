@@ -14,54 +14,65 @@ that turn the direction of what follows them."""
 
 
 class OutputClosedError(Exception):
-    """The reader of our lines has gone."""
+    """Nothing more can be written. Its text says why; it is empty when the reader of our lines has gone."""
 
 
 class Output:
     """Standard output. A pipe that nobody empties holds up the writer, not the event loop."""
 
-    def __init__(self, writer: asyncio.StreamWriter | None) -> None:
-        self._writer = writer
+    def __init__(self) -> None:
+        self._writer: asyncio.StreamWriter | None = None
         self._turn = asyncio.Lock()
         self.closed = asyncio.Event()
 
     @classmethod
     async def open(cls) -> "Output":
         """Standard output of this process."""
-        descriptor = sys.stdout.fileno()
-        kind = os.fstat(descriptor).st_mode
-        if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
-            return cls(None)
-        output = cls(None)
-        loop = asyncio.get_running_loop()
-        transport, protocol = await loop.connect_write_pipe(lambda: _Watching(output.closed), sys.stdout)
-        transport.set_write_buffer_limits(high=0)  # so that drain() returns when everything is with the reader's system
-        output._writer = asyncio.StreamWriter(transport, protocol, None, loop)
+        output = cls()
+        kind = os.fstat(sys.stdout.fileno()).st_mode
+        if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
+            loop = asyncio.get_running_loop()
+            transport, protocol = await loop.connect_write_pipe(lambda: _Watching(output.closed), sys.stdout)
+            transport.set_write_buffer_limits(high=0)  # drain() returns when everything is with the reader's system
+            output._writer = asyncio.StreamWriter(transport, protocol, None, loop)
         return output
 
     async def line(self, said: dict[str, Any]) -> None:
         """Write one line. When this returns, the system has it.
 
-        :raises OutputClosedError: nobody reads any more
+        A process that is killed meanwhile may have written the beginning of it, if it is longer than 4,096 bytes.
+
+        :raises OutputClosedError: nobody reads any more, or the disk is full
         """
-        async with self._turn:
-            text = _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(said, ensure_ascii=False))
-            data = text.encode("utf-8", "replace") + b"\n"
-            try:
-                await self._write(data)
-            except ConnectionError:  # a broken pipe is one
-                self.closed.set()
-                raise OutputClosedError from None
+        text = _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(said, ensure_ascii=False))
+        await self._write(text.encode("utf-8", "replace") + b"\n")
+
+    async def end_line(self) -> None:
+        """End a line of which a process before this one may have written the beginning.
+
+        :raises OutputClosedError: nobody reads any more, or the disk is full
+        """
+        await self._write(b"\n")
 
     async def _write(self, data: bytes) -> None:
-        if self._writer is None:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-            return
+        async with self._turn:
+            try:
+                if self._writer is None:
+                    while data:
+                        data = data[os.write(sys.stdout.fileno(), data) :]
+                else:
+                    await self._pipe(self._writer, data)
+            except OSError as error:
+                self.closed.set()
+                is_gone = isinstance(error, ConnectionError)  # a broken pipe is one
+                why = "" if is_gone else f"standard output cannot be written: {error.strerror}."
+                raise OutputClosedError(why) from None
+
+    async def _pipe(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         if self.closed.is_set():
             raise BrokenPipeError
-        self._writer.write(data)
-        await self._writer.drain()
+        writer.write(data)
+        await writer.drain()
         if self.closed.is_set():
             raise BrokenPipeError
 

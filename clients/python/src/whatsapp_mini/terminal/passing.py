@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from whatsapp_mini import NotStarted
+
 Send = Callable[[str, str, str], Awaitable[dict[str, Any]]]
 """Number, text and messageId; the answer is what ``send`` prints."""
 LONGEST_LINE = 1024 * 1024
@@ -43,7 +45,11 @@ def _remove(path: Path) -> None:
 
 
 async def _answer(answer: Awaitable[dict[str, Any]], writer: asyncio.StreamWriter) -> None:
-    said = await answer
+    try:
+        said = await answer
+    except NotStarted:  # it is ending: who asked finds another way
+        writer.close()
+        return
     with contextlib.suppress(ConnectionError):
         writer.write(json.dumps(said).encode() + b"\n")
         await writer.drain()
@@ -71,11 +77,14 @@ class Passed:
         :raises ConnectionError: the process ended first; the same message may be sent again, with the same id
         """
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting[message_id] = answer
         if self._reading.done():
             raise ConnectionResetError("The other process has ended.")
+        self._waiting[message_id] = answer
         self._writer.write(json.dumps({"to": to, "text": text, "id": message_id}).encode() + b"\n")
-        return await answer
+        try:
+            return await answer
+        finally:
+            self._waiting.pop(message_id, None)
 
     async def close(self) -> None:
         """Nothing more is to be sent."""
@@ -88,6 +97,9 @@ class Passed:
         with contextlib.suppress(ConnectionError):
             while line := await self._reader.readline():
                 answer = json.loads(line)
-                self._waiting.pop(answer["id"]).set_result(answer)
+                waiting = self._waiting.get(answer["id"])
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
         for waiting in self._waiting.values():
-            waiting.set_exception(ConnectionResetError("The other process has ended."))
+            if not waiting.done():
+                waiting.set_exception(ConnectionResetError("The other process has ended."))

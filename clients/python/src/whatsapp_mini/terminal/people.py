@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from whatsapp_mini import ApiError, Client, Ended
-from whatsapp_mini.terminal import words
+from whatsapp_mini.terminal import usage, words
 from whatsapp_mini.terminal.book import Book
 
 
@@ -29,7 +29,7 @@ class People:
         except (ApiError, Ended) as error:
             if not (isinstance(error, ApiError) and error.code == "unreachable"):
                 raise PeopleError(words.why(error)) from None
-            peer, name = words.number(text), ""
+            peer, name = usage.number(text), ""
         else:
             if not found.people:
                 why = found.errors[0]["message"] if found.errors else f"Nobody has the number {text}."

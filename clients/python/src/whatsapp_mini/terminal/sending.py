@@ -2,17 +2,23 @@
 
 import asyncio
 import secrets
+import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from whatsapp_mini import Client, SendFailed
+from whatsapp_mini import Client, Message, SendFailed, StoreError
+from whatsapp_mini.messages import MAX_FRAME_BYTES, well_formed
 from whatsapp_mini.terminal.accounts import Account, AccountBusyError
 from whatsapp_mini.terminal.output import Output
 from whatsapp_mini.terminal.passing import Passed
 
 SENT, REFUSED, NOT_LOGGED_IN, NO_ANSWER = 0, 1, 3, 4
 """Exit codes; 2 is a wrong command line."""
+CANNOT_GO_ON = REFUSED
+READER_GONE = 128 + signal.SIGPIPE
+"""As of other programs at the left of a pipe that is closed."""
 AHEAD: Final = 64
 """So many lines of standard input are read before the first of them has its answer."""
 _TRIES: Final = 100
@@ -29,25 +35,41 @@ async def send_all(account: Account, start: Started, to: str, texts: AsyncIterat
     :param start: makes a client that does not take what comes, and waits until it is online
     :param seconds: for each message; one that has no answer by then is kept and goes out at the next start
     :raises AccountBusyError: the process that has the account open takes no messages
+    :raises OutputClosedError: nobody reads the answers, or they cannot be written
     """
     output = await Output.open()
-    code = SENT
     async with AsyncExitStack() as stack:
         sender = _Sender(account, start, stack)
         await sender.begin()
         waiting: asyncio.Queue[asyncio.Task[Answer] | None] = asyncio.Queue(AHEAD)
+        sending: set[asyncio.Task[Answer]] = set()
 
         async def read() -> None:
             async for text in texts:
-                await waiting.put(asyncio.create_task(sender.send(to, text, seconds)))
+                task = asyncio.create_task(sender.send(to, text, seconds))
+                sending.add(task)
+                await waiting.put(task)
             await waiting.put(None)
 
         reading = asyncio.create_task(read())
-        while (task := await waiting.get()) is not None:
-            answer = await task
-            await output.line(answer)
-            code = max(code, {"sent": SENT, "failed": REFUSED, "waiting": NO_ANSWER}[answer["event"]])
-        await reading
+        try:
+            return await _print_answers(waiting, sending, output)
+        finally:
+            left = [reading, *sending]
+            for each in left:
+                each.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _print_answers(
+    waiting: "asyncio.Queue[asyncio.Task[Answer] | None]", sending: "set[asyncio.Task[Answer]]", output: Output
+) -> int:
+    code = SENT
+    while (task := await waiting.get()) is not None:
+        said = await task
+        sending.discard(task)
+        await output.line(said)
+        code = max(code, {"sent": SENT, "failed": REFUSED, "waiting": NO_ANSWER}[said["event"]])
     return code
 
 
@@ -70,9 +92,11 @@ class _Sender:
             async with asyncio.timeout(seconds):
                 return await self._send(to, text, message_id)
         except TimeoutError:
-            return {"event": "waiting", "id": message_id, "to": to}
+            return await self._keep(to, text, message_id)
 
     async def _send(self, to: str, text: str, message_id: str) -> Answer:
+        if (size := len(well_formed(text).encode())) > MAX_FRAME_BYTES:  # nobody need be asked, or could be
+            return failed(message_id, to, "message_too_large", f"The message has {size} bytes.")
         while True:
             async with self._turn:
                 way = self._way or await self._find_way()
@@ -82,6 +106,20 @@ class _Sender:
                 return await answer(way, to, text, message_id)
             except ConnectionError:
                 self._way = None
+
+    async def _keep(self, to: str, text: str, message_id: str) -> Answer:
+        """Have it in the account's file, whether the process that it was given to has got so far or not."""
+        if not isinstance(self._way, Client):  # one's own keeps it before all else
+            store = self._account.store()
+            try:
+                await store.add(
+                    [Message(message_id, to, True, well_formed(text), round(time.time() * 1000), "waiting")]
+                )
+            except StoreError as error:
+                return failed(message_id, to, "store_failed", str(error))
+            finally:
+                await store.close()
+        return {"event": "waiting", "id": message_id, "to": to}
 
     async def _find_way(self) -> Client | Passed:
         for _ in range(_TRIES):
@@ -104,10 +142,20 @@ class _Sender:
 
 
 async def answer(client: Client, to: str, text: str, message_id: str) -> Answer:
-    """Send a message, and say what became of it as a line."""
+    """Send a message, and say what became of it as a line.
+
+    :raises NotStarted: the client was stopped, and the message is not kept
+    """
     try:
         sent = await client.send(to, text, message_id=message_id)
-    except SendFailed as failed:
-        event = "waiting" if failed.code == "stopped" else "failed"
-        return {"event": event, "id": message_id, "to": to, "code": failed.code, "message": failed.message}
+    except SendFailed as refused:
+        event = "waiting" if refused.code == "stopped" else "failed"
+        return failed(message_id, to, refused.code, refused.message) | {"event": event}
+    except StoreError as error:
+        return failed(message_id, to, "store_failed", str(error))
     return {"event": "sent", "id": message_id, "to": to, "timestamp": sent.timestamp}
+
+
+def failed(message_id: str, to: str, code: str, message: str) -> Answer:
+    """The line of a message that was refused."""
+    return {"event": "failed", "id": message_id, "to": to, "code": code, "message": message}

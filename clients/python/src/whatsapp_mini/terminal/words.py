@@ -45,17 +45,6 @@ def why(error: ApiError | Ended | SendFailed) -> str:
     return refusal(str(error.code), error.reason if isinstance(error, Ended) else error.message)
 
 
-def number(text: str) -> str:
-    """The digits of a mobile number as a person types it, or an empty text when it can be none.
-
-    >>> number("+91 98000-00001")
-    '919800000001'
-    """
-    bare = re.sub(r"[\s().\-/\u00a0\u2010\u2011\u202f]", "", text)
-    bare = bare.removeprefix("+")
-    return bare if re.fullmatch(r"\d{6,17}", bare, re.ASCII) else ""
-
-
 def spaced(mobile: str) -> str:
     """A number that is easier to read aloud: ``+9198 0000 0001`` for ``919800000001``."""
     groups = re.findall(r".{1,4}", mobile[::-1])
