@@ -168,45 +168,46 @@ class TestStop:
                 thread for thread in threading.enumerate() if "whatsapp-mini" in thread.name and thread.is_alive()
             ]
 
-    async def test_a_loop_that_stops_its_client_does_not_wait_for_itself(
+    async def test_a_loop_that_was_left_is_waited_for_and_the_message_comes_again(
         self, product: ServerGroup, newcomer: Newcomer
     ) -> None:
         asha, ben = await account(newcomer, product.url), await account(newcomer, product.url)
-        async with asha, ben:
+        async with asha:
+            before = asyncio.all_tasks()
+            await ben.start()
             await asha.send(ben.mobile_no, "hello")
-            async with asyncio.timeout(5):
-                async for message in ben.messages():
-                    assert message.text == "hello"
-                    await ben.stop()
-            async with ben:  # it was not asked for the next one
+            async for _message in ben.messages():
+                break
+            await ben.stop()
+            assert (ben.state.name, asyncio.all_tasks()) == ("off", before), "it did not take it for the loop itself"
+            async with ben:
                 assert (await asyncio.wait_for(anext(ben.messages()), SECONDS)).text == "hello"
 
-    async def test_a_handler_of_the_run_before_does_not_acknowledge_for_the_next(
+    async def test_a_loop_of_the_run_before_does_not_acknowledge_for_the_next(
         self, product: ServerGroup, newcomer: Newcomer
     ) -> None:
         asha, ben = await account(newcomer, product.url), await account(newcomer, product.url)
-        calls: list[asyncio.Task[Any] | None] = []
-        ends = [asyncio.Event(), asyncio.Event()]
+        goes_on, came = asyncio.Event(), list[str]()
 
-        @ben.on_message
-        async def take(_message: Message) -> None:
-            calls.append(asyncio.current_task())
-            if len(calls) == 1:
-                await ben.stop()
-            await ends[calls.index(asyncio.current_task())].wait()
+        async def slow() -> None:
+            async for message in ben.messages():
+                came.append(message.text)
+                await goes_on.wait()
 
         async with asha:
             await ben.start()
+            old = asyncio.create_task(slow())
             await asha.send(ben.mobile_no, "hello")
-            await until(lambda: ben.state.name == "off" and not ben._shell.is_started, SECONDS)
+            await until(lambda: len(came) == 1, SECONDS)
+            await ben.stop(0)
             async with ben:
-                await until(lambda: len(calls) == 2, SECONDS)
-                ends[0].set()
-                await asyncio.wait([calls[0]])  # type: ignore[type-var]
+                messages = ben.messages()
+                assert (await asyncio.wait_for(anext(messages), SECONDS)).text == "hello"
+                goes_on.set()
+                await asyncio.wait_for(old, 5)
                 await asyncio.sleep(0.1)
-                assert ben._shell.core.inbox.is_busy, "it is still in the hands of the second call"
-                ends[1].set()
-                await until(lambda: not ben._shell.core.inbox.is_busy, SECONDS)
+                assert ben._shell.core.inbox.is_busy, "it is still in the hands of the second loop"
+                await messages.aclose()
 
     async def test_send_may_be_cancelled_at_every_moment_and_goes_out_once(
         self, product: ServerGroup, newcomer: Newcomer, tmp_path: Path
