@@ -9,5 +9,5 @@ const me = new Client(WHATSAPP_MINI_URL ?? "http://127.0.0.1:5000", { mobileNo, 
 me.on("state", ({ name }) => console.error(name));
 await me.start();
 for await (const message of me.messages()) {
-  await me.send(message.peer, message.text, { id: `echo-${message.id}`.slice(0, 128) });
+  await me.post(message.peer, message.text, { id: `echo-${message.id}`.slice(0, 128) });
 }

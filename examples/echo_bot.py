@@ -6,13 +6,16 @@ import os
 
 from whatsapp_mini import Client, SqliteStore
 
+URL = os.environ.get("WHATSAPP_MINI_URL", "http://127.0.0.1:5000")
+NUMBER, PASSWORD = os.environ["WHATSAPP_MINI_NUMBER"], os.environ["WHATSAPP_MINI_PASSWORD"]
 
-async def main(number: str, password: str, url: str) -> None:
-    async with Client(url, number, password, store=SqliteStore(f"echo-{number}.sqlite")) as me:
+
+async def main() -> None:
+    async with Client(URL, NUMBER, PASSWORD, store=SqliteStore(f"echo-{NUMBER}.sqlite")) as me:
         async for message in me.messages():
-            await me.send(message.peer, message.text, message_id=f"echo-{message.id}"[:128])
+            # The answer is kept before the message is acknowledged. Its id is made of the message's: it goes out once.
+            await me.post(message.peer, message.text, message_id=f"echo-{message.id}"[:128])
 
 
 logging.basicConfig(level=logging.INFO)
-env = {"WHATSAPP_MINI_URL": "http://127.0.0.1:5000", **os.environ}
-asyncio.run(main(*(env[f"WHATSAPP_MINI_{name}"] for name in ("NUMBER", "PASSWORD", "URL"))))
+asyncio.run(main())

@@ -18,7 +18,7 @@ import sys
 import time
 
 import httpx
-from whatsapp_mini import Client, Message, SqliteStore
+from whatsapp_mini import Client, Message, SendFailed, SqliteStore
 
 URL = os.environ.get("WHATSAPP_MINI_URL", "http://127.0.0.1:5000")
 NUMBER, PASSWORD = os.environ["WHATSAPP_MINI_NUMBER"], os.environ["WHATSAPP_MINI_PASSWORD"]
@@ -69,9 +69,13 @@ async def main() -> None:
     store = SqliteStore(f"bridge-{NUMBER}.sqlite")
     async with httpx.AsyncClient(timeout=15) as http, Client(URL, NUMBER, PASSWORD, store=store) as me:
         async for message in me.messages():
-            if reply := await deliver(http, message):
+            if not (reply := await deliver(http, message)):
+                continue
+            try:
                 # The id is made of the message's: if this is done twice, the reply is there once.
                 await me.post(message.peer, reply, message_id=f"re-{message.id}"[:128])
+            except SendFailed as refused:  # too long, say, and it would be the next time, too
+                print(f"A reply of the webhook cannot be sent ({refused.code}).", file=sys.stderr)
 
 
 asyncio.run(main())

@@ -135,6 +135,24 @@ async def test_a_bot_that_is_killed_answers_each_message_once(
     assert answers == [*messages, "hello, the last"]
 
 
+@pytest.mark.parametrize("bot", bots())
+async def test_a_bot_goes_on_when_somebody_cannot_be_answered(
+    server: ServerGroup, tmp_path: Path, asha: Client, bot: str
+) -> None:
+    text, number = await of_somebody(server, printed(bot).text)
+    found = node()
+    if found and found.program != found.node:
+        text = text.replace("node examples", f"node {found.program[-1]} examples")
+    gone = await sign_up(server.url, "Gone")
+    async with Client(server.url, gone.mobile, PASSWORD) as leaving:
+        await leaving.send(number, "goodbye")
+        await leaving.api.delete_account(PASSWORD)
+    await asha.send(number, "hello")
+    async with example(server, tmp_path, text) as process:
+        await shows(process, "online")
+        assert (await asyncio.wait_for(anext(asha.messages()), patient(SECONDS))).text == "hello"
+
+
 async def send_all(client: Client, to: str, texts: list[str]) -> None:
     for text in texts:
         await client.send(to, text)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from whatsapp_mini import (
+    ApiError,
     Client,
     ClientError,
     Event,
@@ -230,6 +231,26 @@ class TestStop:
             await asha.send(ben.mobile_no, "the end")
             await until(lambda: came[-1:] == ["the end"], SECONDS)
         assert came == [*(f"hello {steps}" for steps in range(1, 60)), "the end"], "the first one never began"
+
+    async def test_a_server_that_says_nothing_holds_nobody_up(self) -> None:
+        writers: list[asyncio.StreamWriter] = []
+        server = await asyncio.start_server(lambda _reader, writer: writers.append(writer), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = Client(url, new_mobile(), PASSWORD)
+        try:
+            async with asyncio.timeout(5):
+                await client.start(wait=False)
+                asking = asyncio.create_task(client.api.me())
+                await until(lambda: bool(writers), SECONDS)
+                await client.stop(0)
+                with pytest.raises(ApiError, match="was stopped before"):
+                    await asking
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(client.start(), 0.3)
+        finally:
+            for writer in writers:
+                writer.close()
+            server.close()
 
 
 class TestHandler:

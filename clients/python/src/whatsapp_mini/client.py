@@ -165,8 +165,11 @@ class Client:
         :param message_id: for a program that may ask twice: the same message with the same id is sent once
         :raises SendFailed: it was refused for good; or the client ended before the answer (``stopped``): then it is
             kept, and goes out at the next start, if the store survives
+        :raises StoreError: it could not be kept
         """
         message = await self._post(to, text, message_id)
+        if message.error is not None:
+            raise SendFailed(message.error.code, message.error.message, message.id)
         if message.state != "waiting":
             return message
         answer = self._shell.answer_of((message.peer, message.id))
@@ -175,7 +178,10 @@ class Client:
     async def post(self, to: str, text: str, message_id: str | None = None) -> Message:
         """Keep a message, and send it when that is possible. What becomes of it is told by events.
 
+        A message with this id that is kept already is given back as it is now, be it ``sent`` or ``failed``.
+
         :raises SendFailed: the server would refuse it in any case
+        :raises StoreError: it could not be kept
         """
         return await self._post(to, text, message_id)
 
@@ -187,8 +193,6 @@ class Client:
         def then(kept: Message) -> Message:
             if kept.text != wanted.text:
                 raise SendFailed("message_id_reused", "This messageId was used for another text.", wanted.id)
-            if kept.state == "failed" and kept.error is not None:
-                raise SendFailed(kept.error.code, kept.error.message, kept.id)
             if kept.state == "waiting" and not shell.core.outbox.waits((kept.peer, kept.id)):
                 shell.core.posted(kept, shell.now())
                 shell.run()

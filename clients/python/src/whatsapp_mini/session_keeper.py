@@ -61,6 +61,7 @@ class SessionKeeper:
         """Why there is no session, until a person logs in or the client is started anew."""
         self._refresh_at = self._used_since = 0.0
         self._work: asyncio.Task[Session] | None = None
+        self._is_refreshing = False
         self.on_logged_out: Callable[[LoggedOut], None] = lambda _error: None
         """Is told when there is no session any more, and no password that opens one."""
         self.on_new_session: Callable[[], None] = lambda: None
@@ -168,8 +169,10 @@ class SessionKeeper:
         self._refresh_at = self._clock.now() + (retry_after or LATER_SECONDS) + self._rng.uniform(0, 1)
 
     async def settle(self) -> None:
-        """Until no refresh is on its way."""
+        """Until no refresh is on its way, which may take ten seconds. A log-in is given up: it can be begun anew."""
         if self._work is not None:
+            if not self._is_refreshing:
+                self._work.cancel()
             await asyncio.wait([self._work])
 
     async def _load_once(self) -> None:
@@ -185,7 +188,13 @@ class SessionKeeper:
         if self._work is None:
             self._work = asyncio.ensure_future(begin())
             self._work.add_done_callback(self._is_done)
-        return await asyncio.shield(self._work)
+        work = self._work
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if work.cancelled() and not _is_cancelled():
+                raise ApiError(0, "unreachable", "The client was stopped before the server answered.") from None
+            raise
 
     def _is_done(self, work: "asyncio.Task[Session]") -> None:
         self._work = None
@@ -198,7 +207,11 @@ class SessionKeeper:
             raise LoggedOut(self._over.code, self._over.reason)
         if session is None:
             return await self._log_in(None)
-        return await self._store.locked(lambda: self._refresh(session))
+        self._is_refreshing = True
+        try:
+            return await self._store.locked(lambda: self._refresh(session))
+        finally:
+            self._is_refreshing = False
 
     async def _refresh(self, session: Session) -> Session:
         kept = (await self._store.load()).session
@@ -302,6 +315,12 @@ def _seconds_of_life(session: Session, wall: float) -> float:
     except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
         issued = wall  # a server whose tokens say nothing: there is only this machine's clock
     return max(0.0, _unix(session.expires_at) - issued)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants the current task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _unix(moment: str) -> float:
