@@ -29,8 +29,8 @@ async def listen(account: Account, store: Store, make: Make, watched: Sequence[s
     client = make(printing)
     client.on_message(printing.show_message)
     try:
-        if journal.left:  # of a long line a pipe may have taken the beginning before the process was killed
-            await output.end_line()
+        if journal.left:  # on the same pipe the killed process may have left half a line, which this one spoils
+            await output.line({"event": "state", "state": "off"})
         await printing.show_left()
         happening = client.events()
         await client.start(wait=False)

@@ -45,16 +45,7 @@ class Output:
         :raises OutputClosedError: nobody reads any more, or the disk is full
         """
         text = _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(said, ensure_ascii=False))
-        await self._write(text.encode("utf-8", "replace") + b"\n")
-
-    async def end_line(self) -> None:
-        """End a line of which a process before this one may have written the beginning.
-
-        :raises OutputClosedError: nobody reads any more, or the disk is full
-        """
-        await self._write(b"\n")
-
-    async def _write(self, data: bytes) -> None:
+        data = text.encode("utf-8", "replace") + b"\n"
         async with self._turn:
             try:
                 if self._writer is None:
