@@ -442,10 +442,10 @@ async def test_it_ends_when_nobody_reads_any_more(
         assert (await script.prints(lambda line: line["event"] == "message"))["text"] == "hello, afterwards"
 
 
-async def test_a_line_does_nothing_to_the_terminal_that_shows_it(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+async def test_a_line_does_nothing_to_the_terminal_that_shows_it(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     text = "é \U0001f600 \x1b[2J \x9b31m \x9d52;c;aGk=\x9c \x7f \u202eabc\u2066 \u2028"
-    await Output(None).line({"text": text})
-    printed = capsysbinary.readouterr().out.decode()
+    await Output().line({"text": text})
+    printed = capfdbinary.readouterr().out.decode()
     assert json.loads(printed) == {"text": text}
     assert [sign for sign in printed if not sign.isprintable()] == ["\n"]
     assert "é \U0001f600" in printed, "what people write is readable"
