@@ -76,7 +76,6 @@ def main(arguments: list[str]) -> int:
     if found is None:
         print(f"No Node {OLDEST} or newer with npm was found, so the types of clients/js are not checked.")
         return int(os.environ.get("CI") == "true")
-    _install(found)
     if arguments == ["write"]:
         shutil.rmtree(CLIENT / "types")
         return _compile(found, CLIENT / "types")
@@ -99,11 +98,16 @@ def _install(found: Node) -> None:
         stamp.write_text(digest)
 
 
-def _compile(found: Node, into: Path) -> int:
+def compiler(found: Node) -> list[str]:
+    """The command line of the locked TypeScript, with the types of Node; it is installed if need be."""
+    _install(found)
     modules = _TOOLS / "node_modules"
-    command = [*found.node, str(modules / "typescript" / "bin" / "tsc"), "--project", str(CLIENT)]
-    types = ["--typeRoots", str(modules / "@types"), "--outDir", str(into)]
-    return subprocess.run([*command, *types], cwd=CLIENT, check=False).returncode
+    return [*found.node, str(modules / "typescript" / "bin" / "tsc"), "--typeRoots", str(modules / "@types")]
+
+
+def _compile(found: Node, into: Path) -> int:
+    command = [*compiler(found), "--project", str(CLIENT), "--outDir", str(into)]
+    return subprocess.run(command, cwd=CLIENT, check=False).returncode
 
 
 def _compare(made: Path) -> int:

@@ -2,7 +2,7 @@
 
 import { Api } from "./api.js";
 import { Core } from "./core.js";
-import { ApiError, SendFailed } from "./errors.js";
+import { ApiError, SendFailed, mistake } from "./errors.js";
 import { digits, newMessage, randomId } from "./messages.js";
 import { SessionEnded, Sessions } from "./session.js";
 import { serial } from "./store.js";
@@ -658,14 +658,6 @@ export class Client {
       end: (code) => this.#sessions.end(code),
     };
   }
-}
-
-/** A listener's: the program hears of it as of any that nobody has caught, and the client goes on. @param {unknown} error */
-function mistake(error) {
-  if (typeof reportError === "function") return reportError(error);
-  queueMicrotask(() => {
-    throw error;
-  });
 }
 
 /** @param {State["name"]} name */

@@ -57,3 +57,11 @@ export class StoreMismatch extends ClientError {
 }
 
 /** @typedef {{deviceId: string, deviceName: string, lastSeen: string}} LinkedDevice */
+
+/** A listener's: the program hears of it as of any that nobody has caught, and the client goes on. @param {unknown} error */
+export function mistake(error) {
+  if (typeof reportError === "function") return reportError(error);
+  queueMicrotask(() => {
+    throw error;
+  });
+}

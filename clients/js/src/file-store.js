@@ -1,6 +1,6 @@
 // The store in a file, for Node: one JSON line for each thing that happened, and a new file when there are many.
 
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 import { MemoryStore } from "./memory-store.js";
@@ -16,6 +16,7 @@ import { addWaiting, applyChange } from "./store.js";
  */
 
 const LINES_UNTIL_NEW = 10_000;
+const LOCKING_MS = 10_000;
 
 /**
  * Keeps what a `MemoryStore` does, durably: each write is on the disk when its promise is fulfilled. Only its owner may
@@ -78,8 +79,14 @@ export class FileStore extends MemoryStore {
     const made = `${this.path}.new`;
     rmSync(made, { force: true }); // of a process that ended just here; its mode may be another
     const file = openSync(made, "ax", 0o600);
-    this.size = write(file, lines);
-    renameSync(made, this.path);
+    try {
+      this.size = write(file, lines);
+      renameSync(made, this.path);
+    } catch (error) {
+      closeSync(file);
+      rmSync(made, { force: true }); // where the disk is full it would stand in the way
+      throw error;
+    }
     syncFolder(dirname(this.path));
     if (this.file !== null) closeSync(this.file);
     this.file = file;
@@ -118,10 +125,9 @@ export class FileStore extends MemoryStore {
   /** @param {Change[]} changes @returns {Promise<News[]>} */
   apply(changes) {
     return this.inOrder(async () => {
+      if (this.lines >= this.linesUntilNew) this.renew(); // before: if it fails, nothing has happened
       this.append({ apply: changes });
-      const news = await this.applyAll(changes);
-      if (this.lines >= this.linesUntilNew) this.renew();
-      return news;
+      return this.applyAll(changes);
     });
   }
 
@@ -156,7 +162,13 @@ function read(path) {
   }
   const lines = text.split("\n");
   lines.pop();
-  return lines.map((line) => JSON.parse(line));
+  return lines.map((line, at) => {
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Error(`${path}: line ${at + 1} cannot be read.`); // what JSON.parse says repeats what it read: tokens, texts
+    }
+  });
 }
 
 /** @param {number} file @param {Line[]} lines @returns {number} Bytes, all of them on the disk. */
@@ -177,12 +189,12 @@ function syncFolder(path) {
 /** Those of this process: another one with its number may have left a lock behind. @type {Set<string>} */
 const held = new Set();
 
-/** @param {string} path Of a file with the process's number. @returns {() => void} Gives it back. */
+/** @param {string} path Of a file with the process's number and begin. @returns {() => void} Gives it back. */
 function lock(path) {
   for (let tries = 0; ; tries += 1) {
     try {
       const file = openSync(path, "wx", 0o600);
-      writeSync(file, String(process.pid));
+      writeSync(file, `${process.pid} ${beginOf(process.pid)}`);
       closeSync(file);
       held.add(path);
       return () => {
@@ -192,9 +204,29 @@ function lock(path) {
     } catch (error) {
       if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EEXIST" || tries > 2) throw error;
     }
-    const owner = Number(readFileSync(path, "utf8"));
-    if (owner === process.pid ? held.has(path) : isAlive(owner)) throw new Error(`Another process (${owner}) uses this store: ${path}`);
+    const owner = ownerOf(path);
+    if (owner !== null) throw new Error(`Another process (${owner}) uses this store: ${path}`);
     rmSync(path, { force: true });
+  }
+}
+
+/** The process that holds this lock, if it lives. @param {string} path */
+function ownerOf(path) {
+  const [number, begun = ""] = readFileSync(path, "utf8").split(" ");
+  const owner = Number(number);
+  if (owner === process.pid) return held.has(path) ? owner : null;
+  // Made, and not written: by a process that does it just now, or that was killed there.
+  if (!owner) return Date.now() - statSync(path).mtimeMs < LOCKING_MS ? owner : null;
+  // Numbers are used again, soon after a boot and in containers.
+  return isAlive(owner) && (!begun || begun === beginOf(owner)) ? owner : null;
+}
+
+/** When a process began, where the system tells that in /proc; else "". @param {number} process_ */
+function beginOf(process_) {
+  try {
+    return readFileSync(`/proc/${process_}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19] ?? "";
+  } catch {
+    return "";
   }
 }
 

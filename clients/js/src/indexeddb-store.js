@@ -1,5 +1,6 @@
 // The store in a browser, with a history. Several tabs may use it at once.
 
+import { mistake } from "./errors.js";
 import { digest } from "./messages.js";
 import { issuedAt } from "./session.js";
 import { addWaiting, applyChange, isKnown, readsOf, serial } from "./store.js";
@@ -62,6 +63,7 @@ export class IndexedDBStore {
   /**
    * @param {string} name Of the database: one for each account.
    * @returns {Promise<IndexedDBStore>}
+   * @throws {DOMException} The browser keeps nothing for this page. `MemoryStore` works all the same.
    */
   static async open(name) {
     const store = new IndexedDBStore(name);
@@ -115,8 +117,21 @@ export class IndexedDBStore {
    * @returns {Promise<T>}
    */
   async read(task) {
-    const database = await this.database();
-    return task(database.transaction([...database.objectStoreNames]));
+    return task(await this.begin("readonly"));
+  }
+
+  /** @private @param {IDBTransactionMode} mode @returns {Promise<IDBTransaction>} */
+  async begin(mode) {
+    for (let isAgain = false; ; isAgain = true) {
+      const database = await this.database();
+      try {
+        return database.transaction([...database.objectStoreNames], mode, { durability: "strict" });
+      } catch (error) {
+        // The browser is closing it (storage was cleared, say), and has not told it yet.
+        if (isAgain || /** @type {DOMException} */ (error).name !== "InvalidStateError") throw error;
+        this.opened = null;
+      }
+    }
   }
 
   /**
@@ -127,26 +142,34 @@ export class IndexedDBStore {
    * @returns {Promise<T>}
    */
   async write(task) {
-    const database = await this.database();
-    const transaction = database.transaction([...database.objectStoreNames], "readwrite", { durability: "strict" });
+    const transaction = await this.begin("readwrite");
     const end = finished(transaction);
-    const rows = new DatabaseRows(transaction, (await result(transaction.objectStore("values").get("generation"))) ?? 0);
-    let done;
+    let rows, done;
     try {
+      rows = new DatabaseRows(transaction, (await result(transaction.objectStore("values").get("generation"))) ?? 0);
       done = await task(rows, transaction);
       for (const peer of rows.touched) await summarise(transaction, peer);
+      await end;
     } catch (error) {
-      end.catch(() => undefined); // the error says more
       try {
         transaction.abort();
       } catch {
         // it has aborted by itself
       }
-      throw error;
+      await end.catch(() => undefined);
+      throw transaction.error ?? error; // that the disk is full, say: requests only hear that it was aborted
     }
-    await end;
-    if (rows.touched.size) this.changed([...rows.touched]);
+    if (rows.touched.size) this.tell([...rows.touched]);
     return done;
+  }
+
+  /** @private @param {string[]} peers */
+  tell(peers) {
+    try {
+      this.changed(peers);
+    } catch (error) {
+      mistake(error);
+    }
   }
 
   // ---- what every store does
@@ -187,7 +210,7 @@ export class IndexedDBStore {
    * @template T @param {() => Promise<T>} task @returns {Promise<T>}
    */
   async locked(task) {
-    if (!navigator.locks) return this.inThisTab(task);
+    if (!globalThis.navigator?.locks) return this.inThisTab(task);
     return navigator.locks.request(`${this.name} session`, task);
   }
 
@@ -324,7 +347,7 @@ export class IndexedDBStore {
     await this.write(async (_, transaction) => {
       if (!(await lastOf(transaction, peer))) await result(transaction.objectStore("chats").delete(peer));
     });
-    this.changed([peer]);
+    this.tell([peer]);
   }
 
   /** @returns {Promise<{chats: Chat[], messages: Message[]}>} All of it, without secrets. */
@@ -345,7 +368,7 @@ export class IndexedDBStore {
       for (const name of transaction.objectStoreNames) transaction.objectStore(name).clear();
       return chats.map(String);
     });
-    this.changed(peers);
+    this.tell(peers);
   }
 }
 

@@ -1,3 +1,6 @@
+/** @typedef {{deviceId: string, deviceName: string, lastSeen: string}} LinkedDevice */
+/** A listener's: the program hears of it as of any that nobody has caught, and the client goes on. @param {unknown} error */
+export function mistake(error: unknown): void;
 /** What all errors of this package are. None holds a token, a password, a ticket or a text (C7). */
 export class ClientError extends Error {
     /** @param {string} message */

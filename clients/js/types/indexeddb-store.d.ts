@@ -2,6 +2,7 @@ export class IndexedDBStore {
     /**
      * @param {string} name Of the database: one for each account.
      * @returns {Promise<IndexedDBStore>}
+     * @throws {DOMException} The browser keeps nothing for this page. `MemoryStore` works all the same.
      */
     static open(name: string): Promise<IndexedDBStore>;
     /** Deletes a database. It waits until no tab has it open. @param {string} name */
@@ -28,6 +29,8 @@ export class IndexedDBStore {
      * @returns {Promise<T>}
      */
     private read;
+    /** @private @param {IDBTransactionMode} mode @returns {Promise<IDBTransaction>} */
+    private begin;
     /**
      * All or nothing, and durable when it resolves.
      * @private
@@ -36,6 +39,8 @@ export class IndexedDBStore {
      * @returns {Promise<T>}
      */
     private write;
+    /** @private @param {string[]} peers */
+    private tell;
     /** @returns {Promise<Kept>} */
     load(): Promise<Kept>;
     /** @param {Session | null} session */

@@ -55,6 +55,13 @@ export class MemoryRows {
     put(row: Row): Promise<{
         n: number;
         /**
+         * Of one that failed.
+         */
+        error?: {
+            code: string;
+            message: string;
+        } | undefined;
+        /**
          * The `messageId`.
          */
         id: string;
@@ -68,13 +75,6 @@ export class MemoryRows {
         timestamp: number;
         streamId?: string | undefined;
         state: MessageState;
-        /**
-         * Of one that failed.
-         */
-        error?: {
-            code: string;
-            message: string;
-        } | undefined;
         /**
          * Whether it is one's own.
          */

@@ -158,6 +158,45 @@ const cases = {
     assert.equal((await store.chats()).length, 1);
   },
 
+  async used_while_the_browser_closes_it(store) {
+    await store.apply([chat(1)]);
+    (await store.database()).close(); // no event says so
+    assert.equal((await store.chats()).length, 1);
+    (await store.database()).close();
+    assert.equal((await store.apply([chat(2)])).length, 1);
+  },
+
+  async a_listener_of_changes_that_throws(store) {
+    const said = [];
+    addEventListener("error", (event) => (event.preventDefault(), said.push(event.message)), { once: true });
+    store.changed = () => {
+      throw new Error("mine");
+    };
+    assert.equal((await store.apply([chat(1)])).length, 1, "it is kept all the same");
+    assert.equal(said.length, 1);
+  },
+
+  /** As browsers do when the disk is full: at whatever request. */
+  async aborted_by_the_browser(store) {
+    const rejections = [];
+    addEventListener("unhandledrejection", ({ reason }) => rejections.push(String(reason)));
+    await store.add(own(1));
+    for (const method of ["get", "put"]) {
+      const real = IDBObjectStore.prototype[method];
+      IDBObjectStore.prototype[method] = function (...given) {
+        IDBObjectStore.prototype[method] = real;
+        const request = real.apply(this, given);
+        this.transaction.abort();
+        return request;
+      };
+      assert.equal(await store.apply([chat(1)]).then(() => "kept", ({ name }) => name), "AbortError");
+    }
+    assert.deepEqual([(await store.load()).waiting.length, (await store.exportAll()).messages.length], [1, 1]);
+    assert.equal((await store.apply([chat(1)])).length, 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(rejections, []);
+  },
+
   async another_tab_can_wipe_it(store) {
     await store.apply([chat(1)]);
     await IndexedDBStore.wipe(store.name); // waits for nobody: this one lets go

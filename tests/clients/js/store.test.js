@@ -1,7 +1,7 @@
 // The rules of stores, for the one in memory and the one in a file; and what only the file has to stand.
 
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -92,15 +92,32 @@ test("it is made anew when it has become long, and knows the same", async () => 
   await again.close();
 });
 
+test("where it cannot be made anew, nothing of the write that wanted it has happened", async () => {
+  const path = file();
+  const store = await FileStore.open(path);
+  await store.apply([chat(1)]);
+  store.linesUntilNew = 0;
+  mkdirSync(`${path}.new/in the way`, { recursive: true });
+  await assert.rejects(store.apply([chat(2)]));
+  rmSync(`${path}.new`, { recursive: true });
+  assert.equal((await store.apply([chat(2)])).length, 1, "it is news still");
+  await store.close();
+});
+
 test("another user of the file is refused, until it is closed; a lock of a process that is gone is none", async () => {
   const path = file();
   const store = await FileStore.open(path);
   await assert.rejects(FileStore.open(path), /uses this store/);
   await store.close();
-  for (const pid of [String(process.pid), "999999999"]) {
+  // Of this process, of one that is gone, and of another one that has the number of one that is gone.
+  for (const pid of [String(process.pid), "999999999", `${process.ppid} 1`]) {
     writeFileSync(`${path}.lock`, pid);
     await (await FileStore.open(path)).close();
   }
+  writeFileSync(`${path}.lock`, "");
+  await assert.rejects(FileStore.open(path), /uses this store/, "somebody writes it just now");
+  utimesSync(`${path}.lock`, 1, 1);
+  await (await FileStore.open(path)).close();
   writeFileSync(`${path}.lock`, String(process.ppid));
   await assert.rejects(FileStore.open(path), new RegExp(`Another process \\(${process.ppid}\\)`));
 });
@@ -108,7 +125,7 @@ test("another user of the file is refused, until it is closed; a lock of a proce
 test("a file that cannot be read gives its lock back", async () => {
   const path = file();
   writeFileSync(path, "no json\n");
-  await assert.rejects(FileStore.open(path), SyntaxError);
+  await assert.rejects(FileStore.open(path), { message: `${path}: line 1 cannot be read.` });
   writeFileSync(path, "");
   await (await FileStore.open(path)).close();
 });
