@@ -95,6 +95,7 @@ def test_types_that_differ_or_are_missing_are_named(
 
 def test_what_the_compiler_says_is_its_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(javascript, "_TOOLS", tmp_path)
+    monkeypatch.setattr(javascript, "_install", lambda _found: None)
     compiler = tmp_path / "node_modules" / "typescript" / "bin" / "tsc"
     compiler.parent.mkdir(parents=True)
     compiler.write_text("import sys; sys.exit(2)")
