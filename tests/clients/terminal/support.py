@@ -79,10 +79,10 @@ class Terminal:
 
 @asynccontextmanager
 async def messenger(
-    home: Path, url: str, number: str = "", size: tuple[int, int] = SIZE, device: str = ""
+    home: Path, url: str, number: str = "", size: tuple[int, int] = SIZE, device: str = "", *, only_there: bool = False
 ) -> AsyncIterator[Terminal]:
     """``whatsapp-mini chat`` on a screen of this size; it is left properly at the end."""
-    app = ChatApp(Accounts(home), url, number, device, "dark")
+    app = ChatApp(Accounts(home), url, number, device, "dark", only_there=only_there)
     async with app.run_test(size=size, notifications=True) as pilot:
         yield Terminal(app, pilot, url)
         await app.action_quit()

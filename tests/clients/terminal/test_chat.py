@@ -133,7 +133,23 @@ def files_of(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+async def test_an_account_on_another_server_than_the_named_one_is_not_opened(
+    product: ServerGroup, tmp_path: Path, pair: Pair
+) -> None:
+    number = pair.ravi.mobile
+    async with entered(tmp_path, product.url, number):
+        pass
+    for named in (number, ""):
+        async with messenger(tmp_path, "http://127.0.0.1:9", named, only_there=True) as terminal:
+            await terminal.sees("Password")
+            await terminal.sees("http://127.0.0.1:9")
+    async with messenger(tmp_path, product.url, number, only_there=True) as terminal:
+        await terminal.sees("● online")
+
+
 async def test_a_second_terminal_asks_who_it_is(product: ServerGroup, tmp_path: Path, pair: Pair) -> None:
+    async with entered(tmp_path, product.url, pair.ravi.mobile):
+        pass
     with Accounts(tmp_path).account(product.url, pair.ravi.mobile).opened():
         async with messenger(tmp_path, product.url) as second:
             await second.sees("open in another terminal", "Another number…")

@@ -34,10 +34,22 @@ class ChatApp(App[None]):
         Binding("f6", "change_colours", "Light/dark", show=False, priority=True),
     ]
 
-    def __init__(self, accounts: Accounts, url: str, number: str, device: str = "", theme: str = "auto") -> None:
-        """:param number: whose account to open; "" asks, unless there is only one that is not open elsewhere"""
+    def __init__(
+        self,
+        accounts: Accounts,
+        url: str,
+        number: str,
+        device: str = "",
+        theme: str = "auto",
+        *,
+        only_there: bool = False,
+    ) -> None:
+        """:param number: whose account to open; "" asks, unless there is only one that is not open elsewhere
+        :param only_there: the person named the server: an account on another one is not opened without being asked for
+        """
         super().__init__()
         self._accounts, self._url, self._number, self._device = accounts, url, number, device
+        self._only_there = only_there
         self._colours = accounts.root / "theme"
         self._open = AsyncExitStack()
         for each in (looks.DARK, looks.LIGHT):
@@ -68,7 +80,7 @@ class ChatApp(App[None]):
     async def _enter(self, entering: Entering, reason: str) -> Entrance:
         known = [each for each in self._accounts.known(self._device) if self._number in ("", each.mobile)]
         busy = [each for each in known if each.is_busy()]
-        free = [each for each in known if each not in busy]
+        free = [each for each in known if each not in busy and (each.url == self._url or not self._only_there)]
         if not reason and len(free) == 1 and (self._number or not busy):
             self._url, self._number = free[0].url, free[0].mobile
             try:

@@ -51,6 +51,7 @@ class Options:
     watched: Sequence[str] = ()
     theme: str = "auto"
     mouse: bool = True
+    only_there: bool = False
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -67,7 +68,9 @@ def _options(found: argparse.Namespace) -> Options:
     url = full_url(found.server or environment.get("WHATSAPP_MINI_URL") or usage.DEFAULT_URL)
     number = found.number or usage.number(environment.get("WHATSAPP_MINI_NUMBER", ""))
     if found.command == "chat":
-        return Options("chat", accounts, url, number, found.device, theme=found.theme, mouse=found.mouse)
+        named = bool(found.server or environment.get("WHATSAPP_MINI_URL"))
+        looks = {"theme": found.theme, "mouse": found.mouse}
+        return Options("chat", accounts, url, number, found.device, **looks, only_there=named)
     if found.command == "listen":
         return Options("listen", accounts, url, number, found.device, watched=found.watch)
     return Options("send", accounts, url, number, found.device, found.to, found.text, found.seconds)
@@ -108,7 +111,8 @@ def _chat(options: Options) -> int:
         if missing.name != "textual":
             raise
         raise CannotError("Textual is missing: pip install 'whatsapp-mini-client[terminal]'", 2) from None
-    app = ChatApp(options.accounts, options.url, options.number, options.device, options.theme)
+    where = options.accounts, options.url, options.number, options.device, options.theme
+    app = ChatApp(*where, only_there=options.only_there)
     app.run(mouse=options.mouse)
     return app.return_code or 0
 
