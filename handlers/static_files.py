@@ -20,7 +20,7 @@ SCRIPT: Final = "text/javascript; charset=utf-8"
 _TYPES: Final = {
     ".html": HTML,
     ".css": CSS,
-    ".js": SCRIPT,
+    ".js": "text/javascript",  # modules and workers are UTF-8 whatever is said, and the page has forty of them
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
@@ -78,7 +78,7 @@ class StaticFile:
 
 def static_file(body: bytes, content_type: str, policy: str) -> StaticFile:
     """:param policy: the Content-Security-Policy; "" for what is no document: the page has fifty such files"""
-    etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+    etag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'
     # mtime=0: all servers send the same bytes.
     packed = gzip.compress(body, mtime=0) if content_type.startswith(_PACKED_TYPES) else None
     if packed is not None and len(packed) >= len(body):

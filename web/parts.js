@@ -7,9 +7,9 @@ import { html, useEffect, useState } from "./vendor/preact.js";
 // has it, so that deep imports take many ways to the server: these are asked for at once. A test compares them with the
 // imports.
 const PARTS = {
-  door: `avatar client/api client/errors client/fields device-name dialog door door-accounts door-code door-login
+  door: `avatar client/api client/errors device-name dialog door door-accounts door-code door-login
     door-reset door-session door-signup focus form leaving symbols symbols-more words`,
-  client: `client/api client/client client/core client/errors client/fields client/incoming
+  client: `client/api client/client client/core client/errors client/incoming
     client/indexeddb-store client/messages client/outgoing client/people client/session client/store client/takers`,
   chats: "avatar banner chat_list chats find people search symbols texts ticks title words",
   chat: "announce bubble chat composer history log menu scrolling",

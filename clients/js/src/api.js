@@ -1,7 +1,6 @@
 // Every route of HTTP as a method (docs/PROTOCOL.md, section 2).
 
-import { ApiError } from "./errors.js";
-import { asText, isSeconds } from "./fields.js";
+import { ApiError, asText, isSeconds } from "./errors.js";
 
 /** @import { Session } from "./types.js" */
 

@@ -1,7 +1,7 @@
 // One client as a state machine without I/O. What happens and when (monotonic ms) goes in by method calls; what is to
 // be done comes out by `take()` as effects, and when to call `wake` next by `deadline()`.
 
-import { asText, isSeconds, isTime } from "./fields.js";
+import { asText, isSeconds, isTime } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { Outgoing } from "./outgoing.js";
 import { People } from "./people.js";

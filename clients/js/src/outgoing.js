@@ -1,6 +1,6 @@
 // The part of the core that sends: the order, the tries and the refusals (C19–C26).
 
-import { asText } from "./fields.js";
+import { asText } from "./errors.js";
 
 /** @import { Core, Frame } from "./core.js" */
 /** @import { Message } from "./types.js" */

@@ -1,6 +1,6 @@
 // The part of the core that shows others: presence (C36) and typing (C37, C38). Nothing of it is kept.
 
-import { asText, isTime } from "./fields.js";
+import { asText, isTime } from "./errors.js";
 
 /** @import { Core, Frame } from "./core.js" */
 

@@ -51,6 +51,9 @@ export class SendFailed extends ClientError {
 /** The store is of another account, server or device than the client was made for. */
 export class StoreMismatch extends ClientError {
 }
+export function isTime(value: unknown): boolean;
+export function isSeconds(value: unknown): boolean;
+export function asText(value: unknown): string;
 export type LinkedDevice = {
     deviceId: string;
     deviceName: string;
