@@ -19,6 +19,9 @@ import { Takers } from "./takers.js";
  * @property {(error: Error) => void} reject
  */
 
+const LATE_MS = 500;
+const READING_MS = 100;
+
 /** @type {Clock} */
 const CLOCK = {
   now: () => performance.now(),
@@ -59,6 +62,8 @@ export class Client {
   /** @type {Promise<void>} */
   #starting = Promise.resolve();
   #draining = false;
+  #lateFor = 0;
+  #readUntil = 0;
   /** @type {State} */
   #state = { name: "off" };
   #onNetwork = () => this.#do(() => this.#core.connectNow(false));
@@ -420,8 +425,15 @@ export class Client {
     this.#cancelTimer();
     const deadline = this.#core.deadline();
     if (deadline === Infinity) return;
-    const wake = () => this.#do((now) => this.#core.wake(now));
-    this.#cancelTimer = this.clock.later(wake, deadline - this.clock.now());
+    this.#cancelTimer = this.clock.later(() => this.#wake(deadline), Math.max(deadline, this.#readUntil) - this.clock.now());
+  }
+
+  /** After a tab was frozen, or a program computed for long, what came meanwhile is read before the time counts. @param {number} deadline */
+  #wake(deadline) {
+    const now = this.clock.now();
+    const isLate = now - deadline > LATE_MS && this.#lateFor !== deadline;
+    if (isLate) [this.#lateFor, this.#readUntil] = [deadline, now + READING_MS];
+    this.#do((then) => isLate || this.#core.wake(then));
   }
 
   /** @param {Effect} effect */

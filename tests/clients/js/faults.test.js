@@ -177,6 +177,34 @@ test("a socket that may not be opened is tried again after a pause, and the tick
   assert.doesNotMatch(reason, /ticket/);
 });
 
+test("an answer that came while the tab was frozen counts: the connection lives on", async (t) => {
+  const [a, b] = [await person(), await person("Bela")];
+  let [ahead, numbers] = [0, 0];
+  const timers = new Map();
+  const now = () => performance.now() + ahead;
+  const clock = {
+    now,
+    wall: () => Date.now(),
+    random: () => 0,
+    later(run, ms) {
+      const id = (numbers += 1);
+      const ring = () => timers.delete(id) && run();
+      timers.set(id, { due: now() + ms, ring, timer: setTimeout(ring, Math.min(ms, 1e9)) });
+      return () => (clearTimeout(timers.get(id)?.timer), timers.delete(id));
+    },
+  };
+  const client = await online(t, a, { clock });
+  const states = watch(client, "state");
+  const wentOut = watch(client, "frame").first(({ direction, frame }) => direction === "out" && frame.type === "chat");
+  const sending = client.send(b, "hello");
+  await wentOut;
+  ahead = 3_600_000; // nothing that comes is read before the timers ring
+  for (const { due, ring } of [...timers.values()]) if (due <= now()) ring();
+  await sending;
+  await new Promise((done) => setTimeout(done, 300));
+  assert.deepEqual(states.values, []);
+});
+
 test("a fetch that wants to be called as a function, as browsers' does", async () => {
   const strict = function (...given) {
     if (this !== undefined) throw new TypeError("Illegal invocation");
