@@ -134,7 +134,7 @@ async def test_a_refusal_is_a_line_and_an_exit_code(
     [
         ({"WHATSAPP_MINI_PASSWORD": ""}, 3, "is not logged in here: set WHATSAPP_MINI_PASSWORD"),
         ({"WHATSAPP_MINI_PASSWORD": "another one"}, 3, "password is wrong"),
-        ({"WHATSAPP_MINI_URL": "http://127.0.0.1:9"}, 4, "nothing answers at http://127.0.0.1:9."),
+        ({"WHATSAPP_MINI_URL": "http://127.0.0.1:9"}, 4, "nothing answers at http://127.0.0.1:9. No message was kept."),
     ],
 )
 async def test_why_it_cannot_is_one_sentence(

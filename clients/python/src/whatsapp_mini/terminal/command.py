@@ -134,7 +134,7 @@ async def _send(options: Options, account: Account, password: str) -> int:
     try:
         return await send_all(account, start, options.to, texts, options.seconds)
     except TimeoutError:
-        raise CannotError(f"nothing answers at {account.url}.", NO_ANSWER) from None
+        raise CannotError(f"nothing answers at {account.url}. No message was kept.", NO_ANSWER) from None
     except OutputClosedError as closed:
         if not str(closed):
             return READER_GONE
