@@ -46,8 +46,8 @@ _COMMENTS: Final = {
     ),
     ".css": re.compile(rb"[ ]?/\*.*?\*/", re.DOTALL),
 }
-_INDENTATION: Final = re.compile(rb"^[ \t]+", re.MULTILINE)
-"""In the page's templates, too, where HTML makes one space of it. A test sees to it that there are no other texts."""
+_INDENTATION: Final = re.compile(rb"^\s+", re.MULTILINE)
+"""With empty lines. In the page's templates, too, where HTML makes one space of it. A test sees to it that there are no other texts."""
 _PACKED_TYPES: Final = ("text/", "image/svg", "application/manifest", "application/json")
 
 
@@ -78,7 +78,7 @@ class StaticFile:
 
 def static_file(body: bytes, content_type: str, policy: str) -> StaticFile:
     """:param policy: the Content-Security-Policy; "" for what is no document: the page has fifty such files"""
-    etag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'
+    etag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'  # it tells two versions of one file apart, and comes with each
     # mtime=0: all servers send the same bytes.
     packed = gzip.compress(body, mtime=0) if content_type.startswith(_PACKED_TYPES) else None
     if packed is not None and len(packed) >= len(body):
@@ -98,12 +98,12 @@ def read_file(path: Path, policy: str) -> StaticFile:
 def without_comments(body: bytes, suffix: str) -> bytes:
     """A script or styles without comments, which are a fifth of what the page loads, and more of the client's files.
 
-    Lines keep their numbers. A comment behind code stays if it has a quote in it, which may be the end of a string. No
+    A comment behind code stays if it has a quote in it, which may be the end of a string. No
     text of a template may look like a comment; a test sees to that.
     """
     if suffix not in _COMMENTS:
         return body
-    return _COMMENTS[suffix].sub(lambda comment: b"\n" * comment[0].count(b"\n"), body)
+    return _COMMENTS[suffix].sub(b"", body)
 
 
 def serve(request: Request, file: StaticFile, **headers: str) -> HTTPResponse:

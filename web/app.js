@@ -3,7 +3,7 @@
 // How a view is added: write a component that takes {arg} (what follows the view's name in the address, "" if nothing
 // does) in a file of its own, and give it a row in VIEWS. `#/settings/privacy` is the view "settings"
 // with the arg "privacy". Links are made with href("settings", "privacy") of router.js, which also has go() and back().
-// The title of the window is set by the view: useTitle() of title.js. Everything shared is in state.js, dialogs in
+// The title of the window is set by the view: useTitle() of chat_list.js. Everything shared is in state.js, dialogs in
 // dialog.js, menus in menu.js, drawn symbols in symbols.js, and the words for numbers and times in words.js.
 
 import { BASE, choicesOf, shownAccount } from "./accounts.js";

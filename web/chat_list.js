@@ -1,8 +1,8 @@
-// What the list of chats shows, read from the store again after each change.
+// What the list of chats shows, and the title of the window; read from the store again after each change.
 
 import { on, store } from "./opened.js";
 import { learnNames, watch } from "./people.js";
-import { computed, signal } from "./vendor/preact.js";
+import { computed, signal, useEffect } from "./vendor/preact.js";
 
 const TOGETHER_MS = 40; // changes within this time are shown together
 const WATCHED = 50; // chats whose people's presence is shown in the list
@@ -41,4 +41,13 @@ async function refresh() {
   [list.value, listed.value] = [found, true];
   watch(found.slice(0, WATCHED).map(({ peer }) => peer));
   learnNames(found);
+}
+
+// The title of the window: "(2) Privacy, WhatsApp Mini".
+// words: what is open. Before them: how many messages of others nobody has seen.
+export function useTitle(words) {
+  const count = unread.value;
+  useEffect(() => {
+    document.title = `${count ? `(${count}) ` : ""}${words ? `${words}, ` : ""}WhatsApp Mini`;
+  }, [count, words]);
 }

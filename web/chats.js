@@ -2,7 +2,7 @@
 
 import { Avatar } from "./avatar.js";
 import { Banner } from "./banner.js";
-import { chatOf, list, listed } from "./chat_list.js";
+import { chatOf, list, listed, useTitle } from "./chat_list.js";
 import { Finder, Results } from "./find.js";
 import { connection } from "./opened.js";
 import { ask, lazy } from "./parts.js";
@@ -11,7 +11,6 @@ import { href, openChatOf } from "./router.js";
 import { account, openChat } from "./state.js";
 import { Gear, Lock, Send } from "./symbols.js";
 import { Tick } from "./ticks.js";
-import { useTitle } from "./title.js";
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { readable, shortTime } from "./words.js";
 import { NewerVersion } from "./worker.js";

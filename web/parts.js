@@ -11,7 +11,7 @@ const PARTS = {
     door-reset door-session door-signup focus form leaving symbols symbols-more words`,
   client: `client/api client/client client/core client/errors client/incoming
     client/indexeddb-store client/messages client/outgoing client/people client/session client/store client/takers`,
-  chats: "avatar banner chat_list chats find people search symbols texts ticks title words",
+  chats: "avatar banner chat_list chats find people search symbols texts ticks words",
   chat: "announce bubble chat composer history log menu scrolling",
 };
 

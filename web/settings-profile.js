@@ -24,7 +24,7 @@ function Fill({ given }) {
   const { mobileNo, name } = account.value;
   return html`
     <div class="face"><${Avatar} mobileNo=${mobileNo} name=${name} big />
-      <p class="note">Everybody sees your name and the line about you who writes to you or looks up ${readable(mobileNo)}.</p></div>
+      <p class="note">Everybody who writes to you, or looks up ${readable(mobileNo)}, sees your name and the line about you.</p></div>
     <form ...${form.props}>
       <${Field} form=${form} name="name" label="Name" autocomplete="name" maxlength="64" dir="auto" required defaultValue=${given.name} />
       <${Field} form=${form} name="about" label="About you" maxlength="140" dir="auto" defaultValue=${given.about}

@@ -1,12 +1,12 @@
 // Settings: the list of their pages, and beside it one of them. `arg` is the page, "" the list (on a phone).
 
 import { Avatar } from "./avatar.js";
+import { useTitle } from "./chat_list.js";
 import { lazy } from "./parts.js";
 import { go, href } from "./router.js";
 import { account, switchAccount } from "./state.js";
 import { Back, Lock } from "./symbols.js";
 import * as symbols from "./symbols-more.js";
-import { useTitle } from "./title.js";
 import { html, useLayoutEffect, useRef } from "./vendor/preact.js";
 import { readable } from "./words.js";
 

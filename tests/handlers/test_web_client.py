@@ -141,10 +141,10 @@ def test_scripts_make_no_markup_from_texts_and_call_no_other_host(name: str) -> 
 
 def test_comments_are_left_out_and_nothing_else() -> None:
     script = b"// one\nlet a = 1; // two\n  /** three\n   * four */\nlet b = `\n${a} // five`;\n"
-    assert without_comments(script, ".js") == b"\nlet a = 1;\n\n\nlet b = `\n${a} // five`;\n"
+    assert without_comments(script, ".js") == b"\nlet a = 1;\n\nlet b = `\n${a} // five`;\n"
     string = b"""let c = "a; // b"; let d = 'http://c'; f(/[;] \\/\\/ d/); // isn't\n"""
     assert without_comments(string, ".js") == string
-    assert without_comments(b"/* one\ntwo */\na { b: c; } /* d */\n", ".css") == b"\n\na { b: c; }\n"
+    assert without_comments(b"/* one\ntwo */\na { b: c; } /* d */\n", ".css") == b"\na { b: c; }\n"
     assert without_comments(b"/* a */", ".svg") == b"/* a */"
     for name, path in PAGE_FILES.items():
         if not name.endswith(".js"):
@@ -160,7 +160,7 @@ LIST_OF_FILES = ("`avatar client/api", "`client/api")  # of parts.js, which are 
 
 def test_indentation_is_left_out_where_it_means_nothing() -> None:
     """A text over several lines that is no markup would lose it."""
-    assert read_file(WEB / "style.css", "").body.startswith(b"\n\n\n:root {\ncolor-scheme")
+    assert read_file(WEB / "style.css", "").body.startswith(b":root {\ncolor-scheme")
     for name, path in PAGE_FILES.items():
         if name.endswith(".js"):
             opened = re.findall(r"(?:[=,:?+>] |[(\[{]|return )(`[^`\n]*)\n", path.read_text())
