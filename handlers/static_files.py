@@ -47,7 +47,8 @@ _COMMENTS: Final = {
     ".css": re.compile(rb"[ ]?/\*.*?\*/", re.DOTALL),
 }
 _INDENTATION: Final = re.compile(rb"^\s+", re.MULTILINE)
-"""With empty lines. In the page's templates, too, where HTML makes one space of it. A test sees to it that there are no other texts."""
+"""With empty lines. In the page's templates, too, where HTML makes one space of it. A test sees to it that there are no
+other texts."""
 _PACKED_TYPES: Final = ("text/", "image/svg", "application/manifest", "application/json")
 
 
