@@ -96,9 +96,16 @@ async function noteVersion(id, name) {
 async function versionOf(id) {
   if (!versions.has(id)) {
     const noted = await (await caches.open(WINDOWS)).match(recordOf(id));
-    versions.set(id, noted ? (await noted.json()).name : SHELL);
+    versions.set(id, noted ? (await noted.json()).name : await versionOfUnknown(id));
   }
   return versions.get(id);
+}
+
+// Another page of this host (the demo, the documentation of the interface) may load our files, too, and some that the page
+// does not need. It gets the server's.
+async function versionOfUnknown(id) {
+  const url = (await self.clients.get(id))?.url;
+  return url === undefined || new URL(url).pathname === BASE.pathname ? SHELL : "";
 }
 
 // Removes versions that no window shows any more.

@@ -42,6 +42,9 @@ def demo(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
+FEEDER = "demo-server"
+
+
 @dataclass
 class Shown:
     """The demo's page, open, with both phones online."""
@@ -49,6 +52,8 @@ class Shown:
     page: "Page"
     complaints: list[str]
     strangers: list[str]
+    feeds: list[str]
+    """serverIds, of each server that began to feed the page."""
 
     async def number(self, what: str) -> int:
         return int(await self.page.inner_text(f"#count-{what}"))
@@ -80,10 +85,11 @@ class Shown:
 async def open_demo(chromium: "Browser", url: str, **how: Any) -> Shown:
     context = await chromium.new_context(viewport={"width": 1440, "height": 900}, **how)
     await context.add_init_script(VIOLATIONS)
-    shown = Shown(await context.new_page(), [], [])
+    shown = Shown(await context.new_page(), [], [], [])
     page = shown.page
     page.on("pageerror", lambda error: shown.complaints.append(str(error)))
     page.on("console", lambda said: said.type in ("error", "warning") and shown.complaints.append(said.text))
+    page.on("response", lambda answer: answer.url == f"{url}/demo/feed" and shown.feeds.append(answer.headers[FEEDER]))
     page.on("request", lambda asked: asked.url.startswith((url, "data:")) or shown.strangers.append(asked.url))
     await page.goto(f"{url}/demo")
     await page.wait_for_selector("html[data-ready]", timeout=MS)
@@ -144,6 +150,25 @@ async def test_show_me_breaks_everything_and_everything_arrives(shown: Shown) ->
     assert [word for word in ("killed", "server", "lease", "Redis") if word not in events] == []
 
 
+KILL = """(serverId) => fetch("/demo/do", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Demo": "1" },
+    body: JSON.stringify({ do: "kill", serverId }),
+}).then((answer) => answer.status)"""
+
+
+async def test_the_death_of_the_server_that_feeds_the_page_is_told(shown: Shown) -> None:
+    """By another one, which did not see it."""
+    server_id, feeds = shown.feeds[-1], len(shown.feeds)
+    assert await shown.page.evaluate(KILL, server_id) == 200
+    gone = shown.page.locator("#events .bad", has_text=server_id.split(".")[-1])
+    await playwright.expect(gone).to_have_count(1, timeout=MS)
+    assert len(shown.feeds) > feeds
+    await shown.online("a")
+    await shown.online("b")
+    await shown.everything_arrived()
+
+
 # Looks at each frame that is drawn whether the fifty stand in their order on the sender's screen.
 WATCH = """() => {
   window.jumps = [];
@@ -166,6 +191,19 @@ async def test_what_is_written_offline_arrives_in_order(shown: Shown) -> None:
     await shown.everything_arrived()
     assert await shown.page.evaluate("jumps") == []
     await playwright.expect(shown.page.locator("#phone-a [data-do=many]")).to_be_enabled()
+
+
+async def test_phones_read_on_after_more_than_a_screenful(shown: Shown) -> None:
+    unread = shown.page.frame_locator("#phone-b iframe").locator("#newer.unread")
+    await shown.page.evaluate("() => demo.phones.b.pull()")
+    await shown.page.evaluate("() => demo.phones.a.postMany(30)")
+    await shown.until("() => demo.counts.inMailbox >= 30")
+    await shown.page.evaluate("() => demo.phones.b.plugIn()")
+    await playwright.expect(unread).to_be_visible()
+    await playwright.expect(unread).to_be_hidden(timeout=MS)
+    last = shown.page.frame_locator("#phone-a iframe").locator("#log .m").last
+    await playwright.expect(last).to_contain_text("Read", timeout=MS)
+    await shown.everything_arrived()
 
 
 async def test_a_pulled_cable_lets_nothing_pass_and_closes_nothing(shown: Shown) -> None:

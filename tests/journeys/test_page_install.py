@@ -131,6 +131,19 @@ async def test_in_a_frame_the_page_is_the_servers(browser: "Browser", product: S
         await playwright.expect(asha.page.frame_locator("iframe").locator("#my-name")).to_have_text("Asha")
 
 
+async def test_other_pages_of_the_host_get_the_servers_files(browser: "Browser", product: ServerGroup) -> None:
+    """Among them some that the page does not need, so that its worker has not kept them."""
+    asha = await come(browser, product.url, "Asha", **WORKING)
+    await installed(asha)
+    other = await asha.page.context.new_page()
+    await other.goto(f"{product.url}/docs")
+    assert await other.evaluate("navigator.serviceWorker.controller !== null")
+    assert await other.evaluate("import('/web/client/index.js').then(({ Client }) => typeof Client)") == "function"
+    await asha.reload()
+    await asha.sees("#my-name", "Asha")
+    await asha.nothing_went_wrong()
+
+
 async def test_a_browser_would_install_it(browser: "Browser", product: ServerGroup) -> None:
     asha = await come(browser, product.url, "Asha", **WORKING)
     await installed(asha)

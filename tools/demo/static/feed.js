@@ -11,6 +11,7 @@ export class Feed {
     this.source = new EventSource("/demo/feed");
     this.source.onmessage = ({ data }) => {
       const { seen, news } = JSON.parse(data);
+      if (this.lostAt && seen && this.seen) news.unshift(...meanwhile(this.seen.servers, seen.servers));
       this.lostAt = 0;
       if (seen) this.seen = seen;
       if (news.length) on.news(news);
@@ -27,4 +28,11 @@ export class Feed {
     const waiting = box.entries.filter(({ kind }) => kind === "chat").flatMap(({ messageIds }) => messageIds);
     return { waiting: new Set(waiting), withheld: new Set(box.withheld) };
   }
+}
+
+// Which servers went and came while the feed was lost: the one that told it begins anew, and knows nothing of before.
+function meanwhile(before, after) {
+  const missing = (from, among) => from.filter(({ serverId }) => !among.some((one) => one.serverId === serverId));
+  const news = (what) => ({ serverId }) => ({ what, serverId });
+  return [...missing(after, before).map(news("came")), ...missing(before, after).map(news("went"))];
 }

@@ -6,6 +6,8 @@ const LOOK_MS = 100;
 const START_MS = 20_000;
 const TRIES = 12; // to get to another server than the other phone: with three servers it takes 1.5 on average
 const ONLINE_MS = 15_000;
+const READ_MS = 2_000; // how long a screenful of new messages is looked at
+const OWN_MS = 15_000; // somebody who has just used this phone by hand scrolls for themselves
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -20,7 +22,9 @@ export class Phone {
     this.shown = "";
     addEventListener("demo:entered", ({ detail }) => detail.phone === name && this.#entered(detail));
     addEventListener("demo:begun", ({ detail }) => detail.phone === name && (this.people = detail));
+    this.usedAt = -OWN_MS;
     setInterval(() => this.#look(), LOOK_MS);
+    setInterval(() => this.#read(), READ_MS);
   }
 
   get window() {
@@ -89,6 +93,8 @@ export class Phone {
   // Its page is about to begin: see enter.js.
   async #entered({ window: its, database }) {
     its.addEventListener("wm:frame", ({ detail }) => this.#took(detail));
+    const used = () => (this.usedAt = performance.now());
+    for (const how of ["wheel", "pointerdown", "keydown"]) its.addEventListener(how, used, { passive: true });
     this.store = await IndexedDBStore.open(database);
   }
 
@@ -103,6 +109,11 @@ export class Phone {
     if (now === this.shown) return;
     this.shown = now;
     this.on.changed();
+  }
+
+  // Its person reads on. After more than a screenful the page waits for that, and counts as read only what was seen.
+  #read() {
+    if (performance.now() - this.usedAt > OWN_MS) this.window.document?.querySelector("#newer.unread")?.click();
   }
 
   async #until(done, ms, problem) {
