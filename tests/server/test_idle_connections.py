@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,31 @@ async def seconds_open(reader: asyncio.StreamReader) -> float:
     return loop.time() - started
 
 
+async def longest_standstill() -> float:
+    """Seconds for which nothing ran, until it is cancelled."""
+    longest, last = 0.0, time.monotonic()
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(0.05)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    return longest
+
+
 async def test_a_connection_that_was_used_may_wait_longer_than_one_that_never_spoke() -> None:
-    async with keeping(keep_alive_seconds=3) as local:
-        silent, used, half = await connected(local), await connected(local, ASK), await connected(local, ASK[:-2])
-        await answered(used[0])
-        times = await asyncio.gather(*(seconds_open(reader) for reader, _ in (silent, used, half)))
-        # Two seconds before Sanic has it, and the time of a request; more where the machine is busy, but for all alike.
-        assert max(times[0], times[2]) < times[1]
-        await until(lambda: len(local.app.ctx.idle_connections) == 0)
+    for _ in range(5):
+        async with keeping(keep_alive_seconds=3) as local:
+            silent, used, half = await connected(local), await connected(local, ASK), await connected(local, ASK[:-2])
+            await answered(used[0])
+            watching = asyncio.create_task(longest_standstill())
+            times = await asyncio.gather(*(seconds_open(reader) for reader, _ in (silent, used, half)))
+            watching.cancel()
+            # What ends while nothing runs ends in any order.
+            if await watching < 0.5:
+                break
+    else:
+        pytest.skip("the machine is too busy to tell one second from another")
+    assert max(times[0], times[2]) < times[1]
+    await until(lambda: len(local.app.ctx.idle_connections) == 0)
 
 
 async def test_a_connection_is_used_again_after_a_rest() -> None:

@@ -294,6 +294,8 @@ class RealClients:
 
     async def kill(self, name: str) -> None:
         """Kill the process in which this client's people live, and start it again."""
+        # Somebody who is about to start again would do so in the process that is gone.
+        await asyncio.gather(*(task for task in self._busy if task is not asyncio.current_task()))
         await self._agents[name].kill()
         for person in self.people[name]:
             person.killed()

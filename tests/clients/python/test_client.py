@@ -27,6 +27,7 @@ from tests.clients.python.conftest import Newcomer
 from tests.support.people import PASSWORD, new_mobile
 from tests.support.stack import ServerGroup
 from tests.support.waiting import until
+from tools.devstack.probe import free_port
 
 SECONDS = 15
 
@@ -404,3 +405,18 @@ async def _nothing(_message: Message) -> None:
 
 async def _all(things: Any) -> list[Any]:
     return [thing async for thing in things]
+
+
+async def test_a_program_that_cannot_connect_says_so_once(newcomer: Newcomer, caplog: pytest.LogCaptureFixture) -> None:
+    """Otherwise somebody who starts a bot before the server sees nothing at all."""
+    caplog.set_level(logging.INFO, "whatsapp_mini")
+    client = newcomer(f"http://127.0.0.1:{free_port()}")
+    await client.start(wait=False)
+    for tries in (1, 2, 3):
+        await until(lambda: sum("pausing" in record.message for record in caplog.records) == tries)  # noqa: B023
+        client.connect_now()
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == [
+        "The connection is pausing. The server did not answer (ConnectError). The client tries again until it works."
+    ]
+    await client.stop()

@@ -138,7 +138,11 @@ async function keepApart() {
 const act = {
   pull: (name) => state.phones[name].pull(),
   plugIn: (name) => state.phones[name].plugIn(),
-  kill: (name) => press({ do: "kill", serverId: state.phones[name].serverId }),
+  async kill(name) {
+    const { serverId } = state.phones[name];
+    await press({ do: "kill", serverId });
+    servers.killed(serverId);
+  },
   freeze: () => press({ do: "freeze" }),
 };
 

@@ -154,13 +154,21 @@ export class ServersView {
   constructor(list) {
     this.list = list;
     this.cards = new Map(); // serverId -> element
+    this.dead = new Set(); // serverIds
+  }
+
+  // It has just been killed. The feed may tell of it late, when another one is in its place already.
+  killed(serverId) {
+    const card = this.cards.get(serverId);
+    if (card) this.#killed(serverId, card);
   }
 
   // here: serverId -> [{phone, name}]
   draw(servers, here) {
-    const living = new Set(servers.map(({ serverId }) => serverId));
+    const shown = servers.filter(({ serverId }) => !this.dead.has(serverId));
+    const living = new Set(shown.map(({ serverId }) => serverId));
     for (const [serverId, card] of this.cards) if (!living.has(serverId)) this.#killed(serverId, card);
-    for (const { serverId, pid } of servers) {
+    for (const { serverId, pid } of shown) {
       if (!this.cards.has(serverId)) this.#add(serverId, pid);
       const names = (here.get(serverId) ?? []).map(({ phone, name }) => {
         const chip = make("span", "", name);
@@ -185,6 +193,7 @@ export class ServersView {
   }
 
   #killed(serverId, card) {
+    this.dead.add(serverId);
     this.cards.delete(serverId);
     card.classList.add("killed");
     card.querySelector("small").textContent = "killed · starting anew";

@@ -88,6 +88,8 @@ class Shell:
         self.handler: Handler | None = None
         self.taker: Taker | None = None
         self.listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+        self._is_pausing = False
+        """Whether it has not been online since a pause."""
         self._cause: BaseException | None = None
         self._socket: Socket | None = None
         self._socket_task: asyncio.Task[None] | None = None
@@ -270,8 +272,12 @@ class Shell:
 
     def _turned(self, state: ConnectionState) -> None:
         self.state = state
-        level = logging.WARNING if state.name in GIVEN_UP else logging.INFO
-        log.log(level, "The connection is %s. %s", state.name, state.reason or "")
+        # Of several pauses in a row one is a warning: a program that logs nothing else says why nothing happens.
+        is_first_pause = state.name == "pausing" and not self._is_pausing
+        level = logging.WARNING if is_first_pause or state.name in GIVEN_UP else logging.INFO
+        more = "The client tries again until it works." if state.name == "pausing" else ""
+        log.log(level, "%s", " ".join(filter(None, (f"The connection is {state.name}.", state.reason, more))))
+        self._is_pausing = state.name == "pausing" or (self._is_pausing and state.name == "connecting")
         if state.name == "online":
             self.keeper.is_good()
         elif state.name in ("off", *GIVEN_UP):

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = _send if options.command == "send" else _listen
         return asyncio.run(work(options, account, _password(account)))
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except (CannotError, AccountBusyError, UnsafeFolderError, ClientError, OutputClosedError) as error:
         print(f"{options.command}: {words.why(error) if isinstance(error, Ended) else error}", file=sys.stderr)
         return _code(error)
@@ -117,7 +117,20 @@ def _chat(options: Options) -> int:
     return app.return_code or 0
 
 
+INTERRUPTED = 128 + signal.SIGINT
+
+
 async def _send(options: Options, account: Account, password: str) -> int:
+    # Python's own handler may run only when the event loop wakes up the next time.
+    sending = asyncio.ensure_future(_send_all(options, account, password))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, sending.cancel)
+    try:
+        return await sending
+    except asyncio.CancelledError:
+        return INTERRUPTED
+
+
+async def _send_all(options: Options, account: Account, password: str) -> int:
     texts = stdin.lines() if options.text is None else _one(options.text)
 
     async def start(account: Account) -> Client:
