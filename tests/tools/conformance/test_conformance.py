@@ -107,6 +107,12 @@ async def test_a_case_that_fails_by_chance_finds_no_bug(
     assert await bugs.find(bugs.BUGS[0], known_clients()["python"], 1) == name
 
 
+@pytest.mark.parametrize("bug", bugs.BUGS, ids=lambda bug: f"{bug.client}-{bug.name}")
+def test_bug_fits_the_client_of_today(bug: bugs.Bug, tmp_path: Path) -> None:
+    """Most are hunted by hand only, and a change of a client would be noticed late."""
+    assert bugs.copy_with(bug, tmp_path).is_dir()
+
+
 async def test_bug_that_does_not_fit_is_told(tmp_path: Path) -> None:
     """Otherwise a change of the client would leave a sound client to be hunted."""
     bug = bugs.Bug("gone", "python", ("C1",), "whatsapp_mini/client.py", "no such place", "")
