@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> None:
         python = ready_python("terminal")
         become(python, "-m", "whatsapp_mini.terminal.command", command, *rest)
     elif command == "test":
-        become(ready_python(*tests), "-m", "pytest", *checks.pytest_arguments(rest))
+        become(ready_python(*tests), "-m", "tools.devstack.testing", *rest)
     elif command == "check" and not rest:
         sys.exit(checks.run_checks(ready_python(*tests)))
     elif command in MODULES:

@@ -1,7 +1,6 @@
 """Passwords: hashed off the event loop, with a bounded queue, in equal time; and their normal form."""
 
 import asyncio
-import statistics
 import threading
 import time
 import unicodedata
@@ -49,10 +48,10 @@ async def test_an_unknown_number_takes_as_long_as_a_known_one() -> None:
         await passwords.verify("guess", known)
         return time.perf_counter() - started
 
-    # Taking turns, and the median: the machine may be busy with other things.
-    pairs = [(await seconds(hashed), await seconds(None)) for _ in range(15)]
+    # Taking turns, and the quickest: the machine may be busy with other things.
+    pairs = [(await seconds(hashed), await seconds(None)) for _ in range(25)]
     passwords.close()
-    somebody, nobody = (statistics.median(column) for column in zip(*pairs, strict=True))
+    somebody, nobody = (min(column) for column in zip(*pairs, strict=True))
     assert 0.7 < nobody / somebody < 1.4
 
 

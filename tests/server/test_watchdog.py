@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from server.watchdog import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Watchdog, _kill_workers
 from tests.server.cli import OTHERS, running
 from tests.server.support import scaled_to_load
+from tests.support.processes import patient
 from tests.support.stack import ROOT
 
 
@@ -85,7 +86,7 @@ def test_a_stop_at_any_moment_of_the_start_ends_everything(tmp_path: Path, momen
         command.wait(lambda: command.children() >= OTHERS and command.catches_sigterm(), 10)
         time.sleep(moment)
         command.process.send_signal(number)
-        assert command.process.wait(10) == 0
+        assert command.process.wait(patient(10)) == 0
         assert command.wait(lambda: not command.alive(), 5) <= scaled_to_load(2)
 
 

@@ -42,7 +42,7 @@ CHECKS = {
     "layers": ["lint-imports"],
     "js types": ["python", "-m", "tools.devstack.javascript"],
     "docs": ["python", "-m", "tools.docs"],
-    "tests": ["pytest", *parallel()],
+    "tests": ["python", "-m", "tools.devstack.testing"],
     "simulate": ["python", "-m", "tools.simulate", "--seconds", "60"],
 }
 
