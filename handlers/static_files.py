@@ -47,8 +47,8 @@ _COMMENTS: Final = {
     ".css": re.compile(rb"[ ]?/\*.*?\*/", re.DOTALL),
 }
 _INDENTATION: Final = re.compile(rb"^\s+", re.MULTILINE)
-"""With empty lines. In the page's templates, too, where HTML makes one space of it. A test sees to it that there are no
-other texts."""
+"""Of lines, and empty lines. HTML makes one space of it, so the page's templates may lose it, too. No other text may
+have several lines; a test sees to that."""
 _PACKED_TYPES: Final = ("text/", "image/svg", "application/manifest", "application/json")
 
 
@@ -79,7 +79,7 @@ class StaticFile:
 
 def static_file(body: bytes, content_type: str, policy: str) -> StaticFile:
     """:param policy: the Content-Security-Policy; "" for what is no document: the page has fifty such files"""
-    etag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'  # it tells two versions of one file apart, and comes with each
+    etag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'  # short: it comes with each file
     # mtime=0: all servers send the same bytes.
     packed = gzip.compress(body, mtime=0) if content_type.startswith(_PACKED_TYPES) else None
     if packed is not None and len(packed) >= len(body):
@@ -89,7 +89,10 @@ def static_file(body: bytes, content_type: str, policy: str) -> StaticFile:
 
 
 def read_file(path: Path, policy: str) -> StaticFile:
-    """The file at this path, of the type that its name says. Scripts and styles are sent without what is for us."""
+    """The file at this path, of the type that its name says.
+
+    Scripts and styles are sent without comments, indentation and empty lines.
+    """
     body = without_comments(path.read_bytes(), path.suffix)
     if path.suffix in _COMMENTS:
         body = _INDENTATION.sub(b"", body)
@@ -97,10 +100,10 @@ def read_file(path: Path, policy: str) -> StaticFile:
 
 
 def without_comments(body: bytes, suffix: str) -> bytes:
-    """A script or styles without comments, which are a fifth of what the page loads, and more of the client's files.
+    """A script or styles without comments, which are a fifth of what the page loads.
 
-    A comment behind code stays if it has a quote in it, which may be the end of a string. No
-    text of a template may look like a comment; a test sees to that.
+    A comment behind code stays if it has a quote in it, which may be the end of a string. No text of a template may
+    look like a comment; a test sees to that.
     """
     if suffix not in _COMMENTS:
         return body

@@ -63,7 +63,7 @@ export const choicesOf = (mobileNo) => knownAccounts().find((known) => known.mob
 
 export const choose = (mobileNo, change) => note(mobileNo, { choices: { ...choicesOf(mobileNo), ...change } });
 
-// Whom the account has blocked, as the server said last: a page that opens without a network knows it, too.
+// The numbers that the account has blocked, as the server said last: a page that opens without a network knows it, too.
 export const blockedBy = (mobileNo) => knownAccounts().find((known) => known.mobileNo === mobileNo)?.blocked ?? [];
 export const noteBlocked = (mobileNo, numbers) => note(mobileNo, { blocked: numbers });
 

@@ -150,7 +150,7 @@ def test_one_of_another_user_is_refused_in_a_sentence(python: Path, monkeypatch:
     def refuse(_self: Path) -> bool:
         raise PermissionError(13, os.strerror(13), str(python))
 
-    with monkeypatch.context() as patched:  # the tests may run as root, whom nothing is forbidden
+    with monkeypatch.context() as patched:  # the tests may run as root, which may write anywhere
         patched.setattr(Path, "exists", refuse)
         with pytest.raises(SystemExit, match=r"\.venv/bin/python cannot be read: another user made it"):
             install.ready_python()

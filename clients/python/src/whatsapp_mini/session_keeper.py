@@ -144,14 +144,14 @@ class SessionKeeper:
         self._use_fresh(session)
         return session
 
-    def is_over(self) -> None:
+    def drop(self) -> None:
         """The session has ended: nothing is asked with it any more (C5). :meth:`forget` removes it from the store."""
         self.session = None
         self._over = LoggedOut("logged_out", "The session has ended.")
 
     async def forget(self) -> None:
         """The session has ended (C5)."""
-        self.is_over()
+        self.drop()
         await self._store.save_session(None)
 
     async def end(self) -> None:

@@ -261,7 +261,7 @@ class Shell:
             case EndSocket(code):
                 self._end_socket(code)
             case ForgetSession():
-                self.keeper.is_over()
+                self.keeper.drop()
                 self.spawn(self.keeper.forget())
 
     def _tell(self, event: Event) -> None:

@@ -27,6 +27,9 @@ from whatsapp_mini.terminal.output import OutputClosedError
 from whatsapp_mini.terminal.sending import CANNOT_GO_ON, NO_ANSWER, NOT_LOGGED_IN, READER_GONE, send_all
 from whatsapp_mini.terminal.storing import Unlistened
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code after Ctrl-C, as of other programs."""
+
 
 class CannotError(Exception):
     """Why it cannot be done, in a sentence, and the exit code."""
@@ -115,9 +118,6 @@ def _chat(options: Options) -> int:
     app = ChatApp(*where, only_there=options.only_there)
     app.run(mouse=options.mouse)
     return app.return_code or 0
-
-
-INTERRUPTED = 128 + signal.SIGINT
 
 
 async def _send(options: Options, account: Account, password: str) -> int:

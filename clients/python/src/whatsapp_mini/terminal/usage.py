@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     chat.add_argument("--theme", choices=("auto", "dark", "light"), default="auto")
     chat.add_argument("--no-mouse", dest="mouse", action="store_false", help="leave the mouse to the terminal")
     send = command("send", "send a message", "Send messages, and print what became of each.")
-    send.add_argument("to", type=_number, metavar="NUMBER", help="to whom")
+    send.add_argument("to", type=_number, metavar="NUMBER", help="the number to send to")
     send.add_argument("text", nargs="?", help="the message; without it, each line of standard input is one")
     send.add_argument("--timeout", type=_seconds, default=30, metavar="S", dest="seconds", help="for each message (30)")
     hear = command("listen", "print what comes", "Print what comes, a line of JSON each.")
